@@ -1,0 +1,60 @@
+# Needs Python 3.10 to 3.13 and nothing else: what is missing goes into .venv on the first run.
+#
+#   make demo                estimate a short clip that the project makes itself
+#   make demo VIDEO=my.mp4   estimate any other video
+#   make test                run the tests
+#   make lint                style and types
+#   make benchmark           measure accuracy, speed and memory; writes the tables in benchmarks/
+#   make weights             train the shipped weights anew (hours)
+#
+# OUT=folder takes the results elsewhere, PYTHON=path picks an interpreter. On Linux, torch as pip finds it brings
+# 2.7 GB for NVIDIA's cards along; TORCH_FLAGS="--index-url <address of PyTorch's CPU builds>" spares them.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
+OUT ?= out
+VIDEO ?=
+TORCH_FLAGS ?=
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.10 python; do \
+	$$name -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& { echo $$name; break; }; done)
+
+export OUT VIDEO
+
+.NOTPARALLEL:
+.PHONY: demo test lint benchmark weights
+
+demo: $(VENV)/.ready-to-run
+	@clip="$$VIDEO"; \
+	if [ -z "$$clip" ]; then clip="$$OUT/demo.mp4"; $(BIN)/vibe make-clip "$$clip" || exit; fi; \
+	$(BIN)/vibe estimate "$$clip" -o "$$OUT"
+
+test: $(VENV)/.ready-to-test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.ready-to-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+benchmark: $(VENV)/.ready-to-test
+	for program in benchmarks/*.py; do $(BIN)/python "$$program" || exit; done
+
+weights: $(VENV)/.ready-to-test
+	$(BIN)/vibe train open -o runs/open --resume
+
+$(VENV)/.ready-to-run: EXTRAS :=
+$(VENV)/.ready-to-test: EXTRAS := [dev]
+$(VENV)/.ready-to-run $(VENV)/.ready-to-test: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "setting up $(VENV): this takes some minutes, once"
+	$(PIP) install --quiet $(TORCH_FLAGS) "$$(grep '^torch==' constraints.txt)"
+	$(PIP) install --quiet -c constraints.txt -e ".$(EXTRAS)"
+	$(BIN)/vibe fetch --into $(VENV)/share/vibe
+	@touch $(VENV)/.ready-to-run $@
+
+$(BIN)/python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "no Python 3.10 to 3.13 with venv and pip is here: install one (on Debian and Ubuntu also python3-venv)," \
+			"or name one with PYTHON=path" >&2; exit 1; fi
+	"$(PYTHON)" -m venv $(VENV)

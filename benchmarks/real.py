@@ -1,0 +1,120 @@
+"""Error on the balancing clip, whose 3D truth is known, beside MediaPipe's own world landmarks on the same frames.
+
+    python benchmarks/real.py [--weights NAME|PATH] [--no-refine] [--smooth none|light|strong] [--table FILE]
+
+Reads `../shared/data/videos/balancing`. 12 limb joints, 60 frames a second. The truth was triangulated from 2D
+detections and has an error of 2 to 3 cm of its own. Nothing here is ever tuned on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import report
+import torch
+import tyro
+from jaxtyping import Float
+from torch import Tensor
+
+from vibe import cameras, pipeline, skeletons
+from vibe.body.load import load_body
+from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
+from vibe.network import load_network
+from vibe.people.track import Follower
+from vibe.refine.smooth import SMOOTHING
+
+FOLDER = Path("../shared/data/videos/balancing")
+MEDIAPIPE = {"shoulder": 11, "elbow": 13, "wrist": 15, "hip": 23, "knee": 25, "ankle": 27}
+"""Where the left joint stands among the 33 landmarks; the right one follows it."""
+
+
+@dataclass(frozen=True)
+class Options:
+    weights: str | None = None
+    refine: bool = True
+    smooth: Literal["none", "light", "strong"] = "light"
+    table: Path | None = None
+    """Also write the table here."""
+
+
+class Watcher(Follower):
+    """A follower that keeps the model's own 3D landmarks of the person seen longest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world: dict[int, dict[int, np.ndarray]] = {}
+
+    def step(self, index, time, rgb):
+        seen = super().step(index, time, rgb)
+        for person in seen:
+            self.world.setdefault(person.number, {})[index] = person.landmarks.world
+        return seen
+
+
+def limbs_of_landmarks(world: Float[Tensor, "time 33 3"]) -> Float[Tensor, "time 12 3"]:
+    """The 12 limb joints among MediaPipe's landmarks."""
+    index = []
+    for name in skeletons.LIMBS:
+        side, joint = name.split("_")
+        index.append(MEDIAPIPE[joint] + (side == "right"))
+    return world[:, index]
+
+
+def truth_of(camera: str) -> Float[Tensor, "time 12 3"]:
+    """The 12 limb joints in the camera's frame, metres."""
+    with np.load(FOLDER / "truth.npz", allow_pickle=False) as file:
+        names = list(file["joint_names"])
+        joints = torch.from_numpy(file[f"{camera}.joints_cam"])
+    return joints[:, [names.index(_truth_name(name)) for name in skeletons.LIMBS]]
+
+
+def _truth_name(name: str) -> str:
+    side, joint = name.split("_")
+    return side[0].upper() + joint.capitalize()
+
+
+def errors(predicted: Float[Tensor, "time 12 3"], truth: Float[Tensor, "time 12 3"]) -> list[float]:
+    """PA-MPJPE, MPJPE about the mid-hip (mm), acceleration error (mm/frame^2)."""
+    hips = skeletons.index(skeletons.LIMBS, ["left_hip", "right_hip"])
+    predicted, truth = (x - x[:, hips].mean(1, keepdim=True) for x in (predicted, truth))
+    return [
+        float(pa_mpjpe_mm(predicted, truth).mean()),
+        float(mpjpe_mm(predicted, truth).mean()),
+        float(acceleration_error_mm(predicted, truth).mean()),
+    ]
+
+
+def main(options: Options) -> None:
+    network, about = load_network(options.weights)
+    body = load_body()
+    limbs = skeletons.index(skeletons.SMPL, skeletons.LIMBS)
+    rows = []
+    for camera in ("cam01", "cam02"):
+        truth, watcher = truth_of(camera), Watcher()
+        clip, tracks, _ = pipeline.follow(FOLDER / f"{camera}.mp4", watcher, None)
+        track = max(tracks, key=lambda one: len(one.frames))
+        view = cameras.default_camera(clip.width, clip.height)
+        motion = pipeline.estimate_track(track, clip, view, network, body, SMOOTHING[options.smooth], options.refine)
+        rival = max(watcher.world.values(), key=len)
+        frames = [frame for frame in track.frames.tolist() if frame in rival]
+        mine = torch.isin(track.frames, torch.tensor(frames))
+        world = torch.from_numpy(np.stack([rival[frame] for frame in frames])).float()
+        rows.append([camera, "vibe", len(frames), *errors(motion.joints[mine][:, limbs], truth[frames])])
+        rows.append([camera, "MediaPipe world landmarks", len(frames), *errors(limbs_of_landmarks(world), truth[frames])])
+    for system in ("vibe", "MediaPipe world landmarks"):
+        both = np.array([row[3:] for row in rows if row[1] == system]).mean(0)
+        rows.append(["mean", system, sum(row[2] for row in rows if row[1] == system), *both])
+    report.table(
+        "Balancing clip (12 limb joints, 60 fps)",
+        ["view", "system", "frames", "PA-MPJPE mm", "MPJPE mm", "acceleration error mm/frame^2"],
+        rows,
+        f"weights {about.name} {about.sha256[:12]}, refine {options.refine}, smooth {options.smooth}",
+        options.table,
+    )
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options, description=__doc__))

@@ -1,0 +1,37 @@
+"""Tables that say what they were measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def machine() -> str:
+    """Processor, cores and system, as far as the system tells."""
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        models = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+        name = models[0] if models else name
+    return f"{name}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+
+
+def commit() -> str:
+    """The commit measured, with a mark if the tree has changes."""
+    done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]], note: str, path: Path | None) -> None:
+    """Print a Markdown table with what it was measured on; write it to `path` too."""
+    lines = [f"## {title}", "", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for row in rows:
+        cells = [f"{cell:.1f}" if isinstance(cell, float) else str(cell) for cell in row]
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", f"{note}. Commit {commit()}; {machine()}."]
+    print("\n".join(lines))
+    if path is not None:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,20 @@
+"""Bodies in SMPL's layout: load, shape, pose, skin, keypoints."""
+
+from vibe.body.coco import joints_and_keypoints, keypoints
+from vibe.body.load import load_body
+from vibe.body.pose import joints, pose_joints
+from vibe.body.record import Body
+from vibe.body.shape import rest_joints, rest_vertices
+from vibe.body.skin import vertices
+
+__all__ = [
+    "Body",
+    "joints",
+    "joints_and_keypoints",
+    "keypoints",
+    "load_body",
+    "pose_joints",
+    "rest_joints",
+    "rest_vertices",
+    "vertices",
+]

@@ -1,0 +1,101 @@
+"""Pinhole and weak-perspective cameras, the square crop of a person and the way between them."""
+
+from __future__ import annotations
+
+import math
+
+import roma
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vibe.records import Camera
+
+CROP_SCALE = 1.1
+"""Side of the square crop over the longer side of the box, as in the published demo."""
+BOX_MARGIN = 1.2
+"""Side of a person's box over that of their visible keypoints, which lack crown and toes."""
+
+
+def default_camera(width: int, height: int, fov_deg: float | None = None) -> Camera:
+    """The camera assumed for a picture: principal point in the middle, focal length as long as the diagonal.
+
+    `fov_deg` is the angle of view across the diagonal; the default, 53.1, lies between a phone and a broadcast lens.
+    Raises ValueError outside 5 to 150 degrees.
+    """
+    diagonal = math.hypot(width, height)
+    if fov_deg is not None and not 5 <= fov_deg <= 150:
+        raise ValueError(f"the angle of view is {fov_deg} degrees: give one from 5 to 150")
+    focal_px = diagonal if fov_deg is None else diagonal / (2 * math.tan(math.radians(fov_deg) / 2))
+    K_px = torch.tensor([[focal_px, 0.0, width / 2], [0.0, focal_px, height / 2], [0.0, 0.0, 1.0]])
+    return Camera(K_px, width, height)
+
+
+def project(points_cam: Float[Tensor, "*b 3"], K_px: Float[Tensor, "3 3"]) -> Float[Tensor, "*b 2"]:
+    """Pinhole projection; points closer than 1 cm are held at 1 cm."""
+    image = points_cam @ K_px.mT
+    return image[..., :2] / image[..., 2:].clamp_min(0.01)
+
+
+def rays(points_px: Float[Tensor, "*b 2"], K_px: Float[Tensor, "3 3"]) -> Float[Tensor, "*b 3"]:
+    """Camera directions through pixels, at z = 1."""
+    return torch.nn.functional.pad(points_px, (0, 1), value=1.0) @ torch.linalg.inv(K_px).mT
+
+
+def box_from_keypoints(keypoints_px: Float[Tensor, "*b joint 3"], least: float = 0.3) -> Float[Tensor, "*b 4"]:
+    """Centre x, centre y, width, height around the keypoints of confidence `least` or more; NaN if fewer than two."""
+    seen = keypoints_px[..., 2:] >= least
+    low = keypoints_px[..., :2].masked_fill(~seen, math.inf).amin(-2)
+    high = keypoints_px[..., :2].masked_fill(~seen, -math.inf).amax(-2)
+    box = torch.cat([(low + high) / 2, (high - low) * BOX_MARGIN], -1)
+    return box.masked_fill(seen.sum(-2) < 2, math.nan)
+
+
+def crop_side(box_px: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b"]:
+    """Side in pixels of the square crop around a box."""
+    return CROP_SCALE * box_px[..., 2:].amax(-1)
+
+
+def crop_view(
+    box_px: Float[Tensor, "*b 4"], K_px: Float[Tensor, "3 3"]
+) -> tuple[Float[Tensor, "*b 3 3"], Float[Tensor, "*b 3"], Float[Tensor, "*b"]]:
+    """The view that looks at the middle of the crop without rolling: R_crop_cam, the centre's ray and the half side.
+
+    The half side is that of the crop at unit distance in this view. Seen so, a person looks the same wherever in
+    the picture they stand.
+    """
+    centre = rays(box_px[..., :2], K_px)
+    length = centre.norm(dim=-1)
+    direction = centre / length[..., None]
+    axis = torch.stack([direction[..., 1], -direction[..., 0], torch.zeros_like(length)], -1)
+    sine = axis.norm(dim=-1, keepdim=True)
+    angle = torch.atan2(sine, direction[..., 2:])
+    R_crop_cam = roma.rotvec_to_rotmat(axis / sine.clamp_min(1e-9) * angle)
+    return R_crop_cam, centre, crop_side(box_px) / (2 * K_px[0, 0] * length)
+
+
+def depth_from_scale(scale: Float[Tensor, "*b"], half_side: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+    """Distance in metres at which the weak camera's scale holds, for a crop of this half side at unit distance."""
+    return 1 / (scale * half_side).clamp_min(1e-4)
+
+
+def weak_from_translation(
+    transl: Float[Tensor, "*b 3"], box_px: Float[Tensor, "*b 4"], K_px: Float[Tensor, "3 3"]
+) -> Float[Tensor, "*b 3"]:
+    """`pred_cam` (s, tx, ty) of the box's square crop for a body moved by `transl` in the camera's frame.
+
+    The paper's weak camera (section 3), in the form that the published code gives it: a focal length over half a
+    crop side, and the crop's centre as principal point.
+    """
+    centre = rays(box_px[..., :2], K_px)
+    scale = 2 * K_px[0, 0] / (crop_side(box_px) * transl[..., 2].clamp_min(0.01))
+    return torch.stack([scale, *(transl - centre * transl[..., 2:])[..., :2].unbind(-1)], -1)
+
+
+def translation_from_weak(
+    pred_cam: Float[Tensor, "*b 3"], box_px: Float[Tensor, "*b 4"], K_px: Float[Tensor, "3 3"]
+) -> Float[Tensor, "*b 3"]:
+    """The inverse of `weak_from_translation`."""
+    depth = depth_from_scale(pred_cam[..., 0], crop_side(box_px) / (2 * K_px[0, 0]))
+    shift = torch.nn.functional.pad(pred_cam[..., 1:], (0, 1))
+    return rays(box_px[..., :2], K_px) * depth[..., None] + shift

@@ -1,0 +1,124 @@
+"""Motion capture in SMPL's joints: clips in one array, split by subject, and random windows of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import roma
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from vibe import assets
+
+HELD_OUT = ("cmu_03", "cmu_06", "cmu_09", "cmu_55", "cmu_115")
+"""Subjects never trained on: 4.7 minutes of walks on uneven ground, basketball, runs, dance, bending."""
+FPS = 30.0
+"""Every motion file holds this many frames a second."""
+
+
+@dataclass(frozen=True)
+class Motions:
+    """Clips end to end, with where each begins."""
+
+    quaternions: Float[Tensor, "frame 24 4"]
+    """Local rotations (x, y, z, w), the root's in a y-up world; neighbours in time lie on one hemisphere."""
+    trans: Float[Tensor, "frame 3"]
+    """Metres, y up."""
+    starts: Int[Tensor, "clip"]
+    lengths: Int[Tensor, "clip"]
+    subjects: tuple[str, ...]
+    """The subject or family of each clip."""
+
+
+def find_motion(name: str) -> Path:
+    """Where a motion file lies: VIBE_MOTION, then `vibe fetch`'s folder, then shared/data/motion beside the project.
+
+    Raises FileNotFoundError that names the places.
+    """
+    places = [Path(os.environ["VIBE_MOTION"])] if "VIBE_MOTION" in os.environ else []
+    places += [assets.home() / "motion", Path("../shared/data/motion")]
+    for place in places:
+        if (place / name).is_file():
+            return place / name
+    raise FileNotFoundError(f"{name}: not in {', '.join(map(str, places))}; set VIBE_MOTION to its folder")
+
+
+def subject_of(clip: str) -> str:
+    """`cmu_05_01` gives `cmu_05`; other sources count as one subject each."""
+    words = clip.split("_")
+    return "_".join(words[:2]) if words[0] == "cmu" else words[0]
+
+
+def load_motions(paths: Sequence[Path], held_out: bool) -> Motions:
+    """The clips of these files that belong to the held-out subjects, or all the others.
+
+    Each file holds `poses` [frames, 72] axis-angle, `trans` [frames, 3], `seq_offsets` [clips + 1] and `names`. Raises ValueError for a
+    file without them.
+    """
+    quaternions, places, lengths, subjects = [], [], [], []
+    for path in paths:
+        with np.load(path, allow_pickle=False) as file:
+            missing = {"poses", "trans", "seq_offsets", "names", "fps"} - set(file.files)
+            if missing:
+                raise ValueError(f"{path}: no {', '.join(sorted(missing))}: not a motion file")
+            if float(file["fps"]) != FPS:
+                raise ValueError(f"{path}: {file['fps']} frames a second: resample it to {FPS}")
+            poses, trans = file["poses"], file["trans"]
+            offsets, names = file["seq_offsets"], file["names"].astype(str)
+        for name, start, stop in zip(names, offsets[:-1], offsets[1:], strict=True):
+            subject = subject_of(name)
+            if (subject in HELD_OUT) == held_out:
+                rotvec = torch.from_numpy(poses[start:stop].astype(np.float32)).unflatten(-1, (24, 3))
+                quaternions.append(continuous(roma.rotvec_to_unitquat(rotvec)))
+                places.append(torch.from_numpy(trans[start:stop].astype(np.float32)))
+                lengths.append(stop - start)
+                subjects.append(subject)
+    sizes = torch.tensor(lengths)
+    return Motions(torch.cat(quaternions), torch.cat(places), sizes.cumsum(0) - sizes, sizes, tuple(subjects))
+
+
+def continuous(quaternions: Float[Tensor, "time joint 4"]) -> Float[Tensor, "time joint 4"]:
+    """The same rotations with signs chosen so that neighbours in time lie on one hemisphere."""
+    flips = (quaternions[1:] * quaternions[:-1]).sum(-1, keepdim=True).sign()
+    flips = torch.where(flips == 0, 1.0, flips)
+    return torch.cat([quaternions[:1], quaternions[1:] * flips.cumprod(0)])
+
+
+def clip_weights(motions: Motions, power: float = 0.5) -> Float[Tensor, "clip"]:
+    """How often to draw each clip: by its length, and by each subject's total to the `power`.
+
+    A power below 1 keeps the longest takes (a quarter of the free motion is salsa) from filling the training.
+    """
+    totals: dict[str, float] = {}
+    for subject, length in zip(motions.subjects, motions.lengths.tolist(), strict=True):
+        totals[subject] = totals.get(subject, 0.0) + length
+    share = torch.tensor([totals[subject] ** (power - 1) for subject in motions.subjects])
+    weights = motions.lengths * share
+    return weights / weights.sum()
+
+
+def draw_windows(
+    motions: Motions, weights: Float[Tensor, "clip"], count: int, frames: int, fastest: float, seed: torch.Generator
+) -> tuple[Float[Tensor, "count {frames} 24 4"], Float[Tensor, "count {frames} 3"]]:
+    """Quaternions and places of random windows at FPS, played at 1/`fastest` to `fastest` times their speed.
+
+    A clip shorter than its window is held at its last frame.
+    """
+    clip = torch.multinomial(weights, count, replacement=True, generator=seed)
+    speed = fastest ** (2 * torch.rand(count, generator=seed) - 1)
+    spare = (motions.lengths[clip] - 1 - speed * (frames - 1)).clamp_min(0)
+    start = torch.rand(count, generator=seed) * spare
+    time = start[:, None] + speed[:, None] * torch.arange(frames)
+    time = torch.minimum(time, (motions.lengths[clip] - 1)[:, None].float())
+    before = time.floor().long().clamp(max=(motions.lengths[clip] - 2).clamp_min(0)[:, None])
+    first = motions.starts[clip][:, None] + before
+    second = torch.minimum(first + 1, (motions.starts[clip] + motions.lengths[clip] - 1)[:, None])
+    part = (time - before)[..., None, None]
+    blend = torch.lerp(motions.quaternions[first], motions.quaternions[second], part)
+    trans = torch.lerp(motions.trans[first], motions.trans[second], part[..., 0])
+    return torch.nn.functional.normalize(blend, dim=-1), trans

@@ -1,0 +1,130 @@
+"""From the pieces that were seen to finished tracks: linked, cleaned, filled, smoothed, numbered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray as Array
+
+from vibe import cameras, records
+from vibe.people import evidence, flips
+from vibe.people.pieces import Piece, link
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What is done to a track when the clip is over; times in seconds."""
+
+    most_gap: float = 2.0
+    """A person out of sight for longer gets a new number."""
+    most_filled: float = 0.5
+    """Gaps up to here are filled, with confidence 0."""
+    least_length: float = 0.5
+    """Who is seen for less is dropped."""
+    box_sigma: float = 0.1
+    """Of the Gaussian that smooths the boxes."""
+    spike_window: float = 0.12
+    """Half the window whose median tells a spike."""
+    spike_least: float = 0.06
+    """Distance from that median, over the person's size, that may be a spike."""
+
+
+def finish(pieces: Sequence[Piece], times: Float[Array, "frame"], how: Finish) -> tuple[list[records.Track], list[str]]:
+    """Tracks in order of first appearance, larger people first, and one sentence for each thing dropped.
+
+    `times` are those of all frames of the clip.
+    """
+    people = link(pieces, how.most_gap)
+    people = sorted(people, key=lambda one: (one.frames[0], -np.median(one.region[:, 2])))
+    tracks, notes = [], []
+    for person in people:
+        seen = person.times[-1] - person.times[0]
+        if seen < how.least_length and seen < times[-1] - times[0]:
+            notes.append(f"a person seen for {seen:.1f} s at {person.times[0]:.1f} s was dropped: too short to follow")
+            continue
+        tracks.append(_track(person, times, how))
+    return tracks, notes
+
+
+def fill(piece: Piece, times: Float[Array, "frame"], most: float) -> tuple[Int[Array, "_"], Float[Array, "_ 17 3"]]:
+    """Frames and keypoints with gaps of up to `most` seconds filled linearly, at confidence 0."""
+    gaps = np.diff(piece.times)
+    wanted = [
+        np.arange(start, stop) if gap <= most else np.array([start])
+        for start, stop, gap in zip(piece.frames[:-1], piece.frames[1:], gaps, strict=True)
+    ]
+    frames = np.concatenate([*wanted, piece.frames[-1:]])
+    flat = piece.keypoints_px.reshape(len(piece.frames), -1)
+    filled = np.stack([np.interp(times[frames], piece.times, column) for column in flat.T], -1).reshape(-1, 17, 3)
+    filled[~np.isin(frames, piece.frames), :, 2] = 0
+    return frames, filled
+
+
+def spikes(
+    keypoints_px: Float[Array, "time 17 3"], times: Float[Array, "time"], window: float, least: float
+) -> Bool[Array, "time 17"]:
+    """Keypoints that jump away from where the frames before and after put them (Hampel's rule about a steady motion).
+
+    The expected place is the median of the points halfway between earlier and later frames, up to `window` seconds.
+    """
+    points, count = keypoints_px[..., :2], len(times)
+    halfway = np.full((max(_reach(times, window), 1), count, 17, 2), np.nan)
+    for k in range(1, min(len(halfway), (count - 1) // 2) + 1):
+        before, now, after = times[: -2 * k], times[k:-k], times[2 * k :]
+        part = np.where(after - before <= 2 * window + 1e-6, (now - before) / (after - before), np.nan)[:, None, None]
+        halfway[k - 1, k:-k] = points[: -2 * k] * (1 - part) + points[2 * k :] * part
+    known = np.isfinite(halfway).any((0, 2, 3))
+    away = np.zeros((count, 17))
+    away[known] = np.linalg.norm(points[known] - np.nanmedian(halfway[:, known], axis=0), axis=-1)
+    near, valid = _neighbours(times, _reach(times, 2 * window), 2 * window)
+    usual = np.nanmedian(np.where(valid[..., None], away[near], np.nan), axis=1)
+    return (away > 4 * usual) & (away > least * evidence.size_px(keypoints_px)[:, None])
+
+
+def smooth(values: Float[Array, "time n"], times: Float[Array, "time"], sigma: float) -> Float[Array, "time n"]:
+    """Local straight lines under a Gaussian of `sigma` seconds: no lag, and a steady motion stays as it is."""
+    near, valid = _neighbours(times, _reach(times, 3 * sigma), 3 * sigma)
+    offset = times[near] - times[:, None]
+    weight = np.exp(-((offset / sigma) ** 2) / 2) * valid
+    weight /= weight.sum(1, keepdims=True)
+    mean_time = (weight * offset).sum(1, keepdims=True)
+    mean = np.einsum("tk,tkn->tn", weight, values[near])
+    lever = weight * (offset - mean_time)
+    spread = (lever * offset).sum(1, keepdims=True)
+    slope = np.einsum("tk,tkn->tn", lever, values[near]) / np.maximum(spread, 1e-12)
+    return np.where(spread > 1e-9, mean - slope * mean_time, mean)
+
+
+def _reach(times: Array, window: float) -> int:
+    """Frames on each side that a window can hold."""
+    if len(times) < 2:
+        return 0
+    return min(len(times) - 1, max(1, int(np.ceil(window / max(np.median(np.diff(times)), 1e-3)))))
+
+
+def _neighbours(times: Array, reach: int, window: float) -> tuple[Array, Array]:
+    """Rows around each row, and which of them exist and lie within the window."""
+    near = np.arange(len(times))[:, None] + np.arange(-reach, reach + 1)
+    inside = (near >= 0) & (near < len(times))
+    near = near.clip(0, len(times) - 1)
+    return near, inside & (np.abs(times[near] - times[:, None]) <= window + 1e-6)
+
+
+def _track(person: Piece, times: Array, how: Finish) -> records.Track:
+    """One finished track."""
+    cleaned = flips.undo(person.keypoints_px, person.times)
+    spiked = spikes(cleaned, person.times, how.spike_window, how.spike_least)
+    cleaned[..., 2] = np.where(spiked, 0.1 * cleaned[..., 2], cleaned[..., 2])
+    frames, keypoints = fill(
+        Piece(person.frames, person.times, cleaned, person.region, person.look), times, how.most_filled
+    )
+    box = cameras.box_from_keypoints(torch.from_numpy(cleaned)).numpy().astype(float)
+    around = person.region[:, [0, 1, 2, 2]] * (1, 1, 0.7, 0.7)
+    box = np.where(np.isfinite(box), box, around)
+    box = smooth(box, person.times, how.box_sigma)
+    box = np.stack([np.interp(times[frames], person.times, column) for column in box.T], -1)
+    return records.Track(torch.from_numpy(frames), torch.from_numpy(box).float(), torch.from_numpy(keypoints).float())

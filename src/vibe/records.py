@@ -1,0 +1,132 @@
+"""What travels between the stages: frozen records with shapes, units and frames.
+
+Frames: the camera's (x right, y down, z forward, metres) and the upright picture's (pixels, origin at the
+outer corner of the top left pixel).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera without distortion, of the upright picture."""
+
+    K_px: Float[Tensor, "3 3"]
+    """Intrinsic matrix."""
+    width: int
+    """Pixels."""
+    height: int
+    """Pixels."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What one pass over a video found."""
+
+    path: Path
+    fps: float
+    """Mean frame rate; the truth is in `timestamps`."""
+    width: int
+    """Pixels of the upright picture."""
+    height: int
+    """Pixels of the upright picture."""
+    timestamps: Float[Tensor, "frame"]
+    """Seconds from the first frame, float64, increasing."""
+    damaged: int
+    """Packets that could not be decoded and were skipped."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """One person followed through a clip."""
+
+    frames: Int[Tensor, "time"]
+    """Indices into the clip; increasing, gaps allowed."""
+    box_px: Float[Tensor, "time 4"]
+    """Centre x, centre y, width, height."""
+    keypoints_px: Float[Tensor, "time 17 3"]
+    """COCO-17: x, y, confidence in [0, 1]. A frame that was filled in has confidence 0 throughout."""
+
+    @property
+    def confidence(self) -> Float[Tensor, "time"]:
+        """Mean keypoint confidence of each frame; 0 where the frame was filled in."""
+        return self.keypoints_px[..., 2].mean(-1)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """The 2D evidence of one person as the network reads it, frame by frame."""
+
+    keypoints: Float[Tensor, "*b time 17 3"]
+    """COCO-17 in the crop's own view: x, y in half crop sides from its centre, confidence. 0, 0, 0 if unseen."""
+    box: Float[Tensor, "*b time 3"]
+    """The crop in the camera: x and y of its centre ray (at z = 1), log of its half side (at unit distance)."""
+
+
+@dataclass(frozen=True)
+class Theta:
+    """SMPL parameters and weak camera (the paper's Theta), in the view of the crop."""
+
+    rotmat: Float[Tensor, "*b time 24 3 3"]
+    """`global_orient` first, then the 23 rotations of `body_pose`, each relative to its parent."""
+    betas: Float[Tensor, "*b time 10"]
+    pred_cam: Float[Tensor, "*b time 3"]
+    """s, tx, ty: a body point X lies at s * (X + t), in half crop sides from the crop's centre."""
+
+
+@dataclass(frozen=True)
+class Motion:
+    """One person's motion in the camera's frame: what `vibe.estimate` returns."""
+
+    frames: Int[Tensor, "time"]
+    """Indices into the clip; increasing."""
+    box_px: Float[Tensor, "time 4"]
+    """Centre x, centre y, width, height."""
+    global_orient: Float[Tensor, "time 3"]
+    """Axis-angle of the pelvis in the camera's frame."""
+    body_pose: Float[Tensor, "time 69"]
+    """Axis-angle of joints 1 to 23, each relative to its parent."""
+    betas: Float[Tensor, "10"]
+    """One shape for the whole track."""
+    trans: Float[Tensor, "time 3"]
+    """Position of the pelvis joint, metres."""
+    pred_cam: Float[Tensor, "time 3"]
+    """s, tx, ty: weak perspective of the box's square crop (the paper, section 3)."""
+    joints: Float[Tensor, "time 24 3"]
+    """SMPL's joints in the camera's frame, metres."""
+    joints_px: Float[Tensor, "time 24 2"]
+    """The same, projected."""
+    keypoints_px: Float[Tensor, "time 17 3"]
+    """The 2D evidence: COCO-17 x, y, confidence."""
+    confidence: Float[Tensor, "time"]
+    """Mean keypoint confidence; 0 where the frame was filled in."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a set of parameters is and may be used for."""
+
+    name: str
+    sha256: str
+    licence: str
+    """One sentence: what it was trained on and what that allows."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything found in one video."""
+
+    clip: Clip
+    camera: Camera
+    people: tuple[Motion, ...]
+    """Numbered 1, 2, ... in the files, in this order."""
+    body: Weights
+    weights: Weights
+    notes: tuple[str, ...]
+    """One sentence for each thing that was dropped or repaired."""

@@ -1,0 +1,157 @@
+"""motion.npz: a result as plain arrays, under the names of docs/conventions.md."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vibe import __version__, assets
+from vibe.records import Camera, Clip, Motion, Result, Weights
+from vibe.skeletons import SMPL
+
+FORMAT = "vibe-motion 1"
+LARGEST = 1 << 31
+"""Bytes that a file may unpack to: 20 people for about 50 hours."""
+HEAD = {
+    "format": ((), "U"),
+    "video": ((), "U"),
+    "fps": ((), "f"),
+    "width": ((), "i"),
+    "height": ((), "i"),
+    "timestamps": (("frame",), "f"),
+    "joint_names": ((24,), "U"),
+    "body": ((2,), "U"),
+    "weights": ((2,), "U"),
+    "vibe_version": ((), "U"),
+    "camera/K": ((3, 3), "f"),
+}
+"""Shape and kind of number of each array of the video."""
+PERSON = {
+    "frames": (("time",), "i"),
+    "box_px": (("time", 4), "f"),
+    "global_orient": (("time", 3), "f"),
+    "body_pose": (("time", 69), "f"),
+    "betas": ((10,), "f"),
+    "trans": (("time", 3), "f"),
+    "pred_cam": (("time", 3), "f"),
+    "joints": (("time", 24, 3), "f"),
+    "joints_px": (("time", 24, 2), "f"),
+    "keypoints_px": (("time", 17, 3), "f"),
+    "confidence": (("time",), "f"),
+}
+"""Likewise of each array of a person: the fields of `records.Motion`."""
+
+
+def write_npz(path: Path, result: Result) -> None:
+    """Write a result whole or not at all; raises OSError."""
+    clip = result.clip
+    arrays = {
+        "format": np.array(FORMAT),
+        "video": np.array(str(clip.path)),
+        "fps": np.array(clip.fps, np.float64),
+        "width": np.array(clip.width, np.int32),
+        "height": np.array(clip.height, np.int32),
+        "timestamps": clip.timestamps.numpy().astype(np.float64),
+        "joint_names": np.array(SMPL),
+        "body": np.array([result.body.name, result.body.sha256]),
+        "weights": np.array([result.weights.name, result.weights.sha256]),
+        "vibe_version": np.array(__version__),
+        "camera/K": result.camera.K_px.cpu().numpy().astype(np.float32),
+    }
+    for number, motion in enumerate(result.people, start=1):
+        for name, (_, kind) in PERSON.items():
+            array = getattr(motion, name).detach().cpu().numpy()
+            arrays[f"{number}/{name}"] = array.astype(np.int64 if kind == "i" else np.float32)
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **arrays)
+    assets.write_whole(Path(path), content.getvalue())
+
+
+def read_npz(path: Path) -> Result:
+    """What `write_npz` wrote; the file does not hold licences, notes and damaged packets, which come back empty.
+
+    Raises OSError if the file cannot be read and ValueError, with the reason, if it is not a motion file.
+    """
+    path = Path(path)
+    arrays = _arrays(path)
+    if (version := str(arrays.get("format", "unknown"))) != FORMAT:
+        raise ValueError(f'{path} has format "{version}", this version of vibe reads "{FORMAT}"')
+    _check(path, arrays, HEAD, "")
+    width, height = int(arrays["width"]), int(arrays["height"])
+    clip = Clip(
+        path=Path(str(arrays["video"])),
+        fps=float(arrays["fps"]),
+        width=width,
+        height=height,
+        timestamps=torch.from_numpy(arrays["timestamps"].astype(np.float64)),
+        damaged=0,
+    )
+    people = []
+    while f"{len(people) + 1}/frames" in arrays:
+        prefix = f"{len(people) + 1}/"
+        _check(path, arrays, PERSON, prefix)
+        motion = Motion(**{name: _tensor(arrays[prefix + name], kind) for name, (_, kind) in PERSON.items()})
+        inside = bool((motion.frames.diff() > 0).all() and (motion.frames >= 0).all())
+        if not inside or (len(motion.frames) and int(motion.frames[-1]) >= len(clip.timestamps)):
+            raise ValueError(f"{path}: {prefix}frames are not increasing indices into the video: the file is damaged")
+        people.append(motion)
+    return Result(
+        clip=clip,
+        camera=Camera(_tensor(arrays["camera/K"], "f"), width, height),
+        people=tuple(people),
+        body=Weights(*arrays["body"].tolist(), licence=""),
+        weights=Weights(*arrays["weights"].tolist(), licence=""),
+        notes=(),
+    )
+
+
+def _arrays(path: Path) -> dict[str, NDArray]:
+    """Every array of the file, none larger than the file says and nothing unpickled."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+            if size > LARGEST:
+                raise ValueError(f"it unpacks to {size >> 20} MB, {LARGEST >> 20} MB at most are read")
+            return {member.filename.removesuffix(".npy"): _array(archive, member) for member in archive.infolist()}
+    except (ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} is not a motion file, or a damaged one: {error}") from error
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray:
+    """One array, once its header is seen to ask for no more memory than its bytes fill."""
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize > member.file_size:
+        raise ValueError(f"{member.filename} holds no plain numbers, or fewer than it says")
+    with archive.open(member) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _tensor(array: NDArray, kind: str) -> torch.Tensor:
+    """The numbers in the precision that records have."""
+    return torch.from_numpy(array.astype(np.int64 if kind == "i" else np.float32))
+
+
+def _check(path: Path, arrays: dict[str, NDArray], layout: dict[str, tuple[tuple, str]], prefix: str) -> None:
+    """Names, shapes and kinds of number, as the layout has them."""
+    sizes: dict[str, int] = {}
+    for name, (shape, kind) in layout.items():
+        array = arrays.get(prefix + name)
+        if array is None:
+            raise ValueError(f"{path} lacks {prefix}{name}: the file is damaged or of another kind")
+        seen = tuple(sizes.setdefault(w, n) if isinstance(w, str) else w for w, n in zip(shape, array.shape))
+        if array.shape != seen or array.ndim != len(shape) or array.dtype.kind != kind:
+            expected = "x".join(str(size) for size in shape) or "single"
+            raise ValueError(
+                f"{path}: {prefix}{name} is {array.dtype} {array.shape}, expected {expected} of kind {kind!r}: "
+                "the file is damaged or of another kind"
+            )

@@ -1,0 +1,117 @@
+"""Training examples: real motion, random bodies, synthetic cameras, imitated detections; exact truth beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import roma
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from vibe import cameras
+from vibe.body.coco import joints_and_keypoints
+from vibe.body.record import Body
+from vibe.data.motion import Motions, draw_windows
+from vibe.observe.keypoints import observe
+from vibe.records import Observation
+from vibe.train.noise import NoiseConfig, detect
+from vibe.train.poses import PoseConfig, widen
+from vibe.train.views import View, ViewConfig, draw_views
+
+
+@dataclass(frozen=True)
+class SynthesisConfig:
+    """How examples are made."""
+
+    batch: int = 64
+    frames: int = 32
+    """Of a window, at 30 a second."""
+    fastest: float = 1.6
+    """Motion is played at up to this many times its speed, or as much slower."""
+    betas: float = 1.2
+    """Standard deviation of each shape number."""
+    poses: PoseConfig = field(default_factory=PoseConfig)
+    views: ViewConfig = field(default_factory=ViewConfig)
+    noise: NoiseConfig = field(default_factory=NoiseConfig)
+
+
+@dataclass(frozen=True)
+class Example:
+    """Evidence and truth of a batch of windows; the truth in the view of the crop."""
+
+    observation: Observation
+    rotmat: Float[Tensor, "batch time 24 3 3"]
+    betas: Float[Tensor, "batch 10"]
+    points: Float[Tensor, "batch time 41 3"]
+    """24 joints and 17 keypoints about the pelvis, metres."""
+    keypoints_2d: Float[Tensor, "batch time 17 2"]
+    """Without error, in half crop sides from the crop's centre."""
+    half_side: Float[Tensor, "batch time"]
+    """Of the crop at unit distance."""
+
+
+def body_points(
+    body: Body, rotmat: Float[Tensor, "*b 24 3 3"], betas: Float[Tensor, "*#b 10"]
+) -> Float[Tensor, "*b 41 3"]:
+    """24 joints and 17 keypoints about the pelvis."""
+    joints, keypoints = joints_and_keypoints(body, rotmat, betas)
+    return torch.cat([joints, keypoints], -2) - joints[..., :1, :]
+
+
+def synthesise(
+    motions: Motions, weights: Float[Tensor, "clip"], body: Body, config: SynthesisConfig, seed: torch.Generator,
+    noisy: bool = True,
+) -> Example:  # fmt: skip
+    """One batch; the same for the same generator state. Without noise the keypoints are the true ones."""
+    windows = draw_windows(motions, weights, config.batch, config.frames, config.fastest, seed)
+    quaternions, trans = widen(*windows, config.poses, seed)
+    betas = config.betas * torch.randn(config.batch, 10, generator=seed)
+    view = draw_views(trans, config.views, seed)
+    noise = config.noise if noisy else None
+    return render(roma.unitquat_to_rotmat(quaternions), betas, view, body, noise, seed)
+
+
+def render(
+    rotmat: Float[Tensor, "batch time 24 3 3"], betas: Float[Tensor, "batch 10"], view: View, body: Body,
+    noise: NoiseConfig | None, seed: torch.Generator,
+) -> Example:  # fmt: skip
+    """What a camera sees of bodies in a y-up world, with a detector's noise or without any."""
+    rotmat = torch.cat([(view.R_cam_world @ rotmat[:, :, 0])[:, :, None], rotmat[:, :, 1:]], 2)
+    points = body_points(body, rotmat, betas[:, None])
+    keypoints_cam = points[:, :, 24:] + view.pelvis_cam[:, :, None]
+    metre = view.zoom[:, None, None] / keypoints_cam[..., 2].clamp_min(0.3)
+    truth = keypoints_cam[..., :2] * metre[..., None]
+    if noise is None:
+        keypoints = functional.pad(truth, (0, 1), value=0.95)
+    else:
+        keypoints = detect(truth, metre, view.half_picture, noise, seed)
+    box = steady_boxes(keypoints, truth, 0.0 if noise is None else 0.04, seed)
+    identity = torch.eye(3)
+    R_crop_cam, _, _ = cameras.crop_view(torch.cat([box[..., :2] / view.zoom[:, None, None], box[..., 2:]], -1), identity)
+    observation = observe(keypoints, box, identity)
+    turned = torch.cat([(R_crop_cam @ rotmat[:, :, 0])[:, :, None], rotmat[:, :, 1:]], 2)
+    return Example(
+        observation=observation,
+        rotmat=turned,
+        betas=betas,
+        points=points @ R_crop_cam.mT,
+        keypoints_2d=observe(functional.pad(truth, (0, 1), value=1.0), box, identity).keypoints[..., :2],
+        half_side=observation.box[..., 2].exp(),
+    )
+
+
+def steady_boxes(
+    keypoints: Float[Tensor, "batch time 17 3"], truth: Float[Tensor, "batch time 17 2"], wobble: float,
+    seed: torch.Generator,
+) -> Float[Tensor, "batch time 4"]:  # fmt: skip
+    """Boxes as the tracker gives them: around the keypoints, averaged over a quarter of a second, a little off."""
+    box = cameras.box_from_keypoints(keypoints)
+    whole = cameras.box_from_keypoints(functional.pad(truth, (0, 1), value=1.0))
+    box = torch.where(box.isnan(), whole, box)
+    smooth = functional.avg_pool1d(functional.pad(box.mT, (3, 3), mode="replicate"), 7, stride=1).mT
+    batch = len(box)
+    shift = wobble * torch.randn(batch, 1, 2, generator=seed) * smooth[..., 2:]
+    scale = torch.exp(wobble * torch.randn(batch, 1, 2, generator=seed))
+    return torch.cat([smooth[..., :2] + shift, smooth[..., 2:] * scale], -1)

@@ -1,0 +1,135 @@
+"""Frames into an mp4 file that appears whole or not at all, with the sound of the source."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import av.error
+import cv2
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from vibe.video.read import THREADS
+from vibe.video.sound import Sound
+
+TICKS = 120_000
+"""Per second, the unit of time stamps: a whole number for 24, 25, 30, 50 and 60 frames and for 23.976 and the like."""
+
+
+class VideoWriter:
+    """An H.264 file (yuv420p, mp4) with the times that it is given and the sound of another file.
+
+    A picture of odd width or height gets its last column or row twice. The file takes its name when all is well;
+    after an exception nothing is left of it.
+    """
+
+    def __init__(self, path: str | Path, width: int, height: int, fps: float, sound_from: Path | None = None):
+        """`fps` is the nominal rate; raises OSError, with one line, where the file cannot be written."""
+        self.path = Path(path)
+        self.notes: tuple[str, ...] = ()
+        """What could not be taken over from the source's sound."""
+        self._part = self.path.with_name(f".{uuid.uuid4().hex[:12]}.part.mp4")
+        self._size, self._step = (width, height), 1 / min(max(fps, 0.1), 1000.0)
+        self._last_tick = -1
+        self._sound: Sound | None = None
+        self._container: av.container.OutputContainer | None = None
+        try:
+            with self._clear_errors():
+                self._start(sound_from)
+        except BaseException:
+            self._discard()
+            raise
+
+    def _start(self, sound_from: Path | None) -> None:
+        """Open the file and write its header; without sound if the header cannot be written with it."""
+        self._container = av.open(str(self._part.absolute()), "w", options={"movflags": "+faststart"})
+        self._stream = self._add_stream()
+        if sound_from is None:
+            self._container.start_encoding()
+            return
+        try:
+            self._sound = Sound.beside(Path(sound_from), self._container)
+            self._container.start_encoding()
+        except (av.error.FFmpegError, ValueError):
+            self._discard()
+            self.notes = ("the sound of the source cannot be kept in an mp4 file: it was left out",)
+            self._start(None)
+
+    def _add_stream(self) -> av.VideoStream:
+        width, height = self._size
+        rate = Fraction(1 / self._step).limit_denominator(1001)
+        stream = self._container.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "21"})
+        stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
+        context = stream.codec_context
+        context.time_base, context.thread_count = Fraction(1, TICKS), THREADS
+        context.colorspace, context.color_range = 6, 1  # BT.601 and narrow range: what cv2 converts to
+        context.color_primaries, context.color_trc = 1, 1
+        return stream
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                with self._clear_errors():
+                    self._finish()
+        finally:
+            self._discard()
+
+    def write(self, rgb: UInt8[ndarray, "height width 3"], time: float) -> None:
+        """Add a frame at this time, seconds from the first; raises ValueError if its size or its time do not fit."""
+        if rgb.shape[:2] != self._size[::-1]:
+            raise ValueError(f"the frame is {rgb.shape[1]}x{rgb.shape[0]}, the video {self._size[0]}x{self._size[1]}")
+        tick = round(time * TICKS)
+        if tick <= self._last_tick:
+            raise ValueError(f"the frame at {time} s does not come after the one before: give increasing times")
+        self._last_tick = tick
+        if self._size[0] % 2 or self._size[1] % 2:
+            rgb = cv2.copyMakeBorder(rgb, 0, self._size[1] % 2, 0, self._size[0] % 2, cv2.BORDER_REPLICATE)
+        frame = av.VideoFrame.from_ndarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420), format="yuv420p")
+        frame.pts, frame.time_base, frame.colorspace, frame.color_range = tick, Fraction(1, TICKS), 6, 1
+        with self._clear_errors():
+            self._container.mux(self._stream.encode(frame))
+            if self._sound is not None:
+                self._sound.copy_until(time)
+
+    def _finish(self) -> None:
+        """The last frames and sounds, the index, and the file's name."""
+        self._container.mux(self._stream.encode(None))
+        if self._sound is not None:
+            self._sound.copy_until(self._last_tick / TICKS + self._step)
+            self.notes = self._sound.notes
+        self._container.close()
+        os.replace(self._part, self.path)
+
+    def _discard(self) -> None:
+        """Close what is open and remove what has not been given its name."""
+        if self._sound is not None:
+            self._sound.close()
+            self._sound = None
+        if self._container is not None:
+            try:
+                self._container.close()
+            except (av.error.FFmpegError, OSError):
+                pass  # the file goes in the next line
+        self._part.unlink(missing_ok=True)
+
+    @contextmanager
+    def _clear_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (av.error.FFmpegError, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise OSError(
+                f"cannot write {self.path} ({reason}): choose a folder that may be written and has free space"
+            ) from error

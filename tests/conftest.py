@@ -1,0 +1,47 @@
+"""Shapes and types are checked in tests, not in use: this hook has to stand before anything of vibe is imported."""
+
+import re
+from pathlib import Path
+
+import jaxtyping
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+COMPILED = re.compile(r"^@(numba\.)?n?jit\b", re.MULTILINE)
+"""Functions that numba compiles can't be wrapped; their modules are left as they are."""
+
+
+def _checked() -> list[str]:
+    """Names of the modules to check; packages are not among them, since a name stands for all that is below it."""
+    files = [file for file in (ROOT / "src" / "vibe").rglob("*.py") if file.name != "__init__.py"]
+    plain = [file for file in files if not COMPILED.search(file.read_text(encoding="utf-8"))]
+    return [".".join(file.relative_to(ROOT / "src").with_suffix("").parts) for file in plain]
+
+
+jaxtyping.install_import_hook(_checked(), CHECKER)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """The same sums in the same order, whatever else the machine does."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Every test draws the same random numbers, alone or among others."""
+    import torch
+
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of development data beside the checkout; it is no part of the project."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"the development data is not at {folder}")
+    return folder

@@ -1,0 +1,163 @@
+"""motion.npz: what goes in comes out, nothing is unpickled, and a bad file says what is bad."""
+
+import zipfile
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vibe import __version__
+from vibe.records import Camera, Clip, Motion, Result, Weights
+from vibe.results import npz
+from vibe.skeletons import SMPL
+
+CONTRACT = {
+    "frames": (7,),
+    "box_px": (7, 4),
+    "global_orient": (7, 3),
+    "body_pose": (7, 69),
+    "betas": (10,),
+    "trans": (7, 3),
+    "pred_cam": (7, 3),
+    "joints": (7, 24, 3),
+    "joints_px": (7, 24, 2),
+    "keypoints_px": (7, 17, 3),
+    "confidence": (7,),
+}
+
+
+def motion(time: int = 7, first: int = 2) -> Motion:
+    shapes = {name: (time, *shape[1:]) if name != "betas" else shape for name, shape in CONTRACT.items()}
+    values = {name: torch.randn(shape) for name, shape in shapes.items() if name != "frames"}
+    return Motion(frames=torch.arange(first, first + time), **values)
+
+
+@pytest.fixture
+def result() -> Result:
+    clip = Clip(Path("some where/clip ü.mp4"), 29.97, 64, 48, torch.arange(12, dtype=torch.float64) / 29.97, 0)
+    return Result(
+        clip=clip,
+        camera=Camera(torch.tensor([[80.0, 0, 32], [0, 80, 24], [0, 0, 1]]), 64, 48),
+        people=(motion(), motion(3, 0)),
+        body=Weights("open", "ab" * 32, "CC0"),
+        weights=Weights("open", "cd" * 32, "free"),
+        notes=("one note",),
+    )
+
+
+def test_what_is_written_is_read_back(tmp_path, result):
+    npz.write_npz(tmp_path / "motion.npz", result)
+    back = npz.read_npz(tmp_path / "motion.npz")
+    assert len(back.people) == 2
+    for mine, its in zip(result.people, back.people, strict=True):
+        for field in fields(Motion):
+            assert torch.equal(getattr(mine, field.name), getattr(its, field.name)), field.name
+    assert torch.equal(back.clip.timestamps, result.clip.timestamps)
+    assert replace(back.clip, timestamps=result.clip.timestamps) == result.clip
+    assert torch.equal(back.camera.K_px, result.camera.K_px)
+    assert (back.body.name, back.body.sha256) == ("open", "ab" * 32)
+    assert (back.weights.name, back.weights.sha256) == ("open", "cd" * 32)
+
+
+def test_the_names_shapes_and_kinds_are_those_of_the_contract(tmp_path, result):
+    npz.write_npz(tmp_path / "motion.npz", result)
+    with np.load(tmp_path / "motion.npz", allow_pickle=False) as file:
+        arrays = dict(file)
+    assert str(arrays["format"]) == "vibe-motion 1"
+    assert str(arrays["video"]) == str(result.clip.path)
+    assert str(arrays["vibe_version"]) == __version__
+    assert arrays["joint_names"].tolist() == list(SMPL)
+    assert arrays["body"].tolist() == ["open", "ab" * 32]
+    assert arrays["weights"].tolist() == ["open", "cd" * 32]
+    assert (int(arrays["width"]), int(arrays["height"]), float(arrays["fps"])) == (64, 48, 29.97)
+    assert arrays["timestamps"].dtype == np.float64
+    assert arrays["camera/K"].shape == (3, 3)
+    person = {name: arrays[f"1/{name}"] for name in CONTRACT}
+    assert {name: array.shape for name, array in person.items()} == CONTRACT
+    assert person.pop("frames").dtype == np.int64
+    assert {array.dtype for array in person.values()} == {np.dtype(np.float32)}
+    assert not any(array.dtype.hasobject for array in arrays.values())
+    assert len(arrays) == 11 + 2 * len(CONTRACT)
+
+
+def test_nobody_in_view_is_a_file_without_people(tmp_path, result):
+    npz.write_npz(tmp_path / "motion.npz", replace(result, people=()))
+    assert npz.read_npz(tmp_path / "motion.npz").people == ()
+
+
+def test_writing_to_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, result, monkeypatch):
+    target = tmp_path / "motion.npz"
+    target.write_bytes(b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        npz.write_npz(target, result)
+    assert [path.name for path in tmp_path.iterdir()] == ["motion.npz"]
+    assert target.read_bytes() == b"old"
+
+
+def changed(path: Path, result: Result, **arrays: object) -> Path:
+    """A motion file in which some arrays are others, or absent where None stands."""
+    npz.write_npz(path, result)
+    with np.load(path, allow_pickle=False) as file:
+        content = {name: array for name, array in file.items() if name not in arrays}
+    np.savez(path, allow_pickle=True, **content, **{name: array for name, array in arrays.items() if array is not None})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        ({"format": np.array("vibe-motion 9")}, "vibe-motion 9"),
+        ({"format": None}, "unknown"),
+        ({"timestamps": None}, "lacks timestamps"),
+        ({"2/trans": None}, "lacks 2/trans"),
+        ({"1/trans": np.zeros((6, 3), np.float32)}, "1/trans"),
+        ({"1/betas": np.zeros(16, np.float32)}, "expected 10"),
+        ({"1/frames": np.arange(7.0)}, "1/frames"),
+        ({"1/frames": np.arange(7) + 6}, "indices into the video"),
+        ({"1/frames": np.arange(7)[::-1]}, "indices into the video"),
+        ({"video": np.array([Path("x")], dtype=object)}, "no plain numbers"),
+    ],
+)
+def test_a_file_that_breaks_the_contract_is_refused_with_the_reason(tmp_path, result, arrays, says):
+    with pytest.raises(ValueError, match=says):
+        npz.read_npz(changed(tmp_path / "motion.npz", result, **arrays))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x05\x06", b"\x80\x04N.", b"not a file of ours" * 99])
+def test_a_file_of_another_kind_is_refused(tmp_path, content):
+    path = tmp_path / "motion.npz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"motion\.npz"):
+        npz.read_npz(path)
+
+
+def test_every_cut_of_a_file_is_refused(tmp_path, result):
+    path = tmp_path / "motion.npz"
+    npz.write_npz(path, result)
+    content = path.read_bytes()
+    for length in range(0, len(content) - 1, 997):
+        path.write_bytes(content[:length])
+        with pytest.raises(ValueError, match=r"motion\.npz"):
+            npz.read_npz(path)
+
+
+def test_a_header_that_promises_terabytes_takes_no_memory(tmp_path):
+    path = tmp_path / "motion.npz"
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }"
+    header += b" " * (64 - (len(header) + 11) % 64) + b"\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("timestamps.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(ValueError, match="fewer than it says"):
+        npz.read_npz(path)
+
+
+def test_a_missing_file_is_not_found(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        npz.read_npz(tmp_path / "absent.npz")

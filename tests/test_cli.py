@@ -1,0 +1,366 @@
+"""The front door: right exit codes, one clear line for each failure, never half a file."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from vibe import assets, cli, pipeline
+from vibe.cameras import default_camera
+from vibe.records import Motion, Result, Weights
+from vibe.results import npz
+from vibe.video import open_video
+
+HELP = [[], ["estimate"], ["fetch"], ["train"], ["make-clip"]]
+
+
+def make_video(path: Path, frames: int = 5, width: int = 64, height: int = 48, form: str | None = None) -> Path:
+    """A grey gradient that moves; nobody is in it."""
+    with av.open(str(path), "w", format=form) as file:
+        stream = file.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        ramp = np.linspace(40, 200, width, dtype=np.uint8)
+        for index in range(frames):
+            picture = np.broadcast_to(np.roll(ramp, index)[None, :, None], (height, width, 3))
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    return path
+
+
+def make_sound(path: Path) -> Path:
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("aac", rate=44100, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 44100
+        file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    return path
+
+
+def person(time: int) -> Motion:
+    ones = torch.ones(time)
+    return Motion(
+        frames=torch.arange(time),
+        box_px=torch.full((time, 4), 20.0),
+        global_orient=torch.zeros(time, 3),
+        body_pose=torch.zeros(time, 69),
+        betas=torch.zeros(10),
+        trans=torch.zeros(time, 3) + torch.tensor([0.0, 0.0, 4.0]),
+        pred_cam=torch.ones(time, 3),
+        joints=torch.zeros(time, 24, 3),
+        joints_px=torch.zeros(time, 24, 2),
+        keypoints_px=torch.ones(time, 17, 3),
+        confidence=0.75 * ones,
+    )
+
+
+@pytest.fixture
+def people(monkeypatch) -> list[int]:
+    """Lets estimate read the video but find as many people as this list's number says."""
+    count = [1]
+
+    def estimate(path: Path, progress=None, **_: object) -> Result:
+        with open_video(path) as video:
+            for frame in video:
+                if progress:
+                    progress("people", frame.index + 1, video.expected_frames)
+            clip = video.clip()
+        found = tuple(person(len(clip.timestamps)) for _ in range(count[0]))
+        about = Weights("open", "0" * 64, "free for every use")
+        return Result(clip, default_camera(clip.width, clip.height), found, about, about, ("a note on it",))
+
+    monkeypatch.setattr(pipeline, "estimate", estimate)
+    monkeypatch.setattr(assets, "weights_path", lambda path=None: Path("open.safetensors"))
+    return count
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def run(*arguments: object) -> int:
+    return cli.main([str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize("command", HELP, ids=lambda command: " ".join(command) or "vibe")
+def test_help_is_there_within_a_second_and_without_torch(command):
+    program = f"import sys; from vibe.cli import main; code = main({[*command, '--help']!r}); "
+    program += "sys.exit(code or 3 * ('torch' in sys.modules))"
+    spent = []
+    for _ in range(3):
+        start = time.monotonic()
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        spent.append(time.monotonic() - start)
+        assert done.returncode == 0
+        assert "usage: vibe" in done.stdout
+        if spent[-1] < 1:
+            break
+    assert min(spent) < 1
+
+
+def test_the_help_of_estimate_names_every_option_and_the_exit_codes(capsys):
+    assert run("estimate", "--help") == 0
+    text = capsys.readouterr().out
+    for option in "-o --no-overlay --smooth --no-refine --fov --weights --detector --pose-model --device".split():
+        assert option in text
+    assert "Exit code" in text
+    assert "degrees" in text
+
+
+def test_the_version_is_the_package_s(capsys):
+    from vibe import __version__
+
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"vibe {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["estimate"],
+        ["estimate", "x.mp4", "--nonsense"],
+        ["estimate", "x.mp4", "--smooth", "very"],
+        ["estimate", "x.mp4", "--fov", "200"],
+        ["estimate", "x.mp4", "--fov", "wide"],
+        ["estimate", "x.mp4", "--detector", "absent.onnx"],
+        ["estimate", "x.mp4", "--pose-model", "absent.onnx"],
+        ["estimate", "x.mp4", "--device", "abacus"],
+        ["dance"],
+        ["train", "nothing", "-o", "run"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_exit_code_2_and_makes_nothing(arguments, tmp_path, monkeypatch, capsys, people):
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments) == 2
+    said = capsys.readouterr()
+    assert said.err
+    assert "Traceback" not in said.err
+    assert files(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_video_gives_three_files_a_table_and_exit_code_0(tmp_path, people, capsys):
+    people[0] = 2
+    video = make_video(tmp_path / "clip.mp4")
+    assert run("estimate", video, "-o", tmp_path / "out", "--no-overlay") == 0
+    assert files(tmp_path / "out") == ["clip/motion.npz", "clip/summary.json"]
+    said = capsys.readouterr()
+    assert [word for word in ("person", "frames", "share of video", "100%", "0.75") if word not in said.out] == []
+    assert "free for every use" in said.out
+    assert "a note on it" in said.out
+    assert "clip.mp4: people" in said.err
+    assert len(npz.read_npz(tmp_path / "out" / "clip" / "motion.npz").people) == 2
+
+
+def test_the_summary_says_what_was_found_and_what_it_cost(tmp_path, people):
+    video = make_video(tmp_path / "clip.mp4", frames=4)
+    assert run("estimate", video, "-o", tmp_path, "--no-overlay") == 0
+    summary = json.loads((tmp_path / "clip" / "summary.json").read_text(encoding="utf-8"))
+    assert summary["people"] == [{"person": 1, "frames": 4, "coverage": 1.0, "confidence": 0.75}]
+    assert (summary["frames"], summary["width_px"], summary["height_px"]) == (4, 64, 48)
+    assert summary["weights"] == {"name": "open", "sha256": "0" * 64, "licence": "free for every use"}
+    assert summary["notes"] == ["a note on it"]
+    assert summary["files"] == ["motion.npz", "summary.json"]
+    assert set(summary["seconds"]) == {"people", "writing"}
+
+
+def test_nobody_in_view_is_a_result_with_a_line_that_says_so(tmp_path, people, capsys):
+    people[0] = 0
+    assert run("estimate", make_video(tmp_path / "clip.mp4"), "-o", tmp_path / "out", "--no-overlay") == 0
+    assert "nobody was found" in capsys.readouterr().out
+    assert npz.read_npz(tmp_path / "out" / "clip" / "motion.npz").people == ()
+
+
+def test_what_the_weights_may_be_used_for_is_said_once(tmp_path, people, capsys):
+    videos = [make_video(tmp_path / f"{name}.mp4") for name in "ab"]
+    assert run("estimate", *videos, "-o", tmp_path / "out", "--no-overlay") == 0
+    assert capsys.readouterr().out.count("free for every use") == 1
+
+
+def test_20_people_are_20_rows(tmp_path, people, capsys):
+    people[0] = 20
+    assert run("estimate", make_video(tmp_path / "clip.mp4"), "-o", tmp_path / "out", "--no-overlay") == 0
+    assert capsys.readouterr().out.count("100%") == 20
+
+
+def bad(folder: Path, kind: str) -> Path:
+    """An input that is no video."""
+    path = folder / f"{kind}.mp4"
+    if kind == "text":
+        path.write_text("this is no video\n" * 200, encoding="utf-8")
+    elif kind == "empty":
+        path.touch()
+    elif kind == "cut":
+        make_video(path)
+        path.write_bytes(path.read_bytes()[:900])
+    elif kind == "sound":
+        make_sound(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "zeros":
+        path.write_bytes(bytes(100_000))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["text", "empty", "cut", "sound", "folder", "zeros", "missing"])
+def test_what_is_no_video_gives_one_line_and_exit_code_1(kind, tmp_path, people, capfd):
+    path = bad(tmp_path, kind)
+    before = files(tmp_path)
+    assert run("estimate", path, "-o", tmp_path / "out") == 1
+    said = capfd.readouterr()
+    assert len(said.err.strip().splitlines()) == 1
+    assert str(path) in said.err
+    assert said.out == ""
+    assert files(tmp_path) == before
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_other_videos_still_finish_and_the_failures_are_listed_at_the_end(tmp_path, people, capsys):
+    videos = [bad(tmp_path, "empty"), make_video(tmp_path / "good.mp4"), bad(tmp_path, "text")]
+    assert run("estimate", *videos, "-o", tmp_path / "out", "--no-overlay") == 1
+    assert files(tmp_path / "out") == ["good/motion.npz", "good/summary.json"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good"]
+    end = capsys.readouterr().err.splitlines()[-3:]
+    assert "2 of 3 videos failed" in end[0]
+    assert "empty.mp4" in end[1]
+    assert "text.mp4" in end[2]
+
+
+def test_two_videos_of_one_name_do_not_overwrite_each_other(tmp_path, people, capsys):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    one, two = make_video(tmp_path / "a" / "clip.mp4", 3), make_video(tmp_path / "b" / "Clip.mp4", 6)
+    assert run("estimate", one, two, "-o", tmp_path / "out", "--no-overlay") == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["Clip-2", "clip"]
+    assert len(npz.read_npz(tmp_path / "out" / "clip" / "motion.npz").clip.timestamps) == 3
+    assert len(npz.read_npz(tmp_path / "out" / "Clip-2" / "motion.npz").clip.timestamps) == 6
+    assert "Clip-2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", ["a file", "below a file", "a folder in place of the result"])
+def test_a_place_that_cannot_be_written_is_found_before_the_work(where, tmp_path, people, monkeypatch, capsys):
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("the work has begun")
+
+    monkeypatch.setattr(pipeline, "estimate", never)
+    video, out = make_video(tmp_path / "clip.mp4"), tmp_path / "out"
+    if where == "a folder in place of the result":
+        (out / "clip" / "motion.npz").mkdir(parents=True)
+    else:
+        out.write_text("mine", encoding="utf-8")
+    assert run("estimate", video, "-o", out / "deep" if where == "below a file" else out) == 2
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert str(out) in said
+
+
+def test_results_never_replace_the_video_they_come_from(tmp_path, people, capsys):
+    (tmp_path / "overlay").mkdir()
+    video = make_video(tmp_path / "overlay" / "overlay.mp4")
+    content = video.read_bytes()
+    assert run("estimate", video, "-o", tmp_path) == 1
+    assert "overwritten" in capsys.readouterr().err
+    assert video.read_bytes() == content
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of files")
+def test_a_full_disk_is_one_line_and_leaves_no_file(tmp_path, people, capsys):
+    import resource
+
+    people[0] = 20
+    video = make_video(tmp_path / "clip.mp4", frames=20)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        code = run("estimate", video, "-o", tmp_path / "out", "--no-overlay")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    said = capsys.readouterr().err.strip().splitlines()
+    assert code == 1
+    assert "too large" in said[-1]
+    assert files(tmp_path) == ["clip.mp4"]
+
+
+def test_ctrl_c_is_exit_code_130_and_keeps_only_what_was_finished(tmp_path, people, monkeypatch, capsys):
+    whole = pipeline.estimate
+
+    def interrupted(path: Path, **options: object) -> Result:
+        if path.name == "second.mp4":
+            raise KeyboardInterrupt
+        return whole(path, **options)
+
+    monkeypatch.setattr(pipeline, "estimate", interrupted)
+    videos = [make_video(tmp_path / f"{name}.mp4") for name in ("first", "second", "third")]
+    assert run("estimate", *videos, "-o", tmp_path / "out", "--no-overlay") == 130
+    assert files(tmp_path / "out") == ["first/motion.npz", "first/summary.json"]
+    assert "interrupted" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_fault_of_our_own_is_one_line_and_the_other_videos_finish(tmp_path, people, monkeypatch, capsys):
+    whole = pipeline.estimate
+
+    def faulty(path: Path, **options: object) -> Result:
+        if path.name == "first.mp4":
+            raise KeyError("betas")
+        return whole(path, **options)
+
+    monkeypatch.setattr(pipeline, "estimate", faulty)
+    videos = [make_video(tmp_path / f"{name}.mp4") for name in ("first", "second")]
+    assert run("estimate", *videos, "-o", tmp_path / "out", "--no-overlay") == 1
+    said = capsys.readouterr().err
+    assert "a fault of vibe's own, KeyError" in said
+    assert "Traceback" not in said
+    assert files(tmp_path / "out") == ["second/motion.npz", "second/summary.json"]
+
+
+def test_a_name_with_brackets_is_printed_as_it_is(tmp_path, people, capsys):
+    video = make_video(tmp_path / "[red]clip :bug:.mp4")
+    assert run("estimate", video, "-o", tmp_path / "out", "--no-overlay") == 0
+    assert "[red]clip :bug:.mp4" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="session")
+def models() -> None:
+    """The model files that `vibe fetch` gets and the shipped weights."""
+    try:
+        for name in assets.MODELS:
+            assets.find(name)
+        assets.weights_path()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize(("frames", "width", "height"), [(1, 64, 48), (3, 16, 16), (2, 3840, 2160)])
+def test_one_frame_16_pixels_and_4k_give_a_result(frames, width, height, tmp_path, models, capsys):
+    video = make_video(tmp_path / "clip.mp4", frames, width, height)
+    assert run("estimate", video, "-o", tmp_path / "out") == 0
+    assert files(tmp_path / "out") == ["clip/motion.npz", "clip/overlay.mp4", "clip/summary.json"]
+    assert "nobody was found" in capsys.readouterr().out
+    with open_video(tmp_path / "out" / "clip" / "overlay.mp4") as overlay:
+        assert (overlay.width, overlay.height) == (width, height)
+        assert len(list(overlay)) == frames
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is no signal there")
+def test_a_real_ctrl_c_in_the_middle_leaves_nothing(tmp_path, models):
+    video = make_video(tmp_path / "clip.mp4", frames=2000, width=320, height=240)
+    command = [sys.executable, "-m", "vibe.cli", "estimate", str(video), "-o", str(tmp_path / "out")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        first = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate(timeout=60)
+    assert "people" in first
+    assert process.returncode == 130
+    assert "Traceback" not in rest
+    assert "interrupted" in rest
+    assert files(tmp_path) == ["clip.mp4"]

@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import reference
+import roma
+import torch
+
+from vibe import rotations
+
+
+def test_six_numbers_give_the_official_rotation(shared: Path) -> None:
+    numbers = torch.from_numpy(reference.recipe(shared).array("rot6d", (64, 6)))
+    expected = torch.from_numpy(reference.entry(shared, "rot6d.rotmat"))
+    torch.testing.assert_close(rotations.rotmat_from_6d(numbers), expected, atol=1e-5, rtol=0)
+
+
+def test_there_and_back_changes_nothing() -> None:
+    rotmat = roma.random_rotmat(50)
+    torch.testing.assert_close(rotations.rotmat_from_6d(rotations.rotmat_to_6d(rotmat)), rotmat, atol=1e-6, rtol=0)
+
+
+def test_the_length_of_the_columns_does_not_matter() -> None:
+    numbers = torch.randn(20, 6)
+    scaled = (numbers.unflatten(-1, (3, 2)) * torch.tensor([2.0, 0.5])).flatten(-2)
+    torch.testing.assert_close(rotations.rotmat_from_6d(scaled), rotations.rotmat_from_6d(numbers), atol=1e-5, rtol=0)
+
+
+def test_a_mirrored_pose_mirrored_again_is_itself() -> None:
+    rotmat = roma.random_rotmat((4, 24))
+    torch.testing.assert_close(rotations.mirror_rotmat(rotations.mirror_rotmat(rotmat)), rotmat)
+
+
+def test_a_mirror_commutes_with_products() -> None:
+    first, second = roma.random_rotmat((2, 24)), roma.random_rotmat((2, 24))
+    together = rotations.mirror_rotmat(first @ second)
+    torch.testing.assert_close(
+        together, rotations.mirror_rotmat(first) @ rotations.mirror_rotmat(second), atol=1e-6, rtol=0
+    )

@@ -1,0 +1,197 @@
+"""Laws of reading video."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from tests.video.conftest import picture, turn
+from vibe.video import open_video
+
+ONE = 1 << 16
+
+
+def read(path):
+    with open_video(path) as video:
+        frames = list(video)
+        return video, frames, video.clip()
+
+
+def test_frames_come_out_as_they_went_in(make_video):
+    video, frames, clip = read(make_video(frames=12))
+    assert (video.width, video.height, video.expected_frames) == (64, 48, 12)
+    assert [frame.index for frame in frames] == list(range(12))
+    assert clip.fps == pytest.approx(25) and clip.damaged == 0 and video.notes == ()
+    for frame in frames:
+        assert np.abs(frame.rgb.astype(float) - picture(frame.index, 64, 48)).mean() < 6
+
+
+def test_variable_frame_rate_is_kept(make_video):
+    ticks = [0, 33, 70, 200, 210, 500, 533, 900]
+    _, frames, clip = read(make_video(ticks=ticks))
+    assert [frame.time for frame in frames] == pytest.approx([tick / 1000 for tick in ticks], abs=1e-4)
+    assert torch.equal(clip.timestamps, torch.tensor([frame.time for frame in frames], dtype=torch.float64))
+    assert clip.fps == pytest.approx(7 / 0.9, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "turns"),
+    [
+        ((0, ONE, 0, -ONE, 0, 0, 0, 0, 1 << 30), -1),
+        ((-ONE, 0, 0, 0, -ONE, 0, 0, 0, 1 << 30), 2),
+        ((0, -ONE, 0, ONE, 0, 0, 0, 0, 1 << 30), 1),
+    ],
+)
+def test_a_turned_recording_is_upright(make_video, matrix, turns):
+    path = make_video(frames=3)
+    plain = read(path)[1]
+    turn(path, matrix)
+    video, frames, _ = read(path)
+    assert (video.width, video.height) == ((64, 48) if turns == 2 else (48, 64))
+    for frame, stored in zip(frames, plain, strict=True):
+        assert np.array_equal(frame.rgb, np.rot90(stored.rgb, turns))
+
+
+@pytest.mark.parametrize("size", [(16, 16), (1, 1), (17, 31), (3840, 2160)])
+def test_any_size_is_read(make_video, size):
+    width, height = size
+    video, frames, _ = read(make_video("clip.mkv", frames=2, width=width, height=height, codec="ffv1", pixels="yuv420p"))
+    assert (video.width, video.height, len(frames)) == (width, height, 2)
+    assert frames[1].rgb.shape == (height, width, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels"),
+    [
+        ("clip.mkv", "ffv1", "gray"),
+        ("clip.mkv", "libx264", "yuv420p10le"),
+        ("clip.mkv", "ffv1", "bgra"),
+        ("clip.mov", "qtrle", "argb"),
+        ("clip.avi", "mjpeg", "yuvj420p"),
+    ],
+)
+def test_grey_deep_and_transparent_pictures_are_read(make_video, name, codec, pixels):
+    _, frames, _ = read(make_video(name, frames=2, codec=codec, pixels=pixels))
+    assert frames[0].rgb.dtype == np.uint8 and frames[0].rgb.shape == (48, 64, 3)
+    assert frames[0].rgb[:, -8:].mean() > frames[0].rgb[:, :8].mean() + 20
+
+
+@pytest.mark.parametrize(("name", "codec", "pixels"), [("a.png", "png", "rgb24"), ("a.jpg", "mjpeg", "yuvj420p")])
+def test_a_single_picture_is_a_video_of_one_frame(tmp_path, name, codec, pixels):
+    encoder = av.CodecContext.create(codec, "w")
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.framerate = 64, 48, pixels, 25
+    frame = av.VideoFrame.from_ndarray(picture(0, 64, 48), format="rgb24").reformat(format=pixels)
+    (tmp_path / name).write_bytes(b"".join(bytes(packet) for packet in encoder.encode(frame)))
+    _, frames, clip = read(tmp_path / name)
+    assert len(frames) == 1 and frames[0].time == 0 and clip.timestamps.tolist() == [0.0]
+
+
+def test_damaged_packets_are_skipped_and_counted(make_video):
+    path = make_video("clip.mkv", frames=60, codec="ffv1", pixels="yuv420p")
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    damaged = bytearray(whole)
+    for place in rng.integers(len(whole) // 4, len(whole) * 3 // 4, 5):
+        damaged[place : place + 60] = rng.integers(0, 256, 60, dtype=np.uint8).tobytes()
+    path.write_bytes(damaged)
+    _, frames, clip = read(path)
+    assert 30 <= len(frames) <= 60
+    assert clip.damaged > 0
+    assert (clip.timestamps.diff() > 0).all()
+
+
+def test_a_file_that_is_cut_off_gives_what_is_there(make_video):
+    path = make_video("clip.mkv", frames=60)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    _, frames, _ = read(path)
+    assert 5 < len(frames) < 60
+
+
+def test_stamps_that_begin_anew_are_joined(make_video, tmp_path):
+    joined = tmp_path / "joined.h264"
+    part = make_video("part.h264", frames=10)
+    joined.write_bytes(part.read_bytes() * 2)
+    video, frames, clip = read(joined)
+    assert len(frames) == 20
+    assert (clip.timestamps.diff() > 0).all()
+
+
+def test_a_change_of_size_on_the_way_is_scaled_back(make_video, tmp_path):
+    joined = tmp_path / "joined.h264"
+    parts = [make_video("a.h264", frames=8), make_video("b.h264", frames=8, width=128, height=96)]
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    video, frames, _ = read(joined)
+    assert {frame.rgb.shape for frame in frames} == {(48, 64, 3)} and len(frames) == 16
+    assert any("changed its size" in note for note in video.notes)
+    assert np.abs(frames[-1].rgb.astype(float) - picture(7, 64, 48)).mean() < 8
+
+
+def bad_files(tmp_path, make_video):
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    (tmp_path / "junk.mp4").write_bytes(np.random.default_rng(1).bytes(5000))
+    (tmp_path / "notes.txt").write_text("this is a shopping list\n" * 50)
+    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXT-X-VERSION:3\n#EXTINF:4,\nhttp://example.com/a.ts\n#EXT-X-ENDLIST\n")
+    cut = make_video("cut.mp4", frames=30)
+    cut.write_bytes(cut.read_bytes()[:900])
+    with av.open(str(tmp_path / "sound.m4a"), "w") as container:
+        audio = container.add_stream("aac", rate=48000, layout="mono")
+        block = av.AudioFrame.from_ndarray(np.zeros((1, 4800), np.float32), format="fltp", layout="mono")
+        block.sample_rate = 48000
+        container.mux(audio.encode(block))
+        container.mux(audio.encode(None))
+    return {
+        "empty.mp4": "empty",
+        "junk.mp4": "not a video",
+        "notes.txt": "not a video",
+        "list.m3u8": "not a video",
+        "cut.mp4": "not a video|no picture",
+        "sound.m4a": "only sound",
+        ".": "folder",
+    }
+
+
+def test_what_is_no_video_gets_one_clear_line(tmp_path, make_video):
+    for name, reason in bad_files(tmp_path, make_video).items():
+        with pytest.raises(ValueError) as caught:
+            open_video(tmp_path / name)
+        message = str(caught.value)
+        assert re.search(reason, message) and "\n" not in message and str(tmp_path) in message, message
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing.mp4"):
+        open_video(tmp_path / "nothing.mp4")
+
+
+@pytest.mark.skipif(os.name == "nt" or getattr(os, "geteuid", lambda: 0)() == 0, reason="root reads everything")
+def test_a_file_that_may_not_be_read_is_named(make_video):
+    path = make_video()
+    path.chmod(0)
+    with pytest.raises(PermissionError, match="permissions"):
+        open_video(path)
+
+
+def test_an_absurd_size_is_refused(make_video):
+    path = make_video("wide.mkv", frames=1, width=20000, height=2, codec="ffv1", pixels="gray")
+    with pytest.raises(ValueError, match="20000x2.*scale it"):
+        open_video(path)
+
+
+def test_frames_are_read_once(make_video):
+    with open_video(make_video()) as video:
+        next(iter(video))
+        with pytest.raises(ValueError, match="open it again"):
+            next(iter(video))
+
+
+def test_a_real_video_is_read_to_its_end(shared):
+    path = shared / "data" / "videos" / "street" / "street.mp4"
+    with open_video(path) as video:
+        count = sum(1 for _ in video)
+    assert (video.width, video.height, count, video.clip().damaged) == (1768, 994, 230, 0)
+    assert video.clip().fps == pytest.approx(30, abs=0.01)
