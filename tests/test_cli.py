@@ -1,10 +1,10 @@
 """The front door: right exit codes, one clear line for each failure, never half a file."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import av
@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from vibe import assets, cli, pipeline
+from vibe import assets, cli, pipeline, skeletons
 from vibe.cameras import default_camera
+from vibe.data import clips
 from vibe.records import Motion, Result, Weights
 from vibe.results import npz
 from vibe.video import open_video
@@ -91,19 +92,15 @@ def run(*arguments: object) -> int:
 
 
 @pytest.mark.parametrize("command", HELP, ids=lambda command: " ".join(command) or "vibe")
-def test_help_is_there_within_a_second_and_without_torch(command):
+def test_help_takes_less_than_a_second_of_work_and_no_torch(command):
     program = f"import sys; from vibe.cli import main; code = main({[*command, '--help']!r}); "
     program += "sys.exit(code or 3 * ('torch' in sys.modules))"
-    spent = []
-    for _ in range(3):
-        start = time.monotonic()
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-        spent.append(time.monotonic() - start)
-        assert done.returncode == 0
-        assert "usage: vibe" in done.stdout
-        if spent[-1] < 1:
-            break
-    assert min(spent) < 1
+    before = os.times()
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    after = os.times()
+    assert done.returncode == 0
+    assert "usage: vibe" in done.stdout
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 1
 
 
 def test_the_help_of_estimate_names_every_option_and_the_exit_codes(capsys):
@@ -356,11 +353,29 @@ def test_a_real_ctrl_c_in_the_middle_leaves_nothing(tmp_path, models):
     command = [sys.executable, "-m", "vibe.cli", "estimate", str(video), "-o", str(tmp_path / "out")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stderr
-        first = process.stderr.readline()
+        begun = next((line for line in process.stderr if "clip.mp4: people" in line), None)
         process.send_signal(signal.SIGINT)
         _, rest = process.communicate(timeout=60)
-    assert "people" in first
+    assert begun
     assert process.returncode == 130
     assert "Traceback" not in rest
     assert "interrupted" in rest
     assert files(tmp_path) == ["clip.mp4"]
+
+
+def test_the_walker_of_a_made_clip_is_found_in_every_frame_and_drawn_where_they_are(tmp_path, models, capsys):
+    take = clips.make_clip(tmp_path / "clip.mp4", seconds=1.2, fps=15, width=360, height=640)
+    assert run("estimate", tmp_path / "clip.mp4", "-o", tmp_path / "out") == 0
+    assert files(tmp_path / "out") == ["clip/motion.npz", "clip/overlay.mp4", "clip/summary.json"]
+    (found,) = npz.read_npz(tmp_path / "out" / "clip" / "motion.npz").people
+    assert found.frames.tolist() == list(range(18))
+    limbs = skeletons.index(skeletons.SMPL, skeletons.LIMBS)
+    off_px = (found.joints_px - take.motion.joints_px)[:, limbs].norm(dim=-1).mean()
+    height_px = take.motion.box_px[:, 3].mean()
+    assert off_px < 0.04 * height_px
+    summary = json.loads((tmp_path / "out" / "clip" / "summary.json").read_text(encoding="utf-8"))
+    assert [each["coverage"] for each in summary["people"]] == [1.0]
+    assert set(summary["seconds"]) == {"people", "motion", "writing", "overlay"}
+    with open_video(tmp_path / "clip.mp4") as before, open_video(tmp_path / "out" / "clip" / "overlay.mp4") as after:
+        changes = [np.abs(a.rgb.astype(int) - b.rgb).mean() for a, b in zip(before, after, strict=True)]
+    assert min(changes) > 1

@@ -71,7 +71,8 @@ class Meter:
         if fresh:
             self._account(now)
             self._stage = stage
-            self._bar.reset(self._task, description=f"{self._label}: {stage}", total=total)
+            self._bar.remove_task(self._task)
+            self._task = self._bar.add_task(f"{self._label}: {stage}", total=total)
         self._bar.update(self._task, completed=done, total=total)
         if not self._console.is_terminal and (fresh or now - self._said >= PLAIN_SECONDS):
             self._said = now
@@ -180,6 +181,7 @@ def _make_clip(out: Annotated[Positional[Path], arg(metavar="OUT.mp4")], /) -> i
     """
     from vibe.data import clips
 
+    out.parent.mkdir(parents=True, exist_ok=True)
     clips.make_clip(out)
     print(out)
     return DONE

@@ -60,6 +60,15 @@ def test_a_blurred_frame_does_not_hide_a_flip():
     np.testing.assert_array_equal(mended[rest], clean[rest])
 
 
+def test_a_long_track_is_mended_like_a_short_one(monkeypatch):
+    flipped = np.zeros((60, 2), bool)
+    flipped[15:30] = True
+    seen = flips.exchange(walker(TIME), flipped)
+    whole = flips.undo(seen, TIME)
+    monkeypatch.setattr(flips, "CHUNK", 7)
+    np.testing.assert_array_equal(flips.undo(seen, TIME), whole)
+
+
 def test_flips_of_two_times_nothing_are_undone_to_nothing():
     for count in (1, 2, 3):
         clean = walker(TIME[:count])

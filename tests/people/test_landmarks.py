@@ -19,10 +19,10 @@ def test_in_its_region_the_rim_is_straight_above_the_centre(angle, radius):
     np.testing.assert_allclose(to_picture(np.array([0.5, 0.5 - 0.5 / MARGIN]), region), rim, atol=1e-6)
 
 
-@given(angles)
-def test_a_spot_in_the_picture_is_where_the_region_says_in_the_crop(angle):
-    region = np.array([150.0, 130.0, 160.0, angle])
-    inside = np.array([0.7, 0.35])
+@given(angles, st.sampled_from([160.0, 300.0]))
+def test_a_spot_in_the_picture_is_where_the_region_says_in_the_crop(angle, side):
+    region = np.array([150.0, 130.0, side, angle])
+    inside = np.array([0.6, 0.42])
     rgb = np.zeros((256, 300, 3), np.uint8)
     x, y = to_picture(inside, region) - 0.5
     cv2.circle(rgb, (round(x * 16), round(y * 16)), 5 * 16, (255, 255, 255), -1, cv2.LINE_AA, 4)

@@ -35,7 +35,9 @@ def tone(ticks: int) -> Iterator[av.AudioFrame]:
 def make_video(tmp_path):
     """Writes a video and returns its path; `ticks` are the time stamps in thousandths of a second."""
 
-    def make(name="clip.mp4", frames=12, width=64, height=48, codec="libx264", pixels="yuv420p", ticks=None, sound=None):
+    def make(
+        name="clip.mp4", frames=12, width=64, height=48, codec="libx264", pixels="yuv420p", ticks=None, sound=None
+    ):
         path: Path = tmp_path / name
         ticks = [40 * i for i in range(frames)] if ticks is None else ticks
         with av.open(str(path), "w") as container:

@@ -60,7 +60,9 @@ def test_a_turned_recording_is_upright(make_video, matrix, turns):
 @pytest.mark.parametrize("size", [(16, 16), (1, 1), (17, 31), (3840, 2160)])
 def test_any_size_is_read(make_video, size):
     width, height = size
-    video, frames, _ = read(make_video("clip.mkv", frames=2, width=width, height=height, codec="ffv1", pixels="yuv420p"))
+    video, frames, _ = read(
+        make_video("clip.mkv", frames=2, width=width, height=height, codec="ffv1", pixels="yuv420p")
+    )
     assert (video.width, video.height, len(frames)) == (width, height, 2)
     assert frames[1].rgb.shape == (height, width, 3)
 
@@ -135,7 +137,9 @@ def bad_files(tmp_path, make_video):
     (tmp_path / "empty.mp4").write_bytes(b"")
     (tmp_path / "junk.mp4").write_bytes(np.random.default_rng(1).bytes(5000))
     (tmp_path / "notes.txt").write_text("this is a shopping list\n" * 50)
-    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXT-X-VERSION:3\n#EXTINF:4,\nhttp://example.com/a.ts\n#EXT-X-ENDLIST\n")
+    (tmp_path / "list.m3u8").write_text(
+        "#EXTM3U\n#EXT-X-VERSION:3\n#EXTINF:4,\nhttp://example.com/a.ts\n#EXT-X-ENDLIST\n"
+    )
     cut = make_video("cut.mp4", frames=30)
     cut.write_bytes(cut.read_bytes()[:900])
     with av.open(str(tmp_path / "sound.m4a"), "w") as container:

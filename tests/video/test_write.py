@@ -118,10 +118,9 @@ def test_a_silent_source_gives_a_silent_video(make_video, tmp_path):
 def test_after_an_exception_nothing_is_left_and_an_older_file_stays(tmp_path, error):
     path = tmp_path / "a.mp4"
     path.write_bytes(b"older")
-    with pytest.raises(error):
-        with VideoWriter(path, 64, 48, 25) as writer:
-            writer.write(picture(0, 64, 48), 0.0)
-            raise error
+    with pytest.raises(error), VideoWriter(path, 64, 48, 25) as writer:
+        writer.write(picture(0, 64, 48), 0.0)
+        raise error
     assert path.read_bytes() == b"older" and list(tmp_path.iterdir()) == [path]
 
 
@@ -155,10 +154,8 @@ def test_a_folder_that_is_not_there_gives_one_clear_line(tmp_path):
 
 
 def test_frames_of_another_size_or_time_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="65x48"):
-        with VideoWriter(tmp_path / "a.mp4", 64, 48, 25) as writer:
-            writer.write(picture(0, 65, 48), 0.0)
-    with pytest.raises(ValueError, match="increasing times"):
-        with VideoWriter(tmp_path / "a.mp4", 64, 48, 25) as writer:
-            writer.write(picture(0, 64, 48), 1.0)
-            writer.write(picture(1, 64, 48), 1.0)
+    with pytest.raises(ValueError, match="65x48"), VideoWriter(tmp_path / "a.mp4", 64, 48, 25) as writer:
+        writer.write(picture(0, 65, 48), 0.0)
+    with pytest.raises(ValueError, match="increasing times"), VideoWriter(tmp_path / "a.mp4", 64, 48, 25) as writer:
+        writer.write(picture(0, 64, 48), 1.0)
+        writer.write(picture(1, 64, 48), 1.0)

@@ -31,7 +31,7 @@ def symmetric(
     No triangle may cross the plane x = 0, and the vertices on it must be their own mirror images.
     """
     middle = mirror == np.arange(len(points))
-    half = faces[(points[faces][..., 0] > 0).any(1) & (points[faces][..., 0] > -1e-6).all(1)]
+    half = faces[points[faces][..., 0].mean(1) > 0]
     mesh = _Mesh(points, half, attributes, middle)
     mesh.collapse(wanted // 2 + int(middle.sum()) // 4)
     left = np.array(sorted(mesh.triangles()))
@@ -85,10 +85,11 @@ class _Mesh:
                 yield self._cost(gone, kept), gone, kept, self.stamp[gone] + self.stamp[kept]
 
     def _cost(self, gone: int, kept: int) -> float:
-        target = np.append(self.points[kept], 1.0)
-        edge = self.points[gone] - self.points[kept]
+        target = self.points[kept]
+        edge = self.points[gone] - target
         span = float(edge @ edge)
-        error = target @ (self.quadric[gone] + self.quadric[kept]) @ target
+        quadric = self.quadric[gone] + self.quadric[kept]
+        error = target @ quadric[:3, :3] @ target + 2 * quadric[3, :3] @ target + quadric[3, 3]
         change = self.attributes[gone] - self.attributes[kept]
         return float(error + span**2 * (EVEN + HOLD * float(change @ change)))
 

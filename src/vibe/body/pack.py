@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy import ndarray
 
 FORMAT = "vibe-body 1"
 STEPS = 32767
-CARRIERS = 5
+CARRIERS = 8
 """Joints that may carry a vertex."""
 LAYOUT = ("v_template", "shapedirs", "J_regressor", "weights", "f", "kintree_table", "coco_regressor")
 
@@ -38,7 +37,7 @@ def write(path: Path, plain: dict[str, ndarray], low: tuple[ndarray, ndarray], n
     beside = path.with_name(path.name + ".part")
     with beside.open("wb") as file:
         np.savez_compressed(file, **packed)
-    os.replace(beside, path)
+    beside.replace(path)
 
 
 def full(packed: dict[str, ndarray]) -> dict[str, ndarray]:

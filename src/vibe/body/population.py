@@ -72,12 +72,15 @@ def stand(assets: Assets, person: Person) -> tuple[Float[np.ndarray, "skin 3"], 
 
 
 def _mesh(assets: Assets, person: Person) -> Float[np.ndarray, "vertex 3"]:
-    """The base mesh with the targets that make this person, at their stature."""
-    height = 0.5
-    for _ in range(8):  # the stature is nearly linear in the slider: secant steps
-        low, high = (_stature(assets, _shaped(assets, person, at)) for at in (height - 0.01, height + 0.01))
-        height = np.clip(height + (person.stature - (low + high) / 2) * 0.02 / (high - low), 0.02, 0.98)
-    return _shaped(assets, person, height)
+    """The base mesh with the targets that make this person, at their stature.
+
+    The stature is linear in the height slider on either side of its middle.
+    """
+    middle = _shaped(assets, person, 0.5)
+    missing = person.stature - _stature(assets, middle)
+    end = _shaped(assets, person, 1.0 if missing > 0 else 0.0)
+    share = missing / (_stature(assets, end) - _stature(assets, middle))
+    return middle + min(share, 1.0) * (end - middle)
 
 
 def _stature(assets: Assets, points: Float[np.ndarray, "vertex 3"]) -> float:

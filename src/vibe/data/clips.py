@@ -20,7 +20,7 @@ from vibe.data.looks import Outfit, dress, random_look
 from vibe.data.scenery import Ground
 from vibe.records import Camera, Clip, Motion
 from vibe.results import raster
-from vibe.results.shading import DAYLIGHT, Light
+from vibe.results.shading import DAYLIGHT, Light, vertex_normals
 from vibe.video import VideoWriter
 
 SHADOW_PX = 384
@@ -143,8 +143,7 @@ def render_person(
     """
     K_px = camera.K_px.numpy().astype(np.float64)
     skin = vertices_cam.numpy().astype(np.float32)
-    normals = raster.vertex_normals(skin, outfit.faces)
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-12)
+    normals = vertex_normals(skin, outfit.faces)
     surface = (skin + normals * outfit.thickness[:, None]).astype(np.float32)
     towards_light = light.packed()[:3]
     if ground is not None:

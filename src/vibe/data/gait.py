@@ -60,10 +60,10 @@ def _arm(angles, side, phase):
     sign = 1.0 if side == "left" else -1.0
     shoulder, elbow, wrist = (SMPL.index(f"{side}_{joint}") for joint in ("shoulder", "elbow", "wrist"))
     swing = torch.cos(phase + 0.1)
-    angles[:, shoulder, 0] = -torch.deg2rad(4 + 22 * swing)
-    angles[:, elbow, 1] = -sign * torch.deg2rad(24 + 12 * swing)
+    angles[:, shoulder, 0] = -torch.deg2rad(20 * swing)
+    angles[:, elbow, 1] = -sign * torch.deg2rad(20 + 9 * swing)
     angles[:, wrist, 1] = -sign * math.radians(6)
-    angles[:, elbow, 0] = math.radians(-12)
+    angles[:, elbow, 0] = math.radians(14)
 
 
 def _trunk(angles, phase):

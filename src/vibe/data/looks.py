@@ -11,6 +11,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from vibe.body import Body
+from vibe.data.texture import fractal
 from vibe.skeletons import SMPL
 
 Colour = tuple[float, float, float]
@@ -110,16 +111,6 @@ def dress(body: Body, look: Look) -> Outfit:
     return Outfit(body.faces.numpy().astype(np.int32), colours.clip(0, 1).astype(np.float32), thickness)
 
 
-def fractal(points: Float[ndarray, "*b n"], seed: int) -> Float[ndarray, "*b"]:
-    """Smooth noise of unit variance or so, a sum of waves in random directions; the unit is the longest wave."""
-    rng = np.random.default_rng(seed)
-    total = np.zeros(points.shape[:-1])
-    for octave in range(12):
-        direction = rng.normal(size=points.shape[-1]) * 1.35**octave
-        total += np.sin(points @ direction + rng.uniform(0, 2 * np.pi)) * 0.85**octave
-    return total / 1.6
-
-
 def _varied(rng: np.random.Generator, colours: tuple[Colour, ...], spread: float = 0.06) -> Colour:
     chosen = np.array(colours[rng.integers(len(colours))]) * rng.uniform(1 - spread, 1 + spread)
     red, green, blue = (chosen + rng.uniform(-spread / 2, spread / 2, 3)).clip(0.03, 0.97)
@@ -135,7 +126,10 @@ def _along(rest, near, chain, axis):
 def _shirt(rest, near, look):
     arm = _along(rest, near, ("left_shoulder", "left_elbow", "left_wrist"), 0)
     hem = near["pelvis"][1] + 0.02
-    collar = np.linalg.norm((rest - near["neck"]) * (1.0, 0.8, 0.8), axis=1) > 0.085
+    down = np.where(rest[:, 2] < near["neck"][2], 1.8, 0.8)
+    collar = (
+        np.linalg.norm((rest - near["neck"]) * np.stack([np.ones(len(rest)), down, 0.8 + 0 * down], 1), axis=1) > 0.085
+    )
     below_chin = rest[:, 1] < near["neck"][1] + 0.01
     return (rest[:, 1] > hem) & (arm < look.sleeve) & collar & below_chin
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 
+from vibe.data.texture import fractal
 from vibe.results import raster
 
 
@@ -24,7 +25,7 @@ class Ground:
     def world_axes(self) -> Float[ndarray, "3 3"]:
         """R_cam_world of a world of y up whose z axis points towards the camera along the floor."""
         right = np.cross((0.0, 0.0, 1.0), self.up)
-        right /= -np.linalg.norm(right)
+        right /= np.linalg.norm(right)
         return np.stack([right, self.up, np.cross(right, self.up)], 1)
 
     def dropped(
@@ -55,10 +56,10 @@ def background(
 ) -> UInt8[ndarray, "height width 3"]:
     """The picture that this camera takes of an empty place above this ground."""
     rng = np.random.default_rng(seed)
-    grid = np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), -1)
-    rays = np.pad(grid, ((0, 0), (0, 0), (0, 1)), constant_values=1.0) @ np.linalg.inv(K_px).T
+    grid = np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), -1).astype(np.float32)
+    rays = np.pad(grid, ((0, 0), (0, 0), (0, 1)), constant_values=1.0) @ np.linalg.inv(K_px).T.astype(np.float32)
     rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
-    rise = rays @ ground.up
+    rise = rays @ ground.up.astype(np.float32)
     outdoors = rng.random() < 0.5
     picture = _sky(rays, rise, rng) if outdoors else _wall(rays, rise, rng)
     picture = cv2.GaussianBlur(_things(picture, rng, outdoors), (0, 0), max(1.0, height * rng.uniform(0.002, 0.008)))
@@ -118,7 +119,7 @@ def _sky(rays, rise, rng):
     """A gradient from the horizon up, with clouds."""
     high, low = np.array([0.36, 0.55, 0.82]), np.array([0.80, 0.86, 0.92])
     share = np.clip(rise / 0.6, 0, 1)[..., None] ** 0.6
-    clouds = np.clip(_noise(rays[..., :2], 5.0, rng), 0, 1)[..., None] * 0.5
+    clouds = np.clip(fractal(rays[..., :2] * 5.0, int(rng.integers(1 << 30))), 0, 1)[..., None] * 0.5
     return (low * (1 - share) + high * share) * (1 - clouds) + 0.95 * clouds
 
 
@@ -126,7 +127,7 @@ def _wall(rays, rise, rng):
     """Plaster with light from one side."""
     tint = rng.uniform(0.5, 0.85) * (1 + rng.uniform(-0.08, 0.08, 3))
     side = 1 + rng.uniform(-0.3, 0.3) * rays[..., 0] + 0.15 * rise
-    return tint * (side + 0.03 * _noise(rays[..., :2], 9.0, rng))[..., None]
+    return tint * (side + 0.03 * fractal(rays[..., :2] * 9.0, int(rng.integers(1 << 30))))[..., None]
 
 
 def _things(picture, rng, outdoors):
@@ -137,7 +138,7 @@ def _things(picture, rng, outdoors):
         x, y = rng.uniform(0, width), rng.normal(0.42 if outdoors else 0.36, 0.14) * height
         wide, tall = rng.uniform(0.03, 0.16) * width, rng.uniform(0.03, 0.22) * height
         shade = rng.uniform(0.2, 0.9)
-        tint = shade * (np.array([0.45, 0.65, 0.35]) if outdoors else 1 + rng.uniform(-0.5, 0.5, 3))
+        tint = shade * (np.array([0.45, 0.65, 0.35]) if outdoors else 1 + rng.normal(0, 0.12, 3))
         tint = tuple(float(part) for part in tint.clip(0.05, 0.95))
         if outdoors and rng.random() < 0.7:
             for _ in range(12):
@@ -169,14 +170,7 @@ def _floor(rays, rise, ground, rng):
     sharp = np.exp(-reach / 9.0)
     inside = np.abs(spot / size + (0, 0.37) * np.floor(spot[..., :1] / size[0]) - cell - 0.5)
     joint = ((inside > 0.5 - 0.006 / size) * 1.0).max(-1)
-    level = 1 + sharp * (0.14 * (tone - np.floor(tone) - 0.5) - 0.25 * joint + 0.06 * _noise(spot, 4.0, rng))
-    return tint * (level + 0.04 * _noise(spot, 0.6, rng))[..., None]
-
-
-def _noise(points, scale, rng):
-    """Smooth noise of unit size or so: waves in random directions."""
-    total = np.zeros(points.shape[:-1])
-    for octave in range(10):
-        direction = rng.normal(size=points.shape[-1]) * scale * 1.5**octave
-        total += np.sin(points @ direction + rng.uniform(0, 2 * np.pi)) * 0.8**octave
-    return total / 1.5
+    level = 1 + sharp * (
+        0.14 * (tone - np.floor(tone) - 0.5) - 0.25 * joint + 0.06 * fractal(spot * 4.0, int(rng.integers(1 << 30)))
+    )
+    return tint * (level + 0.04 * fractal(spot * 0.6, int(rng.integers(1 << 30))))[..., None]

@@ -15,7 +15,13 @@ BINS = 4
 
 def size_px(keypoints_px: Float[Array, "*b 17 3"]) -> Float[Array, "*b"]:
     """A person's size: the longer side of the box around all keypoints, seen or not."""
-    return np.ptp(keypoints_px[..., :2], axis=-2).max(-1)
+    return np.asarray(np.ptp(keypoints_px[..., :2], axis=-2).max(-1))
+
+
+def box_px(keypoints_px: Float[Array, "*b 17 3"]) -> Float[Array, "*b 4"]:
+    """Centre x, y, width and height of the box around all keypoints, seen or not."""
+    low, high = keypoints_px[..., :2].min(-2), keypoints_px[..., :2].max(-2)
+    return np.concatenate([(low + high) / 2, high - low], -1)
 
 
 def similarity(one: Float[Array, "*b 17 3"], other: Float[Array, "*b 17 3"]) -> Float[Array, "*b"]:
@@ -23,7 +29,7 @@ def similarity(one: Float[Array, "*b 17 3"], other: Float[Array, "*b 17 3"]) -> 
     size = np.minimum(size_px(one), size_px(other)).clip(1e-6)[..., None]
     distance = np.linalg.norm(one[..., :2] - other[..., :2], axis=-1) / (TOLERANCE * size)
     weight = (one[..., 2] * other[..., 2]).clip(1e-3)
-    return (np.exp(-(distance**2) / 2) * weight).sum(-1) / weight.sum(-1)
+    return np.asarray((np.exp(-(distance**2) / 2) * weight).sum(-1) / weight.sum(-1))
 
 
 def look(rgb: UInt8[Array, "height width 3"], keypoints_px: Float[Array, "17 3"]) -> Float[Array, "128"]:

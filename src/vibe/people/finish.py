@@ -14,6 +14,11 @@ from vibe import cameras, records
 from vibe.people import evidence, flips
 from vibe.people.pieces import Piece, link
 
+SEEN, LEAST_SEEN = 0.3, 6
+"""Confidence of a keypoint that shows, and how many must show for a box around them to be the person's."""
+BODY_IN_REGION = 0.7
+"""Height of a person over the side of the region they were read in."""
+
 
 @dataclass(frozen=True)
 class Finish:
@@ -122,9 +127,21 @@ def _track(person: Piece, times: Array, how: Finish) -> records.Track:
     frames, keypoints = fill(
         Piece(person.frames, person.times, cleaned, person.region, person.look), times, how.most_filled
     )
-    box = cameras.box_from_keypoints(torch.from_numpy(cleaned)).numpy().astype(float)
-    around = person.region[:, [0, 1, 2, 2]] * (1, 1, 0.7, 0.7)
-    box = np.where(np.isfinite(box), box, around)
+    box = _boxes(cleaned, person)
     box = smooth(box, person.times, how.box_sigma)
     box = np.stack([np.interp(times[frames], person.times, column) for column in box.T], -1)
     return records.Track(torch.from_numpy(frames), torch.from_numpy(box).float(), torch.from_numpy(keypoints).float())
+
+
+def _boxes(cleaned: Array, person: Piece) -> Array:
+    """A box for each frame; where too little of the person shows, it is taken from the frames around."""
+    box = cameras.box_from_keypoints(torch.from_numpy(cleaned)).numpy().astype(float)
+    around = person.region[:, [0, 1, 2, 2]] * (1, 1, BODY_IN_REGION, BODY_IN_REGION)
+    shows = (cleaned[..., 2] >= SEEN).sum(-1) >= LEAST_SEEN
+    if not shows.any():
+        return around
+    size = box[shows, 2:].max(-1) / around[shows, 2]
+    near = np.stack([np.interp(person.times, person.times[shows], column) for column in (size, *box[shows, 2:].T)], -1)
+    share = near[:, 1:] / near[:, 1:].max(-1, keepdims=True) * near[:, :1]
+    unseen = np.concatenate([around[:, :2], around[:, 2:] * share], -1)
+    return np.where(shows[:, None], box, unseen)

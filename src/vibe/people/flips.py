@@ -32,6 +32,8 @@ CLEAR = 0.9
 """Of the usual confidence around it: what a frame needs to take part; the others follow their neighbours."""
 LONGEST_STEP = 0.25
 """Seconds between frames beyond which nothing is known about motion."""
+CHUNK = 1000
+"""Frames whose costs are worked out at once."""
 
 
 def undo(keypoints_px: Float[Array, "time 17 3"], times: Float[Array, "time"]) -> Float[Array, "time 17 3"]:
@@ -60,7 +62,9 @@ def flips(keypoints_px: Float[Array, "time 17 3"], times: Float[Array, "time"]) 
     """Which halves of the body have left and right exchanged: the path of least jumps through at least 3 frames."""
     each = exchange(keypoints_px[:, None], STATES.astype(bool))
     size = evidence.size_px(keypoints_px)
-    jump = _jumps(each, times, size)
+    starts = range(0, len(times) - 2, CHUNK)
+    parts = [slice(start, start + CHUNK + 2) for start in starts]
+    jump = np.concatenate([_jumps(each[part], times[part], size[part]) for part in parts])
     alone = DOUBT * keypoints_px[..., 2].mean(-1)[:, None] * STATES.sum(-1) + TWIST * _twist(each) / size[:, None]
     change = SWITCH * np.abs(STATES[:, None] - STATES[None]).sum(-1)
     best = alone[0][:, None] + alone[1] + change

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray as Array
 
-from vibe import assets
+from vibe import assets, skeletons
 
 SIDE = 256
 """Pixels of the model's square input."""
@@ -24,6 +24,8 @@ MARGIN = 1.25
 """Side of the region over the diameter of the circle around the body."""
 COCO_FROM_MODEL = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
 """Which of the model's points are COCO-17's."""
+MIRRORED = (0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(n + (1 if n % 2 else -1) for n in range(11, 33)))
+"""The model's 33 points with left and right exchanged."""
 CENTRE, RIM = 33, 34
 """The model's auxiliary points: middle of the hips, and the point above it on the circle around the body."""
 REFINE_LEAST = 0.5
@@ -74,7 +76,11 @@ def to_picture(points: Float[Array, "*b 2"], region: Float[Array, "4"]) -> Float
 def crop(
     rgb: UInt8[Array, "height width 3"], region: Float[Array, "4"], size: tuple[int, int]
 ) -> UInt8[Array, "rows columns 3"]:
-    """The region as an upright picture of `size` (columns, rows), as high as the region; black beyond the border."""
+    """The region as an upright picture of `size` (columns, rows), as high as the region; black beyond the border.
+
+    A large region is averaged down first, so that small shifts of it do not make its pixels flicker.
+    """
+    rgb, region = _reduced(rgb, region, int(region[2] // size[1]))
     matrix = _turn(region[3]) * region[2] / size[1]
     shift = region[:2] - matrix @ ((np.array(size) - 1) / 2) - 0.5
     picture_crop = np.concatenate([matrix, shift[:, None]], 1)
@@ -105,9 +111,9 @@ def refine(
 
 
 class PoseLandmarks:
-    """The model of `pose_landmark_full.tflite`."""
+    """The model of `pose_landmark_full.tflite`; `mirrored`, it looks at the person in a mirror."""
 
-    def __init__(self, model: Path | None = None) -> None:
+    def __init__(self, model: Path | None = None, mirrored: bool = False) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         self._net = Interpreter(str(model or assets.find("pose_landmark_full.tflite")), num_threads=1)
@@ -116,6 +122,7 @@ class PoseLandmarks:
         outputs = {tuple(output["shape"]): output["index"] for output in self._net.get_output_details()}
         shapes = (1, 195), (1, 1), (1, 64, 64, 39), (1, 117)
         self._points, self._presence, self._heat, self._world = (outputs[shape] for shape in shapes)
+        self._mirrored = mirrored
 
     def start(self, box_px: Float[Array, "4"], keypoints_px: Float[Array, "2 2"] | None) -> Float[Array, "4"]:
         """The circle's region where the detector gives one, else an upright square around the box."""
@@ -125,21 +132,41 @@ class PoseLandmarks:
 
     def __call__(self, rgb: UInt8[Array, "height width 3"], region: Float[Array, "4"]) -> Landmarks:
         """The keypoints of the person in the region."""
-        self._net.set_tensor(self._input, crop(rgb, region, (SIDE, SIDE))[None] * np.float32(1 / 255))
+        picture = crop(rgb, region, (SIDE, SIDE))
+        picture = picture[:, ::-1] if self._mirrored else picture
+        self._net.set_tensor(self._input, picture[None] * np.float32(1 / 255))
         self._net.invoke()
         numbers = self._net.get_tensor(self._points).reshape(39, 5)
         points, peaks = refine(numbers[:, :2] / SIDE, self._net.get_tensor(self._heat)[0])
         confidence = (_sigmoid(numbers[:, 3]) * _sigmoid(numbers[:, 4]) * peaks)[list(COCO_FROM_MODEL)]
-        picture = to_picture(points, region)
         world = self._net.get_tensor(self._world).reshape(39, 3)[:33].copy()
+        if self._mirrored:
+            points[:, 0] = 1 - points[:, 0]
+            world[:, 0] *= -1
+            world, confidence = world[list(MIRRORED)], confidence[skeletons.mirrored(skeletons.COCO)]
+            points = points[[*MIRRORED, *range(33, 39)]]
+        picture_px = to_picture(points, region)
         world[:, :2] = world[:, :2] @ _turn(region[3]).T
         return Landmarks(
-            keypoints_px=np.concatenate([picture[list(COCO_FROM_MODEL)], confidence[:, None]], 1),
+            keypoints_px=np.concatenate([picture_px[list(COCO_FROM_MODEL)], confidence[:, None]], 1),
             presence=float(self._net.get_tensor(self._presence).item()),
             region=region,
-            follow=region_from_circle(picture[CENTRE], picture[RIM]),
+            follow=region_from_circle(picture_px[CENTRE], picture_px[RIM]),
             world=world,
         )
+
+
+def _reduced(rgb: Array, region: Array, factor: int) -> tuple[Array, Array]:
+    """The part of the picture that holds the region, averaged over squares of `factor` pixels, and the region in it."""
+    reach = region[2] * math.sqrt(0.5)
+    low = np.clip(np.floor((region[:2] - reach) / max(factor, 1)) * factor, 0, rgb.shape[1::-1]).astype(int)
+    high = np.clip(np.ceil(region[:2] + reach), 0, rgb.shape[1::-1]).astype(int)
+    columns, rows = (high - low) // max(factor, 1)
+    if factor < 2 or min(columns, rows) < 1:
+        return rgb, region
+    part = rgb[low[1] : low[1] + rows * factor, low[0] : low[0] + columns * factor]
+    moved = np.array([*((region[:2] - low) / factor), region[2] / factor, region[3]])
+    return cv2.resize(part, (int(columns), int(rows)), interpolation=cv2.INTER_AREA), moved
 
 
 def _turn(angle: float) -> Float[Array, "2 2"]:

@@ -109,7 +109,7 @@ class OnnxPose:
 
 def letterbox(
     rgb: UInt8[Array, "height width 3"], width: int, height: int
-) -> tuple[Float[Array, "1 3 height width"], float]:
+) -> tuple[Float[Array, "1 3 rows columns"], float]:
     """The picture at the top left of a grey one, BGR of 0 to 255, and the scale it was drawn at."""
     scale = min(width / rgb.shape[1], height / rgb.shape[0])
     size = max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))

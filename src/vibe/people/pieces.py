@@ -107,7 +107,7 @@ def gap_cost(early: Piece, late: Piece) -> float:
 
 def _mean_look(piece: Piece) -> Array:
     """The look of a piece as one, again of unit length in each half."""
-    mean = (piece.look**2).mean(0)
+    mean = (piece.look.astype(np.float32) ** 2).mean(0)
     return np.sqrt(mean / (mean.sum() / 2))
 
 

@@ -65,7 +65,8 @@ def look(detector: Detector, rgb: UInt8[Array, "height width 3"], parts: Int[Arr
         box = seen.box_px + (left, top, 0, 0)
         keypoints = None if seen.keypoints_px is None else seen.keypoints_px + (left, top)
         found.append(Detections(box, seen.score, keypoints))
-        cuts.append(_at_edge(box, parts[n], rgb.shape[1], rgb.shape[0]))
+        tight = keypoints is None
+        cuts.append(_at_edge(box, parts[n], rgb.shape[1], rgb.shape[0]) & tight)
         ranks.append(seen.score * _shown(box, parts[n], rgb.shape[1], rgb.shape[0]) * np.where(cuts[-1], 0.5, 1.0))
         origins.append(np.full(len(box), n))
     if not found:

@@ -18,7 +18,7 @@ from vibe import cameras, skeletons
 HEIGHT = 1.7
 """Metres taken for a person where a scale is needed that does not change with the pose."""
 COUNT = len(skeletons.COCO)
-ROBUST = 0.05
+ROBUST = 0.06
 """Error in heights of a person at which a keypoint starts to count as wrong."""
 DOUBT = {
     "pelvis": 0.50, "hip": 0.35, "knee": 0.35, "ankle": 0.15, "foot": 0.05, "spine": 0.15, "neck": 0.10,
@@ -113,8 +113,8 @@ ENERGIES: dict[str, Energy] = {
 }
 WEIGHTS = {
     "reprojection": 1.0,
-    "nearness": 0.08,
-    "steadiness": 0.015,
+    "nearness": 0.06,
+    "steadiness": 0.004,
     "joint_acceleration": 0.0001,
     "root_acceleration": 0.005,
     "straightness": 5.0,

@@ -35,6 +35,10 @@ class Fitting:
     overlap: int = 60
     """Frames that neighbouring windows share, where the one fades into the other."""
 
+    def __post_init__(self) -> None:
+        if not 3 <= self.window > self.overlap >= 0:
+            raise ValueError(f"windows of {self.window} frames can't share {self.overlap}: let them share fewer")
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -113,12 +117,18 @@ def _fit_spans(problem: Problem, start: Fit, spans: list[slice], fitting: Fittin
     share = torch.zeros_like(evidence)
     for place, span in enumerate(spans):
         part = first if place == best else _minimise(*_cut(problem, start, span), fitting, free_shape=False)
-        ramp = torch.arange(1, len(part.trans) + 1).to(share)
-        ramp = torch.minimum(ramp, ramp.flip(0)).clamp_max(fitting.overlap)
+        ramp = _ramp(len(part.trans), fitting.overlap).to(share)
         total.offset[span] += ramp[:, None, None] * part.offset
         total.trans[span] += ramp[:, None] * part.trans
         share[span] += ramp
     return Fit(total.offset / share[:, None, None], first.betas, total.trans / share[:, None])
+
+
+def _ramp(frames: int, overlap: int) -> Float[Tensor, "{frames}"]:
+    """Shares of a window's frames: rising without a kink over the overlap, 1, falling likewise."""
+    place = torch.arange(frames) + 0.5
+    part = (torch.minimum(place, frames - place) / max(overlap, 1)).clamp_max(1)
+    return part**2 * (3 - 2 * part)
 
 
 def _cut(problem: Problem, fit: Fit, span: slice) -> tuple[Problem, Fit]:

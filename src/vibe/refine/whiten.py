@@ -8,6 +8,7 @@ where it was; forty evaluations then come as far as four hundred.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -44,7 +45,7 @@ class Whitening:
 
 
 def whitening(
-    joints: Float[Tensor, "time 24 3"], trans: Float[Tensor, "time 3"], evidence: Evidence, weights: dict[str, float]
+    joints: Float[Tensor, "time 24 3"], trans: Float[Tensor, "time 3"], evidence: Evidence, weights: Mapping[str, float]
 ) -> Whitening:
     """Built at the start of the fit, from its joints and pelvis (camera axes, metres) and the energies' weights."""
     times = evidence.times.double()
@@ -64,7 +65,13 @@ def whitening(
     along = (priors.COUNT * pull * ALONG + 0.1).diag_embed() + root
     betas = len(times) * weights.get("shape", 0.0) + priors.COUNT * float(pull.sum()) * SHAPED
     ray = trans / trans[:, 2:].clamp_min(0.01)
-    return Whitening(*(_inverse_root(each).to(trans) for each in (offset, across, along)), ray, (betas + 1e-3) ** -0.5)
+    return Whitening(
+        offset=_inverse_root(offset).to(trans),
+        across=_inverse_root(across).to(trans),
+        along=_inverse_root(along).to(trans),
+        ray=ray,
+        betas=(betas + 1e-3) ** -0.5,
+    )
 
 
 def _levers(joints: Float[Tensor, "time 24 3"]) -> tuple[Float[Tensor, "24"], Float[Tensor, "24"]]:

@@ -1,4 +1,4 @@
-"""Triangle meshes drawn over a picture on the CPU: one depth buffer for everybody, smooth shading, soft edges.
+"""Triangle meshes drawn over a picture on the CPU: one depth buffer for everybody, soft edges.
 
 Works in homogeneous pixels: the three edges and the inverse depth of a triangle are linear functions of the pixel,
 also for triangles that reach behind the camera, so that nothing needs to be clipped.
@@ -13,10 +13,12 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 
-from vibe.results.shading import DAYLIGHT, Light, jit, shade
+from vibe.results.shading import DAYLIGHT, Light, jit, shaded, vertex_normals
 
 NEAR = 0.05
 """Metres; what is closer to the camera is not drawn."""
+SAME_DEPTH = 0.01
+"""Share of the depth within which neighbouring faces of a mesh are shaded as one."""
 BAND_ROWS = 64
 """Rows drawn at a time, so that the buffers stay small and in cache."""
 SAMPLES = {
@@ -60,12 +62,18 @@ def draw(
     if not meshes:
         return picture
     scene = _Scene.of(meshes, K_px)
-    normals = np.concatenate([vertex_normals(mesh.vertices, mesh.faces) for mesh in meshes])
-    surface = np.concatenate([_surface(mesh) for mesh in meshes])
-    rays = np.linalg.inv(np.asarray(K_px, np.float64))
+    colours = np.concatenate([_lit(mesh, light) for mesh in meshes])
     for y, x, planes, nearest in scene.bands(*picture.shape[:2], samples):
-        _colour(picture, nearest, y, x, planes, scene.faces, normals, surface, rays, light.packed())
+        _colour(picture, nearest, y, x, planes, scene.faces, scene.owner, colours)
     return picture
+
+
+def _lit(mesh: Mesh, light: Light) -> Float[ndarray, "vertex 4"]:
+    """Colour of each vertex under the light, sRGB from 0 to 255, and opacity."""
+    lit = np.ones(len(mesh.vertices), np.float32) if mesh.lit is None else mesh.lit.astype(np.float32)
+    vertices = np.ascontiguousarray(mesh.vertices, np.float32)
+    normals = vertex_normals(vertices, mesh.faces)
+    return shaded(vertices, normals, np.ascontiguousarray(mesh.colours, np.float32), lit, mesh.opacity, light.packed())
 
 
 def coverage(
@@ -86,7 +94,11 @@ def coverage(
 
 
 def depth(
-    vertices: Float[ndarray, "vertex 3"], faces: Int[ndarray, "face 3"], K_px: Float[ndarray, "3 3"], height: int, width: int
+    vertices: Float[ndarray, "vertex 3"],
+    faces: Int[ndarray, "face 3"],
+    K_px: Float[ndarray, "3 3"],
+    height: int,
+    width: int,
 ) -> Float[ndarray, "height width"]:
     """Depth in metres of the nearest surface at the middle of each pixel; infinite where there is none."""
     image = np.full((height, width), np.inf, np.float32)
@@ -96,34 +108,6 @@ def depth(
     return image
 
 
-@jit
-def vertex_normals(
-    vertices: Float[ndarray, "vertex 3"], faces: Int[ndarray, "face 3"]
-) -> Float[ndarray, "vertex 3"]:
-    """Mean of the normals of the faces around each vertex, weighted by area; outwards, not of unit length."""
-    normals = np.zeros((len(vertices), 3), np.float32)
-    for face in range(len(faces)):
-        i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
-        ax, ay, az = vertices[j, 0] - vertices[i, 0], vertices[j, 1] - vertices[i, 1], vertices[j, 2] - vertices[i, 2]
-        bx, by, bz = vertices[k, 0] - vertices[i, 0], vertices[k, 1] - vertices[i, 1], vertices[k, 2] - vertices[i, 2]
-        nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
-        for corner in (i, j, k):
-            normals[corner, 0] += nx
-            normals[corner, 1] += ny
-            normals[corner, 2] += nz
-    return normals
-
-
-def _surface(mesh: Mesh) -> Float[ndarray, "vertex 5"]:
-    """Linear colour, share of the key light and opacity of each vertex."""
-    surface = np.ones((len(mesh.vertices), 5), np.float32)
-    surface[:, :3] = np.square(mesh.colours)
-    if mesh.lit is not None:
-        surface[:, 3] = mesh.lit
-    surface[:, 4] = mesh.opacity
-    return surface
-
-
 @dataclass(frozen=True)
 class _Scene:
     """All triangles together, ready to be tested for visibility."""
@@ -131,13 +115,16 @@ class _Scene:
     corners: Float[ndarray, "vertex 3"]
     """Homogeneous pixels: x * z, y * z, z."""
     faces: Int[ndarray, "face 3"]
+    owner: Int[ndarray, "face"]
+    """Which mesh each face is of."""
 
     @staticmethod
     def of(meshes: Sequence[Mesh], K_px: Float[ndarray, "3 3"]) -> _Scene:
         offsets = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes])
         faces = [np.asarray(mesh.faces, np.int32) + offset for mesh, offset in zip(meshes, offsets)]
         vertices = np.concatenate([mesh.vertices for mesh in meshes]).astype(np.float64)
-        return _Scene(vertices @ np.asarray(K_px, np.float64).T, np.concatenate(faces))
+        owner = np.repeat(np.arange(len(meshes), dtype=np.int32), [len(mesh.faces) for mesh in meshes])
+        return _Scene(vertices @ np.asarray(K_px, np.float64).T, np.concatenate(faces), owner)
 
     def bands(self, height: int, width: int, samples: int):
         """Top row, left column, planes of the faces and, for each sample of the band, the nearest face (-1: none)."""
@@ -208,36 +195,41 @@ def _visible(planes, boxes, left, right, top, bottom, offsets):
     """The nearest face at each sample of a band of rows; -1 where there is none."""
     nearest = np.full((len(offsets), bottom - top, right - left), -1, np.int32)
     inverse_depth = np.zeros(nearest.shape, np.float32)
+    steepness = np.zeros(3)
     for face in range(len(planes)):
-        if boxes[face, 0] >= boxes[face, 1] or boxes[face, 3] <= top or boxes[face, 2] >= bottom:
+        box = boxes[face]
+        if box[0] >= box[1] or box[3] <= top or box[2] >= bottom:
             continue
         edges = planes[face]
-        for row in range(max(boxes[face, 2], top), min(boxes[face, 3], bottom)):
+        for edge in range(3):
+            steepness[edge] = 1.0 / edges[edge, 0] if edges[edge, 0] != 0.0 else 0.0
+        slope = edges[3, 0]
+        for row in range(max(box[2], top), min(box[3], bottom)):
             for sample in range(len(offsets)):
                 dx, y = offsets[sample, 0], row + offsets[sample, 1]
-                first, last = _span(edges, y, dx, boxes[face, 0], boxes[face, 1])
-                slope, start = edges[3, 0], edges[3, 1] * y + edges[3, 2] + edges[3, 0] * dx
-                depths, faces = inverse_depth[sample, row - top], nearest[sample, row - top]
+                first, last = _span(edges, steepness, y, dx, box[0], box[1])
+                start = edges[3, 1] * y + edges[3, 2] + slope * dx
                 for column in range(first, last):
                     here = np.float32(slope * column + start)
-                    if depths[column - left] < here < 1.0 / NEAR:
-                        depths[column - left] = here
-                        faces[column - left] = face
+                    if inverse_depth[sample, row - top, column - left] < here < 1.0 / NEAR:
+                        inverse_depth[sample, row - top, column - left] = here
+                        nearest[sample, row - top, column - left] = face
     return nearest
 
 
 @jit
-def _span(edges, y, dx, first, last):
+def _span(edges, steepness, y, dx, first, last):
     """The columns of a row whose sample lies inside all three edges; neighbours share no sample and leave none out."""
+    low, high = float(first), float(last)
     for edge in range(3):
-        slope, level = edges[edge, 0], edges[edge, 1] * y + edges[edge, 2]
-        if slope > 0.0:
-            first = max(first, np.ceil(min(1e9, max(-1e9, -level / slope - dx))))
-        elif slope < 0.0:
-            last = min(last, np.ceil(min(1e9, max(-1e9, -level / slope - dx))))
+        level = edges[edge, 1] * y + edges[edge, 2]
+        if steepness[edge] > 0.0:
+            low = max(low, np.ceil(-level * steepness[edge] - dx))
+        elif steepness[edge] < 0.0:
+            high = min(high, np.ceil(-level * steepness[edge] - dx))
         elif level < 0.0:
-            last = first
-    return int(first), int(last)
+            high = low
+    return int(min(low, last)), int(max(high, first))
 
 
 @jit
@@ -251,53 +243,62 @@ def _depth(image, nearest, top, left, planes):
 
 
 @jit
-def _colour(picture, nearest, top, left, planes, faces, normals, surface, rays, light):
-    """Shade each face seen in a pixel once, and mix by the number of samples in which it is seen."""
+def _colour(picture, nearest, top, left, planes, faces, owner, colours):
+    """Mix the colours of the surfaces seen in each pixel by the number of samples in which they are seen."""
     samples = nearest.shape[0]
+    seen, count, mixed = np.zeros(samples, np.int32), np.zeros(samples, np.int32), np.zeros(4)
     for row in range(nearest.shape[1]):
         for column in range(nearest.shape[2]):
-            red, green, blue, share = 0.0, 0.0, 0.0, 0.0
-            for sample in range(samples):
-                face = nearest[sample, row, column]
-                count = 0
-                for other in range(samples):
-                    if nearest[other, row, column] == face:
-                        if other < sample:
-                            break
-                        count += 1
-                if face < 0 or count == 0:
-                    continue
-                x, y = left + column + 0.5, top + row + 0.5
-                colour = _colour_at(x, y, planes[face], faces[face], normals, surface, rays, light)
-                weight = colour[3] * count / samples
-                red, green, blue = red + weight * colour[0], green + weight * colour[1], blue + weight * colour[2]
-                share += weight
-            if share > 0.0:
-                pixel = picture[top + row, left + column]
-                pixel[0] = 255.0 * red + (1.0 - share) * pixel[0] + 0.5
-                pixel[1] = 255.0 * green + (1.0 - share) * pixel[1] + 0.5
-                pixel[2] = 255.0 * blue + (1.0 - share) * pixel[2] + 0.5
+            x, y = left + column + 0.5, top + row + 0.5
+            found = _surfaces(nearest, row, column, x, y, planes, owner, seen, count)
+            if found == 0:
+                continue
+            mixed[:] = 0.0
+            for index in range(found):
+                face = seen[index]
+                _mix(x, y, planes[face], faces[face], colours, count[index] / samples, mixed)
+            pixel = picture[top + row, left + column]
+            for channel in range(3):
+                pixel[channel] = mixed[channel] + (1.0 - mixed[3]) * pixel[channel] + 0.5
 
 
 @jit
-def _colour_at(x, y, edges, face, normals, surface, rays, light):
-    """sRGB colour in [0, 1] and opacity of a face at a point of the picture."""
+def _surfaces(nearest, row, column, x, y, planes, owner, seen, count):
+    """The surfaces in a pixel: a face of each and the number of its samples; neighbours of one skin are one surface."""
+    found = 0
+    for sample in range(nearest.shape[0]):
+        face = nearest[sample, row, column]
+        if face < 0:
+            continue
+        place = 0
+        while place < found and seen[place] != face and not _joined(x, y, planes, owner, face, seen[place]):
+            place += 1
+        if place == found:
+            seen[found], count[found] = face, 0
+            found += 1
+        count[place] += 1
+    return found
+
+
+@jit
+def _joined(x, y, planes, owner, one, two):
+    """Whether two faces belong to the same mesh and lie at the same depth there."""
+    if owner[one] != owner[two]:
+        return False
+    a = planes[one, 3, 0] * x + planes[one, 3, 1] * y + planes[one, 3, 2]
+    b = planes[two, 3, 0] * x + planes[two, 3, 1] * y + planes[two, 3, 2]
+    return abs(a - b) < SAME_DEPTH * a
+
+
+@jit
+def _mix(x, y, edges, face, colours, share, mixed):
+    """Add a face's colour at a point of the picture, and its opacity, to what is there."""
     a = max(0.0, edges[0, 0] * x + edges[0, 1] * y + edges[0, 2])
     b = max(0.0, edges[1, 0] * x + edges[1, 1] * y + edges[1, 2])
     c = max(0.0, edges[2, 0] * x + edges[2, 1] * y + edges[2, 2])
-    total = max(a + b + c, 1e-30)
-    a, b, c = a / total, b / total, c / total
-    i, j, k = face[0], face[1], face[2]
-    nx = a * normals[i, 0] + b * normals[j, 0] + c * normals[k, 0]
-    ny = a * normals[i, 1] + b * normals[j, 1] + c * normals[k, 1]
-    nz = a * normals[i, 2] + b * normals[j, 2] + c * normals[k, 2]
-    size = max(1e-30, np.sqrt(nx * nx + ny * ny + nz * nz))
-    vx = -(rays[0, 0] * x + rays[0, 1] * y + rays[0, 2])
-    vy = -(rays[1, 0] * x + rays[1, 1] * y + rays[1, 2])
-    far = np.sqrt(vx * vx + vy * vy + 1.0)
-    lit = a * surface[i, 3] + b * surface[j, 3] + c * surface[k, 3]
-    red, green, blue, white = shade(nx / size, ny / size, nz / size, vx / far, vy / far, -1.0 / far, lit, light)
-    red = red * (a * surface[i, 0] + b * surface[j, 0] + c * surface[k, 0]) + white
-    green = green * (a * surface[i, 1] + b * surface[j, 1] + c * surface[k, 1]) + white
-    blue = blue * (a * surface[i, 2] + b * surface[j, 2] + c * surface[k, 2]) + white
-    return np.sqrt(min(1.0, red)), np.sqrt(min(1.0, green)), np.sqrt(min(1.0, blue)), surface[i, 4]
+    total = share / max(a + b + c, 1e-30)
+    opacity = colours[face[0], 3] * total
+    a, b, c = a * opacity, b * opacity, c * opacity
+    for channel in range(3):
+        mixed[channel] += a * colours[face[0], channel] + b * colours[face[1], channel] + c * colours[face[2], channel]
+    mixed[3] += a + b + c

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 
 import numba
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 Triple = tuple[float, float, float]
@@ -21,9 +21,9 @@ class Light:
     """Direction from the person to the key light."""
     up: Triple = (0.0, -1.0, 0.0)
     """Direction from the person to the sky."""
-    key: Triple = (0.80, 0.78, 0.74)
-    sky: Triple = (0.42, 0.45, 0.50)
-    ground: Triple = (0.16, 0.14, 0.13)
+    key: Triple = (0.92, 0.90, 0.86)
+    sky: Triple = (0.32, 0.35, 0.40)
+    ground: Triple = (0.12, 0.11, 0.10)
     wrap: float = 0.25
     """How far round the edge of a form the key light reaches: 0 is hard, 1 is all round."""
     sheen: float = 0.10
@@ -34,7 +34,7 @@ class Light:
     """Strength of the light along outlines."""
 
     def packed(self) -> Float[ndarray, "19"]:
-        """The numbers in the order of the fields, directions at unit length: what `shade` reads."""
+        """The numbers in the order of the fields, directions at unit length: what `shaded` reads."""
         numbers = np.hstack(astuple(self)).astype(np.float64)
         numbers[0:3] /= np.linalg.norm(numbers[0:3])
         numbers[3:6] /= np.linalg.norm(numbers[3:6])
@@ -53,23 +53,52 @@ def jit(function: Callable) -> Callable:
 
 
 @jit
-def shade(
-    nx: float, ny: float, nz: float, vx: float, vy: float, vz: float, lit: float, light: Float[ndarray, "19"]
-) -> tuple[float, float, float, float]:
-    """Factor for the surface's own colour (three numbers, linear) and white light added on top.
+def vertex_normals(vertices: Float[ndarray, "vertex 3"], faces: Int[ndarray, "face 3"]) -> Float[ndarray, "vertex 3"]:
+    """Mean of the normals of the faces around each vertex, weighted by area; outwards, of unit length."""
+    normals = np.zeros((len(vertices), 3), np.float32)
+    for face in range(len(faces)):
+        i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+        ax, ay, az = vertices[j, 0] - vertices[i, 0], vertices[j, 1] - vertices[i, 1], vertices[j, 2] - vertices[i, 2]
+        bx, by, bz = vertices[k, 0] - vertices[i, 0], vertices[k, 1] - vertices[i, 1], vertices[k, 2] - vertices[i, 2]
+        nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+        for corner in (i, j, k):
+            normals[corner, 0] += nx
+            normals[corner, 1] += ny
+            normals[corner, 2] += nz
+    for vertex in range(len(normals)):
+        n = normals[vertex]
+        n /= max(np.float32(1e-20), np.sqrt(n[0] * n[0] + n[1] * n[1] + n[2] * n[2]))
+    return normals
 
-    `n` is the unit normal, `v` the unit direction to the camera, `lit` the share of the key light that arrives.
+
+@jit
+def shaded(
+    vertices: Float[ndarray, "vertex 3"],
+    normals: Float[ndarray, "vertex 3"],
+    colours: Float[ndarray, "vertex 3"],
+    lit: Float[ndarray, "vertex"],
+    opacity: float,
+    light: Float[ndarray, "19"],
+) -> Float[ndarray, "vertex 4"]:
+    """What the camera sees of each vertex: sRGB from 0 to 255, and the opacity.
+
+    Normals have unit length, colours are sRGB in [0, 1], `lit` is the share of the key light that arrives.
     """
-    towards_key = nx * light[0] + ny * light[1] + nz * light[2]
-    diffuse = lit * max(0.0, (towards_key + light[15]) / (1.0 + light[15]))
-    sky = 0.5 + 0.5 * (nx * light[3] + ny * light[4] + nz * light[5])
-    red = diffuse * light[6] + sky * light[9] + (1.0 - sky) * light[12]
-    green = diffuse * light[7] + sky * light[10] + (1.0 - sky) * light[13]
-    blue = diffuse * light[8] + sky * light[11] + (1.0 - sky) * light[14]
-    hx, hy, hz = vx + light[0], vy + light[1], vz + light[2]
-    towards_half = (nx * hx + ny * hy + nz * hz) / max(1e-9, np.sqrt(hx * hx + hy * hy + hz * hz))
-    facing = min(1.0, max(0.0, nx * vx + ny * vy + nz * vz))
-    white = light[18] * sky * (1.0 - facing) ** 4
-    if lit > 0.0 and towards_half > 0.7:
-        white += lit * light[16] * towards_half ** light[17]
-    return red, green, blue, white
+    seen = np.empty((len(vertices), 4), np.float32)
+    for vertex in range(len(vertices)):
+        v, n = vertices[vertex], normals[vertex]
+        far = max(1e-9, np.sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]))
+        vx, vy, vz = -v[0] / far, -v[1] / far, -v[2] / far
+        diffuse = max(0.0, (n[0] * light[0] + n[1] * light[1] + n[2] * light[2] + light[15]) / (1.0 + light[15]))
+        diffuse *= lit[vertex]
+        sky = 0.5 + 0.5 * (n[0] * light[3] + n[1] * light[4] + n[2] * light[5])
+        facing = n[0] * vx + n[1] * vy + n[2] * vz
+        hx, hy, hz = vx + light[0], vy + light[1], vz + light[2]
+        gloss = max(0.0, n[0] * hx + n[1] * hy + n[2] * hz) / max(1e-9, np.sqrt(hx * hx + hy * hy + hz * hz))
+        white = light[16] * lit[vertex] * gloss ** light[17] + light[18] * sky * max(0.0, 1.0 - abs(facing)) ** 4
+        for channel in range(3):
+            own = colours[vertex, channel] * colours[vertex, channel]
+            arrives = diffuse * light[6 + channel] + sky * light[9 + channel] + (1.0 - sky) * light[12 + channel]
+            seen[vertex, channel] = 255.0 * np.sqrt(min(1.0, own * arrives + white))
+        seen[vertex, 3] = opacity
+    return seen

@@ -26,14 +26,17 @@ from vibe.train.checkpoints import checksum, load_checkpoint, save_checkpoint, s
 from vibe.train.losses import losses
 from vibe.train.recipes import Recipe
 from vibe.train.synthesis import Example, body_points, synthesise
+from vibe.train.team import average_gradients, join_team, share
 
 
 def train(recipe: Recipe, run: Path) -> Iterator[dict[str, float]]:
     """Train until the recipe's last step, yielding a record every 50 steps; `run` ends up with `weights.safetensors`.
 
-    A folder that holds a checkpoint of the same recipe is taken up where it stands, to the same result. Raises
-    FloatingPointError if the loss stops being a number, with the batch's step, which rebuilds it.
+    A folder that holds a checkpoint of the same recipe is taken up where it stands, to the same result. Under torchrun
+    the processes share each batch, and the first of them writes. Raises FloatingPointError if the loss stops being a
+    number, with the batch's step, which rebuilds it.
     """
+    team = join_team()
     paths = [find_motion(name) for name in recipe.motion]
     motions, body = load_motions(paths, held_out=False), load_body()
     weights = clip_weights(motions)
@@ -45,15 +48,18 @@ def train(recipe: Recipe, run: Path) -> Iterator[dict[str, float]]:
     run.mkdir(parents=True, exist_ok=True)
     checkpoint = run / "checkpoint.pt"
     first = load_checkpoint(checkpoint, recipe, network, average, optimiser) if checkpoint.exists() else 0
-    about = {"recipe": asdict(recipe), "data": checksum(paths), "torch": torch.__version__}
-    assets.write_whole(run / "run.json", json.dumps(about, indent=1).encode())
+    if team.writes:
+        about = {"recipe": asdict(recipe), "data": checksum(paths), "torch": torch.__version__}
+        assets.write_whole(run / "run.json", json.dumps(about, indent=1).encode())
     began = time.monotonic()
     for step in range(first, recipe.steps):
         batch = synthesise(motions, weights, body, recipe.synthesis, generator(recipe.seed, step))
-        terms = take_step(network, batch, body, recipe, optimiser, step)
+        terms = take_step(network, share(batch, team), body, recipe, optimiser, step)
         track_average(average, network, recipe.average if step > recipe.warmup else 0.9)
         done = step + 1
         record = {"step": float(done), "seconds_a_step": (time.monotonic() - began) / (done - first)} | terms
+        if not team.writes:
+            continue
         if done % recipe.validate_every == 0 or done == recipe.steps:
             record |= validate(average, recipe, body)
         if done % recipe.save_every == 0 or done == recipe.steps:
@@ -90,6 +96,7 @@ def take_step(network: VIBE, batch: Example, body: Body, recipe: Recipe, optimis
         raise FloatingPointError(f"the loss is {float(total)} at step {step} of seed {recipe.seed}")
     optimiser.zero_grad(set_to_none=True)
     total.backward()
+    average_gradients(network)
     nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
     optimiser.step()
     return {"loss": float(total.detach())} | {name: float(value.detach()) for name, value in terms.items()}

@@ -19,7 +19,7 @@ class NoiseConfig:
     `benchmarks/detector_noise.py` measures them on rendered clips of the open body.
     """
 
-    bias_mm: tuple[float, ...] = (24, 24, 24, 20, 26, 20, 30, 24, 18)
+    bias_mm: tuple[float, ...] = (26.0, 26.0, 28.0, 20.0, 22.0, 18.0, 26.0, 22.0, 20.0)
     """Standard deviation of what stays the same through a window."""
     drift: float = 0.5
     """What wanders within half a second, over the bias."""
@@ -30,10 +30,10 @@ class NoiseConfig:
     spike: float = 0.005
     """Share of joint-frames at which a run of up to five wrong ones begins."""
     spike_mm: float = 120.0
-    astray: float = 0.3
+    astray: float = 0.35
     """Share of the windows in which a limb is guessed wrong for a while, as where it is hidden; drawn twice."""
     astray_mm: float = 110.0
-    swap: float = 0.07
+    swap: float = 0.05
     """Share of the windows with left and right exchanged for a while, in arms, legs or both."""
     lost: float = 0.1
     """Share of the windows in which one limb is not seen for a while."""
@@ -41,13 +41,15 @@ class NoiseConfig:
     """Share of the windows in which the legs, or all below the chest, are not seen."""
     blank: float = 0.1
     """Share of the windows with a gap in which nobody is seen."""
-    sure: tuple[float, ...] = (6.0, 6.0, 6.0, 6.0, 3.5, 3.0, 6.0, 4.0, 4.0)
+    sure: tuple[float, ...] = (2.7, 2.8, 2.3, 2.2, 1.6, 1.6, 1.8, 1.6, 1.5)
     """Logit of the confidence of a joint without error."""
     doubt: float = 1.2
     """By how much the logit falls for each 100 mm of error."""
-    vague: float = 1.5
+    vague: float = 0.8
     """Deviation of the logit that the error does not explain."""
-    hidden: float = 2.5
+    mood: float = 0.6
+    """Deviation of the logit that a whole window shares."""
+    hidden: float = 2.0
     """By how much the logit falls, on average, where a limb is guessed wrong."""
     outside: float = 3.0
     """By how much the logit falls outside the picture."""
@@ -78,6 +80,7 @@ def detect(
     shift = (wrong - keypoints).norm(dim=-1) / metre
     logit = torch.tensor(config.sure)[list(SIDES)] - config.doubt * shift.clamp(max=0.3) / 0.1
     logit = logit - astray * config.hidden * (1 + torch.randn(batch, 1, 1, generator=seed))
+    logit = logit + config.mood * torch.randn(batch, 1, 1, generator=seed)
     logit = logit + config.vague * torch.randn(batch, 1, 17, generator=seed)
     logit = logit + 0.3 * config.vague * torch.randn(batch, frames, 17, generator=seed)
     logit = logit - config.outside * (wrong.abs() > half_picture[:, None, None]).any(-1)

@@ -36,11 +36,11 @@ HINGES = {"left_knee": (0, 1.0), "right_knee": (0, 1.0), "left_elbow": (1, -1.0)
 class PoseConfig:
     """How far the poses are widened; each number is the share of the windows that it happens to."""
 
-    limb: float = 0.3
+    limb: float = 0.25
     """A group of joints comes from another window; drawn for each group."""
-    wobble: float = 0.4
+    wobble: float = 0.35
     """Smooth random rotations within joint limits; drawn for each window, then for half of its joints."""
-    tumble: float = 0.08
+    tumble: float = 0.05
     """The whole body is turned by any rotation."""
 
 

@@ -18,7 +18,7 @@ class Recipe:
     """One sentence on what the weights were trained on and what that allows; kept in their file."""
     motion: tuple[str, ...]
     """Files of motion capture."""
-    steps: int = 9000
+    steps: int = 6000
     rate: float = 1.5e-3
     """Highest learning rate of AdamW; it rises for `warmup` steps and falls along a cosine to a fiftieth."""
     warmup: int = 300
@@ -29,7 +29,7 @@ class Recipe:
     average: float = 0.998
     """Decay of the moving average of the parameters, which is what ships."""
     save_every: int = 250
-    validate_every: int = 500
+    validate_every: int = 250
     seed: int = 0
     network: NetworkConfig = field(default_factory=NetworkConfig)
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)

@@ -25,8 +25,8 @@ from vibe.train.views import View, ViewConfig, draw_views
 class SynthesisConfig:
     """How examples are made."""
 
-    batch: int = 64
-    frames: int = 32
+    batch: int = 96
+    frames: int = 24
     """Of a window, at 30 a second."""
     fastest: float = 1.6
     """Motion is played at up to this many times its speed, or as much slower."""

@@ -12,7 +12,6 @@ from types import TracebackType
 import av
 import av.error
 import cv2
-import numpy as np
 import torch
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from jaxtyping import UInt8
@@ -143,9 +142,7 @@ class Video:
     @property
     def notes(self) -> tuple[str, ...]:
         """One sentence for each thing that was repaired so far."""
-        return tuple(
-            note if times == 1 else f"{note} ({times} times)" for note, times in self._notes.items()
-        )
+        return tuple(note if times == 1 else f"{note} ({times} times)" for note, times in self._notes.items())
 
     def _note(self, sentence: str) -> None:
         self._notes[sentence] = self._notes.get(sentence, 0) + 1
@@ -225,7 +222,9 @@ def _open(path: Path) -> av.container.InputContainer:
         container = av.open(str(path.resolve()), options={"protocol_whitelist": "file"}, metadata_errors="replace")
     except av.error.FFmpegError as error:
         reason = error.strerror or type(error).__name__
-        raise ValueError(f"{path} is not a video that can be read ({reason}): give an mp4, mov, mkv or the like") from error
+        raise ValueError(
+            f"{path} is not a video that can be read ({reason}): give an mp4, mov, mkv or the like"
+        ) from error
     if set(container.format.name.split(",")) & NOT_VIDEO:
         container.close()
         raise ValueError(f"{path} is a text or a list, not a video: give an mp4, mov, mkv or the like")

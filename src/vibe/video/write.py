@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -110,7 +109,7 @@ class VideoWriter:
             self._sound.copy_until(self._last_tick / TICKS + self._step)
             self.notes = self._sound.notes
         self._container.close()
-        os.replace(self._part, self.path)
+        self._part.replace(self.path)
 
     def _discard(self) -> None:
         """Close what is open and remove what has not been given its name."""
@@ -118,10 +117,8 @@ class VideoWriter:
             self._sound.close()
             self._sound = None
         if self._container is not None:
-            try:
+            with suppress(av.error.FFmpegError, OSError):  # the file goes in the next line
                 self._container.close()
-            except (av.error.FFmpegError, OSError):
-                pass  # the file goes in the next line
         self._part.unlink(missing_ok=True)
 
     @contextmanager
