@@ -33,6 +33,7 @@ from vibe.records import Camera
 from vibe.train.views import ViewConfig, draw_views
 
 FRAMES = 45
+ARMS, LEGS = [5, 6, 7, 8, 9, 10], [11, 12, 13, 14, 15, 16]
 PARENT = {"nose": "head", "eye": "head", "ear": "head", "shoulder": "collar", "elbow": "shoulder", "wrist": "elbow",
           "hip": "pelvis", "knee": "hip", "ankle": "knee"}  # fmt: skip
 """The joint in whose frame a steady offset of the keypoint is looked for."""
@@ -70,7 +71,9 @@ def watch(seed: int, body: Body, motions, weights) -> Seen:
     shift = view.pelvis_cam[0][:, None] - joints[:, :1]
     width, height = (int(side) for side in view.half_picture[0] / view.half_picture[0].norm() * 1100)
     focal_px = float(view.zoom[0]) * float(np.hypot(width, height))
-    camera = cameras.default_camera(width, height, float(np.rad2deg(2 * np.arctan(np.hypot(width, height) / 2 / focal_px))))
+    camera = cameras.default_camera(
+        width, height, float(np.rad2deg(2 * np.arctan(np.hypot(width, height) / 2 / focal_px)))
+    )
     outfit, background = dress(body, random_look(seed)), random_background(width, height, seed)
     truth_px = cameras.project(keypoints + shift, camera.K_px).numpy()
     follower, detected = Follower(), np.zeros((FRAMES, 17, 3))
@@ -159,8 +162,8 @@ def main(options: Options) -> None:
          "deviation within a clip mm", "jitter mm", "steady offset in the parent joint x y z mm", "confidence 10 %",
          "confidence 50 %"],
         [row(clips, keypoint) for keypoint in range(17)],
-        f"{options.clips} clips of {FRAMES} frames; left and right exchanged in {100 * swapped(clips, [5, 6, 7, 8, 9, 10]):.1f} % "
-        f"(arms) and {100 * swapped(clips, [11, 12, 13, 14, 15, 16]):.1f} % (legs) of the frames",
+        f"{options.clips} clips of {FRAMES} frames; left and right exchanged in {swapped(clips, ARMS):.1%} (arms) and "
+        f"{swapped(clips, LEGS):.1%} (legs) of the frames",
         options.table,
     )  # fmt: skip
 

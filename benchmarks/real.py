@@ -103,7 +103,9 @@ def main(options: Options) -> None:
         mine = torch.isin(track.frames, torch.tensor(frames))
         world = torch.from_numpy(np.stack([rival[frame] for frame in frames])).float()
         rows.append([camera, "vibe", len(frames), *errors(motion.joints[mine][:, limbs], truth[frames])])
-        rows.append([camera, "MediaPipe world landmarks", len(frames), *errors(limbs_of_landmarks(world), truth[frames])])
+        rows.append(
+            [camera, "MediaPipe world landmarks", len(frames), *errors(limbs_of_landmarks(world), truth[frames])]
+        )
     for system in ("vibe", "MediaPipe world landmarks"):
         both = np.array([row[3:] for row in rows if row[1] == system]).mean(0)
         rows.append(["mean", system, sum(row[2] for row in rows if row[1] == system), *both])

@@ -49,7 +49,9 @@ def loop_clip(path: Path, seconds: float) -> None:
 
 def measure(task: str, *arguments: str) -> dict[str, float]:
     """Run one task of this file in a process of its own; adds its peak memory in MB."""
-    done = subprocess.run([sys.executable, __file__, "--task", task, *arguments], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, __file__, "--task", task, *arguments], check=True, capture_output=True, text=True
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -73,7 +75,11 @@ def overlay(path: str) -> dict[str, float]:
         write_overlay(Path(path), result, Path(folder) / "warm.mp4")
         began = time.perf_counter()
         write_overlay(Path(path), result, Path(folder) / "overlay.mp4")
-        return {"frames": len(result.clip.timestamps), "seconds": time.perf_counter() - began, "people": len(result.people)}
+        return {
+            "frames": len(result.clip.timestamps),
+            "seconds": time.perf_counter() - began,
+            "people": len(result.people),
+        }
 
 
 def network(frames: str) -> dict[str, float]:

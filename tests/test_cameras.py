@@ -30,7 +30,9 @@ def test_an_impossible_angle_of_view_is_refused() -> None:
 def test_rays_are_the_inverse_of_projection() -> None:
     points_px = torch.rand(30, 2) * 700
     depth = torch.rand(30, 1) * 5 + 0.5
-    torch.testing.assert_close(cameras.project(cameras.rays(points_px, K_PX) * depth, K_PX), points_px, atol=1e-2, rtol=0)
+    torch.testing.assert_close(
+        cameras.project(cameras.rays(points_px, K_PX) * depth, K_PX), points_px, atol=1e-2, rtol=0
+    )
 
 
 def test_the_weak_camera_and_the_translation_are_inverses() -> None:

@@ -9,10 +9,10 @@ import torch
 from vibe import assets, cameras
 from vibe.body.coco import joints_and_keypoints
 from vibe.body.load import load_body
+from vibe.body.mirror import mirror_rotmat
 from vibe.network import NetworkConfig, build_network, lift, load_network
 from vibe.observe.keypoints import mirror, observe
 from vibe.records import Observation
-from vibe.rotations import mirror_rotmat
 
 
 def waving(frames: int) -> Observation:
@@ -55,7 +55,7 @@ def test_every_length_comes_back_whole(frames: int) -> None:
 
 def test_weights_of_another_shape_are_refused_by_name(tmp_path: Path) -> None:
     tensors, about = assets.load_weights()
-        tensors["regressor.fc1.bias"] = torch.zeros(3)
+    tensors["regressor.fc1.bias"] = torch.zeros(3)
     metadata = {"name": about.name, "licence": about.licence, "recipe": json.dumps(assets.load_recipe())}
     safetensors.torch.save_file(tensors, tmp_path / "odd.safetensors", metadata)
     with pytest.raises(ValueError, match="regressor.fc1.bias"):

@@ -38,7 +38,9 @@ def test_the_record_agrees_with_itself() -> None:
     track, clip, camera = scene(30.0, 40)
     motion = estimated(track, clip, camera)
     body = load_body()
-    rotmat = roma.rotvec_to_rotmat(torch.cat([motion.global_orient[:, None], motion.body_pose.unflatten(-1, (23, 3))], 1))
+    rotmat = roma.rotvec_to_rotmat(
+        torch.cat([motion.global_orient[:, None], motion.body_pose.unflatten(-1, (23, 3))], 1)
+    )
     joints, _ = joints_and_keypoints(body, rotmat, motion.betas)
     pelvis = rest_joints(body, motion.betas)[0]
     torch.testing.assert_close(joints - pelvis + motion.trans[:, None], motion.joints, atol=1e-4, rtol=0)
@@ -51,7 +53,9 @@ def test_the_fitted_body_lies_on_its_keypoints() -> None:
     track, clip, camera = scene(30.0, 40)
     motion = estimated(track, clip, camera)
     body = load_body()
-    rotmat = roma.rotvec_to_rotmat(torch.cat([motion.global_orient[:, None], motion.body_pose.unflatten(-1, (23, 3))], 1))
+    rotmat = roma.rotvec_to_rotmat(
+        torch.cat([motion.global_orient[:, None], motion.body_pose.unflatten(-1, (23, 3))], 1)
+    )
     _, keypoints = joints_and_keypoints(body, rotmat, motion.betas)
     seen = cameras.project(keypoints - rest_joints(body, motion.betas)[0] + motion.trans[:, None], camera.K_px)
     off = (seen - track.keypoints_px[..., :2]).norm(dim=-1) / track.box_px[:, 3:]

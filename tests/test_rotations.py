@@ -22,16 +22,3 @@ def test_the_length_of_the_columns_does_not_matter() -> None:
     numbers = torch.randn(20, 6)
     scaled = (numbers.unflatten(-1, (3, 2)) * torch.tensor([2.0, 0.5])).flatten(-2)
     torch.testing.assert_close(rotations.rotmat_from_6d(scaled), rotations.rotmat_from_6d(numbers), atol=1e-5, rtol=0)
-
-
-def test_a_mirrored_pose_mirrored_again_is_itself() -> None:
-    rotmat = roma.random_rotmat((4, 24))
-    torch.testing.assert_close(rotations.mirror_rotmat(rotations.mirror_rotmat(rotmat)), rotmat)
-
-
-def test_a_mirror_commutes_with_products() -> None:
-    first, second = roma.random_rotmat((2, 24)), roma.random_rotmat((2, 24))
-    together = rotations.mirror_rotmat(first @ second)
-    torch.testing.assert_close(
-        together, rotations.mirror_rotmat(first) @ rotations.mirror_rotmat(second), atol=1e-6, rtol=0
-    )

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from vibe import assets
+from vibe.body.mirror import mirror_rotmat
 from vibe.model.encoder import EncoderConfig, GRUEncoder
 from vibe.model.regressor import Regressor, RegressorConfig
 from vibe.model.vibe import VIBE
 from vibe.observe.keypoints import EmbeddingConfig, KeypointEmbedding, mirror
 from vibe.records import Observation, Theta, Weights
-from vibe.rotations import mirror_rotmat
 
 WIDTH = 384
 
@@ -36,7 +36,7 @@ def build_network(config: NetworkConfig) -> VIBE:
 
 
 def load_network(path: Path | str | None = None) -> tuple[VIBE, Weights]:
-    """The network of a weights file (a path, a shipped name, or the default), ready to run, and what it may be used for.
+    """The network of a weights file (a path, a shipped name, or the default), ready to run, and its licence.
 
     Raises FileNotFoundError or ValueError, which names what does not fit.
     """
@@ -77,9 +77,7 @@ def _both_sides(network: VIBE, observation: Observation) -> tuple[Tensor, Tensor
     """Rotations, betas and camera, each the mean of the straight and the mirrored reading."""
     other = mirror(observation)
     both = network(
-        Observation(
-            torch.stack([observation.keypoints, other.keypoints]), torch.stack([observation.box, other.box])
-        )
+        Observation(torch.stack([observation.keypoints, other.keypoints]), torch.stack([observation.box, other.box]))
     )
     rotmat = roma.special_procrustes(both.rotmat[0] + mirror_rotmat(both.rotmat[1]))
     flipped = both.pred_cam[1] * both.pred_cam.new_tensor([1.0, -1.0, 1.0])

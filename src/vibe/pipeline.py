@@ -64,9 +64,7 @@ def estimate(
     return Result(clip, camera, tuple(people), body.origin, about, tuple(notes))
 
 
-def follow(
-    path: Path | str, follower: Follower, progress: Progress | None
-) -> tuple[Clip, list[Track], list[str]]:
+def follow(path: Path | str, follower: Follower, progress: Progress | None) -> tuple[Clip, list[Track], list[str]]:
     """One pass over the video: everyone in it, with their keypoints, and what was dropped or repaired."""
     with open_video(path) as video:
         for frame in video:

@@ -1,4 +1,4 @@
-"""The paper's 6D rotations and mirrored poses, on top of roma.
+"""The paper's 6D rotations, on top of roma.
 
 The six numbers are the first two columns of the matrix in row-major order, R00 R01 R10 R11 R20 R21, as SPIN and
 VIBE store them (not the order of Zhou et al.'s own code, which stores the columns one after the other).
@@ -7,11 +7,8 @@ VIBE store them (not the order of Zhou et al.'s own code, which stores the colum
 from __future__ import annotations
 
 import roma
-import torch
 from jaxtyping import Float
 from torch import Tensor
-
-from vibe import skeletons
 
 
 def rotmat_from_6d(numbers: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 3 3"]:
@@ -22,9 +19,3 @@ def rotmat_from_6d(numbers: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 3 3"]:
 def rotmat_to_6d(rotmat: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 6"]:
     """The first two columns, row by row."""
     return rotmat[..., :2].flatten(-2)
-
-
-def mirror_rotmat(rotmat: Float[Tensor, "*b 24 3 3"]) -> Float[Tensor, "*b 24 3 3"]:
-    """The pose seen in a mirror across x = 0: left and right joints change places."""
-    flip = torch.tensor([1.0, -1.0, -1.0], dtype=rotmat.dtype, device=rotmat.device)
-    return rotmat[..., skeletons.mirrored(skeletons.SMPL), :, :] * flip[:, None] * flip

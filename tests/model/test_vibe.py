@@ -25,7 +25,10 @@ def test_official_weights_by_their_own_names_give_the_official_numbers(shared: P
     network = VIBE(torch.nn.Identity(), GRUEncoder(config), Regressor(RegressorConfig())).eval()
     if bidirectional:
         make = reference.recipe(shared)
-        tensors = {name: torch.from_numpy(make.tensor(name, tuple(value.shape))) for name, value in network.state_dict().items()}
+        tensors = {
+            name: torch.from_numpy(make.tensor(name, tuple(value.shape)))
+            for name, value in network.state_dict().items()
+        }
         mean = make.mean_params()
         tensors |= {f"regressor.init_{leaf}": torch.from_numpy(mean[leaf])[None] for leaf in ("pose", "shape", "cam")}
     else:
@@ -36,7 +39,10 @@ def test_official_weights_by_their_own_names_give_the_official_numbers(shared: P
         encoded, theta = network.encoder(features), network(features)
     expected = torch.from_numpy(reference.entry(shared, f"{model}.theta"))
     torch.testing.assert_close(
-        encoded[..., ::16], torch.from_numpy(reference.entry(shared, f"{model}.encoded_every_16th")), rtol=1e-3, atol=1e-4
+        encoded[..., ::16],
+        torch.from_numpy(reference.entry(shared, f"{model}.encoded_every_16th")),
+        rtol=1e-3,
+        atol=1e-4,
     )
     torch.testing.assert_close(theta.pred_cam, expected[..., :3], rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(theta.betas, expected[..., 75:], rtol=1e-3, atol=1e-4)

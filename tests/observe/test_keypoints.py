@@ -12,7 +12,10 @@ def sample() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 def test_the_resolution_of_the_picture_does_not_matter() -> None:
     points, box, K_px = sample()
     double = torch.tensor([2.0, 2.0, 1.0])
-    once, twice = keypoints.observe(points, box, K_px), keypoints.observe(points * double, box * 2, cameras.default_camera(2560, 1440).K_px)
+    once, twice = (
+        keypoints.observe(points, box, K_px),
+        keypoints.observe(points * double, box * 2, cameras.default_camera(2560, 1440).K_px),
+    )
     torch.testing.assert_close(once.keypoints, twice.keypoints, atol=1e-4, rtol=0)
     torch.testing.assert_close(once.box, twice.box, atol=1e-5, rtol=0)
 

@@ -83,11 +83,6 @@ def test_wobble_never_bends_a_hinge_backwards() -> None:
         assert (rotvec[:, :, joint, axis] * sense).min() > -1e-5
 
 
-def test_a_mirrored_pose_mirrored_again_is_itself() -> None:
-    quaternions = roma.random_unitquat((3, 24))
-    torch.testing.assert_close(poses.mirror(poses.mirror(quaternions)), quaternions)
-
-
 def test_exchanged_limbs_come_whole_from_one_window() -> None:
     windows = torch.arange(6.0)[:, None, None, None].expand(6, 4, 24, 4)
     mixed = poses.exchange_limbs(windows, 0.7, seeded())

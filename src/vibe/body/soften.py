@@ -1,4 +1,4 @@
-"""Skin weights spread over shoulders, hips and wrists, so that the skin there bends instead of folding."""
+"""Skin weights spread over shoulders and hips, so that the skin there bends instead of folding."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scipy.sparse import coo_matrix, csr_matrix, diags
 
 from vibe.skeletons import SMPL
 
-JOINTS = ("left_hip", "right_hip", "left_shoulder", "right_shoulder", "left_wrist", "right_wrist")
+JOINTS = ("left_hip", "right_hip", "left_shoulder", "right_shoulder")
 ROUNDS = 10
 RATE = 0.7
 REACH = 6
@@ -18,7 +18,7 @@ CARRIERS = 6
 
 
 def soften(weights: Float[np.ndarray, "vertex 24"], faces: Int[np.ndarray, "face 3"]) -> Float[np.ndarray, "vertex 24"]:
-    """Averages the weights of neighbours around those joints, a few times; rows sum to 1."""
+    """Averages the weights of neighbours around the ball joints, a few times; rows sum to 1."""
     mean = _neighbours(len(weights), faces)
     carried = weights[:, [SMPL.index(name) for name in JOINTS]]
     where = ((carried * (1 - carried)).sum(1) > 0.0125).astype(float)

@@ -135,7 +135,7 @@ def _things(picture, rng, outdoors):
     height, width = picture.shape[:2]
     canvas = np.ascontiguousarray(picture, np.float32)
     for _ in range(rng.integers(6, 16)):
-        x, y = rng.uniform(0, width), rng.normal(0.42 if outdoors else 0.36, 0.14) * height
+        x, y = rng.uniform(0, width), rng.normal(0.47, 0.05) * height if outdoors else rng.normal(0.36, 0.14) * height
         wide, tall = rng.uniform(0.03, 0.16) * width, rng.uniform(0.03, 0.22) * height
         shade = rng.uniform(0.2, 0.9)
         tint = shade * (np.array([0.45, 0.65, 0.35]) if outdoors else 1 + rng.normal(0, 0.12, 3))

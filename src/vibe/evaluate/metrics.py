@@ -7,16 +7,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def mpjpe_mm(
-    predicted: Float[Tensor, "*b joint 3"], truth: Float[Tensor, "*b joint 3"]
-) -> Float[Tensor, "*b"]:
+def mpjpe_mm(predicted: Float[Tensor, "*b joint 3"], truth: Float[Tensor, "*b joint 3"]) -> Float[Tensor, "*b"]:
     """Mean distance of the joints as they stand; align them first. Metres in, millimetres out."""
     return (predicted.double() - truth.double()).norm(dim=-1).mean(-1) * 1000
 
 
-def pa_mpjpe_mm(
-    predicted: Float[Tensor, "*b joint 3"], truth: Float[Tensor, "*b joint 3"]
-) -> Float[Tensor, "*b"]:
+def pa_mpjpe_mm(predicted: Float[Tensor, "*b joint 3"], truth: Float[Tensor, "*b joint 3"]) -> Float[Tensor, "*b"]:
     """The same after the similarity (scale, rotation, translation) that brings each frame closest to the truth."""
     predicted, truth = predicted.double(), truth.double()
     rotation, shift, scale = roma.rigid_points_registration(predicted, truth, compute_scaling=True)

@@ -30,9 +30,7 @@ def observe(
 def mirror(observation: Observation) -> Observation:
     """The same evidence in a mirror: x negated, left and right exchanged."""
     flip = torch.tensor([-1.0, 1.0, 1.0], device=observation.box.device)
-    return Observation(
-        observation.keypoints[..., skeletons.mirrored(skeletons.COCO), :] * flip, observation.box * flip
-    )
+    return Observation(observation.keypoints[..., skeletons.mirrored(skeletons.COCO), :] * flip, observation.box * flip)
 
 
 @dataclass(frozen=True)

@@ -48,11 +48,12 @@ def open_session(path: Path) -> Session:
         raise FileNotFoundError(f"no ONNX model at {path}: give the path of a .onnx file")
     try:
         import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as faults  # pyright: ignore[reportAttributeAccessIssue]
     except ImportError as error:
         raise ImportError("ONNX models need onnxruntime: install it with `pip install vibe[onnx]`") from error
     try:
         return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except RuntimeError as error:
+    except (faults.Fail, faults.InvalidProtobuf, faults.InvalidGraph, faults.NotImplemented, RuntimeError) as error:
         raise ValueError(f"{path} is not an ONNX model that onnxruntime can run: {error}") from error
 
 

@@ -29,7 +29,7 @@ BEND = 0.01
 
 @dataclass(frozen=True)
 class Smoothing:
-    """Standard deviations of the windows in seconds; 0 only resamples. Frequencies over 0.24 / sigma are removed."""
+    """Standard deviations of the windows in seconds; 0 only resamples. What swings over 0.24 / sigma hertz fades."""
 
     limbs: float
     """Rotations from hips and shoulders outwards."""

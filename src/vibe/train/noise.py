@@ -124,7 +124,7 @@ def _spans(
     for row, group in enumerate(groups):
         table[row, list(group)] = True
     chosen = table[torch.randint(len(groups), (batch,), generator=seed)]
-    chosen &= (torch.rand(batch, 1, generator=seed) < share)
+    chosen &= torch.rand(batch, 1, generator=seed) < share
     ends = (torch.rand(batch, 2, generator=seed) * (frames + 1)).sort(-1).values
     time = torch.arange(frames)
     span = (time >= ends[:, :1]) & (time < ends[:, 1:])

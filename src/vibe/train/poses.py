@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe import skeletons
+from vibe.body.mirror import mirror_quaternions
 
 GROUPS = (
     ("spine1", "spine2", "spine3", "neck", "head"),
@@ -51,7 +52,7 @@ def widen(
     """Half the windows mirrored, then limbs exchanged, wobbled and tumbled as the configuration says."""
     batch = len(quaternions)
     flip = torch.rand(batch, generator=seed) < 0.5
-    quaternions = torch.where(flip[:, None, None, None], mirror(quaternions), quaternions)
+    quaternions = torch.where(flip[:, None, None, None], mirror_quaternions(quaternions), quaternions)
     trans = torch.where(flip[:, None, None], trans * torch.tensor([-1.0, 1.0, 1.0]), trans)
     quaternions = exchange_limbs(quaternions, config.limb, seed)
     quaternions = wobble(quaternions, config.wobble, seed)
@@ -60,12 +61,6 @@ def widen(
     turned = roma.quat_product(turn[:, None].expand(-1, quaternions.shape[1], -1), quaternions[:, :, 0])
     root = torch.where(whole, turned, quaternions[:, :, 0])
     return torch.cat([root[:, :, None], quaternions[:, :, 1:]], 2), trans * ~whole
-
-
-def mirror(quaternions: Float[Tensor, "*b 24 4"]) -> Float[Tensor, "*b 24 4"]:
-    """The pose seen in a mirror across x = 0."""
-    signs = torch.tensor([1.0, -1.0, -1.0, 1.0])
-    return quaternions[..., skeletons.mirrored(skeletons.SMPL), :] * signs
 
 
 def exchange_limbs(

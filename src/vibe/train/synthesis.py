@@ -89,7 +89,9 @@ def render(
         keypoints = detect(truth, metre, view.half_picture, noise, seed)
     box = steady_boxes(keypoints, truth, 0.0 if noise is None else 0.04, seed)
     identity = torch.eye(3)
-    R_crop_cam, _, _ = cameras.crop_view(torch.cat([box[..., :2] / view.zoom[:, None, None], box[..., 2:]], -1), identity)
+    R_crop_cam, _, _ = cameras.crop_view(
+        torch.cat([box[..., :2] / view.zoom[:, None, None], box[..., 2:]], -1), identity
+    )
     observation = observe(keypoints, box, identity)
     turned = torch.cat([(R_crop_cam @ rotmat[:, :, 0])[:, :, None], rotmat[:, :, 1:]], 2)
     return Example(
