@@ -2,10 +2,14 @@ import numpy as np
 import pytest
 import torch
 
+from vibe.people import flips
 from vibe.people.finish import Finish, fill, finish, smooth, spikes
 from vibe.people.pieces import Piece
 
-POSE = np.random.default_rng(1).uniform(-1, 1, (17, 2)) * (60, 150)
+POSE = np.array(
+    [(0, -140), (7, -145), (-7, -145), (14, -142), (-14, -142), (38, -100), (-38, -100), (48, -45), (-48, -45)]
+    + [(50, 0), (-50, 0), (22, 0), (-22, 0), (25, 70), (-25, 70), (26, 140), (-26, 140)]
+)
 
 
 def person(frames, fps=30, start=(300.0, 300.0), velocity=(60.0, 0.0), hue=0):
@@ -52,6 +56,15 @@ def test_a_clip_of_one_frame_keeps_its_people():
     assert [track.frames.tolist() for track in tracks] == [[0]] and not notes
 
 
+def test_what_was_repaired_is_told():
+    seen = person([*range(20), *range(25, 60)])
+    seen.keypoints_px[40] = flips.exchange(seen.keypoints_px[40], np.array([True, True]))
+    _, notes = finish([seen], TIMES, Finish())
+    assert len(notes) == 2
+    assert "person 1" in notes[0] and "1 frame " in notes[0] and "left and right" in notes[0]
+    assert "person 1" in notes[1] and "5 frames " in notes[1] and "filled" in notes[1]
+
+
 def test_nobody_gives_no_tracks():
     assert finish([], TIMES, Finish()) == ([], [])
 
@@ -92,6 +105,15 @@ def test_a_spike_is_found_and_a_fast_motion_is_not():
     spiked[30, 9, 0] += 80
     found = spikes(spiked, TIMES[:60], 0.12, 0.06)
     assert found[30, 9] and found.sum() == 1
+
+
+@pytest.mark.parametrize("chunk", [7, 1000])
+def test_spikes_of_a_long_track_are_those_of_its_parts(chunk, monkeypatch):
+    points = person(range(60)).keypoints_px + np.random.default_rng(0).normal(size=(60, 17, 3)) ** 5 * (1, 1, 0)
+    whole = spikes(points, TIMES[:60], 0.12, 0.0)
+    monkeypatch.setattr("vibe.people.finish.CHUNK", chunk)
+    np.testing.assert_array_equal(spikes(points, TIMES[:60], 0.12, 0.0), whole)
+    assert whole.any()
 
 
 def test_a_track_is_a_record_of_the_right_types_and_its_boxes_hold_the_person():

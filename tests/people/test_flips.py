@@ -49,6 +49,14 @@ def test_flips_in_profile_are_undone_where_the_limbs_are_apart():
     np.testing.assert_array_equal(mended[apart][:, 13:], clean[apart][:, 13:])
 
 
+def test_somebody_who_stays_in_profile_is_left_as_they_are():
+    time = np.arange(300) / 30
+    clean = walker(time, np.full(300, np.pi / 2) + 0.15 * np.sin(time))
+    twisted = clean.copy()
+    twisted[:, 5:11] = walker(time, np.full(300, np.pi / 2 + 0.25))[:, 5:11]
+    np.testing.assert_array_equal(flips.undo(twisted, time), twisted)
+
+
 def test_a_blurred_frame_does_not_hide_a_flip():
     clean = walker(TIME)
     seen = flips.exchange(clean, np.repeat((TIME >= 0.8)[:, None] & (TIME < 1.4)[:, None], 2, 1))

@@ -13,7 +13,7 @@ from vibe.video.sound import CUT_SHORT
 
 def copied(source, target):
     """The file with its frames written again."""
-    with open_video(source) as video, VideoWriter(target, video.width, video.height, video.fps, video.path) as writer:
+    with open_video(source) as video, VideoWriter(target, video.width, video.height, video.fps, video) as writer:
         for frame in video:
             writer.write(frame.rgb, frame.time)
     return writer

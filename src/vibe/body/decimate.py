@@ -59,7 +59,8 @@ class _Mesh:
                 self.quadric[corner] += area * np.outer(plane, plane)
         self.stamp = dict.fromkeys(self.around, 0)
 
-    def triangles(self) -> list[tuple[int, int, int]]:
+    def triangles(self) -> list[tuple[int, ...]]:
+        """Those that are left."""
         return list(self.faces.values())
 
     def collapse(self, wanted: int) -> None:

@@ -28,7 +28,7 @@ LAYOUT = {
     "f": ("face", 3),
     "kintree_table": (2, 24),
 }
-OPTIONAL = {"posedirs": ("vertex", 3, 207), "coco_regressor": (17, "vertex"), "zone": ("vertex",)}
+OPTIONAL = {"posedirs": ("vertex", 3, 207), "coco_regressor": (17, "vertex")}
 SMPL_FACE = {"nose": 332, "left_eye": 2800, "right_eye": 6260, "left_ear": 583, "right_ear": 4071}
 """Vertices of the 6890-vertex mesh."""
 
@@ -46,15 +46,14 @@ def load_body(path: Path | None = None, detail: str = "full") -> Body:
         raise FileNotFoundError(f"there is no body file {path}: give the path of an .npz file in SMPL's layout")
     content = path.read_bytes()
     arrays = _arrays(path, content)
-    plain = pack.full(arrays) if pack.is_packed(arrays) else arrays
-    low = pack.low(arrays, plain) if pack.is_packed(arrays) else None
+    plain, low = _unpacked(path, arrays)
     if detail == "low" and low is None:
         raise ValueError(f'{path} has no low-polygon mesh: use detail="full"')
     _check(path, plain)
     origin = Weights(
-        name=str(arrays["name"]) if "name" in arrays else path.stem,
+        name=str(arrays.get("name", path.stem)),
         sha256=hashlib.sha256(content).hexdigest(),
-        licence=str(arrays["licence"]) if "licence" in arrays else "unknown: ask the source of the file",
+        licence=str(arrays.get("licence", "unknown: ask the source of the file")),
     )
     return _body(plain, low if detail == "low" else None, origin)
 
@@ -75,6 +74,17 @@ def _arrays(path: Path, content: bytes) -> dict[str, NDArray]:
         raise ValueError(
             f"{path} holds something other than plain arrays ({error}): save each as a numeric array in an .npz file"
         ) from error
+
+
+def _unpacked(path: Path, arrays: dict[str, NDArray]) -> tuple[dict[str, NDArray], dict[str, NDArray] | None]:
+    """SMPL's arrays, and those of the low-polygon mesh where the file is in the open body's own form."""
+    if not pack.is_packed(arrays):
+        return arrays, None
+    try:
+        plain = pack.full(arrays)
+        return plain, pack.low(arrays, plain)
+    except (KeyError, IndexError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({error}): install vibe again or build the body anew") from error
 
 
 def _check(path: Path, arrays: dict[str, NDArray]) -> None:
@@ -114,38 +124,35 @@ def _check(path: Path, arrays: dict[str, NDArray]) -> None:
 
 def _body(plain: dict[str, NDArray], low: dict[str, NDArray] | None, origin: Weights) -> Body:
     """Tensors, with both regressors folded; the surface is that of `low` if there is one."""
-    tensors = {name: torch.from_numpy(np.asarray(plain[name], np.float64)) for name in _FLOATS if name in plain}
-    shapedirs, posedirs = tensors["shapedirs"][..., :BETAS], tensors.get("posedirs")
+    full = _tensors(plain)
+    J_template = full["J_regressor"] @ full["v_template"]
+    J_shapedirs = torch.einsum("jv,vcn->jcn", full["J_regressor"], full["shapedirs"])
+    posedirs = full.get("posedirs")
     posedirs = posedirs if posedirs is not None and posedirs.any() else None
-    J_template = tensors["J_regressor"] @ tensors["v_template"]
-    J_shapedirs = torch.einsum("jv,vcn->jcn", tensors["J_regressor"], shapedirs)
-    rows = tensors.get("coco_regressor", _smpl_regressor(tensors["J_regressor"]))
-    marks = None
-    if rows is not None:
-        marks = coco.fold(rows, tensors["weights"], tensors["v_template"], shapedirs, posedirs, J_template, J_shapedirs)
-    surface = plain if low is None else low
-    vertices = len(surface["v_template"])
-    zone = torch.from_numpy(surface["zone"].astype(np.int64)) if "zone" in surface else None
-    if low is not None:
-        tensors |= {name: torch.from_numpy(np.asarray(low[name], np.float64)) for name in _FLOATS if name in low}
-        posedirs = tensors["posedirs"] if posedirs is not None and len(tensors["posedirs"]) == vertices else None
+    regressor = full.get("coco_regressor", _smpl_regressor(full["J_regressor"]))
+    skin = full["weights"], full["v_template"], full["shapedirs"], posedirs
+    surface = full if low is None else _tensors(low)
     return Body(
-        v_template=tensors["v_template"],
-        shapedirs=tensors["shapedirs"][..., :BETAS].contiguous(),
-        posedirs=posedirs,
+        v_template=surface["v_template"],
+        shapedirs=surface["shapedirs"],
+        posedirs=posedirs if low is None else None,
         J_template=J_template,
         J_shapedirs=J_shapedirs,
-        weights=tensors["weights"],
-        faces=torch.from_numpy(surface["f"].astype(np.int64)),
-        zone=zone,
+        weights=surface["weights"],
+        faces=surface["f"].long(),
         parents=SMPL_PARENTS,
-        coco=marks,
-        coco_regressor=rows if low is None else None,
+        coco=None if regressor is None else coco.fold(regressor, *skin, J_template, J_shapedirs),
+        coco_regressor=regressor if low is None else None,
         origin=origin,
     ).to(dtype=torch.float32)
 
 
-_FLOATS = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "coco_regressor")
+def _tensors(arrays: dict[str, NDArray]) -> dict[str, torch.Tensor]:
+    """The numbers of a body in double precision, with as many shape components as are used."""
+    names = {*LAYOUT, *OPTIONAL} & set(arrays)
+    tensors = {name: torch.from_numpy(np.asarray(arrays[name], np.float64)) for name in names}
+    tensors["shapedirs"] = tensors["shapedirs"][..., :BETAS].contiguous()
+    return tensors
 
 
 def _smpl_regressor(J_regressor: torch.Tensor) -> torch.Tensor | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.spatial import KDTree
 
 from vibe.skeletons import SMPL
 
@@ -87,7 +88,7 @@ def read(source: Path | None = None) -> Assets:
     Raises FileNotFoundError if there is none.
     """
     folder = _folder(source)
-    base, groups, quads = _mesh((folder / "3dobjs/base.obj").read_text())
+    base, groups, quads = _mesh((folder / "3dobjs/base.obj").read_text(encoding="utf-8"))
     surface = np.unique(np.concatenate([groups[name] for name in SURFACE]))
     place = np.full(len(base), -1)
     place[surface] = np.arange(len(surface))
@@ -95,8 +96,8 @@ def read(source: Path | None = None) -> Assets:
     faces = place[faces[np.isin(faces, surface).all(1)]]
     targets, names = _targets(folder / "targets/macrodetails", len(base))
     joints = np.stack([_mean_of(_cubes(name), groups, len(base)) for name in SMPL])
-    rig = json.loads((folder / "rigs/standard/rig.default.json").read_text())
-    skin = json.loads((folder / "rigs/standard/weights.default.json").read_text())["weights"]
+    rig = json.loads((folder / "rigs/standard/rig.default.json").read_text(encoding="utf-8"))
+    skin = json.loads((folder / "rigs/standard/weights.default.json").read_text(encoding="utf-8"))["weights"]
     weights = _weights(rig, skin, len(base))[surface]
     mirror, left_eye = _mirror(base[surface]), place[groups["helper-l-eye"]]
     return Assets(base, targets, names, surface, faces, weights, joints, mirror, left_eye)
@@ -176,6 +177,4 @@ def _weights(rig: dict, skin: dict, vertices: int) -> Float[np.ndarray, "vertex 
 
 def _mirror(points: Float[np.ndarray, "vertex 3"]) -> Int[np.ndarray, "vertex"]:
     """The vertex nearest to each vertex's mirror image."""
-    from scipy.spatial import cKDTree
-
-    return cKDTree(points).query(points * [-1, 1, 1])[1]
+    return np.asarray(KDTree(points).query(points * [-1, 1, 1])[1])

@@ -36,7 +36,7 @@ def write(path: Path, plain: dict[str, ndarray], low: tuple[ndarray, ndarray], n
     packed |= {"low_vertex": low[0].astype(np.uint16), "low_f": low[1].astype(np.uint16)}
     beside = path.with_name(path.name + ".part")
     with beside.open("wb") as file:
-        np.savez_compressed(file, **packed)
+        np.savez_compressed(file, allow_pickle=False, **packed)
     beside.replace(path)
 
 

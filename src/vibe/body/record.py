@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -46,8 +47,6 @@ class Body:
     """How much each joint carries each vertex; rows sum to 1."""
     faces: Int[Tensor, "face 3"]
     """Counter-clockwise seen from outside."""
-    zone: Int[Tensor, "vertex"] | None
-    """Index into `zones.ZONES`: skin, hair, shirt and so on."""
     parents: tuple[int, ...]
     """The parent of each joint, before it in the order; -1 for the pelvis."""
     coco: Marks | None
@@ -62,7 +61,7 @@ class Body:
         return _moved(self, device, dtype)
 
 
-def _moved(record, device, dtype):
+def _moved(record: Any, device: torch.device | str | None, dtype: torch.dtype | None) -> Any:
     changes = {}
     for field in fields(record):
         value = getattr(record, field.name)

@@ -6,12 +6,14 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from vibe.body.load import BETAS
-from vibe.skeletons import SMPL, mirrored
+from vibe.skeletons import SMPL, SMPL_PARENTS, mirrored
 
 NEAR = 60
 """Vertices in each of the eight directions from a point among which its weights are shared."""
 FIRM = 0.001
 """Metres that a unit of weight costs: keeps the weights small and many."""
+LEVER = 0.1
+"""Metres that a unit of weight costs on bones that don't meet in the joint: their turns would carry it off."""
 SUM = 10.0
 """Metres that a unit of missing weight costs."""
 
@@ -30,7 +32,7 @@ def regressors(
 
     `joints` are the places in the mean body and `directions` how they move with the betas. With skin `weights` the
     mean is the joint in all poses too: what each bone carries of it is centred on the joint, so that no turn of the
-    bone moves it. `offsets` are then added, riding on the joint's own bone. The right side mirrors the left.
+    bone moves it; `offsets`, which go with them, are added, riding on the joint's own bone. Right mirrors left.
     """
     rows = np.zeros((len(names), len(v_template)))
     for row, name in enumerate(names):
@@ -40,12 +42,15 @@ def regressors(
         apart = (v_template[near] - joints[row])[..., None], shapedirs[near] - directions[row]
         apart = np.concatenate(apart, 2).reshape(len(near), -1)
         aim = np.zeros(apart.shape[1])
-        if weights is not None:
+        if weights is not None and offsets is not None:
             carriers = np.flatnonzero(weights[near].any(0))
-            apart = np.concatenate([apart * weights[near, bone, None] for bone in carriers], 1)
+            own = SMPL.index(name)
+            strangers = weights[near][:, [bone for bone in carriers if bone not in (own, SMPL_PARENTS[own])]]
+            apart = [*(apart * weights[near, bone, None] for bone in carriers), LEVER * strangers]
+            apart = np.concatenate(apart, 1)
             wanted = np.zeros((len(carriers), 3, 1 + BETAS))
-            wanted[carriers == SMPL.index(name), :, 0] = offsets[row]
-            aim = wanted.ravel()
+            wanted[carriers == own, :, 0] = offsets[row]
+            aim = np.concatenate([wanted.ravel(), np.zeros(strangers.shape[1])])
         system = np.concatenate([apart, np.full((len(near), 1), SUM), FIRM * np.eye(len(near))], 1).T
         found = np.linalg.lstsq(system, np.concatenate([aim, [SUM], np.zeros(len(near))]), rcond=None)[0]
         rows[row, near] = found / found.sum()

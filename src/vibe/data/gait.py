@@ -13,6 +13,7 @@ from vibe import body as bodies
 from vibe.body import Body
 from vibe.skeletons import SMPL
 
+JOINT: dict[str, int] = {name: joint for joint, name in enumerate(SMPL)}
 STRIDES = 0.85
 """Per second; two steps each."""
 
@@ -33,7 +34,7 @@ def walk(
     rotmat = roma.rotvec_to_rotmat(angles)
     for side, sign in (("left", 1.0), ("right", -1.0)):
         hang = torch.tensor([0.0, 0.0, -1.28 * sign])
-        shoulder = SMPL.index(f"{side}_shoulder")
+        shoulder = JOINT[f"{side}_shoulder"]
         rotmat[:, shoulder] = rotmat[:, shoulder] @ roma.rotvec_to_rotmat(hang)
     heading = torch.nn.functional.pad(turn.float()[:, None], (1, 1))
     rotmat[:, 0] = roma.rotvec_to_rotmat(heading) @ rotmat[:, 0]
@@ -47,7 +48,7 @@ def _bump(phase, centre, width):
 
 def _leg(angles, side, phase):
     """Phase 0 is the strike of the heel; degrees as in a textbook of gait."""
-    hip, knee, ankle, foot = (SMPL.index(f"{side}_{joint}") for joint in ("hip", "knee", "ankle", "foot"))
+    hip, knee, ankle, foot = (JOINT[f"{side}_{joint}"] for joint in ("hip", "knee", "ankle", "foot"))
     angles[:, hip, 0] = -torch.deg2rad(9 + 21 * torch.cos(phase + 0.1))
     angles[:, knee, 0] = torch.deg2rad(6 + 12 * _bump(phase, 0.9, 0.55) + 56 * _bump(phase, 4.55, 0.75))
     lift = 9 * _bump(phase, 2.7, 0.7) - 20 * _bump(phase, 3.95, 0.45)
@@ -58,7 +59,7 @@ def _leg(angles, side, phase):
 def _arm(angles, side, phase):
     """Swings against the leg of its side."""
     sign = 1.0 if side == "left" else -1.0
-    shoulder, elbow, wrist = (SMPL.index(f"{side}_{joint}") for joint in ("shoulder", "elbow", "wrist"))
+    shoulder, elbow, wrist = (JOINT[f"{side}_{joint}"] for joint in ("shoulder", "elbow", "wrist"))
     swing = torch.cos(phase + 0.1)
     angles[:, shoulder, 0] = -torch.deg2rad(20 * swing)
     angles[:, elbow, 1] = -sign * torch.deg2rad(20 + 9 * swing)
@@ -72,9 +73,9 @@ def _trunk(angles, phase):
     angles[:, 0, 1] = -torch.deg2rad(5 * twist)
     angles[:, 0, 2] = torch.deg2rad(2.5 * torch.sin(phase))
     for joint in ("spine1", "spine2", "spine3"):
-        angles[:, SMPL.index(joint), 1] = torch.deg2rad(4 * twist)
-        angles[:, SMPL.index(joint), 0] = math.radians(1.5)
-    neck, head = SMPL.index("neck"), SMPL.index("head")
+        angles[:, JOINT[joint], 1] = torch.deg2rad(4 * twist)
+        angles[:, JOINT[joint], 0] = math.radians(1.5)
+    neck, head = JOINT["neck"], JOINT["head"]
     angles[:, neck, 1] = -torch.deg2rad(5 * twist)
     angles[:, neck, 0] = math.radians(6)
     angles[:, head, 1] = torch.deg2rad(10 * torch.sin(phase * 0.23))
@@ -88,7 +89,7 @@ def _path(body, betas, rotmat):
     floor = bodies.rest_vertices(body, betas)[:, 1].min()
     soles = []
     for side in ("left", "right"):
-        ankle, foot = SMPL.index(f"{side}_ankle"), SMPL.index(f"{side}_foot")
+        ankle, foot = JOINT[f"{side}_ankle"], JOINT[f"{side}_foot"]
         for carrier, forward in ((ankle, rest[ankle, 2] - 0.045), (ankle, rest[foot, 2]), (foot, rest[foot, 2] + 0.06)):
             offset = torch.stack([rest[foot, 0], floor, forward]) - rest[carrier]
             soles.append(joints[:, carrier] + R_world[:, carrier] @ offset)

@@ -137,10 +137,10 @@ def _things(picture, rng, outdoors):
     for _ in range(rng.integers(6, 16)):
         x, y = rng.uniform(0, width), rng.normal(0.47, 0.05) * height if outdoors else rng.normal(0.36, 0.14) * height
         wide, tall = rng.uniform(0.03, 0.16) * width, rng.uniform(0.03, 0.22) * height
-        shade = rng.uniform(0.2, 0.9)
-        tint = shade * (np.array([0.45, 0.65, 0.35]) if outdoors else 1 + rng.normal(0, 0.12, 3))
+        bush = outdoors and rng.random() < 0.7
+        tint = rng.uniform(0.2, 0.9) * (np.array([0.45, 0.65, 0.35]) if bush else 1 + rng.normal(0, 0.12, 3))
         tint = tuple(float(part) for part in tint.clip(0.05, 0.95))
-        if outdoors and rng.random() < 0.7:
+        if bush:
             for _ in range(12):
                 spot = (int(x + rng.normal(0, wide)), int(y + abs(rng.normal(0, tall))))
                 leaf = tuple(part * rng.uniform(0.7, 1.2) for part in tint)

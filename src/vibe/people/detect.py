@@ -14,6 +14,7 @@ from jaxtyping import Float, Int, UInt8
 from numpy import ndarray as Array
 
 from vibe import assets
+from vibe.people.tflite import open_model
 
 SIDE = 224
 """Pixels of the detector's square input."""
@@ -106,10 +107,7 @@ class PoseDetector:
     """The detector of `pose_detection.tflite`: finds heads with the circle around their body."""
 
     def __init__(self, model: Path | None = None, least: float = 0.5) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        self._net = Interpreter(str(model or assets.find("pose_detection.tflite")), num_threads=1)
-        self._net.allocate_tensors()
+        self._net = open_model(model or assets.find("pose_detection.tflite"))
         self._input = self._net.get_input_details()[0]["index"]
         self._values, self._logits = (output["index"] for output in self._net.get_output_details())
         self._least = least

@@ -16,6 +16,8 @@ from vibe.people.pieces import Piece, link
 
 SEEN, LEAST_SEEN = 0.3, 6
 """Confidence of a keypoint that shows, and how many must show for a box around them to be the person's."""
+CHUNK = 1000
+"""Frames that are looked through for spikes at once."""
 BODY_IN_REGION = 0.7
 """Height of a person over the side of the region they were read in."""
 
@@ -51,7 +53,11 @@ def finish(pieces: Sequence[Piece], times: Float[Array, "frame"], how: Finish) -
         if seen < how.least_length and seen < times[-1] - times[0]:
             notes.append(f"a person seen for {seen:.1f} s at {person.times[0]:.1f} s was dropped: too short to follow")
             continue
-        tracks.append(_track(person, times, how))
+        track, flipped = _track(person, times, how)
+        tracks.append(track)
+        filled = int((track.confidence == 0).sum())
+        notes += _told(len(tracks), flipped, "had left and right exchanged: put right")
+        notes += _told(len(tracks), filled, "out of sight were filled in, with confidence 0")
     return tracks, notes
 
 
@@ -76,8 +82,19 @@ def spikes(
 
     The expected place is the median of the points halfway between earlier and later frames, up to `window` seconds.
     """
+    found = np.zeros(keypoints_px.shape[:2], bool)
+    margin = 3 * _reach(times, window) + 3
+    for start in range(0, len(times), CHUNK):
+        wide = slice(max(start - margin, 0), start + CHUNK + margin)
+        spiked = _spikes(keypoints_px[wide], times[wide], window, least, _reach(times, window))
+        found[start : start + CHUNK] = spiked[start - wide.start :][:CHUNK]
+    return found
+
+
+def _spikes(keypoints_px: Array, times: Array, window: float, least: float, reach: int) -> Array:
+    """`spikes` of a stretch, with windows of `reach` frames."""
     points, count = keypoints_px[..., :2], len(times)
-    halfway = np.full((max(_reach(times, window), 1), count, 17, 2), np.nan)
+    halfway = np.full((max(reach, 1), count, 17, 2), np.nan)
     for k in range(1, min(len(halfway), (count - 1) // 2) + 1):
         before, now, after = times[: -2 * k], times[k:-k], times[2 * k :]
         part = np.where(after - before <= 2 * window + 1e-6, (now - before) / (after - before), np.nan)[:, None, None]
@@ -85,7 +102,7 @@ def spikes(
     known = np.isfinite(halfway).any((0, 2, 3))
     away = np.zeros((count, 17))
     away[known] = np.linalg.norm(points[known] - np.nanmedian(halfway[:, known], axis=0), axis=-1)
-    near, valid = _neighbours(times, _reach(times, 2 * window), 2 * window)
+    near, valid = _neighbours(times, min(2 * reach, count - 1), 2 * window)
     usual = np.nanmedian(np.where(valid[..., None], away[near], np.nan), axis=1)
     return (away > 4 * usual) & (away > least * evidence.size_px(keypoints_px)[:, None])
 
@@ -119,9 +136,15 @@ def _neighbours(times: Array, reach: int, window: float) -> tuple[Array, Array]:
     return near, inside & (np.abs(times[near] - times[:, None]) <= window + 1e-6)
 
 
-def _track(person: Piece, times: Array, how: Finish) -> records.Track:
-    """One finished track."""
+def _told(number: int, frames: int, what: str) -> list[str]:
+    """A sentence about some frames of a person; none if there are none."""
+    return [f"person {number}: {frames} frame{'s' if frames > 1 else ''} {what}"] if frames else []
+
+
+def _track(person: Piece, times: Array, how: Finish) -> tuple[records.Track, int]:
+    """One finished track, and in how many frames left and right were exchanged."""
     cleaned = flips.undo(person.keypoints_px, person.times)
+    flipped = int((cleaned != person.keypoints_px).any((1, 2)).sum())
     spiked = spikes(cleaned, person.times, how.spike_window, how.spike_least)
     cleaned[..., 2] = np.where(spiked, 0.1 * cleaned[..., 2], cleaned[..., 2])
     frames, keypoints = fill(
@@ -130,7 +153,8 @@ def _track(person: Piece, times: Array, how: Finish) -> records.Track:
     box = _boxes(cleaned, person)
     box = smooth(box, person.times, how.box_sigma)
     box = np.stack([np.interp(times[frames], person.times, column) for column in box.T], -1)
-    return records.Track(torch.from_numpy(frames), torch.from_numpy(box).float(), torch.from_numpy(keypoints).float())
+    track = records.Track(torch.from_numpy(frames), torch.from_numpy(box).float(), torch.from_numpy(keypoints).float())
+    return track, flipped
 
 
 def _boxes(cleaned: Array, person: Piece) -> Array:

@@ -26,8 +26,12 @@ SWITCH = 0.2
 """Cost of beginning or ending a flip of a half, as a sum over joints of jumps over size: above what jitter makes."""
 DOUBT = 0.01
 """Cost of a frame's being called flipped, at confidence 1: which of two sides is right where both are steady."""
-TWIST = 0.5
-"""Cost of shoulders and hips that face opposite ways, times the shorter one's width over the person's size."""
+TWIST = 1.0
+"""Cost of a frame whose shoulders and hips face opposite ways, times how far they do, over the person's size ..."""
+TWISTED = 0.05
+"""... beyond this: seen from the side they may, a little."""
+SEEN = 0.3
+"""Confidence of shoulders and hips that tell which way they face."""
 CLEAR = 0.9
 """Of the usual confidence around it: what a frame needs to take part; the others follow their neighbours."""
 LONGEST_STEP = 0.25
@@ -65,7 +69,9 @@ def flips(keypoints_px: Float[Array, "time 17 3"], times: Float[Array, "time"]) 
     starts = range(0, len(times) - 2, CHUNK)
     parts = [slice(start, start + CHUNK + 2) for start in starts]
     jump = np.concatenate([_jumps(each[part], times[part], size[part]) for part in parts])
-    alone = DOUBT * keypoints_px[..., 2].mean(-1)[:, None] * STATES.sum(-1) + TWIST * _twist(each) / size[:, None]
+    alone = DOUBT * keypoints_px[..., 2].mean(-1)[:, None] * STATES.sum(-1) + TWIST * np.maximum(
+        _twist(each) / size[:, None] - TWISTED, 0
+    )
     change = SWITCH * np.abs(STATES[:, None] - STATES[None]).sum(-1)
     best = alone[0][:, None] + alone[1] + change
     steps = np.zeros((len(times), 4, 4), int)
@@ -99,11 +105,11 @@ def _jumps(each: Array, times: Array, size: Array) -> Array:
 
 
 def _twist(each: Array) -> Array:
-    """[time, 4]: by how many pixels shoulders and hips point opposite ways, weighted by confidence."""
+    """[time, 4]: by how many pixels shoulders and hips point opposite ways."""
     shoulders, hips = each[..., 5, :2] - each[..., 6, :2], each[..., 11, :2] - each[..., 12, :2]
     widths = np.linalg.norm(shoulders, axis=-1), np.linalg.norm(hips, axis=-1)
     against = np.maximum(-(shoulders * hips).sum(-1), 0) / np.maximum(np.maximum(*widths), 1e-6)
-    return against * each[..., [5, 6, 11, 12], 2].min(-1)
+    return against * (each[..., [5, 6, 11, 12], 2].min(-1) >= SEEN)
 
 
 def _like_neighbours(keypoints_px: Array, time: float, clear: Array, times: Array) -> Array:

@@ -17,6 +17,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray as Array
 
 from vibe import assets, skeletons
+from vibe.people.tflite import open_model
 
 SIDE = 256
 """Pixels of the model's square input."""
@@ -114,10 +115,7 @@ class PoseLandmarks:
     """The model of `pose_landmark_full.tflite`; `mirrored`, it looks at the person in a mirror."""
 
     def __init__(self, model: Path | None = None, mirrored: bool = False) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        self._net = Interpreter(str(model or assets.find("pose_landmark_full.tflite")), num_threads=1)
-        self._net.allocate_tensors()
+        self._net = open_model(model or assets.find("pose_landmark_full.tflite"))
         self._input = self._net.get_input_details()[0]["index"]
         outputs = {tuple(output["shape"]): output["index"] for output in self._net.get_output_details()}
         shapes = (1, 195), (1, 1), (1, 64, 64, 39), (1, 117)

@@ -15,8 +15,8 @@ OVERLAP = 0.2
 """Of a window's side: so that a person cut by one window is whole in the next."""
 TILE_GAIN = 3.2
 """How much larger a tile shows a person than the whole picture does."""
-TILE_LEAST_PX = 448
-"""Tiles are not made smaller than this."""
+TILE_PX = (448, 720)
+"""Least and most side of a tile: the detector misses people among many in one window."""
 SQUARES_FROM = 1.3
 """Longer over shorter side of the picture from which squares of the shorter side are looked at, too."""
 SQUARES_LEAST_PX = 224
@@ -37,7 +37,7 @@ def windows(width: int, height: int) -> tuple[Int[Array, "n 4"], Int[Array, "m 4
     whole = np.array([[0, 0, width, height]])
     squares = longer >= SQUARES_FROM * shorter and longer > SQUARES_LEAST_PX
     large = np.concatenate([whole, _cover(width, height, shorter)]) if squares else whole
-    side = round(max(longer / TILE_GAIN, TILE_LEAST_PX))
+    side = round(min(max(longer / TILE_GAIN, TILE_PX[0]), TILE_PX[1]))
     return large, _cover(width, height, side) if longer >= 1.5 * side else whole[:0]
 
 

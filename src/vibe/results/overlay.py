@@ -69,7 +69,7 @@ def write_overlay(
     with (
         _one_thread(),
         open_video(video) as source,
-        VideoWriter(path, source.width, source.height, source.fps, source.path) as writer,
+        VideoWriter(path, source.width, source.height, source.fps, source) as writer,
     ):
         for frame in source:
             writer.write(draw_people(frame.rgb, people.at(frame.index), K_px), frame.time)
@@ -88,7 +88,7 @@ def draw_people(
         raster.Mesh(
             person.vertices_cam,
             person.faces,
-            np.broadcast_to(np.float32(COLOURS[(person.number - 1) % len(COLOURS)]), person.vertices_cam.shape),
+            np.broadcast_to(_colour(person), person.vertices_cam.shape),
             opacity=OPACITY if person.seen else OPACITY_UNSEEN,
         )
         for person in people
@@ -97,6 +97,10 @@ def draw_people(
     for person in sorted(people, key=lambda person: -float(person.vertices_cam[:, 2].mean())):
         _label(picture, person, K_px)
     return picture
+
+
+def _colour(person: Drawn) -> Float[ndarray, "3"]:
+    return np.array(COLOURS[(person.number - 1) % len(COLOURS)], np.float32)
 
 
 def _label(picture: UInt8[ndarray, "height width 3"], person: Drawn, K_px: Float[ndarray, "3 3"]) -> None:
@@ -110,7 +114,7 @@ def _label(picture: UInt8[ndarray, "height width 3"], person: Drawn, K_px: Float
         return
     top = points[within][points[within, 1].argmin()]
     x, y = np.clip((top[0], top[1] - 1.6 * radius), radius + 1, (width - radius - 2, height - radius - 2)).astype(int)
-    colour = np.float32(COLOURS[(person.number - 1) % len(COLOURS)]) * 255
+    colour = 255 * _colour(person)
     disc, ring, digits = _badge(str(person.number), radius)
     patch = picture[y - radius : y + radius + 1, x - radius : x + radius + 1]
     for mask, paint in ((ring, 255.0), (disc, colour), (digits, 25.0)):

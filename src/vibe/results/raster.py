@@ -6,7 +6,7 @@ also for triangles that reach behind the camera, so that nothing needs to be cli
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +63,7 @@ def draw(
         return picture
     scene = _Scene.of(meshes, K_px)
     colours = np.concatenate([_lit(mesh, light) for mesh in meshes])
-    for y, x, planes, nearest in scene.bands(*picture.shape[:2], samples):
+    for y, x, planes, nearest in scene.bands(picture.shape[0], picture.shape[1], samples):
         _colour(picture, nearest, y, x, planes, scene.faces, scene.owner, colours)
     return picture
 
@@ -126,7 +126,9 @@ class _Scene:
         owner = np.repeat(np.arange(len(meshes), dtype=np.int32), [len(mesh.faces) for mesh in meshes])
         return _Scene(vertices @ np.asarray(K_px, np.float64).T, np.concatenate(faces), owner)
 
-    def bands(self, height: int, width: int, samples: int):
+    def bands(
+        self, height: int, width: int, samples: int
+    ) -> Iterator[tuple[int, int, Float[ndarray, "face 4 3"], Int[ndarray, "sample row column"]]]:
         """Top row, left column, planes of the faces and, for each sample of the band, the nearest face (-1: none)."""
         if samples not in SAMPLES:
             raise ValueError(f"{samples} visibility tests in a pixel: choose 1, 4 or 8")

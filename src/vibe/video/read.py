@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +13,8 @@ import av
 import av.error
 import cv2
 import torch
+from av.container import InputContainer
+from av.stream import Disposition
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from jaxtyping import UInt8
 from numpy import ndarray
@@ -100,13 +102,15 @@ class Video:
         if max(self.width, self.height) > LARGEST_PX:
             size = f"{self.width}x{self.height}"
             raise ValueError(f"{self.path} is {size}: scale it to {LARGEST_PX} pixels a side or less")
+        self.starts = float(first.pts * first.time_base) if first.pts is not None and first.time_base else 0.0
+        """Where the first frame stands on the file's own clock, seconds."""
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.fps = float(rate) if rate and 0.01 <= rate <= 2000 else DEFAULT_FPS
         """Mean frame rate as the file tells it; after the whole pass, as measured, in `clip()`."""
-        seconds = self._stream.duration and float(self._stream.duration * self._stream.time_base)
-        if not seconds and self._container.duration:
-            seconds = self._container.duration / av.time_base
-        self.expected_frames = self._stream.frames or (round(seconds * self.fps) if seconds and seconds > 0 else None)
+        seconds = (self._container.duration or 0) / av.time_base
+        if self._stream.duration and self._stream.time_base:
+            seconds = float(self._stream.duration * self._stream.time_base)
+        self.expected_frames = self._stream.frames or (round(seconds * self.fps) if seconds > 0 else None)
         """About how many frames there are; None if the file does not tell."""
 
     def __enter__(self) -> Video:
@@ -147,7 +151,7 @@ class Video:
     def _note(self, sentence: str) -> None:
         self._notes[sentence] = self._notes.get(sentence, 0) + 1
 
-    def _decoded(self) -> Iterator[av.VideoFrame]:
+    def _decoded(self) -> Generator[av.VideoFrame, None, None]:
         """Frames in the order of showing; what cannot be decoded is counted and passed over."""
         for packet in self._packets():
             try:
@@ -216,7 +220,7 @@ class _Clock:
         return time
 
 
-def _open(path: Path) -> av.container.InputContainer:
+def _open(path: Path) -> InputContainer:
     """The container, opened without leave to follow links to other places."""
     try:
         container = av.open(str(path.resolve()), options={"protocol_whitelist": "file"}, metadata_errors="replace")
@@ -231,9 +235,9 @@ def _open(path: Path) -> av.container.InputContainer:
     return container
 
 
-def _video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+def _video_stream(container: InputContainer, path: Path) -> av.VideoStream:
     """The first moving picture; a cover picture beside sound does not count."""
-    cover = av.stream.Disposition.attached_pic
+    cover = Disposition.attached_pic
     streams = [stream for stream in container.streams.video if not stream.disposition & cover]
     if not streams:
         found = "only sound" if container.streams.audio else "no pictures"

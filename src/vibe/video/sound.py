@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Generator
+from fractions import Fraction
 
 import av
 import av.error
+from av.container import InputContainer, OutputContainer
+
+from vibe.video.read import Video
 
 AS_IT_IS = {"aac", "mp3", "ac3", "eac3", "alac"}
 """Codecs that every mp4 player knows."""
@@ -19,8 +22,8 @@ class Sound:
     Sound that cannot be read is left out and noted; it never fails the video.
     """
 
-    def __init__(self, source: av.container.InputContainer, target: av.container.OutputContainer):
-        """`source` has a sound stream that can be read; its first is taken."""
+    def __init__(self, source: InputContainer, target: OutputContainer, start: float):
+        """`source` has a sound stream that can be read; its first is taken, from `start` seconds on."""
         self.notes: tuple[str, ...] = ()
         self._source, self._target = source, target
         self._from = source.streams.audio[0]
@@ -31,23 +34,25 @@ class Sound:
         else:
             rate = context.sample_rate if context.sample_rate in (32000, 44100, 48000) else 48000
             self._to = target.add_stream("aac", rate=rate, layout="stereo" if context.channels > 1 else "mono")
-        pictures = source.streams.video[0] if source.streams.video else None
-        self._start = float(pictures.start_time * pictures.time_base) if pictures and pictures.start_time else 0.0
+        self._tick = self._from.time_base or Fraction(1, 1000)
+        self._start = start
         self._pieces = self._copied() if self._as_it_is else self._encoded()
         self._ahead: tuple[float, av.Packet] | None = next(self._pieces, None)
 
     @staticmethod
-    def beside(path: Path, target: av.container.OutputContainer) -> Sound | None:
-        """The sound of a file; None if it has none that can be read."""
+    def beside(video: Video, target: OutputContainer) -> Sound | None:
+        """The sound of a video from its first frame on; None if it has none that can be read."""
         try:
-            source = av.open(str(path.resolve()), options={"protocol_whitelist": "file"}, metadata_errors="replace")
+            source = av.open(
+                str(video.path.resolve()), options={"protocol_whitelist": "file"}, metadata_errors="replace"
+            )
         except (av.error.FFmpegError, OSError):
             return None
         stream = source.streams.audio[0] if source.streams.audio else None
         if stream is None or stream.codec_context is None or not stream.codec_context.sample_rate:
             source.close()
             return None
-        return Sound(source, target)
+        return Sound(source, target, video.starts)
 
     def copy_until(self, time: float) -> None:
         """Write what sounds up to this time, seconds from the first picture."""
@@ -60,18 +65,18 @@ class Sound:
         self._pieces.close()
         self._source.close()
 
-    def _copied(self) -> Iterator[tuple[float, av.Packet]]:
+    def _copied(self) -> Generator[tuple[float, av.Packet], None, None]:
         """Packets as they are, with times from the first picture."""
-        shift = round(self._start / self._from.time_base)
+        shift = round(self._start / self._tick)
         last = -1
         for packet in self._packets():
             if packet.dts is None or packet.pts is None or packet.dts - shift <= last:
                 continue
             packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
             last, packet.stream = packet.dts, self._to
-            yield float(packet.dts * self._from.time_base), packet
+            yield float(packet.dts * self._tick), packet
 
-    def _encoded(self) -> Iterator[tuple[float, av.Packet]]:
+    def _encoded(self) -> Generator[tuple[float, av.Packet], None, None]:
         """Packets of AAC, with times from the first picture."""
         time = 0.0
         for packet in self._packets():
@@ -90,7 +95,7 @@ class Sound:
         except (av.error.FFmpegError, ValueError):
             self.notes = (CUT_SHORT,)
 
-    def _packets(self) -> Iterator[av.Packet]:
+    def _packets(self) -> Generator[av.Packet, None, None]:
         """The source's packets of sound, as far as they can be read."""
         try:
             for packet in self._source.demux(self._from):

@@ -12,10 +12,12 @@ from types import TracebackType
 import av
 import av.error
 import cv2
+import numpy as np
+from av.container import OutputContainer
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from vibe.video.read import THREADS
+from vibe.video.read import THREADS, Video
 from vibe.video.sound import Sound
 
 TICKS = 120_000
@@ -23,13 +25,13 @@ TICKS = 120_000
 
 
 class VideoWriter:
-    """An H.264 file (yuv420p, mp4) with the times that it is given and the sound of another file.
+    """An H.264 file (yuv420p, mp4) with the times that it is given and the sound of another video.
 
     A picture of odd width or height gets its last column or row twice. The file takes its name when all is well;
     after an exception nothing is left of it.
     """
 
-    def __init__(self, path: str | Path, width: int, height: int, fps: float, sound_from: Path | None = None):
+    def __init__(self, path: str | Path, width: int, height: int, fps: float, sound_from: Video | None = None):
         """`fps` is the nominal rate; raises OSError, with one line, where the file cannot be written."""
         self.path = Path(path)
         self.notes: tuple[str, ...] = ()
@@ -37,34 +39,33 @@ class VideoWriter:
         self._part = self.path.with_name(f".{uuid.uuid4().hex[:12]}.part.mp4")
         self._size, self._step = (width, height), 1 / min(max(fps, 0.1), 1000.0)
         self._last_tick = -1
-        self._sound: Sound | None = None
-        self._container: av.container.OutputContainer | None = None
         try:
             with self._clear_errors():
-                self._start(sound_from)
+                self._container, self._stream, self._sound = self._opened(sound_from)
         except BaseException:
-            self._discard()
+            self._part.unlink(missing_ok=True)
             raise
 
-    def _start(self, sound_from: Path | None) -> None:
-        """Open the file and write its header; without sound if the header cannot be written with it."""
-        self._container = av.open(str(self._part.absolute()), "w", options={"movflags": "+faststart"})
-        self._stream = self._add_stream()
-        if sound_from is None:
-            self._container.start_encoding()
-            return
+    def _opened(self, sound_from: Video | None) -> tuple[OutputContainer, av.VideoStream, Sound | None]:
+        """The file with its header; without sound if the header cannot be written with it."""
+        container = av.open(str(self._part.absolute()), "w", options={"movflags": "+faststart"})
+        sound = None
         try:
-            self._sound = Sound.beside(Path(sound_from), self._container)
-            self._container.start_encoding()
-        except (av.error.FFmpegError, ValueError):
-            self._discard()
+            stream = self._add_stream(container)
+            sound = Sound.beside(sound_from, container) if sound_from is not None else None
+            container.start_encoding()
+        except BaseException as error:
+            _close(container, sound)
+            if sound_from is None or not isinstance(error, av.error.FFmpegError | ValueError):
+                raise
             self.notes = ("the sound of the source cannot be kept in an mp4 file: it was left out",)
-            self._start(None)
+            return self._opened(None)
+        return container, stream, sound
 
-    def _add_stream(self) -> av.VideoStream:
+    def _add_stream(self, container: OutputContainer) -> av.VideoStream:
         width, height = self._size
         rate = Fraction(1 / self._step).limit_denominator(1001)
-        stream = self._container.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "21"})
+        stream = container.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "21"})
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
         context = stream.codec_context
         context.time_base, context.thread_count = Fraction(1, TICKS), THREADS
@@ -83,7 +84,8 @@ class VideoWriter:
                 with self._clear_errors():
                     self._finish()
         finally:
-            self._discard()
+            _close(self._container, self._sound)
+            self._part.unlink(missing_ok=True)
 
     def write(self, rgb: UInt8[ndarray, "height width 3"], time: float) -> None:
         """Add a frame at this time, seconds from the first; raises ValueError if its size or its time do not fit."""
@@ -95,7 +97,8 @@ class VideoWriter:
         self._last_tick = tick
         if self._size[0] % 2 or self._size[1] % 2:
             rgb = cv2.copyMakeBorder(rgb, 0, self._size[1] % 2, 0, self._size[0] % 2, cv2.BORDER_REPLICATE)
-        frame = av.VideoFrame.from_ndarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420), format="yuv420p")
+        planes = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420), np.uint8)
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts, frame.time_base, frame.colorspace, frame.color_range = tick, Fraction(1, TICKS), 6, 1
         with self._clear_errors():
             self._container.mux(self._stream.encode(frame))
@@ -111,16 +114,6 @@ class VideoWriter:
         self._container.close()
         self._part.replace(self.path)
 
-    def _discard(self) -> None:
-        """Close what is open and remove what has not been given its name."""
-        if self._sound is not None:
-            self._sound.close()
-            self._sound = None
-        if self._container is not None:
-            with suppress(av.error.FFmpegError, OSError):  # the file goes in the next line
-                self._container.close()
-        self._part.unlink(missing_ok=True)
-
     @contextmanager
     def _clear_errors(self) -> Iterator[None]:
         try:
@@ -130,3 +123,11 @@ class VideoWriter:
             raise OSError(
                 f"cannot write {self.path} ({reason}): choose a folder that may be written and has free space"
             ) from error
+
+
+def _close(container: OutputContainer, sound: Sound | None) -> None:
+    """Close what is open; twice does no harm."""
+    if sound is not None:
+        sound.close()
+    with suppress(av.error.FFmpegError, OSError):  # of a file that is about to be removed
+        container.close()
