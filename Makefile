@@ -39,10 +39,11 @@ lint: $(VENV)/.ready-to-test
 	$(BIN)/pyright
 
 benchmark: $(VENV)/.ready-to-test
-	for program in benchmarks/*.py; do $(BIN)/python "$$program" || exit; done
+	for name in real tracking detector_noise speed; do \
+		$(BIN)/python benchmarks/$$name.py --table benchmarks/$$name.md || exit; done
 
 weights: $(VENV)/.ready-to-test
-	$(BIN)/vibe train open -o runs/open --resume
+	$(BIN)/vibe train open -o runs/open
 
 $(VENV)/.ready-to-run: EXTRAS :=
 $(VENV)/.ready-to-test: EXTRAS := [dev]

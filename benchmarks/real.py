@@ -17,14 +17,17 @@ import report
 import torch
 import tyro
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vibe import cameras, pipeline, skeletons
 from vibe.body.load import load_body
 from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
 from vibe.network import load_network
-from vibe.people.track import Follower
+from vibe.people.track import Follower, Seen
+from vibe.records import Track
 from vibe.refine.smooth import SMOOTHING
+from vibe.video import open_video
 
 FOLDER = Path("../shared/data/videos/balancing")
 MEDIAPIPE = {"shoulder": 11, "elbow": 13, "wrist": 15, "hip": 23, "knee": 25, "ankle": 27}
@@ -41,17 +44,27 @@ class Options:
 
 
 class Watcher(Follower):
-    """A follower that keeps the model's own 3D landmarks of the person seen longest."""
+    """A follower that keeps what the model said in each frame, its own 3D landmarks with it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.world: dict[int, dict[int, np.ndarray]] = {}
+        self.seen: list[tuple[Seen, ...]] = []
 
-    def step(self, index, time, rgb):
-        seen = super().step(index, time, rgb)
-        for person in seen:
-            self.world.setdefault(person.number, {})[index] = person.landmarks.world
-        return seen
+    def step(self, index: int, time: float, rgb: NDArray[np.uint8]) -> tuple[Seen, ...]:
+        self.seen.append(super().step(index, time, rgb))
+        return self.seen[-1]
+
+    def world_of(self, track: Track) -> dict[int, NDArray]:
+        """MediaPipe's 33 landmarks in each frame of a track: those of the nearest person seen there."""
+        found = {}
+        for frame, keypoints_px in zip(track.frames.tolist(), track.keypoints_px[..., :2].numpy(), strict=True):
+            off = [
+                np.linalg.norm(one.landmarks.keypoints_px[:, :2] - keypoints_px, axis=1).mean()
+                for one in self.seen[frame]
+            ]
+            if off:
+                found[frame] = self.seen[frame][int(np.argmin(off))].landmarks.world
+        return found
 
 
 def limbs_of_landmarks(world: Float[Tensor, "time 33 3"]) -> Float[Tensor, "time 12 3"]:
@@ -94,12 +107,13 @@ def main(options: Options) -> None:
     rows = []
     for camera in ("cam01", "cam02"):
         truth, watcher = truth_of(camera), Watcher()
-        clip, tracks, _ = pipeline.follow(FOLDER / f"{camera}.mp4", watcher, None)
-        track = max(tracks, key=lambda one: len(one.frames))
+        with open_video(FOLDER / f"{camera}.mp4") as video:
+            clip, tracks, _ = pipeline.follow(video, watcher, None)
+        track = max(tracks, key=lambda one: float(one.box_px[:, 3].median()))
         view = cameras.default_camera(clip.width, clip.height)
         motion = pipeline.estimate_track(track, clip, view, network, body, SMOOTHING[options.smooth], options.refine)
-        rival = max(watcher.world.values(), key=len)
-        frames = [frame for frame in track.frames.tolist() if frame in rival]
+        rival = watcher.world_of(track)
+        frames = sorted(rival)
         mine = torch.isin(track.frames, torch.tensor(frames))
         world = torch.from_numpy(np.stack([rival[frame] for frame in frames])).float()
         rows.append([camera, "vibe", len(frames), *errors(motion.joints[mine][:, limbs], truth[frames])])

@@ -17,6 +17,7 @@ import tyro
 from vibe import pipeline
 from vibe.people.track import Follower
 from vibe.records import Track
+from vibe.video import open_video
 
 FOLDER = Path("../shared/data/videos")
 VIDEOS = ("balancing/cam01.mp4", "balancing/cam02.mp4", "two_people/cam01.mp4", "street/street.mp4")
@@ -38,7 +39,8 @@ def jump(track: Track) -> float:
 def main(options: Options) -> None:
     rows = []
     for name in VIDEOS:
-        clip, tracks, _ = pipeline.follow(FOLDER / name, Follower(), None)
+        with open_video(FOLDER / name) as video:
+            clip, tracks, _ = pipeline.follow(video, Follower(), None)
         for number, track in enumerate(tracks, start=1):
             filled = int((track.confidence == 0).sum())
             span = f"{int(track.frames[0])} to {int(track.frames[-1])}"

@@ -1,6 +1,18 @@
-"""`python -m vibe` is `vibe`."""
+"""`vibe` and `python -m vibe`: the front door, which is quiet if Ctrl-C comes while it still opens."""
 
-from vibe.cli import main
+import sys
+
+
+def main() -> int:
+    """Run the command line; 130 if interrupted."""
+    try:
+        from vibe import cli
+
+        return cli.main()
+    except KeyboardInterrupt:
+        sys.stderr.write("vibe: interrupted\n")
+        return 130
+
 
 if __name__ == "__main__":
     raise SystemExit(main())

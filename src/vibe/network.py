@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import roma
 import torch
@@ -79,6 +79,6 @@ def _both_sides(network: VIBE, observation: Observation) -> tuple[Tensor, Tensor
     both = network(
         Observation(torch.stack([observation.keypoints, other.keypoints]), torch.stack([observation.box, other.box]))
     )
-    rotmat = roma.special_procrustes(both.rotmat[0] + mirror_rotmat(both.rotmat[1]))
+    rotmat = cast(Tensor, roma.special_procrustes(both.rotmat[0] + mirror_rotmat(both.rotmat[1])))
     flipped = both.pred_cam[1] * both.pred_cam.new_tensor([1.0, -1.0, 1.0])
     return rotmat, both.betas.mean(0), (both.pred_cam[0] + flipped) / 2

@@ -27,7 +27,7 @@ from vibe.records import Camera, Clip, Motion, Observation, Result, Track
 from vibe.refine.smooth import SMOOTHING, Smoothing, close_gaps, one_shape, smooth
 from vibe.refine.smplify import fit
 from vibe.refine.translation import solve_translation
-from vibe.video import open_video
+from vibe.video import Video, open_video
 
 Progress = Callable[[str, float, float | None], None]
 """Called with the stage's name, what is done, and the whole if it is known."""
@@ -51,10 +51,11 @@ def estimate(
     diagonal where it is known. Raises FileNotFoundError or ValueError for what is not a video, OSError where it
     cannot be read.
     """
-    network, about = load_network(weights)
-    body = load_body()
-    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    clip, tracks, notes = follow(path, Follower(detector, pose_model), progress)
+    with open_video(path) as video:
+        network, about = load_network(weights)
+        body = load_body()
+        place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        clip, tracks, notes = follow(video, Follower(detector, pose_model), progress)
     camera = cameras.default_camera(clip.width, clip.height, fov_deg)
     people = []
     for done, track in enumerate(tracks):
@@ -64,14 +65,13 @@ def estimate(
     return Result(clip, camera, tuple(people), body.origin, about, tuple(notes))
 
 
-def follow(path: Path | str, follower: Follower, progress: Progress | None) -> tuple[Clip, list[Track], list[str]]:
+def follow(video: Video, follower: Follower, progress: Progress | None) -> tuple[Clip, list[Track], list[str]]:
     """One pass over the video: everyone in it, with their keypoints, and what was dropped or repaired."""
-    with open_video(path) as video:
-        for frame in video:
-            follower.step(frame.index, frame.time, frame.rgb)
-            if progress:
-                progress("people", frame.index + 1, video.expected_frames)
-        clip = video.clip()
+    for frame in video:
+        follower.step(frame.index, frame.time, frame.rgb)
+        if progress:
+            progress("people", frame.index + 1, video.expected_frames)
+    clip = video.clip()
     tracks, notes = follower.finish()
     return clip, tracks, notes + list(video.notes)
 
@@ -96,10 +96,8 @@ def estimate_track(
     if refine:
         rotmat, shape, trans = refine_track(rotmat, shape, trans, keypoints_px, camera, when, body)
     sizes = [len(part) for part in moments]
-    smoothed = [
-        smooth(*parts[:2], parts[2], times[span], smoothing, parts[3])
-        for span, *parts in zip(spans, *(x.split(sizes) for x in (rotmat, trans, when, confidence)), strict=True)
-    ]
+    parts = zip(spans, *(whole.split(sizes) for whole in (rotmat, trans, when, confidence)), strict=True)
+    smoothed = [smooth(turns, place, at, times[span], smoothing, sure) for span, turns, place, at, sure in parts]
     rotmat, trans = (torch.cat(parts) for parts in zip(*smoothed, strict=True))
     return to_motion(rotmat, shape, trans, track, camera, body)
 

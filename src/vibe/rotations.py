@@ -13,7 +13,7 @@ from torch import Tensor
 
 def rotmat_from_6d(numbers: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 3 3"]:
     """Gram-Schmidt of the two stored columns."""
-    return roma.special_gramschmidt(numbers.unflatten(-1, (3, 2)), epsilon=1e-6)
+    return roma.special_gramschmidt(numbers.unflatten(-1, (3, 2)), epsilon=1e-6)  # pyright: ignore[reportArgumentType]
 
 
 def rotmat_to_6d(rotmat: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 6"]:

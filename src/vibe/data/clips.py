@@ -42,7 +42,7 @@ class Take:
 
 
 def make_clip(
-    path: Path | str, seconds: float = 4.0, fps: float = 30.0, width: int = 720, height: int = 1280, seed: int = 19
+    path: Path | str, seconds: float = 4.0, fps: float = 30.0, width: int = 720, height: int = 1280, seed: int = 8
 ) -> Take:
     """Writes a video of somebody who walks in a circle before a painted place, and returns the truth about it.
 

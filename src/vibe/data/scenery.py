@@ -138,7 +138,7 @@ def _things(picture, rng, outdoors):
         x, y = rng.uniform(0, width), rng.normal(0.47, 0.05) * height if outdoors else rng.normal(0.36, 0.14) * height
         wide, tall = rng.uniform(0.03, 0.16) * width, rng.uniform(0.03, 0.22) * height
         bush = outdoors and rng.random() < 0.7
-        tint = rng.uniform(0.2, 0.9) * (np.array([0.45, 0.65, 0.35]) if bush else 1 + rng.normal(0, 0.12, 3))
+        tint = rng.uniform(0.2, 0.9) * (np.array([0.45, 0.65, 0.35]) if bush else 1 + rng.normal(0, 0.07, 3))
         tint = tuple(float(part) for part in tint.clip(0.05, 0.95))
         if bush:
             for _ in range(12):

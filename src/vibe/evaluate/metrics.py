@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import roma
 from jaxtyping import Float
 from torch import Tensor
@@ -15,7 +17,8 @@ def mpjpe_mm(predicted: Float[Tensor, "*b joint 3"], truth: Float[Tensor, "*b jo
 def pa_mpjpe_mm(predicted: Float[Tensor, "*b joint 3"], truth: Float[Tensor, "*b joint 3"]) -> Float[Tensor, "*b"]:
     """The same after the similarity (scale, rotation, translation) that brings each frame closest to the truth."""
     predicted, truth = predicted.double(), truth.double()
-    rotation, shift, scale = roma.rigid_points_registration(predicted, truth, compute_scaling=True)
+    found = roma.rigid_points_registration(predicted, truth, compute_scaling=True)
+    rotation, shift, scale = cast("tuple[Tensor, Tensor, Tensor]", found)
     aligned = scale[..., None, None] * predicted @ rotation.mT + shift[..., None, :]
     return (aligned - truth).norm(dim=-1).mean(-1) * 1000
 

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int, UInt8
 from numpy import ndarray as Array
 
 from vibe import assets
-from vibe.people.tflite import open_model
+from vibe.people.tflite import Model
 
 SIDE = 224
 """Pixels of the detector's square input."""
@@ -107,18 +107,14 @@ class PoseDetector:
     """The detector of `pose_detection.tflite`: finds heads with the circle around their body."""
 
     def __init__(self, model: Path | None = None, least: float = 0.5) -> None:
-        self._net = open_model(model or assets.find("pose_detection.tflite"))
-        self._input = self._net.get_input_details()[0]["index"]
-        self._values, self._logits = (output["index"] for output in self._net.get_output_details())
+        self._model = Model(model or assets.find("pose_detection.tflite"))
         self._least = least
 
     def __call__(self, rgb: UInt8[Array, "height width 3"]) -> Detections:
         """People whose head shows, best first."""
         square, side, corner = letterbox(rgb)
-        self._net.set_tensor(self._input, square[None])
-        self._net.invoke()
-        values, logits = self._net.get_tensor(self._values)[0], self._net.get_tensor(self._logits)[0, :, 0]
-        heads, points, scores = decode(values, logits, self._least)
+        seen = self._model(square[None])
+        heads, points, scores = decode(seen[1, 2254, 12][0], seen[1, 2254, 1][0, :, 0], self._least)
         groups = suppress(heads, scores, SAME_HEAD)
         merged = [np.average(points[group], axis=0, weights=scores[group]) for group in groups]
         body = np.array(merged, np.float32).reshape(-1, 4, 2)[:, :2] * np.float32(side) + corner

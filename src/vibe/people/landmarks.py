@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray as Array
 
-from vibe import assets, skeletons
-from vibe.people.tflite import open_model
+from vibe import assets
+from vibe.people.tflite import Model
 
 SIDE = 256
 """Pixels of the model's square input."""
@@ -25,8 +25,6 @@ MARGIN = 1.25
 """Side of the region over the diameter of the circle around the body."""
 COCO_FROM_MODEL = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
 """Which of the model's points are COCO-17's."""
-MIRRORED = (0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(n + (1 if n % 2 else -1) for n in range(11, 33)))
-"""The model's 33 points with left and right exchanged."""
 CENTRE, RIM = 33, 34
 """The model's auxiliary points: middle of the hips, and the point above it on the circle around the body."""
 REFINE_LEAST = 0.5
@@ -51,7 +49,7 @@ class Landmarks:
 
 @runtime_checkable
 class PoseModel(Protocol):
-    """Anything that reads COCO-17 keypoints in a region."""
+    """Anything that reads COCO-17 keypoints in a region; it may be called by several threads at once."""
 
     def start(self, box_px: Float[Array, "4"], keypoints_px: Float[Array, "2 2"] | None) -> Float[Array, "4"]:
         """The region to look at for a person that a detector found."""
@@ -112,15 +110,10 @@ def refine(
 
 
 class PoseLandmarks:
-    """The model of `pose_landmark_full.tflite`; `mirrored`, it looks at the person in a mirror."""
+    """The model of `pose_landmark_full.tflite`."""
 
-    def __init__(self, model: Path | None = None, mirrored: bool = False) -> None:
-        self._net = open_model(model or assets.find("pose_landmark_full.tflite"))
-        self._input = self._net.get_input_details()[0]["index"]
-        outputs = {tuple(output["shape"]): output["index"] for output in self._net.get_output_details()}
-        shapes = (1, 195), (1, 1), (1, 64, 64, 39), (1, 117)
-        self._points, self._presence, self._heat, self._world = (outputs[shape] for shape in shapes)
-        self._mirrored = mirrored
+    def __init__(self, model: Path | None = None) -> None:
+        self._model = Model(model or assets.find("pose_landmark_full.tflite"))
 
     def start(self, box_px: Float[Array, "4"], keypoints_px: Float[Array, "2 2"] | None) -> Float[Array, "4"]:
         """The circle's region where the detector gives one, else an upright square around the box."""
@@ -131,23 +124,15 @@ class PoseLandmarks:
     def __call__(self, rgb: UInt8[Array, "height width 3"], region: Float[Array, "4"]) -> Landmarks:
         """The keypoints of the person in the region."""
         picture = crop(rgb, region, (SIDE, SIDE))
-        picture = picture[:, ::-1] if self._mirrored else picture
-        self._net.set_tensor(self._input, picture[None] * np.float32(1 / 255))
-        self._net.invoke()
-        numbers = self._net.get_tensor(self._points).reshape(39, 5)
-        points, peaks = refine(numbers[:, :2] / SIDE, self._net.get_tensor(self._heat)[0])
+        seen = self._model(picture[None] * np.float32(1 / 255))
+        numbers, world = seen[1, 195].reshape(39, 5), seen[1, 117].reshape(39, 3)[:33]
+        points, peaks = refine(numbers[:, :2] / SIDE, seen[1, 64, 64, 39][0])
         confidence = (_sigmoid(numbers[:, 3]) * _sigmoid(numbers[:, 4]) * peaks)[list(COCO_FROM_MODEL)]
-        world = self._net.get_tensor(self._world).reshape(39, 3)[:33].copy()
-        if self._mirrored:
-            points[:, 0] = 1 - points[:, 0]
-            world[:, 0] *= -1
-            world, confidence = world[list(MIRRORED)], confidence[skeletons.mirrored(skeletons.COCO)]
-            points = points[[*MIRRORED, *range(33, 39)]]
         picture_px = to_picture(points, region)
         world[:, :2] = world[:, :2] @ _turn(region[3]).T
         return Landmarks(
             keypoints_px=np.concatenate([picture_px[list(COCO_FROM_MODEL)], confidence[:, None]], 1),
-            presence=float(self._net.get_tensor(self._presence).item()),
+            presence=float(seen[1, 1].item()),
             region=region,
             follow=region_from_circle(picture_px[CENTRE], picture_px[RIM]),
             world=world,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -48,6 +49,8 @@ class Following:
     """... and is, if its confidence is below this share of the other's."""
     young: float = 0.5
     """How long somebody new is not trusted yet."""
+    threads: int = 2
+    """People who are read at once."""
     finish: Finish = field(default_factory=Finish)
 
 
@@ -121,6 +124,7 @@ class Follower:
         self._detector = detector or PoseDetector()
         self._pose = pose or PoseLandmarks()
         self._following = following or Following()
+        self._pool = ThreadPoolExecutor(self._following.threads)
         self._live: list[_Live] = []
         self._pieces: list[Piece] = []
         self._times: list[float] = []
@@ -133,8 +137,9 @@ class Follower:
         if index != len(self._times):
             raise ValueError(f"frame {index} came after {len(self._times)} frames: feed every frame once, in order")
         self._times.append(time)
-        for person in self._live:
-            landmarks = self._pose(rgb, self._ahead(person, time))
+        regions = [self._ahead(person, time) for person in self._live]
+        read = map if len(regions) < 2 else self._pool.map
+        for person, landmarks in zip(self._live, read(lambda region: self._pose(rgb, region), regions), strict=True):
             if self._believable(landmarks):
                 person.add(index, time, landmarks, rgb)
         self._part()
@@ -148,6 +153,7 @@ class Follower:
         """The finished tracks, in order of first appearance (larger people first), and what was dropped or repaired."""
         while self._live:
             self._close(self._live[0])
+        self._pool.shutdown()
         return finish(self._pieces, np.array(self._times), self._following.finish)
 
     def _believable(self, landmarks: Landmarks) -> bool:

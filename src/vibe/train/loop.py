@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import cast
 
 import roma
 import torch
@@ -78,7 +79,7 @@ def generator(seed: int, step: int) -> torch.Generator:
 def start_from_mean(network: VIBE, motions: Motions) -> None:
     """The regressor begins at the mean pose of the training motion, facing the camera."""
     rotmat = roma.unitquat_to_rotmat(motions.quaternions[::10])
-    mean = roma.special_procrustes(rotmat.mean(0))
+    mean = cast(Tensor, roma.special_procrustes(rotmat.mean(0)))
     mean[0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
     network.regressor.get_buffer("init_pose").copy_(rotmat_to_6d(mean).flatten()[None])
 

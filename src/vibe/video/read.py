@@ -15,7 +15,7 @@ import cv2
 import torch
 from av.container import InputContainer
 from av.stream import Disposition
-from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import Interpolation, VideoReformatter
 from jaxtyping import UInt8
 from numpy import ndarray
 
@@ -31,6 +31,11 @@ RESTART_BEFORE, RESTART_AFTER = 1.0, 600.0
 DEFAULT_FPS = 25.0
 """Of a file that does not tell, such as a single picture."""
 TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+
+
+ITU709, ITU601 = 1, 5
+SCALER_COLOURS = {1: ITU709, 4: 4, 5: ITU601, 6: ITU601, 7: 7, 9: 9, 10: 9}
+"""FFmpeg's scaler's number for each colour space that a frame may name; as numbers, for older PyAV lacks some names."""
 
 
 @dataclass(frozen=True)
@@ -252,7 +257,5 @@ def _video_stream(container: InputContainer, path: Path) -> av.VideoStream:
 
 def _colourspace(frame: av.VideoFrame) -> int:
     """As the frame tells it; else, as players do, by its size."""
-    known = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601}
-    known |= {7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020}
-    guess = Colorspace.ITU709 if frame.height > 576 or frame.width >= 1280 else Colorspace.ITU601
-    return known.get(int(frame.colorspace), guess)
+    guess = ITU709 if frame.height > 576 or frame.width >= 1280 else ITU601
+    return SCALER_COLOURS.get(int(frame.colorspace), guess)
