@@ -32,7 +32,7 @@ class Options:
     table: Path | None = None
 
 
-def loop_clip(path: Path, seconds: float) -> None:
+def short_clip(path: Path, seconds: float) -> None:
     """The source's frames forth and back, so that nothing jumps."""
     with av.open(str(SOURCE)) as source:
         frames = [frame.reformat(format="yuv420p") for frame in source.decode(video=0)]
@@ -45,6 +45,22 @@ def loop_clip(path: Path, seconds: float) -> None:
             frame.pts, frame.time_base, frame.pict_type = count, Fraction(1, RATE), 0
             target.mux(stream.encode(frame))
         target.mux(stream.encode())
+
+
+def repeated(short: Path, path: Path, times: int) -> None:
+    """The same packets again and again, with later time stamps."""
+    with av.open(str(path), "w") as target:
+        stream = None
+        for turn in range(times):
+            with av.open(str(short)) as source:
+                shown = source.streams.video[0]
+                stream = stream or target.add_stream_from_template(shown)
+                length = shown.duration
+                for packet in source.demux(shown):
+                    if packet.dts is not None:
+                        packet.pts, packet.dts = packet.pts + turn * length, packet.dts + turn * length
+                        packet.stream = stream
+                        target.mux(packet)
 
 
 def measure(task: str, *arguments: str) -> dict[str, float]:
@@ -112,8 +128,8 @@ def main(options: Options) -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         short, long = Path(folder) / "short.mp4", Path(folder) / "long.mp4"
-        loop_clip(short, 10)
-        loop_clip(long, 60 * options.minutes)
+        short_clip(short, 10)
+        repeated(short, long, round(6 * options.minutes))
         for name, task, argument in (
             ("network alone, 450 frames", "network", "450"),
             ("end to end, no overlay, 10 s", "end_to_end", str(short)),

@@ -113,7 +113,7 @@ ENERGIES: dict[str, Energy] = {
 }
 WEIGHTS = {
     "reprojection": 1.0,
-    "nearness": 0.06,
+    "nearness": 0.1,
     "steadiness": 0.004,
     "joint_acceleration": 0.0001,
     "root_acceleration": 0.005,
