@@ -57,7 +57,7 @@ def _config(sizes: Any) -> NetworkConfig:
     )
 
 
-def lift(network: VIBE, observation: Observation, window: int = 4096, overlap: int = 256) -> Theta:
+def lift(network: VIBE, observation: Observation, window: int = 1024, overlap: int = 256) -> Theta:
     """The network's answer for a track of any length, averaged with that for the mirrored evidence.
 
     Tracks longer than `window` are read in windows that share `overlap` frames, half of which each side gives up.

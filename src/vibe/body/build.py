@@ -20,8 +20,8 @@ LICENCE = "CC0 1.0: made from MakeHuman's base mesh, default rig and shape targe
 PEOPLE = 300
 SEED = 20261120
 LOW_VERTICES = 3000
-SHOULDER_CAP = 0.013
-"""Metres from a shoulder joint to its keypoint: see `coco_regressor`."""
+ABOVE = {"shoulder": 0.013, "ankle": 0.02}
+"""Metres from a joint up to its keypoint, carried by the joint's own bone: see `coco_regressor`."""
 MIRROR = np.array([-1.0, 1.0, 1.0])
 TRAGUS = (-0.006, 0.0, 0.013)
 """From the middle of the left outer ear to its front edge, metres."""
@@ -86,12 +86,12 @@ def coco_regressor(
     """COCO-17 where people mark them in pictures: the face on the skin, the limbs inside.
 
     Shoulders are marked on the cap that the upper arm carries: above the joint when the arm is out, outside it when
-    the arm hangs. Hips stay on the joint: MakeHuman's are 21 cm apart, as are triangulated keypoints of a man of
-    1.77 m, and not 17 cm as the heads of the thigh bones.
+    the arm hangs. Ankles are marked 2 cm up the shin, as `benchmarks/detector_noise.py` finds on rendered clips. The
+    other limb keypoints stay on the joint, from which the detector's lie 3 cm or less.
     """
     limbs = [name for name in COCO if name in SMPL]
     rows = [SMPL.index(name) for name in limbs]
-    offsets = np.array([(0, SHOULDER_CAP, 0) if name.endswith("shoulder") else (0, 0, 0) for name in limbs])
+    offsets = np.array([(0, ABOVE.get(name.split("_")[1], 0.0), 0) for name in limbs])
     inside = regressors(
         v_template, shapedirs, joints[rows], directions[rows], limbs, assets.mirror, assets.weights, offsets
     )
