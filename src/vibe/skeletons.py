@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-SMPL: list[str] = list(
-    (
-        "pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot right_foot "
-        "neck left_collar right_collar head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist "
-        "left_hand right_hand"
-    ).split()
-)
+SMPL: list[str] = [
+    *"pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3".split(),
+    *"left_foot right_foot neck left_collar right_collar head left_shoulder right_shoulder".split(),
+    *"left_elbow right_elbow left_wrist right_wrist left_hand right_hand".split(),
+]
 SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
-COCO: list[str] = list(
-    (
-        "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_wrist "
-        "right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle"
-    ).split()
-)
+COCO: list[str] = [
+    *"nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow".split(),
+    *"left_wrist right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle".split(),
+]
 COCO_EDGES = (
     (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10),
     (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6),
