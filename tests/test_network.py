@@ -38,11 +38,12 @@ def test_mirrored_evidence_gives_the_mirrored_motion() -> None:
     torch.testing.assert_close(flipped.betas, straight.betas, atol=1e-5, rtol=0)
 
 
-def test_a_long_track_read_in_windows_is_the_whole_track() -> None:
+def test_a_long_track_read_in_windows_is_the_whole_track_to_a_fraction_of_a_degree() -> None:
     network, observation = load_network()[0], waving(500)
     whole, parts = lift(network, observation), lift(network, observation, window=320, overlap=240)
     assert parts.rotmat.shape == whole.rotmat.shape
-    torch.testing.assert_close(parts.rotmat, whole.rotmat, atol=2e-2, rtol=0)
+    angle_deg = roma.rotmat_geodesic_distance(parts.rotmat, whole.rotmat).rad2deg()
+    assert angle_deg.mean() < 0.5 and angle_deg.max() < 5
 
 
 @pytest.mark.parametrize("frames", [1, 2, 99, 100, 101, 180, 181])

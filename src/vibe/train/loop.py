@@ -27,7 +27,7 @@ from vibe.train.checkpoints import checksum, load_checkpoint, save_checkpoint, s
 from vibe.train.losses import losses
 from vibe.train.recipes import Recipe
 from vibe.train.synthesis import Example, body_points, synthesise
-from vibe.train.team import average_gradients, join_team, share
+from vibe.train.team import average_gradients, join_team, leave_team, share
 
 
 def train(recipe: Recipe, run: Path) -> Iterator[dict[str, float]]:
@@ -69,6 +69,7 @@ def train(recipe: Recipe, run: Path) -> Iterator[dict[str, float]]:
         if done % 50 == 0 or done == recipe.steps:
             log(run, record)
             yield record
+    leave_team()
 
 
 def generator(seed: int, step: int) -> torch.Generator:
@@ -94,7 +95,7 @@ def take_step(network: VIBE, batch: Example, body: Body, recipe: Recipe, optimis
     terms = losses(network(batch.observation), batch, body, recipe.losses)
     total = torch.stack(list(terms.values())).sum()
     if not torch.isfinite(total):
-        raise FloatingPointError(f"the loss is {float(total)} at step {step} of seed {recipe.seed}")
+        raise FloatingPointError(f"the loss is {float(total.detach())} at step {step} of seed {recipe.seed}")
     optimiser.zero_grad(set_to_none=True)
     total.backward()
     average_gradients(network)

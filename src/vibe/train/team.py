@@ -34,6 +34,13 @@ def join_team() -> Team:
     return Team(distributed.get_rank(), distributed.get_world_size())
 
 
+def leave_team() -> None:
+    """Wait until everybody is done, then part; a process that just ends takes the others' messages with it."""
+    if distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
+
+
 def share(batch: Record, team: Team) -> Record:
     """This process' part of a batch: every tensor of the record, cut along its first axis.
 
