@@ -51,6 +51,12 @@ def test_who_is_seen_too_briefly_is_dropped_with_a_note():
     assert len(notes) == 1 and "0.3 s" in notes[0] and "dropped" in notes[0]
 
 
+def test_glimpses_with_long_gaps_between_them_do_not_make_a_person():
+    glimpses = person([100, 101, 140, 141], start=(900.0, 900.0), hue=5)
+    tracks, notes = finish([person(range(200)), glimpses], TIMES, Finish())
+    assert len(tracks) == 1 and "dropped" in notes[0]
+
+
 def test_a_clip_of_one_frame_keeps_its_people():
     tracks, notes = finish([person([0])], TIMES[:1], Finish())
     assert [track.frames.tolist() for track in tracks] == [[0]] and not notes

@@ -31,7 +31,7 @@ class Finish:
     most_filled: float = 0.5
     """Gaps up to here are filled, with confidence 0."""
     least_length: float = 0.5
-    """Who is seen for less is dropped."""
+    """Who is seen for less, gaps not counted, is dropped."""
     box_sigma: float = 0.1
     """Of the Gaussian that smooths the boxes."""
     spike_window: float = 0.12
@@ -48,9 +48,10 @@ def finish(pieces: Sequence[Piece], times: Float[Array, "frame"], how: Finish) -
     people = link(pieces, how.most_gap)
     people = sorted(people, key=lambda one: (one.frames[0], -np.median(one.region[:, 2])))
     tracks, notes = [], []
+    frame = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
     for person in people:
-        seen = person.times[-1] - person.times[0]
-        if seen < how.least_length and seen < times[-1] - times[0]:
+        seen = (len(person.frames) - 1) * frame
+        if seen < how.least_length - 1e-6 and len(person.frames) < len(times):
             notes.append(f"a person seen for {seen:.1f} s at {person.times[0]:.1f} s was dropped: too short to follow")
             continue
         track, flipped = _track(person, times, how)
