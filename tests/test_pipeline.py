@@ -34,30 +34,31 @@ def estimated(track: Track, clip: Clip, camera: Camera, refine: bool = True) -> 
     return pipeline.estimate_track(track, clip, camera, network, load_body(), SMOOTHING["light"], refine)
 
 
+def placed(motion: Motion) -> tuple[torch.Tensor, torch.Tensor]:
+    """Joints and keypoints in the camera's frame, from the record's rotations, shape and translation alone."""
+    body = load_body()
+    rotvec = torch.cat([motion.global_orient[:, None], motion.body_pose.unflatten(-1, (23, 3))], 1)
+    shift = motion.trans[:, None] - rest_joints(body, motion.betas)[0]
+    joints, keypoints = joints_and_keypoints(body, roma.rotvec_to_rotmat(rotvec), motion.betas)
+    return joints + shift, keypoints + shift
+
+
 def test_the_record_agrees_with_itself() -> None:
     track, clip, camera = scene(30.0, 40)
     motion = estimated(track, clip, camera)
-    body = load_body()
-    rotmat = roma.rotvec_to_rotmat(
-        torch.cat([motion.global_orient[:, None], motion.body_pose.unflatten(-1, (23, 3))], 1)
-    )
-    joints, _ = joints_and_keypoints(body, rotmat, motion.betas)
-    pelvis = rest_joints(body, motion.betas)[0]
-    torch.testing.assert_close(joints - pelvis + motion.trans[:, None], motion.joints, atol=1e-4, rtol=0)
+    joints, _ = placed(motion)
+    torch.testing.assert_close(joints, motion.joints, atol=1e-4, rtol=0)
     torch.testing.assert_close(cameras.project(motion.joints, camera.K_px), motion.joints_px)
     weak = cameras.translation_from_weak(motion.pred_cam, motion.box_px, camera.K_px)
+    pelvis = rest_joints(load_body(), motion.betas)[0]
     torch.testing.assert_close(weak + pelvis, motion.trans, atol=1e-3, rtol=0)
 
 
 def test_the_fitted_body_lies_on_its_keypoints() -> None:
     track, clip, camera = scene(30.0, 40)
     motion = estimated(track, clip, camera)
-    body = load_body()
-    rotmat = roma.rotvec_to_rotmat(
-        torch.cat([motion.global_orient[:, None], motion.body_pose.unflatten(-1, (23, 3))], 1)
-    )
-    _, keypoints = joints_and_keypoints(body, rotmat, motion.betas)
-    seen = cameras.project(keypoints - rest_joints(body, motion.betas)[0] + motion.trans[:, None], camera.K_px)
+    _, keypoints = placed(motion)
+    seen = cameras.project(keypoints, camera.K_px)
     off = (seen - track.keypoints_px[..., :2]).norm(dim=-1) / track.box_px[:, 3:]
     assert off.mean() < 0.015
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-FPS = 30.0
+from vibe.data.motion import FPS
 
 
 @dataclass(frozen=True)
