@@ -227,5 +227,6 @@ def _window(
     share = share / share.sum(-1, keepdim=True)
     powers = torch.stack([torch.ones_like(offset), offset, offset**2], -1)
     moments = (powers * share[..., None]).mT @ powers + torch.diag(torch.tensor([0, 1e-6, BEND]).to(share))
-    value = torch.linalg.solve(moments, torch.tensor([1, 0, 0]).to(share))
+    value = torch.linalg.cross(moments[:, 1], moments[:, 2])  # Cramer's rule: batched LU fails at times on two threads
+    value = value / (moments[:, 0] * value).sum(-1, keepdim=True)
     return index, share * (powers @ value[..., None])[..., 0]

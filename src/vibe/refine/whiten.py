@@ -86,7 +86,8 @@ def _levers(joints: Float[Tensor, "time 24 3"]) -> tuple[Float[Tensor, "24"], Fl
 def _inverse_root(stiffness: Float[Tensor, "*b n n"]) -> Float[Tensor, "*b n n"]:
     """The transposed inverse of the Cholesky factor."""
     root = torch.linalg.cholesky(stiffness)
-    return torch.linalg.inv(root).mT.contiguous()
+    identity = torch.eye(root.shape[-1], dtype=root.dtype)
+    return torch.linalg.solve_triangular(root, identity, upper=False).mT.contiguous()
 
 
 def _after() -> Float[Tensor, "24 24"]:
