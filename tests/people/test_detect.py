@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vibe import assets
 from vibe.people.detect import PoseDetector, anchors, decode, iou, letterbox, suppress
 
 boxes = arrays(np.float64, st.tuples(st.integers(1, 8), st.just(4)), elements=st.floats(1, 50))
@@ -80,6 +79,6 @@ def test_nobody_is_found_in_an_empty_picture():
 
 def test_a_missing_model_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setenv("VIBE_HOME", str(tmp_path))
-    monkeypatch.setattr(assets.sys, "prefix", str(tmp_path))
+    monkeypatch.setattr("sys.prefix", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="vibe fetch"):
         PoseDetector()

@@ -1,12 +1,10 @@
 import hashlib
-import json
 import zipfile
 
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from vibe import assets
+from vibe.assets import fetched
 
 CONTENTS = {name: name.encode() * 100 for name in assets.MODELS}
 
@@ -15,8 +13,8 @@ CONTENTS = {name: name.encode() * 100 for name in assets.MODELS}
 def fake_models(monkeypatch, tmp_path):
     """Small files in place of the two models, in a home of their own."""
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENTS.items()}
-    monkeypatch.setattr(assets, "MODELS", hashes)
-    monkeypatch.setattr(assets.sys, "prefix", str(tmp_path / "environment"))
+    monkeypatch.setattr(fetched, "MODELS", hashes)
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "environment"))
     monkeypatch.setenv("VIBE_HOME", str(tmp_path / "home"))
 
 
@@ -77,7 +75,7 @@ def test_a_damaged_file_is_not_used(fake_models):
 
 
 def test_a_failed_download_says_so(fake_models, monkeypatch):
-    monkeypatch.setattr(assets, "WHEEL", "mediapipe==0.0.0.no.such.version")
+    monkeypatch.setattr(fetched, "WHEEL", "mediapipe==0.0.0.no.such.version")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(OSError, match="could not download"):
         assets.fetch()
@@ -88,42 +86,3 @@ def test_the_environment_comes_before_the_users_folder(fake_models, monkeypatch,
     assets.fetch(inside, lambda folder: wheel(folder, CONTENTS))
     monkeypatch.delenv("VIBE_HOME")
     assert assets.find("pose_detection.tflite").parent == inside
-
-
-def weights(path, **metadata):
-    whole = {"name": "test", "licence": "free", "recipe": json.dumps({"width": 8})}
-    save_file({"weight": torch.eye(2)}, path, {k: v for k, v in (whole | metadata).items() if v is not None})
-    return path
-
-
-def test_weights_come_with_their_name_licence_hash_and_recipe(tmp_path):
-    path = weights(tmp_path / "a.safetensors")
-    tensors, about = assets.load_weights(path)
-    assert torch.equal(tensors["weight"], torch.eye(2))
-    assert (about.name, about.licence, about.sha256) == ("test", "free", assets.sha256(path))
-    assert assets.load_recipe(path) == {"width": 8}
-
-
-@pytest.mark.parametrize("metadata", [{"licence": None}, {"recipe": "{"}, {"recipe": None}])
-def test_weights_without_whole_metadata_are_refused(tmp_path, metadata):
-    with pytest.raises(ValueError, match="vibe train"):
-        assets.load_weights(weights(tmp_path / "a.safetensors", **metadata))
-
-
-def test_weights_that_are_not_numbers_or_no_weights_are_refused(tmp_path):
-    path = tmp_path / "a.safetensors"
-    save_file({"weight": torch.tensor([1.0, float("nan")])}, path, {"name": "a", "licence": "b", "recipe": "{}"})
-    with pytest.raises(ValueError, match="not finite"):
-        assets.load_weights(path)
-    path.write_bytes(b"junk")
-    with pytest.raises(ValueError, match="not a weights file"):
-        assets.load_weights(path)
-    with pytest.raises(FileNotFoundError, match="no weights"):
-        assets.load_weights(tmp_path / "absent.safetensors")
-
-
-def test_a_write_that_fails_leaves_no_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(assets.Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
-        assets.write_whole(tmp_path / "file", b"content")
-    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,130 @@
+"""Arrays in numpy's files and members of zip files, with bounds that are checked before anything is unpacked."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import NDArray
+
+from vibe.assets import arrays
+
+MAX_DIRECTORY = 1 << 22
+"""Bytes of a zip file's table of contents."""
+MAX_HEADER = 4096
+SLACK, RATIO = 1 << 26, 20
+"""A zip file may unpack to so many bytes, and so many times its size more."""
+HEADER = re.compile(
+    r"\{\s*'descr':\s*('[^']*'|\[.*\]),\s*'fortran_order':\s*(True|False),\s*'shape':\s*\(([\d, L]*)\),?\s*\}\s*", re.S
+)
+BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    OverflowError,
+    ValueError,
+)
+
+
+class _Directory(io.BytesIO):
+    """A file whose table of contents may not be larger than these files have."""
+
+    limit: int | None = MAX_DIRECTORY
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.limit is not None and size is not None and size > self.limit:
+            raise zipfile.BadZipFile(f"its table of contents has {size} bytes")
+        return super().read(size)
+
+
+class Zip:
+    """A zip file in memory; every fault is a ValueError."""
+
+    def __init__(self, content: bytes) -> None:
+        directory = _Directory(content)
+        try:
+            self._archive = zipfile.ZipFile(directory)
+        except BROKEN as error:
+            raise ValueError(f"it is a damaged zip file ({error}): copy the file again") from error
+        directory.limit = None
+        self._members = {info.filename: info for info in self._archive.infolist()}
+        size = sum(info.file_size for info in self._archive.infolist())
+        if size > SLACK + RATIO * len(content):
+            raise ValueError(f"it is a zip file of {len(content)} bytes that would unpack to {size >> 20} MB")
+        twice = [
+            name for name, count in Counter(info.filename for info in self._archive.infolist()).items() if count > 1
+        ]
+        if twice:
+            raise ValueError(f"it is a zip file that holds {ascii(twice[0][:60])} twice")
+
+    def names(self) -> list[str]:
+        """What the members are called."""
+        return list(self._members)
+
+    def size(self, name: str) -> int:
+        """Bytes that a member announces; reading it gives as many or fails."""
+        return self._members[name].file_size
+
+    def read(self, name: str, size: int) -> bytes:
+        """The first `size` bytes of a member, checked by its sum if that is all of it."""
+        info = self._members[name]
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"its member {ascii(name[:60])} is compressed in a way that these files are not")
+        try:
+            with self._archive.open(info) as member:
+                content = member.read(size)
+                if len(content) != min(size, info.file_size) or (size >= info.file_size and member.read(1)):
+                    raise EOFError(f"{len(content)} of {info.file_size} bytes")
+        except BROKEN as error:
+            raise ValueError(f"its member {ascii(name[:60])} is damaged ({error}): copy the file again") from error
+        return content
+
+
+def npy(content: bytes) -> NDArray[Any]:
+    """The numbers of an .npy file; raises ValueError."""
+    dtype, fortran, shape, start = _header(content[: MAX_HEADER + 12])
+    return arrays.plain(memoryview(content)[start:], dtype, shape, fortran)
+
+
+def npz(archive: Zip) -> dict[str, Callable[[], Any]]:
+    """By its name, what reads each array of an .npz file: its numbers, or its text where it is text."""
+    return {name[:-4]: _reader(archive, name) for name in archive.names() if name.endswith(".npy")}
+
+
+def _reader(archive: Zip, name: str) -> Callable[[], Any]:
+    def read() -> Any:
+        try:
+            dtype, fortran, shape, start = _header(archive.read(name, MAX_HEADER + 12))
+            if re.fullmatch(r"[<>|=]?[US]\d+", dtype) and shape == () and archive.size(name) < MAX_HEADER:
+                content = archive.read(name, MAX_HEADER)[start:]
+                return content.decode("utf-32-le" if "U" in dtype else "latin1", "replace").rstrip("\0")
+            arrays.check(dtype, shape, archive.size(name) - start)
+            return arrays.plain(memoryview(archive.read(name, archive.size(name)))[start:], dtype, shape, fortran)
+        except ValueError as error:
+            raise ValueError(f"{name[:-4]} {error}") from error
+
+    return read
+
+
+def _header(start: bytes) -> tuple[str, bool, tuple[int, ...], int]:
+    """Dtype, order, shape and length of an .npy file's header."""
+    if start[:6] != b"\x93NUMPY" or len(start) < 12 or start[6] not in (1, 2, 3):
+        raise ValueError("has no header of an array: copy the file again")
+    first, size = (
+        (10, int.from_bytes(start[8:10], "little")) if start[6] == 1 else (12, int.from_bytes(start[8:12], "little"))
+    )
+    found = HEADER.fullmatch(start[first : first + size].decode("latin1")) if size <= MAX_HEADER else None
+    if found is None or first + size > len(start):
+        raise ValueError("has a header that is not one of a plain array")
+    sizes = [part.strip(" L") for part in found[3].split(",")]
+    if not all(len(part) < 14 and " " not in part for part in sizes):
+        raise ValueError("has an impossible shape")
+    return found[1].strip("'"), found[2] == "True", tuple(int(part) for part in sizes if part), first + size

@@ -1,0 +1,185 @@
+"""torch's checkpoints, read without torch: the legacy format of torch 1.x, and the zip format of newer ones."""
+
+from __future__ import annotations
+
+import math
+import tarfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vibe.assets import arrays, pickles
+from vibe.assets.archives import Zip
+from vibe.assets.names import STORAGES
+from vibe.assets.pickles import Made, Name
+
+MAGIC = 0x1950A86A20F9469CFC6C
+PROTOCOL = 1001
+MAX_PICKLE = 1 << 26
+"""Bytes of the pickle in a zip file."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds; its tensors are notes, which `view` understands."""
+
+    value: Any
+    storages: Mapping[str, Callable[[], bytes | memoryview]]
+    """What reads each storage, by its key."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A tensor whose numbers are still in the file."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    """In numbers, not bytes."""
+    offset: int
+    storage: Callable[[], bytes | memoryview]
+
+    def numbers(self) -> NDArray[Any]:
+        """The numbers; bfloat16 as float32."""
+        short = self.dtype == "bfloat16"
+        flat = np.frombuffer(self.storage(), "<u2" if short else self.dtype)
+        strides = [step * flat.itemsize for step in self.stride]
+        array = np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, strides, writeable=False)
+        array = (array.astype("<u4") << 16).view("<f4") if short else array
+        return np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(self.shape)
+
+    def number(self) -> float | None:
+        """The only number of a tensor of one; None if it has more."""
+        return float(self.numbers().reshape(())) if math.prod(self.shape) == 1 else None
+
+
+def is_tar(content: bytes) -> bool:
+    """Whether a file begins as a tar file does."""
+    try:
+        tarfile.TarInfo.frombuf(content[:512], "latin1", "replace")
+    except tarfile.HeaderError:
+        return False
+    return True
+
+
+def from_zip(archive: Zip) -> Checkpoint:
+    """The checkpoint in a zip file, as torch has written them since 1.6; raises ValueError."""
+    pickle = [name for name in archive.names() if name.count("/") <= 1 and name.split("/")[-1] == "data.pkl"]
+    if len(pickle) != 1:
+        raise ValueError("it is a zip file without the one data.pkl of a checkpoint")
+    folder = pickle[0].removesuffix("data.pkl")
+    if archive.size(pickle[0]) > MAX_PICKLE:
+        raise ValueError(f"its data.pkl has {archive.size(pickle[0])} bytes, {MAX_PICKLE} are allowed")
+    order = f"{folder}byteorder"
+    if order in archive.names() and archive.read(order, 16) != b"little":
+        raise ValueError("its numbers are not in little-endian order: save it anew on a common machine")
+    references: list[Any] = []
+    value, _ = pickles.read(archive.read(pickle[0], MAX_PICKLE), references=references)
+    storages = {}
+    for key, (dtype, count) in _storages(references).items():
+        name, wanted = f"{folder}data/{key}", count * _itemsize(dtype)
+        if name not in archive.names() or archive.size(name) != wanted:
+            found = archive.size(name) if name in archive.names() else 0
+            raise ValueError(f"its storage {key[:20]} has {found} bytes, {wanted} were announced: copy the file again")
+        storages[key] = _member(archive, name, wanted)
+    return Checkpoint(value, storages)
+
+
+def _member(archive: Zip, name: str, size: int) -> Callable[[], bytes]:
+    """Reads a storage when it is first asked for; several tensors may share it."""
+    return cache(lambda: archive.read(name, size))
+
+
+def from_legacy(content: bytes) -> Checkpoint:
+    """The checkpoint in the format of torch 0.4 to 1.5: five pickles, then the numbers; raises ValueError."""
+    magic, at = pickles.read(content)
+    protocol, at = pickles.read(content, at)
+    system, at = pickles.read(content, at)
+    if magic != MAGIC or protocol != PROTOCOL:
+        raise ValueError("it is a checkpoint of a format that is not known: save it anew with a newer torch")
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise ValueError("its numbers are not in little-endian order: save it anew on a common machine")
+    references: list[Any] = []
+    value, at = pickles.read(content, at, references)
+    keys, at = pickles.read(content, at)
+    announced = _storages(references)
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or set(keys) != announced.keys():
+        raise ValueError("its list of storages is not that of its tensors: copy the file again")
+    whole, storages = memoryview(content), {}
+    for key in keys:
+        dtype, count = announced[key]
+        found = int.from_bytes(whole[at : at + 8], "little", signed=True)
+        stop = at + 8 + count * _itemsize(dtype)
+        if found != count:
+            raise ValueError(f"its storage {key[:20]} should have {count} numbers and has {found}: copy the file again")
+        if stop > len(whole):
+            raise ValueError(f"it is cut off in its storage {key[:20]}: copy the file again")
+        storages[key] = _slice(whole, at + 8, stop)
+        at = stop
+    return Checkpoint(value, storages)
+
+
+def _slice(whole: memoryview, start: int, stop: int) -> Callable[[], memoryview]:
+    return lambda: whole[start:stop]
+
+
+def view(checkpoint: Checkpoint, value: Any, name: str) -> View:
+    """A tensor of a checkpoint, checked against its storage; raises ValueError, which names it, if it is none."""
+    if isinstance(value, Made) and value.kind == "torch.nn.Parameter" and value.args:
+        value = value.args[0]
+    if not isinstance(value, Made) or value.kind != "torch.Tensor" or len(value.args) < 4:
+        raise ValueError(f"{name} is no tensor")
+    reference, offset, shape, stride = value.args[:4]
+    if not isinstance(reference, Made) or reference.kind != "reference":
+        raise ValueError(f"{name} is a tensor without a storage")
+    key, dtype, count = _storage(reference.args[0])
+    sizes = _whole(shape, name)
+    steps = _whole(stride, name)
+    if len(sizes) != len(steps) or not isinstance(offset, int) or offset < 0:
+        raise ValueError(f"{name} has a shape and strides that do not fit each other")
+    last = offset + sum((size - 1) * step for size, step in zip(sizes, steps))
+    total = math.prod(sizes)
+    if total and not last < count or offset > count:
+        raise ValueError(f"{name} reaches number {last} of a storage of {count}")
+    if total * _itemsize(dtype) > arrays.MAX_BYTES:
+        raise ValueError(f"{name} has {total} numbers, more than any tensor of these files")
+    return View(dtype, sizes, steps, offset, checkpoint.storages[key])
+
+
+def _whole(value: Any, name: str) -> tuple[int, ...]:
+    """A shape or strides."""
+    given: Any = value.args[0] if isinstance(value, Made) and value.kind == "torch.Size" and value.args else value
+    right = isinstance(given, (tuple, list)) and len(given) <= 8
+    if not right or not all(isinstance(size, int) and 0 <= size < 1 << 40 for size in given):
+        raise ValueError(f"{name} has an impossible shape or stride")
+    return tuple(given)
+
+
+def _storages(references: list[Any]) -> dict[str, tuple[str, int]]:
+    """Of each storage, what numbers it holds and how many; raises ValueError."""
+    storages: dict[str, tuple[str, int]] = {}
+    for reference in references:
+        key, dtype, count = _storage(reference)
+        if storages.setdefault(key, (dtype, count)) != (dtype, count):
+            raise ValueError(f"its storage {ascii(key[:20])} is announced in two ways")
+    return storages
+
+
+def _storage(reference: Any) -> tuple[str, str, int]:
+    """Key, kind of number and count out of what torch writes for a storage."""
+    right = isinstance(reference, tuple) and len(reference) in (5, 6) and reference[0] == "storage"
+    if not right or not isinstance(reference[1], Name) or not isinstance(reference[2], str):
+        raise ValueError("it refers to something outside by a persistent id that is no storage: nothing was run")
+    dtype = STORAGES.get(reference[1].kind.removeprefix("torch."))
+    count = reference[4]
+    if dtype is None or not isinstance(count, int) or not 0 <= count < 1 << 40 or reference[5:] not in ((), (None,)):
+        raise ValueError(f"its storage {ascii(reference[2][:20])} is of a kind that these files do not have")
+    return reference[2], dtype, count
+
+
+def _itemsize(dtype: str) -> int:
+    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize

@@ -1,0 +1,60 @@
+"""Where files lie, and how they are written: the folders of the environment and of the user."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def home() -> Path:
+    """The folder that `fetch` and `add` write to: `VIBE_HOME`, or the user's data folder."""
+    if chosen := os.environ.get("VIBE_HOME"):
+        return Path(chosen).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "vibe"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "vibe"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "vibe"
+
+
+def folders() -> tuple[Path, ...]:
+    """Where files are looked for, in order; the environment's own folder comes before the user's."""
+    inside = Path(sys.prefix) / "share" / "vibe"
+    return (home(), inside) if os.environ.get("VIBE_HOME") else (inside, home())
+
+
+def lying(name: str) -> Path | None:
+    """The first file of that name in `folders`, or None."""
+    return next((path for folder in folders() if (path := folder / name).is_file()), None)
+
+
+def library(name: str) -> Path:
+    """A file that `add` made out of one of the user's, such as `smpl_neutral.npz`; raises FileNotFoundError."""
+    if path := lying(name):
+        return path
+    raise FileNotFoundError(
+        f"{name} is not in {' or '.join(map(str, folders()))}: it is made from a file that you get from its owner "
+        "(`vibe assets` says which and where): run `vibe assets add FILE` once you have it"
+    )
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all; raises OSError."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

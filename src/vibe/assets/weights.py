@@ -1,0 +1,82 @@
+"""Sets of parameters: which file a name means, what is in it, and what it may be used for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from vibe import records
+from vibe.assets.offers import CONVERTED
+from vibe.assets.places import folders, lying, sha256
+
+MAX_WEIGHTS_BYTES = 512 * 2**20
+SHIPPED = Path(__file__).parents[1] / "weights"
+DEFAULT_WEIGHTS = "open.safetensors"
+INSTEAD = {"official": "official-3dpw"}
+"""What a name stands for where the file of that name is not here."""
+
+
+def weights_path(path: Path | str | None = None) -> Path:
+    """A weights file: a path, the name of a shipped or added set, or the default set; raises FileNotFoundError.
+
+    `official` means the published generator trained without 3DPW, or the other one where only that is here.
+    """
+    wanted = SHIPPED / DEFAULT_WEIGHTS if path is None else Path(path)
+    file = f"{wanted.name}.safetensors"
+    for candidate in (wanted, SHIPPED / file):
+        if candidate.is_file():
+            return candidate
+    instead = INSTEAD.get(wanted.name, wanted.name)
+    if added := lying(file) or lying(f"{instead}.safetensors"):
+        return added
+    if file in CONVERTED:
+        given, purpose, _, owner = CONVERTED[file]
+        raise FileNotFoundError(
+            f"the weights {wanted.name} ({purpose}) are not here: get {given} from its owner ({owner}), then run "
+            "`vibe assets add FILE`"
+        )
+    places = (SHIPPED, *folders())
+    names = ", ".join(sorted({file.stem for place in places for file in place.glob("*.safetensors")})) or "none"
+    raise FileNotFoundError(f"no weights at {wanted}: give a .safetensors file or one of the names here ({names})")
+
+
+def load_weights(path: Path | str | None = None) -> tuple[dict[str, Tensor], records.Weights]:
+    """A set of parameters and what it may be used for; raises FileNotFoundError, ValueError.
+
+    Strict: the file's metadata must hold name, licence and recipe, and every number must be finite.
+    """
+    file = weights_path(path)
+    metadata = _metadata(file)
+    with safe_open(file, framework="pt") as archive:
+        tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"{file}: tensor {name} holds a number that is not finite: the file is no use, train anew")
+    return tensors, records.Weights(metadata["name"], sha256(file), metadata["licence"])
+
+
+def load_recipe(path: Path | str | None = None) -> dict[str, object]:
+    """The recipe that a weights file was trained by, as plain values; raises FileNotFoundError, ValueError."""
+    file = weights_path(path)
+    recipe = json.loads(_metadata(file)["recipe"])
+    if not isinstance(recipe, dict):
+        raise ValueError(f"{file}: its recipe is a {type(recipe).__name__}, expected a JSON object")
+    return recipe
+
+
+def _metadata(file: Path) -> dict[str, str]:
+    """A weights file's metadata, checked."""
+    if file.stat().st_size > MAX_WEIGHTS_BYTES:
+        raise ValueError(f"{file} has {file.stat().st_size} bytes, more than any of our weights: is it the right file?")
+    try:
+        with safe_open(file, framework="pt") as archive:
+            metadata = archive.metadata() or {}
+        json.loads(metadata.get("recipe", "{}"))
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise ValueError(f"{file} is not a weights file of ours ({error}): give one that `vibe train` wrote") from error
+    if missing := {"name", "licence", "recipe"} - metadata.keys():
+        raise ValueError(f"{file} lacks {', '.join(sorted(missing))} in its metadata: give one that `vibe train` wrote")
+    return metadata

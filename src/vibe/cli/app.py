@@ -1,0 +1,75 @@
+"""The commands, and the one place where a command begins and ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Annotated, Any, Union
+
+import tyro
+from tyro.conf import subcommand
+
+from vibe import __version__
+from vibe.cli.assets import assets
+from vibe.cli.clip import make_clip
+from vibe.cli.estimate import estimate
+from vibe.cli.export import export
+from vibe.cli.fetch import fetch
+from vibe.cli.say import DONE, FAILED, INTERRUPTED, USAGE, attempt, complain
+from vibe.cli.train import train
+
+COMMANDS: dict[str, Callable[..., int]] = {
+    "estimate": estimate,
+    "export": export,
+    "assets": assets,
+    "fetch": fetch,
+    "train": train,
+    "make-clip": make_clip,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; `arguments` are those of the process if not given."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
+    if arguments == ["--version"]:
+        print(f"vibe {__version__}")
+        return DONE
+    codes: list[int] = []
+    try:
+        complaint = attempt(lambda: codes.append(_run(arguments)))
+    except KeyboardInterrupt:
+        complain("interrupted: what was finished is whole, nothing else was kept")
+        return INTERRUPTED
+    if complaint is not None:
+        complain(complaint)
+        return FAILED
+    return codes[0]
+
+
+def _run(arguments: list[str]) -> int:
+    """The exit code of the command that the arguments name; help and wrong arguments have one as well."""
+    arguments = arguments or ["--help"]
+    description = "A video in, everyone's 3D motion out, in SMPL's format. `vibe --version` prints the version."
+    try:
+        return tyro.cli(_commands(arguments), prog="vibe", description=description, args=arguments)
+    except SystemExit as leave:
+        return leave.code if isinstance(leave.code, int) else USAGE
+
+
+def _commands(arguments: list[str]) -> Any:
+    """All commands as tyro takes them; the help of them all together has the first sentence of each."""
+    together = arguments[0].startswith("-")
+    return Union[  # noqa: UP007
+        tuple(
+            Annotated[Any, subcommand(name, constructor=run, description=_first_sentence(run) if together else None)]
+            for name, run in COMMANDS.items()
+        )
+    ]
+
+
+def _first_sentence(command: Callable[..., int]) -> str:
+    return (command.__doc__ or "").split("\n\n")[0]

@@ -1,0 +1,105 @@
+"""`vibe assets`: the files that come from their owners, listed and added."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from tyro.conf import Positional, arg
+
+from vibe.cli.say import DONE, FAILED, complain, refuse, say
+
+if TYPE_CHECKING:
+    from vibe.assets import Entry
+
+
+def assets(
+    action: Annotated[Positional[Literal["list", "add"]], arg(metavar="[list|add]")] = "list",
+    files: Annotated[Positional[tuple[Path, ...]], arg(metavar="[FILE ...]", help_behavior_hint="")] = (),
+    /,
+) -> int:
+    """List the files that the exact mode can use, or add some.
+
+    They belong to others and don't come with the package: you get them from their owners, on their terms.
+
+    With `list`, or alone: what each is for, its licence, where its owner offers it, and whether it is here.
+
+    With `add FILE ...`: files are recognised by what they hold, whatever their names, and converted once, for use
+    here. A folder stands for the files in it. Nothing in a file is run.
+
+    Exit code: 0 done, 1 a file could not be added, 2 wrong usage.
+
+    Args:
+        action: What to do.
+        files: With add: body models, regressors, priors and checkpoints as their owners offer them, or a .safetensors
+            file of your own training.
+    """
+    if action == "list":
+        return refuse("to add files, say `vibe assets add FILE ...`") if files else _list()
+    if not files:
+        return refuse("no file: give one file or more, as in `vibe assets add SMPL_NEUTRAL.pkl`")
+    return _add(files)
+
+
+def _list() -> int:
+    """What each owner offers on the same terms, and whether it is here."""
+    from vibe.assets import catalogue, home
+
+    console = Console()
+    entries = catalogue()
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault((entry.owner, entry.licence), []).append(entry)
+    width = max(len(entry.given) for entry in entries)
+    for (owner, licence), group in groups.items():
+        console.print(Text(owner, "bold"))
+        console.print(Text(licence))
+        console.print(_table(group, width))
+    here = sum(entry.path is not None for entry in entries)
+    own = sorted({path.stem for path in home().glob("*.safetensors")} - {Path(entry.name).stem for entry in entries})
+    if own:
+        say(console, f"Weights of your own: {', '.join(own)}")
+    say(console, f"{here} of {len(entries)} are here. `vibe fetch` gets those that find people. Get the others from")
+    say(console, "their owners: `vibe assets add FILE ...` converts them and keeps them in")
+    say(console, str(home()))
+    return DONE
+
+
+def _table(entries: Sequence[Entry], width: int) -> Table:
+    """A line for each file: its owner's name for it, whether it is here, what for."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=True)
+    table.add_column(width=2)
+    table.add_column(width=8)
+    table.add_column(width=width)
+    table.add_column(overflow="fold")
+    for entry in entries:
+        state = Text("not here", "dim") if entry.path is None else Text("here", "green")
+        table.add_row("", state, entry.given, entry.purpose)
+    table.add_row()
+    return table
+
+
+def _add(files: Sequence[Path]) -> int:
+    """Add the files: a line for each, and the exit code."""
+    from vibe.assets import Refused, add
+
+    empty = [path for path in files if path.is_dir() and not _inside(path)]
+    for path in empty:
+        complain(f"{path}: there is no file in this folder")
+    failed = bool(empty)
+    for answer in add([file for path in files for file in (_inside(path) if path.is_dir() else [path])]):
+        if isinstance(answer, Refused):
+            failed = True
+            complain(answer.reason)
+        else:
+            say(Console(), f"{answer.source}: {answer.kind}, now {answer.path}")
+    return FAILED if failed else DONE
+
+
+def _inside(folder: Path) -> list[Path]:
+    """The files in a folder in order of their names, hidden ones left out."""
+    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))

@@ -1,0 +1,64 @@
+"""Where the work stands, on stderr."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from vibe.cli.say import say
+
+PLAIN_SECONDS = 10.0
+"""Between two lines of progress where there is no terminal."""
+
+
+class Meter:
+    """Shows where the work stands and remembers the seconds that each stage took.
+
+    A bar with the time left on a terminal; elsewhere a line for each stage and every ten seconds.
+    """
+
+    def __init__(self, console: Console, label: str) -> None:
+        self.seconds: dict[str, float] = {}
+        self._console, self._label = console, label
+        self._stage, self._since, self._said = "", time.monotonic(), 0.0
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(show_speed=True),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task(label, total=None)
+
+    def __enter__(self) -> Meter:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._account(time.monotonic())
+        self._bar.stop()
+
+    def __call__(self, stage: str, done: float, total: float | None) -> None:
+        """Note that `done` of `total` units of a stage are finished; `total` is None while it is unknown."""
+        now = time.monotonic()
+        fresh = stage != self._stage
+        if fresh:
+            self._account(now)
+            self._stage = stage
+            self._bar.remove_task(self._task)
+            self._task = self._bar.add_task(f"{self._label}: {stage}", total=total)
+        self._bar.update(self._task, completed=done, total=total)
+        if not self._console.is_terminal and (fresh or now - self._said >= PLAIN_SECONDS):
+            self._said = now
+            share = f", {done / total:.0%}" if total and not fresh else ""
+            say(self._console, f"{self._label}: {stage}{share}")
+
+    def _account(self, now: float) -> None:
+        """Put the time since the last change of stage down to the stage that ends."""
+        if self._stage:
+            self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + now - self._since
+        self._since = now
