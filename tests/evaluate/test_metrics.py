@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pytest
 import reference
 import roma
 import torch
@@ -13,21 +14,22 @@ def pair(shared: Path) -> tuple[torch.Tensor, torch.Tensor]:
     return predicted, predicted + torch.from_numpy(make.array("metric.noise", (32, 14, 3), 0.05))
 
 
-def test_pa_mpjpe_equals_the_official_evaluator(shared: Path) -> None:
-    expected = torch.from_numpy(reference.entry(shared, "metric.pa_mpjpe_m")).double() * 1000
-    torch.testing.assert_close(metrics.pa_mpjpe_mm(*pair(shared)), expected, atol=1e-2, rtol=0)
-
-
-def test_mpjpe_about_the_mid_hip_equals_the_official_evaluator(shared: Path) -> None:
-    predicted, truth = (x - x[:, 2:4].mean(1, keepdim=True) for x in pair(shared))
-    expected = torch.from_numpy(reference.entry(shared, "metric.mpjpe_m")).double() * 1000
-    torch.testing.assert_close(metrics.mpjpe_mm(predicted, truth), expected, atol=1e-2, rtol=0)
-
-
-def test_acceleration_error_equals_the_official_evaluator(shared: Path) -> None:
+def official(shared: Path) -> dict[str, torch.Tensor]:
+    """Every `metric.*` entry of the reference file as we compute it, in its units: metres, metres per frame squared."""
     predicted, truth = pair(shared)
-    expected = torch.from_numpy(reference.entry(shared, "metric.accel_error")).double() * 1000
-    torch.testing.assert_close(metrics.acceleration_error_mm(predicted, truth), expected, atol=1e-2, rtol=0)
+    return {
+        "accel": metrics.acceleration_mm(predicted) / 1000,
+        "accel_error": metrics.acceleration_error_mm(predicted, truth) / 1000,
+        "procrustes_aligned": metrics.procrustes_aligned(predicted, truth),
+        "pa_mpjpe_m": metrics.pa_mpjpe_mm(predicted, truth) / 1000,
+        "mpjpe_m": metrics.mpjpe_mm(metrics.about(predicted), metrics.about(truth)) / 1000,
+    }
+
+
+@pytest.mark.parametrize("name", ["accel", "accel_error", "procrustes_aligned", "pa_mpjpe_m", "mpjpe_m"])
+def test_each_metric_equals_the_official_evaluator(shared: Path, name: str) -> None:
+    expected = torch.from_numpy(reference.entry(shared, f"metric.{name}")).double()
+    torch.testing.assert_close(official(shared)[name], expected, atol=1e-5, rtol=0)
 
 
 def test_pa_mpjpe_does_not_see_a_similarity() -> None:
@@ -41,6 +43,58 @@ def test_a_mirror_is_no_similarity() -> None:
     assert metrics.pa_mpjpe_mm(truth * torch.tensor([-1.0, 1.0, 1.0]), truth).min() > 100
 
 
+def test_no_other_similarity_comes_closer() -> None:
+    predicted, truth = torch.randn(5, 12, 3), torch.randn(5, 12, 3)
+    aligned = metrics.procrustes_aligned(predicted, truth)
+    least = (aligned - truth).square().sum((-2, -1))
+    for _ in range(20):
+        turn = roma.rotvec_to_rotmat(0.05 * torch.randn(5, 3)).double()
+        middle = aligned.mean(-2, keepdim=True)
+        scale, shift = 1 + 0.05 * torch.randn(5, 1, 1).double(), 0.05 * torch.randn(5, 1, 3).double()
+        other = scale * (aligned - middle) @ turn.mT + middle + shift
+        assert ((other - truth).square().sum((-2, -1)) >= least).all()
+
+
+def test_points_in_a_plane_are_aligned_by_turning_them_over() -> None:
+    truth = torch.randn(5, 12, 3) * torch.tensor([1.0, 1.0, 0.0])
+    assert metrics.pa_mpjpe_mm(truth * torch.tensor([-1.0, 1.0, 1.0]), truth).max() < 1e-2
+
+
+@pytest.mark.parametrize("flat", [(0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (1.0, 1.0, 0.0)], ids=["point", "line", "plane"])
+def test_a_collapsed_body_gives_numbers_on_either_side(flat: tuple[float, float, float]) -> None:
+    body, collapsed = torch.randn(5, 12, 3), torch.randn(5, 12, 3) * torch.tensor(flat) + 0.3
+    assert metrics.pa_mpjpe_mm(collapsed, body).isfinite().all()
+    assert metrics.pa_mpjpe_mm(body, collapsed).isfinite().all()
+    assert metrics.pa_mpjpe_mm(collapsed, collapsed).max() < 1e-2
+
+
+def test_a_single_point_lands_on_the_mean_of_the_truth() -> None:
+    truth = torch.randn(5, 12, 3)
+    aligned = metrics.procrustes_aligned(torch.full((5, 12, 3), 0.1), truth)
+    torch.testing.assert_close(aligned, truth.double().mean(-2, keepdim=True).expand_as(aligned))
+
+
 def test_steady_motion_has_no_acceleration() -> None:
     truth = torch.randn(12, 3) + torch.arange(20.0)[:, None, None] * torch.randn(12, 3)
     assert metrics.acceleration_error_mm(truth, torch.zeros_like(truth)).max() < 0.1
+    assert metrics.acceleration_mm(truth).max() < 0.1
+
+
+def test_a_falling_body_accelerates_by_gravity() -> None:
+    fps = 30.0
+    drop = torch.zeros(20, 12, 3)
+    drop[..., 1] = 0.5 * 9.81 * (torch.arange(20.0) / fps).square()[:, None]
+    acceleration = metrics.acceleration_mm(drop) / 1000 * fps**2
+    torch.testing.assert_close(acceleration, torch.full((18,), 9.81).double(), atol=1e-2, rtol=0)
+
+
+def test_a_shifted_surface_is_off_by_the_shift() -> None:
+    surface = torch.randn(3, 50, 3)
+    off = metrics.pve_mm(surface + torch.tensor([0.003, 0.0, 0.004]), surface)
+    torch.testing.assert_close(off, torch.full((3,), 5.0).double(), atol=1e-3, rtol=0)
+
+
+def test_what_is_seen_from_the_hips_does_not_move_with_the_body() -> None:
+    points = torch.randn(4, 14, 3)
+    torch.testing.assert_close(metrics.about(points + torch.randn(4, 1, 3)), metrics.about(points))
+    torch.testing.assert_close(metrics.about(points)[:, 2], -metrics.about(points)[:, 3])

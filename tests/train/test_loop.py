@@ -59,8 +59,8 @@ def test_a_loss_that_is_no_number_stops_the_run(tiny: Recipe, tmp_path: Path) ->
 
 def test_the_weights_that_a_run_leaves_can_be_loaded(tiny: Recipe, tmp_path: Path) -> None:
     list(train(tiny, tmp_path))
-    network, about = load_network(tmp_path / "weights.safetensors")
-    assert about.licence == tiny.licence and not network.training
+    network = load_network(tmp_path / "weights.safetensors")
+    assert network.about.licence == tiny.licence and not network.model.training
 
 
 def test_two_processes_learn_what_one_learns(tiny: Recipe, tmp_path: Path, motion_folder: Path) -> None:

@@ -1,8 +1,9 @@
-"""Temporal encoders: feature vectors of a track in, as many latent vectors out (the paper, section 3.1)."""
+"""The recurrent encoder: feature vectors of a track in, as many latent vectors out (the paper, section 3.1)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -23,6 +24,8 @@ class EncoderConfig:
     """A linear layer after the GRU; needed where its width is not that of the features."""
     residual: bool = True
     """Add the input to the output."""
+    kind: Literal["gru"] = "gru"
+    """Its name in a recipe."""
 
 
 class GRUEncoder(nn.Module):
@@ -39,10 +42,39 @@ class GRUEncoder(nn.Module):
         self.linear = nn.Linear(width, config.features) if config.linear else None
         self.residual = config.residual
 
+    @property
+    def streams(self) -> bool:
+        """Whether a frame's latent vector waits for no later frame, so that `step` can be used."""
+        return not self.gru.bidirectional
+
     def forward(self, features: Float[Tensor, "*b time feature"]) -> Float[Tensor, "*b time feature"]:
-        flat = features.reshape(-1, *features.shape[-2:])
-        latent, _ = self.gru(flat)
-        if self.linear is not None:
-            latent = self.linear(latent.relu())
-        latent = latent.reshape(features.shape)
+        return self.answer(self.read(features)[0], features)
+
+    def step(
+        self, features: Float[Tensor, "*b time feature"], state: Float[Tensor, "layer *b hidden"] | None = None
+    ) -> tuple[Float[Tensor, "*b time feature"], Float[Tensor, "layer *b hidden"]]:
+        """The next frames of a track, given the state that the frames before them left (None at its start).
+
+        However a track is cut, its pieces give what the whole gives. Raises ValueError for a bidirectional GRU, which
+        has to see a track's end before it can tell its beginning.
+        """
+        if not self.streams:
+            raise ValueError("a bidirectional encoder reads whole tracks: call it on all frames at once")
+        units, after = self.read(features, state)
+        return self.answer(units, features), after
+
+    def read(
+        self, features: Float[Tensor, "*b time feature"], state: Float[Tensor, "layer *b hidden"] | None = None
+    ) -> tuple[Float[Tensor, "*b time unit"], Float[Tensor, "layer *b hidden"]]:
+        """The GRU's part: its last layer's units in each frame, and the state after the last frame."""
+        lead = features.shape[:-2]
+        before = None if state is None else state.reshape(len(state), -1, state.shape[-1])
+        units, after = self.gru(features.reshape(-1, *features.shape[-2:]), before)
+        return units.reshape(*features.shape[:-1], -1), after.reshape(len(after), *lead, -1)
+
+    def answer(
+        self, units: Float[Tensor, "*b time unit"], features: Float[Tensor, "*b time feature"]
+    ) -> Float[Tensor, "*b time feature"]:
+        """What comes after the GRU, frame by frame: linear layer and residual."""
+        latent = units if self.linear is None else self.linear(units.relu())
         return latent + features if self.residual else latent

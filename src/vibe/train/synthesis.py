@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vibe import cameras
-from vibe.body.coco import joints_and_keypoints
+from vibe.body.marks import joints_and_keypoints
 from vibe.body.record import Body
 from vibe.data.motion import Motions, draw_windows
 from vibe.observe.keypoints import observe

@@ -1,0 +1,45 @@
+"""The temporal encoders by name: each reads [*b, time, feature] and answers the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from vibe.model.attention import AttentionConfig, AttentionEncoder
+from vibe.model.convolutional import ConvolutionalConfig, ConvolutionalEncoder, Hallucinator, HallucinatorConfig
+from vibe.model.encoder import EncoderConfig, GRUEncoder
+from vibe.model.transformer import TransformerConfig, TransformerEncoder
+
+AnyEncoderConfig = EncoderConfig | ConvolutionalConfig | HallucinatorConfig | AttentionConfig | TransformerConfig
+
+ENCODERS: dict[str, tuple[type[AnyEncoderConfig], type[nn.Module]]] = {
+    "gru": (EncoderConfig, GRUEncoder),
+    "convolutional": (ConvolutionalConfig, ConvolutionalEncoder),
+    "hallucinator": (HallucinatorConfig, Hallucinator),
+    "attention": (AttentionConfig, AttentionEncoder),
+    "transformer": (TransformerConfig, TransformerEncoder),
+}
+"""The config and the network of each name."""
+
+
+def encoder_config(recipe: Mapping[str, Any] | None) -> AnyEncoderConfig | None:
+    """The config that a recipe's plain values stand for, by their `kind`; a recipe without one has a GRU.
+
+    None stands for no encoder: each frame by itself. Raises ValueError for a name or a field that there is not.
+    """
+    if recipe is None:
+        return None
+    kind = recipe.get("kind", "gru")
+    if kind not in ENCODERS:
+        raise ValueError(f"there is no encoder {kind!r}: choose one of {', '.join(ENCODERS)}")
+    try:
+        return ENCODERS[kind][0](**recipe)
+    except TypeError as error:
+        raise ValueError(f"this is no recipe of a {kind} encoder: {error}") from error
+
+
+def build_encoder(config: AnyEncoderConfig | None) -> nn.Module:
+    """An encoder with fresh parameters; for None one that hands each frame's features on."""
+    return nn.Identity() if config is None else ENCODERS[config.kind][1](config)

@@ -1,0 +1,51 @@
+"""Losses' parts for past and future frames and for single pictures (Kanazawa et al. 2019)."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vibe.records import Theta
+
+
+def meet(predicted: Theta, truth: Theta, offset: int) -> tuple[Theta, Theta]:
+    """What was predicted `offset` frames ahead (back where negative) and the truth at those frames, one beside the
+    other; raises ValueError if the clip is too short for it."""
+    frames = truth.betas.shape[-2]
+    if abs(offset) >= frames:
+        raise ValueError(f"a clip of {frames} frames has none {offset} frames away: take longer clips")
+    now = slice(max(-offset, 0), frames - max(offset, 0))
+    then = slice(max(offset, 0), frames + min(offset, 0))
+    return _cut(predicted, now), _cut(truth, then)
+
+
+def _cut(theta: Theta, part: slice) -> Theta:
+    return Theta(theta.rotmat[..., part, :, :, :], theta.betas[..., part, :], theta.pred_cam[..., part, :])
+
+
+def best_camera(
+    points: Float[Tensor, "*b point 3"], keypoints: Float[Tensor, "*b point 2"], confidence: Float[Tensor, "*b point"]
+) -> Float[Tensor, "*b 3"]:
+    """The weak camera s, tx, ty that best shows points at 2D keypoints (half crop sides), in the sense of least
+    squares weighted by confidence.
+
+    Past and future poses are compared with 2D evidence through it, as nobody says how the camera will move. Points
+    without any spread or confidence leave s at 0.01.
+    """
+    weight = confidence[..., None] / confidence.sum(-1)[..., None, None].clamp_min(1e-6)
+    middle, middle_2d = (weight * points[..., :2]).sum(-2), (weight * keypoints).sum(-2)
+    apart, apart_2d = points[..., :2] - middle[..., None, :], keypoints - middle_2d[..., None, :]
+    spread = (weight * apart.square()).sum((-2, -1)).clamp_min(1e-6)
+    scale = ((weight * apart * apart_2d).sum((-2, -1)) / spread).clamp_min(0.01)[..., None]
+    return torch.cat([scale, middle_2d / scale - middle], -1)
+
+
+def hallucination_loss(
+    hallucinated: Float[Tensor, "*b time feature"], latent: Float[Tensor, "*b time feature"]
+) -> Float[Tensor, ""]:
+    """Mean distance between what is made up from single frames and what the encoder makes of the whole clip.
+
+    Only the hallucinator learns from it: the encoder is not to forget what a single frame can't show.
+    """
+    return (hallucinated - latent.detach()).square().sum(-1).add(1e-8).sqrt().mean()

@@ -1,0 +1,132 @@
+from pathlib import Path
+
+import pytest
+import roma
+import torch
+from torch import Tensor
+
+from vibe.body import load_body
+from vibe.data.motion import Motions, clip_weights, draw_windows, load_motions
+from vibe.evaluate.metrics import mpjpe_mm
+from vibe.model.latent import Latent, Reconstruction, pose_energy
+from vibe.model.mposer import MPoser, MPoserConfig
+from vibe.model.vposer import VPoser, VPoserConfig
+from vibe.train.vae import VAEWeights, body_points, kl_divergence, losses
+
+
+def test_the_standard_normal_has_no_divergence() -> None:
+    assert (kl_divergence(Latent(torch.zeros(3, 32), torch.zeros(3, 32))) == 0).all()
+
+
+def test_divergences_that_are_known() -> None:
+    shifted = Latent(torch.tensor([2.0, 0.0]), torch.zeros(2))
+    assert kl_divergence(shifted).item() == pytest.approx(2.0)
+    narrow = Latent(torch.zeros(1), torch.tensor([0.25]).log())
+    assert kl_divergence(narrow).item() == pytest.approx((0.25 - 1 - torch.tensor(0.25).log().item()) / 2)
+
+
+def test_the_divergence_agrees_with_torchs_own() -> None:
+    latent = Latent(torch.randn(4, 32), torch.randn(4, 32))
+    normal = torch.distributions.Normal(latent.mean, (latent.log_variance / 2).exp())
+    expected = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0)).sum(-1)
+    torch.testing.assert_close(kl_divergence(latent), expected)
+
+
+def test_a_perfect_reconstruction_costs_its_divergence_alone() -> None:
+    rotmat, latent = roma.random_rotmat((2, 5, 23)), Latent(torch.randn(2, 5, 32), torch.randn(2, 5, 32))
+    terms = losses(Reconstruction(rotmat, latent, latent.mean), rotmat, VAEWeights(kl=0.5))
+    assert terms["rotations"] == 0
+    torch.testing.assert_close(terms["kl"], 0.5 * kl_divergence(latent).mean())
+
+
+@pytest.mark.parametrize("kind", ["joints", "vertices"])
+def test_points_are_those_of_a_body_that_stands_with_its_root_unturned(kind: str) -> None:
+    body = load_body(detail="low")
+    points = body_points(body, kind)
+    still = points(torch.eye(3).expand(3, 23, 3, 3))
+    assert still.shape == (3, 24 if kind == "joints" else len(body.v_template), 3)
+    expected = body.J_template if kind == "joints" else body.v_template
+    torch.testing.assert_close(still[1], expected, atol=1e-5, rtol=0)
+
+
+def test_other_points_are_refused() -> None:
+    with pytest.raises(ValueError, match="joints or vertices"):
+        body_points(load_body(detail="low"), "hair")
+
+
+def test_the_term_of_points_is_their_mean_distance_in_metres() -> None:
+    points = body_points(load_body(detail="low"), "joints")
+    truth, latent = torch.eye(3).expand(4, 23, 3, 3), Latent(torch.zeros(4, 32), torch.zeros(4, 32))
+    bent = truth.clone()
+    bent[:, 3] = roma.rotvec_to_rotmat(torch.tensor([0.5, 0.0, 0.0]))
+    terms = losses(Reconstruction(bent, latent, latent.mean), truth, VAEWeights(points=2.0), points)
+    expected = 2 * mpjpe_mm(points(bent), points(truth)).mean() / 1000
+    assert terms["points"].item() == pytest.approx(expected.item(), abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def motion(shared: Path) -> tuple[Motions, Motions]:
+    """Free motion: to learn from, and of subjects that are held out."""
+    path = shared / "data" / "motion" / "open_30fps.npz"
+    return load_motions([path], held_out=False), load_motions([path], held_out=True)
+
+
+def windows(motions: Motions, count: int, generator: torch.Generator) -> Tensor:
+    quaternions, _ = draw_windows(motions, clip_weights(motions), count, 16, 1.0, generator)
+    return roma.unitquat_to_rotmat(quaternions[:, :, 1:])
+
+
+@pytest.fixture(scope="module", params=["mposer", "vposer"])
+def learnt(request: pytest.FixtureRequest, motion: tuple[Motions, Motions]) -> MPoser | VPoser:
+    """A small prior after a few seconds of training."""
+    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
+    mposer, vposer = MPoserConfig(hidden=64, layers=1), VPoserConfig(hidden=64, dropout=0.0)
+    prior = MPoser(mposer) if request.param == "mposer" else VPoser(vposer)
+    optimiser = torch.optim.Adam(prior.parameters(), lr=4e-3)
+    for _ in range(150):
+        rotmat = windows(motion[0], 16, generator)
+        terms = losses(prior(rotmat, generator), rotmat, VAEWeights(kl=0.005))
+        optimiser.zero_grad()
+        torch.stack(list(terms.values())).sum().backward()
+        optimiser.step()
+    return prior.eval().requires_grad_(False)
+
+
+def test_a_prior_gives_motion_back_better_than_the_mean_pose(
+    learnt: MPoser | VPoser, motion: tuple[Motions, Motions]
+) -> None:
+    train, held_out = motion
+    rotmat = windows(held_out, 64, torch.Generator().manual_seed(1))
+    mean = roma.special_procrustes(roma.unitquat_to_rotmat(train.quaternions[::50, 1:]).mean(0)).expand_as(rotmat)
+    points = body_points(load_body(detail="low"), "joints")
+    lost, without = (mpjpe_mm(points(made), points(rotmat)).mean() for made in (learnt(rotmat).rotmat, mean))
+    assert lost < 0.7 * without
+
+
+def mean_length(prior: MPoser | VPoser, rotmat: Tensor) -> float:
+    return prior.encode(rotmat).mean.norm(dim=-1).mean().item()
+
+
+def test_z_is_shorter_for_motion_than_for_jitter(learnt: MPoser | VPoser, motion: tuple[Motions, Motions]) -> None:
+    rotmat = windows(motion[1], 64, torch.Generator().manual_seed(1))
+    jittered = rotmat @ roma.rotvec_to_rotmat(0.3 * torch.randn(rotmat.shape[:-1]))
+    assert mean_length(learnt, rotmat) < mean_length(learnt, jittered)
+
+
+def test_the_energy_of_motion_is_lower_than_that_of_jitter_and_of_joints_in_the_wrong_places(
+    learnt: MPoser | VPoser, motion: tuple[Motions, Motions]
+) -> None:
+    energy, rotmat = pose_energy(learnt), windows(motion[1], 64, torch.Generator().manual_seed(1))
+    jittered = rotmat @ roma.rotvec_to_rotmat(0.2 * torch.randn(rotmat.shape[:-1]))
+    for other in (jittered, rotmat[:, :, torch.randperm(23)], roma.random_rotmat(rotmat.shape[:-2])):
+        assert all(energy(true) < energy(wrong) for true, wrong in zip(rotmat, other, strict=True))
+
+
+@pytest.mark.parametrize("learnt", ["mposer"], indirect=True)
+def test_the_energy_of_an_mposer_is_higher_for_frames_in_the_wrong_order(
+    learnt: MPoser | VPoser, motion: tuple[Motions, Motions]
+) -> None:
+    energy, rotmat = pose_energy(learnt), windows(motion[1], 64, torch.Generator().manual_seed(1))
+    order = torch.randperm(16)
+    assert sum(energy(true) for true in rotmat) < sum(energy(wrong) for wrong in rotmat[:, order])
