@@ -123,4 +123,4 @@ def test_the_program_makes_the_file_that_is_shipped(tmp_path):
     assert float((made.shapedirs - shipped.shapedirs).abs().max()) < 1e-4
     assert float((made.weights - shipped.weights).abs().max()) < 1e-3
     assert (made.faces == shipped.faces).all()
-    assert len(made.coco_regressor) == len(COCO)
+    assert len(made.regressors["coco17"]) == len(COCO)

@@ -107,13 +107,13 @@ def test_a_plain_file_in_smpls_layout_loads(tmp_path):
     torch.testing.assert_close(body.J_template.double(), torch.from_numpy(arrays["J_regressor"] @ arrays["v_template"]),
                                atol=1e-6, rtol=0)  # fmt: skip
     assert body.shapedirs.shape == (30, 3, 10) and body.posedirs.shape == (30, 3, 207)
-    assert body.coco_regressor.shape == (17, 30) and body.parents == SMPL_PARENTS
+    assert body.regressors["coco17"].shape == (17, 30) and body.parents == SMPL_PARENTS
     assert body.origin.name == "body" and "unknown" in body.origin.licence
 
 
 def test_pose_blend_shapes_and_keypoints_may_be_missing(tmp_path):
     body = load_body(saved(tmp_path, posedirs=None, coco_regressor=None))
-    assert body.posedirs is None and body.coco is None
+    assert body.posedirs is None and not body.marks and not body.regressors
 
 
 def test_pose_blend_shapes_of_nothing_cost_nothing(tmp_path):
@@ -191,9 +191,9 @@ def test_a_missing_file_and_a_wrong_detail_are_named(tmp_path):
 
 def test_a_body_moves_to_another_type_as_a_whole():
     body = load_body(detail="low").to(dtype=torch.float64)
-    assert isinstance(body, Body) and isinstance(body.coco, Marks)
-    assert body.v_template.dtype == body.coco.template.dtype == torch.float64
-    assert body.faces.dtype == body.coco.joint.dtype == torch.int64
+    assert isinstance(body, Body) and isinstance(body.marks["spin49"], Marks)
+    assert body.v_template.dtype == body.marks["spin49"].template.dtype == torch.float64
+    assert body.faces.dtype == body.marks["spin49"].joint.dtype == torch.int64
 
 
 def test_packing_loses_less_than_a_tenth_of_a_millimetre(tmp_path):

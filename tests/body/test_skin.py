@@ -6,7 +6,7 @@ import pytest
 import roma
 import torch
 
-from vibe.body import Body, joints, load_body, rest_joints, rest_vertices, vertices
+from vibe.body import Body, joints, load_body, rest_joints, rest_vertices, skin, vertices
 from vibe.body.mirror import mirror_rotmat
 from vibe.skeletons import SMPL
 
@@ -79,3 +79,24 @@ def test_pose_blend_shapes_are_linear_in_the_rotations_less_the_identity(body):
     moved = replace(body, v_template=body.v_template + posedirs[..., -9:] @ (bent[23] - still[23]).flatten())
     expected = vertices(moved, bent, torch.zeros(10))
     torch.testing.assert_close(vertices(soft, bent, torch.zeros(10)), expected, atol=1e-5, rtol=0)
+
+
+def test_a_long_clip_is_its_frames_one_by_one_with_pose_blend_shapes_too(body):
+    frames = 2 * skin.MANY + skin.FEW + 1
+    soft = replace(body, posedirs=1e-3 * torch.randn(len(body.v_template), 3, 207))
+    rotmat, betas = roma.random_rotmat((frames, 24)), torch.randn(frames, 10)
+    found = vertices(soft, rotmat, betas)
+    assert found.is_contiguous()
+    for frame in (0, skin.FEW - 1, skin.FEW, skin.MANY - 1, skin.MANY, frames - 1):
+        torch.testing.assert_close(found[frame], vertices(soft, rotmat[frame], betas[frame]), atol=1e-5, rtol=0)
+
+
+def test_gradients_are_those_of_finite_differences():
+    vertex = torch.tensor([0, 100, 2000])
+    body = load_body(detail="low").to(dtype=torch.float64)
+    body = replace(body, v_template=body.v_template[vertex], shapedirs=body.shapedirs[vertex],
+                   posedirs=1e-2 * torch.randn(3, 3, 207, dtype=torch.float64),
+                   weights=body.weights[vertex])  # fmt: skip
+    rotvec = (0.5 * torch.randn(2, 24, 3, dtype=torch.float64)).requires_grad_()
+    betas = torch.randn(1, 10, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda v, b: vertices(body, roma.rotvec_to_rotmat(v), b), (rotvec, betas))

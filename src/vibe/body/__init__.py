@@ -1,7 +1,7 @@
-"""Bodies in SMPL's layout: load, shape, pose, skin, keypoints."""
+"""Bodies in SMPL's layout: load, shape, pose, skin, points."""
 
-from vibe.body.coco import joints_and_keypoints, keypoints
-from vibe.body.load import load_body
+from vibe.body.load import load_body, load_smpl
+from vibe.body.marks import joints_and_keypoints, keypoints
 from vibe.body.pose import joints, pose_joints
 from vibe.body.record import Body
 from vibe.body.shape import rest_joints, rest_vertices
@@ -13,6 +13,7 @@ __all__ = [
     "joints_and_keypoints",
     "keypoints",
     "load_body",
+    "load_smpl",
     "pose_joints",
     "rest_joints",
     "rest_vertices",

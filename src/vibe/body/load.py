@@ -5,18 +5,24 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vibe.body import coco, pack
+from vibe import assets
+from vibe.body import pack
+from vibe.body.marks import fold
+from vibe.body.points import point_rows
 from vibe.body.record import Body
 from vibe.records import Weights
-from vibe.skeletons import COCO, SMPL, SMPL_PARENTS
+from vibe.skeletons import SMPL_PARENTS
 
 OPEN_BODY = Path(__file__).parent / "open_body.npz"
+GENDERS = ("neutral", "male", "female")
 BETAS = 10
 LARGEST = 1 << 30
 """Bytes that a body file may unpack to."""
@@ -28,9 +34,14 @@ LAYOUT = {
     "f": ("face", 3),
     "kintree_table": (2, 24),
 }
-OPTIONAL = {"posedirs": ("vertex", 3, 207), "coco_regressor": (17, "vertex")}
-SMPL_FACE = {"nose": 332, "left_eye": 2800, "right_eye": 6260, "left_ear": 583, "right_ear": 4071}
-"""Vertices of the 6890-vertex mesh."""
+OPTIONAL = {
+    "posedirs": ("vertex", 3, 207),
+    "coco_regressor": (17, "vertex"),
+    "extra_regressor": (9, "vertex"),
+    "h36m_regressor": (17, "vertex"),
+}
+BESIDE = {"extra_regressor": "j_regressor_extra.npz", "h36m_regressor": "j_regressor_h36m.npz"}
+"""Files that hold SMPL's regressors."""
 
 
 def load_body(path: Path | None = None, detail: str = "full") -> Body:
@@ -42,10 +53,37 @@ def load_body(path: Path | None = None, detail: str = "full") -> Body:
     path = OPEN_BODY if path is None else Path(path)
     if detail not in ("full", "low"):
         raise ValueError(f'the level of detail is {detail!r}: choose "full" or "low"')
+    return _loaded(path, detail, {})
+
+
+def load_smpl(gender: str = "neutral") -> Body:
+    """SMPL's body from the user's own file, as `vibe assets add` converted it, with the regressors that are here.
+
+    `gender` is "neutral", "male" or "female". Raises FileNotFoundError if it was not added and ValueError, with the
+    reason, if a file is not what it should be.
+    """
+    if gender not in GENDERS:
+        raise ValueError(f"there is no SMPL body {gender!r}: choose {', '.join(GENDERS)}")
+    path, regressors = assets.library(f"smpl_{gender}.npz"), {}
+    for name, file in BESIDE.items():
+        with suppress(FileNotFoundError):
+            regressors[name] = _regressor(assets.library(file))
+    return _loaded(path, "full", regressors)
+
+
+def _regressor(path: Path) -> NDArray:
+    arrays = _arrays(path, path.read_bytes(), ["regressor"])
+    if "regressor" not in arrays:
+        raise ValueError(f"{path} holds no array `regressor`: run `vibe assets add` again with its owner's file")
+    return arrays["regressor"]
+
+
+def _loaded(path: Path, detail: str, regressors: dict[str, NDArray]) -> Body:
+    """The body in a file, with regressors for its vertices that do not come with it."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no body file {path}: give the path of an .npz file in SMPL's layout")
     content = path.read_bytes()
-    arrays = _arrays(path, content)
+    arrays = _arrays(path, content, [*LAYOUT, *OPTIONAL, "name", "licence"]) | regressors
     plain, low = _unpacked(path, arrays)
     if detail == "low" and low is None:
         raise ValueError(f'{path} has no low-polygon mesh: use detail="full"')
@@ -58,14 +96,15 @@ def load_body(path: Path | None = None, detail: str = "full") -> Body:
     return _body(plain, low if detail == "low" else None, origin)
 
 
-def _arrays(path: Path, content: bytes) -> dict[str, NDArray]:
+def _arrays(path: Path, content: bytes, wanted: Sequence[str]) -> dict[str, NDArray]:
+    """Those of the arrays in a file that are wanted; all of them where the file is in the open body's own form."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             size = sum(member.file_size for member in archive.infolist())
         if size > LARGEST:
             raise ValueError(f"{path} unpacks to {size >> 20} MB, a body to {LARGEST >> 20} MB at most: it is none")
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+            return {name: file[name] for name in file.files if name in wanted or "format" in file.files}
     except zipfile.BadZipFile as error:
         raise ValueError(f"{path} is not an .npz file ({error}): convert the body to .npz, or copy it again") from error
     except (ValueError, EOFError, KeyError, OSError) as error:
@@ -123,28 +162,36 @@ def _check(path: Path, arrays: dict[str, NDArray]) -> None:
 
 
 def _body(plain: dict[str, NDArray], low: dict[str, NDArray] | None, origin: Weights) -> Body:
-    """Tensors, with both regressors folded; the surface is that of `low` if there is one."""
+    """Tensors, with all regressors folded; the surface is that of `low` if there is one."""
     full = _tensors(plain)
     J_template = full["J_regressor"] @ full["v_template"]
-    J_shapedirs = torch.einsum("jv,vcn->jcn", full["J_regressor"], full["shapedirs"])
+    J_shapedirs = torch.tensordot(full["J_regressor"], full["shapedirs"], 1)
     posedirs = full.get("posedirs")
     posedirs = posedirs if posedirs is not None and posedirs.any() else None
-    regressor = full.get("coco_regressor", _smpl_regressor(full["J_regressor"]))
+    rows = point_rows(full)
     skin = full["weights"], full["v_template"], full["shapedirs"], posedirs
+    vertices = len(full["v_template"])
     surface = full if low is None else _tensors(low)
     return Body(
         v_template=surface["v_template"],
-        shapedirs=surface["shapedirs"],
-        posedirs=posedirs if low is None else None,
+        shapedirs=_planes(surface["shapedirs"]),
+        posedirs=_planes(posedirs) if low is None and posedirs is not None else None,
         J_template=J_template,
         J_shapedirs=J_shapedirs,
         weights=surface["weights"],
         faces=surface["f"].long(),
         parents=SMPL_PARENTS,
-        coco=None if regressor is None else coco.fold(regressor, *skin, J_template, J_shapedirs),
-        coco_regressor=regressor if low is None else None,
+        marks={name: fold(points, *skin, J_template, J_shapedirs) for name, points in rows.items()},
+        regressors={}
+        if low
+        else {name: row[:, :vertices] for name, row in rows.items() if not row[:, vertices:].any()},
         origin=origin,
     ).to(dtype=torch.float32)
+
+
+def _planes(directions: torch.Tensor) -> torch.Tensor:
+    """The same numbers, laid out x before y before z in memory as skinning reads them."""
+    return directions.transpose(0, 1).contiguous().transpose(0, 1)
 
 
 def _tensors(arrays: dict[str, NDArray]) -> dict[str, torch.Tensor]:
@@ -153,16 +200,3 @@ def _tensors(arrays: dict[str, NDArray]) -> dict[str, torch.Tensor]:
     tensors = {name: torch.from_numpy(np.asarray(arrays[name], np.float64)) for name in names}
     tensors["shapedirs"] = tensors["shapedirs"][..., :BETAS].contiguous()
     return tensors
-
-
-def _smpl_regressor(J_regressor: torch.Tensor) -> torch.Tensor | None:
-    """COCO-17 for the 6890-vertex mesh: five vertices of the face, and SMPL's own joints for the limbs."""
-    if J_regressor.shape[1] != 6890:
-        return None
-    rows = torch.zeros(17, 6890, dtype=J_regressor.dtype)
-    for point, name in enumerate(COCO):
-        if name in SMPL_FACE:
-            rows[point, SMPL_FACE[name]] = 1
-        else:
-            rows[point] = J_regressor[SMPL.index(name)]
-    return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -16,8 +17,8 @@ from vibe.records import Weights
 class Marks:
     """Points that ride on the skin, folded onto the joints that move them, so that no vertex is needed.
 
-    A point is a weighted mean of skinned vertices. It is the sum, over the joints that move any of those vertices,
-    of R_joint @ offset + share * joint, with offsets that are linear in the betas. Each summand is a term.
+    A point is a weighted mean of skinned vertices and joints. It is the sum, over the joints that move any of those
+    vertices, of R_joint @ offset + share * joint, with offsets that are linear in the betas. Each summand is a term.
     """
 
     joint: Int[Tensor, "term"]
@@ -49,10 +50,10 @@ class Body:
     """Counter-clockwise seen from outside."""
     parents: tuple[int, ...]
     """The parent of each joint, before it in the order; -1 for the pelvis."""
-    coco: Marks | None
-    """COCO-17 keypoints; None if the file has no regressor for them."""
-    coco_regressor: Float[Tensor, "17 vertex"] | None
-    """The same as weights of the posed vertices; None for the low-polygon mesh, whose vertices are not theirs."""
+    marks: Mapping[str, Marks]
+    """Point sets by name, "coco17", "spin49", "h36m17" and "common14": those that the file's arrays suffice for."""
+    regressors: Mapping[str, Float[Tensor, "_ vertex"]]
+    """Those of them that lie on the skin alone, as weights of the posed vertices; none for the low-polygon mesh."""
     origin: Weights
     """Name, SHA-256 and licence of the file."""
 
@@ -61,12 +62,12 @@ class Body:
         return _moved(self, device, dtype)
 
 
-def _moved(record: Any, device: torch.device | str | None, dtype: torch.dtype | None) -> Any:
-    changes = {}
-    for field in fields(record):
-        value = getattr(record, field.name)
-        if isinstance(value, Tensor):
-            changes[field.name] = value.to(device, dtype if value.is_floating_point() else None)
-        elif isinstance(value, Marks):
-            changes[field.name] = _moved(value, device, dtype)
-    return replace(record, **changes)
+def _moved(value: Any, device: torch.device | str | None, dtype: torch.dtype | None) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device, dtype if value.is_floating_point() else None)
+    if isinstance(value, Mapping):
+        return {name: _moved(part, device, dtype) for name, part in value.items()}
+    if isinstance(value, Body | Marks):
+        parts = {field.name: _moved(getattr(value, field.name), device, dtype) for field in fields(value)}
+        return replace(value, **parts)
+    return value

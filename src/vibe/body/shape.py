@@ -16,7 +16,18 @@ def rest_joints(body: Body, betas: Float[Tensor, "*b 10"]) -> Float[Tensor, "*b 
 
 def rest_vertices(body: Body, betas: Float[Tensor, "*b 10"]) -> Float[Tensor, "*b vertex 3"]:
     """Vertices of the shaped body in the T-pose."""
-    return body.v_template + linear(body.shapedirs, betas)
+    return rest_planes(body, betas).mT.contiguous()
+
+
+def rest_planes(body: Body, betas: Float[Tensor, "*b 10"]) -> Float[Tensor, "*b 3 vertex"]:
+    """The same, all x before all y before all z, which is how the body keeps its directions."""
+    flat = torch.nn.functional.linear(betas, planes(body.shapedirs), body.v_template.mT.flatten())
+    return flat.unflatten(-1, (3, -1))
+
+
+def planes(directions: Float[Tensor, "vertex 3 n"]) -> Float[Tensor, "coordinate n"]:
+    """Directions of x of all vertices, then y, then z."""
+    return directions.transpose(0, 1).flatten(0, 1)
 
 
 def linear(directions: Float[Tensor, "row *tail n"], numbers: Float[Tensor, "*b n"]) -> Float[Tensor, "*b row width"]:

@@ -8,7 +8,12 @@ from torch import Tensor
 
 from vibe.body.pose import pose_joints
 from vibe.body.record import Body
-from vibe.body.shape import linear, rest_joints, rest_vertices
+from vibe.body.shape import planes, rest_joints, rest_planes
+
+MANY = 64
+"""Bodies whose pose blend shapes are one product: their directions are read from memory once for all of them."""
+FEW = 16
+"""Bodies whose blended transforms are one product: few enough for the cache, enough to share out to threads."""
 
 
 def vertices(
@@ -16,12 +21,17 @@ def vertices(
 ) -> Float[Tensor, "*b vertex 3"]:
     """The posed surface, metres, about the pelvis at its place of rest."""
     R_world, posed = pose_joints(body, rotmat, betas)
-    rest = rest_vertices(body, betas)
-    if body.posedirs is not None:
-        rest = rest + linear(body.posedirs, pose_feature(rotmat))
     shift = posed - (R_world @ rest_joints(body, betas)[..., None])[..., 0]
-    transforms = torch.cat([R_world, shift[..., None]], -1).flatten(-2)
-    return _skinned(body.weights, transforms, rest.expand(*rotmat.shape[:-3], -1, 3))
+    transforms = torch.cat([R_world, shift[..., None]], -1).movedim(-3, -1).reshape(-1, 12, 24)
+    local, betas = rotmat.reshape(-1, 24, 3, 3), betas.expand(*rotmat.shape[:-3], 10).reshape(-1, 10)
+    surface = []
+    for some in range(0, len(local), MANY):
+        rest = _rest(body, local[some : some + MANY], betas[some : some + MANY])
+        few = zip(transforms[some : some + MANY].split(FEW), rest.split(FEW), strict=True)
+        surface += [_skinned(body.weights, blended, points) for blended, points in few]
+    if not surface:
+        return rotmat.new_zeros(*rotmat.shape[:-3], *body.v_template.shape)
+    return torch.cat(surface).reshape(*rotmat.shape[:-3], *body.v_template.shape)
 
 
 def pose_feature(rotmat: Float[Tensor, "*b 24 3 3"]) -> Float[Tensor, "*b 207"]:
@@ -30,14 +40,22 @@ def pose_feature(rotmat: Float[Tensor, "*b 24 3 3"]) -> Float[Tensor, "*b 207"]:
     return (rotmat[..., 1:, :, :] - identity).flatten(-3)
 
 
+def _rest(
+    body: Body, rotmat: Float[Tensor, "body 24 3 3"], betas: Float[Tensor, "body 10"]
+) -> Float[Tensor, "body 3 vertex"]:
+    """The shaped surface in the T-pose with the pose blend shapes on it."""
+    rest = rest_planes(body, betas)
+    if body.posedirs is None:
+        return rest
+    posed = rest.flatten(1).addmm_(pose_feature(rotmat), planes(body.posedirs).mT)
+    return posed.unflatten(-1, (3, -1))
+
+
 def _skinned(
-    weights: Float[Tensor, "vertex 24"], transforms: Float[Tensor, "*b 24 12"], rest: Float[Tensor, "*b vertex 3"]
-) -> Float[Tensor, "*b vertex 3"]:
-    """One body at a time: the blended transforms of one stay in the cache, those of a clip would fill the memory."""
-    if transforms.ndim == 2:
-        blended = (weights @ transforms).unflatten(-1, (3, 4))
-        return (blended[..., :3] @ rest[..., None])[..., 0] + blended[..., 3]
-    if not len(transforms):
-        return torch.zeros_like(rest)
-    bodies = zip(transforms, rest, strict=True)
-    return torch.stack([_skinned(weights, transform, points) for transform, points in bodies])
+    weights: Float[Tensor, "vertex 24"], transforms: Float[Tensor, "body 12 24"], rest: Float[Tensor, "body 3 vertex"]
+) -> Float[Tensor, "body vertex 3"]:
+    """Each vertex moved by the mean of its joints' transforms; all x before all y before all z until the end."""
+    blended = (transforms.flatten(0, 1) @ weights.mT).unflatten(0, (-1, 3, 4))
+    moved = torch.addcmul(blended[:, :, 3], blended[:, :, 0], rest[:, :1])
+    moved = moved.addcmul_(blended[:, :, 1], rest[:, 1:2]).addcmul_(blended[:, :, 2], rest[:, 2:])
+    return moved.mT

@@ -1,4 +1,4 @@
-"""COCO-17 keypoints without vertices."""
+"""Point sets without vertices."""
 
 from dataclasses import replace
 
@@ -6,8 +6,9 @@ import pytest
 import roma
 import torch
 
-from vibe.body import Body, coco, joints, joints_and_keypoints, keypoints, load_body, rest_joints, vertices
+from vibe.body import Body, joints, joints_and_keypoints, keypoints, load_body, rest_joints, vertices
 from vibe.body.build import ABOVE
+from vibe.body.marks import fold
 from vibe.skeletons import COCO, SMPL, index, mirrored
 
 
@@ -22,7 +23,7 @@ def at_rest(body: Body) -> torch.Tensor:
 
 def test_they_are_the_regressor_on_skinned_vertices(body):
     rotmat, betas = roma.random_rotmat((2, 2, 24)), torch.randn(2, 1, 10)
-    expected = body.coco_regressor @ vertices(body, rotmat, betas)
+    expected = body.regressors["coco17"] @ vertices(body, rotmat, betas)
     assert (keypoints(body, rotmat, betas) - expected).abs().max() < 1e-5
 
 
@@ -30,20 +31,22 @@ def test_they_are_so_with_pose_blend_shapes_too(body):
     double = body.to(dtype=torch.float64)
     posedirs = 1e-3 * torch.randn(len(body.v_template), 3, 207, dtype=torch.float64)
     skin = double.weights, double.v_template, double.shapedirs, posedirs
-    marks = coco.fold(double.coco_regressor, *skin, double.J_template, double.J_shapedirs)
-    soft = replace(double, posedirs=posedirs, coco=marks)
+    rows = torch.nn.functional.pad(double.regressors["coco17"], (0, 24))
+    marks = fold(rows, *skin, double.J_template, double.J_shapedirs)
+    soft = replace(double, posedirs=posedirs, marks={"coco17": marks})
     rotmat, betas = roma.random_rotmat(24, dtype=torch.float64), torch.randn(10, dtype=torch.float64)
-    expected = soft.coco_regressor @ vertices(soft, rotmat, betas)
+    expected = soft.regressors["coco17"] @ vertices(soft, rotmat, betas)
     torch.testing.assert_close(keypoints(soft, rotmat, betas), expected)
 
 
-def test_both_levels_of_detail_give_the_same(body):
+@pytest.mark.parametrize("points", ["coco17", "spin49", "h36m17", "common14"])
+def test_both_levels_of_detail_give_the_same(body, points):
     low = load_body(detail="low")
     rotmat, betas = roma.random_rotmat((3, 24)), torch.randn(3, 10)
     assert len(low.v_template) < len(body.v_template) / 3
-    for one, other in zip(
-        joints_and_keypoints(low, rotmat, betas), joints_and_keypoints(body, rotmat, betas), strict=True
-    ):
+    coarse, fine = (joints_and_keypoints(some, rotmat, betas, points) for some in (low, body))
+    assert coarse[1].shape == (3, int(points[-2:]), 3)
+    for one, other in zip(coarse, fine, strict=True):
         torch.testing.assert_close(one, other, atol=0, rtol=0)
 
 
@@ -94,8 +97,11 @@ def test_gradients_are_those_of_finite_differences():
 
 
 def test_a_body_without_them_says_so(body):
-    with pytest.raises(ValueError, match="no COCO keypoints.*coco_regressor"):
-        keypoints(replace(body, coco=None), torch.eye(3).expand(24, 3, 3), torch.zeros(10))
+    still = torch.eye(3).expand(24, 3, 3), torch.zeros(10)
+    with pytest.raises(ValueError, match="no points 'coco17'.*it has none.*coco_regressor"):
+        keypoints(replace(body, marks={}), *still)
+    with pytest.raises(ValueError, match="no points 'body25'.*it has coco17, spin49, h36m17, common14"):
+        keypoints(body, *still, "body25")
 
 
 def test_no_vertex_is_touched(body):

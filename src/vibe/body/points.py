@@ -1,0 +1,109 @@
+"""Where the points of a joint set lie on a body: weights of its skinned vertices and of its joints.
+
+A row holds the weights of all vertices, then those of the 24 joints. The 49 joints of SPIN and VIBE are some of the 24,
+eleven vertices picked on SMPL's mesh and the 9 rows of a regressor that comes with their files; Human3.6M's 17 joints,
+which the 14 evaluation joints are among, are the rows of another. Where a regressor is not here or the mesh is another
+one, points stand near: means of joints and of points of the face, and the outermost vertices of head and feet.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import one_hot, pad
+
+from vibe.skeletons import COCO, COMMON14, H36M17, JOINT_SETS, OPENPOSE, SMPL, index
+
+SMPL_VERTICES = 6890
+SMPL_FACE = {"nose": 332, "left_eye": 2800, "right_eye": 6260, "left_ear": 583, "right_ear": 4071}
+SMPL_FEET = {
+    "op_left_big_toe": 3216, "op_left_small_toe": 3226, "op_left_heel": 3387,
+    "op_right_big_toe": 6617, "op_right_small_toe": 6624, "op_right_heel": 6787,
+}  # fmt: skip
+"""Vertices of the 6890-vertex mesh, as are those of the face."""
+EXTRA = ("right_hip", "left_hip", "lsp_neck", "head_top", "mid_hip", "thorax", "h36m_spine", "jaw", "h36m_head")
+"""What the rows of SPIN's `J_regressor_extra` find."""
+MEANS = {
+    "op_neck": {"neck": 1.0},
+    "op_mid_hip": {"pelvis": 1.0},
+    "mid_hip": {"left_hip": 0.5, "right_hip": 0.5},
+    "h36m_spine": {"spine1": 0.36, "spine2": 0.64},
+    "thorax": {"neck": 0.25, "left_shoulder": 0.375, "right_shoulder": 0.375},
+    "lsp_neck": {"neck": 0.5, "left_shoulder": 0.25, "right_shoulder": 0.25},
+    "jaw": {"nose": 1.6, "left_eye": -0.6, "right_eye": -0.6, "left_ear": 0.3, "right_ear": 0.3},
+    "h36m_head": {"nose": 1 / 3, "left_ear": 1 / 3, "right_ear": 1 / 3},
+}
+"""Points as means of joints and of points of the face; the jaw as far below the nose as the eyes are above it."""
+TIPS = {
+    "head_top": ("head", (0.0, 1.0, 0.0)),
+    "op_left_big_toe": ("left_ankle", (-0.5, 0.0, 1.0)),
+    "op_left_small_toe": ("left_ankle", (1.0, 0.0, 0.8)),
+    "op_left_heel": ("left_ankle", (0.0, -0.5, -1.0)),
+    "op_right_big_toe": ("right_ankle", (0.5, 0.0, 1.0)),
+    "op_right_small_toe": ("right_ankle", (-1.0, 0.0, 0.8)),
+    "op_right_heel": ("right_ankle", (0.0, -0.5, -1.0)),
+}
+"""Points that are the outermost vertex, in a direction, of what a joint and the next carry."""
+
+
+def point_rows(body: dict[str, Tensor]) -> dict[str, Float[Tensor, "point row"]]:
+    """The rows of each point set that can be found on a body, from the arrays of its file.
+
+    "coco17" needs `coco_regressor` or SMPL's mesh, and the others need it too; "spin49" is exact with SMPL's mesh and
+    `extra_regressor`; "h36m17" and "common14" are with `h36m_regressor`, which is all that they need then.
+    """
+    sets: dict[str, Tensor] = {}
+    coco = body["coco_regressor"] if "coco_regressor" in body else _smpl_coco(body["J_regressor"])
+    if coco is not None:
+        named = _named(body, coco)
+        sets["coco17"] = _on_skin(coco)
+        sets |= {name: torch.stack([named[point] for point in JOINT_SETS[name]]) for name in ("spin49", "h36m17")}
+    if "h36m_regressor" in body:
+        sets["h36m17"] = _on_skin(body["h36m_regressor"])
+    if "h36m17" in sets:
+        sets["common14"] = sets["h36m17"][index(H36M17, COMMON14)]
+    return sets
+
+
+def _named(body: dict[str, Tensor], coco: Float[Tensor, "17 vertex"]) -> dict[str, Float[Tensor, "row"]]:
+    """A row for each name in the sets of 49 and of 17 joints."""
+    vertices = coco.shape[1]
+    named = dict(zip(SMPL, pad(torch.eye(24, dtype=coco.dtype), (vertices, 0)), strict=True))
+    named |= {name: row for name, row in zip(COCO, _on_skin(coco), strict=True) if name not in SMPL}
+    for name, parts in MEANS.items():
+        named[name] = torch.stack([share * named[part] for part, share in parts.items()]).sum(0)
+    tips = _tips(body["v_template"], body["weights"]) | (SMPL_FEET if vertices == SMPL_VERTICES else {})
+    named |= {name: _on_skin(_picked(vertex, vertices)) for name, vertex in tips.items()}
+    for name in OPENPOSE:
+        if name not in named:
+            named[name] = named[name.removeprefix("op_")]
+    if "extra_regressor" in body:
+        named |= dict(zip(EXTRA, _on_skin(body["extra_regressor"]), strict=True))
+    return named
+
+
+def _tips(v_template: Float[Tensor, "vertex 3"], weights: Float[Tensor, "vertex 24"]) -> dict[str, int]:
+    found = {}
+    for name, (joint, direction) in TIPS.items():
+        carried = weights[:, [SMPL.index(part) for part in (joint, joint.replace("ankle", "foot"))]].amax(1)
+        outward = v_template @ v_template.new_tensor(direction)
+        found[name] = int(outward.where(carried >= min(0.5, float(carried.max())), -torch.inf).argmax())
+    return found
+
+
+def _smpl_coco(J_regressor: Float[Tensor, "24 vertex"]) -> Float[Tensor, "17 vertex"] | None:
+    """COCO-17 for the 6890-vertex mesh: five vertices of the face, and SMPL's own joints for the limbs."""
+    vertices = J_regressor.shape[1]
+    if vertices != SMPL_VERTICES:
+        return None
+    rows = {name: _picked(vertex, vertices) for name, vertex in SMPL_FACE.items()}
+    return torch.stack([rows[name] if name in rows else J_regressor[SMPL.index(name)] for name in COCO])
+
+
+def _picked(vertex: int, vertices: int) -> Float[Tensor, "vertex"]:
+    return one_hot(torch.tensor(vertex), vertices).double()
+
+
+def _on_skin(regressor: Float[Tensor, "*point vertex"]) -> Float[Tensor, "*point row"]:
+    return pad(regressor, (0, len(SMPL)))
