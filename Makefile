@@ -5,6 +5,7 @@
 #   make test                run the tests
 #   make lint                style and types
 #   make benchmark           measure accuracy, speed and memory; writes the tables in benchmarks/
+#   make reference NPZ=FILE  compare with the published program's numbers; SEED=0, RECIPE=FILE of that file
 #   make weights             train the shipped weights anew (hours)
 #
 # OUT=folder takes the results elsewhere, PYTHON=path picks an interpreter. On Linux, torch as pip finds it brings
@@ -15,15 +16,18 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
 OUT ?= out
 VIDEO ?=
+NPZ ?=
+SEED ?= 0
+RECIPE ?=
 TORCH_FLAGS ?=
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.10 python; do \
 	$$name -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null \
 	&& { echo $$name; break; }; done)
 
-export OUT VIDEO
+export OUT VIDEO NPZ SEED RECIPE
 
 .NOTPARALLEL:
-.PHONY: demo test lint benchmark weights
+.PHONY: demo test lint benchmark reference weights
 
 demo: $(VENV)/.ready-to-run
 	@clip="$$VIDEO"; \
@@ -41,6 +45,10 @@ lint: $(VENV)/.ready-to-test
 benchmark: $(VENV)/.ready-to-test
 	for name in real tracking detector_noise speed; do \
 		$(BIN)/python benchmarks/$$name.py --table benchmarks/$$name.md || exit; done
+
+reference: $(VENV)/.ready-to-test
+	@if [ -z "$$NPZ" ]; then echo "name the file: make reference NPZ=path SEED=0" >&2; exit 2; fi
+	$(BIN)/python tests/parity.py "$$NPZ" --seed "$$SEED" $${RECIPE:+--recipe "$$RECIPE"}
 
 weights: $(VENV)/.ready-to-test
 	$(BIN)/vibe train open -o runs/open

@@ -19,8 +19,8 @@ import tyro
 from numpy.typing import NDArray
 
 from vibe import cameras, skeletons
-from vibe.body.coco import joints_and_keypoints
 from vibe.body.load import load_body
+from vibe.body.marks import joints_and_keypoints
 from vibe.body.pose import pose_joints
 from vibe.body.record import Body
 from vibe.body.skin import vertices

@@ -26,6 +26,7 @@ from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
 from vibe.network import load_network
 from vibe.people.track import Follower, Seen
 from vibe.records import Track
+from vibe.refine.fitting import FITTINGS
 from vibe.refine.smooth import SMOOTHING
 from vibe.video import open_video
 
@@ -101,7 +102,7 @@ def errors(predicted: Float[Tensor, "time 12 3"], truth: Float[Tensor, "time 12 
 
 
 def main(options: Options) -> None:
-    network, about = load_network(options.weights)
+    network = load_network(options.weights)
     body = load_body()
     limbs = skeletons.index(skeletons.SMPL, skeletons.LIMBS)
     rows = []
@@ -111,7 +112,9 @@ def main(options: Options) -> None:
             clip, tracks, _ = pipeline.follow(video, watcher, None)
         track = max(tracks, key=lambda one: float(one.box_px[:, 3].median()))
         view = cameras.default_camera(clip.width, clip.height)
-        motion = pipeline.estimate_track(track, clip, view, network, body, SMOOTHING[options.smooth], options.refine)
+        [reading] = pipeline.read(network, clip, [track], view, body, None)
+        fitting = FITTINGS["open"] if options.refine else None
+        motion = pipeline.finish_track(track, reading, clip, view, body, SMOOTHING[options.smooth], fitting)
         rival = watcher.world_of(track)
         frames = sorted(rival)
         mine = torch.isin(track.frames, torch.tensor(frames))
@@ -127,7 +130,7 @@ def main(options: Options) -> None:
         "Balancing clip (12 limb joints, 60 fps)",
         ["view", "system", "frames", "PA-MPJPE mm", "MPJPE mm", "acceleration error mm/frame^2"],
         rows,
-        f"weights {about.name} {about.sha256[:12]}, refine {options.refine}, smooth {options.smooth}",
+        f"weights {network.about.name} {network.about.sha256[:12]}, refine {options.refine}, smooth {options.smooth}",
         options.table,
     )
 

@@ -104,12 +104,13 @@ def network(frames: str) -> dict[str, float]:
     import torch
 
     from vibe import cameras
-    from vibe.body.coco import joints_and_keypoints
     from vibe.body.load import load_body
-    from vibe.network import lift, load_network
+    from vibe.body.marks import joints_and_keypoints
+    from vibe.network import load_network
     from vibe.observe.keypoints import observe
+    from vibe.reading import lift
 
-    model, body, camera = load_network()[0], load_body(), cameras.default_camera(1080, 1920)
+    model, body, camera = load_network().model, load_body(), cameras.default_camera(1080, 1920)
     points = torch.rand(int(frames), 17, 3) * torch.tensor([400.0, 900.0, 1.0]) + torch.tensor([300.0, 400.0, 0.0])
     box = torch.tensor([500.0, 850.0, 500.0, 1000.0]).expand(int(frames), 4)
     times = []

@@ -65,3 +65,22 @@ def test_a_box_surrounds_its_keypoints_and_forgets_unseen_ones() -> None:
 
 def test_fewer_than_two_seen_keypoints_give_no_box() -> None:
     assert cameras.box_from_keypoints(torch.tensor([[10.0, 20.0, 0.9], [30.0, 80.0, 0.1]])).isnan().all()
+
+
+def test_the_crop_s_weak_camera_is_a_scale_and_a_shift() -> None:
+    points, pred_cam = torch.randn(5, 10, 3) * 0.5, torch.tensor([[0.9, 0.1, -0.2]]).expand(5, 3)
+    weak = pred_cam[:, None, :1] * (points[..., :2] + pred_cam[:, None, 1:])
+    torch.testing.assert_close(cameras.project_in_crop(points, pred_cam), weak, rtol=0.03, atol=0.003)
+
+
+def test_the_picture_s_weak_camera_sees_points_where_the_crop_s_does() -> None:
+    points, pred_cam = torch.randn(4, 10, 3) * 0.5, torch.tensor([0.9, 0.1, -0.2]) + 0.1 * torch.randn(4, 3)
+    centre_px, side_px = torch.rand(4, 2) * 500, torch.rand(4) * 300 + 100
+    in_crop = pred_cam[:, None, :1] * (points[..., :2] + pred_cam[:, None, 1:])
+    camera = cameras.picture_camera(pred_cam, centre_px, side_px, (640, 480))
+    in_picture = camera[:, None, :2] * (points[..., :2] + camera[:, None, 2:])
+    expected = cameras.crop_to_picture(in_crop, centre_px, side_px)
+    torch.testing.assert_close((in_picture + 1) / 2 * torch.tensor([640.0, 480.0]), expected, rtol=1e-4, atol=1e-2)
+    corners = cameras.crop_to_picture(torch.tensor([[[-1.0, -1.0], [1.0, 1.0]]]), centre_px[:1], side_px[:1])
+    torch.testing.assert_close(corners.mean(1), centre_px[:1])
+    torch.testing.assert_close(corners[0, 1] - corners[0, 0], side_px[0].expand(2))

@@ -5,11 +5,12 @@ import roma
 import torch
 
 from vibe import cameras, pipeline
-from vibe.body.coco import joints_and_keypoints
 from vibe.body.load import load_body
+from vibe.body.marks import joints_and_keypoints
 from vibe.body.shape import rest_joints
 from vibe.network import load_network
 from vibe.records import Camera, Clip, Motion, Track
+from vibe.refine.fitting import FITTINGS
 from vibe.refine.smooth import SMOOTHING
 
 
@@ -30,8 +31,10 @@ def scene(rate: float, frames: int, zoom: int = 1) -> tuple[Track, Clip, Camera]
 
 
 def estimated(track: Track, clip: Clip, camera: Camera, refine: bool = True) -> Motion:
-    network, _ = load_network()
-    return pipeline.estimate_track(track, clip, camera, network, load_body(), SMOOTHING["light"], refine)
+    network, body = load_network(), load_body()
+    [reading] = pipeline.read(network, clip, [track], camera, body, None)
+    fitting = FITTINGS["open"] if refine else None
+    return pipeline.finish_track(track, reading, clip, camera, body, SMOOTHING["light"], fitting)
 
 
 def placed(motion: Motion) -> tuple[torch.Tensor, torch.Tensor]:

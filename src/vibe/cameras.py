@@ -99,3 +99,42 @@ def translation_from_weak(
     depth = depth_from_scale(pred_cam[..., 0], crop_side(box_px) / (2 * K_px[0, 0]))
     shift = torch.nn.functional.pad(pred_cam[..., 1:], (0, 1))
     return rays(box_px[..., :2], K_px) * depth[..., None] + shift
+
+
+def project_in_crop(
+    points: Float[Tensor, "*b point 3"],
+    pred_cam: Float[Tensor, "*b 3"],
+    crop_px: float = 224.0,
+    focal_px: float = 5000.0,
+) -> Float[Tensor, "*b point 2"]:
+    """Body points, metres, seen in the crop: -1 to 1 from side to side, y down.
+
+    The published code's form of the weak camera (paper, section 3): a pinhole of a long focal length, at the distance
+    where a metre covers `s` half crops.
+    """
+    distance = 2 * focal_px / (crop_px * pred_cam[..., :1] + 1e-9)
+    placed = points + torch.cat([pred_cam[..., 1:], distance], -1)[..., None, :]
+    return placed[..., :2] / placed[..., 2:] * (2 * focal_px / crop_px)
+
+
+def picture_camera(
+    pred_cam: Float[Tensor, "*b 3"],
+    centre_px: Float[Tensor, "*b 2"],
+    side_px: Float[Tensor, "*b"],
+    size_px: tuple[int, int],
+) -> Float[Tensor, "*b 4"]:
+    """The crop's weak camera for the whole picture (width, height): sx, sy, tx, ty.
+
+    A body point X lies at s * (X + t) in half pictures from the middle, along each axis.
+    """
+    size = pred_cam.new_tensor(size_px)
+    scale = pred_cam[..., :1] * side_px[..., None] / size
+    shift = (centre_px - size / 2) / (size / 2) / scale + pred_cam[..., 1:]
+    return torch.cat([scale, shift], -1)
+
+
+def crop_to_picture(
+    points: Float[Tensor, "*b point 2"], centre_px: Float[Tensor, "*b 2"], side_px: Float[Tensor, "*b"]
+) -> Float[Tensor, "*b point 2"]:
+    """From -1 to 1 across the crop to pixels of the picture."""
+    return centre_px[..., None, :] + points * side_px[..., None, None] / 2

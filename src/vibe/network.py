@@ -1,24 +1,31 @@
-"""The keypoint network: put together from its parts, read from its file, run over a track."""
+"""The networks that can be run: put together from their parts, and read from their files."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import roma
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vibe import assets
-from vibe.body.mirror import mirror_rotmat
-from vibe.model.encoder import EncoderConfig, GRUEncoder
+from vibe.model.encoder import EncoderConfig
+from vibe.model.encoders import AnyEncoderConfig, build_encoder, encoder_config
 from vibe.model.regressor import Regressor, RegressorConfig
 from vibe.model.vibe import VIBE
-from vibe.observe.keypoints import EmbeddingConfig, KeypointEmbedding, mirror
-from vibe.records import Observation, Theta, Weights
+from vibe.observe.features import Extractor, Reader
+from vibe.observe.keypoints import EmbeddingConfig, KeypointEmbedding
+from vibe.observe.resnet import ResNet50
+from vibe.observe.runtimes import RUNTIMES
+from vibe.records import Weights
 
 WIDTH = 384
+BACKBONE = "official-frame"
+"""The weights whose ResNet-50 makes the features that generators read; they hold the single-frame baseline too."""
+HEAD = ("fc1.", "fc2.", "decpose.", "decshape.", "deccam.", "init_")
+"""How names of the single-frame baseline's regressor begin; the others are the ResNet's."""
 
 
 @dataclass(frozen=True)
@@ -26,59 +33,67 @@ class NetworkConfig:
     """Sizes of the keypoint network's three parts."""
 
     embedding: EmbeddingConfig = EmbeddingConfig(features=WIDTH)
-    encoder: EncoderConfig = EncoderConfig(features=WIDTH, hidden=224, bidirectional=True)
+    encoder: AnyEncoderConfig | None = EncoderConfig(features=WIDTH, hidden=224, bidirectional=True)
     regressor: RegressorConfig = RegressorConfig(features=WIDTH, hidden=384, dropout=0.0, activation="relu")
 
 
+@dataclass(frozen=True)
+class Network:
+    """A network ready to run, with what it reads and what it may be used for."""
+
+    model: VIBE
+    extractor: Reader | None
+    """Makes features of crops, for a model that reads pictures; None for one that reads keypoints."""
+    body: str
+    """Whose betas it gives: open or smpl."""
+    about: Weights
+
+
 def build_network(config: NetworkConfig) -> VIBE:
-    """The network with fresh parameters."""
-    return VIBE(KeypointEmbedding(config.embedding), GRUEncoder(config.encoder), Regressor(config.regressor))
+    """The keypoint network with fresh parameters."""
+    return VIBE(KeypointEmbedding(config.embedding), build_encoder(config.encoder), Regressor(config.regressor))
 
 
-def load_network(path: Path | str | None = None) -> tuple[VIBE, Weights]:
-    """The network of a weights file (a path, a shipped name, or the default), ready to run, and its licence.
+def load_network(path: Path | str | None = None, device: torch.device | str = "cpu", runtime: str = "torch") -> Network:
+    """The network of a weights file (a path, a name, or the default), ready to run.
 
-    Raises FileNotFoundError or ValueError, which names what does not fit.
+    `runtime` is what computes a picture's features. Raises FileNotFoundError or ValueError, which names what does not
+    fit, and ImportError if the runtime is not installed.
     """
-    sizes = assets.load_recipe(path).get("network")
-    tensors, weights = assets.load_weights(path)
+    recipe = assets.load_recipe(path)
+    tensors, about = assets.load_weights(path)
     try:
-        network = build_network(_config(sizes))
-        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+        if recipe.get("evidence") == "images":
+            model, extractor = _of_pictures(recipe, tensors), _extractor(tensors, device, runtime)
+        else:
+            model, extractor = build_network(_config(recipe["network"])), None
+            model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     except (TypeError, KeyError, RuntimeError) as error:
-        raise ValueError(f"{assets.weights_path(path)} does not fit the keypoint network: {error}") from error
-    return network.eval().requires_grad_(False), weights
+        raise ValueError(f"{assets.weights_path(path)} does not fit the network: {error}") from error
+    model = model.to(device).eval().requires_grad_(False)
+    return Network(model, extractor, str(recipe.get("body", "open")), about)
+
+
+def _of_pictures(recipe: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> VIBE:
+    """A generator of the paper, or the single-frame baseline's regressor, whose file holds its ResNet as well."""
+    encoder = encoder_config(recipe["encoder"])
+    model = VIBE(nn.Identity(), build_encoder(encoder), Regressor(RegressorConfig(**recipe["regressor"])))
+    if encoder is None:
+        tensors = {f"regressor.{name}": tensor for name, tensor in tensors.items() if name.startswith(HEAD)}
+    model.load_state_dict(tensors)
+    return model
+
+
+def _extractor(tensors: Mapping[str, Tensor], device: torch.device | str, runtime: str) -> Reader:
+    """What makes features of crops: the ResNet in these parameters, or else the single-frame baseline's."""
+    if "conv1.weight" not in tensors:
+        tensors = assets.load_weights(BACKBONE)[0]
+    backbone = ResNet50()
+    backbone.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith(HEAD)})
+    return RUNTIMES[runtime](Extractor(backbone).to(device), None)
 
 
 def _config(sizes: Any) -> NetworkConfig:
     """Sizes from a recipe's plain values."""
-    return NetworkConfig(
-        EmbeddingConfig(**sizes["embedding"]), EncoderConfig(**sizes["encoder"]), RegressorConfig(**sizes["regressor"])
-    )
-
-
-def lift(network: VIBE, observation: Observation, window: int = 1024, overlap: int = 256) -> Theta:
-    """The network's answer for a track of any length, averaged with that for the mirrored evidence.
-
-    Tracks longer than `window` are read in windows that share `overlap` frames, half of which each side gives up.
-    """
-    frames = observation.box.shape[-2]
-    pieces = []
-    for start in range(0, max(frames - overlap, 1), window - overlap):
-        stop = min(start + window, frames)
-        part = Observation(observation.keypoints[..., start:stop, :, :], observation.box[..., start:stop, :])
-        first = start + overlap // 2 if start else 0
-        last = frames if stop == frames else stop - overlap // 2
-        pieces.append([value[first - start : last - start] for value in _both_sides(network, part)])
-    return Theta(*(torch.cat(parts) for parts in zip(*pieces, strict=True)))
-
-
-def _both_sides(network: VIBE, observation: Observation) -> tuple[Tensor, Tensor, Tensor]:
-    """Rotations, betas and camera, each the mean of the straight and the mirrored reading."""
-    other = mirror(observation)
-    both = network(
-        Observation(torch.stack([observation.keypoints, other.keypoints]), torch.stack([observation.box, other.box]))
-    )
-    rotmat = cast(Tensor, roma.special_procrustes(both.rotmat[0] + mirror_rotmat(both.rotmat[1])))
-    flipped = both.pred_cam[1] * both.pred_cam.new_tensor([1.0, -1.0, 1.0])
-    return rotmat, both.betas.mean(0), (both.pred_cam[0] + flipped) / 2
+    encoder = encoder_config(sizes["encoder"])
+    return NetworkConfig(EmbeddingConfig(**sizes["embedding"]), encoder, RegressorConfig(**sizes["regressor"]))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -12,34 +13,45 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe import cameras
-from vibe.body.coco import joints_and_keypoints
-from vibe.body.load import load_body
+from vibe.body.load import load_body, load_smpl
+from vibe.body.marks import joints_and_keypoints
+from vibe.body.pose import joints as posed_joints
 from vibe.body.record import Body
 from vibe.body.shape import rest_joints
-from vibe.model.vibe import VIBE
-from vibe.network import lift, load_network
-from vibe.observe.keypoints import observe
-from vibe.observe.timeline import even_times, resample_evidence, stretches
+from vibe.network import Network, load_network
 from vibe.people.detect import Detector
 from vibe.people.landmarks import PoseModel
 from vibe.people.track import Follower
-from vibe.records import Camera, Clip, Motion, Observation, Result, Track
+from vibe.reading import Progress, Reading, extract, in_eight_bits, knows_shapes, read_features, read_keypoints
+from vibe.records import Camera, Clip, Motion, Result, Track
+from vibe.refine.fitting import FITTINGS, Fitting
+from vibe.refine.one_euro import OneEuro
 from vibe.refine.smooth import SMOOTHING, Smoothing, close_gaps, one_shape, smooth
 from vibe.refine.smplify import fit
 from vibe.refine.translation import solve_translation
 from vibe.video import Video, open_video
 
-Progress = Callable[[str, float, float | None], None]
-"""Called with the stage's name, what is done, and the whole if it is known."""
+Smooth = Literal["none", "light", "strong", "one-euro"]
+BODIES: dict[str, Callable[[], Body]] = {
+    "open": load_body,
+    "smpl": load_smpl,
+    "smpl-male": partial(load_smpl, "male"),
+    "smpl-female": partial(load_smpl, "female"),
+}
+"""The bodies that have a name; the last three are the user's own files."""
 
 
 def estimate(
     path: Path | str,
     *,
-    smoothing: Literal["none", "light", "strong"] = "light",
-    refine: bool = True,
+    smoothing: Smooth | None = None,
+    refine: bool | None = None,
+    fitting: Literal["open", "paper"] = "open",
     fov_deg: float | None = None,
+    body: Path | str | None = None,
     weights: Path | str | None = None,
+    runtime: Literal["torch", "openvino", "onnxruntime"] = "torch",
+    int8: bool = False,
     device: str | None = None,
     detector: Detector | None = None,
     pose_model: PoseModel | None = None,
@@ -47,22 +59,52 @@ def estimate(
 ) -> Result:
     """Everyone's motion in a video, in the camera's frame.
 
-    `smoothing` and `refine` choose what follows the network; `fov_deg` is the angle of view across the picture's
-    diagonal where it is known. Raises FileNotFoundError or ValueError for what is not a video, OSError where it
-    cannot be read.
+    `smoothing` and `refine` choose what follows the network, `fitting` by which recipe it is refined; where they are
+    None, keypoint evidence is refined and smoothed lightly, and what the paper's networks say of pictures stays as it
+    is. `fov_deg` is the angle of view across the picture's diagonal where it is known; `body` is open, smpl, smpl-male,
+    smpl-female or a file, by default the one whose shapes the weights know, if it is here. `runtime` computes the
+    features of pictures; `int8` makes it faster and less exact, which a note measures, and needs one of the last two.
+    Raises FileNotFoundError or ValueError for what is not a video, body or weights, OSError where it cannot be read,
+    ImportError for a runtime that is not installed.
     """
     with open_video(path) as video:
-        network, about = load_network(weights)
-        body = load_body()
         place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        network = load_network(weights, place, "torch" if int8 else runtime)
+        shape, remarks = choose_body(body, network)
         clip, tracks, notes = follow(video, Follower(detector, pose_model), progress)
+    if int8:
+        network, error = in_eight_bits(network, clip, tracks, runtime)
+        remarks += error
     camera = cameras.default_camera(clip.width, clip.height, fov_deg)
+    keypoints = network.extractor is None
+    smoothed = SMOOTHING[smoothing or ("light" if keypoints else "none")]
+    fitted = FITTINGS[fitting] if (keypoints if refine is None else refine) else None
+    readings = read(network, clip, tracks, camera, shape, progress)
     people = []
-    for done, track in enumerate(tracks):
+    for done, (track, reading) in enumerate(zip(tracks, readings, strict=True)):
         if progress:
             progress("motion", done, len(tracks))
-        people.append(estimate_track(track, clip, camera, network.to(place), body, SMOOTHING[smoothing], refine))
-    return Result(clip, camera, tuple(people), body.origin, about, tuple(notes))
+        people.append(finish_track(track, reading, clip, camera, shape, smoothed, fitted))
+    return Result(clip, camera, tuple(people), shape.origin, network.about, (*notes, *remarks))
+
+
+def choose_body(body: Path | str | None, network: Network) -> tuple[Body, list[str]]:
+    """The body asked for, by default the one whose shapes the network knows, or else the open one; with remarks.
+
+    Raises FileNotFoundError or ValueError, with what to do, if a body that was asked for is not here.
+    """
+    if body is not None:
+        chosen = BODIES[str(body)]() if str(body) in BODIES else load_body(Path(body))
+    else:
+        try:
+            chosen = BODIES[network.body]()
+        except FileNotFoundError:
+            chosen = load_body()
+    if knows_shapes(network, chosen):
+        return chosen, []
+    return chosen, [
+        f"the weights {network.about.name} know no shapes of the body {chosen.origin.name}: its mean is the start"
+    ]
 
 
 def follow(video: Video, follower: Follower, progress: Progress | None) -> tuple[Clip, list[Track], list[str]]:
@@ -76,51 +118,43 @@ def follow(video: Video, follower: Follower, progress: Progress | None) -> tuple
     return clip, tracks, notes + list(video.notes)
 
 
-def estimate_track(
-    track: Track, clip: Clip, camera: Camera, network: VIBE, body: Body, smoothing: Smoothing, refine: bool
-) -> Motion:
-    """One person's motion at the frames of their track, with one shape."""
+def read(
+    network: Network, clip: Clip, tracks: Sequence[Track], camera: Camera, body: Body, progress: Progress | None
+) -> Iterator[Reading]:
+    """What the network says of everybody: of their keypoints, or of their pictures in a second pass over the video."""
+    if network.extractor is None:
+        yield from (read_keypoints(track, clip.timestamps[track.frames], camera, network, body) for track in tracks)
+        return
+    features = extract(clip.path, tracks, network.extractor, len(clip.timestamps), progress)
+    for track, seen in zip(tracks, features, strict=True):
+        yield read_features(track, clip.timestamps[track.frames], camera, network, seen, body)
+
+
+def finish_track(
+    track: Track, reading: Reading, clip: Clip, camera: Camera, body: Body,
+    smoothing: Smoothing | OneEuro, fitting: Fitting | None,
+) -> Motion:  # fmt: skip
+    """One person's motion at the frames of their track: refined, smoothed, and brought to the video's own times."""
+    rotmat, betas, trans = reading.rotmat, reading.betas, reading.trans
+    confidence = reading.keypoints_px[..., 2].mean(-1)
+    if not reading.everywhere:
+        rotmat, trans = close_gaps(rotmat, trans, reading.times, confidence > 0)
+    if fitting or smoothing != SMOOTHING["none"] or not reading.everywhere:
+        betas = one_shape(betas, confidence)
+    if fitting:
+        rotmat, betas, trans = refine_track(rotmat, betas, trans, reading, camera, body, fitting)
     times = clip.timestamps[track.frames]
-    spans = stretches(times)
-    moments = [even_times(times[span]) for span in spans]
-    evidence = [
-        resample_evidence(track.keypoints_px[span], track.box_px[span], times[span], at)
-        for span, at in zip(spans, moments, strict=True)
+    smoothed = [
+        smooth(rotmat[at], trans[at], reading.times[at], times[rows], smoothing, confidence[at])
+        for rows, at in zip(reading.frames, reading.moments, strict=True)
     ]
-    read = [read_stretch(keypoints_px, box_px, camera, network) for keypoints_px, box_px in evidence]
-    rotmat, betas, trans = (torch.cat(parts) for parts in zip(*read, strict=True))
-    keypoints_px, when = torch.cat([part for part, _ in evidence]), torch.cat(moments)
-    confidence = keypoints_px[..., 2].mean(-1)
-    rotmat, trans = close_gaps(rotmat, trans, when, confidence > 0)
-    shape = one_shape(betas, confidence)
-    if refine:
-        rotmat, shape, trans = refine_track(rotmat, shape, trans, keypoints_px, camera, when, body)
-    sizes = [len(part) for part in moments]
-    parts = zip(spans, *(whole.split(sizes) for whole in (rotmat, trans, when, confidence)), strict=True)
-    smoothed = [smooth(turns, place, at, times[span], smoothing, sure) for span, turns, place, at, sure in parts]
     rotmat, trans = (torch.cat(parts) for parts in zip(*smoothed, strict=True))
-    return to_motion(rotmat, shape, trans, track, camera, body)
-
-
-@torch.no_grad()
-def read_stretch(
-    keypoints_px: Float[Tensor, "time 17 3"], box_px: Float[Tensor, "time 4"], camera: Camera, network: VIBE
-) -> tuple[Float[Tensor, "time 24 3 3"], Float[Tensor, "time 10"], Float[Tensor, "time 3"]]:
-    """What the network says of an even stretch: rotations, betas and pelvis, in the camera's frame."""
-    observation = observe(keypoints_px, box_px, camera.K_px)
-    place = next(network.parameters()).device
-    theta = lift(network, Observation(observation.keypoints.to(place), observation.box.to(place)))
-    rotmat, betas, pred_cam = theta.rotmat.cpu(), theta.betas.cpu(), theta.pred_cam.cpu()
-    R_crop_cam, _, half_side = cameras.crop_view(box_px, camera.K_px)
-    depth = cameras.depth_from_scale(pred_cam[:, 0].clamp_min(0.05), half_side)
-    pelvis_crop = torch.stack([pred_cam[:, 1], pred_cam[:, 2], depth], -1)
-    pelvis_cam = (R_crop_cam.mT @ pelvis_crop[..., None])[..., 0]
-    return torch.cat([(R_crop_cam.mT @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1), betas, pelvis_cam
+    return to_motion(rotmat, betas, trans, track, camera, body)
 
 
 def refine_track(
     rotmat: Float[Tensor, "time 24 3 3"], betas: Float[Tensor, "10"], trans: Float[Tensor, "time 3"],
-    keypoints_px: Float[Tensor, "time 17 3"], camera: Camera, times: Float[Tensor, "time"], body: Body,
+    reading: Reading, camera: Camera, body: Body, fitting: Fitting,
 ) -> tuple[Float[Tensor, "time 24 3 3"], Float[Tensor, "10"], Float[Tensor, "time 3"]]:  # fmt: skip
     """The body placed where its keypoints are seen, then fitted to them over time."""
 
@@ -129,18 +163,17 @@ def refine_track(
 
     with torch.no_grad():
         joints, keypoints = points(rotmat, betas)
-        trans = solve_translation(keypoints - joints[:, :1], keypoints_px, camera.K_px, times, trans)
-    return fit(rotmat, betas, trans, keypoints_px, camera.K_px, times, points)
+        trans = solve_translation(keypoints - joints[:, :1], reading.keypoints_px, camera.K_px, reading.times, trans)
+    return fit(rotmat, betas, trans, reading.keypoints_px, camera.K_px, reading.times, points, fitting)
 
 
 def to_motion(
-    rotmat: Float[Tensor, "time 24 3 3"], betas: Float[Tensor, "10"], trans: Float[Tensor, "time 3"],
+    rotmat: Float[Tensor, "time 24 3 3"], betas: Float[Tensor, "*t 10"], trans: Float[Tensor, "time 3"],
     track: Track, camera: Camera, body: Body,
 ) -> Motion:  # fmt: skip
     """The record of a finished motion: axis-angle, weak camera of each box, joints in space and in the picture."""
-    about_origin, _ = joints_and_keypoints(body, rotmat, betas)
-    pelvis = rest_joints(body, betas)[0]
-    joints = about_origin - pelvis + trans[:, None]
+    pelvis = rest_joints(body, betas)[..., 0, :]
+    joints = posed_joints(body, rotmat, betas) - pelvis[..., None, :] + trans[:, None]
     rotvec = roma.rotmat_to_rotvec(rotmat)
     return Motion(
         frames=track.frames,

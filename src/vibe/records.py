@@ -92,8 +92,8 @@ class Motion:
     """Axis-angle of the pelvis in the camera's frame."""
     body_pose: Float[Tensor, "time 69"]
     """Axis-angle of joints 1 to 23, each relative to its parent."""
-    betas: Float[Tensor, "10"]
-    """One shape for the whole track."""
+    betas: Float[Tensor, "*t 10"]
+    """One shape for the whole track; or one a frame, where the network's own answer was asked for."""
     trans: Float[Tensor, "time 3"]
     """Position of the pelvis joint, metres."""
     pred_cam: Float[Tensor, "time 3"]

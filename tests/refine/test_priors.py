@@ -4,7 +4,8 @@ import pytest
 import roma
 import torch
 
-from vibe.refine.priors import ENERGIES, Evidence, Pose, acceleration
+from vibe.refine.fitting import ENERGIES, OPEN
+from vibe.refine.priors import Evidence, Pose, acceleration
 
 
 @pytest.fixture
@@ -13,7 +14,7 @@ def pose_and_evidence(scene, body):
     joints, keypoints = body(a.rotmat, a.betas)
     pelvis = joints[:, :1]
     pose = Pose(torch.zeros(20, 24, 3), a.rotmat, torch.zeros(10), a.trans, joints - pelvis, keypoints - pelvis)
-    return pose, Evidence(a.keypoints_px, a.K_px, torch.full((20,), 500.0), a.times)
+    return pose, Evidence(a.keypoints_px, a.K_px, torch.full((20,), 500.0), a.times, a.trans[:, 2])
 
 
 def test_true_keypoints_cost_nothing(pose_and_evidence):
@@ -45,7 +46,7 @@ def test_acceleration_is_known_at_uneven_times():
     assert torch.allclose(acceleration(fall, times), torch.full((3, 1), -9.8, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("name", [name for name in ENERGIES if name != "reprojection"])
+@pytest.mark.parametrize("name", [name for name in OPEN.weights if name != "reprojection"])
 def test_a_body_at_rest_as_the_network_has_it_costs_nothing(name, pose_and_evidence):
     pose, seen = pose_and_evidence
     still = replace(

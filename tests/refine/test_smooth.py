@@ -45,7 +45,7 @@ def test_a_body_at_rest_stays_at_rest(name):
     assert (there - trans[:1]).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("name", SMOOTHING)
+@pytest.mark.parametrize("name", ["none", "light", "strong"])
 def test_steady_turning_is_kept_to_the_ends(name):
     after, _ = smooth(turning(EVEN).expand(-1, 24, -1, -1), torch.ones(60, 3), EVEN, HALVES, SMOOTHING[name])
     assert apart(after, turning(HALVES)).max() < 0.5

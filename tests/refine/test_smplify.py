@@ -1,22 +1,30 @@
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import roma
 import torch
 
 from vibe import cameras
-from vibe.refine.priors import ENERGIES, WEIGHTS
-from vibe.refine.smplify import Fitting, fit
+from vibe.body.marks import joints_and_keypoints
+from vibe.refine.fitting import BODY, CAMERA, ENERGIES, FITTINGS, OPEN, Fitting
+from vibe.refine.priors import HEIGHT, Evidence, Pose
+from vibe.refine.smplify import fit
 from vibe.refine.translation import solve_translation
 
-DEFAULT = Fitting()
+WEIGHTS = OPEN.weights
+both_recipes = pytest.mark.parametrize("fitting", FITTINGS.values(), ids=FITTINGS)
 
 
-def solve(scene, body, fitting=DEFAULT, start=None, **change):
+def opened(window=300, overlap=60, **change):
+    """The open recipe, changed."""
+    return Fitting((replace(OPEN, **change),), window, overlap)
+
+
+def solve(scene, body, fitting=FITTINGS["open"], start=None, points="coco17", **change):
     a = replace(scene, **change)
-    return fit(
-        scene.start if start is None else start, a.betas, a.trans, a.keypoints_px, a.K_px, a.times, body, fitting
-    )
+    start = scene.start if start is None else start
+    return fit(start, a.betas, a.trans, a.keypoints_px, a.K_px, a.times, body, fitting, ENERGIES, points)
 
 
 def error_px(scene, body, rotmat, betas, trans):
@@ -46,37 +54,107 @@ def test_the_truth_is_hardly_moved(scene, body):
     assert (trans - a.trans).norm(dim=-1).mean() < 0.05
 
 
-def test_without_evidence_only_what_is_known_of_bodies_moves_the_network_s_pose_and_little(scene, body):
+@both_recipes
+def test_a_track_without_evidence_comes_back_as_it_was(scene, body, fitting):
     a = scene()
-    unseen = torch.zeros(60, 17, 3)
-    rotmat, _, _ = solve(a, body, keypoints_px=unseen)
-    assert roma.rotmat_geodesic_distance(rotmat, a.start).mean() < 0.02
-    known = ("straightness", "joint_acceleration")
-    rest = Fitting(weights={name: weight for name, weight in WEIGHTS.items() if name not in known})
-    rotmat, _, _ = solve(a, body, rest, keypoints_px=unseen)
-    assert roma.rotmat_geodesic_distance(rotmat, a.start).max() < 1e-3
+    rotmat, betas, trans = solve(a, body, fitting, keypoints_px=torch.zeros(60, 17, 3))
+    assert torch.equal(rotmat, a.start) and torch.equal(betas, a.betas) and torch.equal(trans, a.trans)
 
 
-def test_an_unseen_arm_stays_as_the_network_had_it(scene, body):
+@both_recipes
+def test_frames_half_a_second_from_any_evidence_come_back_as_they_were(scene, body, fitting):
+    a = scene(60)
+    keypoints_px = a.keypoints_px.clone()
+    keypoints_px[20:, :, 2] = 0
+    rotmat, _, trans = solve(a, body, fitting, keypoints_px=keypoints_px)
+    assert torch.equal(rotmat[34:], a.start[34:]) and torch.equal(trans[34:], a.trans[34:])
+    moved = roma.rotmat_geodesic_distance(rotmat, a.start)
+    assert moved[:20].max() > 0.05
+    offset = roma.rotmat_to_rotvec(a.start.mT @ rotmat)
+    assert offset.diff(dim=0)[19:].abs().max() < 0.15 * offset.abs().max()
+
+
+@both_recipes
+def test_an_unseen_arm_stays_as_the_network_had_it(scene, body, fitting):
     a = scene()
     keypoints_px = a.keypoints_px.clone()
     keypoints_px[:, [7, 9]] = torch.tensor([float("nan"), float("nan"), 0.0])
-    rotmat, _, _ = solve(a, body, keypoints_px=keypoints_px)
-    moved = roma.rotmat_geodesic_distance(rotmat, a.start).mean(0)
-    assert moved[18] < 0.02
-    assert moved[19] > 0.05
+    rotmat, _, _ = solve(a, body, fitting, keypoints_px=keypoints_px)
+    assert torch.equal(rotmat[:, [16, 18, 20]], a.start[:, [16, 18, 20]])
+    assert roma.rotmat_geodesic_distance(rotmat, a.start).mean(0)[19] > 0.05
+
+
+@both_recipes
+def test_the_fit_is_never_worse_in_its_own_objective(scene, body, fitting):
+    a = scene(30)
+    noisy = torch.cat([a.keypoints_px[..., :2] + 60 * torch.randn(30, 17, 2), torch.rand(30, 17, 1)], -1)
+    for keypoints_px in (a.keypoints_px, noisy):
+        found = solve(a, body, fitting, keypoints_px=keypoints_px)
+        before, after = (
+            objective(a, body, keypoints_px, fitting, *each) for each in ((a.start, a.betas, a.trans), found)
+        )
+        assert after < before or torch.equal(found[0], a.start)
+
+
+def objective(a, body, keypoints_px, fitting, rotmat, betas, trans):
+    """The last stage's energy, written out; nearness and steadiness ask for the offsets."""
+    stage = fitting.stages[-1]
+    keypoints_px = keypoints_px.clone()
+    if not stage.hips:
+        keypoints_px[:, [11, 12], 2] = 0
+    joints, points = body(rotmat, betas)
+    offset = roma.rotmat_to_rotvec(a.start.mT @ rotmat)
+    pose = Pose(offset, rotmat, betas, trans, joints - joints[:, :1], points - joints[:, :1])
+    size_px = a.K_px[0, 0] * HEIGHT / a.trans[:, 2]
+    seen = Evidence(keypoints_px, a.K_px, size_px, a.times, a.trans[:, 2])
+    return float(sum(weight * ENERGIES[name](pose, seen) for name, weight in stage.weights.items()))
+
+
+def test_the_paper_s_fit_halves_the_error_in_the_picture(scene, body):
+    a = scene()
+    free = Fitting((CAMERA, replace(BODY, weights=BODY.weights | {"pose_prior": 0.0, "angle_prior": 0.0})))
+    found = solve(a, body, free)
+    assert error_px(a, body, *found) < 0.5 * error_px(a, body, a.start, a.betas, a.trans)
+
+
+def test_the_camera_stage_turns_and_moves_a_body_towards_its_torso(scene, body):
+    a = scene(30)
+    start = a.rotmat.clone()
+    start[:, 0] = start[:, 0] @ roma.rotvec_to_rotmat(torch.tensor([0.2, -0.3, 0.25]))
+    shifted = a.trans + torch.tensor([0.15, -0.1, 0.0])
+    rotmat, _, trans = solve(a, body, Fitting((CAMERA,)), start=start, trans=shifted)
+    before, after = (roma.rotmat_geodesic_distance(each, a.rotmat)[:, 0].mean() for each in (start, rotmat))
+    assert after < 0.5 * before
+    assert (trans - a.trans).norm(dim=-1).mean() < 0.25 * (shifted - a.trans).norm(dim=-1).mean()
+    assert torch.equal(rotmat[:, 1:], start[:, 1:])
+
+
+def test_the_camera_stage_does_nothing_without_hips(scene, body):
+    a = scene(30)
+    keypoints_px = a.keypoints_px.clone()
+    keypoints_px[:, 11:13, 2] = 0
+    rotmat, _, trans = solve(a, body, Fitting((CAMERA,)), keypoints_px=keypoints_px)
+    assert torch.equal(rotmat, a.start) and torch.equal(trans, a.trans)
+
+
+@both_recipes
+def test_the_49_joints_of_spin_serve_as_well_as_coco_s(scene, body, fitting):
+    a = scene(30)
+
+    found = solve(a, partial(joints_and_keypoints, body.args[0], points="spin49"), fitting, points="spin49")
+    assert error_px(a, body, *found) < 0.9 * error_px(a, body, a.start, a.betas, a.trans)
 
 
 def test_the_start_comes_back_where_nothing_is_better(scene, body):
     a = scene(20)
-    rotmat, betas, trans = solve(a, body, Fitting(weights={"nearness": 1.0}))
+    rotmat, betas, trans = solve(a, body, opened(weights={"nearness": 1.0}))
     assert torch.equal(rotmat, a.start) and torch.equal(betas, a.betas) and torch.equal(trans, a.trans)
 
 
 def test_an_energy_that_is_no_number_leaves_the_start(scene, body):
     a = scene(20)
     energies = ENERGIES | {"broken": lambda pose, seen: pose.trans.sum() * float("nan")}
-    broken = Fitting(weights=WEIGHTS | {"broken": 1.0})
+    broken = opened(weights=WEIGHTS | {"broken": 1.0})
     rotmat, _, _ = fit(a.start, a.betas, a.trans, a.keypoints_px, a.K_px, a.times, body, broken, energies)
     assert torch.equal(rotmat, a.start)
 
@@ -89,8 +167,8 @@ def test_keypoints_that_are_no_numbers_count_as_unseen(scene, body):
 
 def test_windows_agree_with_the_whole(scene, body):
     a = scene(100)
-    whole = solve(a, body, Fitting(evaluations=80))
-    parts = solve(a, body, Fitting(evaluations=80, window=65, overlap=30))
+    whole = solve(a, body, opened(iterations=80, evaluations=80))
+    parts = solve(a, body, opened(iterations=80, evaluations=80, window=65, overlap=30))
     assert error_px(a, body, *parts) < 1.2 * error_px(a, body, *whole)
     joints = [body(rotmat, betas)[0] for rotmat, betas, _ in (whole, parts)]
     assert (joints[0] - joints[1]).norm(dim=-1).mean() < 0.02
@@ -98,7 +176,7 @@ def test_windows_agree_with_the_whole(scene, body):
 
 def test_a_window_s_seam_does_not_show(scene, body):
     a = scene(100)
-    rotmat, betas, trans = solve(a, body, Fitting(window=65, overlap=30))
+    rotmat, betas, trans = solve(a, body, opened(window=65, overlap=30))
     joints = body(rotmat, betas)[0] + trans[:, None]
     truth = body(a.rotmat, a.betas)[0] + a.trans[:, None]
     extra = (joints - truth).diff(n=2, dim=0).norm(dim=-1).mean(-1)
@@ -122,11 +200,33 @@ def test_short_tracks_come_back_as_they_were(scene, body):
 def test_another_energy_can_be_handed_in(scene, body):
     a = scene(30)
     energies = ENERGIES | {"low": lambda pose, seen: pose.trans[:, 1].square().sum()}
-    down = Fitting(weights=WEIGHTS | {"low": 1e4})
+    down = opened(weights=WEIGHTS | {"low": 1e4})
     _, _, trans = fit(a.start, a.betas, a.trans, a.keypoints_px, a.K_px, a.times, body, down, energies)
     assert trans[:, 1].abs().mean() < 0.5 * a.trans[:, 1].abs().mean()
 
 
 def test_a_weight_without_an_energy_is_an_error(scene, body):
     with pytest.raises(ValueError, match="no energy is called gravity"):
-        solve(scene(5), body, Fitting(weights={"gravity": 1.0}))
+        solve(scene(5), body, opened(weights={"gravity": 1.0}))
+
+
+def test_another_pose_prior_can_be_handed_in(scene, body):
+    a = scene(20)
+    asked = []
+
+    def prior(pose, seen):
+        asked.append(len(pose.rotmat))
+        return pose.rotmat.diagonal(dim1=-2, dim2=-1).sum()
+
+    fit(
+        *(a.start, a.betas, a.trans, a.keypoints_px, a.K_px, a.times, body),
+        *(FITTINGS["paper"], ENERGIES | {"pose_prior": prior}),
+    )
+    assert set(asked) == {20}
+
+
+def test_a_fit_needs_a_stage_and_windows_longer_than_their_overlap():
+    with pytest.raises(ValueError, match="without a stage"):
+        Fitting(())
+    with pytest.raises(ValueError, match="can't share 60"):
+        Fitting((OPEN,), window=50)

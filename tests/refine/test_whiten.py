@@ -1,14 +1,15 @@
 import torch
 
-from vibe.refine.priors import ENERGIES, WEIGHTS, Evidence, Pose
+from vibe.refine.fitting import ENERGIES, OPEN
+from vibe.refine.priors import Evidence, Pose
 from vibe.refine.whiten import whitening
 
 
 def test_the_regular_energies_are_round_in_the_whitened_numbers(scene, body):
     a = scene(30)
     joints, keypoints = body(a.rotmat, a.betas)
-    blind = Evidence(torch.zeros(30, 17, 3), a.K_px, torch.full((30,), 500.0), a.times)
-    weights = {name: WEIGHTS[name] for name in ("nearness", "steadiness")}
+    blind = Evidence(torch.zeros(30, 17, 3), a.K_px, torch.full((30,), 500.0), a.times, a.trans[:, 2])
+    weights = {name: OPEN.weights[name] for name in ("nearness", "steadiness")}
     white = whitening(joints - joints[:, :1], a.trans, blind, weights)
     costs = []
     for _ in range(8):

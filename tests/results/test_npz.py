@@ -166,3 +166,18 @@ def test_a_header_that_promises_terabytes_takes_no_memory(tmp_path):
 def test_a_missing_file_is_not_found(tmp_path):
     with pytest.raises(FileNotFoundError):
         npz.read_npz(tmp_path / "absent.npz")
+
+
+def test_a_shape_for_each_frame_is_kept(tmp_path, result):
+    changing = replace(result, people=(replace(motion(), betas=torch.randn(7, 10)),))
+    npz.write_npz(tmp_path / "motion.npz", changing)
+    assert torch.equal(npz.read_npz(tmp_path / "motion.npz").people[0].betas, changing.people[0].betas)
+
+
+@pytest.mark.parametrize("shape", [(6, 10), (7, 9), (9,), (1, 7, 10)])
+def test_shapes_for_another_number_of_frames_are_refused(tmp_path, result, shape):
+    wrong = replace(result, people=(replace(motion(), betas=torch.randn(7, 10)),))
+    object.__setattr__(wrong.people[0], "betas", torch.randn(shape))
+    npz.write_npz(tmp_path / "motion.npz", wrong)
+    with pytest.raises(ValueError, match="1/betas"):
+        npz.read_npz(tmp_path / "motion.npz")

@@ -1,4 +1,4 @@
-"""The energies of the fit over time: what the picture says, and what is known about bodies and motion.
+"""The energies of the open fit over time: what the picture says, and what is known about bodies and motion.
 
 An energy takes a pose and the evidence and returns a number, summed over frames. All are free of the picture's
 resolution: a length in the picture counts in metres at the person's depth, over the height of a person.
@@ -17,9 +17,9 @@ from vibe import cameras, skeletons
 
 HEIGHT = 1.7
 """Metres taken for a person where a scale is needed that does not change with the pose."""
-COUNT = len(skeletons.COCO)
 ROBUST = 0.06
 """Error in heights of a person at which a keypoint starts to count as wrong."""
+TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 DOUBT = {
     "pelvis": 0.50, "hip": 0.35, "knee": 0.35, "ankle": 0.15, "foot": 0.05, "spine": 0.15, "neck": 0.10,
     "head": 0.10, "collar": 0.15, "shoulder": 0.40, "elbow": 0.40, "wrist": 0.10, "hand": 0.05,
@@ -31,13 +31,17 @@ DOUBT = {
 class Evidence:
     """What the fit is told and does not change."""
 
-    keypoints_px: Float[Tensor, "time 17 3"]
-    """COCO-17: x, y, confidence."""
+    keypoints_px: Float[Tensor, "time point 3"]
+    """x, y, confidence of each of the body's points."""
     K_px: Float[Tensor, "3 3"]
     size_px: Float[Tensor, "time"]
     """How tall a person appears at the depth of the start."""
     times: Float[Tensor, "time"]
     """Seconds."""
+    depth: Float[Tensor, "time"]
+    """Of the pelvis at the start, metres."""
+    torso: tuple[int, ...] = tuple(skeletons.index(skeletons.COCO, TORSO))
+    """Which of the points are the hips and the shoulders."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,8 @@ class Pose:
     """Pelvis in the camera's frame, metres."""
     joints: Float[Tensor, "time 24 3"]
     """About the pelvis, in the camera's axes, metres."""
-    keypoints: Float[Tensor, "time 17 3"]
-    """COCO-17, likewise."""
+    keypoints: Float[Tensor, "time point 3"]
+    """What the evidence is about, likewise."""
 
 
 Energy = Callable[[Pose, Evidence], Tensor]
@@ -102,25 +106,6 @@ def shape(pose: Pose, seen: Evidence) -> Float[Tensor, ""]:
     return pose.betas.square().sum() * len(seen.times)
 
 
-ENERGIES: dict[str, Energy] = {
-    "reprojection": reprojection,
-    "nearness": nearness,
-    "steadiness": steadiness,
-    "joint_acceleration": joint_acceleration,
-    "root_acceleration": root_acceleration,
-    "straightness": straightness,
-    "shape": shape,
-}
-WEIGHTS = {
-    "reprojection": 1.0,
-    "nearness": 0.1,
-    "steadiness": 0.004,
-    "joint_acceleration": 0.0001,
-    "root_acceleration": 0.005,
-    "straightness": 5.0,
-    "shape": 0.01,
-}
-"""What an energy of 1 counts, beside a keypoint seen with confidence 1 and missed by far."""
 _KNEES = skeletons.index(skeletons.SMPL, ["left_knee", "right_knee"])
 _ELBOWS = skeletons.index(skeletons.SMPL, ["left_elbow", "right_elbow"])
 

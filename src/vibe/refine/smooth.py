@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from vibe import skeletons
+from vibe.refine.one_euro import PER_SECOND, OneEuro, one_euro, one_euro_rotations
 
 REACH = 3.5
 """Half the window, in standard deviations of the Gaussian."""
@@ -41,10 +42,11 @@ class Smoothing:
     """Position of the pelvis along the camera's view, which a picture tells least well."""
 
 
-SMOOTHING = {
+SMOOTHING: dict[str, Smoothing | OneEuro] = {
     "none": Smoothing(limbs=0.0, trunk=0.0, across=0.0, depth=0.0),
     "light": Smoothing(limbs=0.04, trunk=0.06, across=0.05, depth=0.12),
     "strong": Smoothing(limbs=0.09, trunk=0.13, across=0.10, depth=0.25),
+    "one-euro": PER_SECOND,
 }
 TRUNK = [word in ("pelvis", "neck", "head") or "spine" in word or "collar" in word for word in skeletons.SMPL]
 
@@ -54,14 +56,20 @@ def smooth(
     trans: Float[Tensor, "time_in 3"],
     times_in: Float[Tensor, "time_in"],
     times_out: Float[Tensor, "time_out"],
-    smoothing: Smoothing,
+    smoothing: Smoothing | OneEuro,
     weight: Float[Tensor, "time_in"] | None = None,
 ) -> tuple[Float[Tensor, "time_out 24 3 3"], Float[Tensor, "time_out 3"]]:
     """Rotations and pelvis position (camera frame, metres) at other moments (seconds), smoothed.
 
     Positions are smoothed as the ray through the pelvis and the logarithm of its depth: a wavering depth then moves
-    the body along its line of sight and not across the picture. Raises ValueError as `smooth_positions` does.
+    the body along its line of sight and not across the picture. The one-euro filter runs over rotations and metres at
+    the moments given, before they are resampled. Raises ValueError as `smooth_positions` does.
     """
+    if isinstance(smoothing, OneEuro):
+        _check(times_in)
+        rotmat = one_euro_rotations(rotmat, times_in, smoothing)
+        trans = one_euro(trans, times_in, smoothing)
+        smoothing = Smoothing(limbs=0.0, trunk=0.0, across=0.0, depth=0.0)
     sigma = torch.where(torch.tensor(TRUNK), smoothing.trunk, smoothing.limbs)
     rotmat_out = smooth_rotations(rotmat, times_in, times_out, sigma, weight)
     if not (smoothing.across or smoothing.depth) and torch.equal(times_in, times_out):

@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vibe.refine.priors import ENERGIES, HEIGHT, WEIGHTS, Energy, Evidence, Pose
+from vibe import skeletons
+from vibe.refine.fitting import ENERGIES, FITTINGS, IGNORED, Fitting, Stage
+from vibe.refine.priors import HEIGHT, TORSO, Energy, Evidence, Pose
+from vibe.refine.trust import bridge, reach, trust
 from vibe.refine.whiten import Whitening, whitening
 
 BodyPoints = Callable[
     [Float[Tensor, "time 24 3 3"], Float[Tensor, "1 10"]],
-    tuple[Float[Tensor, "time 24 3"], Float[Tensor, "time 17 3"]],
+    tuple[Float[Tensor, "time 24 3"], Float[Tensor, "time point 3"]],
 ]
-"""From rotations and betas to SMPL's joints and to COCO-17 keypoints; metres, about the same point."""
-
-
-@dataclass(frozen=True)
-class Fitting:
-    """How the fit weighs its energies, and how long it looks."""
-
-    weights: Mapping[str, float] = field(default_factory=lambda: dict(WEIGHTS))
-    """Factor of each energy."""
-    evaluations: int = 45
-    """Most evaluations of the energies for a window."""
-    history: int = 12
-    """Steps that L-BFGS remembers."""
-    window: int = 300
-    """Frames fitted at once."""
-    overlap: int = 60
-    """Frames that neighbouring windows share, where the one fades into the other."""
-
-    def __post_init__(self) -> None:
-        if not 3 <= self.window > self.overlap >= 0:
-            raise ValueError(f"windows of {self.window} frames can't share {self.overlap}: let them share fewer")
+"""From rotations and betas to SMPL's joints and to the points of a set; metres, about the same point."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +40,9 @@ class Problem:
     rotmat: Float[Tensor, "time 24 3 3"]
     evidence: Evidence
     body: BodyPoints
-    weights: Mapping[str, float]
     energies: Mapping[str, Energy]
+    ignored: tuple[int, ...]
+    """Points that only a stage with `hips` looks at."""
 
 
 def fit(
@@ -69,31 +53,60 @@ def fit(
     K_px: Float[Tensor, "3 3"],
     times: Float[Tensor, "time"],
     body: BodyPoints,
-    fitting: Fitting = Fitting(),
+    fitting: Fitting = FITTINGS["open"],
     energies: Mapping[str, Energy] = ENERGIES,
+    points: str = "coco17",
 ) -> tuple[Float[Tensor, "time 24 3 3"], Float[Tensor, "10"], Float[Tensor, "time 3"]]:
     """Rotations, one shape and pelvis positions (camera frame, metres) that agree with the keypoints as well.
 
-    `times` in seconds, increasing. A long track is fitted in windows; the one with the most evidence sets the shape.
-    The start comes back where the fit found nothing of lower energy, and for fewer than three frames. Raises
-    ValueError if a weight has no energy.
+    `times` in seconds, increasing; `points` is the set in `skeletons.JOINT_SETS` that the body gives. A long track is
+    fitted in windows; the one with the most evidence sets the shape. Joints that move no keypoint seen within half a
+    second keep the start's rotation, and frames without any keypoint their place too (`trust.py`). The start comes
+    back where the fit found nothing of lower energy, without evidence, and for fewer than three frames. Raises
+    ValueError if a weight has no energy or the set lacks the torso.
     """
-    if lost := set(fitting.weights) - set(energies):
+    wanted = {name for stage in fitting.stages for name in stage.weights}
+    if lost := wanted - set(energies):
         raise ValueError(f"no energy is called {', '.join(sorted(lost))}: there are {', '.join(energies)}")
-    if len(times) < 3:
-        return rotmat, betas, trans
     keypoints_px = keypoints_px.where(keypoints_px[..., 2:] > 0, 0.0)
-    size_px = K_px[0, 0] * HEIGHT / trans[:, 2].clamp_min(0.1)
-    evidence = Evidence(keypoints_px, K_px, size_px, times)
-    problem = Problem(rotmat, evidence, body, fitting.weights, energies)
-    start = Fit(trans.new_zeros(len(times), 24, 3), betas, trans)
+    share = trust(keypoints_px)
+    if len(times) < 3 or not bool(share.any()):
+        return rotmat, betas, trans
+    names = skeletons.JOINT_SETS[points]
+    evidence = Evidence(
+        keypoints_px=skeletons.convert(keypoints_px, "coco17", points),
+        K_px=K_px,
+        size_px=K_px[0, 0] * HEIGHT / trans[:, 2].clamp_min(0.1),
+        times=times,
+        depth=trans[:, 2],
+        torso=tuple(skeletons.index(names, TORSO)),
+    )
+    ignored = tuple(place for place, name in enumerate(names) if name in IGNORED)
+    problem = Problem(rotmat, evidence, body, energies, ignored)
+    start = Fit(torch.zeros_like(rotmat[..., 0]), betas, trans)
     spans = _spans(len(times), fitting)
-    found = _fit_spans(problem, start, spans, fitting)
+    found = _kept(start, _fit_spans(problem, start, spans, fitting), share, times, fitting)
     with torch.no_grad():
-        before, after = (sum(_energy(*_cut(problem, each, span)) for span in spans) for each in (start, found))
+        last = fitting.stages[-1]
+        before, after = (sum(energy(*_cut(problem, each, span), last) for span in spans) for each in (start, found))
     if not after < before:
         return rotmat, betas, trans
-    return rotmat @ roma.rotvec_to_rotmat(found.offset), found.betas, found.trans
+    moved = (found.offset != 0).any(-1)[..., None, None]
+    turned = torch.where(moved, rotmat @ roma.rotvec_to_rotmat(found.offset), rotmat)
+    return turned, found.betas, found.trans
+
+
+def _kept(
+    start: Fit, found: Fit, share: Float[Tensor, "time 24"], times: Float[Tensor, "time"], fitting: Fitting
+) -> Fit:
+    """What was found, as far as it rests on evidence; beyond, the start."""
+    step = (found.trans - start.trans)[:, None]
+    if fitting.bridged:
+        offset, step = bridge(found.offset, share, times), bridge(step, share[:, :1], times)
+    else:
+        near = reach(share, times)[..., None]
+        offset, step = near * found.offset, near[:, :1] * step
+    return Fit(offset, found.betas, start.trans + step[:, 0])
 
 
 def _spans(frames: int, fitting: Fitting) -> list[slice]:
@@ -109,19 +122,27 @@ def _fit_spans(problem: Problem, start: Fit, spans: list[slice], fitting: Fittin
     """Each window by itself, the best seen one first, which sets the shape; then faded into one another."""
     evidence = problem.evidence.keypoints_px[..., 2].sum(-1)
     best = max(range(len(spans)), key=lambda place: float(evidence[spans[place]].sum()))
-    first = _minimise(*_cut(problem, start, spans[best]), fitting, free_shape=True)
+    first = _run(*_cut(problem, start, spans[best]), fitting, one_shape=False)
     if len(spans) == 1:
         return first
     start = replace(start, betas=first.betas)
     total = Fit(torch.zeros_like(start.offset), first.betas, torch.zeros_like(start.trans))
     share = torch.zeros_like(evidence)
     for place, span in enumerate(spans):
-        part = first if place == best else _minimise(*_cut(problem, start, span), fitting, free_shape=False)
+        part = first if place == best else _run(*_cut(problem, start, span), fitting, one_shape=True)
         ramp = _ramp(len(part.trans), fitting.overlap).to(share)
         total.offset[span] += ramp[:, None, None] * part.offset
         total.trans[span] += ramp[:, None] * part.trans
         share[span] += ramp
     return Fit(total.offset / share[:, None, None], first.betas, total.trans / share[:, None])
+
+
+def _run(problem: Problem, start: Fit, fitting: Fitting, one_shape: bool) -> Fit:
+    """All stages for one window, each from where the last one stopped; `one_shape` keeps the betas as they are."""
+    for stage in fitting.stages:
+        free = tuple(name for name in stage.free if not (one_shape and name == "shape"))
+        start = _minimise(problem, start, replace(stage, free=free))
+    return start
 
 
 def _ramp(frames: int, overlap: int) -> Float[Tensor, "{frames}"]:
@@ -134,7 +155,13 @@ def _ramp(frames: int, overlap: int) -> Float[Tensor, "{frames}"]:
 def _cut(problem: Problem, fit: Fit, span: slice) -> tuple[Problem, Fit]:
     """Both, for the frames of one window."""
     seen = problem.evidence
-    evidence = Evidence(seen.keypoints_px[span], seen.K_px, seen.size_px[span], seen.times[span])
+    evidence = replace(
+        seen,
+        keypoints_px=seen.keypoints_px[span],
+        size_px=seen.size_px[span],
+        times=seen.times[span],
+        depth=seen.depth[span],
+    )
     return replace(problem, rotmat=problem.rotmat[span], evidence=evidence), Fit(
         fit.offset[span], fit.betas, fit.trans[span]
     )
@@ -147,49 +174,71 @@ def _pose(problem: Problem, fit: Fit) -> Pose:
     return Pose(fit.offset, rotmat, fit.betas, fit.trans, joints - pelvis, keypoints - pelvis)
 
 
-def _energy(problem: Problem, fit: Fit) -> Float[Tensor, ""]:
-    pose = _pose(problem, fit)
-    terms = [weight * problem.energies[name](pose, problem.evidence) for name, weight in problem.weights.items()]
-    return torch.stack(terms).sum()
+def _seen(problem: Problem, stage: Stage) -> Evidence:
+    """The evidence as far as a stage looks at it."""
+    if stage.hips:
+        return problem.evidence
+    keypoints_px = problem.evidence.keypoints_px.clone()
+    keypoints_px[:, list(problem.ignored), 2] = 0
+    return replace(problem.evidence, keypoints_px=keypoints_px)
 
 
-def _moved(start: Fit, white: Whitening, numbers: Float[Tensor, "n"]) -> Fit:
+def energy(problem: Problem, fit: Fit, stage: Stage) -> Float[Tensor, ""]:
+    """What a stage is to lower."""
+    return _sum(_pose(problem, fit), _seen(problem, stage), stage, problem.energies)
+
+
+def _sum(pose: Pose, seen: Evidence, stage: Stage, energies: Mapping[str, Energy]) -> Float[Tensor, ""]:
+    return torch.stack([weight * energies[name](pose, seen) for name, weight in stage.weights.items()]).sum()
+
+
+def _moved(start: Fit, white: Whitening, numbers: Float[Tensor, "n"], stage: Stage) -> Fit:
     """The start, moved by numbers of unit stiffness."""
     frames = len(start.trans)
     turn, place, shape = numbers.split([72 * frames, 3 * frames, 10])
-    place = place.view(frames, 3)
-    across = torch.nn.functional.pad(white.across @ place[:, :2], (0, 1))
-    along = white.ray * (white.along @ place[:, 2:])
-    offset = (white.offset @ turn.view(24, frames, 3)).transpose(0, 1)
-    return Fit(start.offset + offset, start.betas + white.betas * shape, start.trans + across + along)
+    offset, betas, trans = start.offset, start.betas, start.trans
+    turns = (white.offset @ turn.view(24, frames, 3)).transpose(0, 1)
+    if "orientation" in stage.free:
+        offset = torch.cat([offset[:, :1] + turns[:, :1], offset[:, 1:]], 1)
+    if "pose" in stage.free:
+        offset = torch.cat([offset[:, :1], offset[:, 1:] + turns[:, 1:]], 1)
+    if "shape" in stage.free:
+        betas = betas + white.betas * shape
+    if "place" in stage.free:
+        place = place.view(frames, 3)
+        across = torch.nn.functional.pad(white.across @ place[:, :2], (0, 1))
+        trans = trans + across + white.ray * (white.along @ place[:, 2:])
+    return Fit(offset, betas, trans)
 
 
-def _minimise(problem: Problem, start: Fit, fitting: Fitting, free_shape: bool) -> Fit:
+def _minimise(problem: Problem, start: Fit, stage: Stage) -> Fit:
     """The best that L-BFGS with strong Wolfe line search comes across; the start, if nothing is better."""
+    seen = _seen(problem, stage)
     with torch.no_grad():
         joints = _pose(problem, start).joints
-    white = whitening(joints, start.trans, problem.evidence, fitting.weights)
-    white = white if free_shape else replace(white, betas=0.0)
+        white = whitening(joints, start.trans, seen, stage.weights)
     numbers = torch.zeros(white.size, dtype=joints.dtype, device=joints.device, requires_grad=True)
     least, best = float("inf"), numbers.detach().clone()
     search = torch.optim.LBFGS(
         [numbers],
-        max_iter=fitting.evaluations,
-        max_eval=fitting.evaluations,
-        history_size=fitting.history,
+        lr=stage.rate,
+        max_iter=stage.iterations,
+        max_eval=stage.evaluations,
+        history_size=stage.history,
         line_search_fn="strong_wolfe",
     )
 
     def evaluate() -> Tensor:
         nonlocal least, best
         search.zero_grad()
-        energy = _energy(problem, _moved(start, white, numbers))
-        energy.backward()
-        if energy.item() < least:
-            least, best = energy.item(), numbers.detach().clone()
-        return energy
+        found = _sum(_pose(problem, _moved(start, white, numbers, stage)), seen, stage, problem.energies)
+        found.backward()
+        if found.item() < least:
+            least, best = found.item(), numbers.detach().clone()
+        return found
 
     with torch.enable_grad():
-        search.step(evaluate)
+        for _ in range(stage.steps):
+            search.step(evaluate)
     with torch.no_grad():
-        return _moved(start, white, best)
+        return _moved(start, white, best, stage)

@@ -103,5 +103,5 @@ def _solve(
     sums = (weight[..., None] * aim).sum(1)
     along = -(weight * (x * aim[..., 0] + y * aim[..., 1])).sum(-1, keepdim=True)
     right = torch.cat([sums, along], -1) + near[:, None] * prior
-    solution = scipy.linalg.solveh_banded(bands.flatten(1).numpy(), right.flatten().numpy(), lower=True)
-    return torch.from_numpy(solution).unflatten(0, (-1, 3))
+    solution = scipy.linalg.solveh_banded(bands.flatten(1).cpu().numpy(), right.flatten().cpu().numpy(), lower=True)
+    return torch.from_numpy(solution).to(right).unflatten(0, (-1, 3))

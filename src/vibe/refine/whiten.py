@@ -15,14 +15,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vibe import skeletons
-from vibe.refine import priors
+from vibe import cameras, skeletons
+from vibe.refine import priors, published
 from vibe.refine.priors import Evidence
 
+COUNT = len(skeletons.COCO)
 CURVATURE = 0.3
 """Mean curvature of the robust reprojection, as a fraction of that at its bottom."""
 ALONG = 0.02
 """Stiffness of the depth, as a fraction of that across the picture."""
+USUAL = 6.0
+"""Mean stiffness of a pose prior in one angle, per radian squared."""
+LEAST = 0.01
+"""Of an angle that no energy holds, per radian squared."""
 SHAPED = 0.01
 """Square of how far a beta of 1 moves a keypoint in the picture, metres squared at the person's depth."""
 
@@ -53,17 +58,18 @@ def whitening(
     velocity = torch.eye(len(times), dtype=torch.float64, device=times.device).diff(dim=0) / speed[:, None]
     bend = velocity.diff(dim=0) / ((speed[1:] + speed[:-1]) / 2)[:, None]
     steady, smooth = velocity.mT @ velocity, bend.mT @ bend
-    confidence = evidence.keypoints_px[..., 2].double().square().mean(-1)
-    pull = weights.get("reprojection", 0.0) * CURVATURE / (priors.ROBUST * priors.HEIGHT) ** 2 * confidence
+    pull = _pull(evidence, weights)
     moved, seen = _levers(joints.double())
-    still = weights.get("nearness", 0.0) / priors.doubt().to(times).square()
+    still = weights.get("nearness", 0.0) / priors.doubt().to(times).square() + weights.get("pose_prior", 0.0) * USUAL
     drag = weights.get("joint_acceleration", 0.0) * moved
-    offset = (still[:, None] + seen[:, None] * pull).diag_embed()
+    offset = (still.clamp_min(LEAST)[:, None] + seen[:, None] * pull).diag_embed()
     offset = offset + weights.get("steadiness", 0.0) * steady + drag[:, None, None] * smooth
     root = weights.get("root_acceleration", 0.0) * smooth
-    across = (priors.COUNT * pull + 0.1).diag_embed() + root
-    along = (priors.COUNT * pull * ALONG + 0.1).diag_embed() + root
-    betas = len(times) * weights.get("shape", 0.0) + priors.COUNT * float(pull.sum()) * SHAPED
+    metres = published.FOCAL_PX / (evidence.K_px[0, 0] * published.zoom(evidence)).double()
+    fixed = weights.get("depth", 0.0) * metres.square()
+    across = (COUNT * pull + 0.1).diag_embed() + root
+    along = (COUNT * pull * ALONG + fixed + 0.1).diag_embed() + root
+    betas = len(times) * weights.get("shape", 0.0) + COUNT * float(pull.sum()) * SHAPED
     ray = trans / trans[:, 2:].clamp_min(0.01)
     return Whitening(
         offset=_inverse_root(offset).to(trans),
@@ -72,6 +78,16 @@ def whitening(
         ray=ray,
         betas=(betas + 1e-3) ** -0.5,
     )
+
+
+def _pull(evidence: Evidence, weights: Mapping[str, float]) -> Float[Tensor, "time"]:
+    """Stiffness of a keypoint across the picture in each frame, per metre squared at the person's depth."""
+    confidence = evidence.keypoints_px[..., 2].double()
+    seen = confidence.square().sum(-1) / COUNT
+    torso = (confidence[:, evidence.torso] > 0).all(-1) * len(evidence.torso) / COUNT
+    crop = (published.CROP_PX / cameras.CROP_SCALE / priors.HEIGHT) ** 2
+    robust = weights.get("reprojection", 0.0) * CURVATURE / (priors.ROBUST * priors.HEIGHT) ** 2
+    return (robust + weights.get("crop_reprojection", 0.0) * crop) * seen + weights.get("torso", 0.0) * crop * torso
 
 
 def _levers(joints: Float[Tensor, "time 24 3"]) -> tuple[Float[Tensor, "24"], Float[Tensor, "24"]]:
@@ -86,7 +102,7 @@ def _levers(joints: Float[Tensor, "time 24 3"]) -> tuple[Float[Tensor, "24"], Fl
 def _inverse_root(stiffness: Float[Tensor, "*b n n"]) -> Float[Tensor, "*b n n"]:
     """The transposed inverse of the Cholesky factor."""
     root = torch.linalg.cholesky(stiffness)
-    identity = torch.eye(root.shape[-1], dtype=root.dtype)
+    identity = torch.eye(root.shape[-1], dtype=root.dtype, device=root.device)
     return torch.linalg.solve_triangular(root, identity, upper=False).mT.contiguous()
 
 

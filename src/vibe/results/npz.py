@@ -38,7 +38,7 @@ PERSON = {
     "box_px": (("time", 4), "f"),
     "global_orient": (("time", 3), "f"),
     "body_pose": (("time", 69), "f"),
-    "betas": ((10,), "f"),
+    "betas": (("time?", 10), "f"),
     "trans": (("time", 3), "f"),
     "pred_cam": (("time", 3), "f"),
     "joints": (("time", 24, 3), "f"),
@@ -46,7 +46,7 @@ PERSON = {
     "keypoints_px": (("time", 17, 3), "f"),
     "confidence": (("time",), "f"),
 }
-"""Likewise of each array of a person: the fields of `records.Motion`."""
+"""Likewise of each array of a person: the fields of `records.Motion`. An axis with a question mark may be missing."""
 
 
 def write_npz(path: Path, result: Result) -> None:
@@ -148,7 +148,10 @@ def _check(path: Path, arrays: dict[str, NDArray], layout: dict[str, tuple[tuple
         array = arrays.get(prefix + name)
         if array is None:
             raise ValueError(f"{path} lacks {prefix}{name}: the file is damaged or of another kind")
-        seen = tuple(sizes.setdefault(w, n) if isinstance(w, str) else w for w, n in zip(shape, array.shape))
+        if array.ndim < len(shape):
+            shape = tuple(size for size in shape if not str(size).endswith("?"))
+        named = [size.rstrip("?") if isinstance(size, str) else size for size in shape]
+        seen = tuple(sizes.setdefault(w, n) if isinstance(w, str) else w for w, n in zip(named, array.shape))
         if array.shape != seen or array.ndim != len(shape) or array.dtype.kind != kind:
             expected = "x".join(str(size) for size in shape) or "single"
             raise ValueError(

@@ -187,8 +187,9 @@ class _People:
             return
         rotvec = torch.cat([motion.global_orient[rows], motion.body_pose[rows]], 1).unflatten(1, (24, 3))
         with torch.inference_mode():
-            surface = bodies.vertices(body, roma.rotvec_to_rotmat(rotvec.float()), motion.betas.float())
-            pelvis = bodies.rest_joints(body, motion.betas.float())[0]
+            betas = (motion.betas if motion.betas.ndim == 1 else motion.betas[rows]).float()
+            surface = bodies.vertices(body, roma.rotvec_to_rotmat(rotvec.float()), betas)
+            pelvis = bodies.rest_joints(body, betas)[..., :1, :]
             surface = (surface - pelvis + motion.trans[rows, None].float()).numpy()
         for row, vertices in zip(rows.tolist(), surface, strict=True):
             yield (

@@ -1,0 +1,90 @@
+"""What each recipe of the fit over time does to the shared videos: error in the picture, in space, and its price.
+
+    python benchmarks/fitting.py [--weights NAME|PATH] [--smooth none|light|strong] [--table FILE]
+
+Reads `../shared/data/videos`. Only the balancing clip has a 3D truth (12 limb joints, about the mid-hip where not
+aligned; its own error is 2 to 3 cm). Nothing here is ever tuned on it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import real
+import report
+import roma
+import torch
+import tyro
+
+from vibe import cameras, pipeline, skeletons
+from vibe.body.load import load_body
+from vibe.body.marks import joints_and_keypoints
+from vibe.body.record import Body
+from vibe.network import load_network
+from vibe.people.track import Follower
+from vibe.records import Camera, Motion
+from vibe.refine.fitting import FITTINGS
+from vibe.refine.priors import HEIGHT
+from vibe.refine.smooth import SMOOTHING
+from vibe.video import open_video
+
+FOLDER = Path("../shared/data/videos")
+VIDEOS = ("balancing/cam01", "balancing/cam02", "two_people/cam01", "street/street")
+HEAD = ["video", "person", "fit", "frames", "reprojection px", "the same mm at their depth", "PA-MPJPE mm", "MPJPE mm",
+        "acceleration error mm/frame^2", "ms a frame", "of it CPU ms"]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Options:
+    weights: str | None = None
+    smooth: Literal["none", "light", "strong"] = "light"
+    table: Path | None = None
+    """Also write the table here."""
+
+
+def reprojection(motion: Motion, body: Body, camera: Camera) -> list[float]:
+    """Mean distance of the body's COCO keypoints to the detected ones, by confidence: pixels; mm at their depth."""
+    rotvec = torch.cat([motion.global_orient, motion.body_pose], -1).unflatten(-1, (24, 3))
+    joints, points = joints_and_keypoints(body, roma.rotvec_to_rotmat(rotvec), motion.betas)
+    points_px = cameras.project(points - joints[:, :1] + motion.trans[:, None], camera.K_px)
+    off = (points_px - motion.keypoints_px[..., :2]).norm(dim=-1)
+    height_px = camera.K_px[0, 0] * HEIGHT / motion.trans[:, 2:]
+    sure = motion.keypoints_px[..., 2]
+    return [float((each * sure).sum() / sure.sum()) for each in (off, off / height_px * HEIGHT * 1000)]
+
+
+def main(options: Options) -> None:
+    network, body = load_network(options.weights), load_body()
+    limbs = skeletons.index(skeletons.SMPL, skeletons.LIMBS)
+    rows = []
+    for name in VIDEOS:
+        with open_video(FOLDER / f"{name}.mp4") as video:
+            clip, tracks, _ = pipeline.follow(video, Follower(), None)
+        camera = cameras.default_camera(clip.width, clip.height)
+        tracks = sorted(tracks, key=lambda one: -float(one.box_px[:, 3].median()))
+        readings = pipeline.read(network, clip, tracks, camera, body, None)
+        for person, (track, reading) in enumerate(zip(tracks, readings, strict=True), 1):
+            for recipe, fitting in (("none", None), *FITTINGS.items()):
+                start, spent = time.perf_counter(), time.process_time()
+                motion = pipeline.finish_track(track, reading, clip, camera, body, SMOOTHING[options.smooth], fitting)
+                price = [1000 * (time.perf_counter() - start), 1000 * (time.process_time() - spent)]
+                truth = name.startswith("balancing") and person == 1
+                errors = real.errors(motion.joints[:, limbs], real.truth_of(name[-5:])[track.frames]) if truth else []
+                row = [name, person, recipe, len(track.frames), *reprojection(motion, body, camera)]
+                row += errors or ["", "", ""]
+                rows.append([*row, *(each / len(track.frames) for each in price)])
+    report.table(
+        "The fit over time, by recipe",
+        HEAD,
+        rows,
+        f"weights {network.about.name} {network.about.sha256[:12]}, smooth {options.smooth}, "
+        f"{torch.get_num_threads()} threads; the price is that of the fit and the smoothing",
+        options.table,
+    )
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options, description=__doc__))

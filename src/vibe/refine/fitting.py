@@ -1,0 +1,98 @@
+"""Recipes of the fit over time: which numbers move, in which order, and what they are to lower."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from vibe.refine import priors, published
+from vibe.refine.priors import Energy
+
+ENERGIES: dict[str, Energy] = {
+    energy.__name__: energy
+    for energy in (
+        *(priors.reprojection, priors.nearness, priors.steadiness, priors.joint_acceleration),
+        *(priors.root_acceleration, priors.straightness, priors.shape),
+        *(published.crop_reprojection, published.pose_prior, published.angle_prior, published.smooth_picture),
+        *(published.smooth_space, published.torso, published.depth),
+    )
+}
+"""Every energy by name. A pose prior of another kind is handed in under the name `pose_prior`."""
+IGNORED = ("left_hip", "right_hip", "op_left_hip", "op_right_hip", "op_neck")
+"""Points whose place no two sets agree on."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One search by L-BFGS with strong Wolfe line search."""
+
+    weights: Mapping[str, float]
+    """Factor of each energy."""
+    free: tuple[Literal["orientation", "pose", "shape", "place"], ...] = ("orientation", "pose", "shape", "place")
+    """What moves: the pelvis's rotation, the other rotations, the betas, the pelvis's position."""
+    hips: bool = True
+    """Whether the points in `IGNORED` count."""
+    steps: int = 6
+    """How often the search is called; each call goes on where the last one stopped."""
+    iterations: int = 4
+    """Of one step, at most. Six steps make about the 20 of the paper's code; more fit the detector's errors."""
+    rate: float = 1.0
+    """The first length that the line search tries."""
+    evaluations: int = 6
+    """Of the energies in one step, at most, but for the line search's last."""
+    history: int = 12
+    """Iterations that the search remembers."""
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """Stages, one after the other; the last one's energies are what the fit as a whole must lower."""
+
+    stages: tuple[Stage, ...]
+    window: int = 300
+    """Frames fitted at once."""
+    overlap: int = 60
+    """Frames that neighbouring windows share, where the one fades into the other."""
+    bridged: bool = False
+    """Whether frames without evidence follow their neighbours: for energies that look at each frame by itself."""
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise ValueError("a fit without a stage does nothing: give one or more")
+        if not 3 <= self.window > self.overlap >= 0:
+            raise ValueError(f"windows of {self.window} frames can't share {self.overlap}: let them share fewer")
+
+
+OPEN = Stage(
+    weights={
+        "reprojection": 1.0,
+        "nearness": 0.1,
+        "steadiness": 0.004,
+        "joint_acceleration": 0.0001,
+        "root_acceleration": 0.005,
+        "straightness": 5.0,
+        "shape": 0.01,
+    },
+    steps=1,
+    iterations=45,
+    evaluations=45,
+)
+"""Everything at once, near what the network said; 1 is the price of a keypoint of confidence 1 missed by far."""
+CAMERA = Stage(weights={"torso": 1.0, "depth": 100.0**2}, free=("orientation", "place"))
+"""The paper's first stage: the torso is brought to where it is seen."""
+BODY = Stage(
+    weights={
+        "crop_reprojection": 1.0,
+        "pose_prior": 4.78**2,
+        "angle_prior": 15.2**2,
+        "shape": 5.0**2,
+        "smooth_picture": 0.01**2,
+        "smooth_space": 1.0**2,
+    },
+    free=("orientation", "pose", "shape"),
+    hips=False,
+)
+"""The paper's second stage, with the weights of its code; the camera stands still."""
+FITTINGS = {"open": Fitting((OPEN,)), "paper": Fitting((CAMERA, BODY), bridged=True)}
+"""The recipes by name: ours for keypoint evidence, and the paper's Temporal SMPLify (sections 3.3 and 6.1)."""

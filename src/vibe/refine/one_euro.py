@@ -1,0 +1,104 @@
+"""The one-euro filter (Casiez et al. 2012): a low pass that looks back only, and follows fast motion faster.
+
+The published demo ran it over axis-angles, which spin where one wraps at pi. Here rotations are filtered by the turn
+from the filtered one to the new one; near the identity that is the published filter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import roma
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class OneEuro:
+    """Cut-off frequencies, in cycles for each unit of time."""
+
+    least: float = 0.004
+    """Cut-off at rest."""
+    beta: float = 0.7
+    """How much the cut-off rises with the speed."""
+    speed: float = 1.0
+    """Cut-off for the speed itself."""
+
+
+PER_FRAME = OneEuro()
+"""The published demo's, where the unit of time is a frame."""
+PER_SECOND = OneEuro(least=0.12, beta=0.7, speed=30.0)
+"""The same at 30 frames a second, for times in seconds."""
+
+
+class OneEuroFilter:
+    """The filter over numbers that come one moment after the other."""
+
+    def __init__(self, settings: OneEuro = PER_FRAME) -> None:
+        self.settings = settings
+        self.time = 0.0
+        self.filtered: Tensor | None = None
+        self.velocity: Tensor | None = None
+
+    def step(self, x: Float[Tensor, "*b"], time: float) -> Float[Tensor, "*b"]:
+        """The filtered numbers at a moment; raises ValueError if it is not later than the last one."""
+        return self._step(x, time, lambda old, new: new - old, lambda old, change: old + change)
+
+    def _step(
+        self, x: Tensor, time: float, apart: Callable[[Tensor, Tensor], Tensor], add: Callable[[Tensor, Tensor], Tensor]
+    ) -> Tensor:
+        if self.filtered is None or self.velocity is None:
+            self.filtered, self.time = x, time
+            self.velocity = torch.zeros_like(apart(x, x))
+            return x
+        passed = time - self.time
+        if not passed > 0:
+            raise ValueError(f"a moment at {time} after one at {self.time}: each has to be later than the last")
+        change = apart(self.filtered, x)
+        gain = _gain(torch.full_like(change, self.settings.speed), passed)
+        self.velocity = gain * change / passed + (1 - gain) * self.velocity
+        gain = _gain(self.settings.least + self.settings.beta * self.velocity.abs(), passed)
+        self.filtered, self.time = add(self.filtered, gain * change), time
+        return self.filtered
+
+
+class RotationFilter(OneEuroFilter):
+    """The filter over rotations: along the turn from the filtered rotation to the new one, in its own frame."""
+
+    def step(self, x: Float[Tensor, "*b 3 3"], time: float) -> Float[Tensor, "*b 3 3"]:
+        """The filtered rotations at a moment; raises ValueError if it is not later than the last one."""
+        return self._step(
+            x,
+            time,
+            lambda old, new: roma.rotmat_to_rotvec(old.mT @ new),
+            lambda old, turn: roma.special_gramschmidt(old @ roma.rotvec_to_rotmat(turn)),
+        )
+
+
+def one_euro(
+    x: Float[Tensor, "time *n"], times: Float[Tensor, "time"], settings: OneEuro = PER_FRAME
+) -> Float[Tensor, "time *n"]:
+    """Numbers over time, filtered each by itself; the first is its own start. Raises ValueError as the filter does."""
+    return _run(OneEuroFilter(settings), x, times)
+
+
+def one_euro_rotations(
+    rotmat: Float[Tensor, "time *n 3 3"], times: Float[Tensor, "time"], settings: OneEuro = PER_SECOND
+) -> Float[Tensor, "time *n 3 3"]:
+    """Rotations over time, filtered each by itself, without a jump at pi. Raises ValueError as the filter does."""
+    return _run(RotationFilter(settings), rotmat, times)
+
+
+def _run(stream: OneEuroFilter, x: Tensor, times: Tensor) -> Tensor:
+    if len(x) == 0:
+        return x
+    return torch.stack([stream.step(row, time) for row, time in zip(x, times.tolist(), strict=True)])
+
+
+def _gain(cutoff: Float[Tensor, "*b"], passed: float) -> Float[Tensor, "*b"]:
+    """The share of the new number in a first-order low pass."""
+    ratio = 2 * math.pi * cutoff * passed
+    return ratio / (ratio + 1)
