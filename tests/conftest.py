@@ -45,3 +45,12 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the development data is not at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def given(shared: Path):
+    """The published program's numbers, and what rebuilds their inputs."""
+    import parity
+    import reference
+
+    return parity.Given(reference.recipe(shared), 0, reference.entries(shared))

@@ -20,10 +20,15 @@ def recipe(shared: Path) -> ModuleType:
     return module
 
 
-def entry(shared: Path, name: str) -> np.ndarray:
-    """One entry of the reference file."""
+def entries(shared: Path) -> dict[str, np.ndarray]:
+    """The reference file."""
     with np.load(shared / "reference" / "vibe_reference.npz", allow_pickle=False) as file:
-        return file[name]
+        return {name: file[name] for name in file.files}
+
+
+def entry(shared: Path, name: str) -> np.ndarray:
+    """One entry of it."""
+    return entries(shared)[name]
 
 
 def state(shared: Path, model: str) -> dict[str, Tensor]:

@@ -1,19 +1,10 @@
 """Everything that the published program computed comes out of ours, and the comparison can fail."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import parity
-import pytest
-import reference
 import torch
-
-
-@pytest.fixture(scope="module")
-def given(shared: Path) -> parity.Given:
-    with np.load(shared / "reference" / "vibe_reference.npz", allow_pickle=False) as file:
-        return parity.Given(reference.recipe(shared), 0, {name: file[name] for name in file.files})
 
 
 @torch.no_grad()

@@ -1,16 +1,7 @@
-from pathlib import Path
-
-import reference
 import roma
 import torch
 
 from vibe import rotations
-
-
-def test_six_numbers_give_the_official_rotation(shared: Path) -> None:
-    numbers = torch.from_numpy(reference.recipe(shared).array("rot6d", (64, 6)))
-    expected = torch.from_numpy(reference.entry(shared, "rot6d.rotmat"))
-    torch.testing.assert_close(rotations.rotmat_from_6d(numbers), expected, atol=1e-5, rtol=0)
 
 
 def test_there_and_back_changes_nothing() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vibe import cameras
+from vibe import assets, cameras
 from vibe.body.load import load_body, load_smpl
 from vibe.body.marks import joints_and_keypoints
 from vibe.body.pose import joints as posed_joints
@@ -24,8 +24,11 @@ from vibe.people.landmarks import PoseModel
 from vibe.people.track import Follower
 from vibe.reading import Progress, Reading, extract, in_eight_bits, knows_shapes, read_features, read_keypoints
 from vibe.records import Camera, Clip, Motion, Result, Track
-from vibe.refine.fitting import FITTINGS, Fitting
+from vibe.refine.fitting import ENERGIES, FITTINGS, Fitting
+from vibe.refine.mixture import load_mixture
 from vibe.refine.one_euro import OneEuro
+from vibe.refine.priors import Energy
+from vibe.refine.published import mixture_prior
 from vibe.refine.smooth import SMOOTHING, Smoothing, close_gaps, one_shape, smooth
 from vibe.refine.smplify import fit
 from vibe.refine.translation import solve_translation
@@ -158,13 +161,20 @@ def refine_track(
 ) -> tuple[Float[Tensor, "time 24 3 3"], Float[Tensor, "10"], Float[Tensor, "time 3"]]:  # fmt: skip
     """The body placed where its keypoints are seen, then fitted to them over time."""
 
-    def points(rotmat: Tensor, betas: Tensor) -> tuple[Tensor, Tensor]:
-        return joints_and_keypoints(body, rotmat, betas)
-
     with torch.no_grad():
-        joints, keypoints = points(rotmat, betas)
+        joints, keypoints = joints_and_keypoints(body, rotmat, betas)
         trans = solve_translation(keypoints - joints[:, :1], reading.keypoints_px, camera.K_px, reading.times, trans)
-    return fit(rotmat, betas, trans, reading.keypoints_px, camera.K_px, reading.times, points, fitting)
+    points = partial(joints_and_keypoints, body, points=fitting.points)
+    return fit(rotmat, betas, trans, reading.keypoints_px, camera.K_px, reading.times, points, fitting, energies())
+
+
+def energies() -> Mapping[str, Energy]:
+    """The energies of the fit, with the user's own prior of poses where it is here."""
+    try:
+        own = assets.library("pose_mixture.npz")
+    except FileNotFoundError:
+        return ENERGIES
+    return {**ENERGIES, "pose_prior": mixture_prior(load_mixture(own))}
 
 
 def to_motion(

@@ -1,5 +1,4 @@
 import pytest
-import reference
 import roma
 import torch
 
@@ -11,12 +10,6 @@ from vibe.refine.one_euro import (
     one_euro,
     one_euro_rotations,
 )
-
-
-def test_the_filter_is_the_published_one(shared):
-    signal = torch.from_numpy(reference.recipe(shared).array("signal", (50, 72), 0.05)).cumsum(0)
-    expected = torch.from_numpy(reference.entry(shared, "one_euro.filtered"))
-    torch.testing.assert_close(one_euro(signal, torch.arange(50.0), PER_FRAME), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_what_does_not_move_is_left_alone():

@@ -56,6 +56,8 @@ class Fitting:
     """Frames that neighbouring windows share, where the one fades into the other."""
     bridged: bool = False
     """Whether frames without evidence follow their neighbours: for energies that look at each frame by itself."""
+    points: str = "coco17"
+    """The set in `skeletons.JOINT_SETS` whose points the body gives and the energies look at."""
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -94,5 +96,5 @@ BODY = Stage(
     hips=False,
 )
 """The paper's second stage, with the weights of its code; the camera stands still."""
-FITTINGS = {"open": Fitting((OPEN,)), "paper": Fitting((CAMERA, BODY), bridged=True)}
+FITTINGS = {"open": Fitting((OPEN,)), "paper": Fitting((CAMERA, BODY), bridged=True, points="spin49")}
 """The recipes by name: ours for keypoint evidence, and the paper's Temporal SMPLify (sections 3.3 and 6.1)."""

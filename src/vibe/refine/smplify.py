@@ -55,14 +55,13 @@ def fit(
     body: BodyPoints,
     fitting: Fitting = FITTINGS["open"],
     energies: Mapping[str, Energy] = ENERGIES,
-    points: str = "coco17",
 ) -> tuple[Float[Tensor, "time 24 3 3"], Float[Tensor, "10"], Float[Tensor, "time 3"]]:
     """Rotations, one shape and pelvis positions (camera frame, metres) that agree with the keypoints as well.
 
-    `times` in seconds, increasing; `points` is the set in `skeletons.JOINT_SETS` that the body gives. A long track is
-    fitted in windows; the one with the most evidence sets the shape. Joints that move no keypoint seen within half a
-    second keep the start's rotation, and frames without any keypoint their place too (`trust.py`). The start comes
-    back where the fit found nothing of lower energy, without evidence, and for fewer than three frames. Raises
+    `times` in seconds, increasing; the body gives the points of `fitting.points`. A long track is fitted in windows;
+    the one with the most evidence sets the shape. Joints that move no keypoint seen within half a second keep the
+    start's rotation, and frames without any keypoint their place too (`trust.py`). The start comes back where the fit
+    found nothing of lower energy, without evidence, and for fewer than three frames. Raises
     ValueError if a weight has no energy or the set lacks the torso.
     """
     wanted = {name for stage in fitting.stages for name in stage.weights}
@@ -72,9 +71,9 @@ def fit(
     share = trust(keypoints_px)
     if len(times) < 3 or not bool(share.any()):
         return rotmat, betas, trans
-    names = skeletons.JOINT_SETS[points]
+    names = skeletons.JOINT_SETS[fitting.points]
     evidence = Evidence(
-        keypoints_px=skeletons.convert(keypoints_px, "coco17", points),
+        keypoints_px=skeletons.convert(keypoints_px, "coco17", fitting.points),
         K_px=K_px,
         size_px=K_px[0, 0] * HEIGHT / trans[:, 2].clamp_min(0.1),
         times=times,
