@@ -3,13 +3,15 @@
     python benchmarks/body_speed.py [--frames 450] [--table FILE]
 
 The body is made of random numbers, four joints to a vertex. All ways start from rotation matrices and a shape for each
-frame, are timed in turn, in one process, the best of several rounds, and are compared with each other first.
+frame, are compared, and timed in turn, in one process, the best of several rounds. On a machine that does other work
+too, set OMP_WAIT_POLICY=passive: threads that wait actively for each other keep each other from working.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -163,7 +165,8 @@ def main(options: Options) -> None:
         f"A body of {len(body.v_template)} vertices with pose blend shapes over {options.frames} frames",
         ["what", *CLOCKS, "peak memory MB"],
         rows,
-        f"Best of several rounds; all agree to {error:.0e} m; memory is the whole process', body and input included",
+        f"Best of several rounds; all agree to {error:.0e} m; memory is the whole process', body and input included; "
+        f"OMP_WAIT_POLICY={os.environ.get('OMP_WAIT_POLICY', '(not set)')}",
         options.table,
     )
 

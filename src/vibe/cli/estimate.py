@@ -83,7 +83,8 @@ def estimate(
         return refuse(f"--no-refine excludes {'--refine' if refine else '--fitting'}: give one of them")
     options: dict[str, Any] = {"refine": False if no_refine else (refine or fitting is not None) or None}
     options |= {"fitting": fitting or "open", "smoothing": smooth, "body": body, "weights": weights, "fov_deg": fov}
-    options |= {"runtime": runtime, "device": device, "detector": detector, "pose_model": pose_model}
+    options |= {"runtime": runtime, "int8": int8, "device": device}
+    options |= {"detector": detector, "pose_model": pose_model}
     return _each(videos, _places(videos, out), overlay, options)
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from vibe import skeletons
-from vibe.refine.one_euro import PER_SECOND, OneEuro, one_euro, one_euro_rotations
+from vibe.refine.one_euro import PER_SECOND, OneEuro, one_euro_rotations
 
 REACH = 3.5
 """Half the window, in standard deviations of the Gaussian."""
@@ -62,13 +62,12 @@ def smooth(
     """Rotations and pelvis position (camera frame, metres) at other moments (seconds), smoothed.
 
     Positions are smoothed as the ray through the pelvis and the logarithm of its depth: a wavering depth then moves
-    the body along its line of sight and not across the picture. The one-euro filter runs over rotations and metres at
-    the moments given, before they are resampled. Raises ValueError as `smooth_positions` does.
+    the body along its line of sight and not across the picture. The one-euro filter runs over rotations alone, as
+    published, at the moments given, before they are resampled. Raises ValueError as `smooth_positions` does.
     """
     if isinstance(smoothing, OneEuro):
         _check(times_in)
         rotmat = one_euro_rotations(rotmat, times_in, smoothing)
-        trans = one_euro(trans, times_in, smoothing)
         smoothing = Smoothing(limbs=0.0, trunk=0.0, across=0.0, depth=0.0)
     sigma = torch.where(torch.tensor(TRUNK), smoothing.trunk, smoothing.limbs)
     rotmat_out = smooth_rotations(rotmat, times_in, times_out, sigma, weight)
