@@ -1,4 +1,8 @@
-"""From a shaped and posed body to its surface: linear blend skinning."""
+"""From a shaped and posed body to its surface: linear blend skinning.
+
+Products are batched, over coordinates or bodies, because two threads share out a batch and wait for each other inside
+one flat product.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,12 @@ from torch import Tensor
 
 from vibe.body.pose import pose_joints
 from vibe.body.record import Body
-from vibe.body.shape import planes, rest_joints, rest_planes
+from vibe.body.shape import rest_joints, rest_planes
 
 MANY = 64
 """Bodies whose pose blend shapes are one product: their directions are read from memory once for all of them."""
 FEW = 16
-"""Bodies whose blended transforms are one product: few enough for the cache, enough to share out to threads."""
+"""Bodies whose blended transforms are held at once: few enough for the cache, enough to share out to threads."""
 
 
 def vertices(
@@ -47,15 +51,15 @@ def _rest(
     rest = rest_planes(body, betas)
     if body.posedirs is None:
         return rest
-    posed = rest.flatten(1).addmm_(pose_feature(rotmat), planes(body.posedirs).mT)
-    return posed.unflatten(-1, (3, -1))
+    features, directions = pose_feature(rotmat).expand(3, -1, -1), body.posedirs.transpose(0, 1).mT
+    return torch.baddbmm(rest.transpose(0, 1), features, directions).transpose(0, 1)
 
 
 def _skinned(
     weights: Float[Tensor, "vertex 24"], transforms: Float[Tensor, "body 12 24"], rest: Float[Tensor, "body 3 vertex"]
 ) -> Float[Tensor, "body vertex 3"]:
     """Each vertex moved by the mean of its joints' transforms; all x before all y before all z until the end."""
-    blended = (transforms.flatten(0, 1) @ weights.mT).unflatten(0, (-1, 3, 4))
+    blended = torch.bmm(transforms, weights.mT.expand(len(transforms), -1, -1)).unflatten(1, (3, 4))
     moved = torch.addcmul(blended[:, :, 3], blended[:, :, 0], rest[:, :1])
     moved = moved.addcmul_(blended[:, :, 1], rest[:, 1:2]).addcmul_(blended[:, :, 2], rest[:, 2:])
     return moved.mT
