@@ -43,7 +43,7 @@ lint: $(VENV)/.ready-to-test
 	$(BIN)/pyright
 
 benchmark: $(VENV)/.ready-to-test
-	for name in real tracking detector_noise speed; do \
+	for name in real fitting tracking detector_noise speed body_speed generator_speed backbone_speed; do \
 		$(BIN)/python benchmarks/$$name.py --table benchmarks/$$name.md || exit; done
 
 reference: $(VENV)/.ready-to-test

@@ -20,9 +20,12 @@ def machine() -> str:
 
 
 def commit() -> str:
-    """The commit measured, with a mark if the tree has changes."""
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
+    """The commit measured, with a mark if anything but documents and tables has changed since."""
+    name, changes = (
+        subprocess.run(["git", *command], capture_output=True, text=True, check=False).stdout.strip()
+        for command in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "--", ":/", ":!/*.md"])
+    )
+    return (name or "unknown") + ("-dirty" if changes else "")
 
 
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]], note: str, path: Path | None) -> None:
