@@ -17,15 +17,13 @@ from vibe.model.regressor import Regressor, RegressorConfig
 from vibe.model.vibe import VIBE
 from vibe.observe.features import Extractor, Reader
 from vibe.observe.keypoints import EmbeddingConfig, KeypointEmbedding
-from vibe.observe.resnet import ResNet50
+from vibe.observe.resnet import HEAD, read_resnet
 from vibe.observe.runtimes import RUNTIMES
 from vibe.records import Weights
 
 WIDTH = 384
 BACKBONE = "official-frame"
 """The weights whose ResNet-50 makes the features that generators read; they hold the single-frame baseline too."""
-HEAD = ("fc1.", "fc2.", "decpose.", "decshape.", "deccam.", "init_")
-"""How names of the single-frame baseline's regressor begin; the others are the ResNet's."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +86,7 @@ def _extractor(tensors: Mapping[str, Tensor], device: torch.device | str, runtim
     """What makes features of crops: the ResNet in these parameters, or else the single-frame baseline's."""
     if "conv1.weight" not in tensors:
         tensors = assets.load_weights(BACKBONE)[0]
-    backbone = ResNet50()
-    backbone.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith(HEAD)})
-    return RUNTIMES[runtime](Extractor(backbone).to(device), None)
+    return RUNTIMES[runtime](Extractor(read_resnet(tensors)).to(device), None)
 
 
 def _config(sizes: Any) -> NetworkConfig:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import roma
 import torch
-from reference import entry, recipe
+from reference import recipe
 
 from vibe.body import Body, joints_and_keypoints, keypoints, load_body, load_smpl, vertices
 from vibe.body.points import EXTRA
@@ -35,31 +35,6 @@ def home(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def smpl(home: Path, monkeypatch: pytest.MonkeyPatch) -> Body:
     monkeypatch.setenv("VIBE_HOME", str(home))
     return load_smpl()
-
-
-def posed(shared: Path) -> tuple[torch.Tensor, torch.Tensor]:
-    """The pose and shape of the reference."""
-    make = recipe(shared)
-    rotvec = torch.from_numpy(make.array("smpl.pose", (4, 72), 0.4)).unflatten(-1, (24, 3))
-    return roma.rotvec_to_rotmat(rotvec), torch.from_numpy(make.array("smpl.betas", (4, 10)))
-
-
-def agree(ours: torch.Tensor, theirs: np.ndarray) -> None:
-    torch.testing.assert_close(ours, torch.from_numpy(theirs), atol=1e-5, rtol=0)
-
-
-def test_vertices_are_those_of_the_reference(smpl, shared):
-    agree(vertices(smpl, *posed(shared))[:, ::53], entry(shared, "smpl.vertices_every_53rd"))
-
-
-def test_the_49_joints_are_those_of_the_reference(smpl, shared):
-    agree(keypoints(smpl, *posed(shared), "spin49"), entry(shared, "smpl.joints49"))
-
-
-def test_the_17_joints_and_the_14_evaluation_joints_are_those_of_the_reference(smpl, shared):
-    found = entry(shared, "smpl.h36m17")
-    agree(keypoints(smpl, *posed(shared), "h36m17"), found)
-    agree(keypoints(smpl, *posed(shared), "common14"), found[:, [6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10]])
 
 
 def test_they_are_the_regressor_on_skinned_vertices(smpl):

@@ -1,8 +1,5 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
-import reference
 import torch
 from torch import Tensor
 
@@ -16,15 +13,6 @@ def noise(height: int, width: int) -> np.ndarray:
 
 def boxes(*rows: tuple[float, float, float, float]) -> Tensor:
     return torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)
-
-
-@pytest.mark.parametrize(
-    ("name", "box"), [("crop.raw", (250, 170, 200, 200)), ("crop.raw_at_border", (20, 30, 160, 160))]
-)
-def test_crops_are_those_of_the_published_code(shared: Path, name: str, box: tuple) -> None:
-    rgb = reference.recipe(shared).image("frame", 360, 480)
-    off = cut(rgb, boxes(box))[0].astype(int) - reference.entry(shared, name)
-    assert np.abs(off).max() <= 1
 
 
 def test_a_crop_of_its_own_size_is_a_piece_of_the_picture() -> None:

@@ -1,16 +1,11 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
-import reference
-import roma
 import torch
 from torch import Tensor
 
-from vibe.model.regressor import Regressor, RegressorConfig
 from vibe.observe.crops import cut
 from vibe.observe.features import MEAN_RGB, STD_RGB, Extractor, FeatureReader
-from vibe.observe.resnet import FEATURES, ResNet50, read_resnet
+from vibe.observe.resnet import FEATURES, ResNet50
 from vibe.records import Track
 
 
@@ -38,24 +33,6 @@ def read(tracks: list[Track], frames: np.ndarray, batch: int) -> tuple[tuple[Ten
     for index, rgb in enumerate(frames):
         reader.step(index, rgb)
     return reader.finish(), network
-
-
-def test_made_to_run_it_gives_the_official_features_and_parameters(shared: Path) -> None:
-    state = reference.state(shared, "hmr")
-    rgb = reference.recipe(shared).image("frame", 360, 480)
-    crops = cut(rgb, torch.tensor([[250.0, 170.0, 200.0, 200.0], [20.0, 30.0, 160.0, 160.0]]))
-    features = Extractor(read_resnet(state))(crops)
-    expected = torch.from_numpy(reference.entry(shared, "resnet50.features"))
-    torch.testing.assert_close(features, expected, rtol=1e-3, atol=1e-4)
-    regressor = Regressor(RegressorConfig()).eval()
-    regressor.load_state_dict({name: state[name] for name in regressor.state_dict()})
-    with torch.no_grad():
-        theta = regressor(features)
-    camera, rotvec, betas = torch.from_numpy(reference.entry(shared, "hmr.theta")).split([3, 72, 10], -1)
-    torch.testing.assert_close(theta.pred_cam, camera, rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(theta.betas, betas, rtol=1e-3, atol=1e-4)
-    rotmat = roma.rotvec_to_rotmat(rotvec.unflatten(-1, (24, 3)))
-    torch.testing.assert_close(theta.rotmat, rotmat, rtol=1e-3, atol=1e-4)
 
 
 def test_made_to_run_it_equals_the_plain_network_and_leaves_that_alone(network: ResNet50) -> None:
