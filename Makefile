@@ -5,6 +5,7 @@
 #   make test                run the tests
 #   make lint                style and types
 #   make benchmark           measure accuracy, speed and memory; writes the tables in benchmarks/
+#   make ablations           train and measure the paper's ablations on open data (hours; goes on where it was stopped)
 #   make reference NPZ=FILE  compare with the published program's numbers; SEED=0, RECIPE=FILE of that file
 #   make weights             train the shipped weights anew (hours)
 #
@@ -27,7 +28,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.1
 export OUT VIDEO NPZ SEED RECIPE
 
 .NOTPARALLEL:
-.PHONY: demo test lint benchmark reference weights
+.PHONY: demo test lint benchmark ablations reference weights
 
 demo: $(VENV)/.ready-to-run
 	@clip="$$VIDEO"; \
@@ -43,8 +44,11 @@ lint: $(VENV)/.ready-to-test
 	$(BIN)/pyright
 
 benchmark: $(VENV)/.ready-to-test
-	for name in real fitting tracking detector_noise speed body_speed generator_speed backbone_speed; do \
+	for name in real fitting tracking detector_noise speed body_speed generator_speed backbone_speed training_speed; do \
 		$(BIN)/python benchmarks/$$name.py --table benchmarks/$$name.md || exit; done
+
+ablations: $(VENV)/.ready-to-test
+	$(BIN)/python benchmarks/ablations.py
 
 reference: $(VENV)/.ready-to-test
 	@if [ -z "$$NPZ" ]; then echo "name the file: make reference NPZ=path SEED=0" >&2; exit 2; fi

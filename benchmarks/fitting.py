@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import real
 import report
 import roma
 import torch
 import tyro
+from real import errors as compare
 
 from vibe import cameras, pipeline, skeletons
 from vibe.body.load import load_body
 from vibe.body.marks import joints_and_keypoints
 from vibe.body.record import Body
+from vibe.evaluate.real import truth_of
 from vibe.network import load_network
 from vibe.people.track import Follower
 from vibe.records import Camera, Motion
@@ -48,7 +49,7 @@ class Options:
 def reprojection(motion: Motion, body: Body, camera: Camera) -> list[float]:
     """Mean distance of the body's COCO keypoints to the detected ones, by confidence: pixels; mm at their depth."""
     rotvec = torch.cat([motion.global_orient, motion.body_pose], -1).unflatten(-1, (24, 3))
-    joints, points = joints_and_keypoints(body, roma.rotvec_to_rotmat(rotvec), motion.betas)
+    joints, points = joints_and_keypoints(body, roma.rotvec_to_rotmat(rotvec), motion.betas, "detected17")
     points_px = cameras.project(points - joints[:, :1] + motion.trans[:, None], camera.K_px)
     off = (points_px - motion.keypoints_px[..., :2]).norm(dim=-1)
     height_px = camera.K_px[0, 0] * HEIGHT / motion.trans[:, 2:]
@@ -72,7 +73,11 @@ def main(options: Options) -> None:
                 motion = pipeline.finish_track(track, reading, clip, camera, body, SMOOTHING[options.smooth], fitting)
                 price = [1000 * (time.perf_counter() - start), 1000 * (time.process_time() - spent)]
                 truth = name.startswith("balancing") and person == 1
-                errors = real.errors(motion.joints[:, limbs], real.truth_of(name[-5:])[track.frames]) if truth else []
+                errors = (
+                    compare(motion.joints[:, limbs], truth_of(FOLDER / "balancing", name[-5:])[track.frames])
+                    if truth
+                    else []
+                )
                 row = [name, person, recipe, len(track.frames), *reprojection(motion, body, camera)]
                 row += errors or ["", "", ""]
                 rows.append([*row, *(each / len(track.frames) for each in price)])

@@ -13,7 +13,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "vibe"
 GROUND = ("records", "skeletons", "rotations", "cameras", "assets", "video", "body")
 ROOMS = ("people", "observe", "model", "refine", "results")
-CORRIDOR = ("network", "reading", "pipeline")
+CORRIDOR = ("network", "prior", "reading", "pipeline")
 WINGS = ("data", "evaluate", "train")
 ORDER = (*GROUND, *ROOMS, *CORRIDOR, *WINGS, "cli", "__main__")
 FILES = sorted(SOURCE.rglob("*.py"))

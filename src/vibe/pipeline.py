@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -22,6 +23,7 @@ from vibe.network import Network, load_network
 from vibe.people.detect import Detector
 from vibe.people.landmarks import PoseModel
 from vibe.people.track import Follower
+from vibe.prior import load_prior, prior_energy
 from vibe.reading import Progress, Reading, extract, in_eight_bits, knows_shapes, read_features, read_keypoints
 from vibe.records import Camera, Clip, Motion, Result, Track
 from vibe.refine.fitting import ENERGIES, FITTINGS, Fitting
@@ -35,6 +37,8 @@ from vibe.refine.translation import solve_translation
 from vibe.video import Video, open_video
 
 Smooth = Literal["none", "light", "strong", "one-euro"]
+MIXTURE = "mixture"
+"""The prior of poses that the paper's fit uses by default, beside the learnt ones."""
 BODIES: dict[str, Callable[[], Body]] = {
     "open": load_body,
     "smpl": load_smpl,
@@ -50,6 +54,7 @@ def estimate(
     smoothing: Smooth | None = None,
     refine: bool | None = None,
     fitting: Literal["open", "paper"] = "open",
+    prior: Path | str = MIXTURE,
     fov_deg: float | None = None,
     body: Path | str | None = None,
     weights: Path | str | None = None,
@@ -64,12 +69,15 @@ def estimate(
 
     `smoothing` and `refine` choose what follows the network, `fitting` by which recipe it is refined; where they are
     None, keypoint evidence is refined and smoothed lightly, and what the paper's networks say of pictures stays as it
-    is. `fov_deg` is the angle of view across the picture's diagonal where it is known; `body` is open, smpl, smpl-male,
-    smpl-female or a file, by default the one whose shapes the weights know, if it is here. `runtime` computes the
-    features of pictures; `int8` makes it faster and less exact, which a note measures, and needs one of the last two.
+    is. `prior` judges poses in the paper's fit: mixture, mposer, vposer or a file of one. `fov_deg` is the angle of
+    view across the picture's diagonal where it is known; `body` is open, smpl, smpl-male, smpl-female or a file, by
+    default the one whose shapes the weights know, if it is here. `runtime` computes the features of pictures; `int8`
+    makes it faster and less exact, which a note measures, and needs one of the last two.
     Raises FileNotFoundError or ValueError for what is not a video, body or weights, OSError where it cannot be read,
     ImportError for a runtime that is not installed.
     """
+    if prior != MIXTURE and fitting != "paper":
+        raise ValueError(f"the {fitting} fit asks no prior of poses, {prior} was given: choose the fitting paper")
     with open_video(path) as video:
         place = device or ("cuda" if torch.cuda.is_available() else "cpu")
         network = load_network(weights, place, "torch" if int8 else runtime)
@@ -82,12 +90,15 @@ def estimate(
     keypoints = network.extractor is None
     smoothed = SMOOTHING[smoothing or ("light" if keypoints else "none")]
     fitted = FITTINGS[fitting] if (keypoints if refine is None else refine) else None
+    if fitted and pose_model and fitted.points == "detected17":
+        fitted = replace(fitted, points="coco17")
+    terms = energies(prior)
     readings = read(network, clip, tracks, camera, shape, progress)
     people = []
     for done, (track, reading) in enumerate(zip(tracks, readings, strict=True)):
         if progress:
             progress("motion", done, len(tracks))
-        people.append(finish_track(track, reading, clip, camera, shape, smoothed, fitted))
+        people.append(finish_track(track, reading, clip, camera, shape, smoothed, fitted, terms))
     return Result(clip, camera, tuple(people), shape.origin, network.about, (*notes, *remarks))
 
 
@@ -135,7 +146,7 @@ def read(
 
 def finish_track(
     track: Track, reading: Reading, clip: Clip, camera: Camera, body: Body,
-    smoothing: Smoothing | OneEuro, fitting: Fitting | None,
+    smoothing: Smoothing | OneEuro, fitting: Fitting | None, terms: Mapping[str, Energy] | None = None,
 ) -> Motion:  # fmt: skip
     """One person's motion at the frames of their track: refined, smoothed, and brought to the video's own times."""
     rotmat, betas, trans = reading.rotmat, reading.betas, reading.trans
@@ -145,7 +156,7 @@ def finish_track(
     if fitting or smoothing != SMOOTHING["none"] or not reading.everywhere:
         betas = one_shape(betas, confidence)
     if fitting:
-        rotmat, betas, trans = refine_track(rotmat, betas, trans, reading, camera, body, fitting)
+        rotmat, betas, trans = refine_track(rotmat, betas, trans, reading, camera, body, fitting, terms or energies())
     times = clip.timestamps[track.frames]
     smoothed = [
         smooth(rotmat[at], trans[at], reading.times[at], times[rows], smoothing, confidence[at])
@@ -157,19 +168,24 @@ def finish_track(
 
 def refine_track(
     rotmat: Float[Tensor, "time 24 3 3"], betas: Float[Tensor, "10"], trans: Float[Tensor, "time 3"],
-    reading: Reading, camera: Camera, body: Body, fitting: Fitting,
+    reading: Reading, camera: Camera, body: Body, fitting: Fitting, terms: Mapping[str, Energy],
 ) -> tuple[Float[Tensor, "time 24 3 3"], Float[Tensor, "10"], Float[Tensor, "time 3"]]:  # fmt: skip
     """The body placed where its keypoints are seen, then fitted to them over time."""
 
     with torch.no_grad():
-        joints, keypoints = joints_and_keypoints(body, rotmat, betas)
+        joints, keypoints = joints_and_keypoints(body, rotmat, betas, "detected17")
         trans = solve_translation(keypoints - joints[:, :1], reading.keypoints_px, camera.K_px, reading.times, trans)
     points = partial(joints_and_keypoints, body, points=fitting.points)
-    return fit(rotmat, betas, trans, reading.keypoints_px, camera.K_px, reading.times, points, fitting, energies())
+    return fit(rotmat, betas, trans, reading.keypoints_px, camera.K_px, reading.times, points, fitting, terms)
 
 
-def energies() -> Mapping[str, Energy]:
-    """The energies of the fit, with the user's own prior of poses where it is here."""
+def energies(prior: Path | str = MIXTURE) -> Mapping[str, Energy]:
+    """The energies of the fit, with a learnt prior of poses or motion, or the mixture, the user's own if it is here.
+
+    Raises FileNotFoundError or ValueError for a prior that is not here or none.
+    """
+    if prior != MIXTURE:
+        return {**ENERGIES, "pose_prior": prior_energy(load_prior(prior))}
     try:
         own = assets.library("pose_mixture.npz")
     except FileNotFoundError:

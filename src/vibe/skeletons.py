@@ -71,9 +71,9 @@ THREEDPW14: list[str] = [
     *"right_knee right_ankle left_hip left_knee left_ankle".split(),
 ]
 JOINT_SETS = {
-    "smpl24": SMPL, "coco17": COCO, "spin49": SPIN49, "h36m17": H36M17, "common14": COMMON14, "staf21": STAF21,
-    "mpii3d28": MPII3D28, "mpii3d_test17": MPII3D_TEST17, "posetrack17": POSETRACK17, "penn13": PENN13,
-    "insta25": INSTA25, "3dpw14": THREEDPW14,
+    "smpl24": SMPL, "coco17": COCO, "detected17": COCO, "spin49": SPIN49, "h36m17": H36M17, "common14": COMMON14,
+    "staf21": STAF21, "mpii3d28": MPII3D28, "mpii3d_test17": MPII3D_TEST17, "posetrack17": POSETRACK17,
+    "penn13": PENN13, "insta25": INSTA25, "3dpw14": THREEDPW14,
 }  # fmt: skip
 
 

@@ -8,9 +8,9 @@ import roma
 import torch
 from reference import recipe
 
-from vibe.body import Body, joints_and_keypoints, keypoints, load_body, load_smpl, vertices
-from vibe.body.points import EXTRA
-from vibe.skeletons import COMMON14, H36M17, SPIN49, index, mirrored
+from vibe.body import Body, joints_and_keypoints, keypoints, load_body, load_smpl, pose_joints, vertices
+from vibe.body.points import DETECTED, EXTRA
+from vibe.skeletons import COCO, COMMON14, H36M17, SMPL, SPIN49, index, mirrored
 
 STILL = torch.eye(3).expand(24, 3, 3), torch.zeros(10)
 
@@ -56,7 +56,13 @@ def test_smpl_without_its_regressors_still_has_every_point(home, smpl, tmp_path,
     monkeypatch.setenv("VIBE_HOME", str(tmp_path))
     (tmp_path / "smpl_neutral.npz").write_bytes((home / "smpl_neutral.npz").read_bytes())
     bare = load_smpl()
-    assert set(bare.regressors) == {"coco17"} and list(bare.marks) == ["coco17", "spin49", "h36m17", "common14"]
+    assert set(bare.regressors) == {"coco17"} and list(bare.marks) == [
+        "coco17",
+        "spin49",
+        "h36m17",
+        "common14",
+        "detected17",
+    ]
     near, exact = (keypoints(some, *STILL, "spin49") for some in (bare, smpl))
     same = [place for place, name in enumerate(SPIN49) if name not in EXTRA]
     assert len(same) == 40 and near.isfinite().all()
@@ -134,3 +140,24 @@ def test_points_turn_with_the_body(body):
     turned = torch.cat([(turn @ rotmat[0])[None], rotmat[1:]])
     expected = (points - joints[0]) @ turn.mT + joints[0]
     torch.testing.assert_close(keypoints(body, turned, betas, "spin49"), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("detail", ["full", "low"])
+def test_detected_keypoints_ride_beside_coco_s_on_the_joint_before(detail):
+    body = load_body(detail=detail)
+    rotmat, betas = roma.random_rotmat((4, 24)), torch.randn(4, 10)
+    apart = keypoints(body, rotmat, betas, "detected17") - keypoints(body, rotmat, betas)
+    R_world, _ = pose_joints(body, rotmat, betas)
+    for name, (joint, offset) in DETECTED.items():
+        expected = R_world[:, SMPL.index(joint)] @ torch.tensor(offset)
+        torch.testing.assert_close(apart[:, COCO.index(name)], expected, atol=1e-6, rtol=0)
+
+
+def test_detected_keypoints_are_symmetric(body):
+    found = keypoints(body, *STILL, "detected17") - keypoints(body, *STILL)
+    mirror = torch.tensor([-1.0, 1.0, 1.0])
+    torch.testing.assert_close(found[mirrored(COCO)] * mirror, found, atol=1e-6, rtol=0)
+
+
+def test_smpl_has_detected_keypoints_too(smpl):
+    assert keypoints(smpl, *STILL, "detected17").shape == (17, 3)

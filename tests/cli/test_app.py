@@ -8,7 +8,7 @@ import pytest
 
 from vibe import cli
 
-HELP = [[], ["estimate"], ["export"], ["assets"], ["fetch"], ["train"], ["make-clip"]]
+HELP = [[], ["estimate"], ["export"], ["assets"], ["fetch"], ["train"], ["prepare"], ["evaluate"], ["make-clip"]]
 
 
 def run(*arguments: object) -> int:

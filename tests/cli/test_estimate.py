@@ -90,8 +90,8 @@ def run(*arguments: object) -> int:
 def test_the_help_of_estimate_names_every_option_and_the_exit_codes(capsys):
     assert run("estimate", "--help") == 0
     text = capsys.readouterr().out
-    options = "-o --no-overlay --weights --body --refine --no-refine --fitting --smooth --fov --runtime --detector"
-    for option in f"{options} --pose-model --device".split():
+    options = "-o --no-overlay --weights --body --refine --no-refine --fitting --prior --smooth --fov --runtime"
+    for option in f"{options} --detector --pose-model --device".split():
         assert option in text
     assert "Exit code" in text
     assert "degrees" in text
@@ -116,6 +116,10 @@ def test_the_help_of_estimate_names_every_option_and_the_exit_codes(capsys):
         ["estimate", "x.mp4", "--refine", "--no-refine"],
         ["estimate", "x.mp4", "--fitting", "tight"],
         ["estimate", "x.mp4", "--fitting", "paper", "--no-refine"],
+        ["estimate", "x.mp4", "--prior", "mposer"],
+        ["estimate", "x.mp4", "--fitting", "open", "--prior", "mposer"],
+        ["estimate", "x.mp4", "--fitting", "paper", "--prior", "absent"],
+        ["estimate", "x.mp4", "--fitting", "paper", "--prior", "open"],
         ["estimate", "x.mp4", "--runtime", "openvino"],
         ["estimate", "x.mp4", "--runtime", "abacus"],
     ],
@@ -153,7 +157,8 @@ def test_a_video_gives_three_files_a_table_and_exit_code_0(tmp_path, people, cap
         ([], {"smoothing": None, "refine": None, "fitting": "open", "body": None, "weights": None}),
         (["--refine"], {"refine": True, "fitting": "open"}),
         (["--no-refine", "--smooth", "none"], {"refine": False, "smoothing": "none"}),
-        (["--fitting", "paper"], {"refine": True, "fitting": "paper"}),
+        (["--fitting", "paper"], {"refine": True, "fitting": "paper", "prior": "mixture"}),
+        (["--fitting", "paper", "--prior", "mposer"], {"fitting": "paper", "prior": "mposer"}),
         (["--body", "open", "--weights", "open"], {"body": "open", "weights": "open", "runtime": "torch"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vibe import assets
 from vibe.body import pack
 from vibe.body.marks import fold
-from vibe.body.points import point_rows
+from vibe.body.points import detected, point_rows
 from vibe.body.record import Body
 from vibe.records import Weights
 from vibe.skeletons import SMPL_PARENTS
@@ -171,6 +171,9 @@ def _body(plain: dict[str, NDArray], low: dict[str, NDArray] | None, origin: Wei
     rows = point_rows(full)
     skin = full["weights"], full["v_template"], full["shapedirs"], posedirs
     vertices = len(full["v_template"])
+    marks = {name: fold(points, *skin, J_template, J_shapedirs) for name, points in rows.items()}
+    if "coco17" in marks:
+        marks["detected17"] = detected(marks["coco17"])
     surface = full if low is None else _tensors(low)
     return Body(
         v_template=surface["v_template"],
@@ -181,7 +184,7 @@ def _body(plain: dict[str, NDArray], low: dict[str, NDArray] | None, origin: Wei
         weights=surface["weights"],
         faces=surface["f"].long(),
         parents=SMPL_PARENTS,
-        marks={name: fold(points, *skin, J_template, J_shapedirs) for name, points in rows.items()},
+        marks=marks,
         regressors={}
         if low
         else {name: row[:, :vertices] for name, row in rows.items() if not row[:, vertices:].any()},

@@ -24,8 +24,9 @@ def joints_and_keypoints(
 ) -> tuple[Float[Tensor, "*b 24 3"], Float[Tensor, "*b point 3"]]:
     """SMPL's 24 joints and one of the body's point sets from one pass, metres.
 
-    `points` is "coco17", "spin49", "h36m17" or "common14" (the evaluation joints); see `vibe.skeletons` for their
-    order. Raises ValueError if the body does not have it.
+    `points` is "coco17", "detected17" (the same where the shipped detector marks them), "spin49", "h36m17" or
+    "common14" (the evaluation joints); see `vibe.skeletons` for their order. Raises ValueError if the body does not
+    have it.
     """
     if points not in body.marks:
         raise ValueError(

@@ -8,11 +8,14 @@ one, points stand near: means of joints and of points of the face, and the outer
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import one_hot, pad
 
+from vibe.body.record import Marks
 from vibe.skeletons import COCO, COMMON14, H36M17, JOINT_SETS, OPENPOSE, SMPL, index
 
 SMPL_VERTICES = 6890
@@ -45,6 +48,45 @@ TIPS = {
     "op_right_heel": ("right_ankle", (0.0, -0.5, -1.0)),
 }
 """Points that are the outermost vertex, in a direction, of what a joint and the next carry."""
+
+
+DETECTED = {
+    "nose": ("head", (0.0, 0.016, -0.023)),
+    "left_eye": ("head", (-0.005, 0.007, -0.020)),
+    "left_ear": ("head", (-0.024, 0.013, 0.020)),
+    "left_shoulder": ("left_collar", (-0.016, 0.018, -0.014)),
+    "left_elbow": ("left_shoulder", (-0.014, 0.004, 0.011)),
+    "left_wrist": ("left_elbow", (0.005, 0.006, 0.007)),
+    "left_hip": ("pelvis", (-0.016, 0.009, 0.029)),
+    "left_knee": ("left_hip", (0.000, 0.011, 0.002)),
+    "left_ankle": ("left_knee", (0.005, 0.001, 0.008)),
+}
+"""Where the shipped detector marks COCO's keypoints, from where they are: metres in the axes of a joint, the right side
+in the mirror. Read off `benchmarks/detector_noise.md`: rendered clips of the open body, both sides averaged."""
+
+
+def detected(coco: Marks) -> Marks:
+    """COCO's keypoints, moved to where the shipped detector marks them."""
+    joints, offsets = zip(*(_moved(name) for name in COCO), strict=True)
+    none = coco.template.new_zeros(len(COCO), 3, coco.shapedirs.shape[-1])
+    still = None if coco.posedirs is None else coco.posedirs.new_zeros(len(COCO), *coco.posedirs.shape[1:])
+    return replace(
+        coco,
+        joint=torch.cat([coco.joint, torch.tensor(joints, device=coco.joint.device)]),
+        template=torch.cat([coco.template, coco.template.new_tensor(offsets)]),
+        shapedirs=torch.cat([coco.shapedirs, none]),
+        posedirs=None if coco.posedirs is None or still is None else torch.cat([coco.posedirs, still]),
+        sums=torch.cat([coco.sums, torch.eye(len(COCO)).to(coco.sums)], 1),
+    )
+
+
+def _moved(name: str) -> tuple[int, tuple[float, float, float]]:
+    """The joint in whose axes a keypoint is moved, and by how much."""
+    if name in DETECTED:
+        joint, offset = DETECTED[name]
+        return SMPL.index(joint), offset
+    joint, (x, y, z) = DETECTED[name.replace("right", "left")]
+    return SMPL.index(joint.replace("left", "right")), (-x, y, z)
 
 
 def point_rows(body: dict[str, Tensor]) -> dict[str, Float[Tensor, "point row"]]:

@@ -14,10 +14,12 @@ from vibe import __version__
 from vibe.cli.assets import assets
 from vibe.cli.clip import make_clip
 from vibe.cli.estimate import estimate
+from vibe.cli.evaluate import evaluate
 from vibe.cli.export import export
 from vibe.cli.fetch import fetch
+from vibe.cli.prepare import prepare
 from vibe.cli.say import DONE, FAILED, INTERRUPTED, USAGE, attempt, complain
-from vibe.cli.train import train
+from vibe.cli.train import train, train_by
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "estimate": estimate,
@@ -25,6 +27,8 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "assets": assets,
     "fetch": fetch,
     "train": train,
+    "prepare": prepare,
+    "evaluate": evaluate,
     "make-clip": make_clip,
 }
 
@@ -55,6 +59,8 @@ def _run(arguments: list[str]) -> int:
     arguments = arguments or ["--help"]
     description = "A video in, everyone's 3D motion out, in SMPL's format. `vibe --version` prints the version."
     try:
+        if arguments[0] == "train" and arguments[1:] and not arguments[1].startswith("-"):
+            return train_by(arguments[1], arguments[2:])
         return tyro.cli(_commands(arguments), prog="vibe", description=description, args=arguments)
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else USAGE

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 READS_KEYPOINTS = arg(help_behavior_hint="(default with weights that read keypoints)")
 READS_IMAGES = arg(help_behavior_hint="(default with weights that read images)")
+PRIOR = arg(metavar="NAME|PATH", help_behavior_hint="(default: mixture)")
 FITTING = arg(metavar="{open,paper}", help_behavior_hint="(default: open)")
 EITHER = arg(
     metavar="{none,light,strong,one-euro}",
@@ -41,6 +42,7 @@ def estimate(
     refine: Annotated[FlagCreatePairsOff[bool], READS_KEYPOINTS] = False,
     no_refine: Annotated[FlagCreatePairsOff[bool], READS_IMAGES] = False,
     fitting: Annotated[Literal["open", "paper"] | None, FITTING] = None,
+    prior: Annotated[str | None, PRIOR] = None,
     smooth: Annotated[Literal["none", "light", "strong", "one-euro"] | None, EITHER] = None,
     fov: Annotated[float | None, arg(metavar="DEG", help_behavior_hint="(default: 53.1)")] = None,
     runtime: Literal["torch", "openvino", "onnxruntime"] = "torch",
@@ -67,6 +69,8 @@ def estimate(
         no_refine: Take the network's answer as it is.
         fitting: How to fit: open (our own energies) or paper (Temporal SMPLify with its published weights). Asks for
             --refine too.
+        prior: What judges poses in --fitting paper: mixture (of Gaussians, as published), mposer (our prior of motion),
+            vposer (of single poses), or a file that `vibe train mposer` or `vibe train vposer` wrote.
         smooth: How much jitter to take out over time; one-euro is the published filter.
         fov: The lens's angle of view across the picture's diagonal, degrees, 5 to 150. At 53.1 the focal length is as
             long as the diagonal.
@@ -81,9 +85,11 @@ def estimate(
         return refuse("no video: give one file or more, as in `vibe estimate clip.mp4 -o out`")
     if no_refine and (refine or fitting):
         return refuse(f"--no-refine excludes {'--refine' if refine else '--fitting'}: give one of them")
+    if prior and fitting != "paper":
+        return refuse("--prior is for the paper's fit: give --fitting paper as well")
     options: dict[str, Any] = {"refine": False if no_refine else (refine or fitting is not None) or None}
     options |= {"fitting": fitting or "open", "smoothing": smooth, "body": body, "weights": weights, "fov_deg": fov}
-    options |= {"runtime": runtime, "int8": int8, "device": device}
+    options |= {"prior": prior or "mixture", "runtime": runtime, "int8": int8, "device": device}
     options |= {"detector": detector, "pose_model": pose_model}
     return _each(videos, _places(videos, out), overlay, options)
 
@@ -123,7 +129,7 @@ def _ready(options: dict[str, Any]) -> dict[str, Any]:
 
     from vibe import cameras
     from vibe.network import load_network
-    from vibe.pipeline import choose_body
+    from vibe.pipeline import choose_body, energies
 
     cameras.default_camera(16, 16, options["fov_deg"])
     try:
@@ -136,6 +142,7 @@ def _ready(options: dict[str, Any]) -> dict[str, Any]:
     if options["int8"] and options["runtime"] == "torch":
         raise ValueError("--int8 needs --runtime openvino or onnxruntime: PyTorch computes in floats only")
     choose_body(options["body"], network)
+    energies(options["prior"])
     detector, pose_model = options["detector"], options["pose_model"]
     if detector is None and pose_model is None:
         return options

@@ -1,13 +1,36 @@
-"""`vibe train`: weights by a recipe."""
+"""`vibe train`: weights by a recipe, any of whose fields can be given another value."""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Generic, TypeVar
 
-from tyro.conf import Positional, arg
+import tyro
+from rich.console import Console
+from tyro.conf import AvoidSubcommands, Positional, arg
 
-from vibe.cli.say import DONE, refuse
+from vibe.cli.meter import Meter
+from vibe.cli.say import DONE, FAILED, complain, refuse
+
+R = TypeVar("R")
+Trainer = Callable[[Any, Path, str, Meter | None], Iterator[dict[str, float]]]
+
+
+@dataclass(frozen=True)
+class Order(Generic[R]):
+    """Train weights by a recipe. The numbers below are its own; each can be given another value."""
+
+    recipe: Annotated[R, arg(name="")]
+    out: Annotated[Path | None, arg(aliases=["-o"], metavar="RUN", help_behavior_hint="(required)")] = None
+    """Folder of the run: weights.safetensors, best.safetensors, log.jsonl and what it goes on from."""
+    epochs: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    """Train for so many epochs (of validate-every steps), in place of the recipe's steps."""
+    device: Annotated[str, arg(metavar="DEVICE")] = "cpu"
+    """Where the network learns: cpu, cuda, cuda:1, mps."""
 
 
 def train(
@@ -15,20 +38,66 @@ def train(
     /,
     out: Annotated[Path, arg(aliases=["-o"], metavar="RUN")],
 ) -> int:
-    """Train weights by a recipe, on the CPU.
+    """Train weights by a recipe.
 
     A run that was stopped goes on from its last checkpoint, to the same weights, if it is started again.
+
+    Every field of a recipe can be given another value after its name, as in `vibe train open -o RUN --epochs 2
+    --adversarial.weight 0.5 --adversarial.discriminator.pool concat`; `vibe train RECIPE --help` lists them.
 
     The recipes read motion capture from the folder in the environment variable VIBE_MOTION.
 
     Args:
-        recipe: Name of the recipe: open (free for all uses), open-nc (adds motion for non-commercial use).
+        recipe: Name of the recipe: open (free for all uses), open-nc (adds motion for non-commercial use), frame (each
+            frame by itself), adversarial (with the motion discriminator), with-prior (with MPoser); mposer and vposer
+            (the priors themselves).
         out: Folder of the run: log.jsonl, checkpoint.pt and weights.safetensors (for `vibe estimate --weights`).
     """
-    from vibe.train import loop, recipes
+    return train_by(recipe, ["--out", str(out)])
 
-    if recipe not in recipes.RECIPES:
-        return refuse(f"no recipe is called {recipe}: choose one of {', '.join(recipes.RECIPES)}")
-    for record in loop.train(recipes.RECIPES[recipe], out):
-        print("  ".join(f"{name} {value:.6g}" for name, value in record.items()), flush=True)
+
+def train_by(name: str, options: Sequence[str]) -> int:
+    """Train by the recipe of that name, with the options that follow it on the command line; the exit code."""
+    offers = _offers()
+    if name not in offers:
+        return refuse(f"no recipe is called {name}: choose one of {', '.join(offers)}")
+    recipe, trainer = offers[name]
+    kind, given = Order[type(recipe)], Order(recipe)
+    order = tyro.cli(kind, prog=f"vibe train {name}", default=given, args=list(options), config=(AvoidSubcommands,))
+    out = order.out
+    if out is None:
+        return refuse(f"no folder for the run: say `vibe train {name} -o RUN`")
+    wanted = order.recipe if order.epochs is None else _for_epochs(order.recipe, order.epochs)
+    if os.environ.get("RANK", "0") != "0":
+        for _ in trainer(wanted, out, order.device, None):
+            pass
+        return DONE
+    try:
+        _show(name, out, lambda meter: trainer(wanted, out, order.device, meter))
+    except FloatingPointError as error:
+        complain(str(error))
+        return FAILED
     return DONE
+
+
+def _offers() -> Mapping[str, tuple[Any, Trainer]]:
+    """Each recipe, and what trains by it."""
+    from vibe.train import loop, prior, recipes
+
+    generators: dict[str, tuple[Any, Trainer]] = {name: (each, loop.train) for name, each in recipes.RECIPES.items()}
+    return generators | {name: (each, prior.train) for name, each in prior.PRIOR_RECIPES.items()}
+
+
+def _for_epochs(recipe: R, epochs: int) -> R:
+    """The recipe with as many steps as the epochs have."""
+    return replace(recipe, steps=epochs * recipe.validate_every)  # pyright: ignore
+
+
+def _show(name: str, out: Path, begin: Callable[[Meter], Iterator[dict[str, float]]]) -> None:
+    """Print each record of a run, under it a bar on a terminal, and at the end where the weights are."""
+    lines = None if sys.stdout.isatty() else sys.stdout
+    with Meter(Console(stderr=True), name) as meter:
+        for record in begin(meter):
+            numbers = "  ".join(f"{key} {value:.6g}" for key, value in record.items())
+            print(numbers, file=lines, flush=True)
+    print(out / "weights.safetensors")

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vibe.model.gru import GRU
 from vibe.rotations import rotmat_to_6d
 
 BODY_JOINTS = 23
@@ -121,12 +122,13 @@ class MotionDiscriminator(nn.Module):
         super().__init__()
         if not 1 <= config.attention_layers <= 3:
             raise ValueError(f"attention has 1, 2 or 3 layers, not {config.attention_layers}")
-        self.gru = nn.GRU(BODY_JOINTS * WIDTHS[config.form], config.hidden, config.layers, batch_first=True)
+        self.gru = GRU(BODY_JOINTS * WIDTHS[config.form], config.hidden, config.layers)
         self.attention = None
         if config.pool == "attention":
             self.attention = SelfAttention(
                 config.hidden, config.attention_units, config.attention_layers, config.dropout
             )
+        self.form = config.form
         self.pool = config.pool
         self.fc = nn.Linear(config.hidden * (2 if config.pool == "concat" else 1), 1)
 

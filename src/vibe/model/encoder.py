@@ -8,6 +8,8 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vibe.model.gru import GRU
+
 
 @dataclass(frozen=True)
 class EncoderConfig:
@@ -36,9 +38,8 @@ class GRUEncoder(nn.Module):
         width = config.hidden * (2 if config.bidirectional else 1)
         if not config.linear and width != config.features:
             raise ValueError(f"the GRU gives {width} numbers, {config.features} are read: set linear")
-        self.gru = nn.GRU(
-            config.features, config.hidden, config.layers, batch_first=True, bidirectional=config.bidirectional
-        )
+        sizes = config.features, config.hidden, config.layers
+        self.gru = nn.GRU(*sizes, batch_first=True, bidirectional=True) if config.bidirectional else GRU(*sizes)
         self.linear = nn.Linear(width, config.features) if config.linear else None
         self.residual = config.residual
 

@@ -57,8 +57,8 @@ class Regressor(nn.Module):
 
     def forward(self, features: Float[Tensor, "*b time feature"]) -> Theta:
         width = features.shape[-1]
-        steady = functional.linear(features, self.fc1.weight[:, :width], self.fc1.bias)
-        from_state = self.fc1.weight[:, width:]
+        from_features, from_state = self.fc1.weight.split([width, POSE + SHAPE + CAMERA], 1)
+        steady = functional.linear(features, from_features, self.fc1.bias)
         start = torch.cat([self.init_pose, self.init_shape, self.init_cam], -1)
         state = start.expand(*features.shape[:-1], -1)
         for _ in range(self.iterations):

@@ -96,5 +96,8 @@ BODY = Stage(
     hips=False,
 )
 """The paper's second stage, with the weights of its code; the camera stands still."""
-FITTINGS = {"open": Fitting((OPEN,)), "paper": Fitting((CAMERA, BODY), bridged=True, points="spin49")}
+FITTINGS = {
+    "open": Fitting((OPEN,), points="detected17"),
+    "paper": Fitting((CAMERA, BODY), bridged=True, points="spin49"),
+}
 """The recipes by name: ours for keypoint evidence, and the paper's Temporal SMPLify (sections 3.3 and 6.1)."""

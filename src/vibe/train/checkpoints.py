@@ -1,60 +1,158 @@
-"""What a run leaves behind: a checkpoint to go on from, and the weights to ship; each whole or not there at all."""
+"""What a run leaves behind: checkpoints to go on from, and the weights to ship; each whole or not there at all."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
+import math
+import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import safetensors.torch
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+import vibe
 from vibe import assets
-from vibe.train.recipes import Recipe
+
+CHECKPOINT, BEST, ABOUT = "checkpoint.pt", "best.pt", "run.json"
 
 
-def save_checkpoint(path: Path, recipe: Recipe, step: int, network: nn.Module, average: nn.Module,
-                    optimiser: torch.optim.Optimizer) -> None:  # fmt: skip
-    """All that the loop needs to go on as if it had never stopped."""
+@runtime_checkable
+class Stateful(Protocol):
+    """Networks, optimisers and schedules, as a checkpoint sees them."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: Any, /) -> Any: ...
+
+
+def begin_folder(folder: Path, recipe: Any, data: Mapping[str, str], writes: bool = True) -> None:
+    """Make a run's folder, or find the same run in it, and write `run.json`: recipe, seed, data, sources, torch.
+
+    Raises ValueError that names the fields in which the folder's own recipe or data differ.
+    """
+    path, plain = folder / ABOUT, as_plain(recipe)
+    sources = [source()]
+    if path.exists():
+        about = json.loads(path.read_text(encoding="utf-8"))
+        refuse_another(folder, about.get("recipe", {}), plain)
+        refuse_another(folder, about.get("data", {}), dict(data), "data")
+        before = about.get("sources", [])
+        sources = before if sources[0] in before[-1:] else [*before, *sources]
+    if not writes:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(".*.part"):
+        left.unlink()
+    about = {
+        "recipe": plain, "seed": plain.get("seed"), "data": dict(data), "sources": sources, "torch": torch.__version__,
+    }  # fmt: skip
+    assets.write_whole(path, json.dumps(about, indent=1).encode())
+
+
+def save_checkpoint(path: Path, recipe: Any, parts: Mapping[str, Stateful], step: int, best: float) -> None:
+    """All that a run needs to go on as if it had never stopped, after so many steps and with that best score."""
     state = {
-        "recipe": json.dumps(asdict(recipe), sort_keys=True),
+        "recipe": json.dumps(as_plain(recipe), sort_keys=True),
         "step": step,
-        "network": network.state_dict(),
-        "average": average.state_dict(),
-        "optimiser": optimiser.state_dict(),
+        "best": best,
+        "parts": {name: part.state_dict() for name, part in parts.items()},
     }
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    assets.write_whole(path, buffer.getvalue())
+    assets.write_whole(path, _bytes(state))
 
 
-def load_checkpoint(path: Path, recipe: Recipe, network: nn.Module, average: nn.Module,
-                    optimiser: torch.optim.Optimizer) -> int:  # fmt: skip
-    """Fill in what `save_checkpoint` wrote and return its step; raises ValueError if another recipe made it."""
+def load_checkpoint(path: Path, recipe: Any, parts: Mapping[str, Stateful]) -> tuple[int, float]:
+    """Fill in what `save_checkpoint` wrote and return step and best score; 0 and infinity if there is none.
+
+    Raises ValueError if another recipe made it, or a run of other parts.
+    """
+    if not path.exists():
+        return 0, math.inf
     state = torch.load(path, weights_only=True, map_location="cpu")
-    if state["recipe"] != json.dumps(asdict(recipe), sort_keys=True):
-        raise ValueError(f"{path} comes from another recipe: give another run folder, or the options it began with")
-    network.load_state_dict(state["network"])
-    average.load_state_dict(state["average"])
-    optimiser.load_state_dict(state["optimiser"])
-    return state["step"]
+    if "parts" not in state:
+        raise ValueError(f"{path} is an older version's checkpoint: give another run folder")
+    refuse_another(path, json.loads(state["recipe"]), as_plain(recipe))
+    if state["parts"].keys() != parts.keys():
+        raise ValueError(f"{path} holds {', '.join(state['parts'])}; this run is made of {', '.join(parts)}")
+    for name, part in parts.items():
+        part.load_state_dict(state["parts"][name])
+    return state["step"], state["best"]
 
 
-def save_weights(path: Path, recipe: Recipe, step: int, network: nn.Module) -> None:
-    """The parameters in half precision, with name, licence and recipe beside them."""
-    tensors = {name: value.half().contiguous() for name, value in network.state_dict().items()}
+def save_weights(path: Path, recipe: Any, step: int, network: nn.Module) -> None:
+    """The parameters in half precision (counts as they are), with the recipe, its name and licence beside them."""
+    tensors = {name: _halved(value) for name, value in network.state_dict().items()}
     metadata = {
         "name": recipe.name,
         "licence": recipe.licence,
-        "recipe": json.dumps(asdict(recipe), sort_keys=True),
+        "recipe": json.dumps(as_plain(recipe), sort_keys=True),
         "step": str(step),
     }
     assets.write_whole(path, safetensors.torch.save(tensors, metadata))
 
 
-def checksum(paths: list[Path]) -> dict[str, str]:
-    """SHA-256 of each file, by name."""
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+def save_batch(path: Path, step: int, batch: Mapping[str, Tensor]) -> None:
+    """A batch for inspection, by `torch.load(path, weights_only=True)`: its tensors by name, and `step`."""
+    assets.write_whole(path, _bytes({"step": step, **batch}))
+
+
+def checksum(files: Mapping[str, Path]) -> dict[str, str]:
+    """SHA-256 of each file, by its name in the run."""
+    return {name: assets.sha256(path) for name, path in files.items()}
+
+
+def source() -> str:
+    """What trains: the commit, with a mark if files have changed since, or outside a checkout the version."""
+    folder, file = Path(vibe.__file__).parent, Path(vibe.__file__).name
+    try:
+        for command in (["ls-files", "--error-unmatch", file], ["describe", "--always", "--dirty", "--abbrev=40"]):
+            done = subprocess.run(["git", "-C", folder, *command], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return f"vibe {vibe.__version__}"
+    return f"commit {done.stdout.strip()}"
+
+
+def refuse_another(place: Path, its: Mapping[str, Any], ours: Mapping[str, Any], what: str = "recipe") -> None:
+    """Raise ValueError, with the fields that differ, unless both are the same."""
+    if differing := differences(its, ours):
+        raise ValueError(
+            f"{place} comes from another {what} ({'; '.join(differing)}): give another folder, or what it began with"
+        )
+
+
+def differences(its: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
+    """The fields in which two recipes as plain values differ, by dotted name, with both values."""
+    one, two = _flat(its), _flat(ours)
+    names = [*one, *(name for name in two if name not in one)]
+    none = "absent"
+    return [
+        f"{name}: {one.get(name, none)} there, {two.get(name, none)} here"
+        for name in names if one.get(name, none) != two.get(name, none)
+    ]  # fmt: skip
+
+
+def as_plain(recipe: Any) -> dict[str, Any]:
+    """A recipe as JSON knows it."""
+    return json.loads(json.dumps(asdict(recipe)))
+
+
+def _flat(values: Mapping[str, Any], name: str = "") -> dict[str, Any]:
+    """Nested values under dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{name}{key}.") if isinstance(value, Mapping) else {f"{name}{key}": value}
+    return flat
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    return (tensor.half() if tensor.is_floating_point() else tensor).cpu().contiguous()
+
+
+def _bytes(state: Mapping[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    return buffer.getvalue()

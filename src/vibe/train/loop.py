@@ -1,115 +1,150 @@
-"""The training loop: make a batch, take a step, validate, save; goes on where it was killed."""
+"""Training of the generator: a step of its own, one of the discriminator, validation; goes on where it was killed."""
 
 from __future__ import annotations
 
-import copy
-import json
-import math
-import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import roma
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from vibe import assets
 from vibe.body.load import load_body
 from vibe.body.record import Body
-from vibe.data.motion import Motions, clip_weights, find_motion, load_motions
+from vibe.data.motion import Motions, clip_weights, draw_windows, find_motion, load_motions
 from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
+from vibe.model.discriminator import motion_numbers
+from vibe.model.latent import prior_loss
 from vibe.model.vibe import VIBE
-from vibe.network import build_network
-from vibe.rotations import rotmat_to_6d
-from vibe.train.checkpoints import checksum, load_checkpoint, save_checkpoint, save_weights
+from vibe.records import Observation, Theta
+from vibe.train.adversarial import generator_term, losses_of_discriminator, smoothed_target
+from vibe.train.checkpoints import checksum, save_weights
 from vibe.train.losses import losses
+from vibe.train.players import Players, begun_from, gather
 from vibe.train.recipes import Recipe
+from vibe.train.running import Pace, Progress, Run, check_finite, finite_total, generator, keep_running, seed_step
+from vibe.train.schedules import cosine, follow, set_rate
 from vibe.train.synthesis import Example, body_points, synthesise
-from vibe.train.team import average_gradients, join_team, leave_team, share
+from vibe.train.team import Team, average_gradients, join_team, leave_team, mean_over_team, share
+
+SCORE = "noisy_pa_mpjpe_mm"
+"""The error that decides which weights are the best, and that a plateau is told by."""
+REAL = 1
+"""The purpose of a step's random numbers that real motion and its targets are drawn from."""
 
 
-def train(recipe: Recipe, run: Path) -> Iterator[dict[str, float]]:
-    """Train until the recipe's last step, yielding a record every 50 steps; `run` ends up with `weights.safetensors`.
+@dataclass(frozen=True)
+class Source:
+    """What batches are made of."""
 
-    A folder that holds a checkpoint of the same recipe is taken up where it stands, to the same result. Under torchrun
-    the processes share each batch, and the first of them writes. Raises FloatingPointError if the loss stops being a
-    number, with the batch's step, which rebuilds it.
+    motions: Motions
+    weights: Float[Tensor, "clip"]
+    """How often each clip is drawn."""
+    body: Body
+    """On the CPU, where batches are made."""
+
+
+def train(
+    recipe: Recipe, run: Path, device: str = "cpu", progress: Progress | None = None
+) -> Iterator[dict[str, float]]:
+    """Train until the recipe's last step, yielding the records of the log; `run` ends up with `weights.safetensors`.
+
+    A folder that holds a checkpoint of the same recipe is taken up where it stands, on one CPU to the same result.
+    Under torchrun the processes share each batch, and the first of them writes. Raises NotANumber
+    (a FloatingPointError) if the loss stops being a number, and ValueError if the folder is another recipe's.
     """
-    team = join_team()
+    team = join_team(device)
     paths = [find_motion(name) for name in recipe.motion]
     motions, body = load_motions(paths, held_out=False), load_body()
-    weights = clip_weights(motions)
-    torch.manual_seed(recipe.seed)
-    network = build_network(recipe.network)
-    start_from_mean(network, motions)
-    average = copy.deepcopy(network).requires_grad_(False)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
-    run.mkdir(parents=True, exist_ok=True)
-    checkpoint = run / "checkpoint.pt"
-    first = load_checkpoint(checkpoint, recipe, network, average, optimiser) if checkpoint.exists() else 0
-    if team.writes:
-        about = {"recipe": asdict(recipe), "data": checksum(paths), "torch": torch.__version__}
-        assets.write_whole(run / "run.json", json.dumps(about, indent=1).encode())
-    began = time.monotonic()
-    for step in range(first, recipe.steps):
-        batch = synthesise(motions, weights, body, recipe.synthesis, generator(recipe.seed, step))
-        terms = take_step(network, share(batch, team), body, recipe, optimiser, step)
-        track_average(average, network, recipe.average if step > recipe.warmup else 0.9)
-        done = step + 1
-        record = {"step": float(done), "seconds_a_step": (time.monotonic() - began) / (done - first)} | terms
-        if not team.writes:
-            continue
-        if done % recipe.validate_every == 0 or done == recipe.steps:
-            record |= validate(average, recipe, body)
-        if done % recipe.save_every == 0 or done == recipe.steps:
-            save_checkpoint(checkpoint, recipe, done, network, average, optimiser)
-            save_weights(run / "weights.safetensors", recipe, done, average)
-        if done % 50 == 0 or done == recipe.steps:
-            log(run, record)
-            yield record
+    source, held_out = Source(motions, clip_weights(motions), body), load_motions(paths[:1], held_out=True)
+    players, body = gather(recipe, motions, team.device), body.to(team.device)
+
+    def take_step(step: int) -> dict[str, float]:
+        batch = synthesise(source.motions, source.weights, source.body, recipe.synthesis, generator(recipe.seed, step))
+        seed_step(recipe.seed, step, team.rank)
+        if recipe.schedule == "cosine":
+            for name, top in (("network", recipe.rate), ("discriminator", recipe.adversarial.rate)):
+                if name in players.optimisers:
+                    set_rate(players.optimisers[name], cosine(top, step, recipe.steps, recipe.warmup))
+        terms, made = generator_step(players, share(batch, team), body, recipe, step)
+        if players.discriminator is not None:
+            terms |= discriminator_step(players, made, source, recipe, step, team)
+        track_average(players.average, players.network, min(recipe.average, 1.0 if step > recipe.warmup else 0.9))
+        return mean_over_team(terms, team)
+
+    yield from keep_running(
+        Run(
+            folder=run,
+            recipe=recipe,
+            pace=Pace(recipe.steps, recipe.log_every, recipe.validate_every, recipe.save_every),
+            parts=players.parts(),
+            take_step=take_step,
+            validate=lambda: validate(players.average, recipe, source.body, held_out, team.device),
+            score=SCORE,
+            save_weights=lambda path, step: save_weights(path, recipe, step, players.average),
+            after_validation=lambda score: follow(players.plateaus.values(), score),
+            data=checksum({path.name: path for path in paths} | begun_from(recipe)),
+        ),
+        team,
+        progress,
+    )
     leave_team()
 
 
-def generator(seed: int, step: int) -> torch.Generator:
-    """The random stream of one step, whatever came before it."""
-    return torch.Generator().manual_seed(seed * 1_000_003 + step)
+def generator_step(
+    players: Players, batch: Example, body: Body, recipe: Recipe, step: int
+) -> tuple[dict[str, float], Theta]:
+    """One step of the generator; returns its losses, and what it made."""
+    network = players.network.train()
+    made = predict(network, batch.observation, recipe.precision)
+    terms = losses(made, batch, body, recipe.losses)
+    if players.discriminator is not None:
+        fake = motion_numbers(made.rotmat, recipe.adversarial.discriminator.form)
+        terms["adversarial"] = generator_term(players.discriminator.train(), fake, recipe.adversarial.weight)
+    if players.prior is not None:
+        terms["prior"] = recipe.prior.weight * prior_loss(players.prior.encode(made.rotmat[..., 1:, :, :]).mean)
+    total = finite_total(terms, step, batch)
+    descend(network, total, players.optimisers["network"], recipe.clip, step, batch)
+    return {"loss": float(total.detach())} | {name: float(value.detach()) for name, value in terms.items()}, made
 
 
-def start_from_mean(network: VIBE, motions: Motions) -> None:
-    """The regressor begins at the mean pose of the training motion, facing the camera."""
-    rotmat = roma.unitquat_to_rotmat(motions.quaternions[::10])
-    mean = cast(Tensor, roma.special_procrustes(rotmat.mean(0)))
-    mean[0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
-    network.regressor.get_buffer("init_pose").copy_(rotmat_to_6d(mean).flatten()[None])
+def discriminator_step(
+    players: Players, made: Theta, source: Source, recipe: Recipe, step: int, team: Team
+) -> dict[str, float]:
+    """One step of the discriminator, on what the generator made and as many windows of real motion (equation 3)."""
+    discriminator, config = players.discriminator, recipe.adversarial
+    assert discriminator is not None
+    seed = generator(recipe.seed, step, REAL)
+    count, frames = recipe.synthesis.batch, recipe.synthesis.frames
+    quaternions, _ = draw_windows(source.motions, source.weights, count, frames, recipe.synthesis.fastest, seed)
+    target = share(smoothed_target(torch.ones(count), seed, config.smoothing), team)
+    real = motion_numbers(share(roma.unitquat_to_rotmat(quaternions), team), config.discriminator.form)
+    fake = motion_numbers(made.rotmat.detach(), config.discriminator.form)
+    terms = losses_of_discriminator(discriminator(real), discriminator(fake), target)
+    motions = {"real": real, "fake": fake}
+    total = finite_total(terms, step, motions)
+    descend(discriminator, total, players.optimisers["discriminator"], recipe.clip, step, motions)
+    return {name: float(value.detach()) for name, value in terms.items()}
 
 
-def take_step(network: VIBE, batch: Example, body: Body, recipe: Recipe, optimiser: torch.optim.Optimizer,
-              step: int) -> dict[str, float]:  # fmt: skip
-    """One step of the generator; returns the losses."""
-    torch.manual_seed(recipe.seed * 1_000_003 + step)
-    for group in optimiser.param_groups:
-        group["lr"] = rate(recipe, step)
-    network.train()
-    terms = losses(network(batch.observation), batch, body, recipe.losses)
-    total = torch.stack(list(terms.values())).sum()
-    if not torch.isfinite(total):
-        raise FloatingPointError(f"the loss is {float(total.detach())} at step {step} of seed {recipe.seed}")
+def descend(network: nn.Module, total: Tensor, optimiser: torch.optim.Optimizer, clip: float, step: int,
+            batch: object) -> None:  # fmt: skip
+    """One step down the gradient, which all processes of a team share, cut to the norm `clip`."""
     optimiser.zero_grad(set_to_none=True)
     total.backward()
     average_gradients(network)
-    nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
+    check_finite(nn.utils.clip_grad_norm_(network.parameters(), clip), "gradient's norm", step, batch)
     optimiser.step()
-    return {"loss": float(total.detach())} | {name: float(value.detach()) for name, value in terms.items()}
 
 
-def rate(recipe: Recipe, step: int) -> float:
-    """Learning rate: a line up, a cosine down."""
-    if step < recipe.warmup:
-        return recipe.rate * (step + 1) / recipe.warmup
-    part = (step - recipe.warmup) / max(recipe.steps - recipe.warmup, 1)
-    return recipe.rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * part)))
+def predict(network: VIBE, observation: Observation, precision: str) -> Theta:
+    """The network's answer in float32, on a graphics card computed in the recipe's precision."""
+    device = observation.keypoints.device.type
+    with torch.autocast(device, torch.bfloat16, enabled=device == "cuda" and precision == "bfloat16"):
+        theta = network(observation)
+    return Theta(theta.rotmat.float(), theta.betas.float(), theta.pred_cam.float())
 
 
 def track_average(average: nn.Module, network: nn.Module, decay: float) -> None:
@@ -120,32 +155,21 @@ def track_average(average: nn.Module, network: nn.Module, decay: float) -> None:
 
 
 @torch.no_grad()
-def validate(network: VIBE, recipe: Recipe, body: Body) -> dict[str, float]:
+def validate(network: VIBE, recipe: Recipe, body: Body, held_out: Motions, device: torch.device) -> dict[str, float]:
     """Errors on held-out subjects, always the same windows: detections imitated ("noisy") and true ("clean")."""
     network.eval()
-    motions = load_motions([find_motion(recipe.motion[0])], held_out=True)
-    weights = clip_weights(motions)
+    weights = clip_weights(held_out)
     plain = replace(recipe.synthesis.poses, limb=0.0, wobble=0.0, tumble=0.0)
+    config = replace(recipe.synthesis, batch=128, fastest=1.0, poses=plain)
     results = {}
     for name, noisy in (("noisy", True), ("clean", False)):
-        config = replace(recipe.synthesis, batch=128, fastest=1.0, poses=plain)
-        batch = synthesise(motions, weights, body, config, generator(12345, 0), noisy)
-        theta = network(batch.observation)
-        points = body_points(body, theta.rotmat, theta.betas)
+        batch = synthesise(held_out, weights, body, config, generator(12345, 0), noisy)
+        theta = predict(network, share(batch.observation, Team(device=device)), recipe.precision)
+        points = body_points(body, theta.rotmat.cpu(), theta.betas.cpu())
         predicted, truth = points[..., :24, :], batch.points[..., :24, :]
         results |= {
-            f"{name}_pa_mpjpe_mm": mean(pa_mpjpe_mm(predicted, truth)),
-            f"{name}_mpjpe_mm": mean(mpjpe_mm(predicted, truth)),
-            f"{name}_acceleration_error_mm": mean(acceleration_error_mm(predicted, truth)),
+            f"{name}_pa_mpjpe_mm": float(pa_mpjpe_mm(predicted, truth).mean()),
+            f"{name}_mpjpe_mm": float(mpjpe_mm(predicted, truth).mean()),
+            f"{name}_acceleration_error_mm": float(acceleration_error_mm(predicted, truth).mean()),
         }
     return results
-
-
-def mean(values: Tensor) -> float:
-    return float(values.mean())
-
-
-def log(run: Path, record: dict[str, float]) -> None:
-    """One line of JSON more."""
-    with (run / "log.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")

@@ -1,15 +1,19 @@
-"""Losses of the generator, as pure functions of prediction and truth (the paper, equation 1)."""
+"""Losses of the generator that reads keypoints, as pure functions of prediction and truth (the paper, equation 1).
+
+Lengths, as the paper writes them, by a perspective camera and of a truth that is known everywhere. The published
+reductions (mean squares, masks for what a clip lacks) stand apart in `official`: their weights are for other numbers.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vibe.body.record import Body
 from vibe.records import Theta
-from vibe.train.synthesis import Example, body_points
+from vibe.train.synthesis import FEET, Example, body_points
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class LossConfig:
     """L_SMPL, shape: squared difference."""
     velocity: float = 20.0
     """Distance of the joints' steps from frame to frame, metres."""
+    slide: float = 0.0
+    """What a foot that stands moves from frame to frame, metres, the pelvis going its true way."""
 
 
 def project_in_crop(
@@ -48,7 +54,7 @@ def losses(predicted: Theta, truth: Example, body: Body, config: LossConfig) -> 
     seen = project_in_crop(points[..., 24:, :], predicted.pred_cam, truth.half_side)
     inside = (truth.keypoints_2d.abs().amax(-1) < 2.5).float()
     step = points.diff(dim=-3) - truth.points.diff(dim=-3)
-    return {
+    terms = {
         "points": config.points * _length(points - truth.points).mean(),
         "shape_of_pose": config.shape_of_pose * _length(own - true_own).mean(),
         "reprojection": config.reprojection * (_length(seen - truth.keypoints_2d) * inside).mean(),
@@ -56,6 +62,17 @@ def losses(predicted: Theta, truth: Example, body: Body, config: LossConfig) -> 
         "betas": config.betas * (predicted.betas - truth.betas[:, None]).square().sum(-1).mean(),
         "velocity": config.velocity * _length(step).mean(),
     }
+    if config.slide:
+        terms["slide"] = config.slide * slide(step[..., FEET, :], truth.feet_down)
+    return terms
+
+
+def slide(step: Float[Tensor, "*b step foot 3"], down: Bool[Tensor, "*b step foot"]) -> Float[Tensor, ""]:
+    """Mean length of the steps of feet that stand, metres; 0 if none does.
+
+    A step is counted against the true one, which is that of the view where the foot stands still.
+    """
+    return (_length(step) * down).sum() / down.sum().clamp_min(1)
 
 
 def _length(vector: Float[Tensor, "*b n"]) -> Float[Tensor, "*b"]:

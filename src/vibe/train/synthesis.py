@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import roma
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,9 +16,16 @@ from vibe.body.record import Body
 from vibe.data.motion import Motions, draw_windows
 from vibe.observe.keypoints import observe
 from vibe.records import Observation
+from vibe.skeletons import SMPL, index
 from vibe.train.noise import NoiseConfig, detect
 from vibe.train.poses import PoseConfig, widen
 from vibe.train.views import View, ViewConfig, draw_views
+
+FEET = index(SMPL, ["left_foot", "right_foot"])
+NEAR_GROUND = 0.05
+"""Metres above the lowest place of a window's feet, below which a foot may stand."""
+STILL = 0.01
+"""Metres from frame to frame, below which it does: 0.3 metres a second."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +57,15 @@ class Example:
     """Without error, in half crop sides from the crop's centre."""
     half_side: Float[Tensor, "batch time"]
     """Of the crop at unit distance."""
+    feet_down: Bool[Tensor, "batch time-1 2"]
+    """Whether the left and the right foot stand from one frame to the next."""
 
 
 def body_points(
     body: Body, rotmat: Float[Tensor, "*b 24 3 3"], betas: Float[Tensor, "*#b 10"]
 ) -> Float[Tensor, "*b 41 3"]:
-    """24 joints and 17 keypoints about the pelvis."""
-    joints, keypoints = joints_and_keypoints(body, rotmat, betas)
+    """24 joints and 17 keypoints, where the shipped detector marks them, about the pelvis."""
+    joints, keypoints = joints_and_keypoints(body, rotmat, betas, "detected17")
     return torch.cat([joints, keypoints], -2) - joints[..., :1, :]
 
 
@@ -70,14 +79,14 @@ def synthesise(
     betas = config.betas * torch.randn(config.batch, 10, generator=seed)
     view = draw_views(trans, config.views, seed)
     noise = config.noise if noisy else None
-    return render(roma.unitquat_to_rotmat(quaternions), betas, view, body, noise, seed)
+    return render(roma.unitquat_to_rotmat(quaternions), trans, betas, view, body, noise, seed)
 
 
 def render(
-    rotmat: Float[Tensor, "batch time 24 3 3"], betas: Float[Tensor, "batch 10"], view: View, body: Body,
-    noise: NoiseConfig | None, seed: torch.Generator,
+    rotmat: Float[Tensor, "batch time 24 3 3"], trans: Float[Tensor, "batch time 3"], betas: Float[Tensor, "batch 10"],
+    view: View, body: Body, noise: NoiseConfig | None, seed: torch.Generator,
 ) -> Example:  # fmt: skip
-    """What a camera sees of bodies in a y-up world, with a detector's noise or without any."""
+    """What a camera sees of bodies going along `trans` in a y-up world, with a detector's noise or without any."""
     rotmat = torch.cat([(view.R_cam_world @ rotmat[:, :, 0])[:, :, None], rotmat[:, :, 1:]], 2)
     points = body_points(body, rotmat, betas[:, None])
     keypoints_cam = points[:, :, 24:] + view.pelvis_cam[:, :, None]
@@ -101,7 +110,15 @@ def render(
         points=points @ R_crop_cam.mT,
         keypoints_2d=observe(functional.pad(truth, (0, 1), value=1.0), box, identity).keypoints[..., :2],
         half_side=observation.box[..., 2].exp(),
+        feet_down=feet_down(points[:, :, FEET] @ view.R_cam_world + trans[:, :, None]),
     )
+
+
+def feet_down(feet_world: Float[Tensor, "*b time foot 3"]) -> Bool[Tensor, "*b time-1 foot"]:
+    """Whether a foot stands between two frames: near the ground, y up, and hardly moving."""
+    height = feet_world[..., 1] - feet_world[..., 1].amin((-2, -1), keepdim=True)
+    near = height < NEAR_GROUND
+    return near[..., 1:, :] & near[..., :-1, :] & (feet_world.diff(dim=-3).norm(dim=-1) < STILL)
 
 
 def steady_boxes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
@@ -18,6 +19,8 @@ class Team:
 
     rank: int = 0
     size: int = 1
+    device: torch.device = torch.device("cpu")
+    """Where this process computes."""
 
     @property
     def writes(self) -> bool:
@@ -25,13 +28,14 @@ class Team:
         return self.rank == 0
 
 
-def join_team() -> Team:
-    """The team that torchrun made, or one of a single process."""
+def join_team(device: str = "cpu") -> Team:
+    """The team that torchrun made, or one of a single process; on `cuda` each process of a host has its own card."""
     if "RANK" not in os.environ:
-        return Team()
+        return Team(device=torch.device(device))
+    own = torch.device(f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" else device)
     if not distributed.is_initialized():
-        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    return Team(distributed.get_rank(), distributed.get_world_size())
+        distributed.init_process_group("nccl" if own.type == "cuda" else "gloo")
+    return Team(distributed.get_rank(), distributed.get_world_size(), own)
 
 
 def leave_team() -> None:
@@ -41,24 +45,36 @@ def leave_team() -> None:
         distributed.destroy_process_group()
 
 
+def from_first(number: float, team: Team) -> float:
+    """The first process' number, in all of them."""
+    if team.size == 1:
+        return number
+    message = torch.tensor(number, dtype=torch.float64, device=team.device)
+    distributed.broadcast(message, 0)
+    return float(message)
+
+
+def mean_over_team(numbers: Mapping[str, float], team: Team) -> dict[str, float]:
+    """Each number's mean over the processes, in all of them."""
+    if team.size == 1:
+        return dict(numbers)
+    message = torch.tensor(list(numbers.values()), dtype=torch.float64, device=team.device)
+    distributed.all_reduce(message)
+    return dict(zip(numbers, (message / team.size).tolist(), strict=True))
+
+
 def share(batch: Record, team: Team) -> Record:
-    """This process' part of a batch: every tensor of the record, cut along its first axis.
+    """This process' part of a batch, where it computes: every tensor of the record, cut along its first axis.
 
     All processes make the same batch, so that the team's mean is that of the whole. Raises ValueError if the batch
     can't be shared evenly.
     """
-    if team.size == 1:
-        return batch
-    changes = {}
-    for field in fields(batch):  # pyright: ignore[reportArgumentType]
-        value = getattr(batch, field.name)
-        if not isinstance(value, Tensor):
-            changes[field.name] = share(value, team)
-        elif len(value) % team.size:
-            raise ValueError(f"{len(value)} windows can't be shared by {team.size} processes: change the batch")
-        else:
-            changes[field.name] = value.tensor_split(team.size)[team.rank]
-    return replace(batch, **changes)  # pyright: ignore[reportArgumentType]
+    if isinstance(batch, Tensor):
+        if len(batch) % team.size:
+            raise ValueError(f"{len(batch)} windows can't be shared by {team.size} processes: change the batch")
+        return batch.tensor_split(team.size)[team.rank].to(team.device)  # pyright: ignore[reportReturnType]
+    parts = {field.name: share(getattr(batch, field.name), team) for field in fields(batch)}  # pyright: ignore[reportArgumentType]
+    return replace(batch, **parts)  # pyright: ignore[reportArgumentType]
 
 
 def average_gradients(network: nn.Module) -> None:

@@ -23,6 +23,8 @@ class VAEWeights:
 
     rotations: float = 1.0
     """Squared distance of the matrices (Frobenius), summed over the joints."""
+    distances: float = 0.0
+    """The distance itself, likewise: small errors count more than by their squares."""
     points: float = 0.0
     """Mean distance of the points of `body_points`, metres."""
     kl: float = 0.005
@@ -52,10 +54,13 @@ def losses(
 ) -> dict[str, Float[Tensor, ""]]:
     """Each term times its weight, averaged over the frames; the term of points only with a function that makes them."""
     read = truth[..., : made.rotmat.shape[-3], :, :]
+    squares = (made.rotmat - read).square().sum((-1, -2))
     terms = {
-        "rotations": weights.rotations * (made.rotmat - read).square().sum((-1, -2, -3)).mean(),
+        "rotations": weights.rotations * squares.sum(-1).mean(),
         "kl": weights.kl * kl_divergence(made.latent).mean(),
     }
+    if weights.distances:
+        terms["distances"] = weights.distances * (squares + 1e-6).sqrt().sum(-1).mean()
     if points is not None:
         off = (points(made.rotmat) - points(read)).square().sum(-1)
         terms["points"] = weights.points * (off + 1e-8).sqrt().mean()

@@ -1,0 +1,264 @@
+"""The paper's ablations on open data: every row trained with the same budget, then measured on the open benchmark.
+
+    python benchmarks/ablations.py [--hours 6] [--steps N] [--only NAME ...] [--runs runs/ablations] [--table FILE]
+
+Each run is a folder of its own, ROW-SEED: started again, finished rows are skipped and the others go on where they
+stand. How many steps all rows take is found at the first start, from the time of a few steps of each, and kept in
+`plan.json`; the table is written anew whenever a run is finished. Reads the motion capture in VIBE_MOTION.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import report
+import tyro
+
+from vibe.assets import write_whole
+from vibe.evaluate.build import MANIFEST, build
+from vibe.evaluate.open_benchmark import SMPL24, open_benchmark
+from vibe.evaluate.scores import WHOLE, System, systems
+from vibe.evaluate.tables import as_json
+from vibe.model.attention import AttentionConfig
+from vibe.model.convolutional import ConvolutionalConfig
+from vibe.model.discriminator import DiscriminatorConfig
+from vibe.model.encoder import EncoderConfig
+from vibe.model.encoders import AnyEncoderConfig
+from vibe.model.transformer import TransformerConfig
+from vibe.network import WIDTH, load_network
+from vibe.train.loop import train
+from vibe.train.recipes import ADVERSARIAL, FRAME, OPEN, WITH_PRIOR, Recipe
+from vibe.train.running import WEIGHTS
+
+WINDOWS, FRAMES = 32, 16
+"""A batch, as published; longer windows are fewer, so that every row sees as many frames."""
+UNITS = 256
+"""Of a GRU layer of the discriminator, a quarter of the published ones: its steps would be most of the budget."""
+SEEDS = 3
+TRIED = 6
+"""Steps that are timed before the plan is made."""
+SPARE = 0.85
+"""Share of the hours that steps are planned for; the rest goes to the measuring of each run."""
+SCORES = "scores.json"
+ALONE: tuple[System, ...] = systems(refine=False, smoothing="none")
+ERRORS = ("pa_mpjpe_mm", "mpjpe_mm", "acceleration_error_mm")
+
+
+@dataclass(frozen=True)
+class Options:
+    hours: float = 6.0
+    """For all rows together, on this machine."""
+    steps: int | None = None
+    """Of every row, in place of those that the hours allow."""
+    only: tuple[str, ...] = ()
+    """Rows to train now; all the others stay as they are."""
+    runs: Path = Path("runs/ablations")
+    data: Path = Path("runs/open_benchmark")
+    """The open benchmark; made if it is not there."""
+    table: Path | None = Path("benchmarks/ablations.md")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table."""
+
+    says: str
+    row: str
+    paper: tuple[str, str, str] = ("", "", "")
+    """PA-MPJPE, MPJPE and acceleration error that the paper reports, on 3DPW."""
+
+
+def small(recipe: Recipe, **changes: object) -> Recipe:
+    """The recipe with the ablations' batch."""
+    synthesis = replace(recipe.synthesis, batch=WINDOWS, frames=FRAMES)
+    return replace(recipe, synthesis=synthesis, average=0.99, **changes)  # pyright: ignore[reportArgumentType]
+
+
+def judged(**sizes: object) -> Recipe:
+    """Generator and discriminator, of these sizes."""
+    discriminator = DiscriminatorConfig(hidden=UNITS, **sizes)  # pyright: ignore[reportArgumentType]
+    return small(ADVERSARIAL, adversarial=replace(ADVERSARIAL.adversarial, discriminator=discriminator))
+
+
+def encoded(encoder: AnyEncoderConfig) -> Recipe:
+    return small(OPEN, network=replace(OPEN.network, encoder=encoder))
+
+
+def windows(frames: int) -> Recipe:
+    recipe = small(OPEN)
+    synthesis = replace(recipe.synthesis, batch=WINDOWS * FRAMES // frames, frames=frames)
+    return replace(recipe, synthesis=synthesis)
+
+
+ROWS: Mapping[str, Recipe] = {
+    "frame": small(FRAME),
+    "g": small(OPEN),
+    "g-dm": judged(),
+    "g-mposer": small(WITH_PRIOR),
+    "dm-concat": judged(pool="concat"),
+    "dm-attention-2x512": judged(attention_units=512),
+    "dm-attention-3x1024": judged(attention_layers=3),
+    "dm-attention-3x512": judged(attention_layers=3, attention_units=512),
+    "convolutional": encoded(ConvolutionalConfig(features=WIDTH)),
+    "attention": encoded(AttentionConfig(features=WIDTH, hidden=256)),
+    "transformer": encoded(TransformerConfig(features=WIDTH, hidden=256)),
+    "one-direction": encoded(EncoderConfig(features=WIDTH, hidden=224)),
+    "t-32": windows(32),
+    "t-64": windows(64),
+}
+"""What each row trains."""
+TABLE_2 = ("frame", "g", "g-dm", "g-mposer")
+"""The rows that are trained with several seeds."""
+TABLES: Mapping[str, Sequence[Line]] = {
+    "Discriminator and prior (the paper's table 2, features of SPIN)": (
+        Line("single frame, same evidence", "frame", ("60.1", "102.4", "29.2")),
+        Line("G only", "g", ("56.9", "90.2", "28.0")),
+        Line("G + D_M", "g-dm", ("51.9", "82.9", "23.4")),
+        Line("G + MPoser", "g-mposer", ("54.1", "87.0", "28.2")),
+    ),
+    "Pooling in the discriminator (table 3)": (
+        Line("mean and max, side by side", "dm-concat", ("53.7", "85.9", "")),
+        Line("attention, 2 layers of 1024", "g-dm", ("51.9", "82.9", "")),
+        Line("attention, 2 layers of 512", "dm-attention-2x512", ("54.2", "86.6", "")),
+        Line("attention, 3 layers of 1024", "dm-attention-3x1024", ("52.4", "82.7", "")),
+        Line("attention, 3 layers of 512", "dm-attention-3x512", ("53.6", "85.3", "")),
+    ),
+    "Encoders, G only": (
+        Line("GRU, both directions", "g"),
+        Line("GRU, one direction", "one-direction"),
+        Line("convolutional", "convolutional"),
+        Line("attention", "attention"),
+        Line("transformer", "transformer"),
+    ),
+    "Frames of a window, G only": (Line("16", "g"), Line("32", "t-32"), Line("64", "t-64")),
+}
+NOTE = (
+    "Means, and where there are several seeds the spread from the lowest to the highest. The network alone on the open "
+    "benchmark: 24 joints about the pelvis. The paper's figures are those of 3DPW's test set, from pictures: orderings "
+    "can be compared, numbers can't. G + D_M + SMPLify is missing: the loop has no fitting in it. MPoser against "
+    "VPoser stands in `priors.md`."
+)
+
+
+def runs() -> list[tuple[str, int]]:
+    """Every run as row and seed, so that each row has its first seed before any has its second."""
+    every = [(row, seed) for seed in range(SEEDS) for row in ROWS if seed == 0 or row in TABLE_2]
+    assert {line.row for lines in TABLES.values() for line in lines} == set(ROWS)
+    return every
+
+
+def planned(recipe: Recipe, steps: int, seed: int) -> Recipe:
+    """The recipe of one run."""
+    warmup = max(1, min(300, steps // 10))
+    every = max(1, steps // 10)
+    return replace(recipe, steps=steps, warmup=warmup, seed=seed, save_every=every, validate_every=steps)
+
+
+def seconds_a_step(recipe: Recipe) -> float:
+    """Of a few steps in a folder that is thrown away."""
+    with tempfile.TemporaryDirectory() as folder:
+        records = list(train(planned(recipe, TRIED, 0), Path(folder)))
+    return records[-1]["seconds_a_step"]
+
+
+def plan(options: Options) -> int:
+    """The steps of every row: as planned before, as asked for, or as many as the hours allow.
+
+    Raises ValueError if other runs are in the folder already.
+    """
+    path = options.runs / "plan.json"
+    if path.exists():
+        steps = int(json.loads(path.read_text(encoding="utf-8"))["steps"])
+        if options.steps not in (None, steps):
+            raise ValueError(f"the runs in {options.runs} take {steps} steps, not {options.steps}: give other --runs")
+        return steps
+    price = {} if options.steps else {name: seconds_a_step(recipe) for name, recipe in ROWS.items()}
+    steps = options.steps or int(SPARE * 3600 * options.hours / sum(price[row] for row, _ in runs()))
+    write_whole(path, json.dumps({"steps": steps, "seconds_a_step": price}, indent=1).encode())
+    return steps
+
+
+def finish(row: str, seed: int, steps: int, options: Options) -> None:
+    """Train and measure one run, unless both are done."""
+    folder = options.runs / f"{row}-{seed}"
+    if (folder / SCORES).exists():
+        return
+    for record in train(planned(ROWS[row], steps, seed), folder):
+        print(f"{folder.name}: step {record['step']:.0f} of {steps}, loss {record['loss']:.4f}", flush=True)
+    found = open_benchmark(options.data, load_network(folder / WEIGHTS), ALONE)
+    write_whole(folder / SCORES, as_json(found).encode())
+
+
+def errors(row: str, evidence: str, folder: Path) -> dict[str, list[float]]:
+    """The errors of a row's finished runs."""
+    found: dict[str, list[float]] = {name: [] for name in ERRORS}
+    for seed in range(SEEDS):
+        path = folder / f"{row}-{seed}" / SCORES
+        if not path.exists():
+            continue
+        scores = json.loads(path.read_text(encoding="utf-8"))
+        [score] = [
+            each for each in scores if (each["part"], each["evidence"], each["joints"]) == (WHOLE, evidence, SMPL24)
+        ]
+        for name in ERRORS:
+            found[name].append(score[name])
+    return found
+
+
+def cell(values: Sequence[float]) -> str:
+    spread = f" ({min(values):.1f} to {max(values):.1f})" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.1f}{spread}" if values else ""
+
+
+def ordering(lines: Sequence[Line], folder: Path) -> str:
+    """Which of the paper's orderings in PA-MPJPE hold here, from the rows that are there; by the means."""
+    there = {line.says: errors(line.row, "noisy", folder)["pa_mpjpe_mm"] for line in lines if line.paper[0]}
+    known = [line for line in lines if there.get(line.says)]
+    pairs = [(a, b) for a in known for b in known if float(a.paper[0]) < float(b.paper[0])]
+    if not pairs:
+        return ""
+    wrong = [
+        f"{a.says} ({cell(there[a.says])} mm) does not come before {b.says} ({cell(there[b.says])} mm)"
+        for a, b in pairs if statistics.mean(there[a.says]) >= statistics.mean(there[b.says])
+    ]  # fmt: skip
+    held = f"Of the paper's {len(pairs)} orderings in PA-MPJPE {len(pairs) - len(wrong)} hold here, on noisy keypoints"
+    return held + (": " + "; ".join(wrong) if wrong else "") + "."
+
+
+def write_table(steps: int, options: Options) -> None:
+    """All tables from the runs that are finished."""
+    heads = [f"{evidence} {what}" for evidence in ("noisy", "clean") for what in ("PA-MPJPE", "MPJPE", "acceleration")]
+    head = ["trained", "seeds", *heads, "paper's PA-MPJPE", "MPJPE", "acceleration"]
+    text = ["# Ablations", "", f"{steps} steps of {WINDOWS * FRAMES} frames each; mm and mm/frame^2. {NOTE}", ""]
+    for title, lines in TABLES.items():
+        text += [f"## {title}", "", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+        for line in lines:
+            found = [errors(line.row, evidence, options.runs) for evidence in ("noisy", "clean")]
+            cells = [cell(each[name]) for each in found for name in ERRORS]
+            text.append("| " + " | ".join([line.says, str(len(found[0][ERRORS[0]])), *cells, *line.paper]) + " |")
+        text += ["", *([sentence, ""] if (sentence := ordering(lines, options.runs)) else [])]
+    text.append(f"Commit {report.commit()}; {report.machine()}.")
+    if options.table is not None:
+        write_whole(options.table, ("\n".join(text) + "\n").encode())
+
+
+def main(options: Options) -> None:
+    if unknown := set(options.only) - set(ROWS):
+        raise ValueError(f"there is no row {', '.join(sorted(unknown))}: choose among {', '.join(ROWS)}")
+    options.runs.mkdir(parents=True, exist_ok=True)
+    if not (options.data / MANIFEST).exists():
+        build(options.data)
+    steps = plan(options)
+    for row, seed in runs():
+        if not options.only or row in options.only:
+            finish(row, seed, steps, options)
+            write_table(steps, options)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options, description=__doc__))

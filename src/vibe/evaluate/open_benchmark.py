@@ -1,0 +1,168 @@
+"""The open benchmark's protocol: whole clips, read, fitted and smoothed as in the product, against their truth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import roma
+import torch
+from jaxtyping import Float
+from numpy import ndarray as Array
+from torch import Tensor
+
+from vibe import pipeline, reading
+from vibe.body.load import load_body
+from vibe.body.marks import joints_and_keypoints
+from vibe.body.record import Body
+from vibe.body.shape import rest_joints
+from vibe.body.skin import vertices
+from vibe.cameras import default_camera
+from vibe.data.motion import FPS
+from vibe.evaluate.build import ARRAYS, MANIFEST
+from vibe.evaluate.held_out import checksum
+from vibe.evaluate.metrics import HIPS, pve_mm
+from vibe.evaluate.scores import Report, System, Tally, all_scores, one_thread
+from vibe.network import Network
+from vibe.people.evidence import box_px
+from vibe.people.finish import Finish, finish
+from vibe.people.pieces import Piece
+from vibe.reading import Progress
+from vibe.records import Clip, Motion, Track
+
+PROTOCOL = "open-benchmark"
+EVIDENCE = ("clean", "noisy")
+SMPL24, COMMON14 = "24 joints about the pelvis", "common14 about the hips"
+"""SMPL's joints of the open body, and its 14 evaluation joints about the mean of the hips as published."""
+
+PIECE = 16
+"""Frames whose surfaces are compared at once."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One held-out clip before one camera."""
+
+    clip: str
+    rotmat: Float[Tensor, "time 24 3 3"]
+    """In the camera's frame."""
+    betas: Float[Tensor, "10"]
+    width: int
+    """Pixels."""
+    height: int
+    """Pixels."""
+    keypoints_px: Mapping[str, Float[Array, "time 17 3"]]
+    """By kind of evidence."""
+
+
+def open_benchmark(data: Path, network: Network, after: Sequence[System], progress: Progress | None = None) -> Report:
+    """Score a keypoint network, with each of the systems after it, on the benchmark in a folder.
+
+    Works on one thread, clip by clip, so that the numbers do not depend on the machine's load. Raises FileNotFoundError
+    or ValueError for a folder that `build` did not finish, another body, or weights that read pictures.
+    """
+    if network.extractor is not None:
+        raise ValueError(f"the weights {network.about.name} read pictures, the open benchmark has keypoints only")
+    body = load_body()
+    manifest, arrays = read_folder(data)
+    if manifest["body"]["sha256"] != body.origin.sha256:
+        raise ValueError(f"{data} was made with another open body: run `vibe prepare open-benchmark -o {data}` anew")
+    tallies: dict[tuple[str, str, str, str], Tally] = {}
+    with one_thread():
+        total = len(manifest["clips"]) * manifest["views"]
+        for done, shot in enumerate(shots(arrays, manifest["clips"], manifest["views"])):
+            if progress:
+                progress("views", done, total)
+            _score(shot, network, body, after, tallies)
+    return Report(PROTOCOL, manifest["sha256"], FPS, network.about, body.origin, all_scores(tallies, FPS))
+
+
+def read_folder(data: Path) -> tuple[dict, dict[str, Array]]:
+    """Manifest and arrays of a benchmark's folder, checked against each other; raises FileNotFoundError, ValueError."""
+    for name in (MANIFEST, ARRAYS):
+        if not (data / name).is_file():
+            raise FileNotFoundError(f"{data} has no {name}: run `vibe prepare open-benchmark -o {data}`")
+    manifest = json.loads((data / MANIFEST).read_text(encoding="utf-8"))
+    with np.load(data / ARRAYS, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    if (seen := checksum(arrays)) != manifest["sha256"]:
+        raise ValueError(
+            f"{data / ARRAYS} has SHA-256 {seen[:12]}, its manifest says {manifest['sha256'][:12]}: it was changed, "
+            f"run `vibe prepare open-benchmark -o {data}` anew"
+        )
+    return manifest, arrays
+
+
+def shots(arrays: Mapping[str, Array], clips: Sequence[str], views: int) -> Iterator[Shot]:
+    """Every clip before each of its cameras."""
+    for clip in clips:
+        rotvec = torch.from_numpy(arrays[f"{clip}/poses"].astype(np.float64)).unflatten(-1, (24, 3))
+        rotmat = roma.rotvec_to_rotmat(rotvec)
+        for view in range(views):
+            seen = {name: arrays[f"{clip}/{view}/{name}"] for name in ("R_cam_world", "betas", "picture", *EVIDENCE)}
+            root = torch.from_numpy(seen["R_cam_world"]) @ rotmat[:, 0]
+            yield Shot(
+                clip=clip,
+                rotmat=torch.cat([root[:, None], rotmat[:, 1:]], 1).float(),
+                betas=torch.from_numpy(seen["betas"]).float(),
+                width=int(seen["picture"][1]),
+                height=int(seen["picture"][2]),
+                keypoints_px={name: seen[name] for name in EVIDENCE},
+            )
+
+
+def follow(keypoints_px: Float[Array, "time 17 3"]) -> tuple[Track, Clip]:
+    """What the product makes of a detector's keypoints: flips undone, spikes doubted, gaps filled, boxes smoothed."""
+    frames = np.flatnonzero(keypoints_px[..., 2].any(1))
+    times = np.arange(len(keypoints_px)) / FPS
+    seen = keypoints_px[frames]
+    around = box_px(seen)
+    region = np.concatenate([around[:, :2], 1.25 * around[:, 2:].max(1, keepdims=True), np.zeros((len(seen), 1))], 1)
+    look = np.full((len(seen), 128), 128**-0.5)
+    [track], _ = finish([Piece(frames, times[frames], seen, region, look)], times, Finish())
+    return track, Clip(Path("benchmark"), FPS, 0, 0, torch.from_numpy(times), 0)
+
+
+def _score(
+    shot: Shot, network: Network, body: Body, after: Sequence[System], tallies: dict[tuple[str, str, str, str], Tally]
+) -> None:
+    """Run every system on both kinds of evidence of one view, and count the errors."""
+    camera = default_camera(shot.width, shot.height)
+    truth = joints_and_keypoints(body, shot.rotmat, shot.betas, "common14")
+    surface = list(_surface(body, shot.rotmat, shot.betas))
+    for evidence in EVIDENCE:
+        track, clip = follow(shot.keypoints_px[evidence])
+        assert len(track.frames) == len(shot.rotmat), "every frame is scored"
+        read = reading.read_keypoints(track, clip.timestamps, camera, network, body)
+        for system in after:
+            motion = pipeline.finish_track(track, read, clip, camera, body, system.smoothing, system.fitting)
+            rotmat, row = _rotations(motion), (evidence, system.name)
+            joints, common = joints_and_keypoints(body, rotmat, motion.betas, "common14")
+            off = _pve_mm(body, rotmat, motion.betas, surface)
+            tallies.setdefault((*row, SMPL24, shot.clip), Tally()).add(joints, truth[0], [0], off)
+            tallies.setdefault((*row, COMMON14, shot.clip), Tally()).add(common, truth[1], HIPS)
+
+
+def _pve_mm(
+    body: Body, rotmat: Float[Tensor, "time 24 3 3"], betas: Float[Tensor, "10"],
+    surface: Sequence[Float[Tensor, "_ vertex 3"]],
+) -> Float[Tensor, "time"]:  # fmt: skip
+    """Per-vertex error of each frame about the pelvis joint; both surfaces in pieces that fit a cache."""
+    pieces = zip(_surface(body, rotmat, betas), surface, strict=True)
+    return torch.cat([pve_mm(mine, true) for mine, true in pieces])
+
+
+def _surface(
+    body: Body, rotmat: Float[Tensor, "time 24 3 3"], betas: Float[Tensor, "10"]
+) -> Iterator[Float[Tensor, "_ vertex 3"]]:
+    """The surface about the pelvis joint, `PIECE` frames at a time."""
+    pelvis = rest_joints(body, betas)[0]
+    return (vertices(body, part, betas) - pelvis for part in rotmat.split(PIECE))
+
+
+def _rotations(motion: Motion) -> Float[Tensor, "time 24 3 3"]:
+    rotvec = torch.cat([motion.global_orient[:, None], motion.body_pose.unflatten(1, (23, 3))], 1)
+    return roma.rotvec_to_rotmat(rotvec)

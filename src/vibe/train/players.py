@@ -1,0 +1,126 @@
+"""Those that take part in a run: generator, its average, discriminator, prior, with their optimisers."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import roma
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from vibe import assets
+from vibe.data.motion import Motions
+from vibe.model.discriminator import MotionDiscriminator
+from vibe.model.latent import Prior
+from vibe.model.vibe import VIBE
+from vibe.network import build_network
+from vibe.prior import load_prior
+from vibe.rotations import rotmat_to_6d
+from vibe.train.checkpoints import Stateful
+from vibe.train.recipes import Recipe
+from vibe.train.schedules import plateau
+
+
+@dataclass(frozen=True)
+class Players:
+    """All on one device."""
+
+    network: VIBE
+    average: VIBE
+    """Moving average of the network's parameters, which ships."""
+    discriminator: MotionDiscriminator | None
+    prior: Prior | None
+    """Frozen."""
+    optimisers: Mapping[str, Optimizer]
+    """Of the `network` and of the `discriminator`."""
+    plateaus: Mapping[str, ReduceLROnPlateau]
+    """Schedules of theirs that wait for the score; none where rates follow the cosine."""
+
+    def parts(self) -> dict[str, Stateful]:
+        """All that changes in a run, by the names in its checkpoints."""
+        parts: dict[str, Stateful] = {"network": self.network, "average": self.average}
+        if self.discriminator is not None:
+            parts["discriminator"] = self.discriminator
+        parts |= {f"optimiser of {name}": optimiser for name, optimiser in self.optimisers.items()}
+        return parts | {f"plateau of {name}": each for name, each in self.plateaus.items()}
+
+
+def gather(recipe: Recipe, motions: Motions, device: torch.device) -> Players:
+    """Everybody with fresh parameters, the same for the same seed; the generator from the recipe's start, if any.
+
+    Raises FileNotFoundError or ValueError for weights that are not here or do not fit.
+    """
+    torch.manual_seed(recipe.seed)
+    network = build_network(recipe.network)
+    start_from_mean(network, motions)
+    if recipe.start is not None:
+        start_from(network, recipe.start)
+    network = network.to(device)
+    optimisers: dict[str, Optimizer] = {
+        "network": torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
+    }
+    discriminator = None
+    if recipe.adversarial.weight:
+        discriminator = MotionDiscriminator(recipe.adversarial.discriminator).to(device)
+        optimisers["discriminator"] = torch.optim.Adam(
+            discriminator.parameters(), lr=recipe.adversarial.rate, weight_decay=recipe.adversarial.decay
+        )
+    waits = recipe.schedule == "plateau"
+    return Players(
+        network=network,
+        average=copy.deepcopy(network).requires_grad_(False),
+        discriminator=discriminator,
+        prior=frozen_prior(recipe.prior.weights, device) if recipe.prior.weight else None,
+        optimisers=optimisers,
+        plateaus={name: plateau(optimiser) for name, optimiser in optimisers.items()} if waits else {},
+    )
+
+
+def frozen_prior(weights: str, device: torch.device) -> Prior:
+    """A learnt prior whose parameters stay as they are, and through which gradients reach the motion."""
+    prior = load_prior(weights, device).model
+    for part in prior.modules():
+        if isinstance(part, nn.RNNBase):
+            part.train()  # cuDNN finds no gradient otherwise; without dropout both modes compute the same
+    return prior
+
+
+def begun_from(recipe: Recipe) -> dict[str, Path]:
+    """The weights files that a recipe reads, by what they are to it."""
+    found = {"start": recipe.start, "prior": recipe.prior.weights if recipe.prior.weight else None}
+    return {name: assets.weights_path(weights) for name, weights in found.items() if weights is not None}
+
+
+def start_from_mean(network: VIBE, motions: Motions) -> None:
+    """The regressor begins at the mean pose of the training motion, facing the camera."""
+    rotmat = roma.unitquat_to_rotmat(motions.quaternions[::10])
+    mean = cast(Tensor, roma.special_procrustes(rotmat.mean(0)))
+    mean[0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+    network.regressor.get_buffer("init_pose").copy_(rotmat_to_6d(mean).flatten()[None])
+
+
+def start_from(network: VIBE, weights: str) -> None:
+    """Fill in the parts (embedding, encoder, regressor) that a weights file has, each whole; others are left fresh.
+
+    So a generator begins from a single-frame model, which has no encoder. Raises ValueError if no part is there, or if
+    one does not fit.
+    """
+    tensors, _ = assets.load_weights(weights)
+    found = []
+    for name, part in network.named_children():
+        own = {key.removeprefix(f"{name}."): tensor for key, tensor in tensors.items() if key.startswith(f"{name}.")}
+        if not own:
+            continue
+        try:
+            part.load_state_dict({key: tensor.float() for key, tensor in own.items()})
+        except RuntimeError as error:
+            raise ValueError(f"the {name} of {weights} does not fit the recipe's network: {error}") from error
+        found.append(name)
+    if not found:
+        raise ValueError(f"{weights} holds no part of a generator: start from weights that `vibe train open` made")

@@ -1,0 +1,55 @@
+import numpy as np
+
+from vibe.evaluate import detections
+
+FROZEN = np.array(
+    [
+        [[-0.2521988, 5.5723745, 0.8412561], [-10.2115997, -11.2756382, 0.7444334], [-4.8195544, 3.0358033, 0.6444856]],
+        [[3.7924556, 11.2342599, 0.8925082], [33.1660071, -47.3345296, 0.0041839], [-4.2174478, -4.4302650, 0.7039620]],
+        [[4.2814329, 7.8886079, 0.8958051], [107.0129482, -37.7916223, 0.0023521], [7.7395876, 2.7654641, 0.7769640]],
+    ]
+)
+"""Nose, left wrist and right ankle in the first, a middle and the last of 40 frames."""
+
+
+def detected(frames: int, seed: int) -> np.ndarray:
+    """The errors of a detector that looks at points at rest, a metre being 500 pixels."""
+    return detections.detect(np.zeros((frames, 17, 2)), np.full((frames, 17), 500.0), np.random.RandomState(seed))
+
+
+def test_the_noise_is_frozen() -> None:
+    first = detected(40, 7)[[0, 20, 39]][:, [0, 9, 16]]
+    assert np.allclose(first, FROZEN, atol=1e-6)
+
+
+def test_what_wanders_has_unit_variance_at_every_moment_and_no_jumps() -> None:
+    noise = detections.wander(61, 20, 20000, np.random.RandomState(0))
+    assert np.abs(noise.std(1) - 1).max() < 0.03
+    assert np.abs(np.diff(noise, axis=0)).max() < 0.5
+
+
+def test_a_spell_begins_as_often_at_the_start_as_later() -> None:
+    random = np.random.RandomState(0)
+    share = np.mean([detections.spells(60, 0.02, 10, [(3,)], random)[:, 3] for _ in range(4000)], 0)
+    assert np.abs(share - share.mean()).max() < 0.03
+
+
+def test_nobody_is_out_of_sight_for_long_or_at_the_ends() -> None:
+    for seed in range(60):
+        seen = detected(300, seed)[..., 2].any(1)
+        runs = np.split(seen, np.flatnonzero(np.diff(seen.astype(int))) + 1)
+        assert seen[0] and seen[-1]
+        assert max((len(run) for run in runs if not run[0]), default=0) <= detections.MOST_BLANK
+
+
+def test_errors_scale_with_the_metre_and_confidences_do_not() -> None:
+    points, metre = np.zeros((50, 17, 2)), np.full((50, 17), 300.0)
+    near, far = (detections.detect(points, size, np.random.RandomState(3)) for size in (metre, metre / 3))
+    assert np.allclose(near[..., :2], 3 * far[..., :2])
+    assert np.array_equal(near[..., 2], far[..., 2])
+
+
+def test_what_is_wrong_by_far_is_seldom_sure() -> None:
+    errors = np.concatenate([detected(300, seed) for seed in range(20)])
+    off_mm = np.linalg.norm(errors[..., :2], axis=-1) * 2
+    assert np.median(errors[..., 2][off_mm > 150]) < 0.2 < 0.7 < np.median(errors[..., 2][off_mm < 50])
