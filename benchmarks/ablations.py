@@ -14,6 +14,7 @@ import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import report
@@ -160,10 +161,11 @@ def planned(recipe: Recipe, steps: int, seed: int) -> Recipe:
 
 
 def seconds_a_step(recipe: Recipe) -> float:
-    """Of a few steps in a folder that is thrown away."""
+    """The median of a few steps in a folder that is thrown away."""
     with tempfile.TemporaryDirectory() as folder:
-        records = list(train(planned(recipe, TRIED, 0), Path(folder)))
-    return records[-1]["seconds_a_step"]
+        records = train(replace(planned(recipe, TRIED, 0), log_every=1), Path(folder))
+        ends = [record["seconds_a_step"] * record["step"] for record in records]
+    return statistics.median(end - start for start, end in pairwise(ends[:-1]))
 
 
 def plan(options: Options) -> int:
