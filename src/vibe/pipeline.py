@@ -171,7 +171,6 @@ def refine_track(
     reading: Reading, camera: Camera, body: Body, fitting: Fitting, terms: Mapping[str, Energy],
 ) -> tuple[Float[Tensor, "time 24 3 3"], Float[Tensor, "10"], Float[Tensor, "time 3"]]:  # fmt: skip
     """The body placed where its keypoints are seen, then fitted to them over time."""
-
     with torch.no_grad():
         joints, keypoints = joints_and_keypoints(body, rotmat, betas, "detected17")
         trans = solve_translation(keypoints - joints[:, :1], reading.keypoints_px, camera.K_px, reading.times, trans)

@@ -25,13 +25,14 @@ from vibe.data.motion import FPS
 from vibe.evaluate.build import ARRAYS, MANIFEST
 from vibe.evaluate.held_out import checksum
 from vibe.evaluate.metrics import HIPS, pve_mm
-from vibe.evaluate.scores import Report, System, Tally, all_scores, one_thread
+from vibe.evaluate.scores import Report, System, Tally, all_scores
 from vibe.network import Network
 from vibe.people.evidence import box_px
 from vibe.people.finish import Finish, finish
 from vibe.people.pieces import Piece
 from vibe.reading import Progress
 from vibe.records import Clip, Motion, Track
+from vibe.threads import one_thread
 
 PROTOCOL = "open-benchmark"
 EVIDENCE = ("clean", "noisy")

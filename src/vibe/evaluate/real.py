@@ -14,11 +14,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe import assets, cameras, pipeline, skeletons
-from vibe.evaluate.scores import Report, System, Tally, all_scores, one_thread
+from vibe.evaluate.scores import Report, System, Tally, all_scores
 from vibe.network import Network
 from vibe.people.track import Follower
 from vibe.reading import Progress
 from vibe.records import Clip, Track
+from vibe.threads import one_thread
 from vibe.video import open_video
 
 PROTOCOL = "real"

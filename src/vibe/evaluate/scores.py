@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -137,14 +136,3 @@ def all_scores(tallies: Mapping[tuple[str, str, str, str], Tally], fps: float) -
         tally.score(part, evidence, system, joints, fps) for (evidence, system, joints, part), tally in tallies.items()
     ]
     return (*whole, *parts)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """The same sums in the same order, whatever the machine's cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from vibe import body as bodies
 from vibe.body import Body
 from vibe.records import Motion, Result
 from vibe.results import raster
+from vibe.threads import one_thread
 from vibe.video import VideoWriter, open_video
 
 Progress = Callable[[str, float, float | None], None]
@@ -67,7 +67,7 @@ def write_overlay(
     full, low = (bodies.load_body(), bodies.load_body(detail="low")) if body is None else (body, body)
     people = _People([(motion, full if _nearest(motion, K_px) > TALL_PX else low) for motion in result.people])
     with (
-        _one_thread(),
+        one_thread(),  # the decoder and the encoder keep the other cores busy, and threads that wait steal time
         open_video(video) as source,
         VideoWriter(path, source.width, source.height, source.fps, source) as writer,
     ):
@@ -148,17 +148,6 @@ def _badge(text: str, radius: int) -> tuple[ndarray, ndarray, ndarray]:
 def _nearest(motion: Motion, K_px: Float[ndarray, "3 3"]) -> float:
     """The height in pixels of somebody of mean stature where the person comes closest."""
     return STATURE * float(K_px[1, 1]) / max(raster.NEAR, float(motion.trans[:, 2].min()))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Torch on one thread: the decoder and the encoder keep the other cores busy, and threads that wait steal time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 class _People:

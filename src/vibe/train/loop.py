@@ -24,10 +24,10 @@ from vibe.train.checkpoints import checksum, save_weights
 from vibe.train.losses import losses
 from vibe.train.players import Players, begun_from, gather
 from vibe.train.recipes import Recipe
-from vibe.train.running import Pace, Progress, Run, check_finite, finite_total, generator, keep_running, seed_step
+from vibe.train.running import Pace, Progress, Run, descend, finite_total, generator, keep_running, seed_step
 from vibe.train.schedules import cosine, follow, set_rate
 from vibe.train.synthesis import Example, body_points, synthesise
-from vibe.train.team import Team, average_gradients, join_team, leave_team, mean_over_team, share
+from vibe.train.team import Team, join_team, leave_team, mean_over_team, share
 
 SCORE = "noisy_pa_mpjpe_mm"
 """The error that decides which weights are the best, and that a plateau is told by."""
@@ -127,16 +127,6 @@ def discriminator_step(
     total = finite_total(terms, step, motions)
     descend(discriminator, total, players.optimisers["discriminator"], recipe.clip, step, motions)
     return {name: float(value.detach()) for name, value in terms.items()}
-
-
-def descend(network: nn.Module, total: Tensor, optimiser: torch.optim.Optimizer, clip: float, step: int,
-            batch: object) -> None:  # fmt: skip
-    """One step down the gradient, which all processes of a team share, cut to the norm `clip`."""
-    optimiser.zero_grad(set_to_none=True)
-    total.backward()
-    average_gradients(network)
-    check_finite(nn.utils.clip_grad_norm_(network.parameters(), clip), "gradient's norm", step, batch)
-    optimiser.step()
 
 
 def predict(network: VIBE, observation: Observation, precision: str) -> Theta:

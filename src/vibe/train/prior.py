@@ -11,7 +11,7 @@ from typing import cast
 import roma
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from vibe.body import load_body
 from vibe.body.mirror import mirror_quaternions
@@ -23,8 +23,9 @@ from vibe.model.vposer import VPoser, VPoserConfig
 from vibe.prior import KINDS
 from vibe.train.checkpoints import checksum, save_weights
 from vibe.train.recipes import ACKNOWLEDGEMENT
-from vibe.train.running import Pace, Progress, Run, finite_total, generator, keep_running, seed_step
-from vibe.train.team import Team, average_gradients, join_team, leave_team, share
+from vibe.train.running import Pace, Progress, Run, descend, finite_total, generator, keep_running, seed_step
+from vibe.train.schedules import set_rate
+from vibe.train.team import Team, join_team, leave_team, share
 from vibe.train.vae import BodyPoints, VAEWeights, body_points, kl_divergence, losses
 
 VERTICES_EVERY = 4
@@ -135,17 +136,12 @@ def take_step(
 ) -> dict[str, float]:  # fmt: skip
     """One step; returns the losses. Raises NotANumber."""
     seed_step(recipe.seed, step, team.rank)
-    for group in optimiser.param_groups:
-        group["lr"] = rate(recipe, step)
+    set_rate(optimiser, rate(recipe, step))
     network.train()
     made = network(rotmat, generator(recipe.seed, step, 1 + team.rank))
     terms = losses(made, rotmat, recipe.losses, points)
     total = finite_total(terms, step, rotmat)
-    optimiser.zero_grad(set_to_none=True)
-    total.backward()
-    average_gradients(network)
-    nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
-    optimiser.step()
+    descend(network, total, optimiser, recipe.clip, step, rotmat)
     return {"loss": float(total.detach())} | {name: float(value.detach()) for name, value in terms.items()}
 
 

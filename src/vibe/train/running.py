@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vibe.train.checkpoints import (
     BEST,
@@ -25,7 +25,7 @@ from vibe.train.checkpoints import (
     save_checkpoint,
 )
 from vibe.train.journal import Journal
-from vibe.train.team import Team, from_first
+from vibe.train.team import Team, average_gradients, from_first
 
 Progress = Callable[[str, float, float | None], None]
 """Told what is under way, and how much of it is done, of how much."""
@@ -132,6 +132,16 @@ def check_finite(number: Tensor, what: str, step: int, batch: object) -> None:
     """Raise NotANumber, with the batch's tensors, unless it is a finite number."""
     if not torch.isfinite(number):
         raise NotANumber(f"the {what} is {float(number.detach())} at step {step}", tensors_of(batch))
+
+
+def descend(network: nn.Module, total: Tensor, optimiser: torch.optim.Optimizer, clip: float, step: int,
+            batch: object) -> None:  # fmt: skip
+    """One step down the gradient, which all processes of a team share, cut to the norm `clip`."""
+    optimiser.zero_grad(set_to_none=True)
+    total.backward()
+    average_gradients(network)
+    check_finite(nn.utils.clip_grad_norm_(network.parameters(), clip), "gradient's norm", step, batch)
+    optimiser.step()
 
 
 def tensors_of(record: object, name: str = "") -> dict[str, Tensor]:
