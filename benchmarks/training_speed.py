@@ -33,7 +33,7 @@ from vibe.model.vibe import VIBE
 from vibe.records import Theta
 from vibe.rotations import rotmat_from_6d
 from vibe.train import paper
-from vibe.train.adversarial import loss_of_generator, losses_of_discriminator
+from vibe.train.adversarial import contest, loss_of_generator, losses_of_discriminator
 from vibe.train.official import RELEASED, Annotation, Prediction, losses
 
 BATCH, FRAMES, FEATURES = 32, 16, 2048
@@ -176,7 +176,7 @@ def parts(arrays: textbook.Arrays, body: Body, given: paper.Batch) -> dict[str, 
         "generator and losses, plain way": both(lambda: plain_prediction(plain.generator, arrays, given.evidence)),
         "generator and losses, ours": both(lambda: paper.predict(ours.generator, body, given.evidence)),
         "discriminator, three runs": three_runs,
-        "discriminator, ours": lambda: paper.contest(ours.discriminator, real, real, RELEASED),
+        "discriminator, ours": lambda: contest(ours.discriminator, real, real, RELEASED.adversarial),
         "Adam's steps, plain way": lambda: (plain.optimisers.generator.step(), plain.optimisers.discriminator.step()),
         "Adam's steps, ours": lambda: (ours.optimisers.generator.step(), ours.optimisers.discriminator.step()),
     }

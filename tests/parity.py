@@ -44,7 +44,7 @@ from vibe.refine.fitting import BODY, CAMERA, ENERGIES
 from vibe.refine.mixture import Mixture, axis_angle, mixture, mixture_energy
 from vibe.refine.one_euro import one_euro
 from vibe.refine.priors import TORSO, Evidence, Pose
-from vibe.train.adversarial import discriminator_terms, generator_term
+from vibe.train.adversarial import contest
 from vibe.train.official import RELEASED, Annotation, Prediction, losses
 
 DEFAULT_RECIPE = Path("../shared/reference/recipe.py")
@@ -179,18 +179,18 @@ def loss_entries(given: Given) -> Answers:
     predicted, truth = loss_batch(given)
     discriminator = given.fill(MotionDiscriminator(), None)
     real = motion_numbers(_rotmat(given.array("loss.real.theta", 4, 16, 85, scale=0.3)))
-    fake, weight = motion_numbers(predicted.theta.rotmat), RELEASED.adversarial
+    fake = motion_numbers(predicted.theta.rotmat)
     terms = losses(predicted, truth, RELEASED)
-    fooled = generator_term(discriminator, fake, weight)
-    told = discriminator_terms(discriminator, real, fake, weight)
+    with torch.enable_grad():
+        told, _ = contest(discriminator, real, fake, RELEASED.adversarial)
     for theirs, ours in {"kp_2d": "keypoints_2d", "kp_3d": "keypoints_3d", "pose": "pose", "shape": "shape"}.items():
         yield f"loss.loss_{theirs}", terms[ours]
-    yield "loss.e_m_disc_loss", fooled
+    yield "loss.e_m_disc_loss", told["adversarial"]
     yield "loss.d_m_disc_real", told["real"]
     yield "loss.d_m_disc_fake", told["fake"]
     yield "loss.d_m_disc_loss", told["real"] + told["fake"]
     yield "loss.discriminator_total", told["real"] + told["fake"]
-    yield "loss.generator_total", torch.stack(list(terms.values())).sum() + fooled
+    yield "loss.generator_total", torch.stack(list(terms.values())).sum() + told["adversarial"]
 
 
 def loss_batch(given: Given) -> tuple[Prediction, Annotation]:

@@ -2,13 +2,7 @@ import pytest
 import torch
 
 from vibe.model.discriminator import DiscriminatorConfig, MotionDiscriminator
-from vibe.train.adversarial import (
-    discriminator_terms,
-    generator_term,
-    loss_of_generator,
-    losses_of_discriminator,
-    smoothed_target,
-)
+from vibe.train.adversarial import contest, loss_of_generator, losses_of_discriminator, smoothed_target
 
 
 def discriminator() -> MotionDiscriminator:
@@ -39,35 +33,52 @@ def test_smoothed_targets_lie_a_tenth_at_most_below_one_and_follow_the_seed() ->
 
 def test_smoothing_moves_the_term_of_real_motion_alone() -> None:
     judge, real, fake = discriminator().eval(), torch.randn(6, 5, 69), torch.randn(4, 5, 69)
-    plain = discriminator_terms(judge, real, fake)
-    smooth = discriminator_terms(judge, real, fake, smoothing=torch.Generator().manual_seed(0))
+    plain, pull = contest(judge, real, fake)
+    target = smoothed_target(torch.ones(6), torch.Generator().manual_seed(0))
+    smooth, same = contest(judge, real, fake, target=target)
     assert plain["fake"] == smooth["fake"] and plain["real"] != smooth["real"]
+    torch.testing.assert_close(pull, same)
 
 
 def test_the_discriminator_learns_without_touching_the_generator() -> None:
     judge, fake = discriminator(), torch.randn(4, 5, 69, requires_grad=True)
-    terms = discriminator_terms(judge, torch.randn(4, 5, 69), fake)
-    (terms["real"] + terms["fake"]).backward()
+    contest(judge, torch.randn(4, 5, 69), fake)
     assert fake.grad is None
     assert all(parameter.grad is not None for parameter in judge.parameters())
 
 
-def test_the_generator_learns_through_the_discriminator_and_leaves_nothing_there() -> None:
-    judge, fake = discriminator(), torch.randn(4, 5, 69, requires_grad=True)
-    judge.fc.bias.requires_grad_(False)
-    generator_term(judge, fake, weight=2.0).backward()
-    assert fake.grad is not None and fake.grad.abs().min() > 0
-    assert all(parameter.grad is None for parameter in judge.parameters())
-    assert judge.fc.weight.requires_grad and not judge.fc.bias.requires_grad
+def test_each_side_gets_the_gradient_of_its_own_equation() -> None:
+    judge, real = discriminator().eval(), torch.randn(6, 5, 69)
+    fake = torch.randn(4, 5, 69, requires_grad=True)
+    _, pull = contest(judge, real, fake, weight=2.0)
+    found = {name: parameter.grad for name, parameter in judge.named_parameters()}
+    (wanted,) = torch.autograd.grad(2.0 * loss_of_generator(judge(fake)), fake)
+    torch.testing.assert_close(pull, wanted, rtol=1e-4, atol=1e-7)
+    judge.zero_grad()
+    terms = losses_of_discriminator(judge(real), judge(fake.detach()))
+    (2.0 * (terms["real"] + terms["fake"])).backward()
+    for name, parameter in judge.named_parameters():
+        torch.testing.assert_close(found[name], parameter.grad, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_a_score_of_exactly_zero_still_teaches_the_generator() -> None:
+    judge = discriminator().eval().double()
+    real, fake = torch.randn(2, 5, 69).double(), torch.randn(1, 5, 69).double().requires_grad_()
+    with torch.no_grad():
+        judge.fc.bias -= judge(fake)[0]
+        judge.fc.bias -= judge(fake)[0]
+    _, pull = contest(judge, real, fake, 0.5)
+    (wanted,) = torch.autograd.grad(0.5 * loss_of_generator(judge(fake)), fake)
+    torch.testing.assert_close(pull, wanted, rtol=1e-6, atol=1e-12)
 
 
 def test_weights_multiply() -> None:
-    judge = discriminator().eval().requires_grad_(False)
-    real, fake = torch.randn(6, 5, 69), torch.randn(4, 5, 69)
-    assert generator_term(judge, fake, 2.0) == pytest.approx(4 * generator_term(judge, fake, 0.5).item())
-    one, three = (discriminator_terms(judge, real, fake, weight) for weight in (1.0, 3.0))
-    assert three["real"] == pytest.approx(3 * one["real"].item())
-    assert three["fake"] == pytest.approx(3 * one["fake"].item())
+    judge, real, fake = discriminator().eval(), torch.randn(6, 5, 69), torch.randn(4, 5, 69)
+    one, _ = contest(judge, real, fake)
+    three, _ = contest(judge, real, fake, weight=3.0)
+    assert {name: float(3 * term) for name, term in one.items()} == pytest.approx(
+        {name: float(term) for name, term in three.items()}
+    )
 
 
 def test_a_discriminator_tells_smooth_motion_from_jitter_after_a_few_steps() -> None:
@@ -80,8 +91,7 @@ def test_a_discriminator_tells_smooth_motion_from_jitter_after_a_few_steps() -> 
 
     for _ in range(60):
         optimiser.zero_grad()
-        terms = discriminator_terms(judge, motions(0.02), motions(0.5), smoothing=random)
-        torch.stack(list(terms.values())).sum().backward()
+        contest(judge, motions(0.02), motions(0.5), target=smoothed_target(torch.ones(32), random))
         optimiser.step()
     judge.eval()
     with torch.no_grad():

@@ -18,7 +18,7 @@ from vibe.records import Theta
 from vibe.rotations import rotmat_from_6d
 from vibe.train.adversarial import loss_of_generator, losses_of_discriminator
 from vibe.train.official import RELEASED, Annotation, Prediction, losses
-from vibe.train.paper import Batch, add_gradients, contest, optimisers, paper_step
+from vibe.train.paper import Batch, add_gradients, optimisers, paper_step
 
 BATCH, FRAMES, FEATURES = 3, 5, 12
 
@@ -91,23 +91,6 @@ def test_the_fast_step_has_the_terms_and_gradients_of_the_plain_one(body: Body, 
         for (name, parameter), other in zip(one.named_parameters(), two.parameters(), strict=True):
             assert parameter.grad is not None and other.grad is not None
             torch.testing.assert_close(parameter.grad, other.grad, rtol=1e-8, atol=1e-12, msg=name)
-
-
-def test_a_score_of_exactly_zero_still_teaches_the_generator() -> None:
-    judge, real, fake = networks()[1], torch.randn(2, FRAMES, 69), torch.randn(1, FRAMES, 69, requires_grad=True)
-    with torch.no_grad():
-        judge.fc.bias -= judge(fake)[0]
-        judge.fc.bias -= judge(fake)[0]
-    _, pull = contest(judge, real, fake, RELEASED)
-    (wanted,) = torch.autograd.grad(RELEASED.adversarial * loss_of_generator(judge(fake)), fake)
-    torch.testing.assert_close(pull, wanted, rtol=1e-6, atol=1e-12)
-
-
-def test_the_generators_motion_gets_no_gradient_from_the_discriminators_terms() -> None:
-    judge, fake = networks()[1], torch.randn(2, FRAMES, 69, requires_grad=True)
-    contest(judge, torch.randn(2, FRAMES, 69), fake, RELEASED)
-    assert fake.grad is None
-    assert all(parameter.grad is not None for parameter in judge.parameters())
 
 
 def test_steps_bring_both_networks_losses_down(body: Body) -> None:

@@ -1,4 +1,8 @@
-"""Errors of 3D joints and surfaces, in float64 inside, batched, never across a gap."""
+"""Errors of 3D joints and surfaces: float64 inside, batched, never across a gap in time.
+
+Metres in, millimetres out, one number for each frame; means are taken by who counts (`vibe.evaluate.scores`). What is
+measured over several frames is not a number (NaN) where a frame between them is missing.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from typing import cast
 
 import roma
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 HIPS = (2, 3)
@@ -16,6 +20,14 @@ HIPS = (2, 3)
 ONE_POINT = 1e-20
 """Square metres: joints whose squared distances from their mean sum to less are one point, and rounding."""
 
+PCK_MM = 150.0
+"""A joint within this distance is correct: half a head (Mehta et al., 3DV 2017, section 6)."""
+AUC_MM = tuple(range(0, 151, 5))
+"""The 31 thresholds from 0 to 150 mm whose PCK is averaged, as MPI-INF-3DHP's own evaluation does."""
+
+SLOWEST = 0.15
+"""Metres a second: a foot that is slower stands."""
+
 
 def about(points: Float[Tensor, "*b point 3"], centre: Sequence[int] = HIPS) -> Float[Tensor, "*b point 3"]:
     """The points seen from the mean of some of them."""
@@ -23,20 +35,20 @@ def about(points: Float[Tensor, "*b point 3"], centre: Sequence[int] = HIPS) -> 
 
 
 def mpjpe_mm(predicted: Float[Tensor, "*b joint 3"], truth: Float[Tensor, "*b joint 3"]) -> Float[Tensor, "*b"]:
-    """Mean distance of the joints as they stand; align them first. Metres in, millimetres out."""
+    """Mean distance of the joints as they stand; align them first (Ionescu et al., PAMI 2014)."""
     return _lengths_mm(predicted.double() - truth.double())
 
 
 def pve_mm(predicted: Float[Tensor, "*b vertex 3"], truth: Float[Tensor, "*b vertex 3"]) -> Float[Tensor, "*b"]:
     """Mean distance of the vertices as they stand (per-vertex error): the published one aligns nothing.
 
-    Metres in, millimetres out.
+    Whole data sets go through `vibe.evaluate.surface`, which never holds all vertices.
     """
     return _lengths_mm(predicted.double() - truth.double())
 
 
 def pa_mpjpe_mm(predicted: Float[Tensor, "*b joint 3"], truth: Float[Tensor, "*b joint 3"]) -> Float[Tensor, "*b"]:
-    """The mean distance after the similarity that brings each frame closest to the truth."""
+    """The mean distance after the similarity that brings each frame closest to the truth (Gower, 1975)."""
     return _lengths_mm(procrustes_aligned(predicted, truth) - truth.double())
 
 
@@ -57,19 +69,87 @@ def procrustes_aligned(
     return scale[..., None, None] * turned + truth_mean
 
 
-def acceleration_mm(joints: Float[Tensor, "*b time joint 3"]) -> Float[Tensor, "*b time-2"]:
-    """Mean length of the second differences, in millimetres per frame squared; metres in.
+def pck(predicted: Float[Tensor, "*b joint 3"], truth: Float[Tensor, "*b joint 3"]) -> Float[Tensor, "*b"]:
+    """Percentage of the joints that lie within `PCK_MM` of the truth as they stand (Mehta et al., 3DV 2017)."""
+    return (_distances_mm(predicted, truth) <= PCK_MM).double().mean(-1) * 100
 
-    Millimetres per second squared are this times the square of the frame rate.
+
+def auc(predicted: Float[Tensor, "*b joint 3"], truth: Float[Tensor, "*b joint 3"]) -> Float[Tensor, "*b"]:
+    """Area under the curve: the mean of the percentage of correct joints over the thresholds `AUC_MM`."""
+    distances = _distances_mm(predicted, truth)
+    passed = len(AUC_MM) - torch.searchsorted(distances.new_tensor(AUC_MM), distances)
+    return passed.double().mean(-1) * (100 / len(AUC_MM))
+
+
+def acceleration_mm(
+    joints: Float[Tensor, "*b time joint 3"], frames: Int[Tensor, "*#b time"] | None = None
+) -> Float[Tensor, "*b _"]:
+    """Mean length of the second differences, in millimetres per frame squared (Kanazawa et al., CVPR 2019).
+
+    Metres per second squared are this times the square of the frame rate, over 1000. `frames` are the joints' places
+    in the video; without them each follows the one before.
     """
-    return _lengths_mm(joints.double().diff(n=2, dim=-3))
+    return _where_unbroken(_lengths_mm(joints.double().diff(n=2, dim=-3)), frames, 2)
 
 
 def acceleration_error_mm(
-    predicted: Float[Tensor, "*b time joint 3"], truth: Float[Tensor, "*b time joint 3"]
-) -> Float[Tensor, "*b time-2"]:
-    """Distance of the second differences, in millimetres per frame squared."""
-    return _lengths_mm((predicted.double() - truth.double()).diff(n=2, dim=-3))
+    predicted: Float[Tensor, "*b time joint 3"],
+    truth: Float[Tensor, "*b time joint 3"],
+    frames: Int[Tensor, "*#b time"] | None = None,
+) -> Float[Tensor, "*b _"]:
+    """Mean distance of the second differences, in millimetres per frame squared (Kanazawa et al., CVPR 2019)."""
+    return acceleration_mm(predicted.double() - truth.double(), frames)
+
+
+def jitter_mm(
+    joints: Float[Tensor, "*b time joint 3"], frames: Int[Tensor, "*#b time"] | None = None
+) -> Float[Tensor, "*b _"]:
+    """Mean length of the third differences, in millimetres per frame cubed (Yi et al., CVPR 2022, section 4).
+
+    Metres per second cubed are this times the cube of the frame rate, over 1000.
+    """
+    return _where_unbroken(_lengths_mm(joints.double().diff(n=3, dim=-3)), frames, 3)
+
+
+def foot_slide_mm(
+    predicted: Float[Tensor, "*b time foot 3"],
+    truth: Float[Tensor, "*b time foot 3"],
+    fps: float,
+    frames: Int[Tensor, "*#b time"] | None = None,
+) -> Float[Tensor, "*b _"]:
+    """How far the predicted feet travel from one frame to the next while the true ones stand, in millimetres.
+
+    A foot stands while it is slower than `SLOWEST`; NaN where none does. Both in a frame of reference that does not
+    move. After the foot skating of He et al. (CVPR 2022), with the contact read off the truth.
+    """
+    way, true_way = (feet.double().diff(dim=-3).norm(dim=-1) for feet in (predicted, truth))
+    stands = true_way * fps < SLOWEST
+    return _where_unbroken((way * stands).sum(-1) / stands.sum(-1) * 1000, frames, 1)
+
+
+def coverage(found: Bool[Tensor, "*b"]) -> Float[Tensor, ""]:
+    """Percentage of the true person-frames that have a result."""
+    return found.double().mean() * 100
+
+
+def unbroken(frames: Int[Tensor, "*b time"], order: int) -> Bool[Tensor, "*b _"]:
+    """Where `order` + 1 neighbours are frames that follow each other, without a gap or another clip's beginning."""
+    follows = frames.diff(dim=-1) == 1
+    if follows.shape[-1] < order:
+        return follows[..., :0]
+    return follows.unfold(-1, order, 1).all(-1)
+
+
+def _where_unbroken(
+    errors: Float[Tensor, "*b step"], frames: Int[Tensor, "*#b time"] | None, order: int
+) -> Float[Tensor, "*b step"]:
+    return errors if frames is None else errors.where(unbroken(frames, order), torch.nan)
+
+
+def _distances_mm(
+    predicted: Float[Tensor, "*b joint 3"], truth: Float[Tensor, "*b joint 3"]
+) -> Float[Tensor, "*b joint"]:
+    return (predicted.double() - truth.double()).norm(dim=-1) * 1000
 
 
 def _lengths_mm(vectors: Float[Tensor, "*b point 3"]) -> Float[Tensor, "*b"]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 SMOOTHING = 0.1
 """Most that the target of a real motion falls short of 1 (appendix 6.1)."""
+FAINT = 1e-12
+"""The least gradient at a score; a fainter one could not be turned into the other side's."""
 
 
 def loss_of_generator(score_fake: Float[Tensor, "*b"]) -> Float[Tensor, ""]:
@@ -40,33 +39,26 @@ def smoothed_target(
     return 1 - most * drawn.to(score_real.device)
 
 
-def generator_term(discriminator: nn.Module, fake: Float[Tensor, "*b time number"], weight: float) -> Float[Tensor, ""]:
-    """The generator's adversarial loss; its gradient goes through D into the motion, and none stays in D."""
-    with _still(discriminator):
-        return weight * loss_of_generator(discriminator(fake))
+def contest(
+    discriminator: nn.Module, real: Float[Tensor, "real time number"], fake: Float[Tensor, "batch frames number"],
+    weight: float = 1.0, target: Float[Tensor, "real"] | None = None,
+) -> tuple[dict[str, Float[Tensor, ""]], Float[Tensor, "batch frames number"]]:  # fmt: skip
+    """Equations 2 and 3 in one run: adds D's gradients, returns the terms and the generator's gradient at `fake`.
 
-
-def discriminator_terms(
-    discriminator: nn.Module, real: Float[Tensor, "*real time number"], fake: Float[Tensor, "*fake frames number"],
-    weight: float = 1.0, smoothing: torch.Generator | None = None,
-) -> dict[str, Float[Tensor, ""]]:  # fmt: skip
-    """D's losses, each times its weight; the generated motion is taken as given, so no gradient reaches the generator.
-
-    With a random generator the targets of real motions are smoothed by numbers drawn from it.
+    A motion's score is one number, so the two sides' gradients at the motion differ by a factor only: that of their
+    gradients at the score. One way back from the scores, with D's, therefore serves both. As published, D's terms
+    ("real" and "fake") have the weight too. `target` is what real motions are to score: 1, unless smoothed.
     """
-    score_real, score_fake = discriminator(real), discriminator(fake.detach())
-    target = None if smoothing is None else smoothed_target(score_real, smoothing)
-    return {name: weight * term for name, term in losses_of_discriminator(score_real, score_fake, target).items()}
-
-
-@contextmanager
-def _still(network: nn.Module) -> Iterator[None]:
-    """What is computed within gives the parameters no gradient."""
-    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    for parameter in learning:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in learning:
-            parameter.requires_grad_(True)
+    fake = fake.detach().requires_grad_()
+    scores = discriminator(torch.cat([real, fake]))
+    given = scores.detach().requires_grad_()
+    score_real, score_fake = given.split([len(real), len(fake)])
+    told = {"adversarial": loss_of_generator(score_fake)} | losses_of_discriminator(score_real, score_fake, target)
+    told = {name: weight * term for name, term in told.items()}
+    (its,) = torch.autograd.grad(told["real"] + told["fake"], given, retain_graph=True)
+    (wanted,) = torch.autograd.grad(told["adversarial"], given)
+    its = torch.where(its.abs() < FAINT, FAINT, its)
+    scores.backward(its)
+    assert fake.grad is not None
+    pull = fake.grad * (wanted / its)[len(real) :, None, None]
+    return {name: term.detach() for name, term in told.items()}, pull

@@ -1,4 +1,4 @@
-"""Training of the generator: a step of its own, one of the discriminator, validation; goes on where it was killed."""
+"""Training of the generator, and of the discriminator with it: step, validate, save; goes on where it was killed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,23 @@ from vibe.model.discriminator import motion_numbers
 from vibe.model.latent import prior_loss
 from vibe.model.vibe import VIBE
 from vibe.records import Observation, Theta
-from vibe.train.adversarial import generator_term, losses_of_discriminator, smoothed_target
+from vibe.train.adversarial import contest, smoothed_target
 from vibe.train.checkpoints import checksum, save_weights
+from vibe.train.labels import fitted
 from vibe.train.losses import losses
 from vibe.train.players import Players, begun_from, gather
 from vibe.train.recipes import Recipe
-from vibe.train.running import Pace, Progress, Run, descend, finite_total, generator, keep_running, seed_step
+from vibe.train.running import (
+    Pace,
+    Progress,
+    Run,
+    check_finite,
+    descend,
+    finite_total,
+    generator,
+    keep_running,
+    seed_step,
+)
 from vibe.train.schedules import cosine, follow, set_rate
 from vibe.train.synthesis import Example, body_points, synthesise
 from vibe.train.team import Team, join_team, leave_team, mean_over_team, share
@@ -44,6 +55,15 @@ class Source:
     """How often each clip is drawn."""
     body: Body
     """On the CPU, where batches are made."""
+
+
+@dataclass(frozen=True)
+class RealMotion:
+    """What the discriminator learns beside the generator's motion."""
+
+    motion: Float[Tensor, "real time number"]
+    target: Float[Tensor, "real"]
+    """What it is to score, at most 1."""
 
 
 def train(
@@ -68,9 +88,8 @@ def train(
             for name, top in (("network", recipe.rate), ("discriminator", recipe.adversarial.rate)):
                 if name in players.optimisers:
                     set_rate(players.optimisers[name], cosine(top, step, recipe.steps, recipe.warmup))
-        terms, made = generator_step(players, share(batch, team), body, recipe, step)
-        if players.discriminator is not None:
-            terms |= discriminator_step(players, made, source, recipe, step, team)
+        real = real_motion(source, recipe, step, team) if players.discriminator is not None else None
+        terms = learn(players, share(batch, team), real, body, recipe, step)
         track_average(players.average, players.network, min(recipe.average, 1.0 if step > recipe.warmup else 0.9))
         return mean_over_team(terms, team)
 
@@ -93,40 +112,40 @@ def train(
     leave_team()
 
 
-def generator_step(
-    players: Players, batch: Example, body: Body, recipe: Recipe, step: int
-) -> tuple[dict[str, float], Theta]:
-    """One step of the generator; returns its losses, and what it made."""
+def learn(
+    players: Players, batch: Example, real: RealMotion | None, body: Body, recipe: Recipe, step: int
+) -> dict[str, float]:
+    """One step of the generator and, where there is one, of the discriminator, from the same windows; its losses."""
     network = players.network.train()
     made = predict(network, batch.observation, recipe.precision)
+    if recipe.labels.fit:
+        batch = fitted(made, batch, body, recipe.labels)
     terms = losses(made, batch, body, recipe.losses)
-    if players.discriminator is not None:
-        fake = motion_numbers(made.rotmat, recipe.adversarial.discriminator.form)
-        terms["adversarial"] = generator_term(players.discriminator.train(), fake, recipe.adversarial.weight)
     if players.prior is not None:
         terms["prior"] = recipe.prior.weight * prior_loss(players.prior.encode(made.rotmat[..., 1:, :, :]).mean)
     total = finite_total(terms, step, batch)
-    descend(network, total, players.optimisers["network"], recipe.clip, step, batch)
-    return {"loss": float(total.detach())} | {name: float(value.detach()) for name, value in terms.items()}, made
+    roots, pulls = [total], [None]
+    if players.discriminator is not None:
+        assert real is not None
+        fake = motion_numbers(made.rotmat, recipe.adversarial.discriminator.form)
+        told, pull = contest(players.discriminator.train(), real.motion, fake, recipe.adversarial.weight, real.target)
+        check_finite(torch.stack(list(told.values())).sum(), "discriminator's loss", step, batch)
+        terms, total = terms | told, total + told["adversarial"]
+        roots, pulls = [*roots, fake], [*pulls, pull]
+    torch.autograd.backward(roots, pulls)
+    descend(network, players.optimisers["network"], recipe.clip, step, batch)
+    if players.discriminator is not None:
+        descend(players.discriminator, players.optimisers["discriminator"], recipe.clip, step, batch)
+    return {name: float(value.detach()) for name, value in ({"loss": total} | terms).items()}
 
 
-def discriminator_step(
-    players: Players, made: Theta, source: Source, recipe: Recipe, step: int, team: Team
-) -> dict[str, float]:
-    """One step of the discriminator, on what the generator made and as many windows of real motion (equation 3)."""
-    discriminator, config = players.discriminator, recipe.adversarial
-    assert discriminator is not None
-    seed = generator(recipe.seed, step, REAL)
-    count, frames = recipe.synthesis.batch, recipe.synthesis.frames
-    quaternions, _ = draw_windows(source.motions, source.weights, count, frames, recipe.synthesis.fastest, seed)
-    target = share(smoothed_target(torch.ones(count), seed, config.smoothing), team)
-    real = motion_numbers(share(roma.unitquat_to_rotmat(quaternions), team), config.discriminator.form)
-    fake = motion_numbers(made.rotmat.detach(), config.discriminator.form)
-    terms = losses_of_discriminator(discriminator(real), discriminator(fake), target)
-    motions = {"real": real, "fake": fake}
-    total = finite_total(terms, step, motions)
-    descend(discriminator, total, players.optimisers["discriminator"], recipe.clip, step, motions)
-    return {name: float(value.detach()) for name, value in terms.items()}
+def real_motion(source: Source, recipe: Recipe, step: int, team: Team) -> RealMotion:
+    """As many windows of motion capture as a batch has, and what the discriminator is to say of them (equation 3)."""
+    seed, config = generator(recipe.seed, step, REAL), recipe.synthesis
+    quaternions, _ = draw_windows(source.motions, source.weights, config.batch, config.frames, config.fastest, seed)
+    target = smoothed_target(torch.ones(config.batch), seed, recipe.adversarial.smoothing)
+    rotmat = share(roma.unitquat_to_rotmat(quaternions), team)
+    return RealMotion(motion_numbers(rotmat, recipe.adversarial.discriminator.form), share(target, team))
 
 
 def predict(network: VIBE, observation: Observation, precision: str) -> Theta:

@@ -1,13 +1,15 @@
 """Losses of the generator that reads keypoints, as pure functions of prediction and truth (the paper, equation 1).
 
-Lengths, as the paper writes them, by a perspective camera and of a truth that is known everywhere. The published
-reductions (mean squares, masks for what a clip lacks) stand apart in `official`: their weights are for other numbers.
+Lengths, as the paper writes them, by a perspective camera. Every term is a mean over all windows; of those without
+labels only the reprojection counts, onto the detected keypoints. The published reductions (mean squares) stand apart in
+`official`: their weights are for other numbers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -36,14 +38,19 @@ class LossConfig:
     """What a foot that stands moves from frame to frame, metres, the pelvis going its true way."""
 
 
+def pelvis_of(pred_cam: Float[Tensor, "*b 3"], half_side: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3"]:
+    """Where a weak camera of a crop with this half side at unit distance has the pelvis, metres."""
+    depth = 1 / (pred_cam[..., 0].clamp_min(0.05) * half_side)
+    return torch.cat([pred_cam[..., 1:], depth[..., None]], -1)
+
+
 def project_in_crop(
     points: Float[Tensor, "batch time point 3"], pred_cam: Float[Tensor, "batch time 3"],
     half_side: Float[Tensor, "batch time"],
 ) -> Float[Tensor, "batch time point 2"]:  # fmt: skip
     """Perspective view of points about the pelvis by a weak camera, in half crop sides."""
-    depth = 1 / (pred_cam[..., 0].clamp_min(0.05) * half_side)
-    z = (points[..., 2] + depth[..., None]).clamp_min(0.1) * half_side[..., None]
-    return (points[..., :2] + pred_cam[..., None, 1:]) / z[..., None]
+    placed = points + pelvis_of(pred_cam, half_side)[..., None, :]
+    return placed[..., :2] / (placed[..., 2:].clamp_min(0.1) * half_side[..., None, None])
 
 
 def losses(predicted: Theta, truth: Example, body: Body, config: LossConfig) -> dict[str, Float[Tensor, ""]]:
@@ -51,20 +58,35 @@ def losses(predicted: Theta, truth: Example, body: Body, config: LossConfig) -> 
     points = body_points(body, predicted.rotmat, predicted.betas)
     own = points @ predicted.rotmat[..., 0, :, :]
     true_own = truth.points @ truth.rotmat[..., 0, :, :]
-    seen = project_in_crop(points[..., 24:, :], predicted.pred_cam, truth.half_side)
-    inside = (truth.keypoints_2d.abs().amax(-1) < 2.5).float()
     step = points.diff(dim=-3) - truth.points.diff(dim=-3)
+    known = truth.labelled
     terms = {
-        "points": config.points * _length(points - truth.points).mean(),
-        "shape_of_pose": config.shape_of_pose * _length(own - true_own).mean(),
-        "reprojection": config.reprojection * (_length(seen - truth.keypoints_2d) * inside).mean(),
-        "rotations": config.rotations * (predicted.rotmat - truth.rotmat).square().sum((-1, -2)).mean(),
-        "betas": config.betas * (predicted.betas - truth.betas[:, None]).square().sum(-1).mean(),
-        "velocity": config.velocity * _length(step).mean(),
+        "points": config.points * _mean(_length(points - truth.points), known),
+        "shape_of_pose": config.shape_of_pose * _mean(_length(own - true_own), known),
+        "reprojection": config.reprojection * reprojection(points[..., 24:, :], predicted.pred_cam, truth),
+        "rotations": config.rotations * _mean((predicted.rotmat - truth.rotmat).square().sum((-1, -2)), known),
+        "betas": config.betas * _mean((predicted.betas - truth.betas[:, None]).square().sum(-1), known),
+        "velocity": config.velocity * _mean(_length(step), known),
     }
     if config.slide:
-        terms["slide"] = config.slide * slide(step[..., FEET, :], truth.feet_down)
+        terms["slide"] = config.slide * slide(step[..., FEET, :], truth.feet_down & known[:, None, None])
     return terms
+
+
+def reprojection(
+    keypoints: Float[Tensor, "batch time 17 3"], pred_cam: Float[Tensor, "batch time 3"], truth: Example
+) -> Float[Tensor, ""]:
+    """Mean distance to the true keypoints, or by confidence to the detected ones; of those not far outside the crop."""
+    known = truth.labelled[:, None, None]
+    detected = truth.observation.keypoints
+    wanted = torch.where(known[..., None], truth.keypoints_2d, detected[..., :2])
+    counts = torch.where(known, 1.0, detected[..., 2]) * (wanted.abs().amax(-1) < 2.5)
+    return (_length(project_in_crop(keypoints, pred_cam, truth.half_side) - wanted) * counts).mean()
+
+
+def _mean(value: Float[Tensor, "batch *rest"], known: Bool[Tensor, "batch"]) -> Float[Tensor, ""]:
+    """Over all windows, those that are not known counting 0."""
+    return (value.flatten(1).mean(1) * known).mean()
 
 
 def slide(step: Float[Tensor, "*b step foot 3"], down: Bool[Tensor, "*b step foot"]) -> Float[Tensor, ""]:

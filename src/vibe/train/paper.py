@@ -18,12 +18,9 @@ from vibe.body.marks import joints_and_keypoints
 from vibe.body.record import Body
 from vibe.model.discriminator import MotionDiscriminator, motion_numbers
 from vibe.model.vibe import VIBE
-from vibe.train.adversarial import loss_of_generator, losses_of_discriminator, smoothed_target
+from vibe.train.adversarial import contest, smoothed_target
 from vibe.train.official import PAPER, Annotation, LossWeights, Prediction, losses
 from vibe.train.team import average_gradients
-
-FAINT = 1e-12
-"""The least gradient at a score; a fainter one could not be turned into the other side's."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,9 @@ def add_gradients(
     predicted = predict(generator, body, batch.evidence)
     terms = losses(predicted, batch.truth, weights)
     fake = motion_numbers(predicted.theta.rotmat, discriminator.form)
-    told, pull = contest(discriminator, motion_numbers(batch.real, discriminator.form), fake, weights, smoothing)
+    real = motion_numbers(batch.real, discriminator.form)
+    target = None if smoothing is None else smoothed_target(real.new_ones(len(real)), smoothing)
+    told, pull = contest(discriminator, real, fake, weights.adversarial, target)
     torch.autograd.backward([torch.stack(list(terms.values())).sum(), fake], [None, pull])
     return {name: term.detach() for name, term in terms.items()} | told
 
@@ -97,30 +96,3 @@ def predict(generator: VIBE, body: Body, evidence: Float[Tensor, "*b time featur
     theta = generator(evidence)
     _, points = joints_and_keypoints(body, theta.rotmat, theta.betas, "spin49")
     return Prediction(theta, points, cameras.project_in_crop(points, theta.pred_cam))
-
-
-def contest(
-    discriminator: nn.Module, real: Float[Tensor, "real time number"], fake: Float[Tensor, "batch time number"],
-    weights: LossWeights = PAPER, smoothing: torch.Generator | None = None,
-) -> tuple[dict[str, Float[Tensor, ""]], Float[Tensor, "batch time number"]]:  # fmt: skip
-    """Equations 2 and 3 in one run: adds D's gradients, returns the terms and the generator's gradient at `fake`.
-
-    A motion's score is one number, so the two sides' gradients at the motion differ by a factor only: that of their
-    gradients at the score. One way back from the scores, with D's, therefore serves both. As published, D's terms have
-    the adversarial weight too.
-    """
-    fake = fake.detach().requires_grad_()
-    scores = discriminator(torch.cat([real, fake]))
-    given = scores.detach().requires_grad_()
-    score_real, score_fake = given.split([len(real), len(fake)])
-    target = None if smoothing is None else smoothed_target(score_real.detach(), smoothing)
-    told = losses_of_discriminator(score_real, score_fake, target)
-    told = {"adversarial": loss_of_generator(score_fake)} | told
-    told = {name: weights.adversarial * term for name, term in told.items()}
-    (its,) = torch.autograd.grad(told["real"] + told["fake"], given, retain_graph=True)
-    (wanted,) = torch.autograd.grad(told["adversarial"], given)
-    its = torch.where(its.abs() < FAINT, FAINT, its)
-    scores.backward(its)
-    assert fake.grad is not None
-    pull = fake.grad * (wanted / its)[len(real) :, None, None]
-    return {name: term.detach() for name, term in told.items()}, pull

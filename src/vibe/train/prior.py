@@ -141,7 +141,8 @@ def take_step(
     made = network(rotmat, generator(recipe.seed, step, 1 + team.rank))
     terms = losses(made, rotmat, recipe.losses, points)
     total = finite_total(terms, step, rotmat)
-    descend(network, total, optimiser, recipe.clip, step, rotmat)
+    total.backward()
+    descend(network, optimiser, recipe.clip, step, rotmat)
     return {"loss": float(total.detach())} | {name: float(value.detach()) for name, value in terms.items()}
 
 

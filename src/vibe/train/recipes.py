@@ -7,6 +7,7 @@ from typing import Literal
 
 from vibe.model.discriminator import PAPER, DiscriminatorConfig
 from vibe.network import NetworkConfig
+from vibe.train.labels import LabelConfig
 from vibe.train.losses import LossConfig
 from vibe.train.synthesis import SynthesisConfig
 
@@ -76,6 +77,7 @@ class Recipe:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
     losses: LossConfig = field(default_factory=LossConfig)
+    labels: LabelConfig = field(default_factory=LabelConfig)
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     prior: PriorConfig = field(default_factory=PriorConfig)
 

@@ -134,14 +134,12 @@ def check_finite(number: Tensor, what: str, step: int, batch: object) -> None:
         raise NotANumber(f"the {what} is {float(number.detach())} at step {step}", tensors_of(batch))
 
 
-def descend(network: nn.Module, total: Tensor, optimiser: torch.optim.Optimizer, clip: float, step: int,
-            batch: object) -> None:  # fmt: skip
-    """One step down the gradient, which all processes of a team share, cut to the norm `clip`."""
-    optimiser.zero_grad(set_to_none=True)
-    total.backward()
+def descend(network: nn.Module, optimiser: torch.optim.Optimizer, clip: float, step: int, batch: object) -> None:
+    """One step down the gradients that are there, which all processes of a team share, cut to the norm `clip`."""
     average_gradients(network)
     check_finite(nn.utils.clip_grad_norm_(network.parameters(), clip), "gradient's norm", step, batch)
     optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
 
 
 def tensors_of(record: object, name: str = "") -> dict[str, Tensor]:

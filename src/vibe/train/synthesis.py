@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import roma
 import torch
@@ -39,6 +39,8 @@ class SynthesisConfig:
     """Motion is played at up to this many times its speed, or as much slower."""
     betas: float = 1.2
     """Standard deviation of each shape number."""
+    labelled: float = 1.0
+    """Share of the windows whose 3D truth is known; of the others the losses see the detected keypoints alone."""
     poses: PoseConfig = field(default_factory=PoseConfig)
     views: ViewConfig = field(default_factory=ViewConfig)
     noise: NoiseConfig = field(default_factory=NoiseConfig)
@@ -59,6 +61,8 @@ class Example:
     """Of the crop at unit distance."""
     feet_down: Bool[Tensor, "batch time-1 2"]
     """Whether the left and the right foot stand from one frame to the next."""
+    labelled: Bool[Tensor, "batch"]
+    """Windows whose truth the losses may look at; of the others they have the evidence alone."""
 
 
 def body_points(
@@ -79,7 +83,8 @@ def synthesise(
     betas = config.betas * torch.randn(config.batch, 10, generator=seed)
     view = draw_views(trans, config.views, seed)
     noise = config.noise if noisy else None
-    return render(roma.unitquat_to_rotmat(quaternions), trans, betas, view, body, noise, seed)
+    made = render(roma.unitquat_to_rotmat(quaternions), trans, betas, view, body, noise, seed)
+    return replace(made, labelled=torch.arange(config.batch) < round(config.labelled * config.batch))
 
 
 def render(
@@ -111,6 +116,7 @@ def render(
         keypoints_2d=observe(functional.pad(truth, (0, 1), value=1.0), box, identity).keypoints[..., :2],
         half_side=observation.box[..., 2].exp(),
         feet_down=feet_down(points[:, :, FEET] @ view.R_cam_world + trans[:, :, None]),
+        labelled=torch.ones(len(rotmat), dtype=torch.bool),
     )
 
 

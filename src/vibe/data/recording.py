@@ -1,0 +1,150 @@
+"""One person's sequence as a data set gives it, and the per-frame columns that it becomes on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+
+from vibe import skeletons
+
+SPLITS = ("train", "validation", "test")
+GENDERS = ("neutral", "female", "male")
+COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "poses": ("float32", (72,)),
+    "betas": ("float32", (10,)),
+    "trans": ("float32", (3,)),
+    "box_px": ("float32", (4,)),
+    "features": ("float16", (2048,)),
+    "has_theta": ("bool", ()),
+    "has_points": ("bool", ()),
+    "has_features": ("bool", ()),
+    "valid": ("bool", ()),
+}
+"""Type of number and shape of one row of each column; for columns of joints see `column_layout`."""
+BY_JOINT_SET = ("points", "keypoints_px")
+"""Kinds of columns of which a store may hold one for each joint set, such as `points.spin49`: x, y, z or confidence."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a data set knows of one person through one video, or of one take of motion capture.
+
+    With pictures, everything 3D is in the camera's frame (x right, y down, z forward); without, in a world whose y
+    points up. What is not known of a frame is masked: its numbers are finite and mean nothing.
+    """
+
+    name: str
+    """Unique in its store."""
+    frames: Int[ndarray, "_"]
+    """Indices into the source; increasing, gaps allowed."""
+    fps: float
+    """Rows a second where nothing is missing."""
+    subject: str = ""
+    split: str = "train"
+    """train, validation or test."""
+    source: str = ""
+    """Video, or folder of images, below the raw data's folder; none for motion capture."""
+    images: tuple[str, ...] = ()
+    """The file of each frame below `source`, if that is a folder."""
+    step: int = 1
+    """Frames of the source from one row to the next where nothing is missing; what is further apart is a gap."""
+    gender: str = "neutral"
+    """Of the body that `poses` and `betas` are of: neutral, female or male."""
+    K_px: Float[ndarray, "3 3"] | None = None
+    """Intrinsic matrix of the pictures, if known."""
+    poses: Float[ndarray, "_ 72"] | None = None
+    """SMPL's 24 axis-angles."""
+    betas: Float[ndarray, "_ 10"] | None = None
+    trans: Float[ndarray, "_ 3"] | None = None
+    """Metres, added to the posed body as in SMPL's files: the pelvis lies at its place at rest plus this."""
+    points: Mapping[str, Float[ndarray, "_ _ 3"]] = field(default_factory=dict)
+    """Joints by the name of their set (`vibe.skeletons.JOINT_SETS`), metres; sets that are trained on give `spin49`."""
+    keypoints_px: Mapping[str, Float[ndarray, "_ _ 3"]] = field(default_factory=dict)
+    """The same in the picture: x, y, confidence, which is 0 for a joint that is not known."""
+    box_px: Float[ndarray, "_ 4"] | None = None
+    """Centre x, centre y, width, height; the crop is `vibe.cameras.crop_side` wide."""
+    features: Float[ndarray, "_ 2048"] | None = None
+    """ResNet-50's, of that crop."""
+    has_theta: Bool[ndarray, "_"] | None = None
+    """Frames whose `poses` and `betas` are known; all, if `poses` are given without it."""
+    has_points: Bool[ndarray, "_"] | None = None
+    """Frames whose `points` are known; all, if `points` are given without it."""
+    valid: Bool[ndarray, "_"] | None = None
+    """Frames that the set's own protocol counts; all without it."""
+
+
+def column_layout(name: str) -> tuple[str, tuple[int, ...]]:
+    """Type of number and shape of one row; raises ValueError for a column that a store can't have."""
+    kind, _, joints = name.partition(".")
+    if kind in BY_JOINT_SET and joints in skeletons.JOINT_SETS:
+        return "float32", (len(skeletons.JOINT_SETS[joints]), 3)
+    if name not in COLUMNS:
+        known = ", ".join([*COLUMNS, *(f"{kind}.SET" for kind in BY_JOINT_SET)])
+        raise ValueError(f"there is no column {name!r}: choose one of {known}, with SET from vibe.skeletons.JOINT_SETS")
+    return COLUMNS[name]
+
+
+def fitted(values: ndarray, name: str, count: int, whose: str) -> ndarray:
+    """Rows of a column as they lie on disk; raises ValueError, with `whose`, for another shape or what is no number."""
+    dtype, shape = column_layout(name)
+    if values.shape != (count, *shape):
+        raise ValueError(
+            f"{whose}: {name} has the shape {values.shape}: give {(count, *shape)}, one row for each frame"
+        )
+    with np.errstate(over="ignore"):
+        rows = np.ascontiguousarray(values, dtype)
+    if not np.isfinite(rows).all():
+        row = int((~np.isfinite(rows)).reshape(count, -1).any(1).argmax())
+        raise ValueError(f"{whose}: {name} holds NaN or a number too large for {dtype}, first in row {row}: mask it")
+    return rows
+
+
+def columns_of(recording: Recording) -> dict[str, ndarray]:
+    """Every column of a recording, the masks in any case; raises ValueError that names it if something is wrong."""
+    check_index(recording)
+    count, whose = len(recording.frames), f"recording {recording.name!r}"
+    rows = {name: fitted(values, name, count, whose) for name, values in _given(recording)}
+    if ("poses" in rows) != ("betas" in rows):
+        raise ValueError(f"{whose} has only one of poses and betas: give both, or neither")
+    known = {"has_theta": "poses" in rows, "has_points": bool(recording.points), "valid": True}
+    for name, value in known.items():
+        rows.setdefault(name, np.full(count, value))
+        if not value and rows[name].any():
+            raise ValueError(f"{whose}: {name} marks frames, but nothing was given that it could be of")
+    return rows
+
+
+def check_index(recording: Recording) -> None:
+    """Raise ValueError, with the recording's name, if what is said of its frames can't be."""
+    whose, frames = f"recording {recording.name!r}", recording.frames
+    if not recording.name or "\n" in recording.name:
+        raise ValueError(f"{whose} has no name that is one line: give it one")
+    if len(frames) == 0 or frames[0] < 0 or (np.diff(frames.astype(np.int64)) <= 0).any():
+        raise ValueError(f"{whose}: its {len(frames)} frames are none, negative or not increasing")
+    if recording.images and len(recording.images) != len(frames):
+        raise ValueError(f"{whose} has {len(recording.images)} images for {len(frames)} frames")
+    if not (np.isfinite(recording.fps) and recording.fps > 0) or recording.step < 1:
+        raise ValueError(f"{whose} has {recording.fps} frames a second and a step of {recording.step}")
+    if recording.split not in SPLITS or recording.gender not in GENDERS:
+        raise ValueError(
+            f"{whose} is of the split {recording.split!r} and a {recording.gender!r} body: choose from "
+            f"{', '.join(SPLITS)} and {', '.join(GENDERS)}"
+        )
+    if recording.K_px is not None and not np.isfinite(recording.K_px).all():
+        raise ValueError(f"{whose}: K_px holds NaN")
+
+
+def _given(recording: Recording) -> Iterator[tuple[str, Any]]:
+    """The columns that are there, by their name on disk."""
+    for name in COLUMNS:
+        values = getattr(recording, name, None)
+        if values is not None:
+            yield name, values
+    for kind in BY_JOINT_SET:
+        for joints, values in getattr(recording, kind).items():
+            yield f"{kind}.{joints}", values

@@ -1,0 +1,222 @@
+"""Writes a store, recording after recording; goes on where it was killed."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+import vibe
+from vibe import assets
+from vibe.data.index import INDEX, SAID, read_names, write_index
+from vibe.data.recording import Recording, column_layout, columns_of
+from vibe.data.store import MANIFEST, SCHEMA, column_path, described, read_manifest
+
+JOURNAL = "unfinished.jsonl"
+"""One line for each recording that is whole on disk; there until the manifest is."""
+
+
+class StoreWriter:
+    """Writes a store, one recording in memory at a time.
+
+    A folder that was left unfinished, by an error or a kill, is gone on with after its last whole recording; in one
+    that is finished nothing changes. Raises ValueError if the folder was begun from other sources or another recipe.
+
+        with StoreWriter(folder, licence, recipe, sources) as store:
+            for name in names:
+                if name not in store:
+                    store.add(read(name))
+    """
+
+    def __init__(self, folder: Path, licence: str, recipe: Mapping[str, Any], sources: Mapping[str, str]) -> None:
+        """`licence` is one sentence; `recipe` holds plain values; `sources` the SHA-256 of each file it is made from."""
+        self.folder = Path(folder)
+        about = {"schema": SCHEMA, "licence": licence, "recipe": dict(recipe), "sources": dict(sources)}
+        self._about = json.loads(json.dumps(about))
+        self._known: set[str] = set()
+        self._added: set[str] = set()
+        self._dropped: dict[str, str] = {}
+        self._files: dict[str, IO[bytes]] = {}
+        self._rows = 0
+        self._journal: IO[bytes] | None = None
+        self.finished = False
+
+    def __enter__(self) -> StoreWriter:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if (self.folder / MANIFEST).exists():
+            manifest = read_manifest(self.folder)
+            self._refuse_another(manifest)
+            self.finished = True
+            self._rows, self._dropped = manifest["rows"], manifest["dropped"]
+            self._known = read_names(self.folder / INDEX)
+            (self.folder / JOURNAL).unlink(missing_ok=True)
+            return self
+        self._take_up()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None and not self.finished:
+                self._finish()
+        finally:
+            for file in (*self._files.values(), self._journal):
+                if file is not None:
+                    file.close()
+
+    def __contains__(self, name: str) -> bool:
+        """Whether a recording is in the store, or was left out of it for a reason, already."""
+        return name in self._known or name in self._dropped
+
+    @property
+    def rows(self) -> int:
+        """Frames so far."""
+        return self._rows
+
+    @property
+    def kept(self) -> int:
+        """Recordings so far."""
+        return len(self._known)
+
+    @property
+    def dropped(self) -> Mapping[str, str]:
+        """What was left out so far, with the reason."""
+        return self._dropped
+
+    def add(self, recording: Recording) -> None:
+        """Append a recording; one that an earlier run wrote is passed over.
+
+        Raises ValueError that names it if it holds NaN, parts of different lengths, or a name that came before.
+        """
+        if recording.name in self._added:
+            raise ValueError(f"recording {recording.name!r} comes twice: give each another name")
+        self._added.add(recording.name)
+        if recording.name in self._known:
+            return
+        if self.finished:
+            raise ValueError(f"{self.folder} is finished without recording {recording.name!r}: prepare another folder")
+        rows = columns_of(recording)
+        count = len(recording.frames)
+        for name in rows.keys() - self._files.keys():
+            self._files[name] = _begin(column_path(self.folder, name), name, self._rows)
+        for name, file in self._files.items():
+            if name in rows:
+                file.write(rows[name].data)
+            else:
+                dtype, shape = column_layout(name)
+                file.write(bytes(np.dtype(dtype).itemsize * count * int(np.prod(shape))))
+            file.flush()
+        self._rows += count
+        self._known.add(recording.name)
+        self._note(_line(recording) | {"columns": list(self._files)})
+
+    def drop(self, name: str, reason: str) -> None:
+        """Leave a recording out, and say so in the manifest."""
+        if name not in self:
+            if self.finished:
+                raise ValueError(f"{self.folder} is finished and can't leave {name!r} out: prepare another folder")
+            self._dropped[name] = reason
+            self._note({"dropped": name, "reason": reason})
+
+    def _note(self, line: Mapping[str, Any]) -> None:
+        assert self._journal is not None
+        self._journal.write(json.dumps(line).encode() + b"\n")
+        self._journal.flush()
+
+    def _refuse_another(self, its: Mapping[str, Any]) -> None:
+        for name, value in self._about.items():
+            if its.get(name) != value:
+                raise ValueError(
+                    f"{self.folder} was begun with another {name} ({shortened(its.get(name))} there, {shortened(value)} "
+                    "here): give another folder, or delete that one"
+                )
+
+    def _take_up(self) -> None:
+        """Go on after the last whole recording: what lies beyond it is cut off."""
+        path = self.folder / JOURNAL
+        if not path.exists():
+            if left := [file.name for file in self.folder.iterdir() if not file.name.startswith(".")]:
+                raise ValueError(f"{self.folder} holds {left[0]} and is no store: give an empty folder")
+            assets.write_whole(path, json.dumps(self._about).encode() + b"\n")
+        lines = path.read_bytes().splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith(b"\n")]
+        self._refuse_another(json.loads(whole[0]))
+        columns: list[str] = []
+        for line in map(json.loads, whole[1:]):
+            if "dropped" in line:
+                self._dropped[line["dropped"]] = line["reason"]
+            else:
+                self._known.add(line["name"])
+                self._rows += len(line["frames"])
+                columns = line["columns"]
+        for left in self.folder.glob("*.npy"):
+            if left.stem not in columns:
+                left.unlink()
+        for name in columns:
+            self._files[name] = _begin(column_path(self.folder, name), name, self._rows)
+        os.truncate(path, sum(map(len, whole)))
+        self._journal = path.open("ab")
+
+    def _finish(self) -> None:
+        """Headers with the true length, the index, and last the manifest."""
+        for name, file in self._files.items():
+            file.seek(0)
+            file.write(_header(name, self._rows))
+            file.flush()
+            os.fsync(file.fileno())
+        recordings = [json.loads(line) for line in (self.folder / JOURNAL).read_bytes().splitlines()[1:]]
+        recordings = [line for line in recordings if "dropped" not in line]
+        if not recordings:
+            raise ValueError(
+                f"{self.folder}: no recording was kept, of {len(self._dropped)}: {shortened(self._dropped)}"
+            )
+        partial = self.folder / f".{INDEX}.part"
+        write_index(partial, recordings)
+        partial.replace(self.folder / INDEX)
+        manifest = self._about | {
+            "made_by": f"vibe {vibe.__version__}", "rows": self._rows, "recordings": len(recordings),
+            "columns": {name: described(name) for name in sorted(self._files)}, "dropped": self._dropped,
+        }  # fmt: skip
+        assets.write_whole(self.folder / MANIFEST, json.dumps(manifest, indent=1).encode())
+        (self.folder / JOURNAL).unlink()
+        self.finished = True
+
+
+def _header(name: str, rows: int) -> bytes:
+    """NumPy's, which leaves room for any number of rows."""
+    dtype, shape = column_layout(name)
+    buffer = io.BytesIO()
+    about = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": (rows, *shape)}
+    np.lib.format.write_array_header_1_0(buffer, about)
+    return buffer.getvalue()
+
+
+def _begin(path: Path, name: str, rows: int) -> IO[bytes]:
+    """A column's file, open behind so many rows; those that it has not are zero."""
+    dtype, shape = column_layout(name)
+    header = _header(name, 0)
+    if not path.exists():
+        path.write_bytes(header)
+    file = path.open("r+b")
+    end = len(header) + rows * np.dtype(dtype).itemsize * int(np.prod(shape))
+    file.truncate(end)
+    file.seek(end)
+    return file
+
+
+def _line(recording: Recording) -> dict[str, Any]:
+    """What the index will say of a recording."""
+    K_px = None if recording.K_px is None else np.asarray(recording.K_px, float).ravel().tolist()
+    said = {name: getattr(recording, name) for name in SAID}
+    frames, images = recording.frames.tolist(), list(recording.images)
+    return {"name": recording.name, **said, "K_px": K_px, "frames": frames, "images": images}
+
+
+def shortened(value: Any) -> str:
+    """At most so much of a value as fits in a message."""
+    text = json.dumps(value)
+    return text if len(text) <= 120 else text[:117] + "..."
