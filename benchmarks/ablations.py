@@ -94,8 +94,8 @@ def small(recipe: Recipe, **changes: object) -> Recipe:
 def judged(weight: float = WEIGHT, rate: float = RATE, **sizes: object) -> Recipe:
     """Generator and discriminator, of these sizes."""
     discriminator = DiscriminatorConfig(hidden=UNITS, **sizes)  # pyright: ignore[reportArgumentType]
-    adversarial = replace(ADVERSARIAL.adversarial, weight=weight, rate=rate, discriminator=discriminator)
-    return small(ADVERSARIAL, adversarial=adversarial)
+    adversarial = replace(ADVERSARIAL.adversarial, weight=weight, rate=rate)
+    return small(ADVERSARIAL, adversarial=adversarial, discriminator=discriminator)
 
 
 def encoded(encoder: AnyEncoderConfig) -> Recipe:
@@ -115,7 +115,7 @@ ROWS: Mapping[str, Recipe] = {
     "g-mposer": small(WITH_PRIOR),
     "g-dm-smplify": replace(judged(), labels=LabelConfig(fit=True)),
     "g-dm-published": judged(weight=0.5, rate=1e-4),
-    "dm-concat": judged(pool="concat"),
+    "dm-concat": judged(pooling="concat"),
     "dm-attention-2x512": judged(attention_units=512),
     "dm-attention-3x1024": judged(attention_layers=3),
     "dm-attention-3x512": judged(attention_layers=3, attention_units=512),
@@ -177,7 +177,7 @@ def planned(recipe: Recipe, steps: int, seed: int, start: Path | None) -> Recipe
 
 
 def begin(steps: int, options: Options) -> Path:
-    """The single-frame weights that every row begins from: embedding and regressor; trained where they are not there."""
+    """The single-frame weights that every row begins from (embedding and regressor), trained if they are not there."""
     folder = options.runs / "begin"
     for record in train(planned(small(FRAME), STEPS_BEFORE * steps, SEEDS, None), folder):
         print(f"{folder.name}: step {record['step']:.0f}, loss {record['loss']:.4f}", flush=True)

@@ -168,7 +168,7 @@ def discriminator_entries(given: Given) -> Answers:
     for name, config in {
         "attention_2x1024": DiscriminatorConfig(attention_layers=2),
         "attention_3x1024": DiscriminatorConfig(attention_layers=3),
-        "concat": DiscriminatorConfig(pool="concat"),
+        "concat": DiscriminatorConfig(pooling="concat"),
     }.items():
         network = given.fill(MotionDiscriminator(config), f"discriminator.{name}.state_keys")
         yield f"discriminator.{name}", network(motion)[:, None]

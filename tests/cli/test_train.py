@@ -55,13 +55,13 @@ def test_every_recipe_has_its_trainer_and_stands_in_the_help(name, asked, tmp_pa
 
 
 def test_any_field_can_be_given_another_value(asked, tmp_path):
-    options = "--steps 200 --adversarial.weight 0.5 --adversarial.discriminator.pool concat --network.encoder.hidden 64"
+    options = "--steps 200 --adversarial.weight 0.5 --discriminator.pooling concat --network.encoder.hidden 64"
     assert run("train", "open", "-o", tmp_path, "--device", "cuda:1", *options.split()) == 0
     given = RECIPES["open"]
-    discriminator = replace(given.adversarial.discriminator, pool="concat")
+    discriminator = replace(given.discriminator, pooling="concat")
     assert given.network.encoder is not None
     wanted = replace(
-        given, steps=200, adversarial=replace(given.adversarial, weight=0.5, discriminator=discriminator),
+        given, steps=200, adversarial=replace(given.adversarial, weight=0.5), discriminator=discriminator,
         network=replace(given.network, encoder=replace(given.network.encoder, hidden=64)),
     )  # fmt: skip
     assert asked == [(wanted, tmp_path, "cuda:1")]
@@ -81,12 +81,12 @@ def test_epochs_are_counted_in_steps_from_validation_to_validation(asked, tmp_pa
 def test_help_of_a_recipe_lists_its_fields_with_their_values(asked, capsys):
     assert run("train", "frame", "--help") == 0
     said = capsys.readouterr().out
-    for option in ("--out RUN", "--epochs N", "--seed INT", "--adversarial.discriminator.pool", "--prior.weight FLOAT"):
+    for option in ("--out RUN", "--epochs N", "--seed INT", "--discriminator.pooling", "--prior.weight FLOAT"):
         assert option in said, option
     assert asked == []
 
 
-@pytest.mark.parametrize("wrong", ["--nonsense 3", "--steps many", "--adversarial.discriminator.pool median"])
+@pytest.mark.parametrize("wrong", ["--nonsense 3", "--steps many", "--discriminator.pooling median"])
 def test_what_is_no_option_of_the_recipe_is_exit_code_2(wrong, asked, tmp_path, capsys):
     assert run("train", "open", "-o", tmp_path, *wrong.split()) == 2
     assert capsys.readouterr().err and asked == []

@@ -24,7 +24,7 @@ def test_the_paper_and_the_release_differ_in_layers_and_dropout_alone() -> None:
 
 @pytest.mark.parametrize("pool", ["attention", *POOLS])
 def test_leading_axes_are_free_and_one_frame_or_one_motion_is_no_special_case(pool: str) -> None:
-    discriminator = MotionDiscriminator(replace(SMALL, pool=pool)).eval()
+    discriminator = MotionDiscriminator(replace(SMALL, pooling=pool)).eval()
     motion = torch.randn(3, 2, 5, 69)
     whole = discriminator(motion)
     assert whole.shape == (3, 2)
@@ -101,4 +101,4 @@ def test_what_does_not_fit_is_refused_with_what_to_do() -> None:
 def test_weights_with_a_name_too_many_are_not_taken() -> None:
     tensors = MotionDiscriminator(SMALL).state_dict()
     with pytest.raises(RuntimeError, match="attention"):
-        MotionDiscriminator(replace(SMALL, pool="last")).load_state_dict(tensors)
+        MotionDiscriminator(replace(SMALL, pooling="last")).load_state_dict(tensors)

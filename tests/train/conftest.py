@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vibe.model.discriminator import DiscriminatorConfig
 from vibe.model.encoder import EncoderConfig
 from vibe.model.regressor import RegressorConfig
 from vibe.network import NetworkConfig
@@ -38,5 +39,5 @@ def tiny(motion_folder: Path) -> Recipe:
     synthesis = replace(RECIPES["open"].synthesis, batch=4, frames=8)
     return replace(
         RECIPES["open"], motion=("tiny.npz",), steps=6, warmup=2, save_every=2, validate_every=6, network=network,
-        synthesis=synthesis,
+        synthesis=synthesis, discriminator=DiscriminatorConfig(hidden=8, attention_units=6),
     )  # fmt: skip

@@ -14,7 +14,6 @@ from torch import nn
 from vibe import assets
 from vibe.body.load import load_body
 from vibe.data.motion import clip_weights, find_motion, load_motions
-from vibe.model.discriminator import DiscriminatorConfig
 from vibe.model.mposer import MPoser, MPoserConfig
 from vibe.network import build_network, load_network
 from vibe.train.checkpoints import save_weights
@@ -28,7 +27,7 @@ from vibe.train.running import NotANumber
 from vibe.train.schedules import cosine
 from vibe.train.synthesis import synthesise
 
-SMALL = AdversarialConfig(weight=0.5, rate=1e-2, discriminator=DiscriminatorConfig(hidden=8, attention_units=6))
+SMALL = AdversarialConfig(weight=0.5, rate=1e-2)
 
 
 def written_out(recipe: Recipe) -> tuple[list[float], nn.Module]:
@@ -133,9 +132,8 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(tiny: Recipe
 def test_the_weights_of_every_recipe_can_be_loaded(name: str, tiny: Recipe, tmp_path: Path) -> None:
     given = RECIPES[name]
     encoder = tiny.network.encoder if given.network.encoder else None
-    adversarial = SMALL if given.adversarial.weight else given.adversarial
     small = replace(
-        given, motion=tiny.motion, steps=2, synthesis=tiny.synthesis, adversarial=adversarial,
+        given, motion=tiny.motion, steps=2, synthesis=tiny.synthesis, discriminator=tiny.discriminator,
         network=replace(tiny.network, encoder=encoder),
     )  # fmt: skip
     list(train(small, tmp_path))
@@ -153,10 +151,10 @@ def test_two_processes_learn_what_one_learns(tiny: Recipe, tmp_path: Path, motio
         "list(train(pickle.loads(Path(sys.argv[2]).read_bytes()), Path(sys.argv[3])))\n"
     )
     regressor = replace(tiny.network.regressor, dropout=0.0)
-    adversarial = replace(SMALL, discriminator=replace(SMALL.discriminator, dropout=0.0))
+    discriminator = replace(tiny.discriminator, dropout=0.0)
     plain = replace(
-        tiny, network=replace(tiny.network, regressor=regressor), adversarial=adversarial, log_every=1,
-        schedule="plateau", validate_every=3,
+        tiny, network=replace(tiny.network, regressor=regressor), adversarial=SMALL, discriminator=discriminator,
+        log_every=1, schedule="plateau", validate_every=3,
     )  # fmt: skip
     (tmp_path / "recipe.pkl").write_bytes(pickle.dumps(plain))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]

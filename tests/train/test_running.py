@@ -224,10 +224,9 @@ def same(one: object, two: object) -> bool:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can't fork processes that are quick to begin")
 def test_ten_kills_at_random_moments_change_nothing(tiny: Recipe, tmp_path: Path, motion_folder: Path) -> None:
-    sizes = replace(AdversarialConfig().discriminator, hidden=6, attention_units=5)
     recipe = replace(
         tiny, steps=24, save_every=1, validate_every=12, log_every=1, schedule="plateau",
-        adversarial=AdversarialConfig(weight=0.5, discriminator=sizes),
+        adversarial=AdversarialConfig(weight=0.5),
     )  # fmt: skip
     (tmp_path / "recipe.pkl").write_bytes(pickle.dumps(recipe))
     program, source = Path(__file__).with_name("lives.py"), str(Path(__file__).parents[2] / "src")

@@ -43,7 +43,7 @@ def train(
     A run that was stopped goes on from its last checkpoint, to the same weights, if it is started again.
 
     Every field of a recipe can be given another value after its name, as in `vibe train open -o RUN --epochs 2
-    --adversarial.weight 0.5 --adversarial.discriminator.pool concat`; `vibe train RECIPE --help` lists them.
+    --adversarial.weight 0.5 --discriminator.pooling concat`; `vibe train RECIPE --help` lists them.
 
     The recipes read motion capture from the folder in the environment variable VIBE_MOTION.
 

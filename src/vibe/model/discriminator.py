@@ -30,7 +30,7 @@ class DiscriminatorConfig:
     """Units of a GRU layer."""
     layers: int = 2
     """GRU layers."""
-    pool: Literal["attention", "last", "mean", "max", "concat"] = "attention"
+    pooling: Literal["attention", "last", "mean", "max", "concat"] = "attention"
     """How the states of all frames become one."""
     attention_layers: int = 2
     """Layers of the perceptron that weighs the frames, the one that ends in the score included: 1, 2 or 3."""
@@ -124,16 +124,16 @@ class MotionDiscriminator(nn.Module):
             raise ValueError(f"attention has 1, 2 or 3 layers, not {config.attention_layers}")
         self.gru = GRU(BODY_JOINTS * WIDTHS[config.form], config.hidden, config.layers)
         self.attention = None
-        if config.pool == "attention":
+        if config.pooling == "attention":
             self.attention = SelfAttention(
                 config.hidden, config.attention_units, config.attention_layers, config.dropout
             )
         self.form = config.form
-        self.pool = config.pool
-        self.fc = nn.Linear(config.hidden * (2 if config.pool == "concat" else 1), 1)
+        self.pooling = config.pooling
+        self.fc = nn.Linear(config.hidden * (2 if config.pooling == "concat" else 1), 1)
 
     def forward(self, motion: Float[Tensor, "*b time number"]) -> Float[Tensor, "*b"]:
         """One score a motion, of `motion_numbers` in the discriminator's form."""
         states, _ = self.gru(motion.reshape(-1, *motion.shape[-2:]))
-        pooled = POOLS[self.pool](states) if self.attention is None else self.attention(states)
+        pooled = POOLS[self.pooling](states) if self.attention is None else self.attention(states)
         return self.fc(pooled)[..., 0].reshape(motion.shape[:-2])

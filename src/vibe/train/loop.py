@@ -127,7 +127,7 @@ def learn(
     roots, pulls = [total], [None]
     if players.discriminator is not None:
         assert real is not None
-        fake = motion_numbers(made.rotmat, recipe.adversarial.discriminator.form)
+        fake = motion_numbers(made.rotmat, recipe.discriminator.form)
         told, pull = contest(players.discriminator.train(), real.motion, fake, recipe.adversarial.weight, real.target)
         check_finite(torch.stack(list(told.values())).sum(), "discriminator's loss", step, batch)
         terms, total = terms | told, total + told["adversarial"]
@@ -145,7 +145,7 @@ def real_motion(source: Source, recipe: Recipe, step: int, team: Team) -> RealMo
     quaternions, _ = draw_windows(source.motions, source.weights, config.batch, config.frames, config.fastest, seed)
     target = smoothed_target(torch.ones(config.batch), seed, recipe.adversarial.smoothing)
     rotmat = share(roma.unitquat_to_rotmat(quaternions), team)
-    return RealMotion(motion_numbers(rotmat, recipe.adversarial.discriminator.form), share(target, team))
+    return RealMotion(motion_numbers(rotmat, recipe.discriminator.form), share(target, team))
 
 
 def predict(network: VIBE, observation: Observation, precision: str) -> Theta:

@@ -67,7 +67,7 @@ def gather(recipe: Recipe, motions: Motions, device: torch.device) -> Players:
     }
     discriminator = None
     if recipe.adversarial.weight:
-        discriminator = MotionDiscriminator(recipe.adversarial.discriminator).to(device)
+        discriminator = MotionDiscriminator(recipe.discriminator).to(device)
         optimisers["discriminator"] = torch.optim.Adam(
             discriminator.parameters(), lr=recipe.adversarial.rate, weight_decay=recipe.adversarial.decay
         )

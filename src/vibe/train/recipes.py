@@ -24,8 +24,6 @@ class AdversarialConfig:
     """Weight decay; the published configuration has 1e-4."""
     smoothing: float = 0.1
     """Most that the target of a real motion falls short of 1 (appendix 6.1)."""
-    discriminator: DiscriminatorConfig = PAPER
-    """Its sizes, and how it pools the frames (table 3)."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +77,8 @@ class Recipe:
     losses: LossConfig = field(default_factory=LossConfig)
     labels: LabelConfig = field(default_factory=LabelConfig)
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
+    discriminator: DiscriminatorConfig = PAPER
+    """Its sizes, and how it pools the frames (table 3), where `adversarial` has a weight."""
     prior: PriorConfig = field(default_factory=PriorConfig)
 
 
