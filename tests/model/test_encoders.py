@@ -6,7 +6,7 @@ import torch
 from vibe.model.attention import AttentionConfig
 from vibe.model.convolutional import ConvolutionalConfig, HallucinatorConfig
 from vibe.model.encoder import EncoderConfig
-from vibe.model.encoders import ENCODERS, AnyEncoderConfig, build_encoder, encoder_config
+from vibe.model.encoders import ENCODERS, AnyEncoderConfig, begin_at_input, build_encoder, encoder_config
 from vibe.model.transformer import TransformerConfig
 
 SMALL: list[AnyEncoderConfig] = [
@@ -92,3 +92,19 @@ def test_the_defaults_are_the_published_sizes() -> None:
     assert sizes["gru"] == 17_840_128
     assert sizes["convolutional"] == 3 * block
     assert sizes["hallucinator"] == 2 * (2048 * 2048 + 2048)
+
+
+@each_encoder
+def test_an_encoder_that_begins_at_its_input_hands_it_on_and_learns(config: AnyEncoderConfig) -> None:
+    torch.manual_seed(0)
+    encoder, features, wanted = build_encoder(config), torch.randn(2, 7, 16), torch.randn(2, 7, 16)
+    begin_at_input(encoder)
+    assert torch.equal(encoder(features), features)
+    optimiser, error = torch.optim.Adam(encoder.parameters(), lr=1e-2), []
+    for _ in range(20):
+        optimiser.zero_grad()
+        loss = (encoder(features) - wanted).square().mean()
+        loss.backward()
+        optimiser.step()
+        error.append(float(loss.detach()))
+    assert error[-1] < 0.9 * error[0]

@@ -40,6 +40,20 @@ def encoder_config(recipe: Mapping[str, Any] | None) -> AnyEncoderConfig | None:
         raise ValueError(f"this is no recipe of a {kind} encoder: {error}") from error
 
 
+def begin_at_input(encoder: nn.Module) -> None:
+    """Zero the layers that end the branches of a residual encoder: until it learns, it answers with its input."""
+    ends = {
+        GRUEncoder: lambda it: [it.linear] if it.residual and it.linear is not None else [],
+        Hallucinator: lambda it: [it.fc2],
+        ConvolutionalEncoder: lambda it: [block.convolutions[-1] for block in it.blocks],
+        AttentionEncoder: lambda it: [it.widen] if it.config.residual else [],
+        TransformerEncoder: lambda it: [it.widen] if it.residual else [],
+    }
+    for layer in ends.get(type(encoder), lambda it: [])(encoder):
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
+
+
 def build_encoder(config: AnyEncoderConfig | None) -> nn.Module:
     """An encoder with fresh parameters; for None one that hands each frame's features on."""
     return nn.Identity() if config is None else ENCODERS[config.kind][1](config)
