@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import body_speed
@@ -25,19 +26,24 @@ from torch import Tensor, nn
 
 from vibe import cameras
 from vibe.body.record import Body
-from vibe.model.discriminator import RELEASED as PUBLISHED
 from vibe.model.discriminator import MotionDiscriminator, motion_numbers
-from vibe.model.encoder import EncoderConfig, GRUEncoder
-from vibe.model.regressor import Regressor, RegressorConfig
+from vibe.model.encoders import build_encoder
+from vibe.model.regressor import Regressor
 from vibe.model.vibe import VIBE
 from vibe.records import Theta
 from vibe.rotations import rotmat_from_6d
-from vibe.train import paper
 from vibe.train.adversarial import contest, loss_of_generator, losses_of_discriminator
-from vibe.train.official import RELEASED, Annotation, Prediction, losses
+from vibe.train.course import Course
+from vibe.train.loop import RealMotion, add_gradients, learn
+from vibe.train.official import Annotation, Prediction, losses
+from vibe.train.paper_course import ClipBatch, projected
+from vibe.train.players import Players, gather
+from vibe.train.recipes import RELEASED_RECIPE, PaperRecipe
 
 BATCH, FRAMES, FEATURES = 32, 16, 2048
 ROUNDS = 5
+CPU = torch.device("cpu")
+WEIGHT = RELEASED_RECIPE.adversarial.weight
 
 
 @dataclass(frozen=True)
@@ -48,21 +54,30 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Both networks and what trains them."""
+class Lesson:
+    """What one step learns from."""
 
-    generator: VIBE
-    discriminator: MotionDiscriminator
-    optimisers: paper.Optimisers
-
-
-def networks(dropout: bool) -> tuple[VIBE, MotionDiscriminator]:
-    torch.manual_seed(0)
-    generator = VIBE(nn.Identity(), GRUEncoder(EncoderConfig()), Regressor(RegressorConfig()))
-    return generator.train(dropout), MotionDiscriminator(PUBLISHED).train(dropout)
+    clips: ClipBatch
+    real: RealMotion
+    course: Course
 
 
-def batch() -> paper.Batch:
+def recipe(dropout: bool) -> PaperRecipe:
+    if dropout:
+        return RELEASED_RECIPE
+    regressor, discriminator = (
+        replace(each, dropout=0.0) for each in (RELEASED_RECIPE.regressor, RELEASED_RECIPE.discriminator)
+    )
+    return replace(RELEASED_RECIPE, regressor=regressor, discriminator=discriminator)
+
+
+def our_players(dropout: bool, device: torch.device = CPU) -> Players:
+    chosen = recipe(dropout)
+    build = partial(VIBE, nn.Identity(), build_encoder(chosen.encoder), Regressor(chosen.regressor))
+    return gather(chosen, build, device)
+
+
+def lesson(body: Body) -> Lesson:
     torch.manual_seed(1)
     everywhere = torch.ones(BATCH, FRAMES, dtype=torch.bool)
     turns = 0.4 * torch.randn(2, BATCH, FRAMES, 24, 3)
@@ -74,7 +89,12 @@ def batch() -> paper.Batch:
         has_points=everywhere,
         has_theta=everywhere,
     )
-    return paper.Batch(torch.randn(BATCH, FRAMES, FEATURES), truth, roma.rotvec_to_rotmat(turns[1]))
+    clips, rotmat = ClipBatch(torch.randn(BATCH, FRAMES, FEATURES), truth), roma.rotvec_to_rotmat(turns[1])
+    course = Course(
+        build=lambda: our_players(True).network, batch=lambda _: clips, motion=lambda _: rotmat,
+        losses=lambda made, its: losses(projected(made, body), its.truth), validate=lambda _: {}, score="", data={},
+    )  # fmt: skip
+    return Lesson(clips, RealMotion(motion_numbers(rotmat), torch.ones(BATCH)), course)
 
 
 def plain_prediction(generator: VIBE, arrays: textbook.Arrays, features: Tensor) -> Prediction:
@@ -87,56 +107,55 @@ def plain_prediction(generator: VIBE, arrays: textbook.Arrays, features: Tensor)
     return Prediction(Theta(rotmat, betas, camera), points, cameras.project_in_crop(points, camera))
 
 
-def plain_step(pair: Pair, arrays: textbook.Arrays, batch: paper.Batch) -> dict[str, Tensor]:
+def plain_step(players: Players, arrays: textbook.Arrays, given: Lesson) -> dict[str, Tensor]:
     """All terms are computed, then each network steps in turn, as in the published program."""
-    discriminator, weight = pair.discriminator, RELEASED.adversarial
-    predicted = plain_prediction(pair.generator, arrays, batch.evidence)
-    terms = losses(predicted, batch.truth, RELEASED)
-    fake, real = motion_numbers(predicted.theta.rotmat), motion_numbers(batch.real)
-    terms["adversarial"] = weight * loss_of_generator(discriminator(fake))
+    discriminator = judge(players)
+    predicted = plain_prediction(players.network, arrays, given.clips.evidence)
+    terms = losses(predicted, given.clips.truth)
+    fake, real = motion_numbers(predicted.theta.rotmat), given.real.motion
+    terms["adversarial"] = WEIGHT * loss_of_generator(discriminator(fake))
     told = losses_of_discriminator(discriminator(real), discriminator(fake.detach()))
-    told = {name: weight * term for name, term in told.items()}
-    pair.optimisers.generator.zero_grad()
+    told = {name: WEIGHT * term for name, term in told.items()}
+    players.optimisers["network"].zero_grad()
     torch.stack(list(terms.values())).sum().backward()
-    pair.optimisers.generator.step()
-    pair.optimisers.discriminator.zero_grad()
+    players.optimisers["network"].step()
+    players.optimisers["discriminator"].zero_grad()
     (told["real"] + told["fake"]).backward()
-    pair.optimisers.discriminator.step()
+    players.optimisers["discriminator"].step()
     return {name: term.detach() for name, term in (terms | told).items()}
 
 
-def step(pair: Pair, body: Body, batch: paper.Batch) -> dict[str, Tensor]:
-    return paper.paper_step(pair.generator, pair.discriminator, batch, body, pair.optimisers, RELEASED)
+def judge(players: Players) -> MotionDiscriminator:
+    assert players.discriminator is not None
+    return players.discriminator
 
 
-def plain_pair(dropout: bool) -> Pair:
+def plain_players(dropout: bool) -> Players:
     """With torch's own GRUs and Adam as they come."""
-    generator, discriminator = networks(dropout)
-    for network in (generator.encoder, discriminator):
+    players = our_players(dropout)
+    for network in (players.network.encoder, judge(players)):
         ours = network.get_submodule("gru")
         assert isinstance(ours, nn.GRU)
         plain = nn.GRU(ours.input_size, ours.hidden_size, ours.num_layers, batch_first=True)
         plain.load_state_dict(ours.state_dict())
         network.register_module("gru", plain)
-    adam = torch.optim.Adam(generator.parameters(), lr=5e-5)
-    return Pair(
-        generator, discriminator,
-        paper.Optimisers(adam, torch.optim.Adam(discriminator.parameters(), lr=1e-4, weight_decay=1e-4)),
-    )  # fmt: skip
+    optimisers = {
+        "network": torch.optim.Adam(players.network.parameters(), lr=5e-5),
+        "discriminator": torch.optim.Adam(judge(players).parameters(), lr=1e-4, weight_decay=1e-4),
+    }
+    return replace(players, optimisers=optimisers)
 
 
-def our_pair(dropout: bool) -> Pair:
-    generator, discriminator = networks(dropout)
-    return Pair(generator, discriminator, paper.optimisers(generator, discriminator))
-
-
-def apart(arrays: textbook.Arrays, body: Body, given: paper.Batch) -> float:
+def apart(arrays: textbook.Arrays, given: Lesson) -> float:
     """The largest relative difference of a term, or of a network's whole gradient, between the two ways."""
-    ours, plain = our_pair(False), plain_pair(False)
-    found, wanted = step(ours, body, given), plain_step(plain, arrays, given)
+    ours, plain = our_players(False), plain_players(False)
+    plain.network.load_state_dict(ours.network.state_dict())
+    judge(plain).load_state_dict(judge(ours).state_dict())
+    found = add_gradients(ours, given.clips, given.real, given.course, recipe(False), 0)
+    wanted = plain_step(plain, arrays, given)
     pairs = [(found[name], wanted[name]) for name in wanted]
-    pairs.append((gradient(ours.generator), gradient(plain.generator)))
-    pairs.append((gradient(ours.discriminator), gradient(plain.discriminator)))
+    pairs.append((gradient(ours.network), gradient(plain.network)))
+    pairs.append((gradient(judge(ours)), gradient(judge(plain))))
     return max(float((mine - its).norm() / its.norm()) for mine, its in pairs)
 
 
@@ -156,36 +175,36 @@ def best_ms(ways: Mapping[str, Callable[[], object]], threads: int) -> dict[str,
     return {name: (min(t for t, _ in found[1:]), min(t for _, t in found[1:])) for name, found in times.items()}
 
 
-def parts(arrays: textbook.Arrays, body: Body, given: paper.Batch) -> dict[str, Callable[[], object]]:
+def parts(arrays: textbook.Arrays, body: Body, given: Lesson) -> dict[str, Callable[[], object]]:
     """Both ways, and what they are made of."""
-    ours, plain = our_pair(True), plain_pair(True)
-    real = motion_numbers(given.real)
+    ours, plain, real = our_players(True), plain_players(True), given.real.motion
 
     def both(prediction: Callable[[], Prediction]) -> Callable[[], object]:
-        return lambda: torch.stack(list(losses(prediction(), given.truth).values())).sum().backward()
+        return lambda: torch.stack(list(losses(prediction(), given.clips.truth).values())).sum().backward()
 
     def three_runs() -> None:
         fake = real.clone().requires_grad_()
-        loss_of_generator(plain.discriminator(fake)).backward()
-        told = losses_of_discriminator(plain.discriminator(real), plain.discriminator(fake.detach()))
+        loss_of_generator(judge(plain)(fake)).backward()
+        told = losses_of_discriminator(judge(plain)(real), judge(plain)(fake.detach()))
         (told["real"] + told["fake"]).backward()
 
+    evidence = given.clips.evidence
     return {
         "plain way": lambda: plain_step(plain, arrays, given),
-        "ours": lambda: step(ours, body, given),
-        "generator and losses, plain way": both(lambda: plain_prediction(plain.generator, arrays, given.evidence)),
-        "generator and losses, ours": both(lambda: paper.predict(ours.generator, body, given.evidence)),
+        "ours": lambda: learn(ours, given.clips, given.real, given.course, RELEASED_RECIPE, 0),
+        "generator and losses, plain way": both(lambda: plain_prediction(plain.network, arrays, evidence)),
+        "generator and losses, ours": both(lambda: projected(ours.network(evidence), body)),
         "discriminator, three runs": three_runs,
-        "discriminator, ours": lambda: contest(ours.discriminator, real, real, RELEASED.adversarial),
-        "Adam's steps, plain way": lambda: (plain.optimisers.generator.step(), plain.optimisers.discriminator.step()),
-        "Adam's steps, ours": lambda: (ours.optimisers.generator.step(), ours.optimisers.discriminator.step()),
+        "discriminator, ours": lambda: contest(judge(ours), real, real, WEIGHT),
+        "Adam's steps, plain way": lambda: [each.step() for each in plain.optimisers.values()],
+        "Adam's steps, ours": lambda: [each.step() for each in ours.optimisers.values()],
     }
 
 
 def main(options: Options) -> None:
     arrays, body = body_speed.random_body()
-    given = batch()
-    error = apart(arrays, body, given)
+    given = lesson(body)
+    error = apart(arrays, given)
     ways = parts(arrays, body, given)
     found = [best_ms(ways, threads) for threads in options.threads]
     rows: list[list[object]] = [[name, *(t for column in found for t in column[name])] for name in ways]

@@ -45,7 +45,8 @@ from vibe.refine.mixture import Mixture, axis_angle, mixture, mixture_energy
 from vibe.refine.one_euro import one_euro
 from vibe.refine.priors import TORSO, Evidence, Pose
 from vibe.train.adversarial import contest
-from vibe.train.official import RELEASED, Annotation, Prediction, losses
+from vibe.train.official import Annotation, Prediction, losses
+from vibe.train.recipes import RELEASED_RECIPE
 
 DEFAULT_RECIPE = Path("../shared/reference/recipe.py")
 CAMERAS = ("cam_t", "cam_t0")
@@ -180,9 +181,9 @@ def loss_entries(given: Given) -> Answers:
     discriminator = given.fill(MotionDiscriminator(), None)
     real = motion_numbers(_rotmat(given.array("loss.real.theta", 4, 16, 85, scale=0.3)))
     fake = motion_numbers(predicted.theta.rotmat)
-    terms = losses(predicted, truth, RELEASED)
+    terms = losses(predicted, truth)
     with torch.enable_grad():
-        told, _ = contest(discriminator, real, fake, RELEASED.adversarial)
+        told, _ = contest(discriminator, real, fake, RELEASED_RECIPE.adversarial.weight)
     for theirs, ours in {"kp_2d": "keypoints_2d", "kp_3d": "keypoints_3d", "pose": "pose", "shape": "shape"}.items():
         yield f"loss.loss_{theirs}", terms[ours]
     yield "loss.e_m_disc_loss", told["adversarial"]

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import roma
 import torch
 from torch import nn
 
@@ -35,9 +36,9 @@ def written_out(recipe: Recipe) -> tuple[list[float], nn.Module]:
     motions, body = load_motions([find_motion(recipe.motion[0])], held_out=False), load_body()
     torch.manual_seed(recipe.seed)
     network = build_network(recipe.network)
-    start_from_mean(network, motions)
+    start_from_mean(network, roma.unitquat_to_rotmat(motions.quaternions[::10]))
     average, curve = copy.deepcopy(network), []
-    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=recipe.decay)
+    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=recipe.decay, fused=True)
     for step in range(recipe.steps):
         random = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
         batch = synthesise(motions, clip_weights(motions), body, recipe.synthesis, random)

@@ -6,13 +6,7 @@ import roma
 import torch
 
 from vibe.records import Theta
-from vibe.train.official import PAPER as PAPER_WEIGHTS
-from vibe.train.official import RELEASED, Annotation, LossWeights, Prediction, losses
-
-
-def test_the_paper_and_the_release_differ_in_the_adversarial_weight_alone() -> None:
-    assert LossWeights(300, 300, 60, 0.06, 2) == PAPER_WEIGHTS
-    assert replace(PAPER_WEIGHTS, adversarial=0.5) == RELEASED
+from vibe.train.official import PUBLISHED, Annotation, Known, Prediction, losses
 
 
 def small() -> tuple[Prediction, Annotation]:
@@ -63,7 +57,7 @@ def test_the_mean_is_over_the_known_frames() -> None:
     some = torch.tensor([[True, False, True, False, False], [False] * 5])
     chosen = losses(predicted, replace(truth, has_theta=some))["pose"]
     off = (predicted.theta.rotmat - truth.rotmat)[0, [0, 2]]
-    torch.testing.assert_close(chosen, RELEASED.pose * off.square().mean())
+    torch.testing.assert_close(chosen, PUBLISHED.pose * off.square().mean())
 
 
 @pytest.mark.parametrize("angle", [0.0, torch.pi])
@@ -93,3 +87,17 @@ def test_leading_axes_are_free() -> None:
     both = Annotation(*(torch.stack([getattr(its, name)] * 2) for name in Annotation.__dataclass_fields__))
     for name, value in losses(one, its).items():
         torch.testing.assert_close(losses(doubled, both)[name], value)
+
+
+def test_the_halves_of_a_batch_have_the_whole_batch_s_losses_as_their_mean() -> None:
+    predicted, truth = small()
+    some = torch.tensor([[True, False, True, False, False], [True, True, True, True, False]])
+    truth = replace(truth, has_points=some, has_theta=~some)
+    halves = []
+    for at in range(2):
+        theta = Theta(*(getattr(predicted.theta, name)[at : at + 1] for name in ("rotmat", "betas", "pred_cam")))
+        part = Prediction(theta, predicted.points[at : at + 1], predicted.points_2d[at : at + 1])
+        its = Annotation(*(getattr(truth, name)[at : at + 1] for name in Annotation.__dataclass_fields__))
+        halves.append(losses(part, its, known=Known(float(some.sum()) / 2, float((~some).sum()) / 2)))
+    for name, value in losses(predicted, truth).items():
+        torch.testing.assert_close((halves[0][name] + halves[1][name]) / 2, value)

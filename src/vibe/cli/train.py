@@ -49,8 +49,8 @@ def train(
 
     Args:
         recipe: Name of the recipe: open (free for all uses), open-nc (adds motion for non-commercial use), frame (each
-            frame by itself), adversarial (with the motion discriminator), with-prior (with MPoser); mposer and vposer
-            (the priors themselves).
+            frame by itself), adversarial (with the motion discriminator), with-prior (with MPoser); paper and released
+            (the published network, on the stores of clips in --data DIR); mposer and vposer (the priors themselves).
         out: Folder of the run: log.jsonl, checkpoint.pt and weights.safetensors (for `vibe estimate --weights`).
     """
     return train_by(recipe, ["--out", str(out)])
@@ -84,8 +84,9 @@ def _offers() -> Mapping[str, tuple[Any, Trainer]]:
     """Each recipe, and what trains by it."""
     from vibe.train import loop, prior, recipes
 
-    generators: dict[str, tuple[Any, Trainer]] = {name: (each, loop.train) for name, each in recipes.RECIPES.items()}
-    return generators | {name: (each, prior.train) for name, each in prior.PRIOR_RECIPES.items()}
+    generators: Mapping[str, Any] = recipes.RECIPES | recipes.PAPER_RECIPES
+    offers: dict[str, tuple[Any, Trainer]] = {name: (each, loop.train) for name, each in generators.items()}
+    return offers | {name: (each, prior.train) for name, each in prior.PRIOR_RECIPES.items()}
 
 
 def _for_epochs(recipe: R, epochs: int) -> R:

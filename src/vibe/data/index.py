@@ -42,7 +42,7 @@ class SequenceRows:
 
 
 def write_index(path: Path, recordings: Iterable[Mapping[str, Any]]) -> None:
-    """Write the index of these recordings; each has `name`, `frames`, `images` (or none), `K_px` and those of `SAID`."""
+    """Write the index of recordings; each has `name`, `frames`, `images` (or none), `K_px` and all of `SAID`."""
     import pyarrow as arrow
     import pyarrow.parquet as parquet
 

@@ -34,7 +34,7 @@ class StoreWriter:
     """
 
     def __init__(self, folder: Path, licence: str, recipe: Mapping[str, Any], sources: Mapping[str, str]) -> None:
-        """`licence` is one sentence; `recipe` holds plain values; `sources` the SHA-256 of each file it is made from."""
+        """`licence` is one sentence, `recipe` plain values, `sources` the SHA-256 of each file that it is made from."""
         self.folder = Path(folder)
         about = {"schema": SCHEMA, "licence": licence, "recipe": dict(recipe), "sources": dict(sources)}
         self._about = json.loads(json.dumps(about))
@@ -131,8 +131,8 @@ class StoreWriter:
         for name, value in self._about.items():
             if its.get(name) != value:
                 raise ValueError(
-                    f"{self.folder} was begun with another {name} ({shortened(its.get(name))} there, {shortened(value)} "
-                    "here): give another folder, or delete that one"
+                    f"{self.folder} was begun with another {name} ({shortened(its.get(name))}, not {shortened(value)} "
+                    "as here): give another folder, or delete that one"
                 )
 
     def _take_up(self) -> None:

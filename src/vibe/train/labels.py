@@ -68,13 +68,17 @@ def scaled(keypoints: Float[Tensor, "*b 17 3"], half_side: Float[Tensor, "*b"]) 
 def fit_windows(
     rotmat: Float[Tensor, "window time 24 3 3"], betas: Float[Tensor, "window 10"],
     trans: Float[Tensor, "window time 3"], keypoints: Float[Tensor, "window time 17 3"], body: Body, evaluations: int,
+    points: str = "detected17",
 ) -> Float[Tensor, "window time 24 3 3"]:  # fmt: skip
-    """Rotations that agree with the keypoints (focal length 1; confidence) as well; the shapes stay as they are."""
+    """Rotations that agree with the keypoints (focal length 1; confidence) as well; the shapes stay as they are.
+
+    `points` is the set of the body's points that the keypoints are of.
+    """
     count, frames = rotmat.shape[:2]
     shapes = betas.repeat_interleave(frames, 0)
 
-    def points(turned: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
-        return joints_and_keypoints(body, turned, shapes, "detected17")
+    def found_points(turned: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+        return joints_and_keypoints(body, turned, shapes, points)
 
     times = APART * torch.arange(count, dtype=torch.float64)[:, None] + torch.arange(frames) / RATE
     stage = replace(
@@ -83,9 +87,9 @@ def fit_windows(
     )  # fmt: skip
     seen, K = keypoints.flatten(0, 1), torch.eye(3).to(betas)
     with torch.no_grad():
-        joints, marks = points(rotmat.flatten(0, 1), betas)
+        joints, marks = found_points(rotmat.flatten(0, 1), betas)
         place = solve_translation(marks - joints[:, :1], seen, K, times.flatten(), trans.flatten(0, 1))
     fitting = replace(FITTINGS["open"], stages=(stage,), window=max(3, count * frames), overlap=0)
     start = rotmat.flatten(0, 1), betas.new_zeros(10), place
-    found, _, _ = fit(*start, seen, K, times.flatten().to(betas.device), points, fitting)
+    found, _, _ = fit(*start, seen, K, times.flatten().to(betas.device), found_points, fitting)
     return found.unflatten(0, (count, frames))

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vibe.body.load import load_body
-from vibe.body.record import Body
-from vibe.data.motion import Motions, clip_weights, draw_windows, find_motion, load_motions
-from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
 from vibe.model.discriminator import motion_numbers
 from vibe.model.latent import prior_loss
 from vibe.model.vibe import VIBE
 from vibe.records import Observation, Theta
 from vibe.train.adversarial import contest, smoothed_target
-from vibe.train.checkpoints import checksum, save_weights
-from vibe.train.labels import fitted
-from vibe.train.losses import losses
-from vibe.train.players import Players, begun_from, gather
-from vibe.train.recipes import Recipe
+from vibe.train.checkpoints import save_weights
+from vibe.train.course import Course
+from vibe.train.open_course import open_course
+from vibe.train.paper_course import paper_course
+from vibe.train.players import Players, gather
+from vibe.train.recipes import GeneratorRecipe, PaperRecipe, Recipe
 from vibe.train.running import (
     Pace,
     Progress,
@@ -37,24 +34,15 @@ from vibe.train.running import (
     seed_step,
 )
 from vibe.train.schedules import cosine, follow, set_rate
-from vibe.train.synthesis import Example, body_points, synthesise
 from vibe.train.team import Team, join_team, leave_team, mean_over_team, share
 
-SCORE = "noisy_pa_mpjpe_mm"
-"""The error that decides which weights are the best, and that a plateau is told by."""
 REAL = 1
 """The purpose of a step's random numbers that real motion and its targets are drawn from."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """What batches are made of."""
-
-    motions: Motions
-    weights: Float[Tensor, "clip"]
-    """How often each clip is drawn."""
-    body: Body
-    """On the CPU, where batches are made."""
+COURSES: Mapping[type[GeneratorRecipe], Callable[[Any, Team], Course]] = {
+    Recipe: open_course,
+    PaperRecipe: paper_course,
+}
+"""What the recipes of each kind learn from."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +55,7 @@ class RealMotion:
 
 
 def train(
-    recipe: Recipe, run: Path, device: str = "cpu", progress: Progress | None = None
+    recipe: GeneratorRecipe, run: Path, device: str = "cpu", progress: Progress | None = None
 ) -> Iterator[dict[str, float]]:
     """Train until the recipe's last step, yielding the records of the log; `run` ends up with `weights.safetensors`.
 
@@ -76,20 +64,18 @@ def train(
     (a FloatingPointError) if the loss stops being a number, and ValueError if the folder is another recipe's.
     """
     team = join_team(device)
-    paths = [find_motion(name) for name in recipe.motion]
-    motions, body = load_motions(paths, held_out=False), load_body()
-    source, held_out = Source(motions, clip_weights(motions), body), load_motions(paths[:1], held_out=True)
-    players, body = gather(recipe, motions, team.device), body.to(team.device)
+    course = COURSES[type(recipe)](recipe, team)
+    players = gather(recipe, course.build, team.device)
 
     def take_step(step: int) -> dict[str, float]:
-        batch = synthesise(source.motions, source.weights, source.body, recipe.synthesis, generator(recipe.seed, step))
+        batch = course.batch(generator(recipe.seed, step))
         seed_step(recipe.seed, step, team.rank)
         if recipe.schedule == "cosine":
             for name, top in (("network", recipe.rate), ("discriminator", recipe.adversarial.rate)):
                 if name in players.optimisers:
                     set_rate(players.optimisers[name], cosine(top, step, recipe.steps, recipe.warmup))
-        real = real_motion(source, recipe, step, team) if players.discriminator is not None else None
-        terms = learn(players, share(batch, team), real, body, recipe, step)
+        real = real_motion(course, recipe, step, team) if players.discriminator is not None else None
+        terms = learn(players, share(batch, team), real, course, recipe, step)
         track_average(players.average, players.network, min(recipe.average, 1.0 if step > recipe.warmup else 0.9))
         return mean_over_team(terms, team)
 
@@ -100,11 +86,11 @@ def train(
             pace=Pace(recipe.steps, recipe.log_every, recipe.validate_every, recipe.save_every),
             parts=players.parts(),
             take_step=take_step,
-            validate=lambda: validate(players.average, recipe, source.body, held_out, team.device),
-            score=SCORE,
+            validate=lambda: validate(players.average, course, recipe, team.device),
+            score=course.score,
             save_weights=lambda path, step: save_weights(path, recipe, step, players.average),
             after_validation=lambda score: follow(players.plateaus.values(), score),
-            data=checksum({path.name: path for path in paths} | begun_from(recipe)),
+            data=course.data,
         ),
         team,
         progress,
@@ -113,14 +99,26 @@ def train(
 
 
 def learn(
-    players: Players, batch: Example, real: RealMotion | None, body: Body, recipe: Recipe, step: int
+    players: Players, batch: Any, real: RealMotion | None, course: Course, recipe: GeneratorRecipe, step: int
 ) -> dict[str, float]:
     """One step of the generator and, where there is one, of the discriminator, from the same windows; its losses."""
-    network = players.network.train()
-    made = predict(network, batch.observation, recipe.precision)
-    if recipe.labels.fit:
-        batch = fitted(made, batch, body, recipe.labels)
-    terms = losses(made, batch, body, recipe.losses)
+    terms = add_gradients(players, batch, real, course, recipe, step)
+    descend(players.network, players.optimisers["network"], recipe.clip, step, batch)
+    if players.discriminator is not None:
+        descend(players.discriminator, players.optimisers["discriminator"], recipe.clip, step, batch)
+    return dict(zip(terms, torch.stack(list(terms.values())).tolist(), strict=True))
+
+
+def add_gradients(
+    players: Players, batch: Any, real: RealMotion | None, course: Course, recipe: GeneratorRecipe, step: int
+) -> dict[str, Float[Tensor, ""]]:
+    """Add each network's gradients to its parameters'; returns the losses, which hold none.
+
+    The generator's adversarial term and both of the discriminator's share one run of the discriminator and one way
+    back: nobody's parameters move before all are computed.
+    """
+    made = predict(players.network.train(), batch.evidence, recipe.precision)
+    terms = course.losses(made, batch)
     if players.prior is not None:
         terms["prior"] = recipe.prior.weight * prior_loss(players.prior.encode(made.rotmat[..., 1:, :, :]).mean)
     total = finite_total(terms, step, batch)
@@ -133,26 +131,22 @@ def learn(
         terms, total = terms | told, total + told["adversarial"]
         roots, pulls = [*roots, fake], [*pulls, pull]
     torch.autograd.backward(roots, pulls)
-    descend(network, players.optimisers["network"], recipe.clip, step, batch)
-    if players.discriminator is not None:
-        descend(players.discriminator, players.optimisers["discriminator"], recipe.clip, step, batch)
-    return {name: float(value.detach()) for name, value in ({"loss": total} | terms).items()}
+    return {name: value.detach() for name, value in ({"loss": total} | terms).items()}
 
 
-def real_motion(source: Source, recipe: Recipe, step: int, team: Team) -> RealMotion:
+def real_motion(course: Course, recipe: GeneratorRecipe, step: int, team: Team) -> RealMotion:
     """As many windows of motion capture as a batch has, and what the discriminator is to say of them (equation 3)."""
-    seed, config = generator(recipe.seed, step, REAL), recipe.synthesis
-    quaternions, _ = draw_windows(source.motions, source.weights, config.batch, config.frames, config.fastest, seed)
-    target = smoothed_target(torch.ones(config.batch), seed, recipe.adversarial.smoothing)
-    rotmat = share(roma.unitquat_to_rotmat(quaternions), team)
-    return RealMotion(motion_numbers(rotmat, recipe.discriminator.form), share(target, team))
+    seed = generator(recipe.seed, step, REAL)
+    rotmat = course.motion(seed)
+    target = smoothed_target(torch.ones(len(rotmat)), seed, recipe.adversarial.smoothing)
+    return RealMotion(motion_numbers(share(rotmat, team), recipe.discriminator.form), share(target, team))
 
 
-def predict(network: VIBE, observation: Observation, precision: str) -> Theta:
+def predict(network: VIBE, evidence: Observation | Float[Tensor, "*b time feature"], precision: str) -> Theta:
     """The network's answer in float32, on a graphics card computed in the recipe's precision."""
-    device = observation.keypoints.device.type
+    device = next(network.parameters()).device.type
     with torch.autocast(device, torch.bfloat16, enabled=device == "cuda" and precision == "bfloat16"):
-        theta = network(observation)
+        theta = network(evidence)
     return Theta(theta.rotmat.float(), theta.betas.float(), theta.pred_cam.float())
 
 
@@ -164,21 +158,7 @@ def track_average(average: nn.Module, network: nn.Module, decay: float) -> None:
 
 
 @torch.no_grad()
-def validate(network: VIBE, recipe: Recipe, body: Body, held_out: Motions, device: torch.device) -> dict[str, float]:
-    """Errors on held-out subjects, always the same windows: detections imitated ("noisy") and true ("clean")."""
-    network.eval()
-    weights = clip_weights(held_out)
-    plain = replace(recipe.synthesis.poses, limb=0.0, wobble=0.0, tumble=0.0)
-    config = replace(recipe.synthesis, batch=128, fastest=1.0, poses=plain)
-    results = {}
-    for name, noisy in (("noisy", True), ("clean", False)):
-        batch = synthesise(held_out, weights, body, config, generator(12345, 0), noisy)
-        theta = predict(network, share(batch.observation, Team(device=device)), recipe.precision)
-        points = body_points(body, theta.rotmat.cpu(), theta.betas.cpu())
-        predicted, truth = points[..., :24, :], batch.points[..., :24, :]
-        results |= {
-            f"{name}_pa_mpjpe_mm": float(pa_mpjpe_mm(predicted, truth).mean()),
-            f"{name}_mpjpe_mm": float(mpjpe_mm(predicted, truth).mean()),
-            f"{name}_acceleration_error_mm": float(acceleration_error_mm(predicted, truth).mean()),
-        }
-    return results
+def validate(network: VIBE, course: Course, recipe: GeneratorRecipe, device: torch.device) -> dict[str, float]:
+    """The course's errors of a network."""
+    alone = Team(device=device)
+    return course.validate(lambda evidence: predict(network.eval(), share(evidence, alone), recipe.precision))

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import roma
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from vibe import assets
-from vibe.data.motion import Motions
 from vibe.model.discriminator import MotionDiscriminator
+from vibe.model.encoders import begin_at_input
 from vibe.model.latent import Prior
 from vibe.model.vibe import VIBE
-from vibe.network import build_network
+from vibe.observe.resnet import HEAD
 from vibe.prior import load_prior
 from vibe.rotations import rotmat_to_6d
 from vibe.train.checkpoints import Stateful
-from vibe.train.recipes import Recipe
+from vibe.train.recipes import GeneratorRecipe
 from vibe.train.schedules import plateau
 
 
@@ -51,25 +52,24 @@ class Players:
         return parts | {f"plateau of {name}": each for name, each in self.plateaus.items()}
 
 
-def gather(recipe: Recipe, motions: Motions, device: torch.device) -> Players:
+def gather(recipe: GeneratorRecipe, build: Callable[[], VIBE], device: torch.device) -> Players:
     """Everybody with fresh parameters, the same for the same seed; the generator from the recipe's start, if any.
 
     Raises FileNotFoundError or ValueError for weights that are not here or do not fit.
     """
     torch.manual_seed(recipe.seed)
-    network = build_network(recipe.network)
-    start_from_mean(network, motions)
+    network = build()
     if recipe.start is not None:
         start_from(network, recipe.start)
     network = network.to(device)
     optimisers: dict[str, Optimizer] = {
-        "network": torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
+        "network": torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay, fused=True)
     }
     discriminator = None
     if recipe.adversarial.weight:
         discriminator = MotionDiscriminator(recipe.discriminator).to(device)
         optimisers["discriminator"] = torch.optim.Adam(
-            discriminator.parameters(), lr=recipe.adversarial.rate, weight_decay=recipe.adversarial.decay
+            discriminator.parameters(), lr=recipe.adversarial.rate, weight_decay=recipe.adversarial.decay, fused=True
         )
     waits = recipe.schedule == "plateau"
     return Players(
@@ -91,15 +91,14 @@ def frozen_prior(weights: str, device: torch.device) -> Prior:
     return prior
 
 
-def begun_from(recipe: Recipe) -> dict[str, Path]:
+def begun_from(recipe: GeneratorRecipe) -> dict[str, Path]:
     """The weights files that a recipe reads, by what they are to it."""
     found = {"start": recipe.start, "prior": recipe.prior.weights if recipe.prior.weight else None}
     return {name: assets.weights_path(weights) for name, weights in found.items() if weights is not None}
 
 
-def start_from_mean(network: VIBE, motions: Motions) -> None:
-    """The regressor begins at the mean pose of the training motion, facing the camera."""
-    rotmat = roma.unitquat_to_rotmat(motions.quaternions[::10])
+def start_from_mean(network: VIBE, rotmat: Float[Tensor, "frame 24 3 3"]) -> None:
+    """The regressor begins at the mean of these poses, facing the camera."""
     mean = cast(Tensor, roma.special_procrustes(rotmat.mean(0)))
     mean[0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
     network.regressor.get_buffer("init_pose").copy_(rotmat_to_6d(mean).flatten()[None])
@@ -108,10 +107,12 @@ def start_from_mean(network: VIBE, motions: Motions) -> None:
 def start_from(network: VIBE, weights: str) -> None:
     """Fill in the parts (embedding, encoder, regressor) that a weights file has, each whole; others are left fresh.
 
-    So a generator begins from a single-frame model, which has no encoder. Raises ValueError if no part is there, or if
-    one does not fit.
+    So a generator begins from a single-frame model, which has no encoder: its own begins by handing on what it reads,
+    and nothing that the model knew is lost. In the published one's file the regressor stands beside a ResNet. Raises
+    ValueError if no part is there, or if one does not fit.
     """
     tensors, _ = assets.load_weights(weights)
+    tensors = {f"regressor.{key}" if key.startswith(HEAD) else key: tensor for key, tensor in tensors.items()}
     found = []
     for name, part in network.named_children():
         own = {key.removeprefix(f"{name}."): tensor for key, tensor in tensors.items() if key.startswith(f"{name}.")}
@@ -122,5 +123,7 @@ def start_from(network: VIBE, weights: str) -> None:
         except RuntimeError as error:
             raise ValueError(f"the {name} of {weights} does not fit the recipe's network: {error}") from error
         found.append(name)
+    if "encoder" not in found:
+        begin_at_input(network.encoder)
     if not found:
         raise ValueError(f"{weights} holds no part of a generator: start from weights that `vibe train open` made")

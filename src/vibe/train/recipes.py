@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from vibe.model.discriminator import PAPER, DiscriminatorConfig
+from vibe.model.discriminator import PAPER, RELEASED, DiscriminatorConfig
+from vibe.model.encoder import EncoderConfig
+from vibe.model.encoders import AnyEncoderConfig
+from vibe.model.regressor import RegressorConfig
 from vibe.network import NetworkConfig
 from vibe.train.labels import LabelConfig
 from vibe.train.losses import LossConfig
+from vibe.train.official import LossWeights
 from vibe.train.synthesis import SynthesisConfig
 
 
@@ -36,16 +41,14 @@ class PriorConfig:
     """A file that `vibe train mposer` or `vibe train vposer` wrote, or its name."""
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """One training run of the generator."""
+@dataclass(frozen=True, kw_only=True)
+class GeneratorRecipe:
+    """What every training run of a generator decides."""
 
     name: str
     """What the weights are called."""
     licence: str
     """One sentence on what the weights were trained on and what that allows; kept in their file."""
-    motion: tuple[str, ...]
-    """Files of motion capture."""
     steps: int = 6000
     """Batches that the network learns from."""
     rate: float = 1.5e-3
@@ -65,21 +68,59 @@ class Recipe:
     save_every: int = 250
     """Steps from checkpoint to checkpoint."""
     validate_every: int = 250
-    """Steps of an epoch, after which it validates on held-out subjects."""
+    """Steps of an epoch, after which it validates on what it is not trained on."""
     log_every: int = 50
     """Steps from line to line of the log."""
     seed: int = 0
     """Of everything that is random."""
     start: str | None = None
     """Weights to begin from, a file or a name: those of its parts that the network has too, the rest is fresh."""
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
-    losses: LossConfig = field(default_factory=LossConfig)
-    labels: LabelConfig = field(default_factory=LabelConfig)
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     discriminator: DiscriminatorConfig = PAPER
     """Its sizes, and how it pools the frames (table 3), where `adversarial` has a weight."""
     prior: PriorConfig = field(default_factory=PriorConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(GeneratorRecipe):
+    """Training of the network that reads keypoints, on motion capture seen by imitated cameras."""
+
+    motion: tuple[str, ...]
+    """Files of motion capture."""
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
+    losses: LossConfig = field(default_factory=LossConfig)
+    labels: LabelConfig = field(default_factory=LabelConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperRecipe(GeneratorRecipe):
+    """Training of the network that reads ResNet-50's features, on clips of data sets (the paper, section 4)."""
+
+    data: str = "data"
+    """Folder of the stores that `vibe prepare` made, a folder each."""
+    sets: tuple[tuple[str, float], ...] = ()
+    """Stores that clips are of, each with its weight among the 2D or the 3D ones; none: all with features, each window
+    as likely as any other of its kind, as published."""
+    validation: tuple[str, ...] = ()
+    """Stores whose validation split decides; none: all that have one with features and 3D joints."""
+    motion: tuple[str, ...] = ("amass",)
+    """Real motion for the discriminator: stores, or files of motion capture."""
+    batch: int = 32
+    """Clips of a step; as many windows of real motion."""
+    frames: int = 16
+    """Of a clip (T)."""
+    ratio: float = 0.6
+    """Share of the clips that have no 3D labels, rounded down to whole clips."""
+    body: Literal["smpl", "open"] = "smpl"
+    """Whose parameters the data sets and the generator speak of; SMPL's is the user's own file."""
+    evidence: Literal["images"] = "images"
+    """What the network reads; in the file of the weights it says how to run them."""
+    encoder: AnyEncoderConfig | None = EncoderConfig()
+    """Sizes as published: one direction, although the paper's text says both."""
+    regressor: RegressorConfig = RegressorConfig()
+    losses: LossWeights = field(default_factory=LossWeights)
+    labels: LabelConfig = field(default_factory=LabelConfig)
 
 
 ACKNOWLEDGEMENT = (
@@ -106,3 +147,26 @@ ADVERSARIAL = replace(OPEN, name="adversarial", adversarial=AdversarialConfig(we
 WITH_PRIOR = replace(OPEN, name="with-prior", prior=PriorConfig(weight=0.01))
 """Generator and MPoser's prior in the discriminator's place (table 2)."""
 RECIPES = {recipe.name: recipe for recipe in (OPEN, OPEN_NC, FRAME, ADVERSARIAL, WITH_PRIOR)}
+"""Those that learn from imitated examples."""
+PAPER_RECIPE = PaperRecipe(
+    name="paper",
+    licence="Trained on data sets that their owners licence for research only: for non-commercial research, with SMPL.",
+    steps=15_000,
+    rate=5e-5,
+    schedule="plateau",
+    warmup=0,
+    decay=0.0,
+    clip=math.inf,
+    average=0.0,
+    save_every=500,
+    validate_every=500,
+    adversarial=AdversarialConfig(weight=2.0, decay=1e-4),
+)
+"""Sections 4.1 and 4.2 and appendix 6.1, 30 epochs of 500 steps."""
+RELEASED_RECIPE = replace(
+    PAPER_RECIPE, name="released",
+    adversarial=AdversarialConfig(weight=0.5, decay=1e-4, smoothing=0.0), discriminator=RELEASED,
+)  # fmt: skip
+"""What the published configuration trains, where that differs: labels are not smoothed, D_M has another attention."""
+PAPER_RECIPES = {recipe.name: recipe for recipe in (PAPER_RECIPE, RELEASED_RECIPE)}
+"""Those that learn from clips of data sets."""

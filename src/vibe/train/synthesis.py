@@ -64,6 +64,11 @@ class Example:
     labelled: Bool[Tensor, "batch"]
     """Windows whose truth the losses may look at; of the others they have the evidence alone."""
 
+    @property
+    def evidence(self) -> Observation:
+        """What the generator reads."""
+        return self.observation
+
 
 def body_points(
     body: Body, rotmat: Float[Tensor, "*b 24 3 3"], betas: Float[Tensor, "*#b 10"]

@@ -1,0 +1,250 @@
+"""AIST++: dancers before nine cameras, with SMPL's motion fitted to them; as motion alone, or with the videos."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import roma
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from vibe.assets import arrays, pickles
+from vibe.data.motion import FPS
+from vibe.data.raw import Job, RawSet
+from vibe.data.recording import Recording
+from vibe.data.sets.boxes import boxes_around
+from vibe.data.sets.mocap import RECIPE, pelvis_at_rest, take
+from vibe.data.sets.pieces import checked, each
+from vibe.skeletons import convert
+
+RATE = 60.0
+"""Frames a second of videos and annotations."""
+STEP = int(RATE / FPS)
+VIEWS = tuple(f"c{number:02d}" for number in range(1, 10))
+SPLITS = {"train": "train", "val": "validation", "test": "test"}
+GENDER = "male"
+"""Of the body that the set's owners fitted to everyone, in the mean shape."""
+LARGEST = 1 << 28
+"""Bytes of a pickle."""
+LAYOUT = "motions/*.pkl, splits/pose_train.txt, pose_val.txt and pose_test.txt, and ignore_list.txt"
+VIDEO_LAYOUT = f"{LAYOUT}, keypoints2d/*.pkl, keypoints3d/*.pkl, cameras/mapping.txt and setting*.json, videos/*.mp4"
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A file of motions/; lengths in metres of the mean body, which the set scales to its dancer."""
+
+    rotmat: Float[Tensor, "time 24 3 3"]
+    pelvis: Float[Tensor, "time 3"]
+    unit: float
+    """Of the world's units, which are about centimetres, how many make one of these metres."""
+
+
+def read_motion(path: Path) -> Motion:
+    """Raises OSError, or ValueError with the file and what is wrong."""
+    content = _content(path, ("smpl_poses", "smpl_trans", "smpl_scaling"))
+    poses = _numbers(path, content, "smpl_poses")
+    poses = checked(poses.reshape(len(poses), -1), (None, 72), f"{path}: smpl_poses")
+    trans = checked(_numbers(path, content, "smpl_trans"), (len(poses), 3), f"{path}: smpl_trans")
+    unit = float(checked(_numbers(path, content, "smpl_scaling").reshape(-1)[:1], (1,), f"{path}: smpl_scaling")[0])
+    if not 1 < unit < 1000:
+        raise ValueError(
+            f"{path}: smpl_scaling is {unit}, and about 90 is expected: the file is damaged, copy it again"
+        )
+    rotmat = roma.rotvec_to_rotmat(torch.from_numpy(poses).unflatten(1, (24, 3)))
+    return Motion(rotmat, torch.from_numpy(trans) / unit + pelvis_at_rest(), unit)
+
+
+def _content(path: Path, keys: Sequence[str]) -> dict[Any, Any]:
+    """What a pickle holds, through the reader that runs nothing."""
+    if path.stat().st_size > LARGEST:
+        raise ValueError(f"{path} has more than {LARGEST >> 20} MB: no file of AIST++ has")
+    try:
+        content, _ = pickles.read(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not isinstance(content, dict) or not set(keys) <= set(content):
+        raise ValueError(f"{path} does not hold {', '.join(keys)}: it is no file of AIST++'s, copy it again")
+    return content
+
+
+def _numbers(path: Path, content: dict[Any, Any], key: str) -> ndarray:
+    return arrays.numbers(content[key], f"{path}: {key}")
+
+
+def sequences(raw: Path) -> dict[str, str]:
+    """The split of each sequence of which there is a motion, none if no list has it; without those to be ignored.
+
+    Raises FileNotFoundError if a list is missing.
+    """
+    lists = {split: raw / "splits" / f"pose_{name}.txt" for name, split in SPLITS.items()}
+    for path in (raw / "motions", raw / "ignore_list.txt", *lists.values()):
+        if not path.exists():
+            raise FileNotFoundError(f"there is no {path}: {raw} should hold {LAYOUT}")
+    ignored = set((raw / "ignore_list.txt").read_text(encoding="utf-8").split())
+    splits = {_sequence(name): split for split, path in lists.items() for name in path.read_text("utf-8").split()}
+    names = sorted(path.stem for path in (raw / "motions").glob("*.pkl"))
+    return {name: splits.get(name, "") for name in names if name not in ignored}
+
+
+def _sequence(name: str) -> str:
+    """A sequence's name, from its own or that of a video of it."""
+    words = name.split("_")
+    return "_".join("cAll" if word in VIEWS else word for word in words)
+
+
+def _subject(name: str) -> str:
+    """The dancer, such as d04."""
+    return next((word for word in name.split("_") if word[:1] == "d" and word[1:].isdecimal()), "")
+
+
+def _known(name: str, split: str) -> str:
+    if not split:
+        raise ValueError(f"{name} is in none of splits/pose_*.txt: whether it may be trained on is not known")
+    return split
+
+
+def _read(raw: Path, name: str, split: str) -> Iterator[Recording]:
+    split, motion = _known(name, split), read_motion(raw / "motions" / f"{name}.pkl")
+    yield take(name, motion.rotmat, motion.pelvis, RATE, _subject(name), split, GENDER)
+
+
+def _jobs(raw: Path) -> Iterator[Job]:
+    for name, split in sequences(raw).items():
+        yield Job(name, partial(_read, raw, name, split))
+
+
+def _sources(raw: Path) -> Iterable[Path]:
+    return [raw / "ignore_list.txt", *raw.glob("splits/pose_*.txt"), *raw.glob("motions/*.pkl")]
+
+
+def cameras(raw: Path, name: str) -> dict[str, dict[str, Any]]:
+    """The cameras of a sequence by view: K_px, R_cam_world and t_cam_world, in the world's units.
+
+    Raises OSError, or ValueError for files that are not as they should be.
+    """
+    path = raw / "cameras" / "mapping.txt"
+    setting = dict(line.split()[:2] for line in path.read_text("utf-8").splitlines() if len(line.split()) > 1).get(name)
+    if setting is None:
+        raise ValueError(f"{path} does not name the cameras of {name}: copy it again")
+    path = raw / "cameras" / f"{setting}.json"
+    try:
+        found = {}
+        for camera in json.loads(path.read_text("utf-8")):
+            rotvec = checked(camera["rotation"], (3,), "rotation")
+            found[str(camera["name"])] = {
+                "K_px": checked(camera["matrix"], (3, 3), "matrix"),
+                "R_cam_world": roma.rotvec_to_rotmat(torch.from_numpy(rotvec)).numpy(),
+                "t_cam_world": checked(camera["translation"], (3,), "translation"),
+            }
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no list of cameras that can be read ({error}): copy it again") from error
+    return found
+
+
+def _read_videos(raw: Path, name: str, split: str) -> Iterator[Recording]:
+    split, motion = _known(name, split), read_motion(raw / "motions" / f"{name}.pkl")
+    path = raw / "keypoints3d" / f"{name}.pkl"
+    content = _content(path, ())
+    points = _numbers(path, content, "keypoints3d_optim" if "keypoints3d_optim" in content else "keypoints3d")
+    path = raw / "keypoints2d" / f"{name}.pkl"
+    pixels = _numbers(path, _content(path, ("keypoints2d",)), "keypoints2d")
+    if points.shape[1:] != (17, 3) or pixels.shape[2:] != (17, 3) or len(pixels) != len(VIEWS):
+        raise ValueError(f"{path} and those of 3D hold {pixels.shape} and {points.shape}: copy them again")
+    seen, views = cameras(raw, name), [view for view in VIEWS if _video(raw, name, view).is_file()]
+    lost = [view for view in views if view not in seen]
+    if lost:
+        raise ValueError(f"{name} has no camera {', '.join(lost)} in {raw / 'cameras'}: copy it again")
+    yield from each(
+        partial(_view, name, view, split, motion, points, pixels[VIEWS.index(view)], seen[view]) for view in views
+    )
+
+
+def _video(raw: Path, name: str, view: str) -> Path:
+    return raw / "videos" / f"{name.replace('cAll', view)}.mp4"
+
+
+def _view(
+    name: str, view: str, split: str, motion: Motion, points: ndarray, pixels: ndarray, camera: dict[str, ndarray]
+) -> Recording:
+    """One camera's recording: every other frame, where the dancer was found in it."""
+    count = min(len(motion.rotmat), len(points), len(pixels))
+    found = np.isfinite(pixels[:count:STEP]).all(-1, keepdims=True)
+    keypoints_px = np.where(found, pixels[:count:STEP], 0)
+    boxes = boxes_around(keypoints_px)
+    rows = np.flatnonzero(np.isfinite(boxes).all(1))
+    frames = rows * STEP
+    R, t = camera["R_cam_world"], camera["t_cam_world"] / motion.unit
+    turned = torch.from_numpy(R) @ motion.rotmat[frames, 0]
+    rotmat = torch.cat([turned[:, None], motion.rotmat[frames, 1:]], 1)
+    joints = points[frames].astype(np.float64) / motion.unit @ R.T + t
+    known = np.isfinite(joints).all((1, 2))
+    return Recording(
+        name=name.replace("cAll", view),
+        frames=frames,
+        fps=FPS,
+        subject=_subject(name),
+        split=split,
+        source=f"videos/{name.replace('cAll', view)}.mp4",
+        step=STEP,
+        gender=GENDER,
+        K_px=camera["K_px"],
+        poses=roma.rotmat_to_rotvec(rotmat).flatten(1).numpy(),
+        betas=np.zeros((len(rows), 10)),
+        trans=motion.pelvis[frames].numpy() @ R.T + t - pelvis_at_rest().numpy(),
+        points={"spin49": _spin49(np.where(known[:, None, None], joints, 0))},
+        keypoints_px={"spin49": _spin49(keypoints_px[rows])},
+        box_px=boxes[rows],
+        has_points=known,
+    )
+
+
+def _spin49(values: Float[ndarray, "time 17 3"]) -> Float[ndarray, "time 49 3"]:
+    return convert(torch.from_numpy(values.astype(np.float64)), "coco17", "spin49").numpy()
+
+
+def _video_jobs(raw: Path) -> Iterator[Job]:
+    for folder in ("keypoints2d", "keypoints3d", "cameras", "videos"):
+        if not (raw / folder).is_dir():
+            raise FileNotFoundError(f"there is no folder {raw / folder}: {raw} should hold {VIDEO_LAYOUT}")
+    for name, split in sequences(raw).items():
+        if any(_video(raw, name, view).is_file() for view in VIEWS):
+            yield Job(name, partial(_read_videos, raw, name, split))
+
+
+def _video_sources(raw: Path) -> Iterable[Path]:
+    return [*_sources(raw), *raw.glob("keypoints[23]d/*.pkl"), *raw.glob("cameras/*.json"), raw / "cameras/mapping.txt"]
+
+
+LICENCE = (
+    "AIST++, by Google LLC: its annotations are CC BY 4.0, free for any use that names their authors; the videos are "
+    "the AIST Dance Video Database's, (c) AIST, for research under its own terms of use."
+)
+HOW = RECIPE | {
+    "lengths": "metres of the mean male body: the world's units divided by smpl_scaling",
+    "betas": "zero: the set fits a scale and no shape",
+    "splits": "pose_train, pose_val and pose_test, its owners' for pose estimation",
+}
+AIST = RawSet("AIST++", LICENCE, LAYOUT, _jobs, _sources, HOW)
+AIST_VIDEOS = RawSet(
+    title="AIST++ with its videos",
+    licence=LICENCE,
+    layout=VIDEO_LAYOUT,
+    jobs=_video_jobs,
+    sources=_video_sources,
+    recipe=HOW
+    | {
+        "resampling": f"every {STEP}nd frame",
+        "world": "the camera's frame",
+        "points.spin49": "keypoints3d_optim, COCO's 17 joints",
+        "K_px": "without the lens's distortion",
+    },
+)

@@ -1,0 +1,258 @@
+"""MPI-INF-3DHP: eight people before 14 cameras, markerless, and six test sequences indoors and outdoors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from numpy import ndarray
+
+from vibe.data.raw import Job, RawSet
+from vibe.data.recording import Recording
+from vibe.data.sets.boxes import boxes_around, filled, square_boxes
+from vibe.data.sets.intrinsics import fit_intrinsics
+from vibe.data.sets.matlab import read_matlab
+from vibe.data.sets.pieces import absent, checked, each, image_names, shared_frames, wanted_images
+from vibe.skeletons import JOINT_SETS, convert
+from vibe.video import count_frames
+
+LAYOUT = (
+    "S1 ... S8, each with Seq1 and Seq2, which hold annot.mat, camera.calibration and imageSequence/video_0.avi ... "
+    "(or the frames of a video as images, in imageFrames/video_0 or video_0), and mpi_inf_3dhp_test_set/TS1 ... TS6, "
+    "which hold annot_data.mat and imageSequence/img_000001.jpg ..."
+)
+SUBJECTS, SEQUENCES, TESTS = range(1, 9), (1, 2), range(1, 7)
+CHOSEN = (0, 1, 2, 4, 5, 6, 7, 8)
+"""The cameras at the height of chests and knees, which the paper and all after it train on."""
+CAMERAS = tuple(range(14))
+FPS = {(1, 2): 50.0, (3, 1): 50.0, (3, 2): 50.0, (5, 1): 50.0, (5, 2): 50.0}
+"""Subjects and sequences at another rate than 25 frames a second, from the set's own table."""
+USUAL_FPS = 25.0
+"""Of the test sequences this is an assumption: the set does not tell."""
+SIDE = 1.3
+"""Box over the longer side of the joints: the published crop is 1.1 * 1.3 times as wide."""
+SPARE = 25
+"""Frames that may be annotated after the end of the pictures: the set's description warns of some."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One camera of a calibration file."""
+
+    size: tuple[float, float]
+    """Width and height of its picture."""
+    K_px: Float[ndarray, "3 3"]
+
+
+@dataclass(frozen=True)
+class _Take:
+    """A sequence of the training set, before all its cameras."""
+
+    path: Path
+    found: Mapping[str, ndarray]
+    views: Mapping[int, View]
+    subject: str
+    fps: float
+
+
+def _raw_set(title: str, cameras: Sequence[int]) -> RawSet:
+    return RawSet(
+        title=title,
+        licence="MPI-INF-3DHP, Max Planck Institute for Informatics: non-commercial research only, no redistribution.",
+        layout=LAYOUT,
+        jobs=partial(_jobs, cameras),
+        sources=_sources,
+        recipe={
+            "cameras": list(cameras),
+            "train": "annot3 and annot2 of 28 joints; frames with a joint outside the picture left out, as published",
+            "test": "univ_annot3 and annot2 of 17 joints, as the set's evaluation; valid as valid_frame",
+            "test_fps": USUAL_FPS,
+            "box_px": f"square of {SIDE} times the joints' longer side, as published",
+        },
+    )
+
+
+def _jobs(cameras: Sequence[int], root: Path) -> Iterator[Job]:
+    tests = _tests(root)
+    pieces: dict[str, tuple[Path, Callable[[Path], Iterator[Recording]]]] = {}
+    for subject in SUBJECTS:
+        for number in SEQUENCES:
+            path = root / f"S{subject}" / f"Seq{number}" / "annot.mat"
+            pieces[f"S{subject}/Seq{number}"] = path, partial(_train, root, subject, number, cameras)
+    pieces |= {f"TS{test}": (tests / f"TS{test}" / "annot_data.mat", partial(_test, root)) for test in TESTS}
+    if not any(path.is_file() for path, _ in pieces.values()):
+        raise FileNotFoundError(
+            f"{root} holds no S1/Seq1/annot.mat and the like; MPI-INF-3DHP looks like this: {LAYOUT}"
+        )
+    for name, (path, read) in pieces.items():
+        yield Job(name, partial(read, path)) if path.is_file() else absent(name, path)
+
+
+def _tests(root: Path) -> Path:
+    """The folder of the test sequences; the test set alone may be the raw folder."""
+    inside = root / "mpi_inf_3dhp_test_set"
+    return inside if inside.is_dir() else root
+
+
+def _sources(root: Path) -> Iterable[Path]:
+    yield from root.glob("S[1-8]/Seq[12]/annot.mat")
+    yield from root.glob("S[1-8]/Seq[12]/camera.calibration")
+    yield from _tests(root).glob("TS[1-6]/annot_data.mat")
+
+
+def _train(root: Path, subject: int, number: int, cameras: Sequence[int], path: Path) -> Iterator[Recording]:
+    take = _Take(
+        path=path,
+        found=read_matlab(path, ["annot2", "annot3"]),
+        views=read_calibration(path.parent / "camera.calibration"),
+        subject=f"S{subject}",
+        fps=FPS.get((subject, number), USUAL_FPS),
+    )
+    return each(partial(_seen, root, take, camera) for camera in cameras)
+
+
+def _seen(root: Path, take: _Take, camera: int) -> Recording:
+    """What one camera saw of one sequence; frames with a joint outside its picture are gaps."""
+    path = take.path
+    pixels = _cell(path, take.found, "annot2", camera, 2)
+    points = _cell(path, take.found, "annot3", camera, 3) / 1000
+    if len(pixels) != len(points):
+        raise ValueError(f"{path} has {len(pixels)} rows of annot2 and {len(points)} of annot3 for camera {camera}")
+    view = take.views.get(camera)
+    if view is None:
+        raise ValueError(f"{path.parent / 'camera.calibration'} has no camera {camera}: copy it again")
+    source, images, seen = _pictures(path.parent, camera)
+    count = shared_frames(len(pixels), seen, SPARE, source)
+    keypoints_px = _in_spin49(pixels, "mpii3d28")
+    marked = keypoints_px[..., 2] > 0
+    inside = np.all((keypoints_px[..., :2] >= 0) & (keypoints_px[..., :2] < view.size), axis=-1)
+    frames = np.flatnonzero(np.all(inside | ~marked, axis=1)[:count])
+    if not len(frames):
+        raise ValueError(f"{path}: camera {camera} has no frame with the whole person in its picture")
+    return Recording(
+        "/".join((*path.parts[-3:-1], f"video_{camera}")),
+        frames,
+        take.fps,
+        subject=take.subject,
+        source=source.relative_to(root).as_posix(),
+        images=tuple(images[frame] for frame in frames) if images else (),
+        K_px=view.K_px,
+        points={"spin49": convert(torch.from_numpy(points[frames]), "mpii3d28", "spin49").numpy()},
+        keypoints_px={"spin49": keypoints_px[frames]},
+        box_px=square_boxes(boxes_around(_flagged(pixels[frames])), SIDE),
+    )
+
+
+def _cell(path: Path, found: Mapping[str, ndarray], name: str, camera: int, axes: int) -> Float[ndarray, "time 28 _"]:
+    """One camera's rows, joint after joint."""
+    cells, joints = found[name].ravel(), len(JOINT_SETS["mpii3d28"])
+    if cells.dtype != object or len(cells) <= camera:
+        raise ValueError(f"{path} has no {name} of camera {camera}: it is damaged, copy it again")
+    rows = checked(cells[camera], (None, axes * joints), f"{path}: {name} of camera {camera}")
+    if not len(rows):
+        raise ValueError(f"{path} is an annotation without a person: {name} of camera {camera} is empty")
+    return rows.reshape(-1, joints, axes)
+
+
+def _pictures(folder: Path, camera: int) -> tuple[Path, list[str], int]:
+    """A camera's video, or the folder of its frames and their names; and how many there are."""
+    name = f"video_{camera}"
+    video = folder / "imageSequence" / f"{name}.avi"
+    if video.is_file():
+        return video, [], count_frames(video)
+    for place in (folder / "imageFrames" / name, folder / name):
+        if place.is_dir():
+            images = image_names(place)
+            return place, images, len(images)
+    raise FileNotFoundError(f"there is neither {video} nor a folder of its frames, imageFrames/{name} or {name}")
+
+
+def read_calibration(path: Path) -> dict[int, View]:
+    """The cameras of a Skeletool calibration file by their number.
+
+    Raises FileNotFoundError, or ValueError, which names the file, if it is none.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}: get it from the set's owner")
+    views: dict[int, View] = {}
+    name, size = -1, (0.0, 0.0)
+    try:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            key, *values = line.split() or [""]
+            if key == "name":
+                name = int(values[0])
+            elif key == "size":
+                size = float(values[0]), float(values[1])
+            elif key == "intrinsic":
+                K_px = np.array(values, np.float64).reshape(4, 4)[:3, :3]
+                views[name] = View(size, checked(K_px, (3, 3), f"intrinsic of camera {name}"))
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"{path} is no camera calibration, or damaged ({error}): copy it again") from error
+    if not views:
+        raise ValueError(f"{path} holds no camera: copy it again")
+    return views
+
+
+def _test(root: Path, path: Path) -> Iterator[Recording]:
+    """The person of a test sequence, in every frame that has a picture; those that count are `valid`.
+
+    The joints are those of the set's own evaluation: `univ_annot3`, the skeleton scaled to one height for all.
+    """
+    found = read_matlab(path, ["annot2", "annot3", "univ_annot3", "valid_frame"])
+    pixels, points, scaled = (
+        _frames(path, name, found[name], axes) for name, axes in (("annot2", 2), ("annot3", 3), ("univ_annot3", 3))
+    )
+    valid = checked(found["valid_frame"].ravel(), (len(pixels),), f"{path}: valid_frame") > 0
+    if not valid.any() or not len(points) == len(scaled) == len(pixels):
+        raise ValueError(f"{path} has {valid.sum()} valid frames of {len(pixels)}, {len(points)} and {len(scaled)}")
+    known = np.all(np.isfinite(np.concatenate([pixels, points, scaled], -1)), axis=(1, 2))
+    if (valid & ~known).any():
+        row = int((valid & ~known).argmax())
+        raise ValueError(f"{path} holds NaN in frame {row}, which is valid: it is damaged, copy it again")
+    folder = path.parent / "imageSequence"
+    pixels, scaled = (np.where(known[:, None, None], part, 0.0) for part in (pixels, scaled))
+    keypoints_px = _in_spin49(pixels, "mpii3d_test17") * known[:, None, None]
+    yield Recording(
+        path.parent.name,
+        np.arange(len(pixels)),
+        USUAL_FPS,
+        subject=path.parent.name,
+        split="test",
+        source=folder.relative_to(root).as_posix(),
+        images=wanted_images(folder, [f"img_{frame:06d}.jpg" for frame in range(1, len(pixels) + 1)]),
+        K_px=fit_intrinsics(points[known], pixels[known]),
+        points={"spin49": convert(torch.from_numpy(scaled / 1000), "mpii3d_test17", "spin49").numpy()},
+        keypoints_px={"spin49": keypoints_px},
+        box_px=filled(square_boxes(boxes_around(_flagged(pixels)), SIDE), known),
+        has_points=known,
+        valid=valid,
+    )
+
+
+def _frames(path: Path, name: str, array: Shaped[ndarray, "..."], axes: int) -> Float[ndarray, "time 17 _"]:
+    """A variable of a test sequence, whose axes are coordinate, joint, person and frame."""
+    joints = len(JOINT_SETS["mpii3d_test17"])
+    if array.shape[:3] != (axes, joints, 1) or array.ndim > 4 or array.dtype.kind not in "fiu":
+        raise ValueError(
+            f"{path}: {name} is {array.dtype} of the shape {array.shape}, expected {axes} by {joints} by one person by "
+            "frames: copy it again"
+        )
+    return array.reshape(axes, joints, -1).transpose(2, 1, 0).astype(np.float64)
+
+
+def _flagged(pixels: Float[ndarray, "time joint 2"]) -> Float[ndarray, "time joint 3"]:
+    """x, y and the confidence 1."""
+    return np.concatenate([pixels, np.ones_like(pixels[..., :1])], -1)
+
+
+def _in_spin49(pixels: Float[ndarray, "time joint 2"], joints: str) -> Float[ndarray, "time 49 3"]:
+    return convert(torch.from_numpy(_flagged(pixels)), joints, "spin49").numpy()
+
+
+MPI_INF_3DHP = _raw_set("MPI-INF-3DHP", CHOSEN)
+MPI_INF_3DHP_ALL = _raw_set("MPI-INF-3DHP, all 14 cameras", CAMERAS)

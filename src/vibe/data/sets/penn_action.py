@@ -1,0 +1,69 @@
+"""Penn Action: people at sports in short videos, 13 joints marked in every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from vibe import skeletons
+from vibe.data.raw import Job, RawSet
+from vibe.data.recording import Recording
+from vibe.data.sets import marks
+from vibe.data.sets.matlab import read_matlab
+from vibe.data.sets.pieces import absent, checked, wanted_images
+
+LAYOUT = "labels/0001.mat ... and frames/0001/000001.jpg ... (the folder Penn_Action of the download)"
+FPS = 30.0
+"""Assumed: the set does not tell."""
+JOINTS = [skeletons.PENN13[place] for place in skeletons.mirrored(skeletons.PENN13)]
+"""In the order of the files. Their own description begins each pair with the left, but what is marked first is the
+person's right: so read they agree with other sets (Kanazawa et al., Learning 3D Human Dynamics, read them so too)."""
+FIELDS = ("x", "y", "visibility", "train", "nframes")
+
+
+def jobs(raw: Path) -> Iterator[Job]:
+    """A job for each video that has labels or frames; raises FileNotFoundError without one of the two folders."""
+    for name in ("labels", "frames"):
+        if not (raw / name).is_dir():
+            raise FileNotFoundError(f"there is no {raw / name}: the raw folder of Penn Action holds {LAYOUT}")
+    labels = {path.stem: path for path in _labels(raw)}
+    videos = {path.name for path in (raw / "frames").iterdir() if path.is_dir() and not path.name.startswith(".")}
+    for name in sorted(labels.keys() | videos):
+        if name in labels:
+            yield Job(name, partial(read, labels[name], raw))
+        else:
+            yield absent(name, raw / "labels" / f"{name}.mat")
+
+
+def read(path: Path, raw: Path) -> Iterator[Recording]:
+    """The person of one video; raises ValueError or FileNotFoundError."""
+    found = read_matlab(path, FIELDS)
+    x = checked(found["x"], (None, len(JOINTS)), f"{path}: x")
+    y, visibility = (checked(found[name], x.shape, f"{path}: {name}") for name in ("y", "visibility"))
+    folder = raw / "frames" / path.stem
+    train, count = (checked(found[name].ravel(), (1,), f"{path}: {name}")[0] for name in ("train", "nframes"))
+    if count != len(x):
+        raise ValueError(f"{path} marks {len(x)} frames of a video of {count:.0f}: it is damaged, copy it again")
+    recording = Recording(
+        path.stem, np.arange(len(x)), FPS, split="train" if train > 0 else "test",
+        source=folder.relative_to(raw).as_posix(),
+        images=wanted_images(folder, [f"{frame:06d}.jpg" for frame in range(1, len(x) + 1)]),
+    )  # fmt: skip
+    yield marks.mark(recording, np.stack([x, y, (visibility > 0).astype(float)], -1), JOINTS)
+
+
+def _labels(raw: Path) -> list[Path]:
+    return [path for path in sorted((raw / "labels").glob("*.mat")) if not path.name.startswith(".")]
+
+
+PENN_ACTION = RawSet(
+    title="Penn Action",
+    licence="Penn Action: University of Pennsylvania; for research, its pictures belong to those who took them.",
+    layout=LAYOUT,
+    jobs=jobs,
+    sources=_labels,
+    recipe={**marks.RECIPE, "fps": FPS, "confidence": "1 if visible, else 0", "first_of_each_pair": "right"},
+)

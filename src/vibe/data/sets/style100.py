@@ -1,0 +1,99 @@
+"""100STYLE: one person walking, running, standing and turning in a hundred styles, as BVH."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+from vibe.data.raw import Job, RawSet
+from vibe.data.recording import Recording
+from vibe.data.sets.bvh import read_bvh
+from vibe.data.sets.capture import Capture, part
+from vibe.data.sets.mocap import RECIPE, below, take
+from vibe.data.sets.retarget import Rig, both_sides, to_smpl
+
+CENTIMETRE = 0.01
+CUTS = "Frame_Cuts.csv"
+LAYOUT = f"{CUTS} and STYLE/STYLE_GAIT.bvh, as in Angry/Angry_FW.bvh (unpack 100STYLE.zip)"
+RIG = Rig(
+    drivers={"pelvis": "Hips", "spine1": "Chest", "spine2": "Chest2", "spine3": "Chest4"}
+    | {"neck": "Neck", "head": "Head"}
+    | both_sides(
+        {
+            "{side}_hip": "{Side}Hip",
+            "{side}_knee": "{Side}Knee",
+            "{side}_ankle": "{Side}Ankle",
+            "{side}_foot": "{Side}Toe",
+            "{side}_collar": "{Side}Collar",
+            "{side}_shoulder": "{Side}Shoulder",
+            "{side}_elbow": "{Side}Elbow",
+            "{side}_wrist": "{Side}Wrist",
+        }
+    )
+)
+"""The zero pose is a T-pose. Its spine has a joint more than SMPL's: Chest3 turns with Chest4."""
+
+
+def cuts(raw: Path) -> dict[str, tuple[int, int]]:
+    """First frame and the one after the last to keep of each clip, by the clip's name; the rest is T-poses and walking
+    on and off. Raises FileNotFoundError, or ValueError for a table of another kind."""
+    path = raw / CUTS
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there: {raw} should hold {LAYOUT}")
+    found = {}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file)
+        if "STYLE_NAME" not in (rows.fieldnames or ()):
+            raise ValueError(
+                f"{path} has no column STYLE_NAME but {', '.join(rows.fieldnames or ())[:80]}: copy it again"
+            )
+        for row in rows:
+            for column, start in row.items():
+                gait, _, end = str(column).partition("_")
+                stop = row.get(f"{gait}_STOP")
+                if end == "START" and str(start).strip().isdecimal() and str(stop).strip().isdecimal():
+                    found[f"{row['STYLE_NAME'].strip()}_{gait}"] = int(str(start)), int(str(stop))
+    return found
+
+
+def _cut(capture: Capture, cut: tuple[int, int] | None) -> Capture:
+    if cut is None or not cut[0] < cut[1] <= len(capture.turns) + 1:
+        seen = "no frames" if cut is None else f"frames {cut[0]} to {cut[1]}"
+        raise ValueError(
+            f"{capture.path} has {len(capture.turns)} frames, and {CUTS} keeps {seen} of it: one of them is wrong"
+        )
+    return part(capture, slice(*cut))
+
+
+def _files(raw: Path) -> list[Path]:
+    return below(raw, "*.bvh", LAYOUT)
+
+
+def _read(path: Path, cut: tuple[int, int] | None) -> Iterator[Recording]:
+    capture = _cut(read_bvh(path, CENTIMETRE), cut)
+    rotmat, pelvis = to_smpl(capture, RIG)
+    yield take(path.stem, rotmat, pelvis, capture.fps, subject="100style")
+
+
+def _jobs(raw: Path) -> Iterator[Job]:
+    files, keep = _files(raw), cuts(raw)
+    for path in files:
+        yield Job(path.stem, partial(_read, path, keep.get(path.stem)))
+
+
+def _sources(raw: Path) -> Iterable[Path]:
+    return [raw / CUTS, *_files(raw)]
+
+
+STYLE100 = RawSet(
+    title="100STYLE",
+    licence=(
+        "100STYLE, by Ian Mason, Sebastian Starke and Taku Komura (2022): CC BY 4.0, free for any use that names them."
+    ),
+    layout=LAYOUT,
+    jobs=_jobs,
+    sources=_sources,
+    recipe=RECIPE | {"cuts": CUTS, "splits": "none by its owner: all for training"},
+)

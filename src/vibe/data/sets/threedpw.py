@@ -1,0 +1,240 @@
+"""3DPW: people outdoors before a moving camera, with SMPL parameters from inertial sensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import roma
+import torch
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from vibe import assets
+from vibe.assets import arrays, pickles
+from vibe.body.load import BESIDE, load_smpl
+from vibe.body.marks import keypoints
+from vibe.body.record import Body
+from vibe.body.shape import rest_joints
+from vibe.data.raw import Job, RawSet
+from vibe.data.recording import Recording
+from vibe.data.sets.boxes import boxes_around, filled
+from vibe.data.sets.pieces import absent, checked, each, wanted_images
+from vibe.skeletons import OPENPOSE, convert
+
+LAYOUT = (
+    "sequenceFiles/{train,validation,test}/SEQUENCE.pkl and imageFiles/SEQUENCE/image_00000.jpg ..., as its two "
+    "archives unpack"
+)
+SPLITS = ("train", "validation", "test")
+GENDERS = {"m": "male", "f": "female"}
+FPS = 30.0
+LARGEST = 1 << 30
+"""Bytes of one sequence's file."""
+COCO18 = [*OPENPOSE[:8], *OPENPOSE[9:19]]
+"""The joints of `poses2d`: what OpenPose's COCO model finds."""
+LIMBS = slice(2, 14)
+SEEN = 0.3
+"""Confidence above which a joint counts as seen, as in the published preparation."""
+COUNTED = 6
+"""A frame counts if more than so many of the twelve joints of arms and legs are seen, as published."""
+MEDIAN, SIGMA = 11, 8.0
+"""Frames of the median filter, and standard deviation of the Gaussian one, over centre and 1 / side of the boxes."""
+
+Bodies = Callable[[str], Body]
+
+
+@dataclass(frozen=True)
+class _Sequence:
+    """A sequence's file; the persons' lists as they are in it."""
+
+    path: Path
+    content: Mapping[str, Any]
+    cam_poses: Float[ndarray, "frame 4 4"]
+    K_px: Float[ndarray, "3 3"]
+
+    def numbers(self, key: str, person: int) -> ndarray:
+        """One person's part of a list, or of an array of all persons; raises ValueError, which names it."""
+        what, held = f"{self.path}: {key} of person {person}", self.content.get(key)
+        parts = held if isinstance(held, list) else arrays.numbers(held, f"{self.path}: {key}")
+        if parts is held and len(parts) > person:
+            return arrays.numbers(parts[person], what)
+        if np.ndim(parts) == 0 or len(parts) <= person:
+            raise ValueError(f"{what} is not there: the annotation is damaged, copy it again")
+        return parts[person]
+
+
+def _jobs(root: Path) -> Iterator[Job]:
+    folder = root / "sequenceFiles"
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}: 3DPW looks like this: {LAYOUT}")
+    for file in (f"smpl_{gender}.npz" for gender in GENDERS.values()):
+        assets.library(file)
+    for file in BESIDE.values():
+        assets.library(file)
+    bodies = cache(_load)
+    for split in SPLITS:
+        paths = sorted((folder / split).glob("*.pkl"))
+        for path in paths:
+            yield Job(f"{split}/{path.stem}", partial(_read, root, split, path, bodies))
+        if not paths:
+            yield absent(split, folder / split / "*.pkl")
+
+
+def _load(gender: str) -> Body:
+    return load_smpl(gender).to(dtype=torch.float64)
+
+
+def _sources(root: Path) -> Iterable[Path]:
+    return root.glob("sequenceFiles/*/*.pkl")
+
+
+THREEDPW = RawSet(
+    title="3DPW",
+    licence="3DPW, Max Planck Society: non-commercial scientific research only, no redistribution.",
+    layout=LAYOUT,
+    jobs=_jobs,
+    sources=_sources,
+    recipe={
+        "fps": FPS,
+        "points.smpl24": "jointPositions of the files",
+        "points.common14": "H36M regressor on the surface of the gendered SMPL body",
+        "points.spin49": "SPIN's 49 joints of the gendered SMPL body",
+        "keypoints_px.spin49": f"poses2d, 1 where more confident than {SEEN}",
+        "box_px": "crop of 1.32 diagonals of the joints seen, as published (1.1 x 1.2)",
+        "box_filters": {"median": MEDIAN, "gaussian": SIGMA, "ends": "nearest"},
+        "valid": f"more than {COUNTED} of 12 joints seen",
+    },
+)
+
+
+def _read(root: Path, split: str, path: Path, bodies: Bodies) -> Iterator[Recording]:
+    sequence = _open(path)
+    people = sequence.content.get("poses")
+    if not isinstance(people, list) or not people:
+        raise ValueError(f"{path} is an annotation without a person: copy it again")
+    return each(partial(_person, root, split, sequence, person, bodies) for person in range(len(people)))
+
+
+def _open(path: Path) -> _Sequence:
+    """The file's content, through the reader of pickles that runs nothing; raises ValueError, which names the file."""
+    if path.stat().st_size > LARGEST:
+        raise ValueError(f"{path} has more than {LARGEST >> 20} MB: no sequence of 3DPW has")
+    try:
+        content, _ = pickles.read(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    missing = {"cam_poses", "cam_intrinsics", "poses"} - (set(content) if isinstance(content, dict) else set())
+    if missing:
+        raise ValueError(f"{path} has no {', '.join(sorted(missing))}: it is no sequence of 3DPW, copy it again")
+    poses, K_px = (
+        arrays.numbers(content[key], f"{path}: {key}").astype(np.float64) for key in ("cam_poses", "cam_intrinsics")
+    )
+    if poses.ndim != 3 or poses.shape[1:] != (4, 4):
+        raise ValueError(f"{path}: cam_poses have the shape {poses.shape}, expected frames by 4 by 4: copy it again")
+    return _Sequence(path, content, poses, checked(K_px, (3, 3), f"{path}: cam_intrinsics"))
+
+
+def _person(root: Path, split: str, sequence: _Sequence, person: int, bodies: Bodies) -> Recording:
+    """One person of a sequence, in the frames whose camera is known."""
+    count, name = len(sequence.cam_poses), f"{sequence.path.stem}_{person}"
+    where = f"{sequence.path}: %s of person {person}"
+    held = sequence.content.get("genders")
+    gender = GENDERS.get(arrays.text(held[person]) if isinstance(held, list) and len(held) > person else "")
+    if gender is None:
+        raise ValueError(f"{where % 'the gender'} is neither m nor f: copy the file again")
+    found = checked(sequence.numbers("poses2d", person), (count, 3, 18), where % "poses2d").transpose(0, 2, 1)
+    aligned = checked(sequence.numbers("campose_valid", person), (count,), where % "campose_valid") > 0
+    box_px, framed = _boxes(found)
+    frames = np.flatnonzero(aligned & framed)
+    if not len(frames):
+        raise ValueError(f"{where % 'no frame'} has both a camera and a box: the annotation is of no use")
+    parts = {"poses": (count, 72), "trans": (count, 3), "jointPositions": (count, 72)}
+    values: dict[str, ndarray] = {}
+    for key, shape in parts.items():
+        given = sequence.numbers(key, person)
+        if given.shape != shape:
+            raise ValueError(f"{where % key} has the shape {given.shape}, expected {shape}: copy the file again")
+        values[key] = checked(given[frames], (len(frames), shape[1]), where % f"{key}, frames with a camera,")
+    betas = checked(sequence.numbers("betas", person).ravel()[:10], (10,), where % "betas")
+    camera = checked(sequence.cam_poses[frames], (len(frames), 4, 4), f"{sequence.path}: cam_poses that are valid")
+    folder = Path("imageFiles") / sequence.path.stem
+    images = wanted_images(root / folder, [f"image_{frame:05d}.jpg" for frame in frames])
+    poses, trans, points = _in_camera(camera, values, betas, bodies(gender))
+    return Recording(
+        name,
+        frames,
+        FPS,
+        subject=name,
+        split=split,
+        source=folder.as_posix(),
+        images=images,
+        gender=gender,
+        K_px=sequence.K_px,
+        poses=poses,
+        betas=np.tile(betas, (len(frames), 1)),
+        trans=trans,
+        points=points,
+        keypoints_px={"spin49": _in_spin49(found[frames])},
+        box_px=box_px[frames],
+        valid=_counted(found[frames]),
+    )
+
+
+def _in_camera(
+    camera: Float[ndarray, "time 4 4"], values: Mapping[str, ndarray], betas: Float[ndarray, "10"], body: Body
+) -> tuple[Float[ndarray, "time 72"], Float[ndarray, "time 3"], dict[str, Float[ndarray, "time joint 3"]]]:
+    """Poses, translations and joints, turned from the world into the camera's frame.
+
+    SMPL turns a body about its pelvis at its place of rest, so that place is turned along with `trans`.
+    """
+    R_cam_world, t_cam_world = (torch.from_numpy(part) for part in (camera[:, :3, :3], camera[:, :3, 3]))
+    poses, shape = torch.from_numpy(values["poses"]).unflatten(-1, (24, 3)), torch.from_numpy(betas)
+    pelvis = rest_joints(body, shape)[0]
+    rotmat = roma.rotvec_to_rotmat(poses)
+    rotmat = torch.cat([(R_cam_world @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1)
+    placed = torch.from_numpy(values["trans"]) + pelvis
+    trans = (R_cam_world @ placed[..., None])[..., 0] + t_cam_world - pelvis
+    given = torch.from_numpy(values["jointPositions"]).unflatten(-1, (24, 3))
+    points = {"smpl24": given @ R_cam_world.mT + t_cam_world[:, None]}
+    for joints in ("common14", "spin49"):
+        points[joints] = keypoints(body, rotmat, shape, joints) + trans[:, None]
+    turned = torch.cat([roma.rotmat_to_rotvec(rotmat[:, :1]), poses[:, 1:]], 1).flatten(1)
+    return turned.numpy(), trans.numpy(), {name: part.numpy() for name, part in points.items()}
+
+
+def _boxes(found: Float[ndarray, "time 18 3"]) -> tuple[Float[ndarray, "time 4"], Bool[ndarray, "time"]]:
+    """A box for each frame, as published, and which lie between the first and the last frame with joints seen.
+
+    The crop is 1.1 * 1.2 times as wide as the diagonal of the joints, so a box 1.2 times, which is the diagonal of a
+    box with margins. Where no joint is seen the box is drawn in a straight line from one that is to the next.
+    """
+    from scipy import ndimage
+
+    box = boxes_around(found, SEEN)
+    side = np.hypot(box[:, 2], box[:, 3])
+    known = np.nan_to_num(side) > 0.5
+    if not known.any():
+        return np.zeros((len(found), 4)), known
+    first, last = np.flatnonzero(known)[[0, -1]]
+    framed = (np.arange(len(found)) >= first) & (np.arange(len(found)) <= last)
+    path = np.full((len(found), 3), np.nan)
+    path[known] = np.concatenate([box[known, :2], 1 / side[known, None]], 1)
+    path = filled(path, known)
+    path = ndimage.median_filter(path, (MEDIAN, 1), mode="nearest")
+    path = ndimage.gaussian_filter1d(path, SIGMA, axis=0, mode="nearest")
+    return np.concatenate([path[:, :2], 1 / path[:, 2:], 1 / path[:, 2:]], 1), framed
+
+
+def _in_spin49(found: Float[ndarray, "time 18 3"]) -> Float[ndarray, "time 49 3"]:
+    seen = found[..., 2:] > SEEN
+    flagged = np.concatenate([found[..., :2], np.ones(seen.shape)], -1) * seen
+    return convert(torch.from_numpy(flagged), COCO18, "spin49").numpy()
+
+
+def _counted(found: Float[ndarray, "time 18 3"]) -> Bool[ndarray, "time"]:
+    return (found[:, LIMBS, 2] > SEEN).sum(1) > COUNTED

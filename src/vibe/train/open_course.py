@@ -1,0 +1,77 @@
+"""The course of the open recipes: free motion capture, seen by imitated cameras and an imitated detector."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import roma
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vibe.body.load import load_body
+from vibe.body.record import Body
+from vibe.data.motion import Motions, clip_weights, draw_windows, find_motion, load_motions
+from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
+from vibe.model.vibe import VIBE
+from vibe.network import build_network
+from vibe.records import Theta
+from vibe.train.checkpoints import checksum
+from vibe.train.course import Answer, Course
+from vibe.train.labels import fitted
+from vibe.train.losses import losses
+from vibe.train.players import begun_from, start_from_mean
+from vibe.train.recipes import Recipe
+from vibe.train.running import generator
+from vibe.train.synthesis import Example, body_points, synthesise
+from vibe.train.team import Team
+
+
+def open_course(recipe: Recipe, team: Team) -> Course:
+    """Material and judgement of an open recipe; raises FileNotFoundError or ValueError for its motion files."""
+    paths = [find_motion(name) for name in recipe.motion]
+    motions, held_out = load_motions(paths, held_out=False), load_motions(paths[:1], held_out=True)
+    weights, body, synthesis = clip_weights(motions), load_body(), recipe.synthesis
+    near = body.to(team.device)
+
+    def build() -> VIBE:
+        network = build_network(recipe.network)
+        start_from_mean(network, roma.unitquat_to_rotmat(motions.quaternions[::10]))
+        return network
+
+    def motion(seed: torch.Generator) -> Float[Tensor, "real time 24 3 3"]:
+        quaternions, _ = draw_windows(motions, weights, synthesis.batch, synthesis.frames, synthesis.fastest, seed)
+        return roma.unitquat_to_rotmat(quaternions)
+
+    def terms(made: Theta, batch: Example) -> dict[str, Float[Tensor, ""]]:
+        known = fitted(made, batch, near, recipe.labels) if recipe.labels.fit else batch
+        return losses(made, known, near, recipe.losses)
+
+    return Course(
+        build=build,
+        batch=lambda seed: synthesise(motions, weights, body, synthesis, seed),
+        motion=motion,
+        losses=terms,
+        validate=lambda answer: validate(answer, recipe, body, held_out),
+        score="noisy_pa_mpjpe_mm",
+        data=checksum({path.name: path for path in paths} | begun_from(recipe)),
+    )
+
+
+def validate(answer: Answer, recipe: Recipe, body: Body, held_out: Motions) -> dict[str, float]:
+    """Errors on held-out subjects, always the same windows: detections imitated ("noisy") and true ("clean")."""
+    weights = clip_weights(held_out)
+    plain = replace(recipe.synthesis.poses, limb=0.0, wobble=0.0, tumble=0.0)
+    config = replace(recipe.synthesis, batch=128, fastest=1.0, poses=plain)
+    results = {}
+    for name, noisy in (("noisy", True), ("clean", False)):
+        batch = synthesise(held_out, weights, body, config, generator(12345, 0), noisy)
+        theta = answer(batch.evidence)
+        points = body_points(body, theta.rotmat.cpu(), theta.betas.cpu())
+        predicted, truth = points[..., :24, :], batch.points[..., :24, :]
+        results |= {
+            f"{name}_pa_mpjpe_mm": float(pa_mpjpe_mm(predicted, truth).mean()),
+            f"{name}_mpjpe_mm": float(mpjpe_mm(predicted, truth).mean()),
+            f"{name}_acceleration_error_mm": float(acceleration_error_mm(predicted, truth).mean()),
+        }
+    return results

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from vibe.data.recording import Recording
+from vibe.data.store import Store, open_store
+from vibe.data.windows import Runs, draw, find_places, find_runs, gather, gather_held, tile
+from vibe.data.writer import StoreWriter
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    """Rows numbered in `trans`: a gap after row 3, another recording from row 10, every second frame from row 16."""
+    frames = {"a": [0, 1, 2, 3, 8, 9, 10, 11, 12, 13], "b": [0, 1, 2, 3, 4, 5], "c": [0, 2, 4, 6, 10]}
+    row = 0
+    with StoreWriter(tmp_path / "set", "Free.", {}, {}) as writer:
+        for name, indices in frames.items():
+            trans = np.repeat(np.arange(row, row + len(indices))[:, None], 3, 1).astype(float)
+            split, step = ("test" if name == "b" else "train"), (2 if name == "c" else 1)
+            writer.add(Recording(name, np.array(indices), 25.0, split=split, step=step, trans=trans))
+            row += len(indices)
+    return open_store(tmp_path / "set")
+
+
+def pairs(runs: Runs) -> list[tuple[int, int]]:
+    return list(zip(runs.starts.tolist(), runs.stops.tolist(), strict=True))
+
+
+def test_runs_end_at_gaps_and_recordings_and_follow_each_recordings_own_step(store):
+    assert pairs(find_runs(store)) == [(0, 4), (4, 10), (10, 16), (16, 20), (20, 21)]
+    assert pairs(find_runs(store, split="test")) == [(10, 16)]
+    where = np.ones(len(store), bool)
+    where[[0, 6, 20]] = False
+    assert pairs(find_runs(store, split="train", where=where)) == [(1, 4), (4, 6), (7, 10), (16, 20)]
+    assert pairs(find_runs(store, where=np.zeros(21, bool))) == []
+
+
+def test_windows_cover_every_run_once_with_tails_and_drop_them_without(store):
+    runs = find_runs(store)
+    whole, with_tails = tile(runs, 4), tile(runs, 4, tails=True)
+    assert whole.starts.tolist() == [0, 4, 10, 16] and (whole.lengths == 4).all()
+    rows = [row for start, length in zip(with_tails.starts, with_tails.lengths) for row in range(start, start + length)]
+    assert rows == list(range(21)) and with_tails.lengths.tolist() == [4, 4, 2, 4, 2, 4, 1]
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 5])
+@pytest.mark.parametrize("tails", [True, False])
+def test_windows_at_every_stride_equal_those_counted_one_by_one(store, frames, tails):
+    runs = find_runs(store)
+    for stride in range(1, frames + 1):
+        found = []
+        for start, stop in pairs(runs):
+            at = start
+            while at + frames <= stop:
+                found.append((at, frames))
+                at += stride
+            covered = at - stride + frames if at > start else start
+            if tails and covered < stop:
+                found.append((at, stop - at))
+        windows = tile(runs, frames, stride, tails)
+        assert list(zip(windows.starts.tolist(), windows.lengths.tolist(), strict=True)) == found
+
+
+def test_a_stride_that_leaves_frames_out_is_refused(store):
+    with pytest.raises(ValueError, match="one every 5"):
+        tile(find_runs(store), 4, 5)
+
+
+def test_random_windows_lie_within_runs_and_every_place_is_as_likely(store):
+    places = find_places(find_runs(store), 3)
+    starts = draw(places, 14_000, np.random.default_rng(0))
+    found, counts = np.unique(starts, return_counts=True)
+    assert found.tolist() == [0, 1, 4, 5, 6, 7, 10, 11, 12, 13, 16, 17] and len(places) == 12
+    assert np.abs(counts / 14_000 - 1 / 12).max() < 0.01
+    rows = gather(store.column("trans"), starts[:50], 3)
+    assert np.array_equal(rows[:, :, 0], starts[:50, None] + np.arange(3))
+    with pytest.raises(ValueError, match="nowhere are there 7 frames"):
+        draw(find_places(find_runs(store), 7), 1, np.random.default_rng(0))
+
+
+def test_gathering_into_an_array_fills_that_array(store):
+    starts, out = np.array([4, 0]), np.empty((2, 3, 3), np.float32)
+    assert gather(store.column("trans"), starts, 3, out) is out
+    assert np.array_equal(out, gather(store.column("trans"), starts, 3))
+
+
+def test_a_shorter_window_is_held_at_its_last_row(store):
+    windows = tile(find_runs(store, split="test"), 4, tails=True)
+    assert gather_held(store.column("trans"), windows, 4)[..., 0].tolist() == [[10, 11, 12, 13], [14, 15, 15, 15]]
