@@ -25,30 +25,12 @@ from vibe.evaluate.build import MANIFEST, build
 from vibe.evaluate.open_benchmark import SMPL24, open_benchmark
 from vibe.evaluate.scores import WHOLE, System, systems
 from vibe.evaluate.tables import as_json
-from vibe.model.attention import AttentionConfig
-from vibe.model.convolutional import ConvolutionalConfig
-from vibe.model.discriminator import DiscriminatorConfig
-from vibe.model.encoder import EncoderConfig
-from vibe.model.encoders import AnyEncoderConfig
-from vibe.model.transformer import TransformerConfig
-from vibe.network import WIDTH, load_network
-from vibe.train.labels import LabelConfig
+from vibe.network import load_network
+from vibe.train.ablations import ABLATIONS, FRAMES, WINDOWS, small
 from vibe.train.loop import train
-from vibe.train.poses import PoseConfig
-from vibe.train.recipes import ADVERSARIAL, FRAME, OPEN, WITH_PRIOR, Recipe
+from vibe.train.recipes import FRAME, Recipe
 from vibe.train.running import WEIGHTS
 
-WINDOWS, FRAMES = 32, 16
-"""A batch, as published; longer windows are fewer, so that every row sees as many frames."""
-LABELLED = 0.4
-"""Share of the windows with 3D labels; of the others the detected keypoints are known, as in the published mixture."""
-CAPTURED = PoseConfig(limb=0.0, wobble=0.0, tumble=0.0)
-"""Poses that are not widened: what the generator learns is then as real as what the discriminator is shown."""
-UNITS = 256
-"""Of a GRU layer of the discriminator, a quarter of the published ones: its steps would be most of the budget."""
-WEIGHT, RATE = 0.1, 1e-3
-"""Of the adversarial loss and of the discriminator's Adam: of 0.1, 0.5 and 2, and 1e-4, 5e-4 and 1e-3, the pair with
-which the discriminator learnt to tell motions apart and did no harm within 400 steps of the first seed."""
 SEEDS = 3
 STEPS_BEFORE = 3
 """Of the single-frame weights that all rows begin from, for each step of a row."""
@@ -85,48 +67,6 @@ class Line:
     """PA-MPJPE, MPJPE and acceleration error that the paper reports, on 3DPW."""
 
 
-def small(recipe: Recipe, **changes: object) -> Recipe:
-    """The recipe with the ablations' batch, most of it without 3D labels, as published; poses as they were captured."""
-    synthesis = replace(recipe.synthesis, batch=WINDOWS, frames=FRAMES, labelled=LABELLED, poses=CAPTURED)
-    return replace(recipe, synthesis=synthesis, average=0.99, **changes)  # pyright: ignore[reportArgumentType]
-
-
-def judged(weight: float = WEIGHT, rate: float = RATE, **sizes: object) -> Recipe:
-    """Generator and discriminator, of these sizes."""
-    discriminator = DiscriminatorConfig(hidden=UNITS, **sizes)  # pyright: ignore[reportArgumentType]
-    adversarial = replace(ADVERSARIAL.adversarial, weight=weight, rate=rate)
-    return small(ADVERSARIAL, adversarial=adversarial, discriminator=discriminator)
-
-
-def encoded(encoder: AnyEncoderConfig) -> Recipe:
-    return small(OPEN, network=replace(OPEN.network, encoder=encoder))
-
-
-def windows(frames: int) -> Recipe:
-    recipe = small(OPEN)
-    synthesis = replace(recipe.synthesis, batch=WINDOWS * FRAMES // frames, frames=frames)
-    return replace(recipe, synthesis=synthesis)
-
-
-ROWS: Mapping[str, Recipe] = {
-    "frame": small(FRAME),
-    "g": small(OPEN),
-    "g-dm": judged(),
-    "g-mposer": small(WITH_PRIOR),
-    "g-dm-smplify": replace(judged(), labels=LabelConfig(fit=True)),
-    "g-dm-published": judged(weight=0.5, rate=1e-4),
-    "dm-concat": judged(pooling="concat"),
-    "dm-attention-2x512": judged(attention_units=512),
-    "dm-attention-3x1024": judged(attention_layers=3),
-    "dm-attention-3x512": judged(attention_layers=3, attention_units=512),
-    "convolutional": encoded(ConvolutionalConfig(features=WIDTH)),
-    "attention": encoded(AttentionConfig(features=WIDTH, hidden=256)),
-    "transformer": encoded(TransformerConfig(features=WIDTH, hidden=256)),
-    "one-direction": encoded(EncoderConfig(features=WIDTH, hidden=224)),
-    "t-32": windows(32),
-    "t-64": windows(64),
-}
-"""What each row trains."""
 TABLE_2 = ("frame", "g", "g-dm", "g-mposer", "g-dm-smplify")
 """The rows that are trained with several seeds."""
 TABLES: Mapping[str, Sequence[Line]] = {
@@ -163,8 +103,8 @@ NOTE = (
 
 def runs() -> list[tuple[str, int]]:
     """Every run as row and seed, so that each row has its first seed before any has its second."""
-    every = [(row, seed) for seed in range(SEEDS) for row in ROWS if seed == 0 or row in TABLE_2]
-    assert {line.row for lines in TABLES.values() for line in lines} == set(ROWS)
+    every = [(row, seed) for seed in range(SEEDS) for row in ABLATIONS if seed == 0 or row in TABLE_2]
+    assert {line.row for lines in TABLES.values() for line in lines} == set(ABLATIONS)
     return every
 
 
@@ -203,7 +143,7 @@ def plan(options: Options) -> int:
         if options.steps not in (None, steps):
             raise ValueError(f"the runs in {options.runs} take {steps} steps, not {options.steps}: give other --runs")
         return steps
-    price = {} if options.steps else {name: seconds_a_step(recipe) for name, recipe in ROWS.items()}
+    price = {} if options.steps else {name: seconds_a_step(recipe) for name, recipe in ABLATIONS.items()}
     whole = sum(price.get(row, 0.0) for row, _ in runs()) + STEPS_BEFORE * price.get("frame", 0.0)
     steps = options.steps or int(SPARE * 3600 * options.hours / whole)
     write_whole(path, json.dumps({"steps": steps, "seconds_a_step": price}, indent=1).encode())
@@ -215,7 +155,7 @@ def finish(row: str, seed: int, steps: int, start: Path, options: Options) -> No
     folder = options.runs / f"{row}-{seed}"
     if (folder / SCORES).exists():
         return
-    for record in train(planned(ROWS[row], steps, seed, start), folder):
+    for record in train(planned(ABLATIONS[row], steps, seed, start), folder):
         print(f"{folder.name}: step {record['step']:.0f} of {steps}, loss {record['loss']:.4f}", flush=True)
     found = open_benchmark(options.data, load_network(folder / WEIGHTS), ALONE)
     write_whole(folder / SCORES, as_json(found).encode())
@@ -275,8 +215,8 @@ def write_table(steps: int, options: Options) -> None:
 
 
 def main(options: Options) -> None:
-    if unknown := set(options.only) - set(ROWS):
-        raise ValueError(f"there is no row {', '.join(sorted(unknown))}: choose among {', '.join(ROWS)}")
+    if unknown := set(options.only) - set(ABLATIONS):
+        raise ValueError(f"there is no row {', '.join(sorted(unknown))}: choose among {', '.join(ABLATIONS)}")
     options.runs.mkdir(parents=True, exist_ok=True)
     if not (options.data / MANIFEST).exists():
         build(options.data)

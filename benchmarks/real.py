@@ -17,14 +17,14 @@ import numpy as np
 import report
 import torch
 import tyro
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
 from vibe import cameras, pipeline, skeletons
 from vibe.body.load import load_body
 from vibe.evaluate import real
-from vibe.evaluate.scores import WHOLE, Tally
+from vibe.evaluate.scores import WHOLE, Compared, Tally
 from vibe.network import load_network
 from vibe.people.track import Follower, Seen
 from vibe.records import Track
@@ -78,12 +78,14 @@ def limbs_of_landmarks(world: Float[Tensor, "time 33 3"]) -> Float[Tensor, "time
     return world[:, index]
 
 
-def errors(predicted: Float[Tensor, "time 12 3"], truth: Float[Tensor, "time 12 3"]) -> list[float]:
+def errors(
+    predicted: Float[Tensor, "time 12 3"], truth: Float[Tensor, "time 12 3"], frames: Int[Tensor, "time"]
+) -> list[float]:
     """PA-MPJPE, MPJPE about the mid-hip (mm), acceleration error (mm/frame^2)."""
     tally = Tally()
-    tally.add(predicted, truth, real.HIPS)
-    score = tally.score(WHOLE, "video", "", real.LIMBS12, real.FPS)
-    return [score.pa_mpjpe_mm, score.mpjpe_mm, score.acceleration_error_mm]
+    tally.add(Compared(predicted, truth, frames, real.FPS, real.HIPS))
+    found = tally.score(WHOLE, "video", "", real.LIMBS12).errors
+    return [found["pa_mpjpe_mm"], found["mpjpe_mm"], found["acceleration_error_mm"]]
 
 
 def main(options: Options) -> None:
@@ -102,10 +104,12 @@ def main(options: Options) -> None:
         frames = sorted(rival)
         mine = torch.isin(track.frames, torch.tensor(frames))
         world = torch.from_numpy(np.stack([rival[frame] for frame in frames])).float()
-        rows.append([camera, "vibe", len(frames), *errors(motion.joints[mine][:, limbs], truth[frames])])
-        rows.append(
-            [camera, "MediaPipe world landmarks", len(frames), *errors(limbs_of_landmarks(world), truth[frames])]
-        )
+        at = torch.tensor(frames)
+        for name, joints in (
+            ("vibe", motion.joints[mine][:, limbs]),
+            ("MediaPipe world landmarks", limbs_of_landmarks(world)),
+        ):
+            rows.append([camera, name, len(frames), *errors(joints, truth[frames], at)])
     for system in ("vibe", "MediaPipe world landmarks"):
         both = np.array([row[3:] for row in rows if row[1] == system]).mean(0)
         rows.append(["mean", system, sum(row[2] for row in rows if row[1] == system), *both])

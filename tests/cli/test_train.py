@@ -45,6 +45,13 @@ def test_the_folder_may_stand_before_the_name(asked, tmp_path):
     assert asked == [(RECIPES["open-nc"], tmp_path, "cpu")]
 
 
+def test_without_a_folder_the_run_is_named_after_its_recipe(asked):
+    assert run("train", "open", "--epochs", "2", "--discriminator.pooling", "concat") == 0
+    [(recipe, folder, _)] = asked
+    assert folder == Path("runs/open") and recipe.steps == 2 * recipe.validate_every
+    assert recipe.discriminator.pooling == "concat"
+
+
 @pytest.mark.parametrize("name", [*RECIPES, *PRIOR_RECIPES])
 def test_every_recipe_has_its_trainer_and_stands_in_the_help(name, asked, tmp_path, capsys):
     assert run("train", name, "-o", tmp_path) == 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
@@ -11,45 +12,95 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from vibe.cli.meter import Meter
 from vibe.cli.say import DONE, refuse, say
 
+if TYPE_CHECKING:
+    from vibe.evaluate.scores import System
+    from vibe.network import Network
+
+TABLE1 = "table1"
+METAVAR = "{3dpw,3dpw-smpl24,mpi-inf-3dhp,h36m-p1,h36m-p2,vibe-official,open-benchmark,real,table1}"
+SMOOTH = arg(
+    metavar="{none,light,strong,one-euro}",
+    help_behavior_hint="(default: light with weights that read keypoints, none with those that read images)",
+)
+
 
 def evaluate(
-    protocol: Annotated[Positional[str], arg(metavar="{open-benchmark,real}")],
+    protocol: Annotated[Positional[str], arg(metavar=METAVAR)],
     /,
     data: Annotated[Path, arg(metavar="DIR")],
     weights: Annotated[str | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: open)")] = None,
+    boxes: Annotated[
+        Literal["true", "detected"] | None, arg(metavar="{true,detected}", help_behavior_hint="(default: true)")
+    ] = None,
+    raw: Annotated[Path | None, arg(metavar="RAW_DIR", help_behavior_hint="")] = None,
     no_refine: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
-    smooth: Literal["none", "light", "strong", "one-euro"] = "light",
+    smooth: Annotated[Literal["none", "light", "strong", "one-euro"] | None, SMOOTH] = None,
     table: Annotated[Path | None, arg(metavar="FILE.md", help_behavior_hint="")] = None,
+    csv: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None,
+    latex: Annotated[Path | None, arg(metavar="FILE.tex", help_behavior_hint="")] = None,
     json: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None,
 ) -> int:
     """Measure the errors of weights where the truth is known.
 
-    Prints a table: the network alone, then with the fit and the smoothing that follow it; PA-MPJPE, MPJPE, per-vertex
-    and acceleration error, over named joints, with the frames counted. The same numbers every time.
+    Prints a table: the network alone, then with the fit and the smoothing that follow it; what the protocol measures,
+    over named joints, with the frames counted. The same numbers every time.
+
+    3dpw (14 joints by the H36M regressor), 3dpw-smpl24 (the set's own 24), mpi-inf-3dhp (17 joints, PCK, AUC), h36m-p1,
+    h36m-p2 (the frontal camera) and vibe-official (the published evaluator, quirks included) read the test part of a
+    store that `vibe prepare` made. open-benchmark and real (the balancing clip) have data of their own. table1 is the
+    paper's Table 1 with these weights beside it, blank where a store is missing.
 
     Args:
-        protocol: open-benchmark (the folder that `vibe prepare open-benchmark` made) or real (the balancing clip).
-        data: Folder of the protocol's data.
-        weights: A name, or a .safetensors file.
-        no_refine: Leave the fit to the keypoints out.
+        protocol: How it is measured.
+        data: Folder of the protocol's data; for table1, one that holds the stores 3dpw, mpi-inf-3dhp and h36m.
+        weights: open; official, official-3dpw or official-frame (the paper's); or a .safetensors file.
+        boxes: Read people in their true boxes, or find them in the pictures as `vibe estimate` does, and tell the
+            coverage beside the errors.
+        raw: For detected boxes: the folder of the set's own downloads; for table1, one that holds those of each set.
+        no_refine: Leave the fit to the keypoints out, which only follows weights that read keypoints.
         smooth: How much jitter to take out after the network.
         table: Write the table here, too (Markdown).
+        csv: Write all scores here, those of single clips too.
+        latex: Write the table here as LaTeX.
         json: Write all scores here, those of single clips too.
     """
     from vibe.assets import write_whole
-    from vibe.evaluate.protocols import PROTOCOLS
-    from vibe.evaluate.scores import systems
-    from vibe.evaluate.tables import as_json, markdown
+    from vibe.evaluate.measure import NAMES, OWN
     from vibe.network import load_network
 
-    if protocol not in PROTOCOLS:
-        return refuse(f"no protocol is called {protocol}: choose one of {', '.join(PROTOCOLS)}")
+    if protocol not in (*NAMES, TABLE1):
+        return refuse(f"no protocol is called {protocol}: choose one of {', '.join(NAMES)}, {TABLE1}")
+    if protocol in OWN and (boxes or raw):
+        return refuse(f"{protocol} has {OWN[protocol][1]} boxes: leave --boxes and --raw out")
+    if (boxes == "detected") != (raw is not None):
+        return refuse("detected boxes need pictures: give --boxes detected and --raw RAW_DIR, or neither")
     network = load_network(weights)
-    with Meter(Console(stderr=True), protocol) as meter:
-        report = PROTOCOLS[protocol](data, network, systems(not no_refine, smooth), meter)
-    text = markdown(report)
-    for path, content in ((table, text), (json, as_json(report))):
+    after = _systems(network, no_refine, smooth)
+    form, found = _measured(protocol, data, network, after, raw)
+    text = form.markdown(found)
+    for path, written in ((table, form.markdown), (csv, form.as_csv), (latex, form.latex), (json, form.as_json)):
         if path is not None:
-            write_whole(path, content.encode())
+            write_whole(path, written(found).encode())
     say(Console(), text)
     return DONE
+
+
+def _measured(
+    protocol: str, data: Path, network: Network, after: tuple[System, ...], raw: Path | None
+) -> tuple[ModuleType, Any]:
+    """What a protocol found, and the module that tells it."""
+    from vibe.evaluate import table1, tables
+    from vibe.evaluate.measure import measure
+
+    with Meter(Console(stderr=True), protocol) as meter:
+        if protocol == TABLE1:
+            return table1, table1.table1(data, network, after, meter, raw)
+        return tables, measure(protocol, data, network, after, meter, raw)
+
+
+def _systems(network: Network, no_refine: bool, smooth: str | None) -> tuple[System, ...]:
+    """The network alone, and what follows it in the product: nothing by default with weights that read images."""
+    from vibe.evaluate.scores import systems
+
+    keypoints = network.extractor is None
+    return systems(keypoints and not no_refine, smooth or ("light" if keypoints else "none"))

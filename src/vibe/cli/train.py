@@ -25,7 +25,7 @@ class Order(Generic[R]):
     """Train weights by a recipe. The numbers below are its own; each can be given another value."""
 
     recipe: Annotated[R, arg(name="")]
-    out: Annotated[Path | None, arg(aliases=["-o"], metavar="RUN", help_behavior_hint="(required)")] = None
+    out: Annotated[Path | None, arg(aliases=["-o"], metavar="RUN", help_behavior_hint="(default: runs/RECIPE)")] = None
     """Folder of the run: weights.safetensors, best.safetensors, log.jsonl and what it goes on from."""
     epochs: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Train for so many epochs (of validate-every steps), in place of the recipe's steps."""
@@ -36,7 +36,7 @@ class Order(Generic[R]):
 def train(
     recipe: Annotated[Positional[str], arg(metavar="RECIPE")],
     /,
-    out: Annotated[Path, arg(aliases=["-o"], metavar="RUN")],
+    out: Annotated[Path | None, arg(aliases=["-o"], metavar="RUN", help_behavior_hint="(default: runs/RECIPE)")] = None,
 ) -> int:
     """Train weights by a recipe.
 
@@ -50,10 +50,11 @@ def train(
     Args:
         recipe: Name of the recipe: open (free for all uses), open-nc (adds motion for non-commercial use), frame (each
             frame by itself), adversarial (with the motion discriminator), with-prior (with MPoser); paper and released
-            (the published network, on the stores of clips in --data DIR); mposer and vposer (the priors themselves).
+            (the published network, on the stores of clips in --data DIR); ablation-ROW (a row of the
+            ablations' table; a wrong name is answered with all right ones); mposer and vposer (the priors themselves).
         out: Folder of the run: log.jsonl, checkpoint.pt and weights.safetensors (for `vibe estimate --weights`).
     """
-    return train_by(recipe, ["--out", str(out)])
+    return train_by(recipe, [] if out is None else ["--out", str(out)])
 
 
 def train_by(name: str, options: Sequence[str]) -> int:
@@ -64,9 +65,7 @@ def train_by(name: str, options: Sequence[str]) -> int:
     recipe, trainer = offers[name]
     kind, given = Order[type(recipe)], Order(recipe)
     order = tyro.cli(kind, prog=f"vibe train {name}", default=given, args=list(options), config=(AvoidSubcommands,))
-    out = order.out
-    if out is None:
-        return refuse(f"no folder for the run: say `vibe train {name} -o RUN`")
+    out = order.out or Path("runs") / name
     wanted = order.recipe if order.epochs is None else _for_epochs(order.recipe, order.epochs)
     if os.environ.get("RANK", "0") != "0":
         for _ in trainer(wanted, out, order.device, None):
@@ -82,9 +81,10 @@ def train_by(name: str, options: Sequence[str]) -> int:
 
 def _offers() -> Mapping[str, tuple[Any, Trainer]]:
     """Each recipe, and what trains by it."""
-    from vibe.train import loop, prior, recipes
+    from vibe.train import ablations, loop, prior, recipes
 
-    generators: Mapping[str, Any] = recipes.RECIPES | recipes.PAPER_RECIPES
+    rows = {each.name: each for each in ablations.ABLATIONS.values()}
+    generators: Mapping[str, Any] = recipes.RECIPES | recipes.PAPER_RECIPES | rows
     offers: dict[str, tuple[Any, Trainer]] = {name: (each, loop.train) for name, each in generators.items()}
     return offers | {name: (each, prior.train) for name, each in prior.PRIOR_RECIPES.items()}
 

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe import assets, cameras, pipeline, skeletons
-from vibe.evaluate.scores import Report, System, Tally, all_scores
+from vibe.evaluate.scores import Compared, Report, System, Tally, all_scores
 from vibe.network import Network
 from vibe.people.track import Follower
 from vibe.reading import Progress
@@ -23,6 +23,7 @@ from vibe.threads import one_thread
 from vibe.video import open_video
 
 PROTOCOL = "real"
+BOXES = "detected"
 VIEWS = ("cam01", "cam02")
 FPS = 60.0
 LIMBS12 = "12 limb joints about the hips"
@@ -46,8 +47,8 @@ def real(data: Path, network: Network, after: Sequence[System], progress: Progre
             for system in after:
                 motion = pipeline.finish_track(track, read, clip, camera, body, system.smoothing, system.fitting)
                 tally = tallies.setdefault(("video", system.name, LIMBS12, view), Tally())
-                tally.add(motion.joints[:, limbs], truth[track.frames], HIPS)
-    return Report(PROTOCOL, checksum(data), FPS, network.about, body.origin, all_scores(tallies, FPS))
+                tally.add(Compared(motion.joints[:, limbs], truth[track.frames], track.frames, FPS, HIPS))
+    return Report(PROTOCOL, BOXES, checksum(data), (FPS,), network.about, body.origin, all_scores(tallies))
 
 
 def checksum(data: Path) -> str:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from vibe.evaluate.metrics import about, acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
+from vibe.evaluate import metrics
 from vibe.network import Network
 from vibe.reading import Progress
 from vibe.records import Weights
@@ -20,6 +20,9 @@ from vibe.refine.smooth import SMOOTHING, Smoothing
 
 WHOLE = "all"
 """The part of a score that is of everything."""
+JOINTS = ("pa_mpjpe_mm", "mpjpe_mm", "acceleration_error_mm", "acceleration_error_m_s2")
+"""What is measured of any joints."""
+COVERAGE = "coverage"
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,72 @@ class System:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """A clip as it was predicted and as it was, row by row, in one frame of reference; metres."""
+
+    predicted: Float[Tensor, "time joint 3"]
+    truth: Float[Tensor, "time joint 3"]
+    frames: Int[Tensor, "time"]
+    """Places in the video; what is measured over several frames needs neighbours."""
+    fps: float
+    """The true frame rate."""
+    centre: Sequence[int]
+    """The joints whose mean is the root."""
+    feet: Sequence[int] = ()
+    """The joints that stand on the floor."""
+    surface_mm: Mapping[str, Float[Tensor, "time"]] = field(default_factory=dict)
+    """Errors of the surface (`vibe.evaluate.surface`), where it is known."""
+
+    @property
+    def joints(self) -> tuple[Float[Tensor, "time joint 3"], Float[Tensor, "time joint 3"]]:
+        """Prediction and truth seen from their roots."""
+        return metrics.about(self.predicted, self.centre), metrics.about(self.truth, self.centre)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One column of the tables."""
+
+    heading: str
+    of: Callable[[Compared], Float[Tensor, "_"]]
+    """One number for each frame; NaN where there is none."""
+    digits: int = 1
+
+
+METRICS: dict[str, Metric] = {
+    "pa_mpjpe_mm": Metric("PA-MPJPE mm", lambda clip: metrics.pa_mpjpe_mm(*clip.joints)),
+    "mpjpe_mm": Metric("MPJPE mm", lambda clip: metrics.mpjpe_mm(*clip.joints)),
+    "pve_mm": Metric("PVE mm", lambda clip: clip.surface_mm["pve_mm"]),
+    "pve_unaligned_mm": Metric("PVE unaligned mm", lambda clip: clip.surface_mm["pve_unaligned_mm"]),
+    "pck": Metric("PCK %", lambda clip: metrics.pck(*clip.joints)),
+    "auc": Metric("AUC %", lambda clip: metrics.auc(*clip.joints)),
+    "acceleration_mm": Metric(
+        "acceleration mm/frame^2", lambda clip: metrics.acceleration_mm(clip.joints[0], clip.frames), 2
+    ),
+    "acceleration_error_mm": Metric(
+        "acceleration error mm/frame^2", lambda clip: metrics.acceleration_error_mm(*clip.joints, clip.frames), 2
+    ),
+    "acceleration_error_m_s2": Metric(
+        "acceleration error m/s^2",
+        lambda clip: metrics.acceleration_error_mm(*clip.joints, clip.frames) * clip.fps**2 / 1000,
+        2,
+    ),
+    "jitter_m_s3": Metric(
+        "jitter m/s^3", lambda clip: metrics.jitter_mm(clip.joints[0], clip.frames) * clip.fps**3 / 1000
+    ),
+    "foot_slide_mm": Metric(
+        "foot slide mm/frame",
+        lambda clip: metrics.foot_slide_mm(
+            clip.predicted[:, list(clip.feet)], clip.truth[:, list(clip.feet)], clip.fps, clip.frames
+        ),
+    ),
+}  # fmt: skip
+"""By name, in the order of the columns; `COVERAGE` is counted apart, over the true person-frames."""
+
+
+@dataclass(frozen=True)
 class Score:
-    """Means over frames, in millimetres; the acceleration's over all frames but the first and the last of a clip."""
+    """Means over frames; what is measured over several frames, over all that have their neighbours."""
 
     part: str
     """`WHOLE`, or a clip or view."""
@@ -43,14 +110,8 @@ class Score:
     """The set of joints, and about what they are compared."""
     frames: int
     """Frames that the errors of position are means over."""
-    pa_mpjpe_mm: float
-    mpjpe_mm: float
-    pve_mm: float | None
-    """Distance of the vertices, compared about the pelvis joint; None where no surface is known."""
-    acceleration_error_mm: float
-    """Millimetres per frame squared."""
-    acceleration_error_m_s2: float
-    """The same in metres per second squared."""
+    errors: Mapping[str, float]
+    """By the names of `METRICS` and `COVERAGE`; one that nothing could be said of is left out."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +119,20 @@ class Report:
     """What a protocol found."""
 
     protocol: str
+    boxes: str
+    """Where people's boxes came from."""
     data: str
     """SHA-256 of the evidence and truth."""
-    fps: float
+    fps: tuple[float, ...]
+    """All the clips' frame rates."""
     weights: Weights
     body: Weights
     scores: tuple[Score, ...]
+    notes: tuple[str, ...] = ()
+    """One sentence for each thing to know about these numbers."""
 
 
-Protocol = Callable[[Path, Network, Sequence[System], Progress | None], Report]
+Measure = Callable[[Path, Network, Sequence[System], Progress | None], Report]
 """Reads its data in a folder, runs a network with each of the systems after it, and scores them."""
 
 
@@ -83,56 +149,45 @@ def systems(refine: bool = True, smoothing: str = "light") -> tuple[System, ...]
 class Tally:
     """Errors of frames, clip by clip, until they become a score."""
 
+    frames: int = 0
     errors: dict[str, list[Float[Tensor, "_"]]] = field(default_factory=dict)
+    found: list[Bool[Tensor, "_"]] = field(default_factory=list)
+    """Which of the true person-frames have a result."""
 
     def add(
-        self, predicted: Float[Tensor, "time joint 3"], truth: Float[Tensor, "time joint 3"], centre: Sequence[int],
-        pve_mm: Float[Tensor, "time"] | None = None,
-    ) -> None:  # fmt: skip
-        """Count a clip: joints about the mean of the `centre` ones, and the error of the surface where it is known."""
-        predicted, truth = about(predicted, centre), about(truth, centre)
-        self._note("pa_mpjpe_mm", pa_mpjpe_mm(predicted, truth))
-        self._note("mpjpe_mm", mpjpe_mm(predicted, truth))
-        self._note("acceleration_error_mm", acceleration_error_mm(predicted, truth))
-        if pve_mm is not None:
-            self._note("pve_mm", pve_mm)
+        self, clip: Compared, wanted: Sequence[str] = JOINTS, found: Bool[Tensor, "true_time"] | None = None
+    ) -> None:
+        """Count what is wanted of a clip and, where people had to be found, in which of its true frames they were."""
+        if found is not None:
+            self.found.append(found)
+        self.frames += len(clip.frames)
+        for name in wanted if len(clip.frames) else ():
+            self.errors.setdefault(name, []).append(METRICS[name].of(clip))
 
-    def _note(self, name: str, errors: Float[Tensor, "_"]) -> None:
-        self.errors.setdefault(name, []).append(errors)
-
-    def score(self, part: str, evidence: str, system: str, joints: str, fps: float) -> Score:
+    def score(self, part: str, evidence: str, system: str, joints: str) -> Score:
         """The means over all frames counted so far."""
-        means = {name: float(torch.cat(errors).mean()) for name, errors in self.errors.items()}
-        return Score(
-            part=part,
-            evidence=evidence,
-            system=system,
-            joints=joints,
-            frames=sum(len(errors) for errors in self.errors["mpjpe_mm"]),
-            pa_mpjpe_mm=means["pa_mpjpe_mm"],
-            mpjpe_mm=means["mpjpe_mm"],
-            pve_mm=means.get("pve_mm"),
-            acceleration_error_mm=means["acceleration_error_mm"],
-            acceleration_error_m_s2=means["acceleration_error_mm"] * fps**2 / 1000,
-        )
+        means = {name: float(torch.cat(errors).nanmean()) for name, errors in self.errors.items()}
+        if self.found:
+            means[COVERAGE] = float(metrics.coverage(torch.cat(self.found)))
+        known = {name: mean for name, mean in means.items() if mean == mean}
+        return Score(part, evidence, system, joints, self.frames, known)
 
 
 def joined(tallies: Sequence[Tally]) -> Tally:
     """All that several tallies counted."""
     whole = Tally()
     for tally in tallies:
+        whole.frames += tally.frames
+        whole.found += tally.found
         for name, errors in tally.errors.items():
             whole.errors.setdefault(name, []).extend(errors)
     return whole
 
 
-def all_scores(tallies: Mapping[tuple[str, str, str, str], Tally], fps: float) -> tuple[Score, ...]:
+def all_scores(tallies: Mapping[tuple[str, str, str, str], Tally]) -> tuple[Score, ...]:
     """Scores of tallies by evidence, system, joints and part: of everything first, then of each part."""
     rows: dict[tuple[str, str, str], list[Tally]] = {}
     for (evidence, system, joints, _), tally in tallies.items():
         rows.setdefault((evidence, system, joints), []).append(tally)
-    whole = [joined(parts).score(WHOLE, *row, fps) for row, parts in rows.items()]
-    parts = [
-        tally.score(part, evidence, system, joints, fps) for (evidence, system, joints, part), tally in tallies.items()
-    ]
-    return (*whole, *parts)
+    whole = [joined(parts).score(WHOLE, *row) for row, parts in rows.items()]
+    return (*whole, *(tally.score(part, *row) for (*row, part), tally in tallies.items()))

@@ -60,14 +60,14 @@ def draw_camera(points_world: Float[Array, "time point 3"], random: np.random.Ra
     distance = np.exp(random.uniform(*np.log(DISTANCE)))
     while True:
         place = np.array([middle[0] + distance * np.sin(yaw), stands, middle[2] + distance * np.cos(yaw)])
-        R_cam_world = np.round(_looking(aim - place, roll), 12)
+        R_cam_world = np.round(looking(aim - place, roll), 12)
         camera = StillCamera(R_cam_world, np.round(-R_cam_world @ place, 6), focal_px, width, height)
-        if _sees_all(camera, points_world):
+        if sees_all(camera, points_world):
             return camera
         distance *= 1.06
 
 
-def _looking(direction: Float[Array, "3"], roll: float) -> Float[Array, "3 3"]:
+def looking(direction: Float[Array, "3"], roll: float) -> Float[Array, "3 3"]:
     """R_cam_world of a camera that looks along a direction, turned about it by `roll`."""
     forward = direction / np.linalg.norm(direction)
     right = np.cross(forward, [0.0, 1.0, 0.0])
@@ -76,7 +76,8 @@ def _looking(direction: Float[Array, "3"], roll: float) -> Float[Array, "3 3"]:
     return np.stack([np.cos(roll) * right + np.sin(roll) * down, np.cos(roll) * down - np.sin(roll) * right, forward])
 
 
-def _sees_all(camera: StillCamera, points_world: Float[Array, "time point 3"]) -> bool:
+def sees_all(camera: StillCamera, points_world: Float[Array, "time point 3"]) -> bool:
+    """Whether all points stay in the picture, free of its border, and in front of the camera."""
     points_cam = camera.see(points_world)
     if points_cam[..., 2].min() < NEAREST:
         return False

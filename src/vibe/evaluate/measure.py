@@ -1,0 +1,43 @@
+"""Any protocol by its name, on any network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vibe.evaluate import open_benchmark, real
+from vibe.evaluate.detected import detected
+from vibe.evaluate.protocols import PROTOCOLS, VIBE_OFFICIAL
+from vibe.evaluate.scores import Measure, Report, System
+from vibe.evaluate.stored import stored
+from vibe.evaluate.vibe_official import vibe_official
+from vibe.network import Network
+from vibe.reading import Progress
+
+OWN: dict[str, tuple[Measure, str]] = {
+    open_benchmark.PROTOCOL: (open_benchmark.open_benchmark, open_benchmark.BOXES),
+    real.PROTOCOL: (real.real, real.BOXES),
+}
+"""The protocols that have data of their own, and where their boxes come from."""
+NAMES = (*PROTOCOLS, *OWN)
+
+
+def measure(
+    name: str, data: Path, network: Network, after: Sequence[System], progress: Progress | None = None,
+    raw: Path | None = None,
+) -> Report:  # fmt: skip
+    """Score a network, with each of the systems after it, by the protocol of a name.
+
+    With `raw`, the folder of a set's own downloads, the whole method is measured from its pictures; without, people are
+    read in their true boxes. Raises FileNotFoundError or ValueError, with what to do.
+    """
+    if name in OWN:
+        run, boxes = OWN[name]
+        if raw is not None:
+            raise ValueError(f"{name} has {boxes} boxes and data of its own: leave --boxes and --raw out")
+        return run(data, network, after, progress)
+    if raw is not None:
+        return detected(data, raw, PROTOCOLS[name], network, after, progress)
+    if name == VIBE_OFFICIAL.name:
+        return vibe_official(data, network, progress)
+    return stored(data, PROTOCOLS[name], network, after, progress)

@@ -1,0 +1,184 @@
+"""People of a store as an evaluation knows them: what is true of them, and what a network reads of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import roma
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from vibe import skeletons
+from vibe.body.marks import keypoints
+from vibe.body.pose import joints as posed_joints
+from vibe.body.record import Body
+from vibe.data.index import SequenceRows
+from vibe.data.store import Store
+from vibe.evaluate.protocols import Protocol
+from vibe.evaluate.surface import Posed
+from vibe.records import Clip, Track
+
+KEYPOINTS = ("keypoints_px.detected17", "keypoints_px.coco17")
+"""Columns that a keypoint network can read; the first that is there."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """One recording's truth, row by row; tensors of the rows that count and whose truth is known."""
+
+    sequence: SequenceRows
+    rows: Int[Tensor, "time"]
+    """Within the recording."""
+    frames: Int[Tensor, "time"]
+    """Of the source."""
+    numbers: Int[Tensor, "time"]
+    """Neighbours are one apart where no row is missing between them, and more elsewhere."""
+    points: Float[Tensor, "time joint 3"]
+    """The protocol's joints in the camera's frame, metres."""
+    posed: Posed | None
+    """The body, where the protocol takes the truth from it."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is read of one person, at the rows that have it."""
+
+    rows: Int[Tensor, "time"]
+    """Within the recording."""
+    track: Track
+    features: Float[Tensor, "time 2048"] | None
+    """None where keypoints are read."""
+    what: str
+    """The column that it comes from."""
+
+
+def sequences_of(store: Store, protocol: Protocol) -> list[SequenceRows]:
+    """The recordings that a protocol counts; raises ValueError if there are none, or the store is of another set."""
+    kind = store.manifest["recipe"].get("set", protocol.store)
+    if kind.removesuffix("-all") != protocol.store:
+        raise ValueError(f"{store.folder} is a store of {kind}: {protocol.name} reads one of {protocol.store}")
+    chosen = [
+        each
+        for each in store.sequences
+        if each.split == protocol.split and protocol.camera in f"{each.name} {each.source}"
+    ]
+    if not chosen:
+        which = f"the split {protocol.split}" + (f" and the camera {protocol.camera}" if protocol.camera else "")
+        raise ValueError(
+            f"{store.folder} has no recording of {which}: {protocol.name} reads the store that "
+            f"`vibe prepare {protocol.store}` makes"
+        )
+    return chosen
+
+
+def person_of(store: Store, sequence: SequenceRows, protocol: Protocol, smpl: Callable[[str], Body]) -> Person:
+    """A recording's truth in a protocol's frames and joints; `smpl` gives the user's body of a gender.
+
+    Raises ValueError if the store lacks it, FileNotFoundError without the user's SMPL body or the H36M regressor where
+    they are needed.
+    """
+    mask = "has_points" if protocol.truth == "points" else "has_theta"
+    counted = store.column("valid")[sequence.rows] & store.column(mask)[sequence.rows]
+    rows = np.flatnonzero(counted)
+    frames = np.array(store.frames[sequence.rows])
+    missing = (np.diff(frames, prepend=frames[:1]) != sequence.step).astype(np.int64)
+    numbers = np.arange(len(frames)) + missing.cumsum()
+    rows_of_all, at = rows + sequence.start, torch.from_numpy(rows)
+    if protocol.truth == "points":
+        points, posed = _points(store, protocol.joints, rows_of_all), None
+    else:
+        body = smpl(sequence.gender if protocol.truth == "gendered" else "neutral")
+        if not _has_regressor(body):
+            raise FileNotFoundError(
+                f"{protocol.name} takes its joints from the H36M regressor, which is not here: run `vibe assets add "
+                "J_regressor_h36m.npy` (`vibe assets` says where to get it), or choose 3dpw-smpl24"
+            )
+        poses, betas, trans = (
+            torch.from_numpy(np.array(store.column(name)[rows_of_all])) for name in ("poses", "betas", "trans")
+        )
+        points = points_of(_posed(body, poses, betas), protocol.joints) + trans[:, None]
+        if protocol.half:
+            points, poses, betas = points.half().float(), poses.half().float(), betas.half().float()
+        posed = _posed(body, poses, betas)
+    return Person(sequence, at, torch.from_numpy(frames)[at], torch.from_numpy(numbers)[at], points, posed)
+
+
+def evidence_of(store: Store, sequence: SequenceRows, pictures: bool) -> Evidence:
+    """What a network reads of a recording: features of its pictures, or keypoints; in boxes that are true.
+
+    Raises ValueError, with what to do, if the store has none.
+    """
+    column = "features" if pictures else next((name for name in KEYPOINTS if name in store.columns), KEYPOINTS[0])
+    if column not in store.columns:
+        kind = "features" if pictures else "keypoints"
+        raise ValueError(
+            f"{store.folder} has no column {column}: add it with `vibe evidence {kind} {store.folder} RAW_DIR`, or "
+            "measure with --boxes detected"
+        )
+    seen = np.zeros((sequence.stop - sequence.start, 17, 3), np.float32)
+    if pictures:
+        has = store.columns["has_features"][sequence.rows] if "has_features" in store.columns else np.ones(len(seen))
+    else:
+        seen = np.array(store.column(column)[sequence.rows])
+        has = seen[..., 2].any(1)
+    rows = np.flatnonzero(has)
+    features = torch.from_numpy(store.column(column)[rows + sequence.start]).float() if pictures else None
+    box_px = torch.from_numpy(store.column("box_px")[rows + sequence.start])
+    frames = torch.from_numpy(store.frames[sequence.rows][rows])
+    return Evidence(torch.from_numpy(rows), Track(frames, box_px, torch.from_numpy(seen[rows])), features, column)
+
+
+def clip_of(sequence: SequenceRows, frames: int) -> Clip:
+    """The video behind a recording, as far as the store tells: its times, and no picture."""
+    rate = sequence.fps * sequence.step
+    return Clip(Path(sequence.source), rate, 0, 0, torch.arange(frames, dtype=torch.float64) / rate, 0)
+
+
+def points_of(posed: Posed, joints: str) -> Float[Tensor, "time joint 3"]:
+    """A joint set of a body about its own origin, metres."""
+    body = posed.body
+    if joints == "smpl24":
+        return posed_joints(body, posed.rotmat, posed.betas)
+    if joints in body.marks:
+        return keypoints(body, posed.rotmat, posed.betas, joints)
+    return skeletons.convert(keypoints(body, posed.rotmat, posed.betas, "h36m17"), "h36m17", joints)
+
+
+def remarks(body: Body, joints: str) -> tuple[str, ...]:
+    """What to know of a body's joints: whether they are the regressor's."""
+    if joints == "smpl24" or _has_regressor(body):
+        return ()
+    return (
+        f"The body {body.origin.name} has no H36M regressor: its {joints} joints stand near the published places, "
+        "some centimetres off.",
+    )
+
+
+def _has_regressor(body: Body) -> bool:
+    """Whether the body's H36M joints are means of its surface, as published, and not points near them."""
+    return "h36m17" in body.regressors
+
+
+def _posed(body: Body, poses: Float[Tensor, "time 72"], betas: Float[Tensor, "time 10"]) -> Posed:
+    return Posed(body, roma.rotvec_to_rotmat(poses.unflatten(-1, (24, 3))), betas)
+
+
+def _points(store: Store, joints: str, rows: Int[ndarray, "time"]) -> Float[Tensor, "time joint 3"]:
+    """The set's own joints: a column of the protocol's set, or one that holds them all."""
+    wanted = skeletons.JOINT_SETS[joints]
+    holders = [name for name in _point_sets(store) if set(wanted) <= set(skeletons.JOINT_SETS[name])]
+    if not holders:
+        have = ", ".join(_point_sets(store)) or "none"
+        raise ValueError(f"{store.folder} has no true joints {joints} (it has {have}): prepare the set again")
+    holder = joints if joints in holders else holders[0]
+    points = torch.from_numpy(np.array(store.column(f"points.{holder}")[rows]))
+    return skeletons.convert(points, holder, joints)
+
+
+def _point_sets(store: Store) -> Iterator[str]:
+    return (name.removeprefix("points.") for name in store.columns if name.startswith("points."))

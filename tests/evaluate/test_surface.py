@@ -1,0 +1,38 @@
+import pytest
+import roma
+import torch
+
+from vibe.body.load import load_body
+from vibe.body.shape import rest_joints
+from vibe.body.skin import vertices
+from vibe.evaluate import surface
+from vibe.evaluate.surface import Posed, has_one_mesh, surface_errors_mm
+
+BODY = load_body(detail="low")
+
+
+def posed(frames: int, shapes: bool) -> Posed:
+    return Posed(BODY, roma.random_rotmat((frames, 24)), torch.randn(*((frames, 10) if shapes else (10,))))
+
+
+@pytest.mark.parametrize("shapes", [False, True], ids=["one shape", "a shape a frame"])
+def test_a_surface_in_pieces_has_the_errors_of_the_whole(shapes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = posed(7, shapes), posed(7, shapes)
+    monkeypatch.setattr(surface, "PIECE", 3)
+    found = surface_errors_mm(one, other)
+    skins = [vertices(each.body, each.rotmat, each.betas).double() for each in (one, other)]
+    pelves = [rest_joints(each.body, each.betas)[..., :1, :].double() for each in (one, other)]
+    apart = skins[0] - skins[1]
+    torch.testing.assert_close(found["pve_unaligned_mm"], apart.norm(dim=-1).mean(-1) * 1000)
+    at_pelvis = apart - (pelves[0] - pelves[1])
+    torch.testing.assert_close(found["pve_mm"], at_pelvis.norm(dim=-1).mean(-1) * 1000, atol=1e-3, rtol=0)
+
+
+def test_the_same_body_has_no_error_and_no_frames_no_errors() -> None:
+    one = posed(5, True)
+    assert all(error.max() == 0 for error in surface_errors_mm(one, one).values())
+    assert all(len(error) == 0 for error in surface_errors_mm(posed(0, False), posed(0, False)).values())
+
+
+def test_only_surfaces_of_one_mesh_are_compared() -> None:
+    assert has_one_mesh(BODY, BODY) and not has_one_mesh(BODY, load_body())
