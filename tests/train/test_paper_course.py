@@ -17,7 +17,8 @@ from vibe import cameras
 from vibe.body.load import load_body
 from vibe.body.marks import joints_and_keypoints
 from vibe.body.record import Body
-from vibe.data.mix import draw_clips
+from vibe.data.mix import draw_clips, is_labelled, portion
+from vibe.data.store import open_store
 from vibe.model.discriminator import DiscriminatorConfig, MotionDiscriminator, motion_numbers
 from vibe.model.encoder import EncoderConfig, GRUEncoder
 from vibe.model.regressor import Regressor, RegressorConfig
@@ -90,6 +91,27 @@ def test_keypoints_are_seen_from_the_crop_and_what_a_set_lacks_is_masked(tiny: P
     assert not truth.has_points[:3].any() and truth.has_points[3:].all()
     known = torch.from_numpy(clips.features[:, 0, 0]) == 4
     assert not truth.has_theta[~known].any() and bool(truth.has_theta[known].any()) == bool(known.any())
+
+
+def test_parameters_of_a_gendered_body_teach_nothing_and_its_points_all_the_same(tmp_path: Path) -> None:
+    for gender in ("neutral", "female"):
+        known = clip_sets.in_3d(4) | clip_sets.posed(5)
+        clip_sets.write(tmp_path / gender / "one", clip_sets.recording("one", 1, 1, gender=gender, **known))
+    other, mine = (
+        as_batch(draw_clips([(2, [portion(open_store(tmp_path / name / "one"), FRAMES)])], np.random.default_rng(0)))
+        for name in ("neutral", "female")
+    )
+    assert other.truth.has_theta.all() and not mine.truth.has_theta.any() and mine.truth.has_points.all()
+    assert torch.equal(mine.truth.points, other.truth.points)
+    rotmat, betas = roma.random_rotmat((2, FRAMES, 24)), torch.randn(2, FRAMES, 10)
+    terms = losses(projected(Theta(rotmat, betas, torch.rand(2, FRAMES, 3)), load_body()), mine.truth)
+    assert {name for name, term in terms.items() if term == 0} == {"pose", "shape"}
+
+
+def test_a_set_that_has_parameters_of_a_gendered_body_alone_is_one_of_2d_clips(tmp_path: Path) -> None:
+    for gender in ("neutral", "male"):
+        clip_sets.write(tmp_path / gender, clip_sets.recording("one", 1, 1, gender=gender, **clip_sets.posed(5)))
+    assert is_labelled(open_store(tmp_path / "neutral")) and not is_labelled(open_store(tmp_path / "male"))
 
 
 def test_clips_in_2d_alone_give_no_3d_gradient(tiny: PaperRecipe) -> None:

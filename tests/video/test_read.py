@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.video.conftest import picture, turn
-from vibe.video import open_video
+from vibe.video import count_frames, open_video
 
 ONE = 1 << 16
 
@@ -112,6 +112,15 @@ def test_a_file_that_is_cut_off_gives_what_is_there(make_video):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     _, frames, _ = read(path)
     assert 5 < len(frames) < 60
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.avi", "mjpeg"), ("a.mkv", "libx264")])
+def test_the_pictures_that_are_there_are_counted_without_decoding_them(make_video, name, codec):
+    path = make_video(name, frames=60, codec=codec, pixels="yuvj420p" if codec == "mjpeg" else "yuv420p")
+    assert count_frames(path) == 60 == len(read(path)[1])
+    if not name.endswith("mp4"):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        assert 5 < count_frames(path) < 60 and abs(count_frames(path) - len(read(path)[1])) <= 1
 
 
 def test_stamps_that_begin_anew_are_joined(make_video, tmp_path):

@@ -15,6 +15,7 @@ from vibe.cli.assets import assets
 from vibe.cli.clip import make_clip
 from vibe.cli.estimate import estimate
 from vibe.cli.evaluate import evaluate
+from vibe.cli.evidence import evidence
 from vibe.cli.export import export
 from vibe.cli.fetch import fetch
 from vibe.cli.prepare import prepare
@@ -28,6 +29,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "fetch": fetch,
     "train": train,
     "prepare": prepare,
+    "evidence": evidence,
     "evaluate": evaluate,
     "make-clip": make_clip,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -54,8 +55,13 @@ class Meter:
         self._bar.update(self._task, completed=done, total=total)
         if not self._console.is_terminal and (fresh or now - self._said >= PLAIN_SECONDS):
             self._said = now
-            share = f", {done / total:.0%}" if total and not fresh else ""
+            share = f", {done / total:.0%}{self._left(now, done / total)}" if total and not fresh else ""
             say(self._console, f"{self._label}: {stage}{share}")
+
+    def _left(self, now: float, share: float) -> str:
+        """The time that the stage still takes, if it goes on as it did."""
+        seconds = round((now - self._since) * (1 - share) / share) if share else 0
+        return f", {timedelta(seconds=seconds)} left" if seconds else ""
 
     def _account(self, now: float) -> None:
         """Put the time since the last change of stage down to the stage that ends."""

@@ -38,7 +38,8 @@ class RawSet:
     layout: str
     """What the raw folder has to look like, for people to read."""
     jobs: Callable[[Path], Iterator[Job]]
-    """Finds the pieces; raises FileNotFoundError with the missing file or folder and the layout."""
+    """Finds the pieces, in the same order every time; raises FileNotFoundError with the missing file or folder and the
+    layout. Workers call it anew, so it is a function of a module."""
     sources: Callable[[Path], Iterable[Path]]
     """The files of annotations, whose SHA-256 are noted; no videos and no images."""
     recipe: Mapping[str, Any] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -67,6 +68,19 @@ def open_video(path: str | Path) -> Video:
     if path.is_file() and size == 0:
         raise ValueError(f"{path} is empty (0 bytes): copy or download it again")
     return Video(path)
+
+
+def count_frames(path: str | Path) -> int:
+    """How many pictures a video's file really holds, whatever its header tells; only the first is decoded.
+
+    Raises as `open_video` does.
+    """
+    open_video(path).close()
+    count = 0
+    with _open(Path(path)) as container, suppress(av.error.FFmpegError):
+        for packet in container.demux(_video_stream(container, Path(path))):
+            count += bool(packet.size) and not packet.is_corrupt and not packet.is_discard
+    return count
 
 
 class Video:

@@ -1,0 +1,166 @@
+"""What a worker does with a batch of pictures: ResNet-50's features or 2D keypoints of each crop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from numpy import ndarray
+
+from vibe import assets, cameras
+from vibe.data.batches import Batch
+from vibe.data.pictures import read_pictures
+from vibe.data.raw import Pictures
+from vibe.data.recording import column_layout
+from vibe.network import BACKBONE
+from vibe.observe.crops import SIDE, cut
+from vibe.observe.features import BATCH, Extractor
+from vibe.observe.resnet import read_resnet
+from vibe.people import evidence
+from vibe.people.detect import iou
+from vibe.people.landmarks import PoseLandmarks, PoseModel
+from vibe.people.track import Following
+from vibe.threads import one_thread
+
+View = tuple[ndarray, ndarray, ndarray]
+"""One picture: places of its crops in the batch, RGB, and their boxes."""
+Read = Callable[[Iterator[View]], Iterator[tuple[Int[ndarray, "n"], ndarray]]]
+"""Views to places and their evidence, several at a time."""
+COLUMNS = {"features": ("features", "has_features"), "keypoints": ("keypoints_px.detected17",)}
+"""What each kind of evidence adds to a store; the first holds the numbers."""
+MODEL = "pose_landmark_full.tflite"
+MOST_LOOKS = 3
+"""At one person, to read their keypoints."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker has to know before its first batch."""
+
+    kind: str
+    """features or keypoints."""
+    raw: Path
+    pictures: Pictures = read_pictures
+    weights: Path | None = None
+    """Of the image network."""
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The evidence of one batch."""
+
+    values: Float[ndarray, "crop ..."]
+    """Zeros where a picture could not be read."""
+    seen: Bool[ndarray, "crop"]
+    reason: str
+    """Why some could not be; empty if all were."""
+
+
+def recipe_of(order: Order) -> dict[str, Any]:
+    """What decides the numbers."""
+    if order.kind == "keypoints":
+        return {"evidence": "keypoints", "model": MODEL, "sha256": assets.sha256(assets.find(MODEL))}
+    tensors, about = assets.load_weights(order.weights)
+    if "conv1.weight" not in tensors:
+        raise ValueError(f"{about.name} holds no ResNet-50 that makes features: choose weights that do, as {BACKBONE}")
+    about_crops = {"crop": cameras.CROP_SCALE, "batch": BATCH, "device": order.device}
+    return {"evidence": "features", "weights": about.name, "sha256": about.sha256, **about_crops}
+
+
+def begin(order: Order) -> Callable[[Batch], Answer]:
+    """Load the model; gives what reads one batch, on one thread."""
+    read = READERS[order.kind](order)
+
+    def work(batch: Batch) -> Answer:
+        with one_thread():
+            return _answer(order, read, batch)
+
+    return work
+
+
+def _answer(order: Order, read: Read, batch: Batch) -> Answer:
+    dtype, shape = column_layout(COLUMNS[order.kind][0])
+    values, seen = np.zeros((len(batch.rows), *shape), dtype), np.zeros(len(batch.rows), bool)
+    errors: list[str] = []
+    for places, found in read(_views(order, batch, errors)):
+        values[places], seen[places] = found, True
+    missing = np.unique(batch.picture[~seen])
+    if len(missing) and not errors:
+        first = batch.images[missing[0]] if batch.images else f"frame {batch.frames[missing[0]]}"
+        errors.append(f"{len(missing)} of {len(batch.frames)} pictures are missing or damaged, the first is {first}")
+    return Answer(values, seen, " ".join("; ".join(errors).split()))
+
+
+def _views(order: Order, batch: Batch, errors: list[str]) -> Iterator[View]:
+    """Each picture that can be read, with its crops; why others can't goes to `errors`."""
+    starts = np.searchsorted(batch.picture, np.arange(len(batch.frames) + 1))
+    try:
+        for place, rgb in order.pictures(order.raw / batch.source, batch.frames, batch.images):
+            crops = np.arange(starts[place], starts[place + 1])
+            yield crops, rgb, batch.box_px[crops]
+    except (ValueError, OSError) as error:
+        errors.append(str(error))
+
+
+def _features(order: Order) -> Read:
+    """ResNet-50's features, so many crops at a time whichever pictures they are of."""
+    tensors, _ = assets.load_weights(order.weights)
+    extractor = Extractor(read_resnet(tensors)).to(order.device)
+
+    def read(views: Iterator[View]) -> Iterator[tuple[ndarray, ndarray]]:
+        crops, places = np.empty((BATCH, SIDE, SIDE, 3), np.uint8), np.empty(BATCH, int)
+        waiting = 0
+        for their, rgb, box_px in views:
+            for place, crop in zip(their, cut(rgb, torch.from_numpy(box_px)), strict=True):
+                crops[waiting], places[waiting] = crop, place
+                waiting += 1
+                if waiting == BATCH:
+                    yield places, extractor(crops).cpu().numpy()
+                    waiting = 0
+        if waiting:
+            yield places[:waiting], extractor(crops[:waiting]).cpu().numpy()
+
+    return read
+
+
+def _keypoints(_: Order) -> Read:
+    """COCO-17 keypoints of the person in each box."""
+    model = PoseLandmarks(assets.find(MODEL))
+
+    def read(views: Iterator[View]) -> Iterator[tuple[ndarray, ndarray]]:
+        for places, rgb, box_px in views:
+            yield places, np.stack([keypoints_in_box(model, rgb, box) for box in box_px])
+
+    return read
+
+
+READERS: dict[str, Callable[[Order], Read]] = {"features": _features, "keypoints": _keypoints}
+
+
+def keypoints_in_box(
+    model: PoseModel, rgb: UInt8[ndarray, "height width 3"], box_px: Float[ndarray, "4"]
+) -> Float[ndarray, "17 3"]:
+    """The keypoints of the person in a box, the confidences 0 if nobody is there.
+
+    Looks at the box, and again where the body turned out to be, as long as that makes it surer of somebody in there.
+    Each picture by itself: that left and right are exchanged in some is not noticed.
+    """
+    best, most = None, 0.0
+    region = model.start(box_px, None)
+    for _ in range(MOST_LOOKS):
+        seen = model(rgb, region)
+        inside = iou(evidence.box_px(seen.keypoints_px)[None], box_px[None])[0, 0]
+        sure = float(seen.keypoints_px[:, 2].mean() * inside)
+        if best is not None and sure <= most:
+            break
+        best, most, region = seen, sure, seen.follow
+    assert best is not None
+    keypoints_px = best.keypoints_px.astype(np.float32)
+    keypoints_px[:, 2] *= best.presence >= Following().least_presence
+    return keypoints_px

@@ -1,0 +1,36 @@
+"""Work whose worker kills its own process; for tests only. Light, since every worker imports it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def killed_once(
+    flag: Path, at: str, source: Path, frames: Sequence[int], images: Sequence[str]
+) -> Iterator[tuple[int, Any]]:
+    """Pictures as always, but the first process that has read one of the source `at` dies."""
+    from vibe.data.pictures import read_pictures
+
+    for place, rgb in read_pictures(source, frames, images):
+        if source.name == at and not flag.exists():
+            flag.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield place, rgb
+
+
+def begin_doubling(folder: Path, deaths: int) -> Callable[[int], int]:
+    """A worker that doubles numbers; over 3 as many die as it is told, and 5 it refuses."""
+
+    def double(number: int) -> int:
+        if number == 3 and len(list(folder.iterdir())) < deaths:
+            (folder / str(os.getpid())).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if number == 5:
+            raise ValueError("5 is refused")
+        return 2 * number
+
+    return double
