@@ -1,109 +1,130 @@
-"""The shipped detector's errors on rendered clips of the open body, where the truth is known.
+"""The shipped detector's errors on rendered clips, where the truth is known, beside what imitates them.
 
-    python benchmarks/detector_noise.py [--clips 40] [--table FILE]
+    python benchmarks/detector_noise.py [--clips 80] [--cache runs/rendered] [--table FILE]
 
-What `vibe.train.noise` imitates is read off this table. Motion of the training subjects, random cameras, clothes and
-backgrounds; the follower's raw keypoints, before anything is cleaned. Millimetres at the joint's distance.
+The clips of `benchmarks/rendered.py`; the follower's keypoints before anything is cleaned. `vibe.evaluate.detections`
+(the open benchmark) and `vibe.train.noise` (training) imitate this; both are given the same true keypoints here, often
+enough for their chance to even out. What can be told without a truth is told of two of the shared videos as well.
+Millimetres at the joint's distance.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import keypoint_errors as measure
 import numpy as np
+import rendered
 import report
-import roma
 import torch
 import tyro
+from keypoint_errors import Seen
 from numpy.typing import NDArray
 
-from vibe import cameras, skeletons
+from vibe import pipeline, skeletons
 from vibe.body.load import load_body
 from vibe.body.marks import joints_and_keypoints
+from vibe.body.points import DETECTED
 from vibe.body.pose import pose_joints
 from vibe.body.record import Body
-from vibe.body.skin import vertices
-from vibe.data.clips import render_person
-from vibe.data.looks import dress, random_look
-from vibe.data.motion import clip_weights, draw_windows, find_motion, load_motions
-from vibe.data.scenery import random_background
-from vibe.people.track import Follower
-from vibe.records import Camera
-from vibe.train.views import ViewConfig, draw_views
+from vibe.cameras import project
+from vibe.evaluate import detections
+from vibe.threads import one_thread
+from vibe.train import noise
+from vibe.video import open_video
 
-FRAMES = 45
-ARMS, LEGS = [5, 6, 7, 8, 9, 10], [11, 12, 13, 14, 15, 16]
-PARENT = {"nose": "head", "eye": "head", "ear": "head", "shoulder": "collar", "elbow": "shoulder", "wrist": "elbow",
-          "hip": "pelvis", "knee": "hip", "ankle": "knee"}  # fmt: skip
-"""The joint in whose frame a steady offset of the keypoint is looked for."""
+VIDEOS = ("two_people/cam01", "street/street")
+FOLDER = Path("../shared/data/videos")
+LEAST = 60
+"""Frames in which a person of a shared video is seen, for them to be measured."""
 
 
 @dataclass(frozen=True)
 class Options:
-    clips: int = 40
+    clips: int = 80
+    often: int = 8
+    """How often each clip is imitated."""
+    cache: Path = Path("runs/rendered")
     table: Path | None = None
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One clip: what the detector said and what is true."""
+class Marked:
+    """Where the detector marks one clip's keypoints, in space."""
 
-    detected_px: NDArray
-    """[time, 17, 3]; zero where nobody was found."""
-    truth_px: NDArray
-    keypoints_cam: NDArray
-    R_cam_joint: NDArray
+    detected_px: NDArray[np.floating]
+    keypoints_cam: NDArray[np.floating]
+    """COCO's own, [time, 17, 3]."""
+    R_cam_joint: NDArray[np.floating]
     """[time, 24, 3, 3]."""
-    camera: Camera
+    K_px: NDArray[np.floating]
 
 
-def watch(seed: int, body: Body, motions, weights) -> Seen:
-    """Render one clip and follow the person in it."""
+def watched(take: rendered.Take, body: Body) -> tuple[Seen, Marked]:
+    """One rendered clip."""
+    betas, trans, K_px = take.motion.betas, take.motion.trans[:, None], take.camera.K_px
+    joints, points = joints_and_keypoints(body, take.rotmat, betas, "detected17")
+    points = points - joints[:, :1] + trans
+    coco = joints_and_keypoints(body, take.rotmat, betas)[1] - joints[:, :1] + trans
+    metre_px = (K_px[0, 0] / points[..., 2]).numpy()
+    seen = Seen(take.detected_px, project(points, K_px).numpy(), metre_px)
+    return seen, Marked(take.detected_px, coco.numpy(), pose_joints(body, take.rotmat, betas)[0].numpy(), K_px.numpy())
+
+
+def benchmarked(seen: Seen, seed: int) -> Seen:
+    """The open benchmark's imitation of one clip."""
+    assert seen.truth_px is not None and seen.metre_px is not None
+    made = detections.detect(seen.truth_px, seen.metre_px, np.random.RandomState(seed))
+    return Seen(made, seen.truth_px, seen.metre_px)
+
+
+def trained(seen: Seen, seed: int) -> Seen:
+    """The imitation of one clip that training sees."""
+    assert seen.truth_px is not None and seen.metre_px is not None
     random = torch.Generator().manual_seed(seed)
-    quaternions, trans = draw_windows(motions, weights, 1, FRAMES, 1.0, random)
-    config = ViewConfig(fov_deg=(40, 70), known=0.0, depth=(2.5, 7.0), pitch_deg=10, roll_deg=4, tilted=0.2, moving=0.3)
-    view = draw_views(trans, config, random)
-    betas = torch.randn(10, generator=random)
-    rotmat = roma.unitquat_to_rotmat(quaternions[0])
-    rotmat = torch.cat([(view.R_cam_world[0] @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1)
-    joints, keypoints = joints_and_keypoints(body, rotmat, betas)
-    shift = view.pelvis_cam[0][:, None] - joints[:, :1]
-    width, height = (int(side) for side in view.half_picture[0] / view.half_picture[0].norm() * 1100)
-    focal_px = float(view.zoom[0]) * float(np.hypot(width, height))
-    camera = cameras.default_camera(
-        width, height, float(np.rad2deg(2 * np.arctan(np.hypot(width, height) / 2 / focal_px)))
-    )
-    outfit, background = dress(body, random_look(seed)), random_background(width, height, seed)
-    truth_px = cameras.project(keypoints + shift, camera.K_px).numpy()
-    follower, detected = Follower(), np.zeros((FRAMES, 17, 3))
-    for frame in range(FRAMES):
-        surface = vertices(body, rotmat[frame], betas) + shift[frame]
-        found = follower.step(frame, frame / 30, render_person(background, surface, outfit, camera))
-        off = [np.linalg.norm(one.landmarks.keypoints_px[:, :2] - truth_px[frame], axis=1).mean() for one in found]
-        if off:
-            detected[frame] = found[int(np.argmin(off))].landmarks.keypoints_px
-    R_cam_joint = pose_joints(body, rotmat, betas)[0].numpy()
-    return Seen(detected, truth_px, (keypoints + shift).numpy(), R_cam_joint, camera)
+    points, metre = torch.from_numpy(seen.truth_px)[None], torch.from_numpy(seen.metre_px)[None]
+    everywhere = torch.full((1, 2), torch.inf)
+    made = noise.detect(points.float(), metre.float(), everywhere, noise.NoiseConfig(), random)[0]
+    return Seen(made.double().numpy(), seen.truth_px, seen.metre_px)
 
 
-def whole(seen: Seen) -> NDArray:
-    """Frames in which somebody was found and all of the person is in the picture."""
-    inside = (seen.truth_px > 0).all((1, 2)) & (seen.truth_px < (seen.camera.width, seen.camera.height)).all((1, 2))
-    return inside & (seen.detected_px[..., 2].max(1) > 0)
+def filmed(path: Path) -> list[Seen]:
+    """Everyone in a shared video, at 30 frames a second, in their longest run without a gap."""
+    follower = rendered.Watcher()
+    with open_video(path) as video:
+        clip, _, _ = pipeline.follow(video, follower, None)
+    people: dict[int, list[tuple[int, NDArray]]] = {}
+    for frame in range(0, len(follower.seen), max(round(clip.fps / measure.FPS), 1)):
+        for one in follower.seen[frame]:
+            people.setdefault(one.number, []).append((frame, one.landmarks.keypoints_px))
+    found = []
+    for rows in people.values():
+        frames = np.array([frame for frame, _ in rows])
+        step = max(round(clip.fps / measure.FPS), 1)
+        runs = np.split(np.arange(len(rows)), np.flatnonzero(np.diff(frames) > step) + 1)
+        longest = max(runs, key=len)
+        if len(longest) * step >= LEAST:
+            found.append(Seen(np.stack([rows[place][1] for place in longest])))
+    return found
 
 
-def offset_mm(clips: list[Seen], keypoint: int) -> NDArray:
-    """Steady offset [3] of a keypoint in its parent joint's axes, by robust least squares over all clips."""
-    side, _, joint = skeletons.COCO[keypoint].rpartition("_")
-    parent = PARENT[joint]
-    number = skeletons.SMPL.index(parent if parent in skeletons.SMPL else f"{side}_{parent}")
+def parent(keypoint: int) -> int:
+    """The joint in whose axes a keypoint has its steady offset, among SMPL's."""
+    name = skeletons.COCO[keypoint]
+    joint = DETECTED[name.replace("right", "left")][0]
+    return skeletons.SMPL.index(joint.replace("left", "right") if name.startswith("right") else joint)
+
+
+def offset_mm(clips: Sequence[Marked], keypoint: int) -> NDArray[np.floating]:
+    """Steady offset [3] of a keypoint from COCO's place in its parent joint's axes, robust over all clips."""
     rows, aims = [], []
     for seen in clips:
-        sure = whole(seen) & (seen.detected_px[:, keypoint, 2] > 0.8)
-        K_px, point = seen.camera.K_px.numpy(), seen.keypoints_cam[sure, keypoint]
+        sure = seen.detected_px[:, keypoint, 2] > 0.8
+        point, K_px = seen.keypoints_cam[sure, keypoint], seen.K_px
         ray = (seen.detected_px[sure, keypoint, :2] - K_px[:2, 2]) / K_px[0, 0]
-        turn = seen.R_cam_joint[sure, number]
+        turn = seen.R_cam_joint[sure, parent(keypoint)]
         rows.append(turn[:, :2] - ray[..., None] * turn[:, 2:])
         aims.append(ray * point[:, 2:] - point[:, :2])
     row, aim, offset = np.concatenate(rows), np.concatenate(aims), np.zeros(3)
@@ -115,57 +136,87 @@ def offset_mm(clips: list[Seen], keypoint: int) -> NDArray:
     return offset * 1000
 
 
-def row(clips: list[Seen], keypoint: int) -> list[object]:
-    """One line of the table."""
-    off, bias, within, jitter, sure = [], [], [], [], []
-    for seen in clips:
-        good = whole(seen)
-        metre = seen.keypoints_cam[good, keypoint, 2:] / float(seen.camera.K_px[0, 0])
-        error = (seen.detected_px[good, keypoint, :2] - seen.truth_px[good, keypoint]) * metre * 1000
-        off.append(np.linalg.norm(error, axis=1))
-        sure.append(seen.detected_px[good, keypoint, 2])
-        if len(error) > 20:
-            middle = np.median(error, 0)
-            bias.append(middle)
-            within.append(np.median(np.abs(error - middle)) / 0.6745)
-            jitter.append(np.median(np.abs(np.diff(error, axis=0))) / 0.6745 / 2**0.5)
-    errors, confidence = np.concatenate(off), np.concatenate(sure)
-    spread = np.median(np.abs(np.array(bias) - np.median(bias, 0))) / 0.6745
-    steady = " ".join(f"{value:.0f}" for value in offset_mm(clips, keypoint))
-    low, middle = np.percentile(confidence, [10, 50])
-    return [skeletons.COCO[keypoint], len(errors), float(np.median(errors)), float(np.percentile(errors, 90)),
-            float(np.percentile(errors, 98)), float(spread), float(np.median(within)), float(np.median(jitter)),
-            steady, f"{low:.2f}", f"{middle:.2f}"]  # fmt: skip
+def places(clips: Sequence[Marked]) -> list[list[object]]:
+    """Where the detector marks each keypoint, beside where the body's `detected17` has it."""
+    rows = []
+    for keypoint, name in enumerate(skeletons.COCO):
+        side = -1 if name.startswith("right") else 1
+        x, y, z = DETECTED[name.replace("right", "left")][1]
+        texts = [" ".join(f"{value:.0f}" for value in three)
+                 for three in (offset_mm(clips, keypoint), np.array([side * x, y, z]) * 1000)]  # fmt: skip
+        rows.append([name, skeletons.SMPL[parent(keypoint)], *texts])
+    return rows
 
 
-def swapped(clips: list[Seen], joints: list[int]) -> float:
-    """Share of the frames in which these joints lie much nearer to the other side's truth."""
-    mirrored, hits, frames = skeletons.mirrored(skeletons.COCO), 0, 0
-    for seen in clips:
-        good = whole(seen)
-        size = np.ptp(seen.truth_px[good][..., 1], axis=1)
-        straight = np.linalg.norm(seen.detected_px[good][..., :2] - seen.truth_px[good], axis=-1)[:, joints].mean(1)
-        crossed = np.linalg.norm(seen.detected_px[good][:, mirrored, :2] - seen.truth_px[good], axis=-1)[:, joints]
-        hits += int(((crossed.mean(1) < 0.6 * straight) & (straight > 0.05 * size)).sum())
-        frames += int(good.sum())
-    return hits / max(frames, 1)
+def write(title: str, head: Sequence[str], rows: Sequence[Sequence[object]], note: str, path: Path | None) -> None:
+    """One table more in the file."""
+    before = path.read_text(encoding="utf-8") + "\n" if path and path.exists() else ""
+    report.table(title, head, rows, note, path)
+    if path and before:
+        path.write_text(before + path.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def main(options: Options) -> None:
     body = load_body()
-    motions = load_motions([find_motion("open_30fps.npz")], held_out=False)
-    weights = clip_weights(motions)
-    clips = [watch(seed, body, motions, weights) for seed in range(options.clips)]
-    report.table(
-        "Errors of the shipped 2D detector on rendered clips",
-        ["keypoint", "frames", "median mm", "90 % mm", "98 % mm", "spread of the clips' medians mm",
-         "deviation within a clip mm", "jitter mm", "steady offset in the parent joint x y z mm", "confidence 10 %",
-         "confidence 50 %"],
-        [row(clips, keypoint) for keypoint in range(17)],
-        f"{options.clips} clips of {FRAMES} frames; left and right exchanged in {swapped(clips, ARMS):.1%} (arms) and "
-        f"{swapped(clips, LEGS):.1%} (legs) of the frames",
-        options.table,
-    )  # fmt: skip
+    with one_thread():
+        both = [watched(rendered.take(plan, body, options.cache), body) for plan in rendered.plans(options.clips)]
+    clips, marked = [seen for seen, _ in both], [place for _, place in both]
+    again = [(seen, 1000 * turn + place) for turn in range(options.often) for place, seen in enumerate(clips)]
+    sources = {
+        "detector": clips,
+        "open benchmark": [benchmarked(seen, seed) for seen, seed in again],
+        "training": [trained(seen, seed) for seen, seed in again],
+    }
+    real = {f"{name.split('/')[0]}": filmed(FOLDER / f"{name}.mp4") for name in VIDEOS if FOLDER.exists()}
+    note = f"{len(clips)} clips of `rendered.py`, {sum(len(seen.detected_px) for seen in clips)} frames"
+    if options.table:
+        options.table.unlink(missing_ok=True)
+    write("Where the shipped detector marks keypoints, from COCO's place on the body, in a joint's axes",
+          ["keypoint", "joint", "measured x y z mm", "the body's `detected17` x y z mm"],
+          places(marked), f"{note}; keypoints of confidence over 0.8", options.table)  # fmt: skip
+    rows = [
+        [part, name, *(f"{value:.1f}" for value in measure.sizes(seen, part))]
+        for part in measure.PARTS
+        for name, seen in sources.items()
+    ]
+    lags = [f"change in {lag} frame{'s' if lag > 1 else ''} mm" for lag in measure.LAGS]
+    write("Errors beside `detected17`, and what imitates them",
+          ["keypoints", "of", "median mm", "90 % mm", "98 % mm", "spread of the clips' medians mm", *lags,
+           "confidence 10 %, in %", "confidence 50 %, in %"],
+          rows, f"{note}; changes over the square root of 2, robust", options.table)  # fmt: skip
+    write(*events(sources), note, options.table)
+    write(*alone(sources, real), f"{note}; jitter by fourth differences, over the person's size", options.table)
+    write(*bins(sources), note, options.table)
+
+
+def events(sources: dict[str, list[Seen]]) -> tuple[str, list[str], list[list[object]]]:
+    """The table of what happens at times."""
+    found = {name: measure.against_truth(seen) for name, seen in sources.items()}
+    rows: list[list[object]] = [
+        [what, name, *(f"{value:.1f}" for value in found[name][what])] for what in found["detector"] for name in sources
+    ]
+    head = ["what", "of", "% of the frames", "begins in 1000 frames", "length 50 %, frames", "length 90 %, frames"]
+    return "What happens at times, by the truth", head, rows
+
+
+def alone(sources: dict[str, list[Seen]], real: dict[str, list[Seen]]) -> tuple[str, list[str], list[list[object]]]:
+    """The table of what can be told without a truth."""
+    found = {name: measure.by_itself(seen) for name, seen in (sources | real).items()}
+    rows: list[list[object]] = [[what, *(f"{found[name][what]:.2f}" for name in found)] for what in found["detector"]]
+    head = ["what", *("detector, rendered" if name == "detector" else name for name in sources)]
+    head += [f"detector, {name} ({len(people)} people)" for name, people in real.items()]
+    return "What can be told without a truth", head, rows
+
+
+def bins(sources: dict[str, list[Seen]]) -> tuple[str, list[str], list[list[object]]]:
+    """The table of confidences and errors."""
+    found = {name: measure.calibration(seen) for name, seen in sources.items()}
+    rows: list[list[object]] = []
+    for place, (low, high) in enumerate(zip(measure.BINS[:-1], measure.BINS[1:], strict=True)):
+        cells = [", ".join(f"{value:.0f}" for value in found[name][place]) for name in sources]
+        rows.append([f"{low:.2f} to {min(high, 1):.2f}", *cells])
+    head = ["confidence", *(f"{name}: % of the keypoints, error 50 % and 90 % mm" for name in sources)]
+    return "Confidence and error", head, rows
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def detected(
                 for person, pairing in zip(truth, pairs, strict=True):
                     row = ("video", system.name, protocol.says, person.sequence.name)
                     _count(tallies.setdefault(row, Tally()), person, pairing, moves, body, protocol)
-    return report(store, protocol, BOXES, people, network, body, tallies)
+    return report(store, protocol, BOXES, network, body, tallies)
 
 
 def footage(store: Store, people: Sequence[SequenceRows], raw: Path) -> Footage:

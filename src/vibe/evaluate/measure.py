@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from vibe.data.store import MANIFEST
 from vibe.evaluate import open_benchmark, real
 from vibe.evaluate.detected import detected
 from vibe.evaluate.protocols import PROTOCOLS, VIBE_OFFICIAL
@@ -28,7 +29,7 @@ def measure(
 ) -> Report:  # fmt: skip
     """Score a network, with each of the systems after it, by the protocol of a name.
 
-    With `raw`, the folder of a set's own downloads, the whole method is measured from its pictures; without, people are
+    `data` is the store, or a folder of stores in which it has its set's name; or what a protocol of its own reads. With `raw`, the folder of a set's own downloads, the whole method is measured from its pictures; without, people are
     read in their true boxes. Raises FileNotFoundError or ValueError, with what to do.
     """
     if name in OWN:
@@ -36,8 +37,11 @@ def measure(
         if raw is not None:
             raise ValueError(f"{name} has {boxes} boxes and data of its own: leave --boxes and --raw out")
         return run(data, network, after, progress)
+    protocol = PROTOCOLS[name]
+    if not (data / MANIFEST).is_file() and (data / protocol.store).is_dir():
+        data = data / protocol.store
     if raw is not None:
-        return detected(data, raw, PROTOCOLS[name], network, after, progress)
+        return detected(data, raw, protocol, network, after, progress)
     if name == VIBE_OFFICIAL.name:
         return vibe_official(data, network, progress)
-    return stored(data, PROTOCOLS[name], network, after, progress)
+    return stored(data, protocol, network, after, progress)

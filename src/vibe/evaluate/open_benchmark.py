@@ -18,29 +18,26 @@ from vibe import pipeline, reading
 from vibe.body.load import load_body
 from vibe.body.marks import joints_and_keypoints
 from vibe.body.record import Body
-from vibe.body.shape import rest_joints
-from vibe.body.skin import vertices
 from vibe.cameras import default_camera
 from vibe.data.motion import FPS
 from vibe.evaluate.build import ARRAYS, MANIFEST
 from vibe.evaluate.held_out import checksum
-from vibe.evaluate.metrics import HIPS, pve_mm
-from vibe.evaluate.scores import Report, System, Tally, all_scores
+from vibe.evaluate.metrics import HIPS
+from vibe.evaluate.scores import JOINTS, Compared, Report, System, Tally, all_scores
+from vibe.evaluate.surface import Posed, rotations, surface_errors_mm
 from vibe.network import Network
 from vibe.people.evidence import box_px
 from vibe.people.finish import Finish, finish
 from vibe.people.pieces import Piece
 from vibe.reading import Progress
-from vibe.records import Clip, Motion, Track
+from vibe.records import Clip, Track
 from vibe.threads import one_thread
 
 PROTOCOL = "open-benchmark"
 EVIDENCE = ("clean", "noisy")
+BOXES = "of the keypoints"
 SMPL24, COMMON14 = "24 joints about the pelvis", "common14 about the hips"
 """SMPL's joints of the open body, and its 14 evaluation joints about the mean of the hips as published."""
-
-PIECE = 16
-"""Frames whose surfaces are compared at once."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ def open_benchmark(data: Path, network: Network, after: Sequence[System], progre
             if progress:
                 progress("views", done, total)
             _score(shot, network, body, after, tallies)
-    return Report(PROTOCOL, manifest["sha256"], FPS, network.about, body.origin, all_scores(tallies, FPS))
+    return Report(PROTOCOL, BOXES, manifest["sha256"], (FPS,), network.about, body.origin, all_scores(tallies))
 
 
 def read_folder(data: Path) -> tuple[dict, dict[str, Array]]:
@@ -133,37 +130,17 @@ def _score(
     """Run every system on both kinds of evidence of one view, and count the errors."""
     camera = default_camera(shot.width, shot.height)
     truth = joints_and_keypoints(body, shot.rotmat, shot.betas, "common14")
-    surface = list(_surface(body, shot.rotmat, shot.betas))
+    true = Posed(body, shot.rotmat, shot.betas)
     for evidence in EVIDENCE:
         track, clip = follow(shot.keypoints_px[evidence])
         assert len(track.frames) == len(shot.rotmat), "every frame is scored"
         read = reading.read_keypoints(track, clip.timestamps, camera, network, body)
         for system in after:
             motion = pipeline.finish_track(track, read, clip, camera, body, system.smoothing, system.fitting)
-            rotmat, row = _rotations(motion), (evidence, system.name)
+            rotmat, row = rotations(motion), (evidence, system.name)
             joints, common = joints_and_keypoints(body, rotmat, motion.betas, "common14")
-            off = _pve_mm(body, rotmat, motion.betas, surface)
-            tallies.setdefault((*row, SMPL24, shot.clip), Tally()).add(joints, truth[0], [0], off)
-            tallies.setdefault((*row, COMMON14, shot.clip), Tally()).add(common, truth[1], HIPS)
-
-
-def _pve_mm(
-    body: Body, rotmat: Float[Tensor, "time 24 3 3"], betas: Float[Tensor, "10"],
-    surface: Sequence[Float[Tensor, "_ vertex 3"]],
-) -> Float[Tensor, "time"]:  # fmt: skip
-    """Per-vertex error of each frame about the pelvis joint; both surfaces in pieces that fit a cache."""
-    pieces = zip(_surface(body, rotmat, betas), surface, strict=True)
-    return torch.cat([pve_mm(mine, true) for mine, true in pieces])
-
-
-def _surface(
-    body: Body, rotmat: Float[Tensor, "time 24 3 3"], betas: Float[Tensor, "10"]
-) -> Iterator[Float[Tensor, "_ vertex 3"]]:
-    """The surface about the pelvis joint, `PIECE` frames at a time."""
-    pelvis = rest_joints(body, betas)[0]
-    return (vertices(body, part, betas) - pelvis for part in rotmat.split(PIECE))
-
-
-def _rotations(motion: Motion) -> Float[Tensor, "time 24 3 3"]:
-    rotvec = torch.cat([motion.global_orient[:, None], motion.body_pose.unflatten(1, (23, 3))], 1)
-    return roma.rotvec_to_rotmat(rotvec)
+            off = surface_errors_mm(Posed(body, rotmat, motion.betas), true)
+            whole = Compared(joints, truth[0], track.frames, FPS, [0], surface_mm=off)
+            tallies.setdefault((*row, SMPL24, shot.clip), Tally()).add(whole, (*JOINTS, "pve_mm"))
+            few = Compared(common, truth[1], track.frames, FPS, HIPS)
+            tallies.setdefault((*row, COMMON14, shot.clip), Tally()).add(few)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from vibe import skeletons
+from vibe.body.load import load_smpl
 from vibe.body.marks import keypoints
 from vibe.body.pose import joints as posed_joints
 from vibe.body.record import Body
@@ -21,6 +23,7 @@ from vibe.data.index import SequenceRows
 from vibe.data.store import Store
 from vibe.evaluate.protocols import Protocol
 from vibe.evaluate.surface import Posed
+from vibe.reading import Progress
 from vibe.records import Clip, Track
 
 KEYPOINTS = ("keypoints_px.detected17", "keypoints_px.coco17")
@@ -55,6 +58,20 @@ class Evidence:
     """None where keypoints are read."""
     what: str
     """The column that it comes from."""
+
+
+def everybody(
+    store: Store, protocol: Protocol, pictures: bool, progress: Progress | None = None
+) -> Iterator[tuple[Person, Evidence]]:
+    """Each person that a protocol counts, and what a network reads of them, in their true boxes.
+
+    Raises ValueError or FileNotFoundError, with what to do, if the store lacks any of it.
+    """
+    people, smpl = sequences_of(store, protocol), cache(load_smpl)
+    for done, sequence in enumerate(people):
+        if progress:
+            progress("people", done, len(people))
+        yield person_of(store, sequence, protocol, smpl), evidence_of(store, sequence, pictures)
 
 
 def sequences_of(store: Store, protocol: Protocol) -> list[SequenceRows]:
@@ -131,6 +148,13 @@ def evidence_of(store: Store, sequence: SequenceRows, pictures: bool) -> Evidenc
     box_px = torch.from_numpy(store.column("box_px")[rows + sequence.start])
     frames = torch.from_numpy(store.frames[sequence.rows][rows])
     return Evidence(torch.from_numpy(rows), Track(frames, box_px, torch.from_numpy(seen[rows])), features, column)
+
+
+def made_of(store: Store, column: str) -> str | None:
+    """What a column was computed with, in a sentence, if the store says so."""
+    recipe = store.manifest["columns"].get(column, {}).get("recipe", {})
+    name = recipe.get("weights") or recipe.get("model")
+    return f"The {column} were made with {name} {recipe['sha256'][:12]}." if name and "sha256" in recipe else None
 
 
 def clip_of(sequence: SequenceRows, frames: int) -> Clip:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import torch
@@ -12,12 +11,11 @@ from jaxtyping import Int
 from torch import Tensor
 
 from vibe import assets, pipeline, reading
-from vibe.body.load import load_smpl
 from vibe.body.record import Body
 from vibe.body.shape import rest_joints
 from vibe.data.index import SequenceRows
 from vibe.data.store import MANIFEST, Store, open_store
-from vibe.evaluate.people import Evidence, Person, clip_of, evidence_of, person_of, points_of, remarks, sequences_of
+from vibe.evaluate.people import Evidence, Person, clip_of, everybody, made_of, points_of, remarks, sequences_of
 from vibe.evaluate.protocols import Protocol
 from vibe.evaluate.scores import Compared, Report, System, Tally, all_scores
 from vibe.evaluate.surface import Posed, has_one_mesh, rotations, surface_errors_mm
@@ -38,25 +36,19 @@ def stored(
     FileNotFoundError or ValueError, with what to do, for a folder that is no store or lacks what the protocol needs.
     """
     store, body = open_store(data), pipeline.choose_body(None, network)[0]
-    people = sequences_of(store, protocol)
-    smpl = cache(load_smpl)
     tallies: dict[tuple[str, str, str, str], Tally] = {}
     with one_thread():
-        for done, sequence in enumerate(people):
-            if progress:
-                progress("people", done, len(people))
-            person = person_of(store, sequence, protocol, smpl)
-            seen = evidence_of(store, sequence, network.extractor is not None)
+        for person, seen in everybody(store, protocol, network.extractor is not None, progress):
             found = torch.isin(person.rows, seen.rows)
-            made = motions(sequence, seen, network, body, after)
+            made = motions(person.sequence, seen, network, body, after)
             for system in after:
-                tally = tallies.setdefault((seen.what, system.name, protocol.says, sequence.name), Tally())
+                tally = tallies.setdefault((seen.what, system.name, protocol.says, person.sequence.name), Tally())
                 tally.found.append(found)
                 if system.name in made:
                     its, mine = both(person.rows, seen.rows)
                     clip = compared(person, its, made[system.name], mine, body, protocol)
                     tally.add(clip, measurable(protocol, person, body))
-    return report(store, protocol, BOXES, people, network, body, tallies)
+    return report(store, protocol, BOXES, network, body, tallies)
 
 
 def motions(
@@ -121,11 +113,12 @@ def measurable(protocol: Protocol, person: Person, body: Body) -> list[str]:
 
 
 def report(
-    store: Store, protocol: Protocol, boxes: str, people: Sequence[SequenceRows], network: Network, body: Body,
+    store: Store, protocol: Protocol, boxes: str, network: Network, body: Body,
     tallies: dict[tuple[str, str, str, str], Tally],
 ) -> Report:  # fmt: skip
     """The scores with all that is needed to read them."""
-    notes = (f"Counted: {protocol.frames}.", *remarks(body, protocol.joints))
-    rates = tuple(sorted({sequence.fps for sequence in people}))
+    made = (made_of(store, column) for column in dict.fromkeys(evidence for evidence, *_ in tallies))
+    notes = (f"Counted: {protocol.frames}.", *filter(None, made), *remarks(body, protocol.joints))
+    rates = tuple(sorted({sequence.fps for sequence in sequences_of(store, protocol)}))
     data = assets.sha256(store.folder / MANIFEST)
     return Report(protocol.name, boxes, data, rates, network.about, body.origin, all_scores(tallies), notes)

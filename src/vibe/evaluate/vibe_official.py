@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import torch
@@ -19,11 +18,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe import pipeline
-from vibe.body.load import load_smpl
 from vibe.body.record import Body
 from vibe.data.store import open_store
 from vibe.evaluate.metrics import HIPS
-from vibe.evaluate.people import Evidence, Person, evidence_of, person_of, sequences_of
+from vibe.evaluate.people import Evidence, Person, everybody
 from vibe.evaluate.protocols import VIBE_OFFICIAL, Protocol
 from vibe.evaluate.scores import Compared, Report, Score, Tally, systems
 from vibe.evaluate.stored import BOXES, both, compared, measurable, motions, report
@@ -45,16 +43,11 @@ def vibe_official(
     Raises FileNotFoundError or ValueError, with what to do, for a folder that is no store or lacks what is needed.
     """
     store, body = open_store(data), pipeline.choose_body(None, network)[0]
-    people = sequences_of(store, protocol)
-    smpl, what = cache(load_smpl), ""
+    what = ""
     parts: list[Compared] = []
     wanted: list[str] = []
     with one_thread():
-        for done, sequence in enumerate(people):
-            if progress:
-                progress("people", done, len(people))
-            person = person_of(store, sequence, protocol, smpl)
-            seen = evidence_of(store, sequence, network.extractor is not None)
+        for person, seen in everybody(store, protocol, network.extractor is not None, progress):
             what, wanted = seen.what, measurable(protocol, person, body)
             parts += pieces(person, seen, network, body, protocol)
     if not parts:
@@ -64,7 +57,7 @@ def vibe_official(
     whole = Tally()
     whole.add(end_to_end(parts), wanted)
     tallies = {(what, ALONE[0].name, protocol.says, protocol.split): whole}
-    return report(store, protocol, BOXES, people, network, body, tallies)
+    return report(store, protocol, BOXES, network, body, tallies)
 
 
 def official_score(

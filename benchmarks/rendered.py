@@ -1,0 +1,272 @@
+"""The whole pipeline, detector included, on rendered clips of subjects that no weights are trained on: truth known.
+
+    python benchmarks/rendered.py [--clips 80] [--cache runs/rendered] [--table FILE]
+
+Five subjects in turn, each time in a random shape, clothes, place and light, before a still camera of an angle of view
+that nobody is told. `vibe evaluate open-benchmark` imitates the detector on the same motion; here it looks at pictures.
+Videos and what the follower made of them are kept in the cache: delete it after a change to either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import report
+import roma
+import torch
+import tyro
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vibe import pipeline, reading
+from vibe.body.load import load_body
+from vibe.body.marks import joints_and_keypoints
+from vibe.body.record import Body
+from vibe.cameras import default_camera
+from vibe.data.clips import render_clip, truth
+from vibe.data.motion import FPS, find_motion, subject_of
+from vibe.data.scenery import Ground
+from vibe.evaluate import views
+from vibe.evaluate.held_out import read_clips, read_listing
+from vibe.evaluate.scores import COVERAGE, WHOLE, Compared, System, Tally, systems
+from vibe.network import Network, load_network
+from vibe.people.track import Follower, Seen
+from vibe.records import Camera, Clip, Motion, Track
+from vibe.threads import one_thread
+from vibe.video import open_video
+
+FRAMES = 75
+"""Of a clip; runs of 31 to 42 frames are taken whole."""
+PICTURES = ((480, 640), (640, 480))
+FOV_DEG = (40.0, 75.0)
+"""Across the diagonal; uniform."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Where a camera stands; ranges are uniform."""
+
+    pitch_deg: tuple[float, float]
+    """How far it looks down."""
+    roll_deg: tuple[float, float]
+    """Either way."""
+    distance: tuple[float, float]
+    """Metres from the middle of the motion; more where the person would leave the picture."""
+
+
+KINDS = {
+    "level": Kind((-3, 12), (0, 4), (2.2, 5.0)),
+    "from above": Kind((20, 30), (0, 4), (2.2, 5.0)),
+    "rolled": Kind((-3, 12), (10, 25), (2.2, 5.0)),
+    "far": Kind((-3, 20), (0, 4), (6.0, 9.0)),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one clip shows."""
+
+    name: str
+    """Of the motion's clip."""
+    poses: NDArray[np.floating]
+    trans: NDArray[np.floating]
+    kind: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Take:
+    """One clip: the truth, and what the follower made of its pictures."""
+
+    plan: Plan
+    motion: Motion
+    """The truth, in the camera's frame."""
+    camera: Camera
+    """The true one."""
+    rotmat: Float[Tensor, "time 24 3 3"]
+    clip: Clip
+    tracks: tuple[Track, ...]
+    detected_px: NDArray[np.floating]
+    """[time, 17, 3]: what the keypoint model said of the person, before anything is cleaned; zero where unseen."""
+
+
+@dataclass(frozen=True)
+class Options:
+    clips: int = 80
+    weights: str | None = None
+    cache: Path = Path("runs/rendered")
+    table: Path | None = None
+
+
+class Watcher(Follower):
+    """A follower that keeps what the model said in each frame."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[Seen, ...]] = []
+
+    def step(self, index: int, time: float, rgb: NDArray[np.uint8]) -> tuple[Seen, ...]:
+        self.seen.append(super().step(index, time, rgb))
+        return self.seen[-1]
+
+    def nearest(self, keypoints_px: NDArray[np.floating]) -> NDArray[np.floating]:
+        """In each frame the reading nearest to a person's true keypoints."""
+        found = np.zeros((len(keypoints_px), 17, 3))
+        for frame, people in enumerate(self.seen):
+            off = [
+                np.linalg.norm(one.landmarks.keypoints_px[:, :2] - keypoints_px[frame, :, :2], axis=1).mean()
+                for one in people
+            ]
+            if off:
+                found[frame] = people[int(np.argmin(off))].landmarks.keypoints_px
+        return found
+
+
+def plans(count: int) -> list[Plan]:
+    """Windows of the held-out clips: every subject as often, spread evenly over all of theirs."""
+    listing = read_listing()
+    windows: dict[str, list[tuple[str, NDArray, NDArray]]] = {}
+    for name, (poses, trans) in read_clips(find_motion(listing.motion), listing).items():
+        parts = max(len(poses) // FRAMES, 1)
+        spare = max(len(poses) - parts * FRAMES, 0) // 2
+        for start in range(spare, spare + parts * FRAMES, FRAMES):
+            part = slice(start, start + FRAMES)
+            windows.setdefault(subject_of(name), []).append((name, poses[part], trans[part]))
+    rounds, kinds = -(-count // len(windows)), list(KINDS)
+    chosen = [
+        mine[turn * len(mine) // rounds] + (kinds[turn % len(kinds)],)
+        for turn in range(rounds)
+        for mine in windows.values()
+    ]
+    return [Plan(*each, seed) for seed, each in enumerate(chosen[:count])]
+
+
+def take(plan: Plan, body: Body, cache: Path) -> Take:
+    """One clip, rendered and followed unless the cache has it."""
+    random = np.random.RandomState(plan.seed)
+    betas = torch.from_numpy(random.standard_normal(10)).float()
+    rotmat = roma.rotvec_to_rotmat(torch.from_numpy(plan.poses.astype(np.float32)).unflatten(-1, (24, 3)))
+    trans = torch.from_numpy(plan.trans.astype(np.float32))
+    joints, keypoints = joints_and_keypoints(body, rotmat, betas)
+    points = torch.cat([joints, keypoints], 1) - joints[:, :1] + trans[:, None]
+    still = stand(points.numpy(), KINDS[plan.kind], random)
+    R_cam_world = torch.from_numpy(still.R_cam_world).float()
+    rotmat = torch.cat([(R_cam_world @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1)
+    trans = trans @ R_cam_world.mT + torch.from_numpy(still.t_cam_world).float()
+    diagonal = float(np.hypot(still.width, still.height))
+    fov_deg = float(np.rad2deg(2 * np.arctan(diagonal / 2 / still.focal_px)))
+    camera = default_camera(still.width, still.height, fov_deg)
+    motion = truth(body, rotmat, betas, trans, camera)
+    path = cache / f"{plan.seed:03d}.mp4"
+    if not path.with_suffix(".npz").exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        times = torch.arange(len(trans), dtype=torch.float64) / FPS
+        ground = Ground(still.R_cam_world[:, 1], float((-still.R_cam_world.T @ still.t_cam_world)[1]))
+        render_clip(path, body, rotmat, betas, trans, camera, times, ground, plan.seed)
+        watch(path, motion.keypoints_px.numpy())
+    with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
+        times, detected_px = torch.from_numpy(file["times"]), file["detected_px"]
+        tracks = tuple(
+            Track(*(torch.from_numpy(file[f"{what}{place}"]) for what in ("frames", "box_px", "keypoints_px")))
+            for place in range(int(file["people"]))
+        )
+    clip = Clip(path, FPS, camera.width, camera.height, times, 0)
+    return Take(plan, motion, camera, rotmat, clip, tracks, detected_px)
+
+
+def stand(points_world: NDArray[np.floating], kind: Kind, random: np.random.RandomState) -> views.StillCamera:
+    """A camera of a kind before somebody whose points [time, point, 3] move so in a y-up world."""
+    middle = (points_world.min((0, 1)) + points_world.max((0, 1))) / 2
+    width, height = PICTURES[random.randint(len(PICTURES))]
+    focal_px = float(np.hypot(width, height)) / 2 / np.tan(np.radians(random.uniform(*FOV_DEG)) / 2)
+    yaw, pitch = random.uniform(-np.pi, np.pi), np.radians(random.uniform(*kind.pitch_deg))
+    roll = np.radians(random.uniform(*kind.roll_deg)) * random.choice([-1, 1])
+    back = np.array([np.cos(pitch) * np.sin(yaw), np.sin(pitch), np.cos(pitch) * np.cos(yaw)])
+    distance = random.uniform(*kind.distance)
+    while True:
+        R_cam_world, place = views.looking(-back, roll), middle + distance * back
+        camera = views.StillCamera(R_cam_world, -R_cam_world @ place, float(focal_px), width, height)
+        if views.sees_all(camera, points_world):
+            return camera
+        distance *= 1.06
+
+
+def watch(path: Path, keypoints_px: NDArray[np.floating]) -> None:
+    """Follow everyone in a video and write what was seen beside it."""
+    follower = Watcher()
+    with open_video(path) as video:
+        clip, tracks, _ = pipeline.follow(video, follower, None)
+    arrays = {"times": clip.timestamps.numpy(), "people": np.array(len(tracks))}
+    for place, track in enumerate(tracks):
+        arrays |= {f"{what}{place}": getattr(track, what).numpy() for what in ("frames", "box_px", "keypoints_px")}
+    np.savez(path.with_suffix(".npz"), allow_pickle=False, detected_px=follower.nearest(keypoints_px), **arrays)
+
+
+def person(one: Take) -> Track | None:
+    """The track of the person whose truth is known; None if there is none."""
+
+    def off(track: Track) -> float:
+        true = one.motion.keypoints_px[track.frames, :, :2]
+        return float((track.keypoints_px[..., :2] - true).norm(dim=-1).mean()) - len(track.frames)
+
+    return min(one.tracks, key=off, default=None)
+
+
+def read(one: Take, track: Track, network: Network, body: Body) -> reading.Reading:
+    """What the network says of a track, as the product asks it: the angle of view is not known."""
+    camera = default_camera(one.clip.width, one.clip.height)
+    return reading.read_keypoints(track, one.clip.timestamps[track.frames], camera, network, body)
+
+
+def estimates(one: Take, network: Network, body: Body, after: Sequence[System]) -> dict[str, Motion]:
+    """The motion found by each system; none where nobody was."""
+    if (track := person(one)) is None:
+        return {}
+    camera, seen = default_camera(one.clip.width, one.clip.height), read(one, track, network, body)
+    return {
+        system.name: pipeline.finish_track(track, seen, one.clip, camera, body, system.smoothing, system.fitting)
+        for system in after
+    }
+
+
+def count(tally: Tally, one: Take, motion: Motion | None) -> None:
+    """Add what was found of one clip, and in which of its frames."""
+    found = torch.zeros(len(one.motion.frames), dtype=torch.bool)
+    if motion is None:
+        tally.found.append(found)
+        return
+    found[motion.frames] = True
+    truth = one.motion.joints[motion.frames]
+    tally.add(Compared(motion.joints, truth, motion.frames, FPS, [0]), found=found)
+
+
+def main(options: Options) -> None:
+    network, body, after = load_network(options.weights), load_body(), systems()
+    tallies: dict[tuple[str, str], Tally] = {}
+    with one_thread():
+        for one in (take(plan, body, options.cache) for plan in plans(options.clips)):
+            found = estimates(one, network, body, after)
+            for system in after:
+                for part in (WHOLE, one.plan.kind, subject_of(one.plan.name)):
+                    count(tallies.setdefault((part, system.name), Tally()), one, found.get(system.name))
+    rows = []
+    parts = [WHOLE, *KINDS]
+    for (part, system), tally in sorted(tallies.items(), key=lambda row: (parts + [row[0][0]]).index(row[0][0])):
+        score = tally.score(part, "", system, "")
+        shown = [score.errors[COVERAGE], score.errors["pa_mpjpe_mm"], score.errors["mpjpe_mm"]]
+        rows.append([part, system, score.frames, *shown, f"{score.errors['acceleration_error_mm']:.2f}"])
+    report.table(
+        "The whole pipeline on rendered clips of held-out subjects",
+        ["clips", "system", "frames", "of them found %", "PA-MPJPE mm", "MPJPE mm", "acceleration error mm/frame^2"],
+        rows,
+        f"{options.clips} clips; 24 joints about the pelvis; weights {network.about.name} {network.about.sha256[:12]}",
+        options.table,
+    )
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options, description=__doc__))
