@@ -44,7 +44,8 @@ lint: $(VENV)/.ready-to-test
 	$(BIN)/pyright
 
 benchmark: $(VENV)/.ready-to-test
-	for name in real fitting tracking detector_noise speed body_speed generator_speed backbone_speed training_speed; do \
+	for name in real fitting tracking rendered detector_noise speed body_speed generator_speed backbone_speed \
+		training_speed store_speed metrics_speed; do \
 		$(BIN)/python benchmarks/$$name.py --table benchmarks/$$name.md || exit; done
 
 ablations: $(VENV)/.ready-to-test

@@ -74,8 +74,9 @@ def paper_course(recipe: PaperRecipe, team: Team) -> Course:
         known = mean_over_team({name: float(mask.sum()) for name, mask in masks.items()}, team)
         return losses(projected(made, body), truth, recipe.losses, Known(**known))
 
-    used = {Path(each.store.folder).name: each.store.folder / MANIFEST for _, some in kinds for each in some}
-    used |= {Path(each.store.folder).name: each.store.folder / MANIFEST for each in held}
+    seen = [*(each.store for _, some in kinds for each in some), *(each.store for each in held)]
+    refuse_two_networks(seen)
+    used = {store.folder.name: store.folder / MANIFEST for store in seen}
     return Course(
         build=build,
         batch=lambda seed: as_batch(draw_clips(kinds, numpy_stream(seed))),
@@ -106,7 +107,9 @@ def mixture(recipe: PaperRecipe, stores: Mapping[str, Store]) -> list[tuple[int,
     if unknown := wanted.keys() - stores.keys():
         raise FileNotFoundError(f"{recipe.data} has no store {', '.join(sorted(unknown))}, only {', '.join(stores)}")
     if not wanted:
-        raise ValueError(f"no store in {recipe.data} has a training split with features: `vibe prepare` adds them")
+        raise ValueError(
+            f"no store in {recipe.data} has a training split with features: `vibe evidence features` adds them"
+        )
     plain: list[Portion] = []
     labelled: list[Portion] = []
     for name, weight in wanted.items():
@@ -145,6 +148,14 @@ def held_out(recipe: PaperRecipe, stores: Mapping[str, Store]) -> list[Held]:
             "weights are told: prepare such a set, 3dpw for one"
         )
     return found
+
+
+def refuse_two_networks(stores: Sequence[Store]) -> None:
+    """Raise ValueError if features of different ResNets would be learnt from together; those a set came with pass."""
+    made = {store.folder.name: store.manifest["columns"]["features"].get("recipe", {}) for store in stores}
+    if len({recipe["sha256"] for recipe in made.values() if "sha256" in recipe}) > 1:
+        told = ", ".join(f"{name} of {recipe.get('weights', 'its own')}" for name, recipe in made.items())
+        raise ValueError(f"the features are not of one ResNet ({told}): make them anew, or choose others with --sets")
 
 
 def as_batch(clips: Clips) -> ClipBatch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -60,7 +59,7 @@ class GeneratorRecipe:
     decay: float = 0.01
     """Weight decay; with 0 AdamW is Adam."""
     clip: float = 1.0
-    """Largest norm of each network's gradient; inf clips nothing."""
+    """Largest norm of each network's gradient; 0 clips nothing."""
     average: float = 0.998
     """Decay of the moving average of the parameters, which is what ships; 0 ships the parameters themselves."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -156,7 +155,7 @@ PAPER_RECIPE = PaperRecipe(
     schedule="plateau",
     warmup=0,
     decay=0.0,
-    clip=math.inf,
+    clip=0.0,
     average=0.0,
     save_every=500,
     validate_every=500,

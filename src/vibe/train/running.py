@@ -6,6 +6,7 @@ of the recipe's seed and the step, and everything else that a step depends on is
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -135,9 +136,9 @@ def check_finite(number: Tensor, what: str, step: int, batch: object) -> None:
 
 
 def descend(network: nn.Module, optimiser: torch.optim.Optimizer, clip: float, step: int, batch: object) -> None:
-    """One step down the gradients that are there, which all processes of a team share, cut to the norm `clip`."""
+    """One step down the gradients that are there, which a team shares, cut to the norm `clip` unless that is 0."""
     average_gradients(network)
-    check_finite(nn.utils.clip_grad_norm_(network.parameters(), clip), "gradient's norm", step, batch)
+    check_finite(nn.utils.clip_grad_norm_(network.parameters(), clip or math.inf), "gradient's norm", step, batch)
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)
 
