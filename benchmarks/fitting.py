@@ -74,7 +74,9 @@ def main(options: Options) -> None:
                 price = [1000 * (time.perf_counter() - start), 1000 * (time.process_time() - spent)]
                 truth = name.startswith("balancing") and person == 1
                 errors = (
-                    compare(motion.joints[:, limbs], truth_of(FOLDER / "balancing", name[-5:])[track.frames])
+                    compare(
+                        motion.joints[:, limbs], truth_of(FOLDER / "balancing", name[-5:])[track.frames], track.frames
+                    )
                     if truth
                     else []
                 )
