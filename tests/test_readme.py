@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from vibe import cli, skeletons
+from vibe.cli.app import COMMANDS
 from vibe.results import npz
 
 ROOT = Path(__file__).parents[1]
@@ -54,7 +55,7 @@ def test_every_command_that_a_page_names_exists(page, targets, capsys):
 def test_the_readme_names_every_command(targets):
     named = set(commands(ROOT / "README.md"))
     assert {("make", target) for target in targets} <= named
-    assert {("vibe", word) for word in ("estimate", "export", "assets", "fetch", "train", "make-clip")} <= named
+    assert {("vibe", word) for word in COMMANDS} <= named
 
 
 def test_every_option_of_the_page_on_estimate_is_in_the_help(capsys):

@@ -180,7 +180,7 @@ def test_a_store_from_other_sources_or_another_recipe_is_refused(tmp_path):
     with pytest.raises(ValueError, match="another recipe"), writer(folder, recipe={}):
         pass
     written(folder, invented("a"))
-    with pytest.raises(ValueError, match="another sources"), writer(folder, sources={}):
+    with pytest.raises(ValueError, match="another sources .*none here"), writer(folder, sources={}):
         pass
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.doc").write_text("mine")

@@ -5,13 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import roma
 import torch
 
 from vibe import reading
 from vibe.body.load import load_body
 from vibe.body.marks import joints_and_keypoints
-from vibe.body.skin import vertices
 from vibe.cameras import project
 from vibe.evaluate import build
 from vibe.evaluate import open_benchmark as protocol
@@ -94,13 +92,6 @@ def test_a_network_that_says_the_truth_has_no_error(
     scores = protocol.open_benchmark(folder, network, systems(False, "none")).scores
     for score in [score for score in scores if score.evidence == "clean"]:
         assert max(score.errors.values()) < 0.01
-
-
-def test_the_surface_in_pieces_is_the_surface() -> None:
-    body, betas = load_body(), torch.randn(10)
-    rotmat = roma.rotvec_to_rotmat(0.3 * torch.randn(21, 24, 3))
-    pieces = torch.cat(list(protocol._surface(body, rotmat, betas)))
-    assert torch.allclose(pieces + joints_and_keypoints(body, rotmat, betas)[0][:, :1], vertices(body, rotmat, betas))
 
 
 @pytest.mark.parametrize("file", [build.MANIFEST, build.ARRAYS])

@@ -15,7 +15,7 @@ from vibe.data.column import ColumnWriter
 from vibe.data.store import open_store
 from vibe.evaluate import metrics
 from vibe.evaluate.measure import measure
-from vibe.evaluate.people import Person, person_of, points_of, sequences_of
+from vibe.evaluate.people import Person, made_of, person_of, points_of, sequences_of
 from vibe.evaluate.protocols import PROTOCOLS, Protocol
 from vibe.evaluate.scores import WHOLE, Report, Score, systems
 from vibe.evaluate.stored import stored
@@ -139,6 +139,28 @@ def test_who_is_never_read_counts_as_not_found(tmp_path: Path, monkeypatch) -> N
     has.finish()
     score = whole(scored(folder, protocol, monkeypatch, None))
     assert score.frames == 35 and score.errors["coverage"] == pytest.approx(100 * 35 / 58)
+
+
+def test_a_folder_of_stores_serves_as_well_as_the_store(tmp_path: Path, monkeypatch) -> None:
+    protocol = PROTOCOLS["3dpw-smpl24"]
+    folder = invented.write_store(tmp_path / "sets" / "3dpw", protocol)
+    monkeypatch.setattr(reading, "read_features", invented.knowing(folder))
+    reports = [measure(protocol.name, data, invented.picture_network(), ALONE) for data in (folder, folder.parent)]
+    assert reports[0] == reports[1]
+    (folder / "manifest.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"sets.3dpw has no manifest.json"):
+        measure(protocol.name, folder.parent, invented.picture_network(), ALONE)
+
+
+def test_what_the_evidence_was_made_with_is_told(tmp_path: Path) -> None:
+    folder = invented.write_store(tmp_path / "set", PROTOCOLS["3dpw-smpl24"])
+    recipe = {"evidence": "keypoints", "model": "pose.tflite", "sha256": "0123456789abcdef"}
+    column = ColumnWriter(folder, "keypoints_px.coco17", recipe)
+    column.write(0, np.ones((70, 17, 3), np.float32))
+    column.finish()
+    store = open_store(folder)
+    assert made_of(store, "keypoints_px.coco17") == "The keypoints_px.coco17 were made with pose.tflite 0123456789ab."
+    assert made_of(store, "features") is None and made_of(store, "video") is None
 
 
 def test_points_near_the_published_places_are_told(tmp_path: Path, home: Path, monkeypatch) -> None:

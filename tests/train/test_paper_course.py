@@ -1,3 +1,4 @@
+import json
 import os
 import pickle
 import subprocess
@@ -215,6 +216,17 @@ def test_a_folder_that_lacks_what_the_recipe_asks_for_is_refused(
         held_out(replace(tiny, validation=("flat", "points")), stores)
     with pytest.raises(FileNotFoundError, match="real motion: amass is none of the stores"):
         paper_course(replace(tiny, motion=("amass",)), team)
+
+
+def test_features_of_two_resnets_are_not_mixed(tiny: PaperRecipe, folder: Path) -> None:
+    for name, network in (("small", "aa"), ("points", "bb")):
+        path = folder / name / "manifest.json"
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest["columns"]["features"]["recipe"] = {"weights": f"resnet {network}", "sha256": network}
+        path.write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ValueError, match="not of one ResNet .*small of resnet aa.*points of resnet bb"):
+        paper_course(tiny, Team())
+    paper_course(replace(tiny, sets=(("flat", 1.0), ("points", 1.0))), Team())
 
 
 def test_the_recipes_are_those_of_the_paper_and_of_its_release() -> None:

@@ -52,7 +52,8 @@ def evaluate(
 
     Args:
         protocol: How it is measured.
-        data: Folder of the protocol's data; for table1, one that holds the stores 3dpw, mpi-inf-3dhp and h36m.
+        data: Folder of the stores (3dpw, mpi-inf-3dhp, h36m), or the protocol's store itself; of their own data for
+            open-benchmark and real.
         weights: open; official, official-3dpw or official-frame (the paper's); or a .safetensors file.
         boxes: Read people in their true boxes, or find them in the pictures as `vibe estimate` does, and tell the
             coverage beside the errors.

@@ -52,7 +52,8 @@ def prepare(
     ValueError if the folder was begun from other files.
     """
     if not raw.is_dir():
-        raise FileNotFoundError(f"{raw} is not there: give the folder of {raw_set.title}, which holds {raw_set.layout}")
+        seen = "is a file: unpack it and" if raw.exists() else "is not there:"
+        raise FileNotFoundError(f"{raw} {seen} give the folder of {raw_set.title}, which holds {raw_set.layout}")
     jobs = list(raw_set.jobs(raw))
     if not jobs:
         raise FileNotFoundError(f"{raw} holds nothing of {raw_set.title}, which looks like this: {raw_set.layout}")

@@ -131,8 +131,8 @@ class StoreWriter:
         for name, value in self._about.items():
             if its.get(name) != value:
                 raise ValueError(
-                    f"{self.folder} was begun with another {name} ({shortened(its.get(name))}, not {shortened(value)} "
-                    "as here): give another folder, or delete that one"
+                    f"{self.folder} was begun with another {name} ({_difference(its.get(name), value)}): give another "
+                    "folder, or delete that one"
                 )
 
     def _take_up(self) -> None:
@@ -214,6 +214,15 @@ def _line(recording: Recording) -> dict[str, Any]:
     said = {name: getattr(recording, name) for name in SAID}
     frames, images = recording.frames.tolist(), list(recording.images)
     return {"name": recording.name, **said, "K_px": K_px, "frames": frames, "images": images}
+
+
+def _difference(its: Any, here: Any) -> str:
+    """What was there and what is here, of two dicts by the first name that differs."""
+    if isinstance(its, dict) and isinstance(here, dict):
+        name = next(name for name in sorted({*its, *here}) if its.get(name) != here.get(name))
+        return f"{name}: {_difference(its.get(name), here.get(name))}"
+    there, found = ("none" if value is None else shortened(value) for value in (its, here))
+    return f"{there} there, {found} here"
 
 
 def shortened(value: Any) -> str:

@@ -29,8 +29,9 @@ def measure(
 ) -> Report:  # fmt: skip
     """Score a network, with each of the systems after it, by the protocol of a name.
 
-    `data` is the store, or a folder of stores in which it has its set's name; or what a protocol of its own reads. With `raw`, the folder of a set's own downloads, the whole method is measured from its pictures; without, people are
-    read in their true boxes. Raises FileNotFoundError or ValueError, with what to do.
+    `data` is the store, or a folder of stores in which it has its set's name, or what a protocol of its own reads. With
+    `raw`, the folder of a set's own downloads, the whole method is measured from its pictures; without, people are read
+    in their true boxes. Raises FileNotFoundError or ValueError, with what to do.
     """
     if name in OWN:
         run, boxes = OWN[name]

@@ -120,7 +120,7 @@ def foot_slide_mm(
     """How far the predicted feet travel from one frame to the next while the true ones stand, in millimetres.
 
     A foot stands while it is slower than `SLOWEST`; NaN where none does. Both in a frame of reference that does not
-    move. After the foot skating of He et al. (CVPR 2022), with the contact read off the truth.
+    move. After the foot skating of He et al. (NeMF, NeurIPS 2022), with the contact read off the truth.
     """
     way, true_way = (feet.double().diff(dim=-3).norm(dim=-1) for feet in (predicted, truth))
     stands = true_way * fps < SLOWEST

@@ -16,13 +16,13 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from vibe.assets import arrays, pickles
+from vibe.assets import arrays
 from vibe.data.motion import FPS
 from vibe.data.raw import Job, RawSet
 from vibe.data.recording import Recording
 from vibe.data.sets.boxes import boxes_around
 from vibe.data.sets.mocap import RECIPE, pelvis_at_rest, take
-from vibe.data.sets.pieces import checked, each
+from vibe.data.sets.pieces import checked, each, read_pickle
 from vibe.skeletons import convert
 
 RATE = 60.0
@@ -64,16 +64,7 @@ def read_motion(path: Path) -> Motion:
 
 
 def _content(path: Path, keys: Sequence[str]) -> dict[Any, Any]:
-    """What a pickle holds, through the reader that runs nothing."""
-    if path.stat().st_size > LARGEST:
-        raise ValueError(f"{path} has more than {LARGEST >> 20} MB: no file of AIST++ has")
-    try:
-        content, _ = pickles.read(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    if not isinstance(content, dict) or not set(keys) <= set(content):
-        raise ValueError(f"{path} does not hold {', '.join(keys)}: it is no file of AIST++'s, copy it again")
-    return content
+    return read_pickle(path, keys, "AIST++", LARGEST)
 
 
 def _numbers(path: Path, content: dict[Any, Any], key: str) -> ndarray:

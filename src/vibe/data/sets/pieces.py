@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
+from vibe.assets import pickles
 from vibe.data.raw import Job
 from vibe.data.recording import Recording
 
@@ -29,6 +30,22 @@ def checked(values: Any, shape: tuple[int | None, ...], what: str) -> ndarray:
         row = int((~np.isfinite(array)).reshape(len(array), -1).any(1).argmax())
         raise ValueError(f"{what} holds NaN or infinity, first in row {row}: the annotation is damaged, copy it again")
     return array
+
+
+def read_pickle(path: Path, keys: Sequence[str], set_name: str, largest: int) -> dict[Any, Any]:
+    """The dict that a pickle holds, through the reader that runs nothing.
+
+    Raises OSError, or ValueError with the file for one of more than `largest` bytes or without those keys.
+    """
+    if path.stat().st_size > largest:
+        raise ValueError(f"{path} has more than {largest >> 20} MB: no file of {set_name} has")
+    try:
+        content, _ = pickles.read(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not isinstance(content, dict) or not set(keys) <= set(content):
+        raise ValueError(f"{path} does not hold {', '.join(keys)}: it is no file of {set_name}, copy it again")
+    return content
 
 
 def each(readers: Iterable[Callable[[], Recording]]) -> Iterator[Recording]:

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from vibe import assets
-from vibe.assets import arrays, pickles
+from vibe.assets import arrays
 from vibe.body.load import BESIDE, load_smpl
 from vibe.body.marks import keypoints
 from vibe.body.record import Body
@@ -23,7 +23,7 @@ from vibe.body.shape import rest_joints
 from vibe.data.raw import Job, RawSet
 from vibe.data.recording import Recording
 from vibe.data.sets.boxes import boxes_around, filled
-from vibe.data.sets.pieces import absent, checked, each, wanted_images
+from vibe.data.sets.pieces import absent, checked, each, read_pickle, wanted_images
 from vibe.skeletons import OPENPOSE, convert
 
 LAYOUT = (
@@ -121,16 +121,8 @@ def _read(root: Path, split: str, path: Path, bodies: Bodies) -> Iterator[Record
 
 
 def _open(path: Path) -> _Sequence:
-    """The file's content, through the reader of pickles that runs nothing; raises ValueError, which names the file."""
-    if path.stat().st_size > LARGEST:
-        raise ValueError(f"{path} has more than {LARGEST >> 20} MB: no sequence of 3DPW has")
-    try:
-        content, _ = pickles.read(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    missing = {"cam_poses", "cam_intrinsics", "poses"} - (set(content) if isinstance(content, dict) else set())
-    if missing:
-        raise ValueError(f"{path} has no {', '.join(sorted(missing))}: it is no sequence of 3DPW, copy it again")
+    """The file's content; raises ValueError, which names the file."""
+    content = read_pickle(path, ("cam_poses", "cam_intrinsics", "poses"), "3DPW", LARGEST)
     poses, K_px = (
         arrays.numbers(content[key], f"{path}: {key}").astype(np.float64) for key in ("cam_poses", "cam_intrinsics")
     )
