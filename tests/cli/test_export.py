@@ -1,14 +1,16 @@
 """`vibe export`: a file where it was asked for, with the body that the motion was made with, or none."""
 
 import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
+import performers
 import pytest
 import torch
 from reference import recipe
 
-from vibe import cli
+from vibe import cli, pipeline
 from vibe.body import load_body, load_smpl
 from vibe.cameras import default_camera
 from vibe.records import Clip, Motion, Result, Weights
@@ -117,3 +119,136 @@ def test_an_export_does_not_replace_its_motion(write_motion, tmp_path, capsys):
     assert "overwritten" in capsys.readouterr().err
     assert motion.read_bytes() == content
     assert files(tmp_path) == ["motion.npz"]
+
+
+@pytest.fixture(scope="module")
+def open_body():
+    return load_body()
+
+
+@pytest.fixture
+def write_people(tmp_path, open_body, monkeypatch):
+    """Writes the motion of some people who turn, bend and jump."""
+    monkeypatch.setitem(pipeline.BODIES, "open", lambda: open_body)
+
+    def write(count: int) -> Path:
+        body = open_body
+        people = [performers.performer(body, torch.arange(5 * seed, 30), seed) for seed in range(count)]
+        npz.write_npz(tmp_path / "motion.npz", performers.show(body, *people))
+        return tmp_path / "motion.npz"
+
+    return write
+
+
+ONE = {
+    "bvh": "motion.bvh", "glb": "motion.glb", "amass": "motion_amass.npz", "csv": "joints.csv", "trc": "joints.trc",
+    "smplx-json": "smplx.json",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("form", "file"), ONE.items())
+def test_one_person_is_one_file(form, file, write_people, tmp_path, capsys):
+    motion = write_people(1)
+    assert run("export", motion, "--to", form) == 0
+    assert capsys.readouterr().out == f"{tmp_path / file}\n"
+    assert run("export", motion, "--to", form, "-o", tmp_path / "other.x") == 0
+    assert files(tmp_path) == sorted(["motion.npz", file, "other.x"])
+
+
+@pytest.mark.parametrize(
+    ("form", "names"),
+    [
+        ("bvh", ["person1.bvh", "person2.bvh"]),
+        ("amass", ["person1.npz", "person2.npz"]),
+        ("trc", ["person1.trc", "person2.trc"]),
+        ("smplx-json", ["person1.json", "person2.json"]),
+        ("obj", [f"person{person}/{frame:06d}.obj" for person, first in ((1, 26), (2, 26)) for frame in (0, 1, 2)]),
+    ],
+)
+def test_two_people_are_a_folder_of_files_and_one_can_be_chosen(form, names, write_people, tmp_path, capsys):
+    motion = write_people(2)
+    trimmed = ["--start", 1.08, "--end", 1.16] if form == "obj" else []
+    assert run("export", motion, "--to", form, "-o", tmp_path / "new" / "deep", *trimmed) == 0
+    assert files(tmp_path / "new" / "deep") == names
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 2
+    assert ("person 2 begins 5 frames" in said.err) == (form != "obj")
+    if form != "obj":
+        assert run("export", motion, "--to", form, "--person", 2, "-o", tmp_path / "two.x") == 0
+        assert (tmp_path / "two.x").is_file()
+
+
+def test_the_options_reach_the_file(write_people, tmp_path, capsys):
+    motion = write_people(1)
+    out = tmp_path / "x.csv"
+    options = "--up z --facing -y --root in-place --ground --fps 50 --start 0.2 --end 0.4".split()
+    assert run("export", motion, "--to", "csv", "-o", out, *options) == 0
+    table = [line.split(",") for line in out.read_text().splitlines()]
+    assert table[0][4:7] == ["pelvis_x_m", "pelvis_y_m", "pelvis_z_up_m"]
+    assert len(table) == 12
+    assert [float(row[4]) for row in table[1:]] == [0.0] * 11
+    assert "the picture's up is kept" in capsys.readouterr().err
+    for unit, times in (("m", 1), ("cm", 100)):
+        assert run("export", motion, "--to", "bvh", "-o", tmp_path / f"{unit}.bvh", "--unit", unit) == 0
+        offset = (tmp_path / f"{unit}.bvh").read_text().split("JOINT left_hip")[1].split("OFFSET")[1].split()[0]
+        assert 0.05 * times < float(offset) < 0.25 * times
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--to", "bvh", "--person", 7], 1, "it has 1, 2"),
+        (["--to", "bvh", "-o", "all.bvh"], 2, "give a folder, or one --person"),
+        (["--to", "csv", "--unit", "m"], 2, "--unit is for bvh"),
+        (["--to", "legacy", "--person", 1], 2, "everybody"),
+        (["--to", "legacy", "--ground"], 2, "everybody"),
+        (["--to", "glb", "--up", "z"], 1, "--up"),
+        (["--to", "csv", "--start", 99], 1, "nobody is in view from 99 s"),
+        (["--to", "csv", "--fps", -1], 1, "--fps"),
+        (["--to", "nothing"], 2, "no form is called nothing"),
+        (["--to", "csv", "-o", "motion.npz"], 2, "overwritten"),
+        (["--to", "csv", "-o", "motion.npz/x.csv"], 1, ""),
+        (["--to", "ply", "-o", "."], 2, "not empty"),
+    ],
+)
+def test_what_can_t_be_is_one_line_and_no_file(options, code, words, write_people, tmp_path, monkeypatch, capsys):
+    motion = write_people(2)
+    content = motion.read_bytes()
+    monkeypatch.chdir(tmp_path)
+    assert run("export", motion, *options) == code
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("vibe: ")]
+    assert len(lines) == 1 and words in lines[0]
+    assert files(tmp_path) == ["motion.npz"] and motion.read_bytes() == content
+
+
+@pytest.mark.parametrize("form", ["bvh", "csv", "obj"])
+def test_a_damaged_motion_is_one_line_and_no_file(form, write_people, tmp_path, capsys):
+    motion = write_people(1)
+    whole = motion.read_bytes()
+    with np.load(motion) as file:
+        arrays = dict(file)
+    arrays["1/trans"][3] = np.nan
+    np.savez(motion, **arrays)
+    broken = motion.read_bytes()
+    for content, words in ((whole[: len(whole) // 2], "damaged"), (broken, "not finite")):
+        motion.write_bytes(content)
+        assert run("export", motion, "--to", form, "-o", tmp_path / "new" / "x") == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert words in line
+        assert files(tmp_path) == ["motion.npz"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of files")
+@pytest.mark.parametrize("form", ["bvh", "glb", "ply"])
+def test_a_full_disk_leaves_nothing(form, write_people, tmp_path, capsys):
+    import resource
+
+    motion = write_people(2)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        assert run("export", motion, "--to", form, "-o", tmp_path / "x") == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "too large" in capsys.readouterr().err
+    assert files(tmp_path) == ["motion.npz"] and not (tmp_path / "x").exists()

@@ -1,0 +1,92 @@
+"""The forms of SMPL's software: the parameters give the joints back."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import performers
+import pytest
+import roma
+import torch
+
+from vibe.body import load_body, pose_joints, rest_joints
+from vibe.data.sets.amass import to_take
+from vibe.data.sets.npz import read_npz
+from vibe.results.amass import write_amass
+from vibe.results.smplx_json import write_smplx_json
+from vibe.results.staging import Staging, stage
+
+
+@pytest.fixture(scope="module")
+def open_body():
+    return load_body(detail="low")
+
+
+def called(body, name):
+    """The same body under another name, with a motion made with it."""
+    body = replace(body, origin=replace(body.origin, name=name))
+    return body, performers.show(body, performers.performer(body, torch.arange(60)))
+
+
+def joints_of(body, poses, betas, trans):
+    """As SMPL's software places a body: posed about its own origin, then moved by `trans`."""
+    poses = torch.cat(
+        [torch.as_tensor(poses, dtype=torch.float32).reshape(len(trans), -1)[:, :66], torch.zeros(len(trans), 6)], 1
+    )
+    rotmat = roma.rotvec_to_rotmat(poses.unflatten(1, (24, 3)))
+    betas, trans = torch.as_tensor(betas, dtype=torch.float32), torch.as_tensor(trans, dtype=torch.float32)
+    return pose_joints(body, rotmat, betas)[1] + trans[:, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "gender"), [("SMPL neutral", "neutral"), ("SMPL female", "female"), ("SMPL male", "male")]
+)
+def test_smpl_s_own_shape_and_translation_give_the_joints(open_body, name, gender, tmp_path):
+    body, given = called(open_body, name)
+    staged = stage(given, body, Staging("z", ground=True))
+    (actor,) = staged.actors
+    write_amass(tmp_path / "x.npz", staged, actor, body)
+    with np.load(tmp_path / "x.npz", allow_pickle=False) as file:
+        assert file["poses"].shape == (60, 156) and not file["poses"][:, 66:].any()
+        assert file["gender"].item() == gender
+        assert file["mocap_framerate"] == file["mocap_frame_rate"] == performers.FPS
+        found = joints_of(body, file["poses"], file["betas"], file["trans"])
+    assert (found - actor.joints).abs().max() < 1e-4
+
+
+def test_the_open_body_s_shape_is_not_taken_for_smpl_s(open_body, tmp_path):
+    given = performers.show(open_body, performers.performer(open_body, torch.arange(60)))
+    staged = stage(given, open_body, Staging("z"))
+    (actor,) = staged.actors
+    write_amass(tmp_path / "x.npz", staged, actor, open_body)
+    with np.load(tmp_path / "x.npz", allow_pickle=False) as file:
+        assert not file["betas"].any() and file["body_betas"].any()
+        pelvis = file["trans"] + open_body.J_template[0].numpy()
+        found = joints_of(
+            open_body, file["poses"], file["body_betas"], pelvis - rest_joints(open_body, actor.betas)[0].numpy()
+        )
+    assert np.abs(pelvis - actor.joints[:, 0].numpy()).max() < 1e-5
+    assert (found - actor.joints).abs().max() < 1e-4
+
+
+def test_our_reader_of_amass_takes_it_and_turns_it_to_a_world_whose_y_points_up(open_body, tmp_path):
+    given = performers.show(open_body, performers.performer(open_body, torch.arange(60)), fps=30.0)
+    staged = stage(given, open_body, Staging("z", ground=True))
+    write_amass(tmp_path / "x.npz", staged, staged.actors[0], open_body)
+    names = ("poses", "trans", "betas", "gender", "surface_model_type", "mocap_framerate", "mocap_frame_rate")
+    taken = to_take(tmp_path / "x.npz", read_npz(tmp_path / "x.npz", names), "x", "x", "train")
+    found = roma.rotvec_to_rotmat(torch.from_numpy(taken.poses).reshape(-1, 24, 3)).float()
+    (upright,) = stage(given, open_body, Staging("y", ground=True)).actors
+    assert (found[:, :22] - upright.rotmat[:, :22]).abs().max() < 1e-5
+    assert np.abs(taken.trans + open_body.J_template[0].numpy() - upright.joints[:, 0].numpy()).max() < 1e-5
+
+
+def test_the_arguments_of_smplx_give_the_joints(open_body, tmp_path):
+    body, given = called(open_body, "SMPL neutral")
+    staged = stage(given, body, Staging())
+    (actor,) = staged.actors
+    write_smplx_json(tmp_path / "x.json", staged, actor, body)
+    read = json.loads((tmp_path / "x.json").read_text())
+    poses = np.concatenate([read["global_orient"], read["body_pose"]], 1)
+    assert (joints_of(body, poses, read["betas"], read["transl"]) - actor.joints).abs().max() < 1e-3
+    assert read["axes"] == "right-handed, y up" and read["fps"] == performers.FPS
