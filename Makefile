@@ -4,6 +4,8 @@
 #   make demo VIDEO=my.mp4   estimate any other video
 #   make test                run the tests
 #   make lint                style and types
+#   make docs                build the manual into build/site
+#   make interop             open every export in programs of others: Blender, aitviewer, Khronos's validator (4 GB, once)
 #   make benchmark           measure accuracy, speed and memory; writes the tables in benchmarks/
 #   make ablations           train and measure the paper's ablations on open data (hours; goes on where it was stopped)
 #   make reference NPZ=FILE  compare with the published program's numbers; SEED=0, RECIPE=FILE of that file
@@ -13,6 +15,7 @@
 # 2.7 GB for NVIDIA's cards along; TORCH_FLAGS="--index-url <address of PyTorch's CPU builds>" spares them.
 
 VENV := .venv
+INTEROP := .venv-interop
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
 OUT ?= out
@@ -28,7 +31,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.1
 export OUT VIDEO NPZ SEED RECIPE
 
 .NOTPARALLEL:
-.PHONY: demo test lint benchmark ablations reference weights
+.PHONY: demo test lint docs interop benchmark ablations reference weights
 
 demo: $(VENV)/.ready-to-run
 	@clip="$$VIDEO"; \
@@ -43,9 +46,16 @@ lint: $(VENV)/.ready-to-test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
+docs: $(VENV)/.ready-to-test
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs -d build/doctrees . build/site
+	@echo "build/site/index.html"
+
+interop: $(VENV)/.ready-to-test $(INTEROP)/.ready
+	$(BIN)/python -m pytest tests/interop
+
 benchmark: $(VENV)/.ready-to-test
-	for name in real fitting tracking rendered detector_noise speed body_speed generator_speed backbone_speed \
-		training_speed store_speed metrics_speed; do \
+	for name in real fitting tracking rendered failures detector_noise speed body_speed generator_speed backbone_speed \
+		training_speed store_speed metrics_speed export_speed render_speed; do \
 		$(BIN)/python benchmarks/$$name.py --table benchmarks/$$name.md || exit; done
 
 ablations: $(VENV)/.ready-to-test
@@ -58,9 +68,21 @@ reference: $(VENV)/.ready-to-test
 weights: $(VENV)/.ready-to-test
 	$(BIN)/vibe train open -o runs/open
 
+# What can't be had for this Python or system is left out; its tests say so. Blender's package needs Python 3.11.
+$(INTEROP)/.ready: | $(BIN)/python
+	@echo "setting up $(INTEROP): this takes some minutes, once"
+	$$(command -v python3.11 || echo $(BIN)/python) -m venv $(INTEROP)/blender
+	-$(INTEROP)/blender/bin/python -m pip install --quiet bpy || rm -r $(INTEROP)/blender
+	$(BIN)/python -m venv $(INTEROP)/aitviewer
+	-$(INTEROP)/aitviewer/bin/python -m pip install --quiet $(TORCH_FLAGS) "$$(grep '^torch==' constraints.txt)"
+	-$(INTEROP)/aitviewer/bin/python -m pip install --quiet aitviewer || rm -r $(INTEROP)/aitviewer
+	-npm install --silent --prefix $(INTEROP) gltf-validator
+	@touch $@
+
 $(VENV)/.ready-to-run: EXTRAS :=
 $(VENV)/.ready-to-test: EXTRAS := [dev]
-$(VENV)/.ready-to-run $(VENV)/.ready-to-test: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.ready-to-run $(VENV)/.ready-to-test: pyproject.toml constraints.txt hatch_build.py $(wildcard page/*.json page/src/*) \
+		| $(BIN)/python
 	@echo "setting up $(VENV): this takes some minutes, once"
 	$(PIP) install --quiet $(TORCH_FLAGS) "$$(grep '^torch==' constraints.txt)"
 	$(PIP) install --quiet -c constraints.txt -e ".$(EXTRAS)"

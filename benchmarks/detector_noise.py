@@ -22,6 +22,7 @@ import torch
 import tyro
 from keypoint_errors import Seen
 from numpy.typing import NDArray
+from watcher import Watcher
 
 from vibe import pipeline, skeletons
 from vibe.body.load import load_body
@@ -92,7 +93,7 @@ def trained(seen: Seen, seed: int) -> Seen:
 
 def filmed(path: Path) -> list[Seen]:
     """Everyone in a shared video, at 30 frames a second, in their longest run without a gap."""
-    follower = rendered.Watcher()
+    follower = Watcher()
     with open_video(path) as video:
         clip, _, _ = pipeline.follow(video, follower, None)
     people: dict[int, list[tuple[int, NDArray]]] = {}

@@ -24,9 +24,10 @@ from vibe.body.load import load_body
 from vibe.body.marks import joints_and_keypoints
 from vibe.body.record import Body
 from vibe.evaluate.real import truth_of
+from vibe.motion import Motion
 from vibe.network import load_network
 from vibe.people.track import Follower
-from vibe.records import Camera, Motion
+from vibe.records import Camera
 from vibe.refine.fitting import FITTINGS
 from vibe.refine.priors import HEIGHT
 from vibe.refine.smooth import SMOOTHING
@@ -75,7 +76,9 @@ def main(options: Options) -> None:
                 truth = name.startswith("balancing") and person == 1
                 errors = (
                     compare(
-                        motion.joints[:, limbs], truth_of(FOLDER / "balancing", name[-5:])[track.frames], track.frames
+                        motion.joints_cam[:, limbs],
+                        truth_of(FOLDER / "balancing", name[-5:])[track.frames],
+                        track.frames,
                     )
                     if truth
                     else []

@@ -29,10 +29,11 @@ from vibe.body.record import Body
 from vibe.data.motion import Motions, clip_weights, draw_windows, find_motion, load_motions
 from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
 from vibe.model.latent import pose_energy
+from vibe.motion import Motion
 from vibe.network import Network, load_network
 from vibe.people.track import Follower
 from vibe.prior import FIDELITY, KINDS, load_prior
-from vibe.records import Camera, Clip, Motion, Track
+from vibe.records import Camera, Clip, Track
 from vibe.refine.fitting import FITTINGS
 from vibe.refine.mixture import load_mixture, mixture_energy
 from vibe.refine.smooth import SMOOTHING
@@ -139,7 +140,7 @@ def in_synthetic_windows(priors: dict[str | None, str], held_out: Motions, netwo
         found = []
         for track, clip, truth in made:
             motion, price = fitted(network, track, clip, camera, prior)
-            joints = motion.joints - motion.joints[:, :1]
+            joints = motion.joints_cam - motion.joints_cam[:, :1]
             errors = (pa_mpjpe_mm(joints, truth), mpjpe_mm(joints, truth), acceleration_error_mm(joints, truth))
             found.append([*(float(each.mean()) for each in errors), price])
         rows.append([f"{len(made)} synthetic windows", "", name, FRAMES * len(made), "",

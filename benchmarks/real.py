@@ -18,16 +18,14 @@ import report
 import torch
 import tyro
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 from torch import Tensor
+from watcher import Watcher
 
 from vibe import cameras, pipeline, skeletons
 from vibe.body.load import load_body
 from vibe.evaluate import real
 from vibe.evaluate.scores import WHOLE, Compared, Tally
 from vibe.network import load_network
-from vibe.people.track import Follower, Seen
-from vibe.records import Track
 from vibe.refine.fitting import FITTINGS
 from vibe.refine.smooth import SMOOTHING
 
@@ -43,30 +41,6 @@ class Options:
     smooth: Literal["none", "light", "strong"] = "light"
     table: Path | None = None
     """Also write the table here."""
-
-
-class Watcher(Follower):
-    """A follower that keeps what the model said in each frame, its own 3D landmarks with it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[tuple[Seen, ...]] = []
-
-    def step(self, index: int, time: float, rgb: NDArray[np.uint8]) -> tuple[Seen, ...]:
-        self.seen.append(super().step(index, time, rgb))
-        return self.seen[-1]
-
-    def world_of(self, track: Track) -> dict[int, NDArray]:
-        """MediaPipe's 33 landmarks in each frame of a track: those of the nearest person seen there."""
-        found = {}
-        for frame, keypoints_px in zip(track.frames.tolist(), track.keypoints_px[..., :2].numpy(), strict=True):
-            off = [
-                np.linalg.norm(one.landmarks.keypoints_px[:, :2] - keypoints_px, axis=1).mean()
-                for one in self.seen[frame]
-            ]
-            if off:
-                found[frame] = self.seen[frame][int(np.argmin(off))].landmarks.world
-        return found
 
 
 def limbs_of_landmarks(world: Float[Tensor, "time 33 3"]) -> Float[Tensor, "time 12 3"]:
@@ -100,13 +74,13 @@ def main(options: Options) -> None:
         [reading] = pipeline.read(network, clip, [track], view, body, None)
         fitting = FITTINGS["open"] if options.refine else None
         motion = pipeline.finish_track(track, reading, clip, view, body, SMOOTHING[options.smooth], fitting)
-        rival = watcher.world_of(track)
+        rival = watcher.nearest(dict(zip(track.frames.tolist(), track.keypoints_px.numpy(), strict=True)))
         frames = sorted(rival)
         mine = torch.isin(track.frames, torch.tensor(frames))
-        world = torch.from_numpy(np.stack([rival[frame] for frame in frames])).float()
+        world = torch.from_numpy(np.stack([rival[frame].world for frame in frames])).float()
         at = torch.tensor(frames)
         for name, joints in (
-            ("vibe", motion.joints[mine][:, limbs]),
+            ("vibe", motion.joints_cam[mine][:, limbs]),
             ("MediaPipe world landmarks", limbs_of_landmarks(world)),
         ):
             rows.append([camera, name, len(frames), *errors(joints, truth[frames], at)])

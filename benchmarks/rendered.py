@@ -21,6 +21,7 @@ import tyro
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
+from watcher import Watcher
 
 from vibe import pipeline, reading
 from vibe.body.load import load_body
@@ -33,9 +34,9 @@ from vibe.data.scenery import Ground
 from vibe.evaluate import views
 from vibe.evaluate.held_out import read_clips, read_listing
 from vibe.evaluate.scores import COVERAGE, WHOLE, Compared, System, Tally, systems
+from vibe.motion import Motion
 from vibe.network import Network, load_network
-from vibe.people.track import Follower, Seen
-from vibe.records import Camera, Clip, Motion, Track
+from vibe.records import Camera, Clip, Track
 from vibe.threads import one_thread
 from vibe.video import open_video
 
@@ -102,30 +103,6 @@ class Options:
     table: Path | None = None
 
 
-class Watcher(Follower):
-    """A follower that keeps what the model said in each frame."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[tuple[Seen, ...]] = []
-
-    def step(self, index: int, time: float, rgb: NDArray[np.uint8]) -> tuple[Seen, ...]:
-        self.seen.append(super().step(index, time, rgb))
-        return self.seen[-1]
-
-    def nearest(self, keypoints_px: NDArray[np.floating]) -> NDArray[np.floating]:
-        """In each frame the reading nearest to a person's true keypoints."""
-        found = np.zeros((len(keypoints_px), 17, 3))
-        for frame, people in enumerate(self.seen):
-            off = [
-                np.linalg.norm(one.landmarks.keypoints_px[:, :2] - keypoints_px[frame, :, :2], axis=1).mean()
-                for one in people
-            ]
-            if off:
-                found[frame] = people[int(np.argmin(off))].landmarks.keypoints_px
-        return found
-
-
 def plans(count: int) -> list[Plan]:
     """Windows of the held-out clips: every subject as often, spread evenly over all of theirs."""
     listing = read_listing()
@@ -160,11 +137,11 @@ def take(plan: Plan, body: Body, cache: Path) -> Take:
     diagonal = float(np.hypot(still.width, still.height))
     fov_deg = float(np.rad2deg(2 * np.arctan(diagonal / 2 / still.focal_px)))
     camera = default_camera(still.width, still.height, fov_deg)
-    motion = truth(body, rotmat, betas, trans, camera)
+    times = torch.arange(len(trans), dtype=torch.float64) / FPS
+    motion = truth(body, rotmat, betas, trans, camera, times)
     path = cache / f"{plan.seed:03d}.mp4"
     if not path.with_suffix(".npz").exists():
         cache.mkdir(parents=True, exist_ok=True)
-        times = torch.arange(len(trans), dtype=torch.float64) / FPS
         ground = Ground(still.R_cam_world[:, 1], float((-still.R_cam_world.T @ still.t_cam_world)[1]))
         render_clip(path, body, rotmat, betas, trans, camera, times, ground, plan.seed)
         watch(path, motion.keypoints_px.numpy())
@@ -203,7 +180,10 @@ def watch(path: Path, keypoints_px: NDArray[np.floating]) -> None:
     arrays = {"times": clip.timestamps.numpy(), "people": np.array(len(tracks))}
     for place, track in enumerate(tracks):
         arrays |= {f"{what}{place}": getattr(track, what).numpy() for what in ("frames", "box_px", "keypoints_px")}
-    np.savez(path.with_suffix(".npz"), allow_pickle=False, detected_px=follower.nearest(keypoints_px), **arrays)
+    detected_px = np.zeros((len(keypoints_px), 17, 3))
+    for frame, found in follower.nearest(dict(enumerate(keypoints_px[: len(follower.seen)]))).items():
+        detected_px[frame] = found.keypoints_px
+    np.savez(path.with_suffix(".npz"), allow_pickle=False, detected_px=detected_px, **arrays)
 
 
 def person(one: Take) -> Track | None:
@@ -240,8 +220,8 @@ def count(tally: Tally, one: Take, motion: Motion | None) -> None:
         tally.found.append(found)
         return
     found[motion.frames] = True
-    truth = one.motion.joints[motion.frames]
-    tally.add(Compared(motion.joints, truth, motion.frames, FPS, [0]), found=found)
+    truth = one.motion.joints_cam[motion.frames]
+    tally.add(Compared(motion.joints_cam, truth, motion.frames, FPS, [0]), found=found)
 
 
 def main(options: Options) -> None:

@@ -110,14 +110,14 @@ def network(frames: str) -> dict[str, float]:
     from vibe.observe.keypoints import observe
     from vibe.reading import lift
 
-    model, body, camera = load_network().model, load_body(), cameras.default_camera(1080, 1920)
+    network, body, camera = load_network(), load_body(), cameras.default_camera(1080, 1920)
     points = torch.rand(int(frames), 17, 3) * torch.tensor([400.0, 900.0, 1.0]) + torch.tensor([300.0, 400.0, 0.0])
     box = torch.tensor([500.0, 850.0, 500.0, 1000.0]).expand(int(frames), 4)
     times = []
     with torch.no_grad():
         for _ in range(4):
             began = time.perf_counter()
-            theta = lift(model, observe(points, box, camera.K_px))
+            theta = lift(network.model, observe(points, box, camera.K_px), network.window)
             joints_and_keypoints(body, theta.rotmat, theta.betas)
             times.append(time.perf_counter() - began)
     return {"frames": int(frames), "seconds": min(times), "people": 1}

@@ -84,7 +84,7 @@ def rotmat_of(poses: np.ndarray) -> torch.Tensor:
 def picture_network() -> Network:
     """A network that reads features; what it says is put in its mouth by `knowing`."""
     about = Weights("knowing", "abc123" * 10, "Invented.")
-    return replace(load_network(), extractor=lambda crops: torch.zeros(len(crops), 2048), body="smpl", about=about)
+    return replace(load_network(), evidence="images", body="smpl", about=about)
 
 
 def knowing(folder: Path, turn: torch.Tensor | None = None) -> Callable[..., Reading]:

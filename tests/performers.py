@@ -12,7 +12,8 @@ import torch
 from vibe import cameras
 from vibe.body import Body, pose_joints, rest_joints
 from vibe.cameras import default_camera
-from vibe.records import Clip, Motion, Result, Weights
+from vibe.motion import Motion, Result
+from vibe.records import Clip, Weights
 from vibe.skeletons import SMPL
 
 WIDTH, HEIGHT, FPS = 1280, 720, 25.0
@@ -41,16 +42,18 @@ def performer(body: Body, frames: torch.Tensor, seed: int = 0) -> Motion:
     rotvec = roma.rotmat_to_rotvec(rotmat)
     return Motion(
         frames=frames,
+        times=frames.double() / FPS,
         box_px=torch.tensor([640.0, 360.0, 200.0, 400.0]).repeat(len(frames), 1),
         global_orient=rotvec[:, 0],
         body_pose=rotvec[:, 1:].flatten(1),
         betas=betas,
         trans=trans,
         pred_cam=torch.tensor([1.0, 0.0, 0.0]).repeat(len(frames), 1),
-        joints=joints,
+        joints_cam=joints,
         joints_px=cameras.project(joints, default_camera(WIDTH, HEIGHT).K_px),
         keypoints_px=torch.ones(len(frames), 17, 3),
         confidence=torch.ones(len(frames)),
+        body=body.origin,
     )
 
 

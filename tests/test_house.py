@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "vibe"
-GROUND = ("threads", "records", "skeletons", "rotations", "cameras", "assets", "video", "body")
+GROUND = ("threads", "records", "skeletons", "rotations", "cameras", "assets", "video", "body", "motion")
 ROOMS = ("people", "observe", "model", "refine", "results")
 CORRIDOR = ("network", "prior", "reading", "pipeline")
 WINGS = ("data", "evaluate", "train")

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,9 @@ import safetensors.torch
 import torch
 
 from vibe import assets
-from vibe.network import load_network
+from vibe.network import build_network, load_network
+from vibe.train.checkpoints import save_weights
+from vibe.train.recipes import OPEN
 
 
 def test_weights_of_another_shape_are_refused_by_name(tmp_path: Path) -> None:
@@ -16,3 +19,19 @@ def test_weights_of_another_shape_are_refused_by_name(tmp_path: Path) -> None:
     safetensors.torch.save_file(tensors, tmp_path / "odd.safetensors", metadata)
     with pytest.raises(ValueError, match="regressor.fc1.bias"):
         load_network(tmp_path / "odd.safetensors")
+
+
+@pytest.mark.parametrize("name", ["open", "mposer", "vposer"])
+def test_the_shipped_weights_do_not_say_where_they_were_trained(name: str) -> None:
+    def texts(value: object) -> list[str]:
+        if isinstance(value, dict | list):
+            return [text for each in (value.values() if isinstance(value, dict) else value) for text in texts(each)]
+        return [value] if isinstance(value, str) else []
+
+    assert not [text for text in texts(assets.load_recipe(name)) if Path(text).is_absolute()]
+
+
+def test_a_recipe_in_a_file_of_weights_names_files_without_their_folders(tmp_path: Path) -> None:
+    recipe = replace(OPEN, start=str(tmp_path / "before.safetensors"))
+    save_weights(tmp_path / "after.safetensors", recipe, 0, build_network(recipe.network))
+    assert assets.load_recipe(tmp_path / "after.safetensors")["start"] == "before.safetensors"

@@ -8,8 +8,9 @@ from vibe import cameras, pipeline
 from vibe.body.load import load_body
 from vibe.body.marks import joints_and_keypoints
 from vibe.body.shape import rest_joints
+from vibe.motion import Motion
 from vibe.network import load_network
-from vibe.records import Camera, Clip, Motion, Track
+from vibe.records import Camera, Clip, Track
 from vibe.refine.fitting import FITTINGS
 from vibe.refine.smooth import SMOOTHING
 
@@ -50,8 +51,8 @@ def test_the_record_agrees_with_itself() -> None:
     track, clip, camera = scene(30.0, 40)
     motion = estimated(track, clip, camera)
     joints, _ = placed(motion)
-    torch.testing.assert_close(joints, motion.joints, atol=1e-4, rtol=0)
-    torch.testing.assert_close(cameras.project(motion.joints, camera.K_px), motion.joints_px)
+    torch.testing.assert_close(joints, motion.joints_cam, atol=1e-4, rtol=0)
+    torch.testing.assert_close(cameras.project(motion.joints_cam, camera.K_px), motion.joints_px)
     weak = cameras.translation_from_weak(motion.pred_cam, motion.box_px, camera.K_px)
     pelvis = rest_joints(load_body(), motion.betas)[0]
     torch.testing.assert_close(weak + pelvis, motion.trans, atol=1e-3, rtol=0)
@@ -68,12 +69,12 @@ def test_the_fitted_body_lies_on_its_keypoints() -> None:
 
 def test_the_resolution_of_the_picture_does_not_matter() -> None:
     small, large = estimated(*scene(30.0, 30), refine=False), estimated(*scene(30.0, 30, zoom=3), refine=False)
-    torch.testing.assert_close(small.joints, large.joints, atol=1e-3, rtol=0)
+    torch.testing.assert_close(small.joints_cam, large.joints_cam, atol=1e-3, rtol=0)
 
 
 def test_the_frame_rate_of_the_video_hardly_matters() -> None:
     slow, fast = estimated(*scene(30.0, 40)), estimated(*scene(60.0, 79))
-    assert (slow.joints - fast.joints[::2]).norm(dim=-1).mean() < 0.02
+    assert (slow.joints_cam - fast.joints_cam[::2]).norm(dim=-1).mean() < 0.02
 
 
 def test_a_long_gap_leaves_a_motion_at_the_frames_of_the_track() -> None:
@@ -81,15 +82,16 @@ def test_a_long_gap_leaves_a_motion_at_the_frames_of_the_track() -> None:
     kept = torch.cat([torch.arange(30), torch.arange(60, 90)])
     cut = replace(track, frames=kept, box_px=track.box_px[kept], keypoints_px=track.keypoints_px[kept])
     motion = estimated(cut, clip, camera)
-    assert torch.equal(motion.frames, kept) and motion.joints.isfinite().all()
+    assert torch.equal(motion.frames, kept) and motion.joints_cam.isfinite().all()
 
 
 def test_a_single_frame_has_a_motion() -> None:
     track, clip, camera = scene(30.0, 1)
     motion = estimated(track, clip, camera)
-    assert motion.joints.shape == (1, 24, 3) and motion.joints.isfinite().all()
+    assert motion.joints_cam.shape == (1, 24, 3) and motion.joints_cam.isfinite().all()
 
 
 def test_without_refinement_the_network_alone_speaks() -> None:
     track, clip, camera = scene(30.0, 30)
-    assert not torch.equal(estimated(track, clip, camera, refine=False).joints, estimated(track, clip, camera).joints)
+    alone, refined = (estimated(track, clip, camera, refine=each).joints_cam for each in (False, True))
+    assert not torch.equal(alone, refined)

@@ -40,26 +40,36 @@ def waving(frames: int) -> Observation:
 
 
 def test_mirrored_evidence_gives_the_mirrored_motion() -> None:
-    network, observation = load_network().model, waving(40)
-    straight, flipped = lift(network, observation), lift(network, mirror(observation))
+    network, observation = load_network().model, waving(100)
+    straight, flipped = lift(network, observation, 72), lift(network, mirror(observation), 72)
     torch.testing.assert_close(mirror_rotmat(flipped.rotmat), straight.rotmat, atol=1e-5, rtol=0)
     torch.testing.assert_close(flipped.pred_cam * torch.tensor([1.0, -1.0, 1.0]), straight.pred_cam, atol=1e-5, rtol=0)
     torch.testing.assert_close(flipped.betas, straight.betas, atol=1e-5, rtol=0)
 
 
-def test_a_long_track_read_in_windows_is_the_whole_track_to_a_fraction_of_a_degree() -> None:
+def test_what_comes_a_window_later_changes_nothing() -> None:
     network, observation = load_network().model, waving(500)
-    whole, parts = lift(network, observation), lift(network, observation, window=320, overlap=240)
-    assert parts.rotmat.shape == whole.rotmat.shape
-    angle_deg = roma.rotmat_geodesic_distance(parts.rotmat, whole.rotmat).rad2deg()
-    assert angle_deg.mean() < 0.5 and angle_deg.max() < 5
+    whole, part = (
+        lift(network, Observation(*each), 72)
+        for each in ((observation.keypoints, observation.box), (observation.keypoints[:300], observation.box[:300]))
+    )
+    torch.testing.assert_close(part.rotmat[:252], whole.rotmat[:252], atol=1e-5, rtol=0)
+    assert not torch.allclose(part.rotmat[252:], whole.rotmat[252:300], atol=1e-3)
 
 
-@pytest.mark.parametrize("frames", [1, 2, 99, 100, 101, 180, 181])
+def test_windows_leave_no_seams() -> None:
+    theta = lift(load_network().model, waving(500), 72)
+    turn = roma.rotmat_geodesic_distance(theta.rotmat[1:], theta.rotmat[:-1])
+    jerk = turn.diff(n=2, dim=0).abs().amax(1)[36:-36]
+    at_seams = jerk[::36][:11].max()
+    assert at_seams < 2 * jerk.quantile(0.9)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 50, 51, 99, 100, 101, 150, 151])
 def test_every_length_comes_back_whole(frames: int) -> None:
     network = build_network(NetworkConfig()).eval()
     with torch.no_grad():
-        theta = lift(network, Observation(torch.zeros(frames, 17, 3), torch.zeros(frames, 3)), window=100, overlap=20)
+        theta = lift(network, Observation(torch.zeros(frames, 17, 3), torch.zeros(frames, 3)), 100)
     assert theta.rotmat.shape == (frames, 24, 3, 3) and theta.pred_cam.shape == (frames, 3)
 
 
@@ -73,7 +83,7 @@ def of_pictures(body: str = "open") -> Network:
     model = VIBE(nn.Identity(), encoder, Regressor(RegressorConfig(hidden=32))).eval()
     for part in (model.regressor.decpose, model.regressor.decshape):
         nn.init.normal_(part.weight, std=0.1)
-    return Network(model, brightness, body, Weights("test", "00", "free"))
+    return Network(model, "images", brightness, 0, body, Weights("test", "00", "free"))
 
 
 def standing(frames: list[int], x_px: float) -> Track:

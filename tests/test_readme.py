@@ -7,7 +7,7 @@ import pytest
 
 from vibe import cli, skeletons
 from vibe.cli.app import COMMANDS
-from vibe.results import npz
+from vibe.motion import npz
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

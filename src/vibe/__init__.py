@@ -1,20 +1,51 @@
-"""A video in, everyone's 3D motion out, in SMPL's format."""
+"""A video in, everyone's 3D motion out, in SMPL's format.
+
+    import vibe
+
+    result = vibe.estimate("dance.mp4")
+    result.save("dance.npz")
+    for person in result:
+        print(person.joints("coco17").values.shape)  # [frames, 17, 3], metres, in the camera's frame
+
+docs/api.md is the tour of it.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vibe.body.load import load_body
+    from vibe.motion.npz import load
+    from vibe.motion.record import Motion, Result
     from vibe.pipeline import estimate
+    from vibe.results.export import export
+    from vibe.results.page import view
+    from vibe.results.render import render
 
-__all__ = ["estimate"]
+__all__ = ["Motion", "Result", "estimate", "export", "load", "load_body", "render", "view"]
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Motion": "vibe.motion.record",
+    "Result": "vibe.motion.record",
+    "estimate": "vibe.pipeline",
+    "export": "vibe.results.export",
+    "load": "vibe.motion.npz",
+    "load_body": "vibe.body.load",
+    "render": "vibe.results.render",
+    "view": "vibe.results.page",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Brings the pipeline in when it is asked for, so that `import vibe` is quick."""
-    if name == "estimate":
-        from vibe.pipeline import estimate
+    """Brings in what is asked for, so that `import vibe` is quick."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}: it has {', '.join(__all__)}")
 
-        return estimate
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    """The names that there are, whether or not they were asked for before."""
+    return sorted([*globals(), *__all__])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -40,8 +40,13 @@ class Network:
     """A network ready to run, with what it reads and what it may be used for."""
 
     model: VIBE
+    evidence: Literal["keypoints", "images"]
+    """What the model reads; of images, the features."""
     extractor: Reader | None
-    """Makes features of crops, for a model that reads pictures; None for one that reads keypoints."""
+    """Makes features of crops; None for a model that reads keypoints, and where there are features already."""
+    window: int
+    """Frames of keypoints that are read at a time, twice those of the windows that the model was trained on; features
+    are read as a stream."""
     body: str
     """Whose betas it gives: open or smpl."""
     about: Weights
@@ -52,24 +57,28 @@ def build_network(config: NetworkConfig) -> VIBE:
     return VIBE(KeypointEmbedding(config.embedding), build_encoder(config.encoder), Regressor(config.regressor))
 
 
-def load_network(path: Path | str | None = None, device: torch.device | str = "cpu", runtime: str = "torch") -> Network:
+def load_network(
+    path: Path | str | None = None, device: torch.device | str = "cpu", runtime: str | None = "torch"
+) -> Network:
     """The network of a weights file (a path, a name, or the default), ready to run.
 
-    `runtime` is what computes a picture's features. Raises FileNotFoundError or ValueError, which names what does not
-    fit, and ImportError if the runtime is not installed.
+    `runtime` is what computes a picture's features; None where there are features already. Raises FileNotFoundError or
+    ValueError, which names what does not fit, and ImportError if the runtime is not installed.
     """
     recipe = assets.load_recipe(path)
     tensors, about = assets.load_weights(path)
+    evidence, extractor, window = "keypoints", None, 0
     try:
         if recipe.get("evidence") == "images":
-            model, extractor = _of_pictures(recipe, tensors), _extractor(tensors, device, runtime)
+            evidence, model = "images", _of_pictures(recipe, tensors)
+            extractor = _extractor(tensors, device, runtime) if runtime else None
         else:
-            model, extractor = build_network(_config(recipe["network"])), None
+            model, window = build_network(_config(recipe["network"])), 2 * int(recipe["synthesis"]["frames"])
             model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     except (TypeError, KeyError, RuntimeError) as error:
         raise ValueError(f"{assets.weights_path(path)} does not fit the network: {error}") from error
     model = model.to(device).eval().requires_grad_(False)
-    return Network(model, extractor, str(recipe.get("body", "open")), about)
+    return Network(model, evidence, extractor, window, str(recipe.get("body", "open")), about)
 
 
 def _of_pictures(recipe: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> VIBE:

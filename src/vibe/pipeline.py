@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,18 +14,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe import assets, cameras
-from vibe.body.load import load_body, load_smpl
+from vibe.body.load import load_body
 from vibe.body.marks import joints_and_keypoints
 from vibe.body.pose import joints as posed_joints
 from vibe.body.record import Body
 from vibe.body.shape import rest_joints
+from vibe.motion import Motion, Result
 from vibe.network import Network, load_network
 from vibe.people.detect import Detector
 from vibe.people.landmarks import PoseModel
 from vibe.people.track import Follower
 from vibe.prior import load_prior, prior_energy
 from vibe.reading import Progress, Reading, extract, in_eight_bits, knows_shapes, read_features, read_keypoints
-from vibe.records import Camera, Clip, Motion, Result, Track
+from vibe.records import Camera, Clip, Track
 from vibe.refine.fitting import ENERGIES, FITTINGS, Fitting
 from vibe.refine.mixture import load_mixture
 from vibe.refine.one_euro import OneEuro
@@ -39,13 +40,6 @@ from vibe.video import Video, open_video
 Smooth = Literal["none", "light", "strong", "one-euro"]
 MIXTURE = "mixture"
 """The prior of poses that the paper's fit uses by default, beside the learnt ones."""
-BODIES: dict[str, Callable[[], Body]] = {
-    "open": load_body,
-    "smpl": load_smpl,
-    "smpl-male": partial(load_smpl, "male"),
-    "smpl-female": partial(load_smpl, "female"),
-}
-"""The bodies that have a name; the last three are the user's own files."""
 
 
 def estimate(
@@ -67,6 +61,11 @@ def estimate(
 ) -> Result:
     """Everyone's motion in a video, in the camera's frame.
 
+        import vibe
+
+        result = vibe.estimate("dance.mp4")
+        result.save("motion.npz")
+
     `smoothing` and `refine` choose what follows the network, `fitting` by which recipe it is refined; where they are
     None, keypoint evidence is refined and smoothed lightly, and what the paper's networks say of pictures stays as it
     is. `prior` judges poses in the paper's fit: mixture, mposer, vposer or a file of one. `fov_deg` is the angle of
@@ -87,7 +86,7 @@ def estimate(
         network, error = in_eight_bits(network, clip, tracks, runtime)
         remarks += error
     camera = cameras.default_camera(clip.width, clip.height, fov_deg)
-    keypoints = network.extractor is None
+    keypoints = network.evidence == "keypoints"
     smoothed = SMOOTHING[smoothing or ("light" if keypoints else "none")]
     fitted = FITTINGS[fitting] if (keypoints if refine is None else refine) else None
     if fitted and pose_model and fitted.points == "detected17":
@@ -108,10 +107,10 @@ def choose_body(body: Path | str | None, network: Network) -> tuple[Body, list[s
     Raises FileNotFoundError or ValueError, with what to do, if a body that was asked for is not here.
     """
     if body is not None:
-        chosen = BODIES[str(body)]() if str(body) in BODIES else load_body(Path(body))
+        chosen = load_body(body)
     else:
         try:
-            chosen = BODIES[network.body]()
+            chosen = load_body(network.body)
         except FileNotFoundError:
             chosen = load_body()
     if knows_shapes(network, chosen):
@@ -163,7 +162,7 @@ def finish_track(
         for rows, at in zip(reading.frames, reading.moments, strict=True)
     ]
     rotmat, trans = (torch.cat(parts) for parts in zip(*smoothed, strict=True))
-    return to_motion(rotmat, betas, trans, track, camera, body)
+    return to_motion(rotmat, betas, trans, track, times, camera, body)
 
 
 def refine_track(
@@ -194,7 +193,7 @@ def energies(prior: Path | str = MIXTURE) -> Mapping[str, Energy]:
 
 def to_motion(
     rotmat: Float[Tensor, "time 24 3 3"], betas: Float[Tensor, "*t 10"], trans: Float[Tensor, "time 3"],
-    track: Track, camera: Camera, body: Body,
+    track: Track, times: Float[Tensor, "time"], camera: Camera, body: Body,
 ) -> Motion:  # fmt: skip
     """The record of a finished motion: axis-angle, weak camera of each box, joints in space and in the picture."""
     pelvis = rest_joints(body, betas)[..., 0, :]
@@ -202,14 +201,16 @@ def to_motion(
     rotvec = roma.rotmat_to_rotvec(rotmat)
     return Motion(
         frames=track.frames,
+        times=times,
         box_px=track.box_px,
         global_orient=rotvec[:, 0],
         body_pose=rotvec[:, 1:].flatten(1),
         betas=betas,
         trans=trans,
         pred_cam=cameras.weak_from_translation(trans - pelvis, track.box_px, camera.K_px),
-        joints=joints,
+        joints_cam=joints,
         joints_px=cameras.project(joints, camera.K_px),
         keypoints_px=track.keypoints_px,
         confidence=track.confidence,
+        body=body.origin,
     )

@@ -121,7 +121,8 @@ def read_keypoints(track: Track, times: Float[Tensor, "time"], camera: Camera, n
     for span in spans:
         at = even_times(times[span])
         keypoints_px, box_px = resample_evidence(track.keypoints_px[span], track.box_px[span], times[span], at)
-        theta = _to_cpu(lift(network.model, _onto(network.model, observe(keypoints_px, box_px, camera.K_px))))
+        observation = observe(keypoints_px, box_px, camera.K_px)
+        theta = _to_cpu(lift(network.model, _onto(network.model, observation), network.window))
         parts.append((*_placed(theta, box_px, camera), keypoints_px, at))
     rotmat, betas, trans, keypoints_px, at = (torch.cat(each) for each in zip(*parts, strict=True))
     betas = betas if knows_shapes(network, body) else torch.zeros_like(betas)
@@ -149,31 +150,38 @@ def read_features(
     return Reading(rotmat, betas, pelvis, track.keypoints_px, times, tuple(spans), tuple(spans), True)
 
 
-def lift(model: VIBE, observation: Observation, window: int = 1024, overlap: int = 256) -> Theta:
+def lift(model: VIBE, observation: Observation, window: int) -> Theta:
     """The keypoint network's answer for a track of any length, averaged with that for the mirrored evidence.
 
-    Tracks longer than `window` are read in windows that share `overlap` frames, half of which each side gives up.
+    Tracks longer than `window` are read in windows, each of which shares half with the next and fades into it.
     """
-    frames = observation.box.shape[-2]
-    pieces = []
-    for start in range(0, max(frames - overlap, 1), window - overlap):
-        stop = min(start + window, frames)
-        part = Observation(observation.keypoints[..., start:stop, :, :], observation.box[..., start:stop, :])
-        first = start + overlap // 2 if start else 0
-        last = frames if stop == frames else stop - overlap // 2
-        pieces.append([value[first - start : last - start] for value in _both_sides(model, part)])
-    return Theta(*(torch.cat(parts) for parts in zip(*pieces, strict=True)))
+    frames, shared = observation.box.shape[-2], window // 2
+    ramp = torch.arange(1, shared + 1).to(observation.box) / (shared + 1)
+    rotmat, betas, pred_cam = (observation.box.new_zeros(frames, *shape) for shape in ((24, 3, 3), (10,), (3,)))
+    for start in range(0, max(frames - shared, 1), shared):
+        stop = min(start + 2 * shared, frames)
+        at, weight = slice(start, stop), ramp.new_ones(stop - start)
+        if start:
+            weight[:shared] = ramp
+        if stop < frames:
+            weight[shared:] = 1 - ramp
+        found = _both_sides(model, Observation(observation.keypoints[at], observation.box[at]))
+        rotmat[at] += weight[:, None, None, None] * found.rotmat
+        betas[at] += weight[:, None] * found.betas
+        pred_cam[at] += weight[:, None] * found.pred_cam
+    return Theta(cast(Tensor, roma.special_procrustes(rotmat)), betas, pred_cam)
 
 
-def _both_sides(model: VIBE, observation: Observation) -> tuple[Tensor, Tensor, Tensor]:
-    """Rotations, betas and camera, each the mean of the straight and the mirrored reading."""
+def _both_sides(model: VIBE, observation: Observation) -> Theta:
+    """The mean of the straight and the mirrored reading; that of the rotations is not one itself."""
     other = mirror(observation)
     both = model(
         Observation(torch.stack([observation.keypoints, other.keypoints]), torch.stack([observation.box, other.box]))
     )
-    rotmat = cast(Tensor, roma.special_procrustes(both.rotmat[0] + mirror_rotmat(both.rotmat[1])))
     flipped = both.pred_cam[1] * both.pred_cam.new_tensor([1.0, -1.0, 1.0])
-    return rotmat, both.betas.mean(0), (both.pred_cam[0] + flipped) / 2
+    return Theta(
+        (both.rotmat[0] + mirror_rotmat(both.rotmat[1])) / 2, both.betas.mean(0), (both.pred_cam[0] + flipped) / 2
+    )
 
 
 def _placed(theta: Theta, box_px: Float[Tensor, "time 4"], camera: Camera) -> tuple[Tensor, Tensor, Tensor]:

@@ -81,34 +81,6 @@ class Theta:
 
 
 @dataclass(frozen=True)
-class Motion:
-    """One person's motion in the camera's frame: what `vibe.estimate` returns."""
-
-    frames: Int[Tensor, "time"]
-    """Indices into the clip; increasing."""
-    box_px: Float[Tensor, "time 4"]
-    """Centre x, centre y, width, height."""
-    global_orient: Float[Tensor, "time 3"]
-    """Axis-angle of the pelvis in the camera's frame."""
-    body_pose: Float[Tensor, "time 69"]
-    """Axis-angle of joints 1 to 23, each relative to its parent."""
-    betas: Float[Tensor, "*t 10"]
-    """One shape for the whole track; or one a frame, where the network's own answer was asked for."""
-    trans: Float[Tensor, "time 3"]
-    """Position of the pelvis joint, metres."""
-    pred_cam: Float[Tensor, "time 3"]
-    """s, tx, ty: weak perspective of the box's square crop (the paper, section 3)."""
-    joints: Float[Tensor, "time 24 3"]
-    """SMPL's joints in the camera's frame, metres."""
-    joints_px: Float[Tensor, "time 24 2"]
-    """The same, projected."""
-    keypoints_px: Float[Tensor, "time 17 3"]
-    """The 2D evidence: COCO-17 x, y, confidence."""
-    confidence: Float[Tensor, "time"]
-    """Mean keypoint confidence; 0 where the frame was filled in."""
-
-
-@dataclass(frozen=True)
 class Weights:
     """What a set of parameters is and may be used for."""
 
@@ -116,17 +88,3 @@ class Weights:
     sha256: str
     licence: str
     """One sentence: what it was trained on and what that allows."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """Everything found in one video."""
-
-    clip: Clip
-    camera: Camera
-    people: tuple[Motion, ...]
-    """Numbered 1, 2, ... in the files, in this order."""
-    body: Weights
-    weights: Weights
-    notes: tuple[str, ...]
-    """One sentence for each thing that was dropped or repaired."""

@@ -1,4 +1,4 @@
-"""The paper's 6D rotations, on top of roma.
+"""The paper's 6D rotations, and quaternions over time, on top of roma.
 
 The six numbers are the first two columns of the matrix in row-major order, R00 R01 R10 R11 R20 R21, as SPIN and
 VIBE store them (not the order of Zhou et al.'s own code, which stores the columns one after the other).
@@ -7,6 +7,7 @@ VIBE store them (not the order of Zhou et al.'s own code, which stores the colum
 from __future__ import annotations
 
 import roma
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -19,3 +20,9 @@ def rotmat_from_6d(numbers: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 3 3"]:
 def rotmat_to_6d(rotmat: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 6"]:
     """The first two columns, row by row."""
     return rotmat[..., :2].flatten(-2)
+
+
+def continuous(quaternions: Float[Tensor, "time *b 4"]) -> Float[Tensor, "time *b 4"]:
+    """The same rotations with signs chosen so that neighbours in time lie on one side of the sphere."""
+    same = (quaternions[1:] * quaternions[:-1]).sum(-1, keepdim=True) >= 0
+    return torch.cat([quaternions[:1], quaternions[1:] * torch.where(same, 1.0, -1.0).cumprod(0)])

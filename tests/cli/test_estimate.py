@@ -14,8 +14,8 @@ import torch
 from vibe import assets, cli, pipeline, skeletons
 from vibe.cameras import default_camera
 from vibe.data import clips
-from vibe.records import Motion, Result, Weights
-from vibe.results import npz
+from vibe.motion import Motion, Result, npz
+from vibe.records import Weights
 from vibe.video import open_video
 
 
@@ -43,20 +43,25 @@ def make_sound(path: Path) -> Path:
     return path
 
 
+ABOUT = Weights("open", "0" * 64, "free for every use")
+
+
 def person(time: int) -> Motion:
     ones = torch.ones(time)
     return Motion(
         frames=torch.arange(time),
+        times=torch.arange(time, dtype=torch.float64) / 25,
         box_px=torch.full((time, 4), 20.0),
         global_orient=torch.zeros(time, 3),
         body_pose=torch.zeros(time, 69),
         betas=torch.zeros(10),
         trans=torch.zeros(time, 3) + torch.tensor([0.0, 0.0, 4.0]),
         pred_cam=torch.ones(time, 3),
-        joints=torch.zeros(time, 24, 3),
+        joints_cam=torch.zeros(time, 24, 3),
         joints_px=torch.zeros(time, 24, 2),
         keypoints_px=torch.ones(time, 17, 3),
         confidence=0.75 * ones,
+        body=ABOUT,
     )
 
 
@@ -72,8 +77,7 @@ def people(monkeypatch) -> list[int]:
                     progress("people", frame.index + 1, video.expected_frames)
             clip = video.clip()
         found = tuple(person(len(clip.timestamps)) for _ in range(count[0]))
-        about = Weights("open", "0" * 64, "free for every use")
-        return Result(clip, default_camera(clip.width, clip.height), found, about, about, ("a note on it",))
+        return Result(clip, default_camera(clip.width, clip.height), found, ABOUT, ABOUT, ("a note on it",))
 
     monkeypatch.setattr(pipeline, "estimate", estimate)
     return count
@@ -148,7 +152,7 @@ def test_a_video_gives_three_files_a_table_and_exit_code_0(tmp_path, people, cap
     assert "free for every use" in said.out
     assert "a note on it" in said.out
     assert "clip.mp4: people" in said.err
-    assert len(npz.read_npz(tmp_path / "out" / "clip" / "motion.npz").people) == 2
+    assert len(npz.load(tmp_path / "out" / "clip" / "motion.npz").people) == 2
 
 
 @pytest.mark.parametrize(
@@ -191,7 +195,7 @@ def test_nobody_in_view_is_a_result_with_a_line_that_says_so(tmp_path, people, c
     people[0] = 0
     assert run("estimate", make_video(tmp_path / "clip.mp4"), "-o", tmp_path / "out", "--no-overlay") == 0
     assert "nobody was found" in capsys.readouterr().out
-    assert npz.read_npz(tmp_path / "out" / "clip" / "motion.npz").people == ()
+    assert npz.load(tmp_path / "out" / "clip" / "motion.npz").people == ()
 
 
 def test_what_weights_and_body_may_be_used_for_is_said_once(tmp_path, people, capsys):
@@ -257,8 +261,8 @@ def test_two_videos_of_one_name_do_not_overwrite_each_other(tmp_path, people, ca
     one, two = make_video(tmp_path / "a" / "clip.mp4", 3), make_video(tmp_path / "b" / "Clip.mp4", 6)
     assert run("estimate", one, two, "-o", tmp_path / "out", "--no-overlay") == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["Clip-2", "clip"]
-    assert len(npz.read_npz(tmp_path / "out" / "clip" / "motion.npz").clip.timestamps) == 3
-    assert len(npz.read_npz(tmp_path / "out" / "Clip-2" / "motion.npz").clip.timestamps) == 6
+    assert len(npz.load(tmp_path / "out" / "clip" / "motion.npz").clip.timestamps) == 3
+    assert len(npz.load(tmp_path / "out" / "Clip-2" / "motion.npz").clip.timestamps) == 6
     assert "Clip-2" in capsys.readouterr().err
 
 
@@ -386,7 +390,7 @@ def test_the_walker_of_a_made_clip_is_found_in_every_frame_and_drawn_where_they_
     take = clips.make_clip(tmp_path / "clip.mp4", seconds=1.2, fps=15, width=360, height=640)
     assert run("estimate", tmp_path / "clip.mp4", "-o", tmp_path / "out") == 0
     assert files(tmp_path / "out") == ["clip/motion.npz", "clip/overlay.mp4", "clip/summary.json"]
-    (found,) = npz.read_npz(tmp_path / "out" / "clip" / "motion.npz").people
+    (found,) = npz.load(tmp_path / "out" / "clip" / "motion.npz").people
     assert found.frames.tolist() == list(range(18))
     limbs = skeletons.index(skeletons.SMPL, skeletons.LIMBS)
     off_px = (found.joints_px - take.motion.joints_px)[:, limbs].norm(dim=-1).mean()

@@ -1,5 +1,6 @@
 """`vibe export`: a file where it was asked for, with the body that the motion was made with, or none."""
 
+import io
 import pickle
 import sys
 from pathlib import Path
@@ -10,11 +11,12 @@ import pytest
 import torch
 from reference import recipe
 
-from vibe import cli, pipeline
+from vibe import cli
 from vibe.body import load_body, load_smpl
 from vibe.cameras import default_camera
-from vibe.records import Clip, Motion, Result, Weights
-from vibe.results import npz
+from vibe.motion import Motion, Result, npz
+from vibe.records import Clip, Weights
+from vibe.results.forms import FORMS
 
 
 def run(*arguments: object) -> int:
@@ -36,12 +38,13 @@ def write_motion(tmp_path):
     def write(body: Weights) -> Path:
         shapes = {"box_px": 4, "global_orient": 3, "body_pose": 69, "trans": 3, "pred_cam": 3}
         some = {name: torch.rand(5, width) + 0.5 for name, width in shapes.items()}
-        points = {"joints": torch.zeros(5, 24, 3), "joints_px": torch.zeros(5, 24, 2)}
+        points = {"joints_cam": torch.zeros(5, 24, 3), "joints_px": torch.zeros(5, 24, 2)}
         evidence = {"keypoints_px": torch.rand(5, 17, 3), "confidence": torch.ones(5)}
-        person = Motion(frames=torch.arange(5), betas=torch.randn(10), **some, **points, **evidence)
-        clip = Clip(Path("clip.mp4"), 25.0, 64, 48, torch.arange(5, dtype=torch.float64) / 25, 0)
+        times = torch.arange(5, dtype=torch.float64) / 25
+        person = Motion(torch.arange(5), times, betas=torch.randn(10), body=body, **some, **points, **evidence)
+        clip = Clip(Path("clip.mp4"), 25.0, 64, 48, times, 0)
         result = Result(clip, default_camera(64, 48), (person,), body, Weights("open", "0" * 64, ""), ())
-        npz.write_npz(tmp_path / "motion.npz", result)
+        npz.save(tmp_path / "motion.npz", result)
         return tmp_path / "motion.npz"
 
     return write
@@ -127,14 +130,13 @@ def open_body():
 
 
 @pytest.fixture
-def write_people(tmp_path, open_body, monkeypatch):
+def write_people(tmp_path, open_body):
     """Writes the motion of some people who turn, bend and jump."""
-    monkeypatch.setitem(pipeline.BODIES, "open", lambda: open_body)
 
     def write(count: int) -> Path:
         body = open_body
         people = [performers.performer(body, torch.arange(5 * seed, 30), seed) for seed in range(count)]
-        npz.write_npz(tmp_path / "motion.npz", performers.show(body, *people))
+        npz.save(tmp_path / "motion.npz", performers.show(body, *people))
         return tmp_path / "motion.npz"
 
     return write
@@ -142,7 +144,7 @@ def write_people(tmp_path, open_body, monkeypatch):
 
 ONE = {
     "bvh": "motion.bvh", "glb": "motion.glb", "amass": "motion_amass.npz", "csv": "joints.csv", "trc": "joints.trc",
-    "smplx-json": "smplx.json",
+    "smplx-json": "smplx.json", "usd": "motion.usdc",
 }  # fmt: skip
 
 
@@ -151,8 +153,9 @@ def test_one_person_is_one_file(form, file, write_people, tmp_path, capsys):
     motion = write_people(1)
     assert run("export", motion, "--to", form) == 0
     assert capsys.readouterr().out == f"{tmp_path / file}\n"
-    assert run("export", motion, "--to", form, "-o", tmp_path / "other.x") == 0
-    assert files(tmp_path) == sorted(["motion.npz", file, "other.x"])
+    other = f"other{Path(file).suffix}"
+    assert run("export", motion, "--to", form, "-o", tmp_path / other) == 0
+    assert files(tmp_path) == sorted(["motion.npz", file, other])
 
 
 @pytest.mark.parametrize(
@@ -198,11 +201,15 @@ def test_the_options_reach_the_file(write_people, tmp_path, capsys):
     ("options", "code", "words"),
     [
         (["--to", "bvh", "--person", 7], 1, "it has 1, 2"),
-        (["--to", "bvh", "-o", "all.bvh"], 2, "give a folder, or one --person"),
-        (["--to", "csv", "--unit", "m"], 2, "--unit is for bvh"),
+        (["--to", "bvh", "-o", "all.bvh"], 2, "give a folder, or one person"),
+        (["--to", "csv", "--unit", "m"], 2, "a unit is for bvh"),
         (["--to", "legacy", "--person", 1], 2, "everybody"),
         (["--to", "legacy", "--ground"], 2, "everybody"),
         (["--to", "glb", "--up", "z"], 1, "--up"),
+        (["--to", "fbx", "--up", "z", "--person", 1], 1, "--up"),
+        (["--to", "fbx", "--person", 1, "--blender", "nowhere"], 1, "nowhere is no program"),
+        (["--to", "glb", "--blender", "blender"], 2, "Blender is asked for fbx alone"),
+        (["--to", "usd", "-o", "x.abc"], 1, ".usda"),
         (["--to", "csv", "--start", 99], 1, "nobody is in view from 99 s"),
         (["--to", "csv", "--fps", -1], 1, "--fps"),
         (["--to", "nothing"], 2, "no form is called nothing"),
@@ -221,34 +228,51 @@ def test_what_can_t_be_is_one_line_and_no_file(options, code, words, write_peopl
     assert files(tmp_path) == ["motion.npz"] and motion.read_bytes() == content
 
 
-@pytest.mark.parametrize("form", ["bvh", "csv", "obj"])
-def test_a_damaged_motion_is_one_line_and_no_file(form, write_people, tmp_path, capsys):
-    motion = write_people(1)
+@pytest.mark.parametrize("form", FORMS)
+def test_bad_input_is_one_line_and_nothing_is_left(form, write_people, tmp_path, capsys):
+    motion = write_people(2)
     whole = motion.read_bytes()
     with np.load(motion) as file:
         arrays = dict(file)
-    arrays["1/trans"][3] = np.nan
-    np.savez(motion, **arrays)
-    broken = motion.read_bytes()
-    for content, words in ((whole[: len(whole) // 2], "damaged"), (broken, "not finite")):
+
+    def changed(**some: np.ndarray) -> bytes:
+        content = io.BytesIO()
+        np.savez(content, **(arrays | some))
+        return content.getvalue()
+
+    trans = arrays["1/trans"].copy()
+    trans[3] = np.nan
+    place = ["-o", tmp_path / "new" / "deep" / FORMS[form].file]
+    everybody = "everybody" if form == "legacy" else "it has 1, 2"
+    for content, options, words in (
+        (whole[: len(whole) // 2], place, "damaged"),
+        (changed(**{"1/trans": trans}), place, "not finite"),
+        (changed(format=np.array("vibe-motion 9")), place, "vibe-motion 9"),
+        (whole, [*place, "--person", 3], everybody),
+        (whole, ["-o", motion / "deep" / FORMS[form].file], ""),
+    ):
         motion.write_bytes(content)
-        assert run("export", motion, "--to", form, "-o", tmp_path / "new" / "x") == 1
-        (line,) = capsys.readouterr().err.splitlines()
-        assert words in line
-        assert files(tmp_path) == ["motion.npz"]
+        assert run("export", motion, "--to", form, *options) in (1, 2)
+        said = capsys.readouterr()
+        (line,) = [line for line in said.err.splitlines() if line.startswith("vibe: ")]
+        assert words in line and said.out == ""
+        assert [path.name for path in tmp_path.iterdir()] == ["motion.npz"] and motion.read_bytes() == content
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of files")
-@pytest.mark.parametrize("form", ["bvh", "glb", "ply"])
-def test_a_full_disk_leaves_nothing(form, write_people, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("form", "name"), [("bvh", "x"), ("glb", "x.glb"), ("ply", "x"), ("usd", "x.usdc"), ("usd", "x.usdz")]
+)
+def test_a_full_disk_leaves_nothing(form, name, write_people, tmp_path, capsys):
     import resource
 
     motion = write_people(2)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        assert run("export", motion, "--to", form, "-o", tmp_path / "x") == 1
+        assert run("export", motion, "--to", form, "-o", tmp_path / name) == 1
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert "too large" in capsys.readouterr().err
-    assert files(tmp_path) == ["motion.npz"] and not (tmp_path / "x").exists()
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("vibe: ")]
+    assert "too large" in line
+    assert files(tmp_path) == ["motion.npz"] and not (tmp_path / name).exists()

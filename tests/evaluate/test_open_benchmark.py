@@ -103,7 +103,7 @@ def test_an_unfinished_folder_says_what_to_run(folder: Path, network: Network, f
 
 def test_changed_evidence_another_body_and_weights_for_pictures_are_refused(folder: Path, network: Network) -> None:
     with pytest.raises(ValueError, match="pictures"):
-        protocol.open_benchmark(folder, replace(network, extractor=lambda crops: crops), systems())
+        protocol.open_benchmark(folder, replace(network, evidence="images"), systems())
     manifest = json.loads((folder / build.MANIFEST).read_text())
     (folder / build.MANIFEST).write_text(json.dumps(manifest | {"body": {"name": "other", "sha256": "0"}}))
     with pytest.raises(ValueError, match="another open body"):

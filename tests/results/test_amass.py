@@ -8,8 +8,9 @@ import performers
 import pytest
 import roma
 import torch
+from readers import amass_joints, smpl_joints, smplx_json_joints
 
-from vibe.body import load_body, pose_joints, rest_joints
+from vibe.body import load_body, rest_joints
 from vibe.data.sets.amass import to_take
 from vibe.data.sets.npz import read_npz
 from vibe.results.amass import write_amass
@@ -28,16 +29,6 @@ def called(body, name):
     return body, performers.show(body, performers.performer(body, torch.arange(60)))
 
 
-def joints_of(body, poses, betas, trans):
-    """As SMPL's software places a body: posed about its own origin, then moved by `trans`."""
-    poses = torch.cat(
-        [torch.as_tensor(poses, dtype=torch.float32).reshape(len(trans), -1)[:, :66], torch.zeros(len(trans), 6)], 1
-    )
-    rotmat = roma.rotvec_to_rotmat(poses.unflatten(1, (24, 3)))
-    betas, trans = torch.as_tensor(betas, dtype=torch.float32), torch.as_tensor(trans, dtype=torch.float32)
-    return pose_joints(body, rotmat, betas)[1] + trans[:, None]
-
-
 @pytest.mark.parametrize(
     ("name", "gender"), [("SMPL neutral", "neutral"), ("SMPL female", "female"), ("SMPL male", "male")]
 )
@@ -50,8 +41,7 @@ def test_smpl_s_own_shape_and_translation_give_the_joints(open_body, name, gende
         assert file["poses"].shape == (60, 156) and not file["poses"][:, 66:].any()
         assert file["gender"].item() == gender
         assert file["mocap_framerate"] == file["mocap_frame_rate"] == performers.FPS
-        found = joints_of(body, file["poses"], file["betas"], file["trans"])
-    assert (found - actor.joints).abs().max() < 1e-4
+    assert np.abs(amass_joints(tmp_path / "x.npz", body) - actor.joints.numpy()).max() < 1e-4
 
 
 def test_the_open_body_s_shape_is_not_taken_for_smpl_s(open_body, tmp_path):
@@ -62,7 +52,7 @@ def test_the_open_body_s_shape_is_not_taken_for_smpl_s(open_body, tmp_path):
     with np.load(tmp_path / "x.npz", allow_pickle=False) as file:
         assert not file["betas"].any() and file["body_betas"].any()
         pelvis = file["trans"] + open_body.J_template[0].numpy()
-        found = joints_of(
+        found = smpl_joints(
             open_body, file["poses"], file["body_betas"], pelvis - rest_joints(open_body, actor.betas)[0].numpy()
         )
     assert np.abs(pelvis - actor.joints[:, 0].numpy()).max() < 1e-5
@@ -87,6 +77,5 @@ def test_the_arguments_of_smplx_give_the_joints(open_body, tmp_path):
     (actor,) = staged.actors
     write_smplx_json(tmp_path / "x.json", staged, actor, body)
     read = json.loads((tmp_path / "x.json").read_text())
-    poses = np.concatenate([read["global_orient"], read["body_pose"]], 1)
-    assert (joints_of(body, poses, read["betas"], read["transl"]) - actor.joints).abs().max() < 1e-3
+    assert np.abs(smplx_json_joints(tmp_path / "x.json", body) - actor.joints.numpy()).max() < 1e-3
     assert read["axes"] == "right-handed, y up" and read["fps"] == performers.FPS

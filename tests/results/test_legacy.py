@@ -14,7 +14,8 @@ import torch
 from vibe import cameras
 from vibe.body import joints_and_keypoints, load_body, rest_joints, vertices
 from vibe.cameras import default_camera
-from vibe.records import Clip, Motion, Result, Weights
+from vibe.motion import Motion, Result
+from vibe.records import Clip, Weights
 from vibe.results.legacy import write_legacy
 from vibe.skeletons import COCO
 
@@ -55,16 +56,18 @@ def motion(body, time: int, first: int = 3, changing: bool = False) -> Motion:
     box_px = cameras.box_from_keypoints(keypoints_px, least=0)
     return Motion(
         frames=torch.arange(first, first + time),
+        times=torch.arange(first, first + time, dtype=torch.float64) / 30,
         box_px=box_px,
         global_orient=rotvec[:, 0],
         body_pose=rotvec[:, 1:].flatten(1),
         betas=betas,
         trans=trans,
         pred_cam=cameras.weak_from_translation(trans - pelvis[..., 0, :], box_px, K_px),
-        joints=joints,
+        joints_cam=joints,
         joints_px=cameras.project(joints, K_px),
         keypoints_px=keypoints_px,
         confidence=keypoints_px[..., 2].mean(-1),
+        body=body.origin,
     )
 
 

@@ -181,3 +181,21 @@ def test_where_nothing_can_be_kept_on_disk_functions_still_compile():
     namespace: dict = {}
     exec("def twice(x):\n    return 2 * x", namespace)
     assert jit(namespace["twice"])(21) == 42
+
+
+def test_four_channels_hold_the_colours_times_their_opacity():
+    clear = raster.draw(np.zeros((H, W, 4), np.uint8), [mesh(*square(10, 30, 10.5, 30), (1, 0.5, 0), 0.6)], K, FLAT)
+    assert tuple(clear[20, 20]) == (153, 77, 0, 153)
+    assert clear[10, 20, 3] == pytest.approx(77, abs=1) and clear[5, 5].max() == 0
+    again = raster.draw(clear, [mesh(*square(10, 30, 10.5, 30), (0, 0, 1))], K, FLAT)
+    assert tuple(again[20, 20]) == (0, 0, 255, 255)
+
+
+def test_lines_lie_along_the_edges_as_wide_as_asked_for():
+    vertices, faces = square(8, 56, 8, 40)
+    wired = raster.Mesh(vertices, faces, np.ones((4, 3), np.float32), line_px=2.0)
+    picture = raster.draw(np.zeros((H, W, 3), np.uint8), [wired], K, FLAT, 8)[..., 0] / 255
+    assert picture[8, 30] == pytest.approx(1.0) and picture[9, 20] == pytest.approx(raster.BETWEEN, abs=0.01)
+    assert picture[20, 8] == pytest.approx(1.0)
+    assert picture[24, 32] > 0.9, "the edge across"
+    assert picture[14, 50] == pytest.approx(raster.BETWEEN, abs=0.01)

@@ -27,7 +27,7 @@ def test_as_in_the_camera_only_the_axes_are_renamed(body, alone):
     for up, turn in (("y", [1, -1, -1]), ("z", None)):
         staged = stage(alone, body, Staging(up=up, root="camera"))
         (actor,) = staged.actors
-        joints = alone.people[0].joints
+        joints = alone.people[0].joints_cam
         wanted = (
             joints * torch.tensor(turn) if turn else torch.stack([joints[..., 0], joints[..., 2], -joints[..., 1]], -1)
         )
@@ -62,7 +62,7 @@ def test_the_first_person_begins_above_the_origin_and_the_others_keep_their_dist
     people = [performers.performer(body, FRAMES, seed) for seed in (0, 1)]
     one, two = stage(performers.show(body, *people), body, Staging()).actors
     assert one.joints[0, 0, [0, 2]].abs().max() < 1e-5
-    apart = (people[1].joints - people[0].joints).norm(dim=-1)
+    apart = (people[1].joints_cam - people[0].joints_cam).norm(dim=-1)
     assert ((two.joints - one.joints).norm(dim=-1) - apart).abs().max() < 1e-4
 
 

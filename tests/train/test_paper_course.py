@@ -176,13 +176,15 @@ def test_two_processes_learn_what_one_learns(tiny: PaperRecipe, tmp_path: Path) 
             assert record[name] == pytest.approx(expected[name], rel=1e-3, abs=1e-5), (record["step"], name)
 
 
-def test_its_weights_are_loaded_like_the_published_ones(
+def test_its_weights_read_features_and_need_a_backbone_for_pictures_only(
     tiny: PaperRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("VIBE_HOME", str(tmp_path / "home"))
     list(train(replace(tiny, steps=2), tmp_path))
-    monkeypatch.setattr("vibe.network._extractor", lambda *_: None)
-    network = load_network(tmp_path / "weights.safetensors")
-    assert network.body == "open" and network.about.name == "paper"
+    with pytest.raises(FileNotFoundError, match="official-frame"):
+        load_network(tmp_path / "weights.safetensors")
+    network = load_network(tmp_path / "weights.safetensors", runtime=None)
+    assert network.body == "open" and network.about.name == "paper" and network.evidence == "images"
     trained = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["parts"]["network"]
     for name, value in network.model.state_dict().items():
         torch.testing.assert_close(value, trained[name], atol=1e-3, rtol=1e-3)

@@ -159,3 +159,41 @@ def test_frames_of_another_size_or_time_are_refused(tmp_path):
     with pytest.raises(ValueError, match="increasing times"), VideoWriter(tmp_path / "a.mp4", 64, 48, 25) as writer:
         writer.write(picture(0, 64, 48), 1.0)
         writer.write(picture(1, 64, 48), 1.0)
+
+
+@pytest.mark.parametrize(("ending", "codec"), [(".mov", "h264"), (".webm", "vp9")])
+def test_the_ending_tells_the_codec(tmp_path, ending, codec):
+    with VideoWriter(tmp_path / f"a{ending}", 64, 48, 25) as writer:
+        for index in range(3):
+            writer.write(picture(index, 64, 48), index / 25)
+    with av.open(str(tmp_path / f"a{ending}")) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        assert container.streams.video[0].codec_context.codec.canonical_name == codec
+    assert len(frames) == 3 and np.abs(frames[2].astype(int) - picture(2, 64, 48)).mean() < 12
+
+
+def test_opacity_comes_back_from_prores(tmp_path):
+    clear = np.dstack([picture(0, 64, 48), np.tile(np.linspace(0, 255, 64).astype(np.uint8), (48, 1))])
+    with VideoWriter(tmp_path / "a.mov", 64, 48, 25, opacity=True) as writer:
+        writer.write(clear, 0.0)
+    with av.open(str(tmp_path / "a.mov")) as container:
+        (frame,) = [frame.to_ndarray(format="rgba") for frame in container.decode(video=0)]
+    assert np.abs(frame[..., 3].astype(int) - clear[..., 3]).max() <= 2
+
+
+@pytest.mark.parametrize(("name", "opacity"), [("a.avi", False), ("a.mp4", True), ("a", False)])
+def test_an_ending_that_cannot_hold_it_is_refused(tmp_path, name, opacity):
+    with pytest.raises(ValueError, match="choose a name that ends with"):
+        VideoWriter(tmp_path / name, 64, 48, 25, opacity=opacity)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_sound_begins_where_the_pictures_do(make_video, tmp_path):
+    with open_video(make_video(frames=50, sound="aac")) as video:
+        with VideoWriter(tmp_path / "b.mp4", video.width, video.height, 25, video, sound_start=0.6) as writer:
+            for index in range(20):
+                writer.write(picture(index, video.width, video.height), index / 25)
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        blocks = [(frame.time, np.abs(frame.to_ndarray()).max()) for frame in container.decode(audio=0)]
+    assert min(time for time, loud in blocks if loud > 0.2) == pytest.approx(0.4, abs=0.05)
+    assert blocks[-1][0] < 0.9

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -58,7 +59,7 @@ def load_weights(path: Path | str | None = None) -> tuple[dict[str, Tensor], rec
     return tensors, records.Weights(metadata["name"], sha256(file), metadata["licence"])
 
 
-def load_recipe(path: Path | str | None = None) -> dict[str, object]:
+def load_recipe(path: Path | str | None = None) -> dict[str, Any]:
     """The recipe that a weights file was trained by, as plain values; raises FileNotFoundError, ValueError."""
     file = weights_path(path)
     recipe = json.loads(_metadata(file)["recipe"])

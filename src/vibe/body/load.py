@@ -23,6 +23,8 @@ from vibe.skeletons import SMPL_PARENTS
 
 OPEN_BODY = Path(__file__).parent / "open_body.npz"
 GENDERS = ("neutral", "male", "female")
+BODIES = ("open", "smpl", "smpl-male", "smpl-female")
+"""The bodies that have a name; the last three are the user's own files, the first of them the neutral one."""
 BETAS = 10
 LARGEST = 1 << 30
 """Bytes that a body file may unpack to."""
@@ -44,19 +46,27 @@ BESIDE = {"extra_regressor": "j_regressor_extra.npz", "h36m_regressor": "j_regre
 """Files that hold SMPL's regressors."""
 
 
-def load_body(path: Path | None = None, detail: str = "full") -> Body:
-    """A body in SMPL's layout from `path`, or the open body that comes with the package.
+def load_body(body: Path | str = "open", detail: str = "full") -> Body:
+    """A body in SMPL's layout: the open one, which comes with the package, or a file of the user's own.
 
-    `detail` is "full" or "low"; only the open body has a low-polygon mesh, and both give the same joints and keypoints.
-    Raises FileNotFoundError if there is no such file and ValueError, with the reason, if it is not a body.
+        import vibe
+
+        body = vibe.load_body()
+        print(body.v_template.shape)  # vertices of the mean shape at rest, metres
+
+    `body` is "open", "smpl" (the neutral one), "smpl-male", "smpl-female" (as `vibe assets add` stored them) or the
+    path of an .npz file. `detail` is "full" or "low"; only the open body has a low-polygon mesh, and both give the same
+    joints and keypoints. Raises FileNotFoundError if there is no such file and ValueError, with the reason, if it is
+    not a body.
     """
-    path = OPEN_BODY if path is None else Path(path)
-    if detail not in ("full", "low"):
-        raise ValueError(f'the level of detail is {detail!r}: choose "full" or "low"')
-    return _loaded(path, detail, {})
+    if body == "open":
+        return _loaded(OPEN_BODY, detail, {})
+    if body in BODIES:
+        return load_smpl(str(body).removeprefix("smpl").removeprefix("-") or "neutral", detail)
+    return _loaded(Path(body), detail, {})
 
 
-def load_smpl(gender: str = "neutral") -> Body:
+def load_smpl(gender: str = "neutral", detail: str = "full") -> Body:
     """SMPL's body from the user's own file, as `vibe assets add` converted it, with the regressors that are here.
 
     `gender` is "neutral", "male" or "female". Raises FileNotFoundError if it was not added and ValueError, with the
@@ -68,7 +78,7 @@ def load_smpl(gender: str = "neutral") -> Body:
     for name, file in BESIDE.items():
         with suppress(FileNotFoundError):
             regressors[name] = _regressor(assets.library(file))
-    return _loaded(path, "full", regressors)
+    return _loaded(path, detail, regressors)
 
 
 def _regressor(path: Path) -> NDArray:
@@ -80,8 +90,13 @@ def _regressor(path: Path) -> NDArray:
 
 def _loaded(path: Path, detail: str, regressors: dict[str, NDArray]) -> Body:
     """The body in a file, with regressors for its vertices that do not come with it."""
+    if detail not in ("full", "low"):
+        raise ValueError(f'the level of detail is {detail!r}: choose "full" or "low"')
     if not path.is_file():
-        raise FileNotFoundError(f"there is no body file {path}: give the path of an .npz file in SMPL's layout")
+        raise FileNotFoundError(
+            f"there is no body file {path}: give the path of an .npz file in SMPL's layout, or one of the names "
+            f"{', '.join(BODIES)}"
+        )
     content = path.read_bytes()
     arrays = _arrays(path, content, [*LAYOUT, *OPTIONAL, "name", "licence"]) | regressors
     plain, low = _unpacked(path, arrays)

@@ -19,12 +19,16 @@ from vibe.cli.evidence import evidence
 from vibe.cli.export import export
 from vibe.cli.fetch import fetch
 from vibe.cli.prepare import prepare
+from vibe.cli.render import render
 from vibe.cli.say import DONE, FAILED, INTERRUPTED, USAGE, attempt, complain
 from vibe.cli.train import train, train_by
+from vibe.cli.view import view
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "estimate": estimate,
     "export": export,
+    "render": render,
+    "view": view,
     "assets": assets,
     "fetch": fetch,
     "train": train,

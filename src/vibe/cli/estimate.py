@@ -19,7 +19,7 @@ from vibe.cli.meter import Meter
 from vibe.cli.say import DONE, FAILED, attempt, complain, refuse, say, sentence
 
 if TYPE_CHECKING:
-    from vibe.records import Result
+    from vibe.motion import Result
 
 
 READS_KEYPOINTS = arg(help_behavior_hint="(default with weights that read keypoints)")
@@ -37,6 +37,7 @@ def estimate(
     /,
     out: Annotated[Path, arg(aliases=["-o"], metavar="OUT")] = Path("out"),
     overlay: bool = True,
+    page: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
     weights: Annotated[str | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: open)")] = None,
     body: Annotated[str | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: the weights' own)")] = None,
     refine: Annotated[FlagCreatePairsOff[bool], READS_KEYPOINTS] = False,
@@ -62,21 +63,20 @@ def estimate(
         videos: Files in any format that FFmpeg reads.
         out: Folder for the results; made if absent. Results of the same name are replaced.
         overlay: Draw the bodies over the video, with its size, frame rate and sound.
+        page: Write page.html too, which plays the motion in any browser, as `vibe view` does.
         weights: open; official, official-3dpw (the paper's) or official-frame (its single-frame baseline), which need
             files that `vibe assets` lists; or the name or .safetensors file of your own.
         body: open, smpl (the neutral one), smpl-male, smpl-female, or an .npz file in SMPL's layout.
         refine: Fit the motion to the 2D keypoints after the network; slower, closer to the picture.
         no_refine: Take the network's answer as it is.
-        fitting: How to fit: open (our own energies) or paper (Temporal SMPLify with its published weights). Asks for
-            --refine too.
+        fitting: How to fit: open (our own energies) or paper (Temporal SMPLify as published). Asks for --refine too.
         prior: What judges poses in --fitting paper: mixture (of Gaussians, as published), mposer (our prior of motion),
             vposer (of single poses), or a file that `vibe train mposer` or `vibe train vposer` wrote.
         smooth: How much jitter to take out over time; one-euro is the published filter.
         fov: The lens's angle of view across the picture's diagonal, degrees, 5 to 150. At 53.1 the focal length is as
             long as the diagonal.
         runtime: What runs the image network of weights that read images.
-        int8: Run it in 8-bit integers, set by the video itself: faster, and less exact by what a note then says. Needs
-            --runtime openvino or onnxruntime.
+        int8: Run it in 8-bit integers: faster, and less exact by what a note says. Needs another --runtime than torch.
         detector: An ONNX person detector (YOLOX) in place of the default one.
         pose_model: An ONNX COCO-17 pose model (RTMPose's SimCC output) in place of the default one.
         device: Where the networks run: cpu, cuda, cuda:1, mps.
@@ -89,20 +89,24 @@ def estimate(
         return refuse("--prior is for the paper's fit: give --fitting paper as well")
     options: dict[str, Any] = {"refine": False if no_refine else (refine or fitting is not None) or None}
     options |= {"fitting": fitting or "open", "smoothing": smooth, "body": body, "weights": weights, "fov_deg": fov}
-    options |= {"prior": prior or "mixture", "runtime": runtime, "int8": int8, "device": device}
-    options |= {"detector": detector, "pose_model": pose_model}
-    return _each(videos, _places(videos, out), overlay, options)
+    options |= {"prior": prior or "mixture", "runtime": runtime, "int8": int8, "device": device, "detector": detector}
+    options["pose_model"] = pose_model
+    return _each(videos, _places(videos, out), {"overlay.mp4": overlay, "page.html": page}, options)
 
 
-def _each(videos: Sequence[Path], places: Sequence[Path], overlay: bool, options: dict[str, Any]) -> int:
+def _each(videos: Sequence[Path], places: Sequence[Path], wanted: dict[str, bool], options: dict[str, Any]) -> int:
     """Estimate one video after the other, and return the exit code."""
-    files = ["motion.npz", *(["overlay.mp4"] if overlay else []), "summary.json"]
+    files = ["motion.npz", *(name for name, asked in wanted.items() if asked), "summary.json"]
     new = [place for place in (*places, places[0].parent) if not place.exists()]
     failures: list[str] = []
     licences: set[str] = set()
     try:
         try:
             options = _ready(options)
+            if "page.html" in files:
+                from vibe.results.page import page_template
+
+                page_template()
             _make_folders(places, files)
         except (ValueError, OSError, ImportError) as error:
             return refuse(sentence(error))
@@ -137,7 +141,7 @@ def _ready(options: dict[str, Any]) -> dict[str, Any]:
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"--device {options['device']} is not here: {sentence(error)}") from error
     network = load_network(options["weights"], runtime=options["runtime"])
-    if network.extractor is None and options["runtime"] != "torch":
+    if network.evidence == "keypoints" and options["runtime"] != "torch":
         raise ValueError(f"the weights {network.about.name} read keypoints, not images: leave --runtime out")
     if options["int8"] and options["runtime"] == "torch":
         raise ValueError("--int8 needs --runtime openvino or onnxruntime: PyTorch computes in floats only")
@@ -172,30 +176,44 @@ def _make_folders(places: Sequence[Path], files: Sequence[str]) -> None:
 def _one(video: Path, place: Path, files: list[str], label: str, options: dict[str, Any], licences: set[str]) -> None:
     """Estimate one video, write its files, print its table and note what the weights may be used for."""
     import vibe
-    from vibe.results import npz, summary
+    from vibe.results import summary
 
     if any((place / name).resolve() == video.resolve() for name in files):
         raise ValueError(f"{video} would be overwritten by its own results: choose another folder with -o")
     with Meter(Console(stderr=True), label) as meter:
         result = vibe.estimate(video, **options, progress=meter)
         meter("writing", 0, None)
-        npz.write_npz(place / "motion.npz", result)
+        result.save(place / "motion.npz")
         if "overlay.mp4" in files:
             meter("overlay", 0, None)
-            from vibe.body import load_body
-            from vibe.cli.bodies import body_of
+            from vibe.body import find_body, load_body
             from vibe.results.overlay import write_overlay
 
-            body = body_of(result.body, options["body"])
+            body = find_body(result.body, options["body"])
             other = None if body.origin == load_body().origin else body
             notes = write_overlay(video, result, place / "overlay.mp4", other, meter)
             result = replace(result, notes=result.notes + notes)
+        if "page.html" in files:
+            meter("page", 0, None)
+            result = replace(result, notes=result.notes + _write_page(video, result, place, options["body"], meter))
     summary.write_summary(place / "summary.json", result, meter.seconds, files)
     _report(result)
     say(Console(), f"written to {place}: {', '.join(files)}")
     licences |= {
         f"{what} {given.name}: {given.licence}" for what, given in (("weights", result.weights), ("body", result.body))
     }
+
+
+def _write_page(video: Path, result: Result, place: Path, body: str | None, meter: Meter) -> tuple[str, ...]:
+    """Write the page with the video, or without one that is too large for it; notes."""
+    from vibe.results.page import TooLarge, view
+
+    try:
+        view(result, place / "page.html", video, body, progress=meter)
+    except TooLarge as error:
+        view(result, place / "page.html", body=body)
+        return (f"the page shows the bodies alone: {error}",)
+    return ()
 
 
 def _report(result: Result) -> None:

@@ -75,7 +75,7 @@ def evaluate(
         return refuse(f"{protocol} has {OWN[protocol][1]} boxes: leave --boxes and --raw out")
     if (boxes == "detected") != (raw is not None):
         return refuse("detected boxes need pictures: give --boxes detected and --raw RAW_DIR, or neither")
-    network = load_network(weights)
+    network = load_network(weights, runtime="torch" if boxes == "detected" else None)
     after = _systems(network, no_refine, smooth)
     form, found = _measured(protocol, data, network, after, raw)
     text = form.markdown(found)
@@ -103,5 +103,5 @@ def _systems(network: Network, no_refine: bool, smooth: str | None) -> tuple[Sys
     """The network alone, and what follows it in the product: nothing by default with weights that read images."""
     from vibe.evaluate.scores import systems
 
-    keypoints = network.extractor is None
+    keypoints = network.evidence == "keypoints"
     return systems(keypoints and not no_refine, smooth or ("light" if keypoints else "none"))

@@ -18,7 +18,8 @@ from vibe.cameras import box_from_keypoints, default_camera, project, weak_from_
 from vibe.data import gait, scenery
 from vibe.data.looks import Outfit, dress, random_look
 from vibe.data.scenery import Ground
-from vibe.records import Camera, Clip, Motion
+from vibe.motion import Motion
+from vibe.records import Camera, Clip
 from vibe.results import raster
 from vibe.results.shading import DAYLIGHT, Light, vertex_normals
 from vibe.video import VideoWriter
@@ -54,7 +55,7 @@ def make_clip(
     rotmat, betas, trans = _walk(body, camera, ground, times, seed)
     render_clip(Path(path), body, rotmat, betas, trans, camera, times, ground, seed)
     clip = Clip(Path(path), fps, width, height, times, 0)
-    return Take(clip, camera, truth(body, rotmat, betas, trans, camera))
+    return Take(clip, camera, truth(body, rotmat, betas, trans, camera, times))
 
 
 def render_clip(
@@ -90,6 +91,7 @@ def truth(
     betas: Float[Tensor, "10"],
     trans: Float[Tensor, "time 3"],
     camera: Camera,
+    times: Float[Tensor, "time"],
 ) -> Motion:
     """What an estimate of this motion in the camera's frame should be."""
     joints, keypoints = bodies.joints_and_keypoints(body, rotmat, betas)
@@ -100,16 +102,18 @@ def truth(
     rotvec = roma.rotmat_to_rotvec(rotmat)
     return Motion(
         frames=torch.arange(len(trans)),
+        times=times,
         box_px=box_px,
         global_orient=rotvec[:, 0],
         body_pose=rotvec[:, 1:].flatten(1),
         betas=betas,
         trans=trans,
         pred_cam=weak_from_translation(trans - pelvis, box_px, camera.K_px),
-        joints=joints,
+        joints_cam=joints,
         joints_px=project(joints, camera.K_px),
         keypoints_px=keypoints_px,
         confidence=torch.ones(len(trans)),
+        body=body.origin,
     )
 
 

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from vibe import assets
+from vibe.rotations import continuous
 
 HELD_OUT = ("cmu_03", "cmu_06", "cmu_09", "cmu_55", "cmu_115")
 """Subjects never trained on: 4.7 minutes of walks on uneven ground, basketball, runs, dance, bending."""
@@ -80,13 +81,6 @@ def load_motions(paths: Sequence[Path], held_out: bool) -> Motions:
                 subjects.append(subject)
     sizes = torch.tensor(lengths)
     return Motions(torch.cat(quaternions), torch.cat(places), sizes.cumsum(0) - sizes, sizes, tuple(subjects))
-
-
-def continuous(quaternions: Float[Tensor, "time joint 4"]) -> Float[Tensor, "time joint 4"]:
-    """The same rotations with signs chosen so that neighbours in time lie on one hemisphere."""
-    flips = (quaternions[1:] * quaternions[:-1]).sum(-1, keepdim=True).sign()
-    flips = torch.where(flips == 0, 1.0, flips)
-    return torch.cat([quaternions[:1], quaternions[1:] * flips.cumprod(0)])
 
 
 def clip_weights(motions: Motions, power: float = 0.5) -> Float[Tensor, "clip"]:

@@ -26,11 +26,12 @@ from vibe.evaluate.people import Person, person_of, sequences_of
 from vibe.evaluate.protocols import Protocol
 from vibe.evaluate.scores import Report, System, Tally
 from vibe.evaluate.stored import compared, measurable, report
+from vibe.motion import Motion
 from vibe.network import Network
 from vibe.observe.features import FeatureReader
 from vibe.people.track import Follower
 from vibe.reading import Progress, Reading
-from vibe.records import Clip, Motion, Track
+from vibe.records import Clip, Track
 from vibe.threads import one_thread
 from vibe.video import Frame, open_video
 

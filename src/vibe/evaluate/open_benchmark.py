@@ -24,7 +24,7 @@ from vibe.evaluate.build import ARRAYS, MANIFEST
 from vibe.evaluate.held_out import checksum
 from vibe.evaluate.metrics import HIPS
 from vibe.evaluate.scores import JOINTS, Compared, Report, System, Tally, all_scores
-from vibe.evaluate.surface import Posed, rotations, surface_errors_mm
+from vibe.evaluate.surface import Posed, surface_errors_mm
 from vibe.network import Network
 from vibe.people.evidence import box_px
 from vibe.people.finish import Finish, finish
@@ -62,7 +62,7 @@ def open_benchmark(data: Path, network: Network, after: Sequence[System], progre
     Works on one thread, clip by clip, so that the numbers do not depend on the machine's load. Raises FileNotFoundError
     or ValueError for a folder that `build` did not finish, another body, or weights that read pictures.
     """
-    if network.extractor is not None:
+    if network.evidence == "images":
         raise ValueError(f"the weights {network.about.name} read pictures, the open benchmark has keypoints only")
     body = load_body()
     manifest, arrays = read_folder(data)
@@ -137,7 +137,7 @@ def _score(
         read = reading.read_keypoints(track, clip.timestamps, camera, network, body)
         for system in after:
             motion = pipeline.finish_track(track, read, clip, camera, body, system.smoothing, system.fitting)
-            rotmat, row = rotations(motion), (evidence, system.name)
+            rotmat, row = motion.rotmat, (evidence, system.name)
             joints, common = joints_and_keypoints(body, rotmat, motion.betas, "common14")
             off = surface_errors_mm(Posed(body, rotmat, motion.betas), true)
             whole = Compared(joints, truth[0], track.frames, FPS, [0], surface_mm=off)

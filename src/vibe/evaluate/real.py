@@ -47,7 +47,7 @@ def real(data: Path, network: Network, after: Sequence[System], progress: Progre
             for system in after:
                 motion = pipeline.finish_track(track, read, clip, camera, body, system.smoothing, system.fitting)
                 tally = tallies.setdefault(("video", system.name, LIMBS12, view), Tally())
-                tally.add(Compared(motion.joints[:, limbs], truth[track.frames], track.frames, FPS, HIPS))
+                tally.add(Compared(motion.joints_cam[:, limbs], truth[track.frames], track.frames, FPS, HIPS))
     return Report(PROTOCOL, BOXES, checksum(data), (FPS,), network.about, body.origin, all_scores(tallies))
 
 

@@ -18,10 +18,11 @@ from vibe.data.store import MANIFEST, Store, open_store
 from vibe.evaluate.people import Evidence, Person, clip_of, everybody, made_of, points_of, remarks, sequences_of
 from vibe.evaluate.protocols import Protocol
 from vibe.evaluate.scores import Compared, Report, System, Tally, all_scores
-from vibe.evaluate.surface import Posed, has_one_mesh, rotations, surface_errors_mm
+from vibe.evaluate.surface import Posed, has_one_mesh, surface_errors_mm
+from vibe.motion import Motion
 from vibe.network import Network
 from vibe.reading import Progress
-from vibe.records import Camera, Motion
+from vibe.records import Camera
 from vibe.threads import one_thread
 
 BOXES = "true"
@@ -38,7 +39,7 @@ def stored(
     store, body = open_store(data), pipeline.choose_body(None, network)[0]
     tallies: dict[tuple[str, str, str, str], Tally] = {}
     with one_thread():
-        for person, seen in everybody(store, protocol, network.extractor is not None, progress):
+        for person, seen in everybody(store, protocol, network.evidence == "images", progress):
             found = torch.isin(person.rows, seen.rows)
             made = motions(person.sequence, seen, network, body, after)
             for system in after:
@@ -76,7 +77,7 @@ def camera_of(sequence: SequenceRows, network: Network) -> Camera:
     """
     if sequence.K_px is not None:
         return Camera(torch.from_numpy(sequence.K_px).float(), 0, 0)
-    if network.extractor is None:
+    if network.evidence == "keypoints":
         raise ValueError(
             f"the camera of {sequence.name} is not known, and {network.about.name} reads keypoints in it: prepare the "
             "set with its intrinsics, or measure with --boxes detected"
@@ -94,7 +95,7 @@ def compared(
 ) -> Compared:
     """Rows of a motion beside those rows of the truth, in the camera's frame."""
     betas = motion.betas[mine] if motion.betas.ndim > 1 else motion.betas
-    posed = Posed(body, rotations(motion)[mine], betas)
+    posed = Posed(body, motion.rotmat[mine], betas)
     placed = points_of(posed, protocol.joints) - rest_joints(body, betas)[..., :1, :] + motion.trans[mine, None]
     surface, true = {}, person.posed
     if true is not None and has_one_mesh(body, true.body):

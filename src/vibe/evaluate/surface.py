@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -13,7 +12,6 @@ from vibe.body.record import Body
 from vibe.body.shape import rest_joints
 from vibe.body.skin import vertices
 from vibe.evaluate.metrics import pve_mm
-from vibe.records import Motion
 
 PIECE = 32
 """Frames whose surfaces are held at once: few enough for the cache."""
@@ -27,12 +25,6 @@ class Posed:
     rotmat: Float[Tensor, "time 24 3 3"]
     betas: Float[Tensor, "*t 10"]
     """One shape for the clip, or one a frame."""
-
-
-def rotations(motion: Motion) -> Float[Tensor, "time 24 3 3"]:
-    """A motion's rotations as matrices."""
-    rotvec = torch.cat([motion.global_orient[:, None], motion.body_pose.unflatten(1, (23, 3))], 1)
-    return roma.rotvec_to_rotmat(rotvec)
 
 
 def has_one_mesh(predicted: Body, truth: Body) -> bool:

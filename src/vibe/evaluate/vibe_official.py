@@ -47,7 +47,7 @@ def vibe_official(
     parts: list[Compared] = []
     wanted: list[str] = []
     with one_thread():
-        for person, seen in everybody(store, protocol, network.extractor is not None, progress):
+        for person, seen in everybody(store, protocol, network.evidence == "images", progress):
             what, wanted = seen.what, measurable(protocol, person, body)
             parts += pieces(person, seen, network, body, protocol)
     if not parts:

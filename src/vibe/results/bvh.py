@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import roma
 import torch
 from jaxtyping import Float
 from numpy import ndarray
+from torch import Tensor
 
 from vibe import assets
 from vibe.body import Body, rest_vertices
-from vibe.results.staging import Actor, Stage
+from vibe.results.staging import Actor, Stage, turned_at_rest
 from vibe.results.text import rows
 from vibe.skeletons import SMPL, SMPL_PARENTS
 
@@ -21,6 +23,8 @@ UNITS = {"cm": 100.0, "m": 1.0}
 ORDER = "ZXY"
 """The matrix of a joint is Rz Rx Ry: the last is applied first."""
 CHANNELS = " ".join(f"{axis}rotation" for axis in ORDER)
+LOCKED = 10
+"""Digits to which the sine of X is 1 or -1 where Z and Y turn about one axis: 0.001 degrees from the right angle."""
 TIPS = {"head": (0.0, 1.0, 0.0), "left_foot": (0.0, 0.0, 1.0), "right_foot": (0.0, 0.0, 1.0)} | {
     "left_hand": (1.0, 0.0, 0.0), "right_hand": (-1.0, 0.0, 0.0),
 }  # fmt: skip
@@ -37,13 +41,33 @@ def write_bvh(path: Path, stage: Stage, actor: Actor, body: Body, unit: str = "c
     scale = UNITS[unit]
     order = _walk()
     hierarchy = _hierarchy(_offsets(stage, actor) * scale, _tips(stage, actor, body) * scale)
-    R = stage.R_stage_rest
-    rotmat = torch.cat([actor.rotmat[:, :1] @ R.mT, R @ actor.rotmat[:, 1:] @ R.mT], 1)
-    angles = roma.rotmat_to_euler(ORDER, rotmat[:, order].double(), degrees=True)
-    unwrapped = np.unwrap(np.asarray(angles), period=360.0, axis=0)
-    numbers = np.concatenate([actor.joints[:, 0].numpy() * scale, unwrapped.reshape(len(rotmat), -1)], 1)
+    angles_deg = steady_angles(turned_at_rest(stage, actor)[:, order]).reshape(len(actor.joints), -1)
+    numbers = np.concatenate([actor.joints[:, 0].numpy() * scale, angles_deg], 1)
     head = f"MOTION\nFrames: {len(numbers)}\nFrame Time: {1 / stage.fps:.10f}\n"
     assets.write_whole(path, f"{hierarchy}{head}{rows(numbers, '%.5f', ' ')}".encode())
+
+
+def steady_angles(rotmat: Float[Tensor, "time joint 3 3"]) -> Float[ndarray, "time joint 3"]:
+    """Z, X and Y in degrees, the rotation being Rz Rx Ry, each as near to the frame before as can be.
+
+    Every rotation has two triples of angles; where X is a right angle it has a whole line of them, as only Z + Y, or
+    Z - Y, counts. The nearest is taken, so that programs that interpolate don't spin what lies or somersaults.
+    """
+    angles = np.asarray(roma.rotmat_to_euler(ORDER, rotmat.double(), degrees=True)).copy()
+    side = np.sin(np.radians(angles[..., 1])).round(LOCKED)
+    for frame, joint in np.argwhere(np.abs(side[1:]) == 1) + [1, 0]:
+        sign, before = np.array([1.0, side[frame, joint]]), angles[frame - 1, joint, ::2]
+        missing = _short(sign @ (angles[frame, joint, ::2] - before))
+        angles[frame, joint, ::2] = before + sign * missing / 2
+    other = np.stack([angles[..., 0] + 180, 180 - angles[..., 1], angles[..., 2] + 180], -1)
+    plain, crossed = (np.abs(_short(way[1:] - angles[:-1])).sum(-1) for way in (angles, other))
+    crossings = np.concatenate([np.zeros((1, rotmat.shape[1]), bool), np.logical_xor.accumulate(crossed < plain)])
+    return np.unwrap(np.where(crossings[..., None], other, angles), period=360.0, axis=0)
+
+
+def _short(turn: Any) -> Any:
+    """The same turn the short way round, degrees."""
+    return turn - 360 * np.round(turn / 360)
 
 
 def _walk() -> list[int]:

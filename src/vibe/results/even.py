@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vibe.records import Motion
+from vibe.motion import Motion
 
 NEAR = 0.05
 """Intervals by which a timestamp may miss an even moment and still be taken for it, as rounded timestamps do."""
@@ -33,7 +33,7 @@ def resample(motion: Motion, times: Float[Tensor, "time"], begin: float, fps: fl
     Rotations turn at constant speed between frames, the pelvis goes straight. Where a moment falls on a frame that
     frame is taken as it is. At least one frame is needed.
     """
-    rotmat = roma.rotvec_to_rotmat(torch.cat([motion.global_orient, motion.body_pose], 1).unflatten(1, (24, 3)))
+    rotmat = motion.rotmat
     place = (times - begin) * fps
     first = int((place[0] - NEAR).ceil())
     last = max(int((place[-1] + NEAR).floor()), first)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import roma
-import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
@@ -19,6 +18,7 @@ from vibe import __version__, assets
 from vibe.body import Body, rest_vertices
 from vibe.results.shading import vertex_normals
 from vibe.results.staging import Actor, Stage
+from vibe.rotations import continuous
 from vibe.skeletons import SMPL, SMPL_PARENTS
 
 INFLUENCES = 4
@@ -79,9 +79,10 @@ class _File:
 def write_glb(path: Path, stage: Stage, body: Body) -> None:
     """Everybody, written whole or not at all; raises OSError, and ValueError if z is to point up.
 
-    Each person has a mesh, a skin, a skeleton of SMPL's joints and an animation `person N`, all on one clock. A vertex
-    follows its four strongest joints. What a pose does to the flesh beyond the skeleton (SMPL's pose blend shapes) has
-    no place in a skin.
+    Each person has a mesh, a skin, a skeleton of SMPL's joints and an animation `person N`, on one clock. Of several
+    people the first animation is `everybody`: most programs begin with the first, and play one. A vertex follows its
+    four strongest joints. What a pose does to the flesh beyond the skeleton (SMPL's pose blend shapes) has no place in
+    a skin.
     """
     if stage.up != "y":
         raise ValueError("glTF's y points up, always: leave --up out, programs turn it to their own axes")
@@ -100,6 +101,8 @@ def write_glb(path: Path, stage: Stage, body: Body) -> None:
         },
     }
     nodes = [node for actor in stage.actors for node in _person(file, stage, actor, body)]
+    if len(stage.actors) > 1:
+        file.json["animations"].insert(0, _together(file.json["animations"]))
     if stage.t_stage_cam is not None:
         nodes.append(_camera(file, stage, stage.t_stage_cam))
     file.add("scenes", {"nodes": nodes})
@@ -118,16 +121,18 @@ def _person(file: _File, stage: Stage, actor: Actor, body: Body) -> list[int]:
     inverse = np.tile(np.eye(4, dtype=np.float32), (len(SMPL), 1, 1))
     inverse[:, 3, :3] = -rest  # columns one after the other, as glTF stores matrices
     skin = {"name": name, "joints": joints, "skeleton": joints[0], "inverseBindMatrices": file.array(inverse)}
-    mesh = {"name": name, "mesh": _mesh(file, actor, body), "skin": file.add("skins", skin)}
+    mesh = {"name": f"{name} skin", "mesh": _mesh(file, actor, body), "skin": file.add("skins", skin)}
     extras = {"person": actor.number, "first_frame": actor.first, "betas": actor.betas.tolist()}
     file.add("animations", {"name": name} | _action(file, stage, actor, joints))
-    return [file.add("nodes", mesh | {"extras": extras}), joints[0]]
+    # Each skeleton under a node of its own: of skeletons side by side Blender makes one.
+    skeleton = {"name": name, "children": [joints[0]], "extras": extras}
+    return [file.add("nodes", skeleton), file.add("nodes", mesh)]
 
 
 def _mesh(file: _File, actor: Actor, body: Body) -> int:
     """The body at rest with the joints that carry it."""
     surface, faces = rest_vertices(body, actor.betas).numpy(), body.faces.numpy()
-    joints, weights = influences(body.weights)
+    joints, weights = influences(body.weights, INFLUENCES)
     red, green, blue = SKIN_COLOURS[(actor.number - 1) % len(SKIN_COLOURS)]
     colour = {"baseColorFactor": [red, green, blue, 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.6}
     name = f"person {actor.number}"
@@ -144,9 +149,9 @@ def _mesh(file: _File, actor: Actor, body: Body) -> int:
     return file.add("meshes", {"name": name, "primitives": [primitive]})
 
 
-def influences(weights: Float[Tensor, "vertex 24"]) -> tuple[Tensor, Float[Tensor, "vertex 4"]]:
-    """The four joints that carry each vertex most, and their weights, which sum to 1; joint 0 where there is none."""
-    strongest, joints = weights.topk(INFLUENCES, dim=1)
+def influences(weights: Float[Tensor, "vertex 24"], most: int) -> tuple[Tensor, Float[Tensor, "vertex most"]]:
+    """So many joints that carry each vertex most, and their weights, which sum to 1; joint 0 where there is none."""
+    strongest, joints = weights.topk(most, dim=1)
     strongest = strongest / strongest.sum(1, keepdim=True)
     return joints.masked_fill(strongest == 0, 0), strongest
 
@@ -166,11 +171,13 @@ def _action(file: _File, stage: Stage, actor: Actor, joints: list[int]) -> dict[
     return {"channels": channels, "samplers": samplers}
 
 
-def continuous(quaternions: Float[Tensor, "time joint 4"]) -> Float[Tensor, "time joint 4"]:
-    """The same rotations with neighbours in time on one side of the sphere."""
-    same = (quaternions[1:] * quaternions[:-1]).sum(-1, keepdim=True) >= 0
-    signs = torch.where(same, 1.0, -1.0).cumprod(0)
-    return torch.cat([quaternions[:1], quaternions[1:] * signs])
+def _together(animations: list[dict[str, Any]]) -> dict[str, Any]:
+    """One animation of several, over the same numbers."""
+    samplers, channels = [], []
+    for animation in animations:
+        channels += [channel | {"sampler": channel["sampler"] + len(samplers)} for channel in animation["channels"]]
+        samplers += animation["samplers"]
+    return {"name": "everybody", "channels": channels, "samplers": samplers}
 
 
 def _camera(file: _File, stage: Stage, place: Float[Tensor, "3"]) -> int:

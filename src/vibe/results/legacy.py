@@ -22,7 +22,7 @@ from torch import Tensor
 
 from vibe import cameras
 from vibe.body import Body, joints_and_keypoints, vertices
-from vibe.records import Motion, Result
+from vibe.motion import Motion, Result
 from vibe.results.pickles import Stream, write_pickle
 from vibe.skeletons import COCO, STAF21, convert
 

@@ -18,7 +18,9 @@ CHUNK = 64
 Progress = Callable[[str, float, float | None], None]
 
 
-def write_meshes(folder: Path, kind: str, stage: Stage, actor: Actor, body: Body, progress: Progress) -> None:
+def write_meshes(
+    folder: Path, kind: str, stage: Stage, actor: Actor, body: Body, progress: Progress | None = None
+) -> None:
     """A file for each frame, `000000.obj` or `000000.ply` and so on, numbered by the stage's frames; raises OSError."""
     write, faces = KINDS[kind], body.faces.numpy().astype(np.int32)
     for start in range(0, len(actor.joints), CHUNK):
@@ -29,7 +31,8 @@ def write_meshes(folder: Path, kind: str, stage: Stage, actor: Actor, body: Body
         for frame, points in enumerate(surface.numpy(), start=actor.first + start):
             said = f"vibe: person {actor.number}, frame {frame}, metres, right-handed, {stage.up} up"
             (folder / f"{frame:06d}.{kind}").write_bytes(write(points, faces, said))
-        progress(f"person {actor.number}", min(start + CHUNK, len(actor.joints)), len(actor.joints))
+        if progress:
+            progress(f"person {actor.number}", min(start + CHUNK, len(actor.joints)), len(actor.joints))
 
 
 def obj(points: Float[ndarray, "vertex 3"], faces: Int[ndarray, "face 3"], said: str) -> bytes:

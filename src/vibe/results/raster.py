@@ -19,6 +19,8 @@ NEAR = 0.05
 """Metres; what is closer to the camera is not drawn."""
 SAME_DEPTH = 0.01
 """Share of the depth within which neighbouring faces of a mesh are shaded as one."""
+BETWEEN = 0.2
+"""Share of the opacity that faces keep between lines."""
 BAND_ROWS = 64
 """Rows drawn at a time, so that the buffers stay small and in cache."""
 SAMPLES = {
@@ -45,26 +47,30 @@ class Mesh:
     lit: Float[ndarray, "vertex"] | None = None
     """Share of the key light that arrives, in [0, 1]; all of it if None."""
     opacity: float = 1.0
+    line_px: float = 0.0
+    """Width of the lines along the edges of the faces, which are faint in between; 0 draws plain faces."""
 
 
 def draw(
-    rgb: UInt8[ndarray, "height width 3"],
+    picture: UInt8[ndarray, "height width channel"],
     meshes: Sequence[Mesh],
     K_px: Float[ndarray, "3 3"],
     light: Light = DAYLIGHT,
     samples: int = 4,
-) -> UInt8[ndarray, "height width 3"]:
+) -> UInt8[ndarray, "height width channel"]:
     """The picture with the meshes over it, nearer ones in front; a new array.
 
-    `samples` is the number of visibility tests in a pixel: 1, 4 or 8. Raises ValueError for another number.
+    A picture of four channels has opacity as its last, by which the colours are multiplied. `samples` is the number of
+    visibility tests in a pixel: 1, 4 or 8. Raises ValueError for another number.
     """
-    picture = np.ascontiguousarray(rgb).copy()
+    picture = np.ascontiguousarray(picture).copy()
     if not meshes:
         return picture
     scene = _Scene.of(meshes, K_px)
     colours = np.concatenate([_lit(mesh, light) for mesh in meshes])
+    lines_px = np.array([mesh.line_px for mesh in meshes])
     for y, x, planes, nearest in scene.bands(picture.shape[0], picture.shape[1], samples):
-        _colour(picture, nearest, y, x, planes, scene.faces, scene.owner, colours)
+        _colour(picture, nearest, y, x, planes, scene.faces, scene.owner, colours, lines_px)
     return picture
 
 
@@ -245,7 +251,7 @@ def _depth(image, nearest, top, left, planes):
 
 
 @jit
-def _colour(picture, nearest, top, left, planes, faces, owner, colours):
+def _colour(picture, nearest, top, left, planes, faces, owner, colours, lines_px):
     """Mix the colours of the surfaces seen in each pixel by the number of samples in which they are seen."""
     samples = nearest.shape[0]
     seen, count, mixed = np.zeros(samples, np.int32), np.zeros(samples, np.int32), np.zeros(4)
@@ -257,11 +263,15 @@ def _colour(picture, nearest, top, left, planes, faces, owner, colours):
                 continue
             mixed[:] = 0.0
             for index in range(found):
-                face = seen[index]
-                _mix(x, y, planes[face], faces[face], colours, count[index] / samples, mixed)
+                face, share = seen[index], count[index] / samples
+                if lines_px[owner[face]] > 0.0:
+                    share *= _drawn(x, y, planes[face], lines_px[owner[face]])
+                _mix(x, y, planes[face], faces[face], colours, share, mixed)
             pixel = picture[top + row, left + column]
             for channel in range(3):
                 pixel[channel] = mixed[channel] + (1.0 - mixed[3]) * pixel[channel] + 0.5
+            if len(pixel) > 3:
+                pixel[3] = 255.0 * mixed[3] + (1.0 - mixed[3]) * pixel[3] + 0.5
 
 
 @jit
@@ -290,6 +300,16 @@ def _joined(x, y, planes, owner, one, two):
     a = planes[one, 3, 0] * x + planes[one, 3, 1] * y + planes[one, 3, 2]
     b = planes[two, 3, 0] * x + planes[two, 3, 1] * y + planes[two, 3, 2]
     return abs(a - b) < SAME_DEPTH * a
+
+
+@jit
+def _drawn(x, y, edges, line_px):
+    """How much of a face shows where only its edges are drawn: all of it on them, little in between."""
+    apart = np.inf
+    for edge in range(3):
+        a, b, c = edges[edge, 0], edges[edge, 1], edges[edge, 2]
+        apart = min(apart, abs(a * x + b * y + c) / max(1e-30, np.sqrt(a * a + b * b)))
+    return BETWEEN + (1.0 - BETWEEN) * min(1.0, max(0.0, 0.5 * line_px + 0.5 - apart))
 
 
 @jit

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import roma
@@ -16,7 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe.body import Body, pose_joints, rest_joints
-from vibe.records import Camera, Motion, Result, Weights
+from vibe.motion import Motion, Result
+from vibe.records import Camera, Weights
 from vibe.results.even import resample
 from vibe.results.ground import lowest_foot, upright
 
@@ -103,6 +104,12 @@ class Stage:
         return torch.tensor(R_STAGE_REST[self.up])
 
 
+def turned_at_rest(stage: Stage, actor: Actor) -> Float[Tensor, "time 24 3 3"]:
+    """The rotations of somebody whose T-pose already stands upright in the stage's axes."""
+    R = stage.R_stage_rest
+    return torch.cat([actor.rotmat[:, :1] @ R.mT, R @ actor.rotmat[:, 1:] @ R.mT], 1)
+
+
 def stage(result: Result, body: Body, staging: Staging, person: int | None = None) -> Stage:
     """Everybody, or one person, as the options have it; raises ValueError that says what can't be done."""
     _check(result, body, staging, person)
@@ -183,10 +190,7 @@ def _trimmed(motion: Motion, timestamps: Float[Tensor, "frame"], staging: Stagin
     times = timestamps[motion.frames]
     low = -math.inf if staging.start is None else staging.start
     high = math.inf if staging.end is None else staging.end
-    kept = (times >= low - 1e-6) & (times <= high + 1e-6)
-    whole = {"betas"} if motion.betas.ndim == 1 else set()
-    parts = {each.name: getattr(motion, each.name)[kept] for each in fields(motion) if each.name not in whole}
-    return replace(motion, **parts)
+    return motion.at((times >= low - 1e-6) & (times <= high + 1e-6))
 
 
 def _stretch(staging: Staging) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vibe import __version__, assets
-from vibe.records import Result
+from vibe.motion import Result
 
 
 @dataclass(frozen=True)

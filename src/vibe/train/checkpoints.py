@@ -57,7 +57,7 @@ def begin_folder(folder: Path, recipe: Any, data: Mapping[str, str], writes: boo
 def save_checkpoint(path: Path, recipe: Any, parts: Mapping[str, Stateful], step: int, best: float) -> None:
     """All that a run needs to go on as if it had never stopped, after so many steps and with that best score."""
     state = {
-        "recipe": json.dumps(as_plain(recipe), sort_keys=True),
+        "recipe": json.dumps(_anywhere(as_plain(recipe)), sort_keys=True),
         "step": step,
         "best": best,
         "parts": {name: part.state_dict() for name, part in parts.items()},
@@ -84,15 +84,27 @@ def load_checkpoint(path: Path, recipe: Any, parts: Mapping[str, Stateful]) -> t
 
 
 def save_weights(path: Path, recipe: Any, step: int, network: nn.Module) -> None:
-    """The parameters in half precision (counts as they are), with the recipe, its name and licence beside them."""
+    """The parameters in half precision (counts as they are), with the recipe, its name and licence beside them.
+
+    Of files that the recipe names by where they lie on this machine only the names are kept.
+    """
     tensors = {name: _halved(value) for name, value in network.state_dict().items()}
     metadata = {
         "name": recipe.name,
         "licence": recipe.licence,
-        "recipe": json.dumps(as_plain(recipe), sort_keys=True),
+        "recipe": json.dumps(_anywhere(as_plain(recipe)), sort_keys=True),
         "step": str(step),
     }
     assets.write_whole(path, safetensors.torch.save(tensors, metadata))
+
+
+def _anywhere(value: Any) -> Any:
+    """The same without folders of this machine."""
+    if isinstance(value, dict):
+        return {name: _anywhere(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_anywhere(each) for each in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def save_batch(path: Path, step: int, batch: Mapping[str, Tensor]) -> None:

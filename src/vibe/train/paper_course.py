@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vibe import cameras
+from vibe.body.load import load_body
 from vibe.body.marks import joints_and_keypoints
 from vibe.body.record import Body
 from vibe.data.mix import Clips, Portion, draw_clips, is_labelled, portion
@@ -22,7 +23,6 @@ from vibe.evaluate.metrics import about, acceleration_error_mm, mpjpe_mm, pa_mpj
 from vibe.model.encoders import build_encoder
 from vibe.model.regressor import Regressor
 from vibe.model.vibe import VIBE
-from vibe.pipeline import BODIES
 from vibe.records import Theta
 from vibe.train.checkpoints import checksum
 from vibe.train.clip_labels import fitted_clips
@@ -61,7 +61,7 @@ def paper_course(recipe: PaperRecipe, team: Team) -> Course:
     stores = stores_in(Path(recipe.data))
     kinds, held = mixture(recipe, stores), held_out(recipe, stores)
     motion = real_motion(recipe.motion, stores, recipe.frames)
-    body = BODIES[recipe.body]().to(team.device)
+    body = load_body(recipe.body).to(team.device)
 
     def build() -> VIBE:
         network = VIBE(nn.Identity(), build_encoder(recipe.encoder), Regressor(recipe.regressor))

@@ -40,8 +40,8 @@ class Sound:
         self._ahead: tuple[float, av.Packet] | None = next(self._pieces, None)
 
     @staticmethod
-    def beside(video: Video, target: OutputContainer) -> Sound | None:
-        """The sound of a video from its first frame on; None if it has none that can be read."""
+    def beside(video: Video, target: OutputContainer, start: float = 0.0) -> Sound | None:
+        """The sound of a video from `start` seconds after its first frame; None if it has none that can be read."""
         try:
             source = av.open(
                 str(video.path.resolve()), options={"protocol_whitelist": "file"}, metadata_errors="replace"
@@ -52,7 +52,7 @@ class Sound:
         if stream is None or stream.codec_context is None or not stream.codec_context.sample_rate:
             source.close()
             return None
-        return Sound(source, target, video.starts)
+        return Sound(source, target, video.starts + start)
 
     def copy_until(self, time: float) -> None:
         """Write what sounds up to this time, seconds from the first picture."""

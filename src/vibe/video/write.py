@@ -1,10 +1,11 @@
-"""Frames into an mp4 file that appears whole or not at all, with the sound of the source."""
+"""Frames into a video file that appears whole or not at all, with the sound of the source."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -17,27 +18,68 @@ from av.container import OutputContainer
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from vibe.video.read import THREADS, Video
+from vibe.video.read import SCALER_COLOURS, THREADS, Video
 from vibe.video.sound import Sound
 
 TICKS = 120_000
 """Per second, the unit of time stamps: a whole number for 24, 25, 30, 50 and 60 frames and for 23.976 and the like."""
 
 
-class VideoWriter:
-    """An H.264 file (yuv420p, mp4) with the times that it is given and the sound of another video.
+@dataclass(frozen=True)
+class Encoding:
+    """How frames become a file of some ending."""
 
-    A picture of odd width or height gets its last column or row twice. The file takes its name when all is well;
-    after an exception nothing is left of it.
+    codec: str
+    pixels: str
+    options: dict[str, str]
+
+
+H264 = Encoding("libx264", "yuv420p", {"preset": "veryfast", "crf": "21"})
+VP9 = {"crf": "30", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
+ENCODINGS = {
+    ".mp4": H264,
+    ".mov": H264,
+    ".webm": Encoding("libvpx-vp9", "yuv420p", VP9),
+}
+"""By the ending of the file."""
+WITH_OPACITY = {
+    ".mov": Encoding("prores_ks", "yuva444p10le", {"profile": "4444"}),
+    ".webm": Encoding("libvpx-vp9", "yuva420p", VP9 | {"auto-alt-ref": "0"}),
+}
+"""Of frames of four channels."""
+
+
+class VideoWriter:
+    """A video file with the times that it is given and the sound of another video.
+
+    The ending tells the kind: .mp4 and .mov are H.264, .webm is VP9; with opacity .mov is ProRes 4444 and .webm VP9.
+    A picture of odd width or height gets its last column or row twice. The file takes its name when all is well; after
+    an exception nothing is left of it.
     """
 
-    def __init__(self, path: str | Path, width: int, height: int, fps: float, sound_from: Video | None = None):
-        """`fps` is the nominal rate; raises OSError, with one line, where the file cannot be written."""
+    def __init__(
+        self,
+        path: str | Path,
+        width: int,
+        height: int,
+        fps: float,
+        sound_from: Video | None = None,
+        *,
+        sound_start: float = 0.0,
+        opacity: bool = False,
+    ):
+        """`fps` is the nominal rate, `sound_start` where in the source the first frame stands, in seconds.
+
+        Frames have a fourth channel with `opacity`, by which their colours are not multiplied. Raises ValueError for
+        an ending that is not known, OSError, with one line, where the file cannot be written.
+        """
         self.path = Path(path)
         self.notes: tuple[str, ...] = ()
         """What could not be taken over from the source's sound."""
-        self._part = self.path.with_name(f".{uuid.uuid4().hex[:12]}.part.mp4")
+        self._encoding = encoding(self.path, opacity)
+        self._part = self.path.with_name(f".{uuid.uuid4().hex[:12]}.part{self.path.suffix.lower()}")
         self._size, self._step = (width, height), 1 / min(max(fps, 0.1), 1000.0)
+        self._sound_start = sound_start
         self._last_tick = -1
         try:
             with self._clear_errors():
@@ -48,25 +90,28 @@ class VideoWriter:
 
     def _opened(self, sound_from: Video | None) -> tuple[OutputContainer, av.VideoStream, Sound | None]:
         """The file with its header; without sound if the header cannot be written with it."""
-        container = av.open(str(self._part.absolute()), "w", options={"movflags": "+faststart"})
+        flags = {} if self._part.suffix == ".webm" else {"movflags": "+faststart"}
+        container = av.open(str(self._part.absolute()), "w", options=flags)
         sound = None
         try:
             stream = self._add_stream(container)
-            sound = Sound.beside(sound_from, container) if sound_from is not None else None
+            sound = Sound.beside(sound_from, container, self._sound_start) if sound_from is not None else None
             container.start_encoding()
         except BaseException as error:
             _close(container, sound)
             if sound_from is None or not isinstance(error, av.error.FFmpegError | ValueError):
                 raise
-            self.notes = ("the sound of the source cannot be kept in an mp4 file: it was left out",)
+            self.notes = ("the sound of the source cannot be kept in such a file: it was left out",)
             return self._opened(None)
         return container, stream, sound
 
     def _add_stream(self, container: OutputContainer) -> av.VideoStream:
         width, height = self._size
         rate = Fraction(1 / self._step).limit_denominator(1001)
-        stream = container.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "21"})
-        stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
+        stream = container.add_stream(self._encoding.codec, rate=rate, options=self._encoding.options)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height = width + width % 2, height + height % 2
+        stream.pix_fmt = self._encoding.pixels
         context = stream.codec_context
         context.time_base, context.thread_count = Fraction(1, TICKS), THREADS
         context.colorspace, context.color_range = 6, 1  # BT.601 and narrow range: what cv2 converts to
@@ -87,23 +132,32 @@ class VideoWriter:
             _close(self._container, self._sound)
             self._part.unlink(missing_ok=True)
 
-    def write(self, rgb: UInt8[ndarray, "height width 3"], time: float) -> None:
+    def write(self, picture: UInt8[ndarray, "height width channel"], time: float) -> None:
         """Add a frame at this time, seconds from the first; raises ValueError if its size or its time do not fit."""
-        if rgb.shape[:2] != self._size[::-1]:
-            raise ValueError(f"the frame is {rgb.shape[1]}x{rgb.shape[0]}, the video {self._size[0]}x{self._size[1]}")
+        if picture.shape[:2] != self._size[::-1]:
+            raise ValueError(
+                f"the frame is {picture.shape[1]}x{picture.shape[0]}, the video {self._size[0]}x{self._size[1]}"
+            )
         tick = round(time * TICKS)
         if tick <= self._last_tick:
             raise ValueError(f"the frame at {time} s does not come after the one before: give increasing times")
         self._last_tick = tick
         if self._size[0] % 2 or self._size[1] % 2:
-            rgb = cv2.copyMakeBorder(rgb, 0, self._size[1] % 2, 0, self._size[0] % 2, cv2.BORDER_REPLICATE)
-        planes = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420), np.uint8)
-        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+            picture = cv2.copyMakeBorder(picture, 0, self._size[1] % 2, 0, self._size[0] % 2, cv2.BORDER_REPLICATE)
+        frame = self._converted(np.asarray(picture, np.uint8))
         frame.pts, frame.time_base, frame.colorspace, frame.color_range = tick, Fraction(1, TICKS), 6, 1
         with self._clear_errors():
             self._container.mux(self._stream.encode(frame))
             if self._sound is not None:
                 self._sound.copy_until(time)
+
+    def _converted(self, picture: UInt8[ndarray, "height width channel"]) -> av.VideoFrame:
+        """In the pixels of the encoding."""
+        if self._encoding.pixels == "yuv420p":
+            planes = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), np.uint8)
+            return av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        frame = av.VideoFrame.from_ndarray(picture, format="rgba")
+        return frame.reformat(format=self._encoding.pixels, dst_colorspace=SCALER_COLOURS[6])
 
     def _finish(self) -> None:
         """The last frames and sounds, the index, and the file's name."""
@@ -123,6 +177,16 @@ class VideoWriter:
             raise OSError(
                 f"cannot write {self.path} ({reason}): choose a folder that may be written and has free space"
             ) from error
+
+
+def encoding(path: Path, opacity: bool = False) -> Encoding:
+    """How a file of this ending is written; raises ValueError for one that is not known, or that has no opacity."""
+    found = (WITH_OPACITY if opacity else ENCODINGS).get(path.suffix.lower())
+    if found is None:
+        kind = "a video with a transparent background" if opacity else "a video"
+        endings = ", ".join(WITH_OPACITY if opacity else ENCODINGS)
+        raise ValueError(f"{path} cannot be {kind}: choose a name that ends with {endings}")
+    return found
 
 
 def _close(container: OutputContainer, sound: Sound | None) -> None:

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from vibe import __version__, assets
-from vibe.records import Camera, Clip, Motion, Result, Weights
+from vibe.motion.record import Motion, Result
+from vibe.records import Camera, Clip, Weights
 from vibe.skeletons import SMPL
 
 FORMAT = "vibe-motion 1"
@@ -46,10 +47,14 @@ PERSON = {
     "keypoints_px": (("time", 17, 3), "f"),
     "confidence": (("time",), "f"),
 }
-"""Likewise of each array of a person: the fields of `records.Motion`. An axis with a question mark may be missing."""
+"""Likewise of each array of a person. An axis with a question mark may be missing."""
+FIELDS = {name: "joints_cam" if name == "joints" else name for name in PERSON}
+"""The field of `Motion` that each of them is."""
+FINITE = ("global_orient", "body_pose", "betas", "trans", "joints", "keypoints_px", "confidence")
+"""Those whose numbers have to be finite; boxes and projections of people outside the picture need not."""
 
 
-def write_npz(path: Path, result: Result) -> None:
+def save(path: Path | str, result: Result) -> None:
     """Write a result whole or not at all; raises OSError."""
     clip = result.clip
     arrays = {
@@ -67,22 +72,31 @@ def write_npz(path: Path, result: Result) -> None:
     }
     for number, motion in enumerate(result.people, start=1):
         for name, (_, kind) in PERSON.items():
-            array = getattr(motion, name).detach().cpu().numpy()
+            array = getattr(motion, FIELDS[name]).detach().cpu().numpy()
             arrays[f"{number}/{name}"] = array.astype(np.int64 if kind == "i" else np.float32)
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, **arrays)
     assets.write_whole(Path(path), content.getvalue())
 
 
-def read_npz(path: Path) -> Result:
-    """What `write_npz` wrote; the file does not hold licences, notes and damaged packets, which come back empty.
+def load(path: Path | str) -> Result:
+    """What `vibe estimate` or `Result.save` wrote: a motion.npz.
 
-    Raises OSError if the file cannot be read and ValueError, with the reason, if it is not a motion file.
+        import vibe
+
+        result = vibe.load("out/dance/motion.npz")
+        print(len(result), "people in", result.clip.path)
+
+    The file does not hold licences, notes and damaged packets, which come back empty. Raises OSError if it can't be
+    read and ValueError, with the reason, if it is no motion file, a damaged one or one of a later version.
     """
     path = Path(path)
     arrays = _arrays(path)
     if (version := str(arrays.get("format", "unknown"))) != FORMAT:
-        raise ValueError(f'{path} has format "{version}", this version of vibe reads "{FORMAT}"')
+        raise ValueError(
+            f'{path} has format "{version}", this version of vibe reads "{FORMAT}": install the version that wrote it, '
+            "or estimate the video again"
+        )
     _check(path, arrays, HEAD, "")
     width, height = int(arrays["width"]), int(arrays["height"])
     clip = Clip(
@@ -93,23 +107,33 @@ def read_npz(path: Path) -> Result:
         timestamps=torch.from_numpy(arrays["timestamps"].astype(np.float64)),
         damaged=0,
     )
-    people = []
+    if not torch.isfinite(clip.timestamps).all() or not (clip.timestamps.diff() > 0).all():
+        raise ValueError(f"{path}: the timestamps do not increase: the file is damaged")
+    body, people = Weights(*arrays["body"].tolist(), licence=""), []
     while f"{len(people) + 1}/frames" in arrays:
         prefix = f"{len(people) + 1}/"
         _check(path, arrays, PERSON, prefix)
-        motion = Motion(**{name: _tensor(arrays[prefix + name], kind) for name, (_, kind) in PERSON.items()})
-        inside = bool((motion.frames.diff() > 0).all() and (motion.frames >= 0).all())
-        if not inside or (len(motion.frames) and int(motion.frames[-1]) >= len(clip.timestamps)):
-            raise ValueError(f"{path}: {prefix}frames are not increasing indices into the video: the file is damaged")
-        people.append(motion)
+        people.append(_motion(path, arrays, prefix, clip, body))
     return Result(
         clip=clip,
         camera=Camera(_tensor(arrays["camera/K"], "f"), width, height),
         people=tuple(people),
-        body=Weights(*arrays["body"].tolist(), licence=""),
+        body=body,
         weights=Weights(*arrays["weights"].tolist(), licence=""),
         notes=(),
     )
+
+
+def _motion(path: Path, arrays: dict[str, NDArray], prefix: str, clip: Clip, body: Weights) -> Motion:
+    """One person, whose arrays have the right shapes."""
+    for name in FINITE:
+        if not np.isfinite(arrays[prefix + name]).all():
+            raise ValueError(f"{path}: {prefix}{name} has numbers that are not finite: the file is damaged")
+    found = {FIELDS[name]: _tensor(arrays[prefix + name], kind) for name, (_, kind) in PERSON.items()}
+    frames = found["frames"]
+    if not (frames.diff() > 0).all() or (len(frames) and not 0 <= frames[0] <= frames[-1] < len(clip.timestamps)):
+        raise ValueError(f"{path}: {prefix}frames are not increasing indices into the video: the file is damaged")
+    return Motion(**found, times=clip.timestamps[frames], body=body)
 
 
 def _arrays(path: Path) -> dict[str, NDArray]:

@@ -1,0 +1,77 @@
+// Numbers of a motion that are plotted: angles, speeds, confidence. Radians in, degrees out; metres and seconds.
+
+const UNIT = 32767; // of quantised quaternions
+
+/** Where a person is between two rows: the row at or before the time, the next one, and the share of the way. */
+export function between(person, times, frame, time) {
+  const row = person.rows[frame];
+  if (row < 0) return null;
+  const next = frame + 1 < times.length ? person.rows[frame + 1] : -1;
+  if (next < 0) return { row, next: row, share: 0 };
+  const share = (time - times[frame]) / (times[frame + 1] - times[frame]);
+  return { row, next, share: Math.max(0, Math.min(1, share)) };
+}
+
+/** By how much a joint is turned against its parent since the T-pose, in degrees. */
+export function angle(person, joint, row) {
+  const at = 4 * (24 * row + joint);
+  const [x, y, z, w] = person.rotations.subarray(at, at + 4);
+  return (360 / Math.PI) * Math.atan2(Math.hypot(x, y, z), Math.abs(w));
+}
+
+/** The same at every row. */
+export function angles(person, joint) {
+  return Float32Array.from(person.frames, (_, row) => angle(person, joint, row));
+}
+
+/** How fast a joint moves in the camera's frame, in metres per second, at every row; NaN where it can't be told. */
+export function speeds(person, joint, parents, times) {
+  const places = positions(person, joint, parents);
+  const count = person.frames.length;
+  const found = new Float32Array(count).fill(NaN);
+  for (let row = 0; row < count; row++) {
+    const first = row > 0 && person.frames[row - 1] === person.frames[row] - 1 ? row - 1 : row;
+    const last = row + 1 < count && person.frames[row + 1] === person.frames[row] + 1 ? row + 1 : row;
+    if (first === last) continue;
+    const [a, b] = [3 * first, 3 * last];
+    const way = Math.hypot(places[b] - places[a], places[b + 1] - places[a + 1], places[b + 2] - places[a + 2]);
+    found[row] = way / (times[person.frames[last]] - times[person.frames[first]]);
+  }
+  return found;
+}
+
+/** Where a joint is in the camera's frame at every row, metres. */
+export function positions(person, joint, parents) {
+  const chain = [];
+  for (let at = joint; at >= 0; at = parents[at]) chain.unshift(at);
+  const places = Float32Array.from(person.pelvis);
+  for (let row = 0; row < person.frames.length; row++) {
+    let [x, y, z, w] = [0, 0, 0, 1];
+    for (let link = 0; link + 1 < chain.length; link++) {
+      const at = 4 * (24 * row + chain[link]);
+      const [a, b, c, d] = person.rotations.subarray(at, at + 4);
+      [x, y, z, w] = times4([x, y, z, w], [a / UNIT, b / UNIT, c / UNIT, d / UNIT]);
+      const [child, parent] = [3 * chain[link + 1], 3 * chain[link]];
+      const bone = [0, 1, 2].map((axis) => person.rest[child + axis] - person.rest[parent + axis]);
+      const turned = turn([x, y, z, w], bone);
+      for (let axis = 0; axis < 3; axis++) places[3 * row + axis] += turned[axis];
+    }
+  }
+  return places;
+}
+
+/** Product of two quaternions x, y, z, w. */
+function times4([ax, ay, az, aw], [bx, by, bz, bw]) {
+  return [
+    aw * bx + ax * bw + ay * bz - az * by,
+    aw * by - ax * bz + ay * bw + az * bx,
+    aw * bz + ax * by - ay * bx + az * bw,
+    aw * bw - ax * bx - ay * by - az * bz,
+  ];
+}
+
+/** A vector turned by a unit quaternion. */
+function turn([x, y, z, w], [vx, vy, vz]) {
+  const [tx, ty, tz] = [2 * (y * vz - z * vy), 2 * (z * vx - x * vz), 2 * (x * vy - y * vx)];
+  return [vx + w * tx + y * tz - z * ty, vy + w * ty + z * tx - x * tz, vz + w * tz + x * ty - y * tx];
+}

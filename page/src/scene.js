@@ -1,0 +1,205 @@
+// The bodies in space, seen freely or as the video's camera saw them.
+
+import {
+  BufferAttribute, BufferGeometry, DirectionalLight, Group, HemisphereLight, LineBasicMaterial, LineSegments, Matrix4,
+  PCFShadowMap, PerspectiveCamera, Scene, Spherical, Vector3, WebGLRenderer,
+} from "three";
+import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
+import { makeFloor } from "./floor.js";
+import { Person } from "./person.js";
+
+const NEAR = 0.05;
+const FAR = 200;
+const FIELD_OF_VIEW = 34; // degrees, of the free view
+const HALF_BODY = 1.2; // metres that are in view above and below the middle of a body
+const ARM = 0.75; // metres by which people reach beyond their pelvis
+
+export class View3D {
+  /** @param {() => void} changed asks for a new picture */
+  constructor(canvas, motion, changed) {
+    this.motion = motion;
+    this.renderer = new WebGLRenderer({ canvas, antialias: true, alpha: true });
+    this.renderer.setPixelRatio(Math.min(window.devicePixelRatio, 2));
+    this.renderer.setClearColor(0, 0);
+    this.renderer.shadowMap.enabled = true;
+    this.renderer.shadowMap.type = PCFShadowMap;
+    this.scene = new Scene();
+    this.bodies = new Group(); // in the video camera's frame: x right, y down, z forward
+    this.bodies.matrixAutoUpdate = false;
+    this.bodies.matrix.copy(stageFromCamera(motion));
+    this.people = motion.people.map((given) => new Person(given, motion));
+    for (const person of this.people) this.bodies.add(person.group);
+    this.floor = makeFloor();
+    this.marker = cameraMarker(motion);
+    this.bodies.add(this.marker);
+    this.scene.add(this.bodies, this.floor.group);
+    this.#light();
+    this.filmCamera = filmCamera(motion);
+    this.freeCamera = new PerspectiveCamera(FIELD_OF_VIEW, 1, NEAR, FAR);
+    this.controls = new OrbitControls(this.freeCamera, canvas);
+    this.controls.enableDamping = false;
+    this.controls.maxPolarAngle = 0.53 * Math.PI;
+    this.controls.minDistance = 0.4;
+    this.controls.maxDistance = 60;
+    this.controls.addEventListener("change", changed);
+    this.controls.addEventListener("start", () => (this.touched = true));
+    this.changed = changed;
+    this.followed = false;
+    this.#measure();
+    this.setView("free");
+  }
+
+  #light() {
+    this.scene.add(new HemisphereLight(0xf4f7ff, 0x5b5f6b, 1.9));
+    this.sun = new DirectionalLight(0xfff6e8, 2.1);
+    this.sun.castShadow = true;
+    this.sun.shadow.mapSize.set(1024, 1024);
+    this.sun.shadow.radius = 4;
+    this.sun.shadow.bias = -0.0006;
+    const rim = new DirectionalLight(0xbfd4ff, 0.9);
+    rim.position.set(3, 2.5, -5);
+    this.scene.add(this.sun, this.sun.target, rim);
+  }
+
+  /** The stretch of ground on which people move: its middle and its reach, metres. */
+  #measure() {
+    const low = new Vector3(Infinity, Infinity, Infinity);
+    const high = new Vector3(-Infinity, -Infinity, -Infinity);
+    const point = new Vector3();
+    for (const { pelvis } of this.motion.people) {
+      for (let at = 0; at < pelvis.length; at += 3) {
+        point.fromArray(pelvis, at).applyMatrix4(this.bodies.matrix);
+        low.min(point);
+        high.max(point);
+      }
+    }
+    if (low.x > high.x) {
+      low.set(-1, 0.9, -4);
+      high.set(1, 0.9, -2);
+    }
+    this.middle = low.clone().add(high).multiplyScalar(0.5);
+    this.reach = 0.5 * Math.hypot(high.x - low.x, high.z - low.z) + ARM;
+  }
+
+  /** "camera": as the film was seen; "free": from anywhere. */
+  setView(view) {
+    this.view = view;
+    const free = view === "free";
+    this.camera = free ? this.freeCamera : this.filmCamera;
+    this.controls.enabled = free;
+    this.floor.group.visible = this.marker.visible = free;
+    this.renderer.shadowMap.autoUpdate = free;
+    this.changed();
+  }
+
+  /** Stand where everybody's whole way is in sight, a little to the side of the film's camera. */
+  home() {
+    this.touched = false;
+    this.controls.target.set(this.middle.x, Math.min(this.middle.y, 0.95), this.middle.z);
+    const back = new Vector3().setFromMatrixPosition(this.filmCamera.matrixWorld).sub(this.controls.target);
+    const round = new Spherical().setFromVector3(back);
+    const upright = Math.tan((FIELD_OF_VIEW / 2) * (Math.PI / 180)); // of half a picture's height, at 1 m
+    const away = Math.max(HALF_BODY / upright, this.reach / (upright * this.freeCamera.aspect)) + 0.5 * this.reach;
+    round.set(away, 0.44 * Math.PI, round.theta + 0.5);
+    this.freeCamera.position.setFromSpherical(round).add(this.controls.target);
+    this.controls.update();
+    this.changed();
+  }
+
+  /** Turn about the people, or come nearer, from the keyboard; radians, and a factor of the distance. */
+  orbit(sideways, upwards, nearer) {
+    this.touched = true;
+    const round = new Spherical().setFromVector3(this.freeCamera.position.clone().sub(this.controls.target));
+    round.theta += sideways;
+    round.phi = Math.max(0.02, Math.min(this.controls.maxPolarAngle, round.phi + upwards));
+    round.radius = Math.max(this.controls.minDistance, Math.min(this.controls.maxDistance, round.radius * nearer));
+    this.freeCamera.position.setFromSpherical(round).add(this.controls.target);
+    this.controls.update();
+    this.changed();
+  }
+
+  /** Fit the canvas to its box on the page. */
+  resize(width, height) {
+    this.size = [width, height];
+    this.renderer.setSize(width, height, false);
+    this.freeCamera.aspect = width / Math.max(1, height);
+    this.freeCamera.updateProjectionMatrix();
+    if (!this.touched && this.view === "free") this.home();
+  }
+
+  /** Pose everybody as at this moment and draw; numbers of those in view. */
+  draw(frame, time) {
+    const here = this.people.filter((person) => person.pose(this.motion.timestamps, frame, time));
+    this.scene.updateMatrixWorld();
+    this.#followPeople(here);
+    const { target } = this.controls;
+    const span = Math.max(2.5, Math.min(8, this.reach + 1));
+    this.sun.target.position.set(target.x, 0, target.z);
+    this.sun.position.set(target.x - 2.2, 6, target.z + 3);
+    Object.assign(this.sun.shadow.camera, { left: -span, right: span, top: span, bottom: -span, near: 1, far: 16 });
+    this.sun.shadow.camera.updateProjectionMatrix();
+    this.floor.around(target.x, target.z, Math.max(6, 2.2 * this.reach));
+    this.renderer.render(this.scene, this.camera);
+    return here;
+  }
+
+  /** Keep the middle of the people where it is in the picture, if that was asked for. */
+  #followPeople(here) {
+    if (!this.followed || this.view !== "free" || !here.length) return;
+    const middle = new Vector3();
+    for (const person of here) middle.add(place.setFromMatrixPosition(person.bones[0].matrixWorld));
+    const step = middle.multiplyScalar(1 / here.length).sub(this.controls.target).setY(0);
+    this.controls.target.add(step);
+    this.freeCamera.position.add(step);
+    this.freeCamera.lookAt(this.controls.target);
+    this.freeCamera.updateMatrixWorld();
+  }
+
+  /** Where a point of the world is on the canvas, in CSS pixels; null behind the camera. */
+  onCanvas(point) {
+    place.copy(point).applyMatrix4(this.camera.matrixWorldInverse);
+    if (place.z > -NEAR) return null;
+    place.applyMatrix4(this.camera.projectionMatrix);
+    return [((place.x + 1) / 2) * this.size[0], ((1 - place.y) / 2) * this.size[1]];
+  }
+}
+
+const place = new Vector3();
+
+/** From the film's camera to the world, which is level: y up, the lowest foot at height 0. */
+function stageFromCamera(motion) {
+  const [R, t] = [motion.R_stage_cam, motion.t_stage_cam];
+  return new Matrix4().set(
+    R[0], R[1], R[2], t[0], R[3], R[4], R[5], t[1], R[6], R[7], R[8], t[2], 0, 0, 0, 1,
+  );
+}
+
+/** The camera that the video was seen with; three.js's own looks along -z with y up. */
+function filmCamera(motion) {
+  const camera = new PerspectiveCamera();
+  const { width, height, K } = motion;
+  camera.matrixAutoUpdate = false;
+  camera.matrix.copy(stageFromCamera(motion)).multiply(new Matrix4().makeScale(1, -1, -1));
+  camera.updateMatrixWorld(true);
+  camera.projectionMatrix.set(
+    (2 * K[0]) / width, 0, 1 - (2 * K[2]) / width, 0,
+    0, (2 * K[4]) / height, (2 * K[5]) / height - 1, 0,
+    0, 0, -(FAR + NEAR) / (FAR - NEAR), (-2 * FAR * NEAR) / (FAR - NEAR),
+    0, 0, -1, 0,
+  );
+  camera.projectionMatrixInverse.copy(camera.projectionMatrix).invert();
+  return camera;
+}
+
+/** The film's camera drawn as a small pyramid. */
+function cameraMarker(motion) {
+  const { width, height, K } = motion;
+  const depth = 0.35;
+  const corners = [[0, 0], [width, 0], [width, height], [0, height]].map(([x, y]) => [
+    ((x - K[2]) / K[0]) * depth, ((y - K[5]) / K[4]) * depth, depth,
+  ]);
+  const points = corners.flatMap((corner, i) => [0, 0, 0, ...corner, ...corner, ...corners[(i + 1) % 4]]);
+  const geometry = new BufferGeometry();
+  geometry.setAttribute("position", new BufferAttribute(new Float32Array(points), 3));
+  return new LineSegments(geometry, new LineBasicMaterial({ color: 0x8b95a3, transparent: true, opacity: 0.6 }));
+}

@@ -1,0 +1,92 @@
+"""`vibe render`: a motion as a film or a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from rich.console import Console
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from vibe.cli.meter import Meter
+from vibe.cli.say import DONE, say
+
+SHOW = arg(metavar="{mesh,wireframe,skeleton,keypoints} ...")
+VIEW = arg(metavar="{camera,side,turn} ...")
+LAYOUT = arg(metavar="{over,beside,alone}", help_behavior_hint="(default: over the video where there is one)")
+VIDEO = arg(metavar="VIDEO", help_behavior_hint="(default: the one named in the file, if it is there)")
+GROUND = arg(help_behavior_hint="(default: where the video is not behind)")
+
+
+def render(
+    motion: Annotated[Positional[Path], arg(metavar="MOTION.npz")],
+    video: Annotated[Positional[Path | None], VIDEO] = None,
+    /,
+    *,
+    out: Annotated[Path, arg(aliases=["-o"], metavar="PATH")],
+    show: Annotated[tuple[Literal["mesh", "wireframe", "skeleton", "keypoints"], ...], SHOW] = ("mesh",),
+    view: Annotated[tuple[Literal["camera", "side", "turn"], ...], VIEW] = ("camera",),
+    layout: Annotated[Literal["over", "beside", "alone"] | None, LAYOUT] = None,
+    ground: Annotated[FlagCreatePairsOff[bool], GROUND] = False,
+    no_ground: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
+    background: Annotated[str, arg(metavar="COLOUR")] = "white",
+    size: Annotated[str | None, arg(metavar="WxH", help_behavior_hint="(default: the video's)")] = None,
+    crop: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
+    person: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: everybody)")] = None,
+    start: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint="(default: the beginning)")] = None,
+    end: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint="(default: the end)")] = None,
+    fps: Annotated[float | None, arg(metavar="RATE", help_behavior_hint="(default: the video's; gif: 12.5)")] = None,
+    opacity: Annotated[float | None, arg(metavar="0..1", help_behavior_hint="(default: 0.93 over a video)")] = None,
+    numbers: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
+    columns: Annotated[int, arg(metavar="N")] = 5,
+    body: Annotated[str | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: found by the file)")] = None,
+) -> int:
+    """Draw a motion file that `vibe estimate` made: over its video, beside it or alone.
+
+    The ending of PATH tells what is written: .mp4, .mov, .webm or .gif is a film; .png is one picture with a column for
+    each of some moments; a name without an ending is a folder of numbered .png files.
+
+    Args:
+        motion: The motion.npz of a video.
+        video: The video that it was made from.
+        out: The file or folder to write; a file of the same name is replaced.
+        show: mesh: the body. wireframe: the edges of its polygons. skeleton: joints and bones, the right side darker.
+            keypoints: the 2D evidence as it was found in the picture.
+        view: A panel for each. camera: what the video's camera saw. side: from a quarter turn to the right. turn:
+            around people, back where it began at the end.
+        layout: over: on the video's frames, which other views than the camera's don't have. beside: the video in a
+            panel of its own. alone: without it.
+        ground: Draw a grid at the height of the lowest foot, and soft shadows; level is estimated from those who stand.
+        no_ground: Leave the ground out.
+        background: white, black, grey, dark, transparent (with .png, .gif, .webm, .mov and folders) or as in #f0f4f8.
+        size: Of a panel, in pixels, as in 1280x720, or the height alone.
+        crop: Narrow the camera's view to where people go.
+        person: Only this person, by the number in the table of `vibe estimate`.
+        start: Begin here, in seconds of the video.
+        end: End here.
+        fps: Frames a second; the video's frames are repeated or left out.
+        opacity: Of people; those filled in where nobody was found are fainter.
+        numbers: Put people's numbers above their heads.
+        columns: Moments in one picture.
+        body: The body that the motion was made with; to be named only if it is a file of your own.
+    """
+    wishes = {"show": show, "view": view, "layout": layout, "ground": ground or (False if no_ground else None)}
+    wishes |= {"background": background, "size": size, "crop": crop, "person": person, "start": start, "end": end}
+    wishes |= {"fps": fps, "opacity": opacity, "numbers": numbers, "columns": columns, "body": body}
+    return _drawn(motion, video, out, wishes)
+
+
+def _drawn(motion: Path, video: Path | None, out: Path, wishes: dict[str, Any]) -> int:
+    """Draw, say what was left out and print where the film is."""
+    from vibe.motion import load
+    from vibe.results.render import render as draw
+
+    result = load(motion)
+    if video is None and wishes["layout"] != "alone":
+        video = next((path for path in (result.clip.path, motion.parent / result.clip.path) if path.is_file()), None)
+    with Meter(Console(stderr=True), motion.name) as meter:
+        notes = draw(result, out, video, progress=meter, **wishes)
+    for note in notes:
+        say(Console(stderr=True), f"{out.name}: {note}")
+    print(out)
+    return DONE

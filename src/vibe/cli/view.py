@@ -1,0 +1,62 @@
+"""`vibe view`: a motion as a page for the browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from rich.console import Console
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from vibe.cli.meter import Meter
+from vibe.cli.say import DONE, refuse, say
+
+VIDEO = arg(metavar="VIDEO", help_behavior_hint="(default: the one named in the file, if it is there)")
+OUT = arg(aliases=["-o"], metavar="PAGE.html", help_behavior_hint="(default: a temporary file, opened in the browser)")
+
+
+def view(
+    motion: Annotated[Positional[Path], arg(metavar="MOTION.npz")],
+    video: Annotated[Positional[Path | None], VIDEO] = None,
+    /,
+    out: Annotated[Path | None, OUT] = None,
+    no_video: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
+    limit: Annotated[float, arg(metavar="MB")] = 100.0,
+    body: Annotated[str | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: found by the file)")] = None,
+) -> int:
+    """Make one HTML file that plays a motion beside, or over, its video, and open it in the browser.
+
+    The page needs no network and no other file: it works from a disk, in a mail and on a phone. With -o it is written
+    there and not opened. Prints the path.
+
+    Args:
+        motion: The motion.npz of a video.
+        video: The video that it was made from. Browsers play H.264, VP9 and AV1 in mp4 and webm; any other is encoded
+            anew, at most 1280 pixels a side.
+        out: The file to write; replaced if it is there.
+        no_video: Show the bodies alone.
+        limit: Millions of bytes of video that the page may carry; a larger one is encoded anew.
+        body: The body that the motion was made with; to be named only if it is a file of your own.
+    """
+    if no_video and video is not None:
+        return refuse("a video was given, and --no-video: give one of them")
+    if not limit > 0:
+        return refuse(f"--limit is {limit:g} MB: give more than 0, or --no-video")
+    if out is not None and any(given is not None and out.resolve() == given.resolve() for given in (motion, video)):
+        return refuse(f"{out} would be overwritten by its own page: choose another file with -o")
+    from vibe.motion import load
+    from vibe.results import page
+
+    page.page_template()
+    result = load(motion)
+    if video is None and not no_video:
+        named = result.clip.path
+        video = next((path for path in (named, motion.parent / named) if path.is_file()), None)
+        if video is None:
+            say(Console(stderr=True), f"{motion.name}: its video {named} is not here: the bodies are shown alone")
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    with Meter(Console(stderr=True), motion.name) as meter:
+        written = page.view(result, out, video, body, limit, meter)
+    print(written)
+    return DONE

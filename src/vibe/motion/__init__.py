@@ -1,0 +1,7 @@
+"""Finished motions: the records that `vibe.estimate` returns, what can be asked of them, and their file."""
+
+from vibe.motion.npz import load, save
+from vibe.motion.record import Motion, Result
+from vibe.motion.series import Series
+
+__all__ = ["Motion", "Result", "Series", "load", "save"]

@@ -1,0 +1,116 @@
+"""Blender, as the package bpy: it opens our files with its own importers, and makes FBX out of them."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vibe.body import vertices
+from vibe.results.export import export
+from vibe.results.staging import Staging, stage
+from vibe.skeletons import SMPL
+
+READER = Path(__file__).with_name("in_blender.py")
+STAND_IN = """#!{python}
+import runpy, sys, traceback
+try:
+    runpy.run_path(sys.argv[sys.argv.index("--python") + 1], run_name="__main__")
+except Exception:
+    traceback.print_exc()
+    sys.exit(int(sys.argv[sys.argv.index("--python-exit-code") + 1]))
+"""
+"""The program Blender, by its package: what the package lacks is the program's own command line."""
+
+
+def opened(python: Path, path: Path) -> dict[str, np.ndarray]:
+    """What Blender finds in a file."""
+    out = path.with_suffix(".found.npz")
+    done = subprocess.run([python, READER, path, out], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    with np.load(out) as file:
+        return dict(file)
+
+
+def blender_s(points: np.ndarray) -> np.ndarray:
+    """Points of a stage whose y points up, in Blender's axes."""
+    return np.stack([points[..., 0], -points[..., 2], points[..., 1]], -1)
+
+
+def assert_person(found: dict[str, np.ndarray], number: int, actor, body, skin: float) -> None:
+    """Joints in every frame and at rest, and the skin, to so many metres."""
+    order = [found[f"{number}/bones"].tolist().index(name) for name in SMPL]
+    joints = found[f"{number}/joints"][:, order]
+    assert joints.shape == actor.joints.shape
+    assert np.abs(joints - blender_s(actor.joints.numpy())).max() < 0.001
+    rest = found[f"{number}/rest"][order]
+    assert np.abs((rest - rest[0]) - blender_s((actor.rest - actor.rest[0]).numpy())).max() < 0.001, "a T-pose"
+    if len(found[f"{number}/surface"]):
+        truth = vertices(body, actor.rotmat, actor.betas) - actor.rest[0] + actor.joints[:, :1]
+        apart = np.linalg.norm(found[f"{number}/surface"] - blender_s(truth.numpy()), axis=-1)
+        assert apart.max() < skin
+
+
+def test_glb_has_a_skeleton_and_an_action_for_each_person_and_the_camera(blender_python, given, body, tmp_path):
+    export(given, tmp_path / "x.glb", "glb", body=body)
+    found = opened(blender_python, tmp_path / "x.glb")
+    for number, actor in enumerate(stage(given, body, Staging()).actors, start=1):
+        assert_person(found, number, actor, body, 0.015)
+        assert (found[f"{number}/name"], found[f"{number}/action"]) == (f"person {number}", "everybody")
+        assert np.allclose(found[f"{number}/scale"], 1)
+        keys = actor.first + np.array([0, len(actor.joints) - 1])
+        assert np.allclose(found[f"{number}/range"] / found["fps"], keys / given.clip.fps, atol=1e-4)
+    assert found["cameras"].tolist() == ["camera"]
+    assert sorted(found["actions"].tolist()) == ["everybody", "person 1", "person 2"]
+
+
+@pytest.mark.parametrize("up", ["y", "z"])
+def test_usd_has_the_same(up, blender_python, given, body, tmp_path):
+    pytest.importorskip("pxr")
+    export(given, tmp_path / "x.usdc", "usd", up=up, body=body)
+    found = opened(blender_python, tmp_path / "x.usdc")
+    for number, actor in enumerate(stage(given, body, Staging()).actors, start=1):
+        assert_person(found, number, actor, body, 0.0001)
+        assert (found[f"{number}/name"], found[f"{number}/action"]) == (f"skeleton_{number}", f"motion_{number}")
+        assert np.allclose(found[f"{number}/scale"], 1)
+        assert found[f"{number}/range"].tolist() == [actor.first, actor.first + len(actor.joints) - 1]
+    assert found["cameras"].tolist() == ["camera"]
+
+
+def test_bvh_comes_in_at_its_size_and_rate(blender_python, given, body, tmp_path):
+    done = export(given, tmp_path / "all", "bvh", body=body)
+    for path, actor in zip(done.files, stage(given, body, Staging()).actors, strict=True):
+        found = opened(blender_python, path)
+        assert_person(found, 1, actor, body, 0)
+        assert np.allclose(found["1/scale"], 1)
+        assert found["fps"] == pytest.approx(given.clip.fps, rel=1e-4)
+        assert found["1/range"].tolist() == [1, len(actor.joints)]
+
+
+def test_fbx_is_made_and_read_back_with_skin(blender_python, given, body, tmp_path):
+    program = tmp_path / "blender"
+    program.write_text(STAND_IN.format(python=blender_python))
+    program.chmod(0o755)
+    done = export(given, tmp_path / "all", "fbx", blender=program, body=body)
+    assert [path.name for path in done.files] == ["person1.fbx", "person2.fbx"]
+    for path, actor in zip(done.files, stage(given, body, Staging()).actors, strict=True):
+        found = opened(blender_python, path)
+        assert_person(found, 1, actor, body, 0.015)
+        assert found["1/name"] == "Armature" and found["1/action"] == f"Armature|person {actor.number}"
+        assert np.allclose(found["1/scale"], 0.01), "centimetres, which Blender brings to its metres"
+        assert sorted(found["objects"].tolist()) == ["Armature", f"person {actor.number} skin"]
+        assert found["fps"] == pytest.approx(given.clip.fps, rel=1e-4)
+
+
+def test_what_blender_says_is_in_the_error(blender_python, given, body, tmp_path, monkeypatch):
+    from vibe.results import fbx
+
+    program = tmp_path / "blender"
+    program.write_text(STAND_IN.format(python=blender_python))
+    program.chmod(0o755)
+    monkeypatch.setattr(fbx, "write_glb", lambda path, *_: path.write_bytes(b"no glTF"))
+    with pytest.raises(OSError, match="failed with code 1"):
+        export(given, tmp_path / "new" / "x.fbx", "fbx", person=1, blender=program, body=body)
+    assert not (tmp_path / "new").exists()
