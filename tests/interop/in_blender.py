@@ -5,6 +5,7 @@
 Positions are Blender's own, metres, z up, at the moments of the keys of each skeleton's action.
 """
 
+import os
 import sys
 
 import bpy
@@ -73,3 +74,4 @@ def _curve(moved):
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    os._exit(0)  # some of Blender's packages crash where Python ends by itself

@@ -153,9 +153,13 @@ def tab(opened) -> Watched:
     return opened
 
 
-def film_frame(tab: Watched) -> int:
-    """The frame that the film shows, by its brightness."""
-    return round((tab.picture("#film")[60:80, 60:80].mean() - 20) / 5)
+def film_comes_to(tab: Watched, frame: int) -> bool:
+    """Whether the film shows this frame, by its brightness; the screen may follow the film a little later."""
+    for _ in range(20):
+        if round((tab.picture("#film")[60:80, 60:80].mean() - 20) / 5) == frame:
+            return True
+        sleep(0.05)
+    return False
 
 
 def frame_at(time: float) -> int:
@@ -204,7 +208,7 @@ def test_somebody_who_is_out_of_view_is_not_drawn(tab):
 @pytest.mark.parametrize("frame", [0, 17, 21, 24, 39])
 def test_the_film_shows_the_frame_of_the_playhead(tab, frame):
     tab.seek(frame)
-    assert film_frame(tab) == frame
+    assert film_comes_to(tab, frame)
 
 
 def test_scrubbing_moves_bodies_and_film(tab):
@@ -217,7 +221,7 @@ def test_scrubbing_moves_bodies_and_film(tab):
     tab.settle()
     there = frame_at(0.7 * tab.ask("vibe.clock.duration"))
     assert tab.ask("vibe.clock.frame") == there
-    assert film_frame(tab) == there
+    assert film_comes_to(tab, there)
     assert (abs(tab.picture() - before).max(-1) > 40).mean() > 0.005
 
 
@@ -229,7 +233,7 @@ def test_it_plays_with_the_film_and_the_film_leads(tab):
     tab.press("Space")
     tab.settle()
     assert not tab.ask("vibe.clock.playing") and tab.ask("vibe.film.playbackRate") == 0.25
-    assert film_frame(tab) == tab.ask("vibe.clock.frame")
+    assert film_comes_to(tab, tab.ask("vibe.clock.frame"))
     assert (abs(tab.picture() - before).max(-1) > 40).mean() > 0.005
 
 

@@ -30,8 +30,7 @@ def convert(glb: str, fbx: str, fps: float, frames: int) -> None:
     scene.render.fps, scene.render.fps_base = round(fps), round(fps) / fps
     scene.frame_start, scene.frame_end = 0, frames - 1
     (armature,) = [each for each in scene.objects if each.type == "ARMATURE"]
-    scene.name = armature.animation_data.action.name
-    armature.name = "Armature"
+    scene.name, armature.name = armature.name, "Armature"
     for each in scene.objects:
         each.select_set(each == armature or each.find_armature() == armature)
         for modifier in each.modifiers:

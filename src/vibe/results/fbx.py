@@ -42,7 +42,7 @@ def write_fbx(path: Path, stage: Stage, actor: Actor, body: Body, blender: Path 
         write_glb(glb, alone, body)
         _run(program, [str(glb), str(fbx), repr(stage.fps), str(len(actor.joints))], len(actor.joints))
         if not fbx.is_file():
-            raise OSError(f"{program} ended without an FBX file: Blender 3.6 or later is needed")
+            raise OSError(f"{program} ended without an FBX file: is it Blender? 4.2 and 5.0 were tried")
         assets.write_whole(path, fbx.read_bytes())
 
 
