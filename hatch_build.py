@@ -106,7 +106,8 @@ def run(arguments: list[str], place: Path) -> None:
         cwd=place,
         env=environment,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         timeout=60 * MINUTES,
         check=False,
     )

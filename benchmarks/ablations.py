@@ -157,8 +157,13 @@ def finish(row: str, seed: int, steps: int, start: Path, options: Options) -> No
         return
     for record in train(planned(ABLATIONS[row], steps, seed, start), folder):
         print(f"{folder.name}: step {record['step']:.0f} of {steps}, loss {record['loss']:.4f}", flush=True)
-    found = open_benchmark(options.data, load_network(folder / WEIGHTS), ALONE)
-    write_whole(folder / SCORES, as_json(found).encode())
+    measure(row, folder, options)
+
+
+def measure(row: str, folder: Path, options: Options) -> None:
+    """Score a run's weights, which read windows as long as those that they were trained on, as published."""
+    network = replace(load_network(folder / WEIGHTS), window=ABLATIONS[row].synthesis.frames)
+    write_whole(folder / SCORES, as_json(open_benchmark(options.data, network, ALONE)).encode())
 
 
 def errors(row: str, evidence: str, folder: Path) -> dict[str, list[float]]:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import types
@@ -76,6 +77,13 @@ def test_a_build_that_fails_warns_and_lets_the_installation_go_on(hook, monkeypa
     page_hook.initialize("standard", {})
     assert page_hook.app.warnings[0].endswith("npm ci failed: network is unreachable")
     assert not hook.PAGE.exists()
+
+
+def test_a_complaint_in_any_bytes_is_passed_on(hook, monkeypatch, tmp_path):
+    says = "import sys; sys.stderr.buffer.write(b'npm error caf\\xe9 is closed'); sys.exit(1)"
+    monkeypatch.setattr(hook, "npm_command", lambda: ([sys.executable, "-c", says], dict(os.environ)))
+    with pytest.raises(OSError, match="npm ci failed: caf. is closed"):
+        hook.run(["ci"], tmp_path)
 
 
 def test_the_page_that_is_installed_is_of_these_sources(hook, monkeypatch):

@@ -61,7 +61,7 @@ export class View3D {
     this.scene.add(this.sun, this.sun.target, rim);
   }
 
-  /** The stretch of ground on which people move: its middle and its reach, metres. */
+  /** The space in which people move: its middle, its reach along the ground and half its height, metres. */
   #measure() {
     const low = new Vector3(Infinity, Infinity, Infinity);
     const high = new Vector3(-Infinity, -Infinity, -Infinity);
@@ -79,6 +79,7 @@ export class View3D {
     }
     this.middle = low.clone().add(high).multiplyScalar(0.5);
     this.reach = 0.5 * Math.hypot(high.x - low.x, high.z - low.z) + ARM;
+    this.half = 0.5 * (high.y - low.y) + HALF_BODY;
   }
 
   /** "camera": as the film was seen; "free": from anywhere. */
@@ -95,11 +96,11 @@ export class View3D {
   /** Stand where everybody's whole way is in sight, a little to the side of the film's camera. */
   home() {
     this.touched = false;
-    this.controls.target.set(this.middle.x, Math.min(this.middle.y, 0.95), this.middle.z);
+    this.controls.target.copy(this.middle);
     const back = new Vector3().setFromMatrixPosition(this.filmCamera.matrixWorld).sub(this.controls.target);
     const round = new Spherical().setFromVector3(back);
     const upright = Math.tan((FIELD_OF_VIEW / 2) * (Math.PI / 180)); // of half a picture's height, at 1 m
-    const away = Math.max(HALF_BODY / upright, this.reach / (upright * this.freeCamera.aspect)) + 0.5 * this.reach;
+    const away = Math.max(this.half / upright, this.reach / (upright * this.freeCamera.aspect)) + 0.5 * this.reach;
     round.set(away, 0.44 * Math.PI, round.theta + 0.5);
     this.freeCamera.position.setFromSpherical(round).add(this.controls.target);
     this.controls.update();

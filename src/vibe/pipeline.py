@@ -25,8 +25,8 @@ from vibe.people.detect import Detector
 from vibe.people.landmarks import PoseModel
 from vibe.people.track import Follower
 from vibe.prior import load_prior, prior_energy
-from vibe.reading import Progress, Reading, extract, in_eight_bits, knows_shapes, read_features, read_keypoints
-from vibe.records import Camera, Clip, Track
+from vibe.reading import Reading, extract, in_eight_bits, knows_shapes, read_features, read_keypoints
+from vibe.records import Camera, Clip, Progress, Track
 from vibe.refine.fitting import ENERGIES, FITTINGS, Fitting
 from vibe.refine.mixture import load_mixture
 from vibe.refine.one_euro import OneEuro

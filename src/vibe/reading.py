@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
@@ -27,11 +27,9 @@ from vibe.observe.features import Extractor, FeatureReader, Reader
 from vibe.observe.keypoints import mirror, observe
 from vibe.observe.runtimes import eight_bit
 from vibe.observe.timeline import even_times, resample_evidence, stretches
-from vibe.records import Camera, Clip, Observation, Theta, Track
+from vibe.records import Camera, Clip, Observation, Progress, Theta, Track
 from vibe.video import open_video
 
-Progress = Callable[[str, float, float | None], None]
-"""Called with the stage's name, what is done, and the whole if it is known."""
 LEAST_CROPS = 16
 """For 8-bit ranges and their error."""
 Features = Float[Tensor, "time 2048"]
@@ -153,23 +151,26 @@ def read_features(
 def lift(model: VIBE, observation: Observation, window: int) -> Theta:
     """The keypoint network's answer for a track of any length, averaged with that for the mirrored evidence.
 
-    Tracks longer than `window` are read in windows, each of which shares half with the next and fades into it.
+    Tracks longer than `window` are read in windows, each of which shares half with the next, the last one more, and
+    fades into it.
     """
-    frames, shared = observation.box.shape[-2], window // 2
-    ramp = torch.arange(1, shared + 1).to(observation.box) / (shared + 1)
-    rotmat, betas, pred_cam = (observation.box.new_zeros(frames, *shape) for shape in ((24, 3, 3), (10,), (3,)))
-    for start in range(0, max(frames - shared, 1), shared):
-        stop = min(start + 2 * shared, frames)
-        at, weight = slice(start, stop), ramp.new_ones(stop - start)
-        if start:
-            weight[:shared] = ramp
-        if stop < frames:
-            weight[shared:] = 1 - ramp
+    frames = observation.box.shape[-2]
+    length = min(window, frames)
+    nearness = torch.arange(1, length + 1).to(observation.box)
+    nearness = torch.minimum(nearness, nearness.flip(0))
+    rotmat, betas, pred_cam, total = (
+        observation.box.new_zeros(frames, *shape) for shape in ((24, 3, 3), (10,), (3,), (1,))
+    )
+    for start in (*range(0, frames - length, max(length // 2, 1)), frames - length):
+        at = slice(start, start + length)
         found = _both_sides(model, Observation(observation.keypoints[at], observation.box[at]))
-        rotmat[at] += weight[:, None, None, None] * found.rotmat
-        betas[at] += weight[:, None] * found.betas
-        pred_cam[at] += weight[:, None] * found.pred_cam
-    return Theta(cast(Tensor, roma.special_procrustes(rotmat)), betas, pred_cam)
+        rotmat[at] += nearness[:, None, None, None] * found.rotmat
+        betas[at] += nearness[:, None] * found.betas
+        pred_cam[at] += nearness[:, None] * found.pred_cam
+        total[at] += nearness[:, None]
+    return Theta(
+        cast(Tensor, roma.special_procrustes(rotmat / total[..., None, None])), betas / total, pred_cam / total
+    )
 
 
 def _both_sides(model: VIBE, observation: Observation) -> Theta:

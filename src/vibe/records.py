@@ -6,11 +6,15 @@ outer corner of the top left pixel).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from jaxtyping import Float, Int
 from torch import Tensor
+
+Progress = Callable[[str, float, float | None], None]
+"""Told what is under way, how much of it is done, and of how much if that is known."""
 
 
 @dataclass(frozen=True)

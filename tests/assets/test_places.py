@@ -18,3 +18,9 @@ def test_a_write_that_fails_leaves_no_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         assets.write_whole(tmp_path / "file", b"content")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_write_that_cannot_begin_names_the_file_that_was_asked_for(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        assets.write_whole(tmp_path / "no" / "file", b"content")
+    assert caught.value.filename == str(tmp_path / "no" / "file")

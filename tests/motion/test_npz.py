@@ -138,6 +138,12 @@ def changed(path: Path, result: Result, **arrays: object) -> Path:
         ({"2/betas": np.full(10, np.inf, np.float32)}, "2/betas has numbers that are not finite"),
         ({"timestamps": TIMES.numpy()[::-1]}, "timestamps do not increase"),
         ({"timestamps": TIMES.numpy() * np.nan}, "timestamps do not increase"),
+        ({"fps": np.array(np.nan)}, "no video"),
+        ({"fps": np.array(0.0)}, "no video"),
+        ({"width": np.array(-64, np.int32)}, "no video"),
+        ({"height": np.array(1 << 30, np.int32)}, "no video"),
+        ({"camera/K": np.diag(np.float32([80, 0, 1]))}, "no camera has"),
+        ({"camera/K": np.full((3, 3), np.nan, np.float32)}, "no camera has"),
     ],
 )
 def test_a_file_that_breaks_the_contract_is_refused_with_the_reason(tmp_path, result, arrays, says):
@@ -170,6 +176,27 @@ def test_a_header_that_promises_terabytes_takes_no_memory(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("timestamps.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
     with pytest.raises(ValueError, match="fewer than it says"):
+        npz.load(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"(((((",
+        b"[" * 9000,
+        b"{1: 2, 'a': 3}",
+        b"{[]: 2}",
+        b"{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}",
+        b"{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999999999999, 0)}",
+        b"{'descr': [('a',)], 'fortran_order': False, 'shape': ()}",
+    ],
+)
+@pytest.mark.parametrize("packed", [zipfile.ZIP_STORED, zipfile.ZIP_BZIP2])
+def test_a_header_that_is_no_header_is_refused(tmp_path, header, packed):
+    path = tmp_path / "motion.npz"
+    with zipfile.ZipFile(path, "w", packed) as archive:
+        archive.writestr("timestamps.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(ValueError, match=r"motion\.npz is not a motion file"):
         npz.load(path)
 
 

@@ -10,7 +10,7 @@ import torch
 import vibe
 from vibe.body import Body, load_body
 from vibe.motion import Result
-from vibe.results.export import Misuse, export
+from vibe.results.export import CHOICES, Misuse, export, refuse_others
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,14 @@ def test_what_can_t_be_is_said_and_leaves_nothing(result, tmp_path, to, options,
     with pytest.raises(error, match=says):
         export(result, tmp_path / f"x.{to}", to, **options)
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("option", ["up", "facing", "root", "unit"])
+def test_an_option_that_is_none_of_the_choices_is_refused_with_them(option):
+    for value in CHOICES[option]:
+        refuse_others(**{option: value})
+    with pytest.raises(Misuse, match=f"{option} is 'w': choose one of {', '.join(CHOICES[option])}"):
+        refuse_others(**{option: "w"})
 
 
 @pytest.mark.parametrize("to", ["glb", "legacy", "obj"])

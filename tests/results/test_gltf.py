@@ -11,6 +11,7 @@ from readers import glb_array, glb_matrices, read_glb
 
 from vibe.body import load_body, vertices
 from vibe.results.gltf import influences, write_glb
+from vibe.results.panels import colour
 from vibe.results.staging import Staging, stage
 from vibe.skeletons import SMPL
 
@@ -113,3 +114,9 @@ def test_z_can_t_point_up_and_held_people_leave_no_camera(body, tmp_path: Path):
     assert not list(tmp_path.iterdir())
     write_glb(tmp_path / "x.glb", stage(given, body, Staging(root="in-place")), body)
     assert b'"cameras"' not in (tmp_path / "x.glb").read_bytes()
+
+
+def test_a_person_has_the_colour_that_films_give_them(read, staged):
+    for actor, material in zip(staged.actors, read[0]["materials"], strict=True):
+        linear = np.array(material["pbrMetallicRoughness"]["baseColorFactor"][:3])
+        assert np.allclose(1.055 * linear ** (1 / 2.4) - 0.055, colour(actor.number), atol=0.003)

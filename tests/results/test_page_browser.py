@@ -298,6 +298,19 @@ def test_orbiting_by_mouse_wheel_and_key_changes_the_view_and_reset_brings_it_ba
     assert abs(tab.picture() - before).max() < 8
 
 
+def test_at_first_everybody_is_in_sight_also_who_stands_high_above_the_others(open_page, result, body, tmp_path):
+    low, high = result.people
+    lifted = replace(high, trans=high.trans - torch.tensor([0.0, 3.0, 0.0]))
+    page.view(replace(result, people=(low, lifted)), tmp_path / "high.html", body=body)
+    for screen in ({"width": 900, "height": 600}, {"width": 390, "height": 844}):
+        watched = open_page(tmp_path / "high.html", viewport=screen)
+        width, height = watched.ask("vibe.view.size")
+        for frame in (5, 17, 30):
+            watched.seek(frame)
+            x, y = np.array(watched.ask("[1, 2].flatMap((number) => vibe.names.jointsPx(number))")).T
+            assert x.min() > 0 and x.max() < width and y.min() > 0 and y.max() < height
+
+
 def test_the_joint_under_the_pointer_is_named_and_a_click_plots_it(tab, result):
     box = tab.tab.locator("#scene").bounding_box()
     wrist = tab.ask("vibe.names.jointsPx(1)[20]")

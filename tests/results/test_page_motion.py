@@ -157,9 +157,3 @@ def test_numbers_that_are_not_finite_are_refused(result, body, field):
     broken = replace(motion, **{field: getattr(motion, field) * math.nan})
     with pytest.raises(ValueError, match=f"1/{field}.*not finite"):
         motion_json(replace(result, people=(broken,)), body)
-
-
-def test_a_camera_that_is_none_is_refused(result, body):
-    camera = replace(result.camera, K_px=result.camera.K_px * math.nan)
-    with pytest.raises(ValueError, match="camera of the motion"):
-        motion_json(replace(result, camera=camera), body)

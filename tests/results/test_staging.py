@@ -66,11 +66,14 @@ def test_the_first_person_begins_above_the_origin_and_the_others_keep_their_dist
     assert ((two.joints - one.joints).norm(dim=-1) - apart).abs().max() < 1e-4
 
 
-def test_in_place_keeps_everybody_above_the_origin_and_the_jumps(body, alone):
-    (actor,) = stage(alone, body, Staging(root="in-place")).actors
-    (free,) = stage(alone, body, Staging()).actors
-    assert actor.joints[:, 0, [0, 2]].abs().max() < 1e-5
-    assert torch.allclose(actor.joints[:, 0, 1], free.joints[:, 0, 1], atol=1e-5)
+def test_in_place_keeps_everybody_above_the_origin_on_a_ground_of_their_own_and_the_jumps(body):
+    one, two = (performers.performer(body, FRAMES, seed) for seed in (0, 1))
+    high = replace(two, trans=two.trans - torch.tensor([1.0, 2.0, 0.0]))
+    held = stage(performers.show(body, one, high), body, Staging(root="in-place")).actors
+    for motion, actor in zip((one, two), held, strict=True):
+        (free,) = stage(performers.show(body, motion), body, Staging()).actors
+        assert actor.joints[:, 0, [0, 2]].abs().max() < 1e-5
+        assert torch.allclose(actor.joints[:, 0, 1], free.joints[:, 0, 1], atol=1e-5)
 
 
 @pytest.mark.parametrize(("up", "facing"), [("y", "x"), ("y", "-z"), ("z", "-y"), ("z", "-x")])
@@ -141,11 +144,15 @@ def test_trimming_leaves_the_stretch_and_who_comes_later_keeps_their_time(body):
     ("change", "person", "staging", "words"),
     [
         ("none", 3, Staging(), "no person 3.* 1"),
-        ("none", None, Staging(start=50), "from 50 s"),
+        ("none", None, Staging(start=50), "nobody is in view from 50 s"),
+        ("none", 1, Staging(start=50), "person 1 is not in view from 50 s"),
+        ("none", None, Staging(start=2, end=1), "from 2 s to 1 s.*--start"),
+        ("none", None, Staging(end=float("nan")), "to nan s.*--start"),
         ("none", None, Staging(fps=0), "--fps"),
         ("none", None, Staging(facing="-y"), "y points up"),
         ("nan", None, Staging(), "1/trans.*not finite"),
         ("times", None, Staging(), "timestamps"),
+        ("days", None, Staging(), "4320001 frames at 25 a second.*--start and --end"),
         ("nobody", None, Staging(), "0 people"),
         ("body", None, Staging(), "same body"),
     ],
@@ -157,12 +164,21 @@ def test_what_can_t_be_done_is_said(body, alone, change, person, staging, words)
         given = replace(alone, people=(replace(motion, trans=motion.trans * float("nan")),))
     if change == "times":
         given = replace(alone, clip=replace(alone.clip, timestamps=alone.clip.timestamps * 0))
+    if change == "days":
+        late = torch.cat([alone.clip.timestamps[:59], 2 * 86400 + torch.arange(41, dtype=torch.float64)])
+        given = replace(alone, clip=replace(alone.clip, timestamps=late))
     if change == "nobody":
         given = replace(alone, people=())
     if change == "body":
         given = replace(alone, body=replace(alone.body, sha256="ab" * 32))
     with pytest.raises(ValueError, match=words):
         stage(given, body, staging, person)
+
+
+def test_a_part_of_a_motion_that_is_too_long_can_be_had(body, alone):
+    late = torch.cat([alone.clip.timestamps[:59], 2 * 86400 + torch.arange(41, dtype=torch.float64)])
+    given = replace(alone, clip=replace(alone.clip, timestamps=late))
+    assert len(stage(given, body, Staging(end=1.0)).actors[0].joints) == 26
 
 
 def test_one_shape_a_frame_gives_the_mean_and_a_note(body, alone):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 import av
 import numpy as np
 import pytest
 
 from tests.video.conftest import picture
-from vibe.video import VideoWriter, open_video
+from vibe.video import GifWriter, VideoWriter, open_video
 from vibe.video.sound import CUT_SHORT
 
 
@@ -151,6 +154,18 @@ def test_a_full_disk_gives_one_clear_line(tmp_path):
 def test_a_folder_that_is_not_there_gives_one_clear_line(tmp_path):
     with pytest.raises(OSError, match="cannot write .*choose a folder"):
         VideoWriter(tmp_path / "nowhere" / "a.mp4", 64, 48, 25)
+
+
+def test_where_nothing_may_be_removed_either_the_line_is_the_same(tmp_path, monkeypatch):
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "read-only", "a.part")
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(OSError, match="cannot write .*a.mp4.*choose a folder"):
+        VideoWriter(tmp_path / "nowhere" / "a.mp4", 64, 48, 25)
+    with pytest.raises(OSError, match="cannot write .*a.gif.*choose a folder"):
+        with GifWriter(tmp_path / "nowhere" / "a.gif", 64, 48, 10, 1) as writer:
+            writer.write(picture(0, 64, 48), 0.0)
 
 
 def test_frames_of_another_size_or_time_are_refused(tmp_path):

@@ -186,12 +186,11 @@ def _one(video: Path, place: Path, files: list[str], label: str, options: dict[s
         result.save(place / "motion.npz")
         if "overlay.mp4" in files:
             meter("overlay", 0, None)
-            from vibe.body import find_body, load_body
+            from vibe.body import find_body
             from vibe.results.overlay import write_overlay
 
             body = find_body(result.body, options["body"])
-            other = None if body.origin == load_body().origin else body
-            notes = write_overlay(video, result, place / "overlay.mp4", other, meter)
+            notes = write_overlay(video, result, place / "overlay.mp4", body, meter)
             result = replace(result, notes=result.notes + notes)
         if "page.html" in files:
             meter("page", 0, None)

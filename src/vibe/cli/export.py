@@ -54,8 +54,9 @@ def export(
         person: Only this person, by the number in the table of `vibe estimate`.
         up: The axis that points up.
         facing: The axis along which the first person looks at their first frame.
-        root: origin: the first person begins above the origin, the lowest foot is at height 0. in-place: as that, and
-            everybody stays there. camera: the camera is the origin, as in motion.npz.
+        root: origin: the first person begins above the origin, the lowest foot is at height 0. in-place:
+            everybody stays above it, the lowest of their own feet at height 0. camera: the camera is the origin, as in
+            motion.npz.
         ground: Take the camera's tilt out, as estimated from people who stand, and put the lowest foot at height 0.
         fps: Frames a second of what is written; frames between those of the video are interpolated.
         start: Leave out what is before, in seconds of the video.

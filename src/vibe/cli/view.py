@@ -42,17 +42,18 @@ def view(
         return refuse("a video was given, and --no-video: give one of them")
     if not limit > 0:
         return refuse(f"--limit is {limit:g} MB: give more than 0, or --no-video")
-    if out is not None and any(given is not None and out.resolve() == given.resolve() for given in (motion, video)):
+    if out is not None and out.resolve() == motion.resolve():
         return refuse(f"{out} would be overwritten by its own page: choose another file with -o")
+    from vibe.cli.named import named_video
     from vibe.motion import load
     from vibe.results import page
 
     page.page_template()
     result = load(motion)
     if video is None and not no_video:
-        named = result.clip.path
-        video = next((path for path in (named, motion.parent / named) if path.is_file()), None)
+        video = named_video(motion, result)
         if video is None:
+            named = result.clip.path
             say(Console(stderr=True), f"{motion.name}: its video {named} is not here: the bodies are shown alone")
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from vibe.data.readers import COLUMNS, Answer, Order, begin, recipe_of
 from vibe.data.recording import column_layout
 from vibe.data.spread import Spread
 from vibe.data.store import Store, open_store
-from vibe.reading import Progress
+from vibe.records import Progress
 
 
 @dataclass(frozen=True)

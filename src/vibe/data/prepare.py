@@ -12,7 +12,7 @@ from vibe.data.raw import Job, RawSet
 from vibe.data.recording import Recording
 from vibe.data.spread import Begin, in_processes
 from vibe.data.writer import StoreWriter
-from vibe.reading import Progress
+from vibe.records import Progress
 from vibe.threads import one_thread
 
 Outcome = tuple[list[Recording], str | None]

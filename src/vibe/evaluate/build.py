@@ -24,7 +24,7 @@ from vibe.data.motion import find_motion
 from vibe.evaluate.detections import SURE_OF_TRUTH, detect
 from vibe.evaluate.held_out import Listing, checksum, read_clips, read_listing
 from vibe.evaluate.views import draw_camera
-from vibe.reading import Progress
+from vibe.records import Progress
 
 ARRAYS, MANIFEST = "open_benchmark.npz", "manifest.json"
 POINTS = "detected17"

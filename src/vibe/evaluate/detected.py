@@ -30,8 +30,8 @@ from vibe.motion import Motion
 from vibe.network import Network
 from vibe.observe.features import FeatureReader
 from vibe.people.track import Follower
-from vibe.reading import Progress, Reading
-from vibe.records import Clip, Track
+from vibe.reading import Reading
+from vibe.records import Clip, Progress, Track
 from vibe.threads import one_thread
 from vibe.video import Frame, open_video
 

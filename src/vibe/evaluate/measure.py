@@ -13,7 +13,7 @@ from vibe.evaluate.scores import Measure, Report, System
 from vibe.evaluate.stored import stored
 from vibe.evaluate.vibe_official import vibe_official
 from vibe.network import Network
-from vibe.reading import Progress
+from vibe.records import Progress
 
 OWN: dict[str, tuple[Measure, str]] = {
     open_benchmark.PROTOCOL: (open_benchmark.open_benchmark, open_benchmark.BOXES),

@@ -29,8 +29,7 @@ from vibe.network import Network
 from vibe.people.evidence import box_px
 from vibe.people.finish import Finish, finish
 from vibe.people.pieces import Piece
-from vibe.reading import Progress
-from vibe.records import Clip, Track
+from vibe.records import Clip, Progress, Track
 from vibe.threads import one_thread
 
 PROTOCOL = "open-benchmark"

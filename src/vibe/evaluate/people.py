@@ -23,8 +23,7 @@ from vibe.data.index import SequenceRows
 from vibe.data.store import Store
 from vibe.evaluate.protocols import Protocol
 from vibe.evaluate.surface import Posed
-from vibe.reading import Progress
-from vibe.records import Clip, Track
+from vibe.records import Clip, Progress, Track
 
 KEYPOINTS = ("keypoints_px.detected17", "keypoints_px.coco17")
 """Columns that a keypoint network can read; the first that is there."""

@@ -17,8 +17,7 @@ from vibe import assets, cameras, pipeline, skeletons
 from vibe.evaluate.scores import Compared, Report, System, Tally, all_scores
 from vibe.network import Network
 from vibe.people.track import Follower
-from vibe.reading import Progress
-from vibe.records import Clip, Track
+from vibe.records import Clip, Progress, Track
 from vibe.threads import one_thread
 from vibe.video import open_video
 

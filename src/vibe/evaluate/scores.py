@@ -12,8 +12,7 @@ from torch import Tensor
 
 from vibe.evaluate import metrics
 from vibe.network import Network
-from vibe.reading import Progress
-from vibe.records import Weights
+from vibe.records import Progress, Weights
 from vibe.refine.fitting import FITTINGS, Fitting
 from vibe.refine.one_euro import OneEuro
 from vibe.refine.smooth import SMOOTHING, Smoothing

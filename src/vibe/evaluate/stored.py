@@ -21,8 +21,7 @@ from vibe.evaluate.scores import Compared, Report, System, Tally, all_scores
 from vibe.evaluate.surface import Posed, has_one_mesh, surface_errors_mm
 from vibe.motion import Motion
 from vibe.network import Network
-from vibe.reading import Progress
-from vibe.records import Camera
+from vibe.records import Camera, Progress
 from vibe.threads import one_thread
 
 BOXES = "true"

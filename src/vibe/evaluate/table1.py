@@ -15,7 +15,7 @@ from vibe.evaluate.protocols import PROTOCOLS
 from vibe.evaluate.scores import WHOLE, Report, Score, System
 from vibe.evaluate.tables import note, piped, tabular
 from vibe.network import Network
-from vibe.reading import Progress
+from vibe.records import Progress
 
 
 @dataclass(frozen=True)

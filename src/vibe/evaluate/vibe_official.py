@@ -26,8 +26,7 @@ from vibe.evaluate.protocols import VIBE_OFFICIAL, Protocol
 from vibe.evaluate.scores import Compared, Report, Score, Tally, systems
 from vibe.evaluate.stored import BOXES, both, compared, measurable, motions, report
 from vibe.network import Network
-from vibe.reading import Progress
-from vibe.records import Track
+from vibe.records import Progress, Track
 from vibe.threads import one_thread
 
 ALONE = systems(refine=False, smoothing="none")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -20,6 +21,13 @@ from vibe.skeletons import SMPL
 FORMAT = "vibe-motion 1"
 LARGEST = 1 << 31
 """Bytes that a file may unpack to: 20 people for about 50 hours."""
+MOST_PX = 1 << 16
+"""Pixels along a side of a video."""
+DAMAGE = (
+    *(ValueError, TypeError, SyntaxError, ArithmeticError, EOFError, RuntimeError, NotImplementedError),
+    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
+"""What zipfile and NumPy raise on archives and headers that are cut short, or made to do harm."""
 HEAD = {
     "format": ((), "U"),
     "video": ((), "U"),
@@ -109,6 +117,11 @@ def load(path: Path | str) -> Result:
     )
     if not torch.isfinite(clip.timestamps).all() or not (clip.timestamps.diff() > 0).all():
         raise ValueError(f"{path}: the timestamps do not increase: the file is damaged")
+    if not 0 < clip.fps < math.inf or not (0 < width <= MOST_PX and 0 < height <= MOST_PX):
+        raise ValueError(f"{path}: {width}x{height} at {clip.fps:g} frames a second is no video: the file is damaged")
+    K_px = _tensor(arrays["camera/K"], "f")
+    if not torch.isfinite(K_px).all() or not (K_px.diagonal() > 0).all():
+        raise ValueError(f"{path}: camera/K has numbers that no camera has: the file is damaged")
     body, people = Weights(*arrays["body"].tolist(), licence=""), []
     while f"{len(people) + 1}/frames" in arrays:
         prefix = f"{len(people) + 1}/"
@@ -116,7 +129,7 @@ def load(path: Path | str) -> Result:
         people.append(_motion(path, arrays, prefix, clip, body))
     return Result(
         clip=clip,
-        camera=Camera(_tensor(arrays["camera/K"], "f"), width, height),
+        camera=Camera(K_px, width, height),
         people=tuple(people),
         body=body,
         weights=Weights(*arrays["weights"].tolist(), licence=""),
@@ -144,12 +157,14 @@ def _arrays(path: Path) -> dict[str, NDArray]:
             if size > LARGEST:
                 raise ValueError(f"it unpacks to {size >> 20} MB, {LARGEST >> 20} MB at most are read")
             return {member.filename.removesuffix(".npy"): _array(archive, member) for member in archive.infolist()}
-    except (ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGE as error:
         raise ValueError(f"{path} is not a motion file, or a damaged one: {error}") from error
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray:
     """One array, once its header is seen to ask for no more memory than its bytes fill."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{member.filename} is packed in a way that NumPy does not pack")
     with archive.open(member) as file:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

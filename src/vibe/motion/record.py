@@ -87,6 +87,11 @@ class Motion:
         rotvec = torch.cat([self.global_orient, self.body_pose], 1).unflatten(1, (24, 3))
         return roma.rotvec_to_rotmat(rotvec)
 
+    @property
+    def mean_betas(self) -> Float[Tensor, "10"]:
+        """One shape for the whole track, also where there is one a frame; zeros of no frames."""
+        return self.betas if self.betas.ndim == 1 else self.betas.mean(0).nan_to_num()
+
     def joints(self, set: str = "smpl24", body: Body | Path | str | None = None) -> Series:
         """Places of joints in the camera's frame, metres: [time, joint, 3] with names and times.
 
@@ -96,7 +101,9 @@ class Motion:
         another body or set.
         """
         if set not in JOINT_SETS:
-            raise ValueError(f"there is no joint set {set!r}: choose smpl24, coco17, spin49, h36m17 or common14")
+            raise ValueError(
+                f"there is no joint set {set!r}: choose smpl24, coco17, detected17, spin49, h36m17 or common14"
+            )
         places = self.joints_cam if set == "smpl24" else points.keypoints_cam(self, find_body(self.body, body), set)
         return Series(places, tuple(JOINT_SETS[set]), self.times, self.frames, "m", CAMERA)
 

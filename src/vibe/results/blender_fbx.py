@@ -27,7 +27,8 @@ def convert(glb: str, fbx: str, fps: float, frames: int) -> None:
     scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", 0.01
     scene.render.fps = CLOCK
     bpy.ops.import_scene.gltf(filepath=glb, bone_heuristic="BLENDER")
-    scene.render.fps, scene.render.fps_base = round(fps), round(fps) / fps
+    whole = max(1, round(fps))
+    scene.render.fps, scene.render.fps_base = whole, whole / fps
     scene.frame_start, scene.frame_end = 0, frames - 1
     (armature,) = [each for each in scene.objects if each.type == "ARMATURE"]
     scene.name, armature.name = armature.name, "Armature"

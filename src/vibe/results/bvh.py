@@ -85,9 +85,9 @@ def _children(joint: int) -> list[int]:
 
 def _offsets(stage: Stage, actor: Actor) -> Float[ndarray, "24 3"]:
     """From the parent to each joint at rest; zero for the pelvis, which its positions place."""
-    offsets = torch.zeros(24, 3)
-    offsets[1:] = actor.rest[1:] - actor.rest[list(SMPL_PARENTS[1:])]
-    return (offsets @ stage.R_stage_rest.mT).numpy()
+    offsets = (actor.steps @ stage.R_stage_rest.mT).numpy()
+    offsets[0] = 0
+    return offsets
 
 
 def _tips(stage: Stage, actor: Actor, body: Body) -> Float[ndarray, "24 3"]:

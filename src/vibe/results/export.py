@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from vibe.body import Body, find_body
 from vibe.motion import Result
+from vibe.records import Progress
 from vibe.results.folder import folders_above, whole_folder
 from vibe.results.forms import FORMS, Form, Wishes
 from vibe.results.legacy import write_legacy
 from vibe.results.meshes import write_meshes
-from vibe.results.staging import Stage, Staging, stage
+from vibe.results.staging import AXES, Stage, Staging, stage
 
-Progress = Callable[[str, float, float | None], None]
+CHOICES = {
+    "up": ("y", "z"),
+    "facing": tuple(AXES),
+    "root": ("origin", "in-place", "camera"),
+    "unit": ("cm", "m"),
+}
+"""What options may be; the command line knows by itself."""
 
 
 class Misuse(ValueError):
@@ -69,6 +75,7 @@ def export(
     """
     if to not in FORMS:
         raise Misuse(f"no form is called {to}: choose one of {', '.join(FORMS)}")
+    refuse_others(up=up, facing=facing, root=root, unit=unit)
     if unit and to != "bvh":
         raise Misuse("a unit is for bvh: other forms have their own")
     if blender and to != "fbx":
@@ -88,6 +95,13 @@ def export(
         return Exported(_several(folder, form, staged, made_with, own, progress), staged.notes)
     _single(file, form, staged, made_with, own)
     return Exported((file,), staged.notes)
+
+
+def refuse_others(**given: str | None) -> None:
+    """Raise Misuse for what is none of an option's `CHOICES`, as a Python program may give it."""
+    for name, value in given.items():
+        if value is not None and value not in CHOICES[name]:
+            raise Misuse(f"{name} is {value!r}: choose one of {', '.join(CHOICES[name])}")
 
 
 def _single(file: Path, form: Form, stage: Stage, body: Body, own: Wishes) -> None:

@@ -31,7 +31,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """
     with folders_above(path):
         partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-        partial.mkdir()
+        try:
+            partial.mkdir()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         try:
             yield partial
             if path.exists():

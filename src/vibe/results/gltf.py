@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vibe import __version__, assets
 from vibe.body import Body, rest_vertices
+from vibe.results.panels import colour
 from vibe.results.shading import vertex_normals
 from vibe.results.staging import Actor, Stage
 from vibe.rotations import continuous
@@ -27,8 +28,6 @@ KINDS = {np.dtype(np.float32): 5126, np.dtype(np.uint32): 5125, np.dtype(np.uint
 SHAPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
 VERTICES, FACES = 34962, 34963
 """What a buffer is for, in OpenGL's numbers."""
-SKIN_COLOURS = ((0.12, 0.38, 0.85), (0.91, 0.35, 0.05), (0.05, 0.45, 0.25), (0.71, 0.25, 0.50))
-"""Linear RGB, one for each person in turn."""
 R_CAM_GLTF = np.diag([1.0, -1.0, -1.0, 1.0])
 """From glTF's camera (y up, looks along -z) to ours."""
 
@@ -113,8 +112,9 @@ def write_glb(path: Path, stage: Stage, body: Body) -> None:
 def _person(file: _File, stage: Stage, actor: Actor, body: Body) -> list[int]:
     """Mesh, skeleton and action of one person; the nodes of the scene."""
     name, rest = f"person {actor.number}", actor.rest.numpy()
-    steps = rest - np.vstack([np.zeros((1, 3), np.float32), rest[list(SMPL_PARENTS[1:])]])
-    joints = [file.add("nodes", {"name": joint, "translation": step.tolist()}) for joint, step in zip(SMPL, steps)]
+    joints = [
+        file.add("nodes", {"name": joint, "translation": step}) for joint, step in zip(SMPL, actor.steps.tolist())
+    ]
     for child, parent in enumerate(SMPL_PARENTS):
         if parent >= 0:
             file.json["nodes"][joints[parent]].setdefault("children", []).append(joints[child])
@@ -133,8 +133,7 @@ def _mesh(file: _File, actor: Actor, body: Body) -> int:
     """The body at rest with the joints that carry it."""
     surface, faces = rest_vertices(body, actor.betas).numpy(), body.faces.numpy()
     joints, weights = influences(body.weights, INFLUENCES)
-    red, green, blue = SKIN_COLOURS[(actor.number - 1) % len(SKIN_COLOURS)]
-    colour = {"baseColorFactor": [red, green, blue, 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.6}
+    paint = {"baseColorFactor": [*linear_colour(actor.number), 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.6}
     name = f"person {actor.number}"
     primitive = {
         "attributes": {
@@ -144,9 +143,15 @@ def _mesh(file: _File, actor: Actor, body: Body) -> int:
             "WEIGHTS_0": file.array(weights.numpy(), VERTICES),
         },
         "indices": file.array(faces.astype(np.uint32 if len(surface) > 65535 else np.uint16).reshape(-1, 1), FACES),
-        "material": file.add("materials", {"name": name, "pbrMetallicRoughness": colour}),
+        "material": file.add("materials", {"name": name, "pbrMetallicRoughness": paint}),
     }
     return file.add("meshes", {"name": name, "primitives": [primitive]})
+
+
+def linear_colour(number: int) -> tuple[float, float, float]:
+    """The person's colour as in films and pages, in linear RGB, rounded to what nobody sees."""
+    red, green, blue = (round(((float(part) + 0.055) / 1.055) ** 2.4, 3) for part in colour(number))
+    return red, green, blue
 
 
 def influences(weights: Float[Tensor, "vertex 24"], most: int) -> tuple[Tensor, Float[Tensor, "vertex most"]]:

@@ -7,11 +7,8 @@ widened by 1.1 and so draw people 9 % too small.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import roma
@@ -21,12 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vibe import cameras
-from vibe.body import Body, joints_and_keypoints, vertices
+from vibe.assets import whole_file
+from vibe.body import Body, find_body, joints_and_keypoints, vertices
 from vibe.motion import Motion, Result
+from vibe.records import Progress
 from vibe.results.pickles import Stream, write_pickle
 from vibe.skeletons import COCO, STAF21, convert
 
-Progress = Callable[[str, float, float | None], None]
 CHUNK = 64
 """Frames whose vertices are held at a time."""
 
@@ -36,16 +34,12 @@ def write_legacy(path: Path, result: Result, body: Body, progress: Progress | No
 
     `body` is the one that the result was made with; ValueError if it is another.
     """
-    if body.origin.sha256 != result.body.sha256:
-        raise ValueError(
-            f"the motion was made with the body {result.body.name} (SHA-256 {result.body.sha256[:12]}...), this one is "
-            f"{body.origin.name} ({body.origin.sha256[:12]}...): give the same body"
-        )
+    find_body(result.body, body)
     size = result.camera.width, result.camera.height
     total = sum(len(motion.frames) for motion in result.people)
     count = _counter(progress, total)
     content = {number: _person(motion, body, size, count) for number, motion in enumerate(result.people, start=1)}
-    with _whole(Path(path)) as file:
+    with whole_file(Path(path)) as file:
         write_pickle(file.write, content)
 
 
@@ -109,16 +103,3 @@ def _counter(progress: Progress | None, total: int) -> Callable[[int], None]:
             progress("vertices", done, total)
 
     return count
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to that appears at `path` once all is written, or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            yield file
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise

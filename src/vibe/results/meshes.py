@@ -11,11 +11,11 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from vibe.body import Body, vertices
+from vibe.records import Progress
 from vibe.results.staging import Actor, Stage
 
 CHUNK = 64
 """Frames whose vertices are held at a time."""
-Progress = Callable[[str, float, float | None], None]
 
 
 def write_meshes(

@@ -10,7 +10,8 @@ from pathlib import Path
 from vibe import assets
 from vibe.body import Body, find_body
 from vibe.motion import Result
-from vibe.results.page_film import LIMIT_MB, Film, Progress, TooLarge, read_film
+from vibe.records import Progress
+from vibe.results.page_film import LIMIT_MB, Film, TooLarge, read_film
 from vibe.results.page_motion import motion_json
 
 __all__ = ["TooLarge", "page", "page_template", "view"]
@@ -40,6 +41,8 @@ def view(
     the motion is not what it should be or the video takes more than `limit_mb`, OSError if the file can't be written.
     """
     template = page_template()
+    if path is not None and video is not None and Path(path).resolve() == Path(video).resolve():
+        raise ValueError(f"{video} would be overwritten by its own page: choose another file")
     film = None if video is None else read_film(video, result.clip, limit_mb, progress)
     content = page(template, result, find_body(result.body, body), film)
     place = Path(tempfile.mkdtemp(prefix="vibe-")) / NAME if path is None else Path(path)

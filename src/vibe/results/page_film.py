@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from vibe.records import Clip
+from vibe.records import Clip, Progress
 from vibe.results.footage import footage, open_footage
 from vibe.video import Video, VideoWriter
 from vibe.video.playable import browser_kind
 
-Progress = Callable[[str, float, float | None], None]
 LIMIT_MB = 100.0
 """Millions of bytes of video that a page may carry; they take a third more as text."""
 LONGEST_PX = 1280

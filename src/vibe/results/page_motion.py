@@ -40,8 +40,6 @@ def motion_json(result: Result, body: Body) -> str:
 
     `body` is the one that the motion was made with. A shape in every frame becomes their mean.
     """
-    if not torch.isfinite(result.camera.K_px).all() or not bool((result.camera.K_px.diagonal() > 0).all()):
-        raise ValueError("the camera of the motion has numbers that no camera has: the file is damaged")
     R_stage_cam, t_stage_cam, notes = _level(result, body)
     content = {
         "version": __version__,
@@ -86,9 +84,8 @@ def _body(body: Body) -> dict[str, Any]:
 
 def _person(number: int, motion: Motion, body: Body) -> dict[str, Any]:
     """One person: shape at rest, and a row for each frame."""
-    betas = motion.betas.mean(0).nan_to_num() if motion.betas.ndim == 2 else motion.betas  # nan: of no frames
     rotvec = torch.cat([motion.global_orient, motion.body_pose], 1).unflatten(1, (24, 3))
-    surface = rest_vertices(body, betas).numpy().astype(np.float64)
+    surface = rest_vertices(body, motion.mean_betas).numpy().astype(np.float64)
     low = surface.min(0)
     step = float((surface - low).max()) / np.iinfo(np.uint16).max
     confidence = motion.confidence.nan_to_num(0.0).clamp(0, 1).numpy()
@@ -99,7 +96,7 @@ def _person(number: int, motion: Motion, body: Body) -> dict[str, Any]:
         "rotations": _array(quantised_rotations(rotvec)),
         "pelvis": _array(motion.trans.numpy().astype(np.float32)),
         "confidence": _array(np.ceil(255 * confidence).astype(np.uint8)),
-        "rest": _array(rest_joints(body, betas).numpy().astype(np.float32)),
+        "rest": _array(rest_joints(body, motion.mean_betas).numpy().astype(np.float32)),
         "surface": _array(np.rint((surface - low) / step).astype(np.uint16)),
         "surface_low": low.tolist(),
         "surface_step": step,

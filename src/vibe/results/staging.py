@@ -15,11 +15,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vibe.body import Body, pose_joints, rest_joints
+from vibe.body import Body, find_body, pose_joints, rest_joints
 from vibe.motion import Motion, Result
 from vibe.records import Camera, Weights
 from vibe.results.even import resample
 from vibe.results.ground import lowest_foot, upright
+from vibe.skeletons import SMPL_PARENTS
 
 AXES: dict[str, tuple[float, float, float]] = {
     "x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0),
@@ -37,8 +38,8 @@ R_STAGE_REST = {
 """From the body at rest to those axes, where it looks along z, or along -y: towards the camera."""
 FASTEST = 1000.0
 """Frames a second."""
-MOST_FRAMES = 1 << 21
-"""About 19 hours at 30 frames a second."""
+MOST_FRAMES = 1 << 19
+"""Of all people together: about 5 hours of one at 30 frames a second, which take 5 GB of memory."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ class Staging:
     facing: str | None = None
     """The axis of `AXES` along which the first person looks at their first frame; None: turned as in the video."""
     root: Literal["origin", "in-place", "camera"] = "origin"
-    """origin: the first person begins above it and the lowest foot is at height 0. in-place: as that, but everybody
-    stays above the origin. camera: the camera is the origin."""
+    """origin: the first person begins above it and the lowest foot is at height 0. in-place: everybody stays above it,
+    the lowest of their own feet at height 0. camera: the camera is the origin."""
     ground: bool = False
     """Whether the camera's tilt is taken out and the lowest foot put at height 0."""
     fps: float | None = None
@@ -58,6 +59,11 @@ class Staging:
     start: float | None = None
     """Seconds in the video; None: its beginning."""
     end: float | None = None
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Start and end in seconds, infinite where the video's are meant."""
+        return -math.inf if self.start is None else self.start, math.inf if self.end is None else self.end
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,11 @@ class Actor:
     """In the stage's axes, metres; the first is the pelvis, which stands for the person's place."""
     confidence: Float[Tensor, "time"]
     """Mean keypoint confidence; 0 where the person was not seen and the motion is filled in."""
+
+    @property
+    def steps(self) -> Float[Tensor, "24 3"]:
+        """From the parent to each joint at rest, the pelvis's from the origin; metres, in the body's own axes."""
+        return torch.cat([self.rest[:1], self.rest[1:] - self.rest[list(SMPL_PARENTS[1:])]])
 
 
 @dataclass(frozen=True)
@@ -126,11 +137,11 @@ def stage(result: Result, body: Body, staging: Staging, person: int | None = Non
             notes.append(f"person {number} has a shape in every frame: their mean is written")
     if not parts:
         raise ValueError(
-            f"nobody is in view {_stretch(staging)}: the motion lies between 0 and "
-            f"{float(result.clip.timestamps[-1]) if len(result.clip.timestamps) else 0:.2f} s, in which "
+            f"{f'person {person} is not' if person else 'nobody is'} in view {_stretch(staging)}: the motion lies "
+            f"between 0 and {float(result.clip.timestamps[-1]) if len(result.clip.timestamps) else 0:.2f} s, in which "
             f"{len(result.people)} people were found"
         )
-    fps = _rate(result, staging)
+    fps = _rate(result, staging, [motion for _, motion in parts])
     begin = min(float(result.clip.timestamps[motion.frames[0]]) for _, motion in parts)
     actors = [_actor(number, motion, result.clip.timestamps, begin, fps, body) for number, motion in parts]
     for actor in actors:
@@ -155,14 +166,13 @@ def stage(result: Result, body: Body, staging: Staging, person: int | None = Non
 
 
 def _check(result: Result, body: Body, staging: Staging, person: int | None) -> None:
-    if body.origin.sha256 != result.body.sha256:
-        raise ValueError(
-            f"the motion was made with the body {result.body.name} (SHA-256 {result.body.sha256[:12]}...), this one is "
-            f"{body.origin.name} ({body.origin.sha256[:12]}...): give the same body"
-        )
+    find_body(result.body, body)
     if person is not None and not 1 <= person <= len(result.people):
         there = ", ".join(str(number) for number in range(1, len(result.people) + 1)) or "nobody"
         raise ValueError(f"there is no person {person} in the motion: it has {there}")
+    low, high = staging.bounds
+    if not low <= high:
+        raise ValueError(f"no moment lies {_stretch(staging)}: give a --start that is not after --end")
     if staging.facing is not None and staging.facing.lstrip("-") == staging.up:
         raise ValueError(f"nobody looks along {staging.facing} where {staging.up} points up: choose another axis")
     for number, motion in enumerate(result.people, start=1):
@@ -171,16 +181,18 @@ def _check(result: Result, body: Body, staging: Staging, person: int | None) -> 
                 raise ValueError(f"{number}/{name} of the motion has numbers that are not finite: the file is damaged")
 
 
-def _rate(result: Result, staging: Staging) -> float:
+def _rate(result: Result, staging: Staging, motions: Sequence[Motion]) -> float:
     """Frames a second of the stage."""
     fps, times = staging.fps if staging.fps is not None else result.clip.fps, result.clip.timestamps
     if not 0 < fps <= FASTEST:
         raise ValueError(f"{fps:g} frames a second: give a rate above 0, at most {FASTEST:g}, with --fps")
     if not torch.isfinite(times).all() or not (times.diff() > 0).all():
         raise ValueError("the motion's timestamps do not increase: the file is damaged")
-    if len(times) and float(times[-1] - times[0]) * fps > MOST_FRAMES:
+    frames = sum(1 + fps * float(times[motion.frames[-1]] - times[motion.frames[0]]) for motion in motions)
+    if frames > MOST_FRAMES:
         raise ValueError(
-            f"more than {MOST_FRAMES} frames at {fps:g} a second: write a part of it, by --start and --end"
+            f"people are in view for {frames:.0f} frames at {fps:g} a second, {MOST_FRAMES} at most are held: take a "
+            "part, by --start and --end, or one person"
         )
     return fps
 
@@ -188,8 +200,7 @@ def _rate(result: Result, staging: Staging) -> float:
 def _trimmed(motion: Motion, timestamps: Float[Tensor, "frame"], staging: Staging) -> Motion:
     """The frames from --start to --end, both inclusive."""
     times = timestamps[motion.frames]
-    low = -math.inf if staging.start is None else staging.start
-    high = math.inf if staging.end is None else staging.end
+    low, high = staging.bounds
     return motion.at((times >= low - 1e-6) & (times <= high + 1e-6))
 
 
@@ -206,11 +217,10 @@ def _actor(
 ) -> Actor:
     """A person at even moments, still in the camera's axes."""
     even = resample(motion, timestamps[motion.frames], begin, fps)
-    betas = motion.betas.mean(0) if motion.betas.ndim == 2 else motion.betas
     with torch.no_grad():
-        rest = rest_joints(body, betas)
-        joints = pose_joints(body, even.rotmat, betas)[1] - rest[0] + even.pelvis[:, None]
-    return Actor(number, even.first, betas, rest, even.rotmat, joints, even.confidence)
+        rest = rest_joints(body, motion.mean_betas)
+        joints = pose_joints(body, even.rotmat, motion.mean_betas)[1] - rest[0] + even.pelvis[:, None]
+    return Actor(number, even.first, motion.mean_betas, rest, even.rotmat, joints, even.confidence)
 
 
 def _axes(actors: Sequence[Actor], staging: Staging) -> tuple[Float[Tensor, "3 3"], list[str]]:
@@ -267,20 +277,22 @@ def _turned(actor: Actor, R_stage_cam: Float[Tensor, "3 3"]) -> Actor:
 def _placed(actors: Sequence[Actor], staging: Staging, body: Body) -> tuple[list[Actor], Float[Tensor, "3"] | None]:
     """People where they are to stand, and where that leaves the camera."""
     up = torch.tensor(AXES[staging.up])
+    if staging.root == "in-place":
+        return [_held(actor, body, up) for actor in actors], None
     shift = torch.zeros(3)
     if staging.root != "camera":
         pelvis = actors[0].joints[0, 0]
         shift = (pelvis @ up) * up - pelvis
     if staging.root != "camera" or staging.ground:
         shift = shift - min(_lowest(actor, body, up) for actor in actors) * up
-    if staging.root != "in-place":
-        return [replace(actor, joints=actor.joints + shift) for actor in actors], shift
-    held = []
-    for actor in actors:
-        pelvis = actor.joints[:, :1]
-        away = pelvis - (pelvis @ up)[..., None] * up
-        held.append(replace(actor, joints=actor.joints - away + (shift @ up) * up))
-    return held, None
+    return [replace(actor, joints=actor.joints + shift) for actor in actors], shift
+
+
+def _held(actor: Actor, body: Body, up: Float[Tensor, "3"]) -> Actor:
+    """Somebody who stays above the origin, with a ground of their own: without a common place there is none of all."""
+    pelvis = actor.joints[:, :1]
+    away = pelvis - (pelvis @ up)[..., None] * up
+    return replace(actor, joints=actor.joints - away - _lowest(actor, body, up) * up)
 
 
 def _lowest(actor: Actor, body: Body, up: Float[Tensor, "3"]) -> float:

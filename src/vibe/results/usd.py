@@ -13,7 +13,7 @@ import roma
 
 from vibe import __version__, assets
 from vibe.body import Body, rest_vertices
-from vibe.results.gltf import R_CAM_GLTF, SKIN_COLOURS, influences
+from vibe.results.gltf import R_CAM_GLTF, influences, linear_colour
 from vibe.results.shading import vertex_normals
 from vibe.results.staging import Actor, Stage, turned_at_rest
 from vibe.rotations import continuous
@@ -98,8 +98,7 @@ def _person(scene: Any, stage: Stage, actor: Actor, body: Body) -> None:
     root.GetPrim().SetCustomData(
         {"person": actor.number, "first_frame": actor.first, "betas": Vt.DoubleArray(actor.betas.tolist())}
     )
-    rest = (actor.rest @ stage.R_stage_rest.mT).numpy().astype(np.float64)
-    steps = rest - np.vstack([np.zeros((1, 3)), rest[list(SMPL_PARENTS[1:])]])
+    rest, steps = ((at @ stage.R_stage_rest.mT).numpy().astype(np.float64) for at in (actor.rest, actor.steps))
     skeleton = UsdSkel.Skeleton.Define(scene, f"{place}/skeleton_{number}")
     skeleton.CreateJointsAttr(_joints())
     skeleton.CreateJointNamesAttr(list(SMPL))
@@ -119,7 +118,7 @@ def _person(scene: Any, stage: Stage, actor: Actor, body: Body) -> None:
     indices.Set(Vt.IntArray.FromNumpy(joints.numpy().astype(np.int32).ravel()))
     binding.CreateJointWeightsPrimvar(False, most).Set(Vt.FloatArray.FromNumpy(weights.numpy().ravel()))
     root.CreateExtentAttr(_extent(np.concatenate([(actor.joints - 0.3).numpy(), (actor.joints + 0.3).numpy()])))
-    _paint(scene, f"{place}/colour_{number}", mesh, SKIN_COLOURS[(actor.number - 1) % len(SKIN_COLOURS)])
+    _paint(scene, f"{place}/colour_{number}", mesh, linear_colour(actor.number))
 
 
 def _joints() -> list[str]:

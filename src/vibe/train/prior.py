@@ -21,9 +21,10 @@ from vibe.evaluate.metrics import mpjpe_mm, pve_mm
 from vibe.model.mposer import MPoser, MPoserConfig
 from vibe.model.vposer import VPoser, VPoserConfig
 from vibe.prior import KINDS
+from vibe.records import Progress
 from vibe.train.checkpoints import checksum, save_weights
 from vibe.train.recipes import ACKNOWLEDGEMENT
-from vibe.train.running import Pace, Progress, Run, descend, finite_total, generator, keep_running, seed_step
+from vibe.train.running import Pace, Run, descend, finite_total, generator, keep_running, seed_step
 from vibe.train.schedules import set_rate
 from vibe.train.team import Team, join_team, leave_team, share
 from vibe.train.vae import BodyPoints, VAEWeights, body_points, kl_divergence, losses

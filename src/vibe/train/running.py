@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vibe.records import Progress
 from vibe.train.checkpoints import (
     BEST,
     CHECKPOINT,
@@ -28,8 +29,6 @@ from vibe.train.checkpoints import (
 from vibe.train.journal import Journal
 from vibe.train.team import Team, average_gradients, from_first
 
-Progress = Callable[[str, float, float | None], None]
-"""Told what is under way, and how much of it is done, of how much."""
 WEIGHTS, BEST_WEIGHTS = "weights.safetensors", "best.safetensors"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,8 @@ import numpy as np
 from av.filter import Graph
 from jaxtyping import UInt8
 from numpy import ndarray
+
+from vibe.video.write import clear_errors
 
 TICKS = 100
 """Per second, the unit of time in GIF."""
@@ -63,7 +66,8 @@ class GifWriter:
             if error is None:
                 self._finish()
         finally:
-            self._part.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._part.unlink()
 
     def write(self, picture: UInt8[ndarray, "height width channel"], time: float) -> None:
         """Add a frame at this time, seconds from the first, to the nearest hundredth; two in one become the second."""
@@ -76,7 +80,7 @@ class GifWriter:
 
     def _finish(self) -> None:
         """Choose the colours and write the file."""
-        try:
+        with clear_errors(self.path):
             self._source.push(None)
             with av.open(str(self._part.absolute()), "w", options={"loop": "0"}) as container:
                 stream = container.add_stream("gif", rate=Fraction(self._fps).limit_denominator(100))
@@ -90,8 +94,3 @@ class GifWriter:
                     container.mux(stream.encode(frame))
                 container.mux(stream.encode(None))
             self._part.replace(self.path)
-        except (av.error.FFmpegError, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise OSError(
-                f"cannot write {self.path} ({reason}): choose a folder that may be written and has free space"
-            ) from error

@@ -82,10 +82,11 @@ class VideoWriter:
         self._sound_start = sound_start
         self._last_tick = -1
         try:
-            with self._clear_errors():
+            with clear_errors(self.path):
                 self._container, self._stream, self._sound = self._opened(sound_from)
         except BaseException:
-            self._part.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._part.unlink()
             raise
 
     def _opened(self, sound_from: Video | None) -> tuple[OutputContainer, av.VideoStream, Sound | None]:
@@ -126,11 +127,12 @@ class VideoWriter:
     ) -> None:
         try:
             if error is None:
-                with self._clear_errors():
+                with clear_errors(self.path):
                     self._finish()
         finally:
             _close(self._container, self._sound)
-            self._part.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._part.unlink()
 
     def write(self, picture: UInt8[ndarray, "height width channel"], time: float) -> None:
         """Add a frame at this time, seconds from the first; raises ValueError if its size or its time do not fit."""
@@ -146,7 +148,7 @@ class VideoWriter:
             picture = cv2.copyMakeBorder(picture, 0, self._size[1] % 2, 0, self._size[0] % 2, cv2.BORDER_REPLICATE)
         frame = self._converted(np.asarray(picture, np.uint8))
         frame.pts, frame.time_base, frame.colorspace, frame.color_range = tick, Fraction(1, TICKS), 6, 1
-        with self._clear_errors():
+        with clear_errors(self.path):
             self._container.mux(self._stream.encode(frame))
             if self._sound is not None:
                 self._sound.copy_until(time)
@@ -168,15 +170,17 @@ class VideoWriter:
         self._container.close()
         self._part.replace(self.path)
 
-    @contextmanager
-    def _clear_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (av.error.FFmpegError, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise OSError(
-                f"cannot write {self.path} ({reason}): choose a folder that may be written and has free space"
-            ) from error
+
+@contextmanager
+def clear_errors(path: Path) -> Iterator[None]:
+    """Turns what FFmpeg and the system say of a file that is being written into an OSError of one line."""
+    try:
+        yield
+    except (av.error.FFmpegError, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OSError(
+            f"cannot write {path} ({reason}): choose a folder that may be written and has free space"
+        ) from error
 
 
 def encoding(path: Path, opacity: bool = False) -> Encoding:
