@@ -226,3 +226,23 @@ def test_the_result_is_not_changed(filmed, low, tmp_path):
     before = [motion.trans.clone() for motion in filmed.people]
     render(filmed, tmp_path / "a.png", body=low, view="turn")
     assert all(torch.equal(motion.trans, old) for motion, old in zip(filmed.people, before, strict=True))
+
+
+def test_a_file_that_claims_years_asks_for_a_part(filmed, low, tmp_path):
+    times = filmed.clip.timestamps.clone()
+    times[-1] = 1e9
+    years = replace(filmed, clip=replace(filmed.clip, timestamps=times))
+    with pytest.raises(ValueError, match="take a part"):
+        render(years, tmp_path / "out.gif", body=low, fps=25.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_points_that_are_not_finite_do_not_widen_a_crop(filmed, low, tmp_path):
+    def lost(motion):
+        joints_px = motion.joints_px.clone()
+        joints_px[2, 5] = torch.nan
+        return replace(motion, joints_px=joints_px)
+
+    render(replace(filmed, people=tuple(map(lost, filmed.people))), tmp_path / "a.png", body=low, crop=True)
+    render(filmed, tmp_path / "b.png", body=low, crop=True)
+    assert picture(tmp_path / "a.png").shape == picture(tmp_path / "b.png").shape

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vibe.motion import Result
+if TYPE_CHECKING:
+    from vibe.motion import Result
 
 
 def named_video(motion: Path, result: Result) -> Path | None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.meter import Meter
+from vibe.cli.named import named_video
 from vibe.cli.say import DONE, say
 
 SHOW = arg(metavar="{mesh,wireframe,skeleton,keypoints} ...")
@@ -83,7 +84,7 @@ def _drawn(motion: Path, video: Path | None, out: Path, wishes: dict[str, Any]) 
 
     result = load(motion)
     if video is None and wishes["layout"] != "alone":
-        video = next((path for path in (result.clip.path, motion.parent / result.clip.path) if path.is_file()), None)
+        video = named_video(motion, result)
     with Meter(Console(stderr=True), motion.name) as meter:
         notes = draw(result, out, video, progress=meter, **wishes)
     for note in notes:

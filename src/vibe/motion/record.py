@@ -179,6 +179,16 @@ class Result:
             raise TypeError(f"a result is cut by seconds, as in result[2.0:5.0], not by {part!r}: see result.people")
         return replace(self, people=tuple(motion[part] for motion in self.people))
 
+    def numbered(self, person: int | None = None) -> list[tuple[int, Motion]]:
+        """Everybody with their numbers, or one of them; raises ValueError for a number that nobody has."""
+        numbered = list(enumerate(self.people, start=1))
+        if person is None:
+            return numbered
+        if not 1 <= person <= len(numbered):
+            there = ", ".join(str(number) for number, _ in numbered) or "nobody"
+            raise ValueError(f"there is no person {person} in the motion: it has {there}")
+        return [numbered[person - 1]]
+
     def save(self, path: Path | str) -> None:
         """Write motion.npz (docs/conventions.md), whole or not at all; `vibe.load` reads it. Raises OSError."""
         from vibe.motion.npz import save

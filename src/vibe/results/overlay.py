@@ -6,7 +6,8 @@ from pathlib import Path
 
 from vibe.body import Body
 from vibe.motion import Result
-from vibe.results.render import Progress, render
+from vibe.records import Progress
+from vibe.results.render import render
 
 
 def write_overlay(

@@ -17,6 +17,7 @@ from numpy import ndarray
 
 from vibe.body import Body, find_body, load_body
 from vibe.motion import Motion, Result
+from vibe.records import Progress
 from vibe.results import panels
 from vibe.results.footage import footage, open_footage
 from vibe.results.look import LARGEST, Layout, Look, Show, View
@@ -28,8 +29,9 @@ from vibe.results.viewpoints import Place, Viewpoint, around, place
 from vibe.threads import one_thread
 from vibe.video import Video
 
-Progress = Callable[[str, float, float | None], None]
 Picture = UInt8[ndarray, "height width channel"]
+MOST_FRAMES = 1 << 20
+"""About 10 hours at 30 frames a second."""
 OPACITY, SEE_THROUGH = 0.93, 0.45
 """Of people over the video; of those whose bones are to be seen inside."""
 TALL_PX, STATURE = 400.0, 1.7
@@ -158,6 +160,8 @@ def _film(result: Result, look: Look, ending: str, cast: Sequence[tuple[int, Mot
         inside = inside[peopled] if peopled.any() else inside
         inside = inside[np.linspace(0, len(inside) - 1, min(look.columns, len(inside))).round().astype(int)]
     elif fps is not None:
+        if (count := float(times[inside[-1]] - first) * fps) > MOST_FRAMES:
+            raise ValueError(f"the film would have {count:.0f} frames, {MOST_FRAMES} at most are drawn: take a part")
         moments = np.arange(0.0, float(times[inside[-1]] - first) + 1e-6, 1 / fps)
         shown = inside[np.searchsorted(times[inside], first + moments + 1e-6, side="right") - 1]
         return Film(shown, moments, fps, float(first))
@@ -166,11 +170,7 @@ def _film(result: Result, look: Look, ending: str, cast: Sequence[tuple[int, Mot
 
 def _cast(result: Result, look: Look, body: Body) -> list[tuple[int, Motion, Body]]:
     """Those who are drawn, with their numbers."""
-    if look.person is not None and not 1 <= look.person <= len(result.people):
-        there = ", ".join(str(number) for number in range(1, len(result.people) + 1)) or "nobody"
-        raise ValueError(f"there is no person {look.person} in the motion: it has {there}")
-    numbered = enumerate(result.people, start=1)
-    return [(number, motion, body) for number, motion in numbered if look.person in (None, number) and len(motion)]
+    return [(number, motion, body) for number, motion in result.numbered(look.person) if len(motion)]
 
 
 def _panels(
@@ -246,6 +246,7 @@ def _window(cast: Sequence[tuple[int, Motion, Body]], film: Film, width: int, he
     """Left, top, width and height of the part of the picture in which people are during the film; sides are even."""
     points = [motion.joints_px.flatten(0, 1).numpy() for _, motion, _ in _during(cast, film)]
     spots = np.concatenate(points) if points else np.zeros((0, 2))
+    spots = spots[np.isfinite(spots).all(1)]
     if not len(spots):
         return 0, 0, width, height
     low, high = np.clip(spots.min(0), 0, (width, height)), np.clip(spots.max(0), 0, (width, height))

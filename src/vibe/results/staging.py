@@ -123,11 +123,9 @@ def turned_at_rest(stage: Stage, actor: Actor) -> Float[Tensor, "time 24 3 3"]:
 
 def stage(result: Result, body: Body, staging: Staging, person: int | None = None) -> Stage:
     """Everybody, or one person, as the options have it; raises ValueError that says what can't be done."""
-    _check(result, body, staging, person)
+    _check(result, body, staging)
     parts, notes = [], []
-    for number, motion in enumerate(result.people, start=1):
-        if person not in (None, number):
-            continue
+    for number, motion in result.numbered(person):
         motion = _trimmed(motion, result.clip.timestamps, staging)
         if not len(motion.frames):
             notes.append(f"person {number} is not in view in the stretch of time that is written, and left out")
@@ -165,11 +163,8 @@ def stage(result: Result, body: Body, staging: Staging, person: int | None = Non
     )
 
 
-def _check(result: Result, body: Body, staging: Staging, person: int | None) -> None:
+def _check(result: Result, body: Body, staging: Staging) -> None:
     find_body(result.body, body)
-    if person is not None and not 1 <= person <= len(result.people):
-        there = ", ".join(str(number) for number in range(1, len(result.people) + 1)) or "nobody"
-        raise ValueError(f"there is no person {person} in the motion: it has {there}")
     low, high = staging.bounds
     if not low <= high:
         raise ValueError(f"no moment lies {_stretch(staging)}: give a --start that is not after --end")
