@@ -57,7 +57,7 @@ def begin_folder(folder: Path, recipe: Any, data: Mapping[str, str], writes: boo
 def save_checkpoint(path: Path, recipe: Any, parts: Mapping[str, Stateful], step: int, best: float) -> None:
     """All that a run needs to go on as if it had never stopped, after so many steps and with that best score."""
     state = {
-        "recipe": json.dumps(_anywhere(as_plain(recipe)), sort_keys=True),
+        "recipe": json.dumps(as_plain(recipe), sort_keys=True),
         "step": step,
         "best": best,
         "parts": {name: part.state_dict() for name, part in parts.items()},
