@@ -44,12 +44,12 @@ export function readMotion() {
   return motion;
 }
 
-/** An address of the video that the page carries, or null where it carries none. */
-export function filmAddress() {
+/** The video that the page carries: its address and whether it has sound; null where it carries none. */
+export function readFilm() {
   const element = document.getElementById("film-data");
   const text = element.textContent.trim();
   if (!text) return null;
   const blob = new Blob([bytes(text)], { type: element.dataset.kind });
   element.remove();
-  return URL.createObjectURL(blob);
+  return { address: URL.createObjectURL(blob), sound: Boolean(element.dataset.sound) };
 }

@@ -1,7 +1,7 @@
 // The page: what is on it, and who tells whom.
 
 import { Clock } from "./clock.js";
-import { filmAddress, readMotion } from "./data.js";
+import { readFilm, readMotion } from "./data.js";
 import { bindKeys } from "./keys.js";
 import { layOut } from "./layout.js";
 import { Names, css, spoken } from "./names.js";
@@ -18,12 +18,13 @@ class Page {
   constructor() {
     this.motion = readMotion();
     this.film = $("film");
-    const address = filmAddress();
-    this.clock = new Clock(this.motion.timestamps, address && this.film, () => this.redraw());
-    this.filmShown = Boolean(address);
-    if (address) {
+    const film = readFilm();
+    this.clock = new Clock(this.motion.timestamps, film && this.film, () => this.redraw());
+    this.filmShown = Boolean(film);
+    if (film) {
       this.film.addEventListener("error", () => this.#withoutFilm());
-      this.film.src = address;
+      this.film.src = film.address;
+      $("sound").hidden = !film.sound;
     } else this.#withoutFilm("");
     this.view = new View3D($("scene"), this.motion, () => this.redraw());
     this.people = this.view.people;

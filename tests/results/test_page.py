@@ -38,10 +38,10 @@ def part(text: str, name: str) -> str:
 
 
 def test_the_page_holds_the_motion_and_the_film_and_names_no_place_to_fetch_from(result, body):
-    text = page.page(page.page_template(), result, body, Film(b"film", "video/webm"))
+    text = page.page(page.page_template(), result, body, Film(b"film", "video/webm", sound=True))
     assert json.loads(part(text, "motion"))["people"][0]["number"] == 1
     assert base64.b64decode(part(text, "film-data")) == b"film"
-    assert 'data-kind="video/webm"' in text
+    assert 'data-kind="video/webm" data-sound="yes"' in text
     assert "%film%" not in text and "%motion%" not in text
     assert not re.search(r"<(link|img|iframe|script|video)[^>]*(src|href)=", text)
 

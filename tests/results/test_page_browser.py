@@ -177,6 +177,11 @@ def orange(picture: np.ndarray) -> np.ndarray:
     return (picture[..., 0] > 110) & (picture[..., 0] > picture[..., 2] + 45)
 
 
+def test_a_silent_film_has_no_button_for_sound(opened):
+    assert opened.ask("document.getElementById('sound').hidden")
+    assert not opened.ask("document.getElementById('film-button').hidden")
+
+
 def test_it_opens_from_disk_with_the_network_off_and_asks_for_nothing(tab, files):
     assert tab.complaints == []
     assert [url for url in tab.requests if not url.startswith("blob:")] == [files[0].as_uri()]

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vibe.body import Body, rest_joints, rest_vertices
+from vibe.body import Body, pose_joints, rest_joints, rest_vertices
 from vibe.skeletons import SMPL
 
 HIPS, KNEES, ANKLES = (
@@ -55,10 +55,11 @@ def _angle_deg(one: Float[Tensor, "*b 3"], two: Float[Tensor, "*b 3"]) -> Float[
     return torch.rad2deg(torch.atan2(torch.linalg.cross(one, two).norm(dim=-1), (one * two).sum(-1)))
 
 
+@torch.no_grad()
 def lowest_foot(
     body: Body,
     betas: Float[Tensor, "10"],
-    R_world_joint: Float[Tensor, "time 24 3 3"],
+    rotmat: Float[Tensor, "time 24 3 3"],
     joints: Float[Tensor, "time 24 3"],
     up: Float[Tensor, "3"],
 ) -> float:
@@ -67,6 +68,7 @@ def lowest_foot(
     A foot's skin is taken to follow the one joint that carries most of it.
     """
     rest, surface = rest_joints(body, betas), rest_vertices(body, betas)
+    R_world_joint, _ = pose_joints(body, rotmat, betas)
     carrier, lowest = body.weights.argmax(1), math.inf
     for foot in FEET:
         around = torch.cat([surface[carrier == foot] - rest[foot], torch.zeros(1, 3)])

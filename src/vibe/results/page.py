@@ -67,6 +67,7 @@ def page(template: str, result: Result, body: Body, film: Film | None) -> str:
     given = {
         "%motion%": motion_json(result, body),
         "%kind%": film.kind if film else "",
+        "%sound%": "yes" if film and film.sound else "",
         "%film%": base64.b64encode(film.content).decode() if film else "",
     }
     parts, rest = [], template

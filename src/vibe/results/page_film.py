@@ -13,6 +13,7 @@ from vibe.records import Clip, Progress
 from vibe.results.footage import footage, open_footage
 from vibe.video import Video, VideoWriter
 from vibe.video.playable import browser_kind
+from vibe.video.sound import has_sound
 
 LIMIT_MB = 100.0
 """Millions of bytes of video that a page may carry; they take a third more as text."""
@@ -27,6 +28,7 @@ class Film:
     content: bytes
     kind: str
     """Its MIME type."""
+    sound: bool
 
 
 class TooLarge(ValueError):
@@ -44,7 +46,7 @@ def read_film(path: Path | str, clip: Clip, limit_mb: float = LIMIT_MB, progress
     with open_footage(path, clip) as video:
         small = path.stat().st_size <= limit_mb * 1e6
         kind = browser_kind(path, clip.timestamps.numpy()) if small else None
-        film = Film(path.read_bytes(), kind) if kind else _encoded(video, clip, progress)
+        film = Film(path.read_bytes(), kind, has_sound(path)) if kind else _encoded(video, clip, progress)
     if len(film.content) > limit_mb * 1e6:
         raise TooLarge(
             f"{path} would take {len(film.content) / 1e6:.1f} MB of the page, more than the limit of {limit_mb:g} MB: "
@@ -66,4 +68,4 @@ def _encoded(video: Video, clip: Clip, progress: Progress | None) -> Film:
                 writer.write(np.asarray(rgb, np.uint8), frame.time)
                 if progress:
                     progress("video", frame.index + 1, len(clip.timestamps))
-        return Film(path.read_bytes(), "video/mp4")
+        return Film(path.read_bytes(), "video/mp4", has_sound(path))

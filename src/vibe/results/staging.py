@@ -279,7 +279,7 @@ def _placed(actors: Sequence[Actor], staging: Staging, body: Body) -> tuple[list
         pelvis = actors[0].joints[0, 0]
         shift = (pelvis @ up) * up - pelvis
     if staging.root != "camera" or staging.ground:
-        shift = shift - min(_lowest(actor, body, up) for actor in actors) * up
+        shift = shift - min(lowest_foot(body, one.betas, one.rotmat, one.joints, up) for one in actors) * up
     return [replace(actor, joints=actor.joints + shift) for actor in actors], shift
 
 
@@ -287,9 +287,5 @@ def _held(actor: Actor, body: Body, up: Float[Tensor, "3"]) -> Actor:
     """Somebody who stays above the origin, with a ground of their own: without a common place there is none of all."""
     pelvis = actor.joints[:, :1]
     away = pelvis - (pelvis @ up)[..., None] * up
-    return replace(actor, joints=actor.joints - away - _lowest(actor, body, up) * up)
-
-
-def _lowest(actor: Actor, body: Body, up: Float[Tensor, "3"]) -> float:
-    with torch.no_grad():
-        return lowest_foot(body, actor.betas, pose_joints(body, actor.rotmat, actor.betas)[0], actor.joints, up)
+    lowest = lowest_foot(body, actor.betas, actor.rotmat, actor.joints, up)
+    return replace(actor, joints=actor.joints - away - lowest * up)

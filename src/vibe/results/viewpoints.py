@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.ndimage import gaussian_filter1d
 
-from vibe.body import Body, pose_joints
+from vibe.body import Body
 from vibe.motion import Motion
 from vibe.results.ground import lowest_foot, upright
 
@@ -71,17 +71,10 @@ def place(people: Sequence[tuple[int, Motion, Body]], seconds: Float[ndarray, "f
     joints = torch.cat([motion.joints_cam for _, motion, _ in people])
     found = upright(joints)
     up = found[0].float() if found else torch.tensor([0.0, -1.0, 0.0])
-    floor = min(_lowest(motion, body, up) for _, motion, body in people)
+    floor = min(lowest_foot(body, one.mean_betas, one.rotmat, one.joints_cam, up) for _, one, body in people)
     rows = torch.cat([motion.frames for _, motion, _ in people]).numpy()
     where = joints.numpy()
     return Place(up.numpy(), floor, _centres(where, rows, up.numpy(), floor, seconds), rows, where)
-
-
-def _lowest(motion: Motion, body: Body, up: Float[torch.Tensor, "3"]) -> float:
-    betas = motion.betas.mean(0) if motion.betas.ndim == 2 else motion.betas
-    with torch.inference_mode():
-        R_world_joint, _ = pose_joints(body, motion.rotmat, betas)
-        return lowest_foot(body, betas, R_world_joint, motion.joints_cam, up)
 
 
 def _centres(

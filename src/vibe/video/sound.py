@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import av.error
@@ -43,9 +44,7 @@ class Sound:
     def beside(video: Video, target: OutputContainer, start: float = 0.0) -> Sound | None:
         """The sound of a video from `start` seconds after its first frame; None if it has none that can be read."""
         try:
-            source = av.open(
-                str(video.path.resolve()), options={"protocol_whitelist": "file"}, metadata_errors="replace"
-            )
+            source = _opened(video.path)
         except (av.error.FFmpegError, OSError):
             return None
         stream = source.streams.audio[0] if source.streams.audio else None
@@ -103,3 +102,16 @@ class Sound:
                     yield packet
         except (av.error.FFmpegError, OSError):
             self.notes = (CUT_SHORT,)
+
+
+def has_sound(path: Path) -> bool:
+    """Whether a file has a stream of sound."""
+    try:
+        with _opened(path) as source:
+            return bool(source.streams.audio)
+    except (av.error.FFmpegError, OSError):
+        return False
+
+
+def _opened(path: Path) -> InputContainer:
+    return av.open(str(path.resolve()), options={"protocol_whitelist": "file"}, metadata_errors="replace")
