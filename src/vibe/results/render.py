@@ -195,11 +195,12 @@ def _panels(
         row.append(Panel(width, height, (), camera, window, filmed=True, background=look.colour))
     for view in look.view:
         filmed = layout == "over" and view == "camera"
-        here = camera if view == "camera" else _around(view, where, film, width, height)
+        wide = width if view == "camera" else look.broad(width, height)
+        here = camera if view == "camera" else _around(view, where, film, wide, height)
         shown = look.show if view == "camera" else tuple(what for what in look.show if what != "keypoints")
         row.append(
             Panel(
-                width, height, shown, here, window if view == "camera" else None, filmed,
+                wide, height, shown, here, window if view == "camera" else None, filmed,
                 place=where if floored and (look.ground or not filmed) else None,
                 background=look.colour, numbers=look.numbers,
                 opacity=look.opacity or _opacity(shown, filmed),

@@ -123,12 +123,21 @@ class _Strip:
         return _png(self._spaced([self._spaced(column, gap, 0) for column in grid], gap, 1))
 
     def _spaced(self, pictures: Sequence[Picture], gap: int, axis: int) -> Picture:
-        """Pictures one after the other with the background in between."""
+        """Pictures one after the other in the middle of the broadest, with the background in between."""
+        broadest = max(picture.shape[1] for picture in pictures)
+        pictures = [self._broad(picture, broadest) for picture in pictures] if axis == 0 else pictures
         shape = list(pictures[0].shape)
         shape[axis] = gap
         space = np.broadcast_to(self._colour, shape)
         parts = [part for picture in pictures for part in (space, picture)][1:]
         return np.concatenate(parts, axis)
+
+    def _broad(self, picture: Picture, width: int) -> Picture:
+        """A picture with the background to both sides of it."""
+        wide = np.broadcast_to(self._colour, (picture.shape[0], width, picture.shape[2])).copy()
+        left = (width - picture.shape[1]) // 2
+        wide[:, left : left + picture.shape[1]] = picture
+        return wide
 
 
 def _beside(row: Sequence[Picture]) -> Picture:
