@@ -16,6 +16,7 @@
 
 VENV := .venv
 INTEROP := .venv-interop
+MEDIAPIPE := .venv-mediapipe
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
 OUT ?= out
@@ -53,7 +54,7 @@ docs: $(VENV)/.ready-to-test
 interop: $(VENV)/.ready-to-test $(INTEROP)/.ready
 	$(BIN)/python -m pytest tests/interop
 
-benchmark: $(VENV)/.ready-to-test
+benchmark: $(VENV)/.ready-to-test $(MEDIAPIPE)/.ready
 	for name in real fitting tracking rendered failures detector_noise speed body_speed generator_speed backbone_speed \
 		training_speed store_speed metrics_speed export_speed render_speed; do \
 		$(BIN)/python benchmarks/$$name.py --table benchmarks/$$name.md || exit; done
@@ -77,6 +78,13 @@ $(INTEROP)/.ready: | $(BIN)/python
 	-$(INTEROP)/aitviewer/bin/python -m pip install --quiet $(TORCH_FLAGS) "$$(grep '^torch==' constraints.txt)"
 	-$(INTEROP)/aitviewer/bin/python -m pip install --quiet aitviewer || rm -r $(INTEROP)/aitviewer
 	-npm install --silent --prefix $(INTEROP) gltf-validator
+	@touch $@
+
+# For a ratio beside our speed; its packages do not go together with ours. What can't be had is left out: the table says so.
+$(MEDIAPIPE)/.ready: | $(BIN)/python
+	@echo "setting up $(MEDIAPIPE): 1 GB, once"
+	$(BIN)/python -m venv $(MEDIAPIPE)
+	-$(MEDIAPIPE)/bin/python -m pip install --quiet mediapipe==0.10.14
 	@touch $@
 
 $(VENV)/.ready-to-run: EXTRAS :=

@@ -21,6 +21,7 @@ import report
 import tyro
 
 from vibe.assets import write_whole
+from vibe.bench.machine import machine
 from vibe.evaluate.build import MANIFEST, build
 from vibe.evaluate.open_benchmark import SMPL24, open_benchmark
 from vibe.evaluate.scores import WHOLE, System, systems
@@ -220,7 +221,7 @@ def write_table(steps: int, options: Options) -> None:
             cells = [cell(each[name]) for each in found for name in ERRORS]
             text.append("| " + " | ".join([line.says, str(len(found[0][ERRORS[0]])), *cells, *line.paper]) + " |")
         text += ["", *([sentence, ""] if (sentence := ordering(lines, options.runs)) else [])]
-    text.append(f"Commit {report.commit()}; {report.machine()}.")
+    text.append(f"Commit {report.commit()}; {machine()}.")
     if options.table is not None:
         write_whole(options.table, ("\n".join(text) + "\n").encode())
 

@@ -24,7 +24,7 @@ from keypoint_errors import Seen
 from numpy.typing import NDArray
 from watcher import Watcher
 
-from vibe import pipeline, skeletons
+from vibe import following, skeletons
 from vibe.body.load import load_body
 from vibe.body.marks import joints_and_keypoints
 from vibe.body.points import DETECTED
@@ -95,7 +95,7 @@ def filmed(path: Path) -> list[Seen]:
     """Everyone in a shared video, at 30 frames a second, in their longest run without a gap."""
     follower = Watcher()
     with open_video(path) as video:
-        clip, _, _ = pipeline.follow(video, follower, None)
+        clip, _, _ = following.watch(video, follower)
     people: dict[int, list[tuple[int, NDArray]]] = {}
     for frame in range(0, len(follower.seen), max(round(clip.fps / measure.FPS), 1)):
         for one in follower.seen[frame]:

@@ -19,19 +19,17 @@ import torch
 import tyro
 from real import errors as compare
 
-from vibe import cameras, pipeline, skeletons
+from vibe import cameras, following, pipeline, skeletons
 from vibe.body.load import load_body
 from vibe.body.marks import joints_and_keypoints
 from vibe.body.record import Body
 from vibe.evaluate.real import truth_of
 from vibe.motion import Motion
 from vibe.network import load_network
-from vibe.people.track import Follower
 from vibe.records import Camera
 from vibe.refine.fitting import FITTINGS
 from vibe.refine.priors import HEIGHT
 from vibe.refine.smooth import SMOOTHING
-from vibe.video import open_video
 
 FOLDER = Path("../shared/data/videos")
 VIDEOS = ("balancing/cam01", "balancing/cam02", "two_people/cam01", "street/street")
@@ -63,8 +61,7 @@ def main(options: Options) -> None:
     limbs = skeletons.index(skeletons.SMPL, skeletons.LIMBS)
     rows = []
     for name in VIDEOS:
-        with open_video(FOLDER / f"{name}.mp4") as video:
-            clip, tracks, _ = pipeline.follow(video, Follower(), None)
+        clip, tracks, _ = following.follow(FOLDER / f"{name}.mp4")
         camera = cameras.default_camera(clip.width, clip.height)
         tracks = sorted(tracks, key=lambda one: -float(one.box_px[:, 3].median()))
         readings = pipeline.read(network, clip, tracks, camera, body, None)

@@ -22,7 +22,7 @@ import tyro
 from jaxtyping import Float
 from torch import Tensor
 
-from vibe import cameras, pipeline
+from vibe import cameras, following, method, pipeline
 from vibe.body import load_body
 from vibe.body.marks import joints_and_keypoints
 from vibe.body.record import Body
@@ -31,7 +31,6 @@ from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
 from vibe.model.latent import pose_energy
 from vibe.motion import Motion
 from vibe.network import Network, load_network
-from vibe.people.track import Follower
 from vibe.prior import FIDELITY, KINDS, load_prior
 from vibe.records import Camera, Clip, Track
 from vibe.refine.fitting import FITTINGS
@@ -40,7 +39,6 @@ from vibe.refine.smooth import SMOOTHING
 from vibe.train.prior import PRIOR_RECIPES, draw_batch, take_step, validate
 from vibe.train.team import Team
 from vibe.train.vae import body_points
-from vibe.video import open_video
 
 PAPER_PVE_MM = {"mposer": 4.5, "vposer": 6.0}
 """Reported in section 4.2, on other motion and after far longer training."""
@@ -126,7 +124,7 @@ def fitted(network: Network, track: Track, clip: Clip, camera: Camera, prior: st
     """The paper's fit with a prior, unsmoothed, or no fit at all; and its price in CPU ms a frame."""
     body = load_body()
     [reading] = pipeline.read(network, clip, [track], camera, body, None)
-    terms = pipeline.energies(prior) if prior else None
+    terms = method.energies(prior) if prior else None
     recipe, start = FITTINGS["paper"] if prior else None, time.process_time()
     motion = pipeline.finish_track(track, reading, clip, camera, body, SMOOTHING["none"], recipe, terms)
     return motion, 1000 * (time.process_time() - start) / len(track.frames)
@@ -152,8 +150,7 @@ def in_videos(priors: dict[str | None, str], network: Network) -> list[list[obje
     """What the fit with each prior does to the reprojection, and how much it trembles."""
     rows: list[list[object]] = []
     for name in VIDEOS:
-        with open_video(fitting.FOLDER / f"{name}.mp4") as video:
-            clip, tracks, _ = pipeline.follow(video, Follower(), None)
+        clip, tracks, _ = following.follow(fitting.FOLDER / f"{name}.mp4")
         camera = cameras.default_camera(clip.width, clip.height)
         for person, track in enumerate(sorted(tracks, key=lambda one: -float(one.box_px[:, 3].median())), 1):
             for prior, label in priors.items():

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from watcher import Watcher
 
-from vibe import pipeline, reading
+from vibe import following, pipeline, reading
 from vibe.body.load import load_body
 from vibe.body.marks import joints_and_keypoints
 from vibe.body.record import Body
@@ -176,7 +176,7 @@ def watch(path: Path, keypoints_px: NDArray[np.floating]) -> None:
     """Follow everyone in a video and write what was seen beside it."""
     follower = Watcher()
     with open_video(path) as video:
-        clip, tracks, _ = pipeline.follow(video, follower, None)
+        clip, tracks, _ = following.watch(video, follower)
     arrays = {"times": clip.timestamps.numpy(), "people": np.array(len(tracks))}
     for place, track in enumerate(tracks):
         arrays |= {f"{what}{place}": getattr(track, what).numpy() for what in ("frames", "box_px", "keypoints_px")}

@@ -14,10 +14,8 @@ from pathlib import Path
 import report
 import tyro
 
-from vibe import pipeline
-from vibe.people.track import Follower
+from vibe import following
 from vibe.records import Track
-from vibe.video import open_video
 
 FOLDER = Path("../shared/data/videos")
 VIDEOS = ("balancing/cam01.mp4", "balancing/cam02.mp4", "two_people/cam01.mp4", "street/street.mp4")
@@ -39,8 +37,7 @@ def jump(track: Track) -> float:
 def main(options: Options) -> None:
     rows = []
     for name in VIDEOS:
-        with open_video(FOLDER / name) as video:
-            clip, tracks, _ = pipeline.follow(video, Follower(), None)
+        clip, tracks, _ = following.follow(FOLDER / name)
         for number, track in enumerate(tracks, start=1):
             filled = int((track.confidence == 0).sum())
             span = f"{int(track.frames[0])} to {int(track.frames[-1])}"

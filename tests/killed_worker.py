@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vibe.spread import Seat
 
 
 def killed_once(
@@ -22,7 +26,7 @@ def killed_once(
         yield place, rgb
 
 
-def begin_doubling(folder: Path, deaths: int) -> Callable[[int], int]:
+def begin_doubling(folder: Path, deaths: int, seat: Seat) -> Callable[[int], int]:
     """A worker that doubles numbers; over 3 as many die as it is told, and 5 it refuses."""
 
     def double(number: int) -> int:
@@ -34,3 +38,28 @@ def begin_doubling(folder: Path, deaths: int) -> Callable[[int], int]:
         return 2 * number
 
     return double
+
+
+def begin_telling(seat: Seat) -> Callable[[str], int]:
+    """A worker that tells what it is given, and answers with the number of its seat."""
+
+    def work(word: str) -> int:
+        seat.tell(word)
+        return seat.number
+
+    return work
+
+
+def begin_dying(seat: Seat) -> Callable[[int], int]:
+    """A worker that dies as it begins."""
+    os._exit(7)
+
+
+def begin_sleeping(folder: Path, seat: Seat) -> Callable[[int], None]:
+    """A worker that leaves its process's number and then sleeps."""
+
+    def sleep(_: int) -> None:
+        (folder / f"{os.getpid()}.pid").touch()
+        time.sleep(60)
+
+    return sleep

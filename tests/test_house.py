@@ -11,10 +11,34 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "vibe"
-GROUND = ("threads", "records", "skeletons", "rotations", "cameras", "assets", "video", "body", "motion")
+GROUND = (
+    "threads",
+    "failures",
+    "spread",
+    "records",
+    "skeletons",
+    "rotations",
+    "cameras",
+    "assets",
+    "video",
+    "body",
+    "motion",
+    "stages",
+)
 ROOMS = ("people", "observe", "model", "refine", "results")
-CORRIDOR = ("network", "prior", "reading", "pipeline")
-WINGS = ("data", "evaluate", "train")
+CORRIDOR = (
+    "network",
+    "prior",
+    "reading",
+    "method",
+    "following",
+    "roster",
+    "evidence",
+    "pages",
+    "finishing",
+    "pipeline",
+)
+WINGS = ("data", "evaluate", "train", "many", "live", "bench")
 ORDER = (*GROUND, *ROOMS, *CORRIDOR, *WINGS, "cli", "__main__")
 FILES = sorted(SOURCE.rglob("*.py"))
 BANNED_NAMES = {"utils", "common", "core", "lib", "helpers", "misc"}

@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from vibe import cameras, pipeline
+from vibe import cameras, method, pipeline
 from vibe.body.load import load_body
 from vibe.body.marks import joints_and_keypoints
 from vibe.data.motion import clip_weights, draw_windows, load_motions
@@ -99,11 +99,11 @@ def test_the_pipeline_takes_a_prior_by_name_and_the_mixture_by_default() -> None
     nothing = torch.zeros(5, 24, 3)
     pose = Pose(nothing, rotmat, torch.zeros(10), nothing[:, 0], nothing, nothing)
     seen = Evidence(nothing, torch.eye(3), nothing[:, 0, 0], nothing[:, 0, 0], nothing[:, 0, 0])
-    names = pipeline.energies().keys()
-    found = [pipeline.energies(name)["pose_prior"](pose, seen) for name in ("mixture", "mposer", "vposer")]
-    assert all(pipeline.energies(name).keys() == names for name in ("mposer", "vposer"))
+    names = method.energies().keys()
+    found = [method.energies(name)["pose_prior"](pose, seen) for name in ("mixture", "mposer", "vposer")]
+    assert all(method.energies(name).keys() == names for name in ("mposer", "vposer"))
     assert found[1] == energy_of(load_prior("mposer"), rotmat) and found[2] == energy_of(load_prior("vposer"), rotmat)
-    assert found[0] == pipeline.energies()["pose_prior"](pose, seen) and len({float(each) for each in found}) == 3
+    assert found[0] == method.energies()["pose_prior"](pose, seen) and len({float(each) for each in found}) == 3
 
 
 def test_a_prior_that_the_fit_does_not_ask_is_refused() -> None:

@@ -27,7 +27,7 @@ function bytes(text) {
 }
 
 /** A typed array in place of every {kind, base64}; little-endian, as all machines with browsers are. */
-function unpacked(value) {
+export function unpacked(value) {
   if (Array.isArray(value)) return value.map(unpacked);
   if (value === null || typeof value !== "object") return value;
   if ("base64" in value) return new KINDS[value.kind](bytes(value.base64).buffer);

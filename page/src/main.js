@@ -4,6 +4,7 @@ import { Clock } from "./clock.js";
 import { readFilm, readMotion } from "./data.js";
 import { bindKeys } from "./keys.js";
 import { layOut } from "./layout.js";
+import { Live } from "./live.js";
 import { Names, css, spoken } from "./names.js";
 import { Plots } from "./plots.js";
 import { View3D } from "./scene.js";
@@ -15,8 +16,8 @@ const $ = (id) => document.getElementById(id);
 const press = (button, on) => button.setAttribute("aria-pressed", String(on));
 
 class Page {
-  constructor() {
-    this.motion = readMotion();
+  constructor(motion) {
+    this.motion = motion;
     this.film = $("film");
     const film = readFilm();
     this.clock = new Clock(this.motion.timestamps, film && this.film, () => this.redraw());
@@ -215,7 +216,8 @@ class Page {
 
 /** What other scripts may use: `vibe.clock`, `vibe.setView("camera")`, `vibe.names.jointsPx(1)`. */
 try {
-  window.vibe = new Page();
+  const motion = readMotion();
+  window.vibe = motion.live ? new Live(motion) : new Page(motion);
 } catch (error) {
   const notice = document.getElementById("notice");
   const webgl = /webgl/i.test(error.message);

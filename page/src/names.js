@@ -19,13 +19,7 @@ export class Names {
     this.layer = layer;
     this.view = view;
     this.found = null;
-    this.badges = view.people.map((person) => {
-      const badge = layer.appendChild(document.createElement("div"));
-      badge.className = "badge";
-      badge.textContent = person.number;
-      badge.style.background = css(person.given.colour);
-      return badge;
-    });
+    this.badges = new Map();
     this.ring = layer.appendChild(document.createElement("div"));
     this.ring.className = "ring";
     this.label = layer.appendChild(document.createElement("div"));
@@ -52,14 +46,32 @@ export class Names {
   /** Put everything where it belongs, after the view was drawn. */
   update(here) {
     this.here = here;
-    this.view.people.forEach((person, i) => {
+    for (const person of this.view.people) {
+      const badge = this.#badge(person);
       const head = here.includes(person) ? place.setFromMatrixPosition(person.bones[HEAD].matrixWorld) : null;
       const at = head && this.view.onCanvas(head.setY(head.y + ABOVE));
-      this.badges[i].hidden = !at;
-      if (at) this.badges[i].style.transform = `translate(${at[0]}px, ${at[1]}px) translate(-50%, -50%)`;
-    });
+      badge.hidden = !at;
+      if (at) badge.style.transform = `translate(${at[0]}px, ${at[1]}px) translate(-50%, -50%)`;
+    }
     if (this.found && !here.includes(this.found.person)) this.found = null;
     this.#show();
+  }
+
+  /** Someone less: take the badge away. */
+  leave(person) {
+    this.badges.get(person)?.remove();
+    this.badges.delete(person);
+  }
+
+  #badge(person) {
+    if (!this.badges.has(person)) {
+      const badge = this.layer.appendChild(document.createElement("div"));
+      badge.className = "badge";
+      badge.textContent = person.number;
+      badge.style.background = css(person.given.colour);
+      this.badges.set(person, badge);
+    }
+    return this.badges.get(person);
   }
 
   /** Canvas pixels of a person's joints as drawn last. */

@@ -64,6 +64,14 @@ export class Person {
     return true;
   }
 
+  /** Give back the graphics card's memory. */
+  dispose() {
+    this.depth.geometry.dispose();
+    this.depth.material.dispose();
+    this.depth.skeleton.dispose();
+    this.material.dispose();
+  }
+
   /** Where the joints are in the world, once the matrices are those of the pose. */
   joints() {
     return this.bones.map((bone) => new Vector3().setFromMatrixPosition(bone.matrixWorld));

@@ -26,15 +26,15 @@ export class View3D {
     this.scene = new Scene();
     this.bodies = new Group(); // in the video camera's frame: x right, y down, z forward
     this.bodies.matrixAutoUpdate = false;
-    this.bodies.matrix.copy(stageFromCamera(motion));
-    this.people = motion.people.map((given) => new Person(given, motion));
-    for (const person of this.people) this.bodies.add(person.group);
+    this.people = [];
+    for (const given of motion.people) this.join(given);
     this.floor = makeFloor();
     this.marker = cameraMarker(motion);
     this.bodies.add(this.marker);
     this.scene.add(this.bodies, this.floor.group);
     this.#light();
     this.filmCamera = filmCamera(motion);
+    this.#stand();
     this.freeCamera = new PerspectiveCamera(FIELD_OF_VIEW, 1, NEAR, FAR);
     this.controls = new OrbitControls(this.freeCamera, canvas);
     this.controls.enableDamping = false;
@@ -45,7 +45,7 @@ export class View3D {
     this.controls.addEventListener("start", () => (this.touched = true));
     this.changed = changed;
     this.followed = false;
-    this.#measure();
+    this.measure();
     this.setView("free");
   }
 
@@ -61,8 +61,36 @@ export class View3D {
     this.scene.add(this.sun, this.sun.target, rim);
   }
 
+  /** Someone more; `given` is as one of `motion.people`. */
+  join(given) {
+    const person = new Person(given, this.motion);
+    this.people.push(person);
+    this.bodies.add(person.group);
+    return person;
+  }
+
+  /** Someone less. */
+  leave(person) {
+    this.people.splice(this.people.indexOf(person), 1);
+    this.bodies.remove(person.group);
+    person.dispose();
+  }
+
+  /** Move the people and the film's camera up, so that the ground is at height 0; metres. */
+  raise(height) {
+    this.motion.t_stage_cam[1] += height;
+    this.#stand();
+  }
+
+  /** Everything in the video camera's frame where that camera stands. */
+  #stand() {
+    this.bodies.matrix.copy(stageFromCamera(this.motion));
+    this.filmCamera.matrix.copy(this.bodies.matrix).multiply(new Matrix4().makeScale(1, -1, -1));
+    this.filmCamera.updateMatrixWorld(true);
+  }
+
   /** The space in which people move: its middle, its reach along the ground and half its height, metres. */
-  #measure() {
+  measure() {
     const low = new Vector3(Infinity, Infinity, Infinity);
     const high = new Vector3(-Infinity, -Infinity, -Infinity);
     const point = new Vector3();
@@ -180,8 +208,6 @@ function filmCamera(motion) {
   const camera = new PerspectiveCamera();
   const { width, height, K } = motion;
   camera.matrixAutoUpdate = false;
-  camera.matrix.copy(stageFromCamera(motion)).multiply(new Matrix4().makeScale(1, -1, -1));
-  camera.updateMatrixWorld(true);
   camera.projectionMatrix.set(
     (2 * K[0]) / width, 0, 1 - (2 * K[2]) / width, 0,
     0, (2 * K[4]) / height, (2 * K[5]) / height - 1, 0,

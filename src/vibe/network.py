@@ -50,6 +50,8 @@ class Network:
     body: str
     """Whose betas it gives: open or smpl."""
     about: Weights
+    backbone: str = ""
+    """SHA-256 of the file that the extractor came from; empty without one."""
 
 
 def build_network(config: NetworkConfig) -> VIBE:
@@ -67,18 +69,19 @@ def load_network(
     """
     recipe = assets.load_recipe(path)
     tensors, about = assets.load_weights(path)
-    evidence, extractor, window = "keypoints", None, 0
+    evidence, extractor, backbone, window = "keypoints", None, "", 0
     try:
         if recipe.get("evidence") == "images":
             evidence, model = "images", _of_pictures(recipe, tensors)
-            extractor = _extractor(tensors, device, runtime) if runtime else None
+            if runtime:
+                extractor, backbone = _extractor(tensors, about, device, runtime)
         else:
             model, window = build_network(_config(recipe["network"])), 2 * int(recipe["synthesis"]["frames"])
             model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     except (TypeError, KeyError, RuntimeError) as error:
         raise ValueError(f"{assets.weights_path(path)} does not fit the network: {error}") from error
     model = model.to(device).eval().requires_grad_(False)
-    return Network(model, evidence, extractor, window, str(recipe.get("body", "open")), about)
+    return Network(model, evidence, extractor, window, str(recipe.get("body", "open")), about, backbone)
 
 
 def _of_pictures(recipe: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> VIBE:
@@ -91,11 +94,13 @@ def _of_pictures(recipe: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> VI
     return model
 
 
-def _extractor(tensors: Mapping[str, Tensor], device: torch.device | str, runtime: str) -> Reader:
-    """What makes features of crops: the ResNet in these parameters, or else the single-frame baseline's."""
+def _extractor(
+    tensors: Mapping[str, Tensor], about: Weights, device: torch.device | str, runtime: str
+) -> tuple[Reader, str]:
+    """What makes features of crops, and its checksum: these parameters' ResNet, or the single-frame baseline's."""
     if "conv1.weight" not in tensors:
-        tensors = assets.load_weights(BACKBONE)[0]
-    return RUNTIMES[runtime](Extractor(read_resnet(tensors)).to(device), None)
+        tensors, about = assets.load_weights(BACKBONE)
+    return RUNTIMES[runtime](Extractor(read_resnet(tensors)).to(device), None), about.sha256
 
 
 def _config(sizes: Any) -> NetworkConfig:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, cast
 
@@ -19,7 +20,7 @@ from vibe.body.mirror import mirror_rotmat
 from vibe.body.points import SMPL_VERTICES
 from vibe.body.record import Body
 from vibe.body.shape import rest_joints
-from vibe.model.stream import stream
+from vibe.model.stream import answer
 from vibe.model.vibe import VIBE
 from vibe.network import Network
 from vibe.observe.crops import SIDE, cut
@@ -28,6 +29,7 @@ from vibe.observe.keypoints import mirror, observe
 from vibe.observe.runtimes import eight_bit
 from vibe.observe.timeline import even_times, resample_evidence, stretches
 from vibe.records import Camera, Clip, Observation, Progress, Theta, Track
+from vibe.threads import one_thread
 from vibe.video import open_video
 
 LEAST_CROPS = 16
@@ -36,8 +38,8 @@ Features = Float[Tensor, "time 2048"]
 
 
 @dataclass(frozen=True)
-class Reading:
-    """One person as the network sees them, with the 2D evidence at the same moments."""
+class Answer:
+    """One person as the network sees them at some moments in a row, with the 2D evidence at the same moments."""
 
     rotmat: Float[Tensor, "moment 24 3 3"]
     """`global_orient` first, in the camera's frame."""
@@ -46,14 +48,47 @@ class Reading:
     """Pelvis in the camera's frame, metres."""
     keypoints_px: Float[Tensor, "moment 17 3"]
     """COCO-17: x, y, confidence; confidence 0 where there is no evidence."""
+
+    def part(self, span: slice) -> Answer:
+        """Some of the moments."""
+        return Answer(self.rotmat[span], self.betas[span], self.trans[span], self.keypoints_px[span])
+
+    @property
+    def confidence(self) -> Float[Tensor, "moment"]:
+        """Mean over the keypoints."""
+        return self.keypoints_px[..., 2].mean(-1)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """When a network reads a track."""
+
     times: Float[Tensor, "moment"]
     """Seconds, float64."""
     frames: tuple[slice, ...]
     """The stretches without a gap: rows of the track ..."""
     moments: tuple[slice, ...]
-    """... and of this reading."""
+    """... and of what the network says of it."""
     everywhere: bool
     """Whether it speaks for frames without keypoints, too."""
+
+
+@dataclass(frozen=True)
+class Reading(Timeline, Answer):
+    """What the network says of a whole track."""
+
+
+def stacked(answers: Iterable[Answer]) -> Answer:
+    """Pieces in a row as one."""
+    parts = list(answers)
+    return Answer(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Answer)))
+
+
+def joined(line: Timeline, answers: Iterable[Answer]) -> Reading:
+    """All that is said of a track as one."""
+    said = stacked(answers)
+    whole = said.rotmat, said.betas, said.trans, said.keypoints_px
+    return Reading(*whole, line.times, line.frames, line.moments, line.everywhere)
 
 
 def knows_shapes(network: Network, body: Body) -> bool:
@@ -111,25 +146,12 @@ def sample_crops(path: Path, tracks: Sequence[Track], count: int = 64) -> UInt8[
     return np.concatenate(crops)
 
 
-@torch.no_grad()
 def read_keypoints(track: Track, times: Float[Tensor, "time"], camera: Camera, network: Network, body: Body) -> Reading:
     """The keypoint network's answer, at even moments of about 30 a second."""
-    spans = stretches(times)
-    parts = []
-    for span in spans:
-        at = even_times(times[span])
-        keypoints_px, box_px = resample_evidence(track.keypoints_px[span], track.box_px[span], times[span], at)
-        observation = observe(keypoints_px, box_px, camera.K_px)
-        theta = _to_cpu(lift(network.model, _onto(network.model, observation), network.window))
-        parts.append((*_placed(theta, box_px, camera), keypoints_px, at))
-    rotmat, betas, trans, keypoints_px, at = (torch.cat(each) for each in zip(*parts, strict=True))
-    betas = betas if knows_shapes(network, body) else torch.zeros_like(betas)
-    return Reading(
-        rotmat, betas, trans, keypoints_px, at, tuple(spans), _runs([len(part[-1]) for part in parts]), False
-    )
+    line = timeline(times, network)
+    return joined(line, keypoint_answers(track, times, line, camera, network, body))
 
 
-@torch.no_grad()
 def read_features(
     track: Track, times: Float[Tensor, "time"], camera: Camera, network: Network, features: Features, body: Body
 ) -> Reading:
@@ -137,15 +159,63 @@ def read_features(
 
     The published system's rotations stay as they are; its weak camera is placed in space by the crop's own rays.
     """
-    spans = stretches(times)
-    place = next(network.model.parameters())
-    thetas = [_to_cpu(stream(network.model, features[span].to(place))) for span in spans]
-    rotmat, betas, pred_cam = (
-        torch.cat([getattr(theta, name) for theta in thetas]) for name in ("rotmat", "betas", "pred_cam")
-    )
-    betas = betas if knows_shapes(network, body) else torch.zeros_like(betas)
-    pelvis = cameras.translation_from_weak(pred_cam, track.box_px, camera.K_px) + rest_joints(body, betas)[:, 0]
-    return Reading(rotmat, betas, pelvis, track.keypoints_px, times, tuple(spans), tuple(spans), True)
+    line = timeline(times, network)
+    return joined(line, feature_answers(track, line, camera, network, features.__getitem__, body))
+
+
+def timeline(times: Float[Tensor, "time"], network: Network) -> Timeline:
+    """The moments at which a track with frames at these times (seconds) is read."""
+    spans = tuple(stretches(times))
+    if network.evidence == "images":
+        return Timeline(times, spans, spans, True)
+    even = [even_times(times[span]) for span in spans]
+    return Timeline(torch.cat(even), spans, _runs([len(each) for each in even]), False)
+
+
+@torch.no_grad()
+def keypoint_answers(
+    track: Track, times: Float[Tensor, "time"], line: Timeline, camera: Camera, network: Network, body: Body,
+    first: int = 0,
+) -> Iterator[Answer]:  # fmt: skip
+    """What the keypoint network says, piece by piece, from the moment number `first` on."""
+    known = knows_shapes(network, body)
+    for rows, at in zip(line.frames, line.moments, strict=True):
+        if at.stop <= first:
+            continue
+        evidence = resample_evidence(track.keypoints_px[rows], track.box_px[rows], times[rows], line.times[at])
+        look = partial(_observed, *evidence, camera, next(network.model.parameters()).device)
+        place = max(first - at.start, 0)
+        for theta in lifted(network.model, look, at.stop - at.start, network.window, place):
+            span = slice(place, place + len(theta.betas))
+            rotmat, betas, trans = _placed(_to_cpu(theta), evidence[1][span], camera)
+            yield Answer(rotmat, betas if known else torch.zeros_like(betas), trans, evidence[0][span])
+            place = span.stop
+
+
+@torch.no_grad()
+def feature_answers(
+    track: Track, line: Timeline, camera: Camera, network: Network, features: Callable[[slice], Features], body: Body,
+    wanted: int = 0,
+) -> Iterator[Answer]:  # fmt: skip
+    """What the picture network says, piece by piece, of features that are asked for when it is their turn.
+
+    It remembers what it has seen of a stretch, and so reads all of that in which the first moment `wanted` is.
+    """
+    place, known = next(network.model.parameters()), knows_shapes(network, body)
+    for rows in line.frames:
+        first = rows.start
+        if rows.stop <= wanted:
+            continue
+        of_these = partial(_moved, features, first, place)
+        for theta in map(_to_cpu, answer(network.model, of_these, rows.stop - first)):
+            at = slice(first, first + len(theta.betas))
+            betas = theta.betas if known else torch.zeros_like(theta.betas)
+            pelvis = cameras.translation_from_weak(theta.pred_cam, track.box_px[at], camera.K_px)
+            pelvis = pelvis + rest_joints(body, betas)[:, 0]
+            said = Answer(theta.rotmat, betas, pelvis, track.keypoints_px[at])
+            if at.stop > wanted:
+                yield said.part(slice(max(wanted - first, 0), None))
+            first = at.stop
 
 
 def lift(model: VIBE, observation: Observation, window: int) -> Theta:
@@ -155,22 +225,41 @@ def lift(model: VIBE, observation: Observation, window: int) -> Theta:
     fades into it.
     """
     frames = observation.box.shape[-2]
+    look = partial(_windowed, observation)
+    parts = [(theta.rotmat, theta.betas, theta.pred_cam) for theta in lifted(model, look, frames, window)]
+    return Theta(*(torch.cat(each) for each in zip(*parts, strict=True)))
+
+
+def lifted(
+    model: VIBE, look: Callable[[slice], Observation], frames: int, window: int, first: int = 0
+) -> Iterator[Theta]:
+    """The same piece by piece, from the frame number `first` on, of evidence that is looked at window by window."""
     length = min(window, frames)
-    nearness = torch.arange(1, length + 1).to(observation.box)
-    nearness = torch.minimum(nearness, nearness.flip(0))
-    rotmat, betas, pred_cam, total = (
-        observation.box.new_zeros(frames, *shape) for shape in ((24, 3, 3), (10,), (3,), (1,))
-    )
-    for start in (*range(0, frames - length, max(length // 2, 1)), frames - length):
-        at = slice(start, start + length)
-        found = _both_sides(model, Observation(observation.keypoints[at], observation.box[at]))
-        rotmat[at] += nearness[:, None, None, None] * found.rotmat
-        betas[at] += nearness[:, None] * found.betas
-        pred_cam[at] += nearness[:, None] * found.pred_cam
-        total[at] += nearness[:, None]
-    return Theta(
-        cast(Tensor, roma.special_procrustes(rotmat / total[..., None, None])), betas / total, pred_cam / total
-    )
+    starts = [*range(0, frames - length, max(length // 2, 1)), frames - length]
+    nearness: Tensor | None = None
+    sums: list[Tensor] = []
+    for start, end in zip(starts, [*starts[1:], frames], strict=True):
+        if start + length <= first:
+            continue
+        with one_thread():
+            found = _both_sides(model, look(slice(start, start + length)))
+        if nearness is None:
+            rising = torch.arange(1, length + 1).to(found.betas)
+            nearness = torch.minimum(rising, rising.flip(0))
+        new = [
+            nearness[:, None, None, None] * found.rotmat,
+            nearness[:, None] * found.betas,
+            nearness[:, None] * found.pred_cam,
+            nearness[:, None].clone(),
+        ]
+        for old, each in zip(sums, new, strict=False):
+            each[: len(old)] = old + each[: len(old)]
+        done, sums = end - start, [each[end - start :] for each in new]
+        rotmat, betas, pred_cam, total = (each[max(first - start, 0) : done] for each in new)
+        if len(total):
+            yield Theta(
+                cast(Tensor, roma.special_procrustes(rotmat / total[..., None, None])), betas / total, pred_cam / total
+            )
 
 
 def _both_sides(model: VIBE, observation: Observation) -> Theta:
@@ -194,9 +283,22 @@ def _placed(theta: Theta, box_px: Float[Tensor, "time 4"], camera: Camera) -> tu
     return torch.cat([(R_crop_cam.mT @ theta.rotmat[:, 0])[:, None], theta.rotmat[:, 1:]], 1), theta.betas, pelvis_cam
 
 
-def _onto(model: VIBE, observation: Observation) -> Observation:
-    place = next(model.parameters()).device
-    return Observation(observation.keypoints.to(place), observation.box.to(place))
+def _observed(
+    keypoints_px: Float[Tensor, "moment 17 3"], box_px: Float[Tensor, "moment 4"], camera: Camera,
+    device: torch.device, span: slice,
+) -> Observation:  # fmt: skip
+    """The evidence at some moments, as the network takes it."""
+    seen = observe(keypoints_px[span], box_px[span], camera.K_px)
+    return Observation(seen.keypoints.to(device), seen.box.to(device))
+
+
+def _windowed(observation: Observation, span: slice) -> Observation:
+    return Observation(observation.keypoints[span], observation.box[span])
+
+
+def _moved(features: Callable[[slice], Features], first: int, place: Tensor, span: slice) -> Features:
+    """Features of a stretch that begins at row `first`, where the network computes."""
+    return features(slice(first + span.start, first + span.stop)).to(place)
 
 
 def _to_cpu(theta: Theta) -> Theta:

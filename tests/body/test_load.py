@@ -155,14 +155,14 @@ def test_a_wrong_array_is_named_in_one_line(tmp_path, message):
 
 def test_pickled_objects_are_never_read(tmp_path):
     path = saved(tmp_path, J_regressor=np.array([{"a": 1}], object))
-    with pytest.raises(ValueError, match="other than plain arrays"):
+    with pytest.raises(ValueError, match="no plain numbers|not one of a plain array"):
         load_body(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", load.OPEN_BODY.read_bytes()[:5000]])
 def test_a_file_that_is_no_npz_is_refused_in_one_line(tmp_path, content):
     (tmp_path / "body.npz").write_bytes(content)
-    with pytest.raises(ValueError, match=r"body\.npz is not an \.npz file"):
+    with pytest.raises(ValueError, match=r"body\.npz is no \.npz file"):
         load_body(tmp_path / "body.npz")
 
 
@@ -176,7 +176,7 @@ def test_a_damaged_open_body_says_so(tmp_path):
 
 def test_a_file_that_unpacks_to_more_than_any_body_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(load, "LARGEST", 1000)
-    with pytest.raises(ValueError, match="it is none"):
+    with pytest.raises(ValueError, match="more than any file"):
         load_body(saved(tmp_path))
 
 

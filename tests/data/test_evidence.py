@@ -19,11 +19,11 @@ from vibe.data.evidence import Added, add_evidence
 from vibe.data.pictures import decode_picture, read_pictures
 from vibe.data.readers import Order
 from vibe.data.recording import Recording
-from vibe.data.spread import here, in_processes
 from vibe.data.store import open_store
 from vibe.data.writer import StoreWriter
 from vibe.observe.crops import cut
 from vibe.observe.features import Extractor
+from vibe.spread import here, in_processes
 from vibe.video import VideoWriter
 
 WIDTH, HEIGHT = 96, 64
@@ -140,7 +140,7 @@ def test_workers_of_whom_one_is_killed_make_the_same_store_as_one_process(
 def test_ray_s_workers_of_whom_one_is_killed_make_the_same_store_as_one_process(
     alone: Path, store: Path, order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vibe.data.cluster import in_ray
+    from vibe.spread.cluster import in_ray
 
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
     deadly = with_pictures(order, pictures=partial(killed_once, tmp_path / "flag", "walk.mp4"))

@@ -175,7 +175,7 @@ def test_a_header_that_promises_terabytes_takes_no_memory(tmp_path):
     header += b" " * (64 - (len(header) + 11) % 64) + b"\n"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("timestamps.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
-    with pytest.raises(ValueError, match="fewer than it says"):
+    with pytest.raises(ValueError, match="not as many as it says"):
         npz.load(path)
 
 
@@ -196,7 +196,7 @@ def test_a_header_that_is_no_header_is_refused(tmp_path, header, packed):
     path = tmp_path / "motion.npz"
     with zipfile.ZipFile(path, "w", packed) as archive:
         archive.writestr("timestamps.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
-    with pytest.raises(ValueError, match=r"motion\.npz is not a motion file"):
+    with pytest.raises(ValueError, match=r"motion\.npz is no \.npz file"):
         npz.load(path)
 
 

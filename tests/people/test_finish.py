@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 import torch
 
+from vibe.people import finish as finishing
 from vibe.people import flips
-from vibe.people.finish import Finish, fill, finish, smooth, spikes
-from vibe.people.pieces import Piece
+from vibe.people.finish import Finish, fill, smooth, spikes
+from vibe.people.pieces import Piece, Stretch, first_end, last_end
+from vibe.people.rows import ROW, Rows
 
 POSE = np.array(
     [(0, -140), (7, -145), (-7, -145), (14, -142), (-14, -142), (38, -100), (-38, -100), (48, -45), (-48, -45)]
@@ -21,6 +23,17 @@ def person(frames, fps=30, start=(300.0, 300.0), velocity=(60.0, 0.0), hue=0):
     look = np.zeros((len(frames), 128))
     look[:, [hue, 64 + hue]] = 1
     return Piece(frames, times, keypoints.astype(np.float32), region.astype(np.float32), look.astype(np.float32))
+
+
+def finish(pieces, times, how):
+    """Through the rows, as a follower does."""
+    rows, stretches = Rows(), []
+    for piece in pieces:
+        values = np.empty(len(piece.frames), ROW)
+        values["frame"], values["time"] = piece.frames, piece.times
+        values["keypoints_px"], values["region"] = piece.keypoints_px, piece.region
+        stretches.append(Stretch(first_end(piece), last_end(piece), (rows.append(values),)))
+    return finishing.finish(stretches, rows, times, how)
 
 
 TIMES = np.arange(300) / 30
@@ -120,6 +133,15 @@ def test_spikes_of_a_long_track_are_those_of_its_parts(chunk, monkeypatch):
     monkeypatch.setattr("vibe.people.finish.CHUNK", chunk)
     np.testing.assert_array_equal(spikes(points, TIMES[:60], 0.12, 0.0), whole)
     assert whole.any()
+
+
+@pytest.mark.parametrize("chunk", [7, 50])
+def test_a_long_track_is_smoothed_as_its_parts_are(chunk, monkeypatch):
+    times = np.sort(np.random.default_rng(0).uniform(0, 4, 100))
+    values = np.random.default_rng(1).normal(size=(100, 4))
+    whole = smooth(values, times, 0.1)
+    monkeypatch.setattr("vibe.people.finish.CHUNK", chunk)
+    np.testing.assert_allclose(smooth(values, times, 0.1), whole, rtol=0, atol=1e-12)
 
 
 def test_a_track_is_a_record_of_the_right_types_and_its_boxes_hold_the_person():

@@ -39,7 +39,8 @@ def test_every_window_gets_its_turn():
 def test_a_person_in_many_windows_is_found_once_and_whole():
     rgb = np.zeros((1920, 1080, 3), np.uint8)
     rgb[600:900, 400:640] = 255
-    found = search.look(Square(), rgb, search.by_turns(1080, 1920, 0))
+    parts = search.by_turns(1080, 1920, 0)
+    found = search.merge(search.look(Square(), rgb, parts), parts, 1080, 1920)
     whole = np.array([520, 750, 240, 300])
     best = found.box_px[0]
     np.testing.assert_allclose(best, whole)
@@ -47,7 +48,8 @@ def test_a_person_in_many_windows_is_found_once_and_whole():
 
 
 def test_nobody_is_found_in_no_windows():
-    assert len(search.look(Square(), np.zeros((9, 9, 3), np.uint8), np.zeros((0, 4), int)).score) == 0
+    none = np.zeros((0, 4), int)
+    assert len(search.merge(search.look(Square(), np.zeros((9, 9, 3), np.uint8), none), none, 9, 9).score) == 0
 
 
 def test_a_person_who_left_is_not_looked_for():

@@ -10,9 +10,9 @@ import roma
 import torch
 from readers import amass_joints, smpl_joints, smplx_json_joints
 
+from vibe.assets.archives import read_npz
 from vibe.body import load_body, rest_joints
 from vibe.data.sets.amass import to_take
-from vibe.data.sets.npz import read_npz
 from vibe.results.amass import write_amass
 from vibe.results.smplx_json import write_smplx_json
 from vibe.results.staging import Staging, stage

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import math
 import re
+import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from vibe.assets import arrays
@@ -22,6 +26,10 @@ SLACK, RATIO = 1 << 26, 20
 HEADER = re.compile(
     r"\{\s*'descr':\s*('[^']*'|\[.*\]),\s*'fortran_order':\s*(True|False),\s*'shape':\s*\(([\d, L]*)\),?\s*\}\s*", re.S
 )
+LARGEST = 1 << 31
+"""Bytes that the arrays of one .npz file may take."""
+KINDS = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|[US]\d{1,6})")
+"""Numbers, truth values and text."""
 BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
@@ -31,6 +39,7 @@ BROKEN = (
     OSError,
     OverflowError,
     ValueError,
+    struct.error,
 )
 
 
@@ -90,7 +99,7 @@ class Zip:
 
 def npy(content: bytes) -> NDArray[Any]:
     """The numbers of an .npy file; raises ValueError."""
-    dtype, fortran, shape, start = _header(content[: MAX_HEADER + 12])
+    dtype, fortran, shape, start = header(content[: MAX_HEADER + 12])
     return arrays.plain(memoryview(content)[start:], dtype, shape, fortran)
 
 
@@ -99,10 +108,59 @@ def npz(archive: Zip) -> dict[str, Callable[[], Any]]:
     return {name[:-4]: _reader(archive, name) for name in archive.names() if name.endswith(".npy")}
 
 
+def read_npz(
+    path: Path, names: Collection[str] | None = None, largest: int = LARGEST, content: bytes | None = None
+) -> dict[str, NDArray[Any]]:
+    """All arrays of an .npz file, or those of `names` that it has: numbers, truth values and text.
+
+    Nothing is unpickled or evaluated, and no array takes more memory than the file fills. `content` is what the file
+    holds where it was read before. Raises OSError, or ValueError with the path and what is wrong.
+    """
+    try:
+        with zipfile.ZipFile(path if content is None else io.BytesIO(content)) as archive:
+            held = archive.infolist()
+            found = {info.filename[:-4]: info for info in held if info.filename.endswith(".npy")}
+            if twice := [name for name, count in Counter(info.filename for info in held).items() if count > 1]:
+                raise ValueError(f"it holds {ascii(twice[0][:60])} twice")
+            wanted = {name: info for name, info in found.items() if names is None or name in names}
+            size = sum(info.file_size for info in wanted.values())
+            if size > min(largest, SLACK + RATIO * sum(info.compress_size for info in wanted.values())):
+                raise ValueError(f"it unpacks to {size >> 20} MB, more than any file of its kind and size")
+            return {name: _member(archive, info) for name, info in wanted.items()}
+    except BROKEN as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        raise ValueError(
+            f"{path} is no .npz file of plain arrays, or a damaged one ({str(error)[:200]}): nothing is unpickled; "
+            "copy it again"
+        ) from error
+
+
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
+    """One array of a file, once its header asks for as many bytes as there are."""
+    name = ascii(info.filename[:-4][:60])[1:-1]
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{name} is packed in a way that NumPy does not pack")
+    with archive.open(info) as member:
+        try:
+            dtype, fortran, shape, start = header(member.read(MAX_HEADER + 12))
+        except ValueError as error:
+            raise ValueError(f"{name} {error}") from error
+        wanted = math.prod(shape) * np.dtype(dtype).itemsize if KINDS.fullmatch(dtype) else -1
+        if wanted != info.file_size - start:
+            raise ValueError(f"{name} holds no plain numbers, or not as many as it says")
+        buffer = bytearray(wanted)
+        member.seek(start)
+        if member.readinto(buffer) != wanted or member.read(1):  # pyright: ignore[reportAttributeAccessIssue]
+            raise ValueError(f"{name} is cut off")
+    array = np.frombuffer(buffer, dtype).reshape(shape, order="F" if fortran else "C")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
 def _reader(archive: Zip, name: str) -> Callable[[], Any]:
     def read() -> Any:
         try:
-            dtype, fortran, shape, start = _header(archive.read(name, MAX_HEADER + 12))
+            dtype, fortran, shape, start = header(archive.read(name, MAX_HEADER + 12))
             if re.fullmatch(r"[<>|=]?[US]\d+", dtype) and shape == () and archive.size(name) < MAX_HEADER:
                 content = archive.read(name, MAX_HEADER)[start:]
                 return content.decode("utf-32-le" if "U" in dtype else "latin1", "replace").rstrip("\0")
@@ -114,7 +172,7 @@ def _reader(archive: Zip, name: str) -> Callable[[], Any]:
     return read
 
 
-def _header(start: bytes) -> tuple[str, bool, tuple[int, ...], int]:
+def header(start: bytes) -> tuple[str, bool, tuple[int, ...], int]:
     """Dtype, order, shape and length of an .npy file's header."""
     if start[:6] != b"\x93NUMPY" or len(start) < 12 or start[6] not in (1, 2, 3):
         raise ValueError("has no header of an array: copy the file again")

@@ -12,6 +12,7 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from vibe.assets.archives import read_npz
 from vibe.assets.checkpoints import View
 from vibe.assets.offers import CONVERTED
 from vibe.assets.places import lying
@@ -174,5 +175,8 @@ def _means(names: list[str], head: str) -> dict[str, NDArray[Any]]:
             f"the network lacks {', '.join(names)}, and smpl_mean_params.npz, where they could come from, is not here: "
             "run `vibe assets add` for that file first"
         )
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name.removeprefix(f"{head}init_")][None].astype(np.float32) for name in names}
+    held = read_npz(path)
+    parts = {name: name.removeprefix(f"{head}init_") for name in names}
+    if missing := sorted(set(parts.values()) - held.keys()):
+        raise ValueError(f"{path} lacks {', '.join(missing)}: run `vibe assets add` for the mean parameters again")
+    return {name: held[part][None].astype(np.float32) for name, part in parts.items()}

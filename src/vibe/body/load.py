@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from vibe import assets
+from vibe.assets.archives import read_npz
 from vibe.body import pack
 from vibe.body.marks import fold
 from vibe.body.points import detected, point_rows
@@ -42,6 +40,8 @@ OPTIONAL = {
     "extra_regressor": (9, "vertex"),
     "h36m_regressor": (17, "vertex"),
 }
+NAMES = {*LAYOUT, *OPTIONAL, "name", "licence", *pack.NAMES}
+"""Arrays that are read; a file may hold others, of any kind."""
 BESIDE = {"extra_regressor": "j_regressor_extra.npz", "h36m_regressor": "j_regressor_h36m.npz"}
 """Files that hold SMPL's regressors."""
 
@@ -82,7 +82,7 @@ def load_smpl(gender: str = "neutral", detail: str = "full") -> Body:
 
 
 def _regressor(path: Path) -> NDArray:
-    arrays = _arrays(path, path.read_bytes(), ["regressor"])
+    arrays = read_npz(path, ["regressor"], LARGEST)
     if "regressor" not in arrays:
         raise ValueError(f"{path} holds no array `regressor`: run `vibe assets add` again with its owner's file")
     return arrays["regressor"]
@@ -98,7 +98,7 @@ def _loaded(path: Path, detail: str, regressors: dict[str, NDArray]) -> Body:
             f"{', '.join(BODIES)}"
         )
     content = path.read_bytes()
-    arrays = _arrays(path, content, [*LAYOUT, *OPTIONAL, "name", "licence"]) | regressors
+    arrays = read_npz(path, NAMES, LARGEST, content) | regressors
     plain, low = _unpacked(path, arrays)
     if detail == "low" and low is None:
         raise ValueError(f'{path} has no low-polygon mesh: use detail="full"')
@@ -111,25 +111,6 @@ def _loaded(path: Path, detail: str, regressors: dict[str, NDArray]) -> Body:
     return _body(plain, low if detail == "low" else None, origin)
 
 
-def _arrays(path: Path, content: bytes, wanted: Sequence[str]) -> dict[str, NDArray]:
-    """Those of the arrays in a file that are wanted; all of them where the file is in the open body's own form."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > LARGEST:
-            raise ValueError(f"{path} unpacks to {size >> 20} MB, a body to {LARGEST >> 20} MB at most: it is none")
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files if name in wanted or "format" in file.files}
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{path} is not an .npz file ({error}): convert the body to .npz, or copy it again") from error
-    except (ValueError, EOFError, KeyError, OSError) as error:
-        if str(path) in str(error):
-            raise
-        raise ValueError(
-            f"{path} holds something other than plain arrays ({error}): save each as a numeric array in an .npz file"
-        ) from error
-
-
 def _unpacked(path: Path, arrays: dict[str, NDArray]) -> tuple[dict[str, NDArray], dict[str, NDArray] | None]:
     """SMPL's arrays, and those of the low-polygon mesh where the file is in the open body's own form."""
     if not pack.is_packed(arrays):
@@ -137,7 +118,7 @@ def _unpacked(path: Path, arrays: dict[str, NDArray]) -> tuple[dict[str, NDArray
     try:
         plain = pack.full(arrays)
         return plain, pack.low(arrays, plain)
-    except (KeyError, IndexError, ValueError) as error:
+    except (KeyError, IndexError, ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}): install vibe again or build the body anew") from error
 
 

@@ -12,6 +12,13 @@ FORMAT = "vibe-body 1"
 STEPS = 32767
 CARRIERS = 8
 """Joints that may carry a vertex."""
+NAMES = (
+    *("format", "v_template_step", "shapedirs_step", "weights_joint", "low_vertex", "low_f"),
+    *("J_regressor_row", "J_regressor_vertex", "coco_regressor_row", "coco_regressor_vertex"),
+)
+"""Arrays that only this form has."""
+MOST_VERTICES = 1 << 16
+"""Whose numbers fit in 16 bits."""
 LAYOUT = ("v_template", "shapedirs", "J_regressor", "weights", "f", "kintree_table", "coco_regressor")
 
 
@@ -44,6 +51,8 @@ def full(packed: dict[str, ndarray]) -> dict[str, ndarray]:
     """The arrays of SMPL's layout, float64."""
     plain = {key: packed[key] * packed[f"{key}_step"].astype(np.float64) for key in ("v_template", "shapedirs")}
     vertices = len(plain["v_template"])
+    if vertices > MOST_VERTICES:
+        raise ValueError(f"it has {vertices} vertices, {MOST_VERTICES} at most fit this form")
     weights = np.zeros((vertices, 24))
     np.put_along_axis(weights, packed["weights_joint"].astype(int), packed["weights"].astype(np.float64), 1)
     plain["weights"] = weights / weights.sum(1, keepdims=True)

@@ -12,12 +12,15 @@ from tyro.conf import subcommand
 
 from vibe import __version__
 from vibe.cli.assets import assets
+from vibe.cli.bench import bench
+from vibe.cli.clean import clean
 from vibe.cli.clip import make_clip
 from vibe.cli.estimate import estimate
 from vibe.cli.evaluate import evaluate
 from vibe.cli.evidence import evidence
 from vibe.cli.export import export
 from vibe.cli.fetch import fetch
+from vibe.cli.live import live
 from vibe.cli.prepare import prepare
 from vibe.cli.render import render
 from vibe.cli.say import DONE, FAILED, INTERRUPTED, USAGE, attempt, complain
@@ -29,12 +32,15 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "export": export,
     "render": render,
     "view": view,
+    "live": live,
     "assets": assets,
     "fetch": fetch,
     "train": train,
     "prepare": prepare,
     "evidence": evidence,
     "evaluate": evaluate,
+    "bench": bench,
+    "clean": clean,
     "make-clip": make_clip,
 }
 
@@ -52,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         complaint = attempt(lambda: codes.append(_run(arguments)))
     except KeyboardInterrupt:
-        complain("interrupted: what was finished is whole, nothing else was kept")
+        complain("interrupted: what was finished is whole")
         return INTERRUPTED
     if complaint is not None:
         complain(complaint)

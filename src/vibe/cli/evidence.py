@@ -51,13 +51,13 @@ def evidence(
         return refuse("keypoints are read by the detector that ships, on the CPU: leave --weights and --device out")
     from vibe.assets import weights_path
     from vibe.data.catalogue import SETS
-    from vibe.data.cluster import in_ray
     from vibe.data.evidence import add_evidence
     from vibe.data.pictures import read_pictures
     from vibe.data.readers import Order
-    from vibe.data.spread import here, in_processes
     from vibe.data.store import open_store
     from vibe.network import BACKBONE
+    from vibe.spread import here, in_processes
+    from vibe.spread.cluster import in_ray
 
     known = SETS.get(open_store(store).manifest["recipe"].get("set", ""))
     pictures = (known and known.pictures) or read_pictures

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from types import FrameType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -14,14 +19,38 @@ PLAIN_SECONDS = 10.0
 """Between two lines of progress where there is no terminal."""
 
 
+@contextmanager
+def gentle() -> Iterator[Callable[[], None]]:
+    """Ctrl-C waits for a moment at which nothing is half-done: for a call of what this gives; a second one does not.
+
+    Raised anywhere, KeyboardInterrupt can leave a pool of threads locked, and whoever waits for it waits for ever.
+    """
+    pressed = threading.Event()
+
+    def press(number: int, frame: FrameType | None) -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+        pressed.set()
+
+    def pause() -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield pause
+    finally:
+        signal.signal(signal.SIGINT, before)
+    pause()
+
+
 class Meter:
-    """Shows where the work stands and remembers the seconds that each stage took.
+    """Shows where the work stands.
 
     A bar with the time left on a terminal; elsewhere a line for each stage and every ten seconds.
     """
 
     def __init__(self, console: Console, label: str) -> None:
-        self.seconds: dict[str, float] = {}
         self._console, self._label = console, label
         self._stage, self._since, self._said = "", time.monotonic(), 0.0
         self._bar = Progress(
@@ -40,7 +69,6 @@ class Meter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._account(time.monotonic())
         self._bar.stop()
 
     def __call__(self, stage: str, done: float, total: float | None) -> None:
@@ -48,8 +76,7 @@ class Meter:
         now = time.monotonic()
         fresh = stage != self._stage
         if fresh:
-            self._account(now)
-            self._stage = stage
+            self._stage, self._since = stage, now
             self._bar.remove_task(self._task)
             self._task = self._bar.add_task(f"{self._label}: {stage}", total=total)
         self._bar.update(self._task, completed=done, total=total)
@@ -62,9 +89,3 @@ class Meter:
         """The time that the stage still takes, if it goes on as it did."""
         seconds = round((now - self._since) * (1 - share) / share) if share else 0
         return f", {timedelta(seconds=seconds)} left" if seconds else ""
-
-    def _account(self, now: float) -> None:
-        """Put the time since the last change of stage down to the stage that ends."""
-        if self._stage:
-            self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + now - self._since
-        self._since = now

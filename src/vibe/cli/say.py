@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import traceback
-from collections.abc import Callable
-
 from rich.console import Console
+
+from vibe.failures import attempt, sentence
+
+__all__ = ["DONE", "FAILED", "INTERRUPTED", "USAGE", "attempt", "complain", "refuse", "say", "sentence"]
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
-EXPECTED = (ValueError, OSError, MemoryError, ImportError)
-"""What the borders raise about the user's files; anything else is our own mistake."""
-
-
-def attempt(work: Callable[[], None]) -> str | None:
-    """Do the work; if it fails, the one sentence that says why."""
-    try:
-        work()
-    except EXPECTED as error:
-        if os.environ.get("VIBE_TRACEBACK"):
-            traceback.print_exc()
-        return sentence(error)
-    except Exception as error:
-        if os.environ.get("VIBE_TRACEBACK"):
-            traceback.print_exc()
-        return f"a fault of vibe's own, {type(error).__name__}: {sentence(error)} (VIBE_TRACEBACK=1 shows where)"
-    return None
-
-
-def sentence(error: Exception) -> str:
-    """What an error says, on one line."""
-    if isinstance(error, MemoryError):
-        return "the memory of this machine is not enough for it"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def refuse(reason: str) -> int:

@@ -16,9 +16,9 @@ from vibe.data.column import ColumnWriter
 from vibe.data.prepare import complaint
 from vibe.data.readers import COLUMNS, Answer, Order, begin, recipe_of
 from vibe.data.recording import column_layout
-from vibe.data.spread import Spread
 from vibe.data.store import Store, open_store
 from vibe.records import Progress
+from vibe.spread import Spread
 
 
 @dataclass(frozen=True)

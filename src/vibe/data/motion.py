@@ -11,9 +11,11 @@ import numpy as np
 import roma
 import torch
 from jaxtyping import Float, Int
+from numpy import ndarray
 from torch import Tensor
 
 from vibe import assets
+from vibe.assets.archives import read_npz
 from vibe.rotations import continuous
 
 HELD_OUT = ("cmu_03", "cmu_06", "cmu_09", "cmu_55", "cmu_115")
@@ -63,14 +65,7 @@ def load_motions(paths: Sequence[Path], held_out: bool) -> Motions:
     """
     quaternions, places, lengths, subjects = [], [], [], []
     for path in paths:
-        with np.load(path, allow_pickle=False) as file:
-            missing = {"poses", "trans", "seq_offsets", "names", "fps"} - set(file.files)
-            if missing:
-                raise ValueError(f"{path}: no {', '.join(sorted(missing))}: not a motion file")
-            if float(file["fps"]) != FPS:
-                raise ValueError(f"{path}: {file['fps']} frames a second: resample it to {FPS}")
-            poses, trans = file["poses"], file["trans"]
-            offsets, names = file["seq_offsets"], file["names"].astype(str)
+        poses, trans, offsets, names = read_clips(path)
         for name, start, stop in zip(names, offsets[:-1], offsets[1:], strict=True):
             subject = subject_of(name)
             if (subject in HELD_OUT) == held_out:
@@ -79,8 +74,37 @@ def load_motions(paths: Sequence[Path], held_out: bool) -> Motions:
                 places.append(torch.from_numpy(trans[start:stop].astype(np.float32)))
                 lengths.append(stop - start)
                 subjects.append(subject)
+    if not lengths:
+        whose = "the held-out subjects" if held_out else "subjects that are not held out"
+        raise ValueError(f"{', '.join(map(str, paths))}: no clip of {whose} ({', '.join(HELD_OUT)})")
     sizes = torch.tensor(lengths)
     return Motions(torch.cat(quaternions), torch.cat(places), sizes.cumsum(0) - sizes, sizes, tuple(subjects))
+
+
+def read_clips(path: Path) -> tuple[Float[ndarray, "frame 72"], Float[ndarray, "frame 3"], list[int], list[str]]:
+    """A motion file's poses and places, where its clips begin and the last one ends, and their names.
+
+    Raises OSError, or ValueError for a file that is none.
+    """
+    held = read_npz(path)
+    if missing := {"poses", "trans", "seq_offsets", "names", "fps"} - held.keys():
+        raise ValueError(f"{path}: no {', '.join(sorted(missing))}: not a motion file")
+    poses, trans, offsets, names = (held[name] for name in ("poses", "trans", "seq_offsets", "names"))
+    if held["fps"].shape != () or held["fps"] != FPS:
+        raise ValueError(f"{path}: {held['fps']} frames a second: resample it to {FPS}")
+    if poses.ndim != 2 or poses.shape[1] != 72 or trans.shape != (len(poses), 3):
+        raise ValueError(f"{path}: poses of {poses.shape} and trans of {trans.shape}: not a motion file")
+    clips = names.ndim == 1 and names.dtype.kind in "SU" and len(names) > 0
+    whole = clips and offsets.shape == (len(names) + 1,) and offsets.dtype.kind in "iu"
+    if not whole or offsets[0] != 0 or offsets[-1] != len(poses) or not (np.diff(offsets.astype(np.int64)) > 0).all():
+        raise ValueError(f"{path}: its clips (names, seq_offsets) are not those of {len(poses)} frames: it is damaged")
+    if not (_real(poses) and _real(trans)):
+        raise ValueError(f"{path}: poses or trans hold numbers that are not finite: it is damaged")
+    return poses, trans, offsets.tolist(), names.astype(str).tolist()
+
+
+def _real(values: ndarray) -> bool:
+    return values.dtype.kind == "f" and bool(np.isfinite(values).all())
 
 
 def clip_weights(motions: Motions, power: float = 0.5) -> Float[Tensor, "clip"]:

@@ -10,9 +10,9 @@ from pathlib import Path
 from vibe import assets
 from vibe.data.raw import Job, RawSet
 from vibe.data.recording import Recording
-from vibe.data.spread import Begin, in_processes
 from vibe.data.writer import StoreWriter
 from vibe.records import Progress
+from vibe.spread import Begin, Seat, in_processes
 from vibe.threads import one_thread
 
 Outcome = tuple[list[Recording], str | None]
@@ -119,7 +119,7 @@ def _by_workers(jobs: list[Job], begin: Begin[int, Outcome], workers: int, left:
         yield Job(jobs[at].name, partial(_replay, *outcomes.pop(turn)))
 
 
-def _begin(find: Callable[[Path], Iterator[Job]], raw: Path) -> Callable[[int], Outcome]:
+def _begin(find: Callable[[Path], Iterator[Job]], raw: Path, _: Seat) -> Callable[[int], Outcome]:
     """A worker that does the job of a number."""
     jobs = list(find(raw))
 

@@ -25,6 +25,7 @@ from vibe.people import evidence
 from vibe.people.detect import iou
 from vibe.people.landmarks import PoseLandmarks, PoseModel
 from vibe.people.track import Following
+from vibe.spread import Seat
 from vibe.threads import one_thread
 
 View = tuple[ndarray, ndarray, ndarray]
@@ -73,7 +74,7 @@ def recipe_of(order: Order) -> dict[str, Any]:
     return {"evidence": "features", "weights": about.name, "sha256": about.sha256, **about_crops}
 
 
-def begin(order: Order) -> Callable[[Batch], Answer]:
+def begin(order: Order, _: Seat) -> Callable[[Batch], Answer]:
     """Load the model; gives what reads one batch, on one thread."""
     read = READERS[order.kind](order)
 

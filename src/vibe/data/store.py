@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
+from vibe.assets.archives import MAX_HEADER, header
 from vibe.data.index import INDEX, SequenceRows, read_images, read_index
 from vibe.data.recording import column_layout
 
@@ -76,10 +77,18 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         schema = manifest["schema"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is no manifest of a store ({error}): prepare the set again") from error
     if schema != SCHEMA:
-        raise ValueError(f"{folder} has schema {schema}, this version reads {SCHEMA}: prepare the set again")
+        raise ValueError(f"{path} has schema {ascii(schema)[:40]}, this version reads {SCHEMA}: prepare the set again")
+    rows, columns = manifest.get("rows"), manifest.get("columns")
+    if type(rows) is not int or rows < 0 or not isinstance(columns, dict):
+        raise ValueError(f"{path} does not say how many rows there are, and of what: prepare the set again")
+    try:
+        for name in columns:
+            column_layout(name)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}: prepare the set again") from error
     return manifest
 
 
@@ -101,10 +110,10 @@ def _mapped(folder: Path, name: str, rows: int) -> ndarray:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing, though {MANIFEST} lists it: prepare the set again")
     try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
+        with path.open("rb") as file:
+            kind, _, found, _ = header(file.read(MAX_HEADER + 12))
+        if (kind, found) != (np.dtype(dtype).str, (rows, *shape)):
+            raise ValueError(f"it has {kind[:20]} {found}, not {dtype} {(rows, *shape)}")
+        return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError) as error:
         raise ValueError(f"{path} is damaged or cut off ({error}): prepare the set again") from error
-    if values.shape != (rows, *shape) or values.dtype != np.dtype(dtype):
-        found = f"{values.dtype} {values.shape}"
-        raise ValueError(f"{path} is {found}, not {dtype} {(rows, *shape)}: prepare the set again")
-    return values

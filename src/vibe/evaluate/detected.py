@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from vibe import cameras, pipeline, reading
+from vibe import cameras, method, pipeline, reading
 from vibe.body.load import load_smpl
 from vibe.body.record import Body
 from vibe.data.index import SequenceRows
@@ -65,7 +65,7 @@ def detected(
     """
     if protocol.window is not None:
         raise ValueError(f"{protocol.name} is defined with true boxes: leave --boxes out")
-    store, body = open_store(data), pipeline.choose_body(None, network)[0]
+    store, body = open_store(data), method.choose_body(None, network)[0]
     people = sequences_of(store, protocol)
     smpl = cache(load_smpl)
     tallies: dict[tuple[str, str, str, str], Tally] = {}

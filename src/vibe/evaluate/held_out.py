@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray as Array
 
+from vibe.data import motion
+
 LISTING = Path(__file__).with_name("open_benchmark.json")
 
 
@@ -53,11 +55,8 @@ def read_clips(path: Path, listing: Listing) -> dict[str, tuple[Float[Array, "ti
 
     Raises ValueError if the file lacks a clip or holds other numbers than those listed.
     """
-    with np.load(path, allow_pickle=False) as file:
-        if missing := {"poses", "trans", "seq_offsets", "names"} - set(file.files):
-            raise ValueError(f"{path}: no {', '.join(sorted(missing))}: not a motion file")
-        poses, trans, offsets, names = file["poses"], file["trans"], file["seq_offsets"], file["names"].astype(str)
-    rows = {str(name): slice(*bounds) for name, *bounds in zip(names, offsets[:-1], offsets[1:], strict=True)}
+    poses, trans, offsets, names = motion.read_clips(path)
+    rows = {name: slice(*bounds) for name, *bounds in zip(names, offsets[:-1], offsets[1:], strict=True)}
     clips = {}
     for clip in listing.clips:
         if clip.name not in rows:

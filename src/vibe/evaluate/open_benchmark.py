@@ -15,6 +15,7 @@ from numpy import ndarray as Array
 from torch import Tensor
 
 from vibe import pipeline, reading
+from vibe.assets.archives import read_npz
 from vibe.body.load import load_body
 from vibe.body.marks import joints_and_keypoints
 from vibe.body.record import Body
@@ -27,7 +28,7 @@ from vibe.evaluate.scores import JOINTS, Compared, Report, System, Tally, all_sc
 from vibe.evaluate.surface import Posed, surface_errors_mm
 from vibe.network import Network
 from vibe.people.evidence import box_px
-from vibe.people.finish import Finish, finish
+from vibe.people.finish import Finish, tidy
 from vibe.people.pieces import Piece
 from vibe.records import Clip, Progress, Track
 from vibe.threads import one_thread
@@ -83,8 +84,7 @@ def read_folder(data: Path) -> tuple[dict, dict[str, Array]]:
         if not (data / name).is_file():
             raise FileNotFoundError(f"{data} has no {name}: run `vibe prepare open-benchmark -o {data}`")
     manifest = json.loads((data / MANIFEST).read_text(encoding="utf-8"))
-    with np.load(data / ARRAYS, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
+    arrays = read_npz(data / ARRAYS)
     if (seen := checksum(arrays)) != manifest["sha256"]:
         raise ValueError(
             f"{data / ARRAYS} has SHA-256 {seen[:12]}, its manifest says {manifest['sha256'][:12]}: it was changed, "
@@ -118,8 +118,7 @@ def follow(keypoints_px: Float[Array, "time 17 3"]) -> tuple[Track, Clip]:
     seen = keypoints_px[frames]
     around = box_px(seen)
     region = np.concatenate([around[:, :2], 1.25 * around[:, 2:].max(1, keepdims=True), np.zeros((len(seen), 1))], 1)
-    look = np.full((len(seen), 128), 128**-0.5)
-    [track], _ = finish([Piece(frames, times[frames], seen, region, look)], times, Finish())
+    track, _ = tidy(Piece(frames, times[frames], seen, region), times, Finish())
     return track, Clip(Path("benchmark"), FPS, 0, 0, torch.from_numpy(times), 0)
 
 

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vibe import assets, cameras, pipeline, skeletons
+from vibe import assets, cameras, following, method, pipeline, skeletons
 from vibe.evaluate.scores import Compared, Report, System, Tally, all_scores
 from vibe.network import Network
 from vibe.people.track import Follower
@@ -34,7 +34,7 @@ def real(data: Path, network: Network, after: Sequence[System], progress: Progre
 
     Raises FileNotFoundError if the clip is not there.
     """
-    body = pipeline.choose_body(None, network)[0]
+    body = method.choose_body(None, network)[0]
     limbs = skeletons.index(skeletons.SMPL, skeletons.LIMBS)
     tallies: dict[tuple[str, str, str, str], Tally] = {}
     with one_thread():
@@ -58,7 +58,7 @@ def checksum(data: Path) -> str:
 def follow_tallest(path: Path, follower: Follower, progress: Progress | None = None) -> tuple[Clip, Track]:
     """The clip and the track of the person who is tallest in it: the one whose truth is known."""
     with open_video(_present(path)) as video:
-        clip, tracks, _ = pipeline.follow(video, follower, progress)
+        clip, tracks, _ = following.watch(video, follower, progress)
     return clip, max(tracks, key=lambda one: float(one.box_px[:, 3].median()))
 
 

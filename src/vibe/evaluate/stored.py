@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from vibe import assets, pipeline, reading
+from vibe import assets, method, pipeline, reading
 from vibe.body.record import Body
 from vibe.body.shape import rest_joints
 from vibe.data.index import SequenceRows
@@ -35,7 +35,7 @@ def stored(
     Works on one thread, person by person, so that the numbers do not depend on the machine's load. Raises
     FileNotFoundError or ValueError, with what to do, for a folder that is no store or lacks what the protocol needs.
     """
-    store, body = open_store(data), pipeline.choose_body(None, network)[0]
+    store, body = open_store(data), method.choose_body(None, network)[0]
     tallies: dict[tuple[str, str, str, str], Tally] = {}
     with one_thread():
         for person, seen in everybody(store, protocol, network.evidence == "images", progress):

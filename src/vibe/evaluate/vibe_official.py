@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vibe import pipeline
+from vibe import method
 from vibe.body.record import Body
 from vibe.data.store import open_store
 from vibe.evaluate.metrics import HIPS
@@ -41,7 +41,7 @@ def vibe_official(
 
     Raises FileNotFoundError or ValueError, with what to do, for a folder that is no store or lacks what is needed.
     """
-    store, body = open_store(data), pipeline.choose_body(None, network)[0]
+    store, body = open_store(data), method.choose_body(None, network)[0]
     what = ""
     parts: list[Compared] = []
     wanted: list[str] = []

@@ -44,19 +44,29 @@ def stream(network: VIBE, features: Float[Tensor, "*b time feature"], chunk: int
     A bidirectional GRU goes through the track once a layer and direction; any other encoder that looks ahead reads all
     frames at once, and only what follows is cut. Raises ValueError if `chunk` is not positive.
     """
-    if chunk < 1:
-        raise ValueError(f"{chunk} frames at a time is too few: give 1 or more")
-    if _streams(network.encoder):
-        live = Stream(network)
-        answers = [live.step(piece) for piece in features.split(chunk, -2)]
-    else:
-        regress = _regress(network)
-        answers = [regress(piece) for piece in _encoded(network, features, chunk)]
+    answers = list(answer(network, lambda part: features[..., part, :], features.shape[-2], chunk))
     return Theta(
         torch.cat([theta.rotmat for theta in answers], -4),
         torch.cat([theta.betas for theta in answers], -2),
         torch.cat([theta.pred_cam for theta in answers], -2),
     )
+
+
+@torch.no_grad()
+def answer(
+    network: VIBE, features: Callable[[slice], Float[Tensor, "*b part feature"]], frames: int, chunk: int = 512
+) -> Iterator[Theta]:
+    """The same piece by piece, of features that are asked for when it is their turn, all at once if need be."""
+    if chunk < 1:
+        raise ValueError(f"{chunk} frames at a time is too few: give 1 or more")
+    if _streams(network.encoder):
+        live = Stream(network)
+        for first in range(0, frames, chunk):
+            yield live.step(features(slice(first, min(first + chunk, frames))))
+    else:
+        regress = _regress(network)
+        for piece in _encoded(network, features(slice(0, frames)), chunk):
+            yield regress(piece)
 
 
 def _encoded(

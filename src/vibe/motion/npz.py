@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import math
-import tokenize
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from vibe import __version__, assets
+from vibe.assets.archives import read_npz
 from vibe.motion.record import Motion, Result
 from vibe.records import Camera, Clip, Weights
 from vibe.skeletons import SMPL
 
 FORMAT = "vibe-motion 1"
-LARGEST = 1 << 31
-"""Bytes that a file may unpack to: 20 people for about 50 hours."""
 MOST_PX = 1 << 16
 """Pixels along a side of a video."""
-DAMAGE = (
-    *(ValueError, TypeError, SyntaxError, ArithmeticError, EOFError, RuntimeError, NotImplementedError),
-    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
-)
-"""What zipfile and NumPy raise on archives and headers that are cut short, or made to do harm."""
 HEAD = {
     "format": ((), "U"),
     "video": ((), "U"),
@@ -81,10 +71,9 @@ def save(path: Path | str, result: Result) -> None:
     for number, motion in enumerate(result.people, start=1):
         for name, (_, kind) in PERSON.items():
             array = getattr(motion, FIELDS[name]).detach().cpu().numpy()
-            arrays[f"{number}/{name}"] = array.astype(np.int64 if kind == "i" else np.float32)
-    content = io.BytesIO()
-    np.savez_compressed(content, allow_pickle=False, **arrays)
-    assets.write_whole(Path(path), content.getvalue())
+            arrays[f"{number}/{name}"] = array.astype(np.int64 if kind == "i" else np.float32, copy=False)
+    with assets.whole_file(Path(path)) as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 def load(path: Path | str) -> Result:
@@ -99,11 +88,11 @@ def load(path: Path | str) -> Result:
     read and ValueError, with the reason, if it is no motion file, a damaged one or one of a later version.
     """
     path = Path(path)
-    arrays = _arrays(path)
+    arrays = read_npz(path)
     if (version := str(arrays.get("format", "unknown"))) != FORMAT:
         raise ValueError(
-            f'{path} has format "{version}", this version of vibe reads "{FORMAT}": install the version that wrote it, '
-            "or estimate the video again"
+            f'{path} has format {version[:40]!a}, this version of vibe reads "{FORMAT}": install the version that '
+            "wrote it, or estimate the video again"
         )
     _check(path, arrays, HEAD, "")
     width, height = int(arrays["width"]), int(arrays["height"])
@@ -147,32 +136,6 @@ def _motion(path: Path, arrays: dict[str, NDArray], prefix: str, clip: Clip, bod
     if not (frames.diff() > 0).all() or (len(frames) and not 0 <= frames[0] <= frames[-1] < len(clip.timestamps)):
         raise ValueError(f"{path}: {prefix}frames are not increasing indices into the video: the file is damaged")
     return Motion(**found, times=clip.timestamps[frames], body=body)
-
-
-def _arrays(path: Path) -> dict[str, NDArray]:
-    """Every array of the file, none larger than the file says and nothing unpickled."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-            if size > LARGEST:
-                raise ValueError(f"it unpacks to {size >> 20} MB, {LARGEST >> 20} MB at most are read")
-            return {member.filename.removesuffix(".npy"): _array(archive, member) for member in archive.infolist()}
-    except DAMAGE as error:
-        raise ValueError(f"{path} is not a motion file, or a damaged one: {error}") from error
-
-
-def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray:
-    """One array, once its header is seen to ask for no more memory than its bytes fill."""
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(f"{member.filename} is packed in a way that NumPy does not pack")
-    with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
-    if dtype.hasobject or math.prod(shape) * dtype.itemsize > member.file_size:
-        raise ValueError(f"{member.filename} holds no plain numbers, or fewer than it says")
-    with archive.open(member) as file:
-        return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _tensor(array: NDArray, kind: str) -> torch.Tensor:

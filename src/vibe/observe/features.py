@@ -79,10 +79,18 @@ class Extractor(nn.Module):
 class FeatureReader:
     """Features of all tracks in one pass over the video's frames, crops of several frames and people at a time.
 
-    Beside the features themselves, 8 kB a person and frame, it holds one batch of crops.
+    Beside the features themselves, 8 kB a person and frame, it holds one batch of crops; with `keep`, which is told
+    the features frame by frame, everybody's of one after the other, it holds no features, and goes on after `done`.
     """
 
-    def __init__(self, tracks: Sequence[Track], extractor: Reader, batch: int = BATCH) -> None:
+    def __init__(
+        self,
+        tracks: Sequence[Track],
+        extractor: Reader,
+        batch: int = BATCH,
+        keep: Callable[[Float[Tensor, "n 2048"]], None] | None = None,
+        done: int = 0,
+    ) -> None:
         if batch < 1:
             raise ValueError(f"crops are read {batch} at a time: choose a batch of 1 or more")
         frames = torch.cat([torch.empty(0, dtype=torch.int64), *(track.frames.cpu() for track in tracks)])
@@ -90,10 +98,10 @@ class FeatureReader:
         self._frames, self._rows = frames.sort(stable=True)
         self._boxes = boxes[self._rows]
         self._sizes = [len(track.frames) for track in tracks]
-        self._features = torch.empty(len(frames), FEATURES)
+        self._features = torch.empty(0 if keep else len(frames), FEATURES)
         self._crops = np.empty((batch, SIDE, SIDE, 3), np.uint8)
-        self._extractor = extractor
-        self._cut, self._read, self._last = 0, 0, -1
+        self._extractor, self._keep = extractor, keep
+        self._cut, self._read, self._last = done, done, -1
 
     def step(self, index: int, rgb: UInt8[ndarray, "height width 3"]) -> None:
         """Take the next frame of the video; frames in which nobody is may be left out.
@@ -104,7 +112,7 @@ class FeatureReader:
             raise ValueError(f"frame {index} came after frame {self._last}: give frames in their order, each once")
         self._ask_for_all_before(index)
         self._last = index
-        stop = int(torch.searchsorted(self._frames, index, right=True))
+        stop = max(int(torch.searchsorted(self._frames, index, right=True)), self._cut)
         try:
             crops = cut(rgb, self._boxes[self._cut : stop])
         except ValueError as error:
@@ -119,7 +127,7 @@ class FeatureReader:
         """One tensor for each track, at its frames; raises ValueError if a track has frames that were not given."""
         self._ask_for_all_before(None)
         self._read_waiting()
-        return self._features.split(self._sizes) if self._sizes else ()
+        return self._features.split(self._sizes) if self._sizes and not self._keep else ()
 
     def _ask_for_all_before(self, index: int | None) -> None:
         """Raise ValueError if a frame before `index` (any at all, if None) is wanted and was not given."""
@@ -136,6 +144,9 @@ class FeatureReader:
     def _read_waiting(self) -> None:
         """Features of the crops that wait."""
         if self._cut > self._read:
-            found = self._extractor(self._crops[: self._cut - self._read])
-            self._features[self._rows[self._read : self._cut]] = found.to("cpu", torch.float32)
+            found = self._extractor(self._crops[: self._cut - self._read]).to("cpu", torch.float32)
+            if self._keep:
+                self._keep(found)
+            else:
+                self._features[self._rows[self._read : self._cut]] = found
             self._read = self._cut

@@ -12,6 +12,8 @@ RATE = 30.0
 """Frames a second that the network was trained on, give or take 60 %."""
 LONGEST_GAP = 0.55
 """Seconds between neighbours beyond which a track is cut in two."""
+PIECE = 4096
+"""Moments that are resampled at a time."""
 
 
 def stretches(times: Float[Tensor, "time"]) -> list[slice]:
@@ -49,6 +51,18 @@ def resample_evidence(
     if torch.equal(times, moments):
         return keypoints_px, box_px
     reach = max(float(steps.diff().median()) for steps in (times, moments) if len(steps) > 1)
+    points, boxes = keypoints_px.new_empty(len(moments), 17, 3), box_px.new_empty(len(moments), 4)
+    for first in range(0, len(moments), PIECE):
+        at = slice(first, first + PIECE)
+        points[at], boxes[at] = _resampled(keypoints_px, box_px, times, moments[at], reach)
+    return points, boxes
+
+
+def _resampled(
+    keypoints_px: Float[Tensor, "time 17 3"], box_px: Float[Tensor, "time 4"],
+    times: Float[Tensor, "time"], moments: Float[Tensor, "moment"], reach: float,
+) -> tuple[Float[Tensor, "moment 17 3"], Float[Tensor, "moment 4"]]:  # fmt: skip
+    """The same for some of the moments, under a window of `reach` seconds to either side."""
     first = torch.searchsorted(times, moments - reach)
     last = torch.searchsorted(times, moments + reach, right=True)
     index = first[:, None] + torch.arange(max(int((last - first).max()), 1))

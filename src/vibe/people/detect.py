@@ -20,6 +20,8 @@ SIDE = 224
 """Pixels of the detector's square input."""
 CELLS = ((8, 2), (16, 2), (32, 6))
 """Stride in pixels and anchors per cell of each level."""
+OUTPUTS = ((1, 2254, 12), (1, 2254, 1))
+"""Shapes of what the model tells of each anchor: its box and points, and the logit of a head there."""
 SAME_HEAD = 0.3
 """Overlap of two head boxes that are one person's."""
 
@@ -107,7 +109,7 @@ class PoseDetector:
     """The detector of `pose_detection.tflite`: finds heads with the circle around their body."""
 
     def __init__(self, model: Path | None = None, least: float = 0.5) -> None:
-        self._model = Model(model or assets.find("pose_detection.tflite"))
+        self._model = Model(model or assets.find("pose_detection.tflite"), OUTPUTS)
         self._least = least
 
     def __call__(self, rgb: UInt8[Array, "height width 3"]) -> Detections:

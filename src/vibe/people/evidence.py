@@ -11,6 +11,8 @@ TOLERANCE = 0.08
 SHOULDERS, HIPS, KNEES = (5, 6), (11, 12), (13, 14)
 BINS = 4
 """Levels of each colour channel in a look."""
+CORNERS = np.array(list(np.ndindex(2, 2, 2)))
+"""Of the cell between levels in which a colour lies."""
 
 
 def size_px(keypoints_px: Float[Array, "*b 17 3"]) -> Float[Array, "*b"]:
@@ -58,8 +60,7 @@ def _histogram(rgb: Array, points: Array) -> Array:
     level = rgb[row, column].astype(np.float32) * ((BINS - 1) / 255)
     low = np.minimum(level.astype(int), BINS - 2)
     part = level - low
-    counts = np.zeros(BINS**3, np.float32)
-    for corner in np.ndindex(2, 2, 2):
-        bins = (low + corner) @ (BINS**2, BINS, 1)
-        np.add.at(counts, bins, np.where(corner, part, 1 - part).prod(-1))
+    bins = low @ (BINS**2, BINS, 1) + CORNERS @ np.array([[BINS**2], [BINS], [1]])
+    weight = np.where(CORNERS[:, None] == 1, part, 1 - part).prod(-1)
+    counts = np.bincount(bins.ravel(), weight.ravel(), BINS**3).astype(np.float32)
     return np.sqrt(counts / counts.sum())

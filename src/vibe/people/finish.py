@@ -12,12 +12,13 @@ from numpy import ndarray as Array
 
 from vibe import cameras, records
 from vibe.people import evidence, flips
-from vibe.people.pieces import Piece, link
+from vibe.people.pieces import Piece, Stretch, link
+from vibe.people.rows import Rows
 
 SEEN, LEAST_SEEN = 0.3, 6
 """Confidence of a keypoint that shows, and how many must show for a box around them to be the person's."""
 CHUNK = 1000
-"""Frames that are looked through for spikes at once."""
+"""Frames that are looked through for spikes, or smoothed, at once."""
 BODY_IN_REGION = 0.7
 """Height of a person over the side of the region they were read in."""
 
@@ -40,24 +41,32 @@ class Finish:
     """Distance from that median, over the person's size, that may be a spike."""
 
 
-def finish(pieces: Sequence[Piece], times: Float[Array, "frame"], how: Finish) -> tuple[list[records.Track], list[str]]:
+def finish(
+    stretches: Sequence[Stretch], rows: Rows, times: Float[Array, "frame"], how: Finish
+) -> tuple[list[records.Track], list[str]]:
     """Tracks in order of first appearance, larger people first, and one sentence for each thing dropped.
 
-    `times` are those of all frames of the clip.
+    `rows` hold the frames of the stretches, one person's at a time is in memory; `times` are those of the whole clip.
     """
-    people = link(pieces, how.most_gap)
-    people = sorted(people, key=lambda one: (one.frames[0], -np.median(one.region[:, 2])))
-    tracks, notes = [], []
     frame = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
-    for person in people:
+    found: list[tuple[tuple[int, float], records.Track | None, str | int]] = []
+    for chain in link(stretches, how.most_gap):
+        person = rows.piece([block for one in chain for block in one.blocks])
+        place = int(person.frames[0]), -float(np.median(person.region[:, 2]))
         seen = (len(person.frames) - 1) * frame
         if seen < how.least_length - 1e-6 and len(person.frames) < len(times):
-            notes.append(f"a person seen for {seen:.1f} s at {person.times[0]:.1f} s was dropped: too short to follow")
+            note = f"a person seen for {seen:.1f} s at {person.times[0]:.1f} s was dropped: too short to follow"
+            found.append((place, None, note))
+        else:
+            found.append((place, *tidy(person, times, how)))
+    tracks, notes = [], []
+    for _, track, told in sorted(found, key=lambda one: one[0]):
+        if track is None:
+            notes.append(str(told))
             continue
-        track, flipped = _track(person, times, how)
         tracks.append(track)
         filled = int((track.confidence == 0).sum())
-        notes += _told(len(tracks), flipped, "had left and right exchanged: put right")
+        notes += _told(len(tracks), int(told), "had left and right exchanged: put right")
         notes += _told(len(tracks), filled, "out of sight were filled in, with confidence 0")
     return tracks, notes
 
@@ -71,7 +80,10 @@ def fill(piece: Piece, times: Float[Array, "frame"], most: float) -> tuple[Int[A
     ]
     frames = np.concatenate([*wanted, piece.frames[-1:]])
     flat = piece.keypoints_px.reshape(len(piece.frames), -1)
-    filled = np.stack([np.interp(times[frames], piece.times, column) for column in flat.T], -1).reshape(-1, 17, 3)
+    filled = np.empty((len(frames), flat.shape[1]), flat.dtype)
+    for column in range(flat.shape[1]):
+        filled[:, column] = np.interp(times[frames], piece.times, flat[:, column])
+    filled = filled.reshape(-1, 17, 3)
     filled[~np.isin(frames, piece.frames), :, 2] = 0
     return frames, filled
 
@@ -110,7 +122,17 @@ def _spikes(keypoints_px: Array, times: Array, window: float, least: float, reac
 
 def smooth(values: Float[Array, "time n"], times: Float[Array, "time"], sigma: float) -> Float[Array, "time n"]:
     """Local straight lines under a Gaussian of `sigma` seconds: no lag, and a steady motion stays as it is."""
-    near, valid = _neighbours(times, _reach(times, 3 * sigma), 3 * sigma)
+    reach, smoothed = _reach(times, 3 * sigma), np.empty(values.shape)
+    for start in range(0, len(times), CHUNK):
+        wide = slice(max(start - reach, 0), start + CHUNK + reach)
+        part = _smooth(values[wide], times[wide], sigma, reach)
+        smoothed[start : start + CHUNK] = part[start - wide.start :][:CHUNK]
+    return smoothed
+
+
+def _smooth(values: Array, times: Array, sigma: float, reach: int) -> Array:
+    """`smooth` of a stretch, with windows of `reach` frames."""
+    near, valid = _neighbours(times, min(reach, len(times) - 1), 3 * sigma)
     offset = times[near] - times[:, None]
     weight = np.exp(-((offset / sigma) ** 2) / 2) * valid
     weight /= weight.sum(1, keepdims=True)
@@ -142,15 +164,13 @@ def _told(number: int, frames: int, what: str) -> list[str]:
     return [f"person {number}: {frames} frame{'s' if frames > 1 else ''} {what}"] if frames else []
 
 
-def _track(person: Piece, times: Array, how: Finish) -> tuple[records.Track, int]:
-    """One finished track, and in how many frames left and right were exchanged."""
+def tidy(person: Piece, times: Float[Array, "frame"], how: Finish) -> tuple[records.Track, int]:
+    """One finished track, and in how many frames left and right were exchanged; `times` are those of all frames."""
     cleaned = flips.undo(person.keypoints_px, person.times)
     flipped = int((cleaned != person.keypoints_px).any((1, 2)).sum())
     spiked = spikes(cleaned, person.times, how.spike_window, how.spike_least)
     cleaned[..., 2] = np.where(spiked, 0.1 * cleaned[..., 2], cleaned[..., 2])
-    frames, keypoints = fill(
-        Piece(person.frames, person.times, cleaned, person.region, person.look), times, how.most_filled
-    )
+    frames, keypoints = fill(Piece(person.frames, person.times, cleaned, person.region), times, how.most_filled)
     box = _boxes(cleaned, person)
     box = smooth(box, person.times, how.box_sigma)
     box = np.stack([np.interp(times[frames], person.times, column) for column in box.T], -1)

@@ -47,10 +47,13 @@ def undo(keypoints_px: Float[Array, "time 17 3"], times: Float[Array, "time"]) -
     clear = np.flatnonzero(confidence >= CLEAR * usual)
     if len(clear) < 3:
         return keypoints_px.copy()
-    fixed = keypoints_px.copy()
-    fixed[clear] = exchange(keypoints_px[clear], flips(keypoints_px[clear], times[clear]))
+    fixed, seen, moments = keypoints_px.copy(), keypoints_px[clear], times[clear]
+    flipped = flips(seen, moments)
+    changed = flipped.any(-1)
+    seen[changed] = exchange(seen[changed], flipped[changed])
+    fixed[clear] = seen
     for t in np.setdiff1d(np.arange(len(times)), clear):
-        fixed[t] = _like_neighbours(keypoints_px[t], float(times[t]), fixed[clear], times[clear])
+        fixed[t] = _like_neighbours(keypoints_px[t], float(times[t]), seen, moments)
     return fixed
 
 
@@ -64,21 +67,22 @@ def exchange(keypoints_px: Float[Array, "*#b 17 3"], flipped: Bool[Array, "*#b 2
 
 def flips(keypoints_px: Float[Array, "time 17 3"], times: Float[Array, "time"]) -> Bool[Array, "time 2"]:
     """Which halves of the body have left and right exchanged: the path of least jumps through at least 3 frames."""
-    each = exchange(keypoints_px[:, None], STATES.astype(bool))
     size = evidence.size_px(keypoints_px)
-    starts = range(0, len(times) - 2, CHUNK)
-    parts = [slice(start, start + CHUNK + 2) for start in starts]
-    jump = np.concatenate([_jumps(each[part], times[part], size[part]) for part in parts])
-    alone = DOUBT * keypoints_px[..., 2].mean(-1)[:, None] * STATES.sum(-1) + TWIST * np.maximum(
-        _twist(each) / size[:, None] - TWISTED, 0
-    )
     change = SWITCH * np.abs(STATES[:, None] - STATES[None]).sum(-1)
-    best = alone[0][:, None] + alone[1] + change
-    steps = np.zeros((len(times), 4, 4), int)
-    for t in range(2, len(times)):
-        total = best[:, :, None] + jump[t - 2] + change + alone[t]
-        steps[t] = total.argmin(0)
-        best = total.min(0)
+    best, steps = np.zeros((4, 4)), np.zeros((len(times), 4, 4), np.int8)
+    for start in range(0, len(times) - 2, CHUNK):
+        part = slice(start, start + CHUNK + 2)
+        each = exchange(keypoints_px[part, None], STATES.astype(bool))
+        jump = _jumps(each, times[part], size[part])
+        alone = DOUBT * keypoints_px[part, :, 2].mean(-1)[:, None] * STATES.sum(-1) + TWIST * np.maximum(
+            _twist(each) / size[part, None] - TWISTED, 0
+        )
+        if start == 0:
+            best = alone[0][:, None] + alone[1] + change
+        for t in range(2, len(each)):
+            total = best[:, :, None] + jump[t - 2] + change + alone[t]
+            steps[start + t] = total.argmin(0)
+            best = total.min(0)
     path = np.zeros(len(times), int)
     path[-2:] = np.unravel_index(best.argmin(), best.shape)
     for t in range(len(times) - 1, 1, -1):

@@ -27,6 +27,8 @@ COCO_FROM_MODEL = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28
 """Which of the model's points are COCO-17's."""
 CENTRE, RIM = 33, 34
 """The model's auxiliary points: middle of the hips, and the point above it on the circle around the body."""
+OUTPUTS = ((1, 195), (1, 117), (1, 64, 64, 39), (1, 1))
+"""Shapes of what is read: points in the picture, points in space, heat maps, presence; not the person's outline."""
 REFINE_LEAST = 0.5
 """Heat that a point's map must reach before it moves the point."""
 
@@ -94,26 +96,22 @@ def refine(
     `heat` holds logits; a peak in [0, 1] tells how sure the model is of a place.
     """
     size = heat.shape[0]
-    moved, peaks = points.copy(), np.zeros(len(points), np.float32)
-    for n, (x, y) in enumerate(points):
-        column, row = int(x * size), int(y * size)
-        if not (0 <= column < size and 0 <= row < size):
-            continue
-        top, left = max(row - reach, 0), max(column - reach, 0)
-        patch = _sigmoid(heat[top : row + reach + 1, left : column + reach + 1, n])
-        peaks[n] = patch.max()
-        if peaks[n] >= REFINE_LEAST:
-            rows, columns = np.indices(patch.shape)
-            moved[n] = (patch * (columns + left)).sum(), (patch * (rows + top)).sum()
-            moved[n] /= patch.sum() * size
-    return moved, peaks
+    cell = (points * size).astype(int)[:, :, None] + np.arange(-reach, reach + 1)
+    inside = (cell >= 0) & (cell < size)
+    column, row = cell.clip(0, size - 1).transpose(1, 0, 2)
+    patch = _sigmoid(heat[row[:, :, None], column[:, None], np.arange(len(points))[:, None, None]])
+    patch *= inside[:, 1, :, None] & inside[:, 0, None] & inside[:, :, reach].all(1)[:, None, None]
+    peaks = patch.max((1, 2))
+    weighed = [(patch * at).reshape(len(points), -1).sum(1) for at in (column[:, None], row[:, :, None], size)]
+    moved = np.stack(weighed[:2], -1).astype(points.dtype) / weighed[2].clip(1e-9)[:, None]
+    return np.where(peaks[:, None] >= REFINE_LEAST, moved, points), peaks
 
 
 class PoseLandmarks:
     """The model of `pose_landmark_full.tflite`."""
 
     def __init__(self, model: Path | None = None) -> None:
-        self._model = Model(model or assets.find("pose_landmark_full.tflite"))
+        self._model = Model(model or assets.find("pose_landmark_full.tflite"), OUTPUTS)
 
     def start(self, box_px: Float[Array, "4"], keypoints_px: Float[Array, "2 2"] | None) -> Float[Array, "4"]:
         """The circle's region where the detector gives one, else an upright square around the box."""

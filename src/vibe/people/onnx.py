@@ -53,7 +53,14 @@ def open_session(path: Path) -> Session:
         raise ImportError("ONNX models need onnxruntime: install it with `pip install vibe[onnx]`") from error
     try:
         return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except (faults.Fail, faults.InvalidProtobuf, faults.InvalidGraph, faults.NotImplemented, RuntimeError) as error:
+    except (
+        faults.Fail,
+        faults.InvalidProtobuf,
+        faults.InvalidGraph,
+        faults.NotImplemented,
+        RuntimeError,
+        ValueError,
+    ) as error:
         raise ValueError(f"{path} is not an ONNX model that onnxruntime can run: {error}") from error
 
 

@@ -57,20 +57,26 @@ def around(region: Float[Array, "4"], width: int, height: int) -> Int[Array, "n 
     return np.array([[*low, *(high - low)]]) if (high - low).min() > half / 2 else np.zeros((0, 4), int)
 
 
-def look(detector: Detector, rgb: UInt8[Array, "height width 3"], parts: Int[Array, "n 4"]) -> Detections:
-    """Who is found in any of the windows, each once, best first; who is cut by a window's edge ranks lower."""
-    found, ranks, cuts, origins = [], [], [], []
-    for n, (left, top, width, height) in enumerate(parts):
+def look(detector: Detector, rgb: UInt8[Array, "height width 3"], parts: Int[Array, "n 4"]) -> list[Detections]:
+    """Who is found in each of the windows, in pixels of the picture."""
+    found = []
+    for left, top, width, height in parts:
         seen = detector(rgb[top : top + height, left : left + width])
-        box = seen.box_px + (left, top, 0, 0)
         keypoints = None if seen.keypoints_px is None else seen.keypoints_px + (left, top)
-        found.append(Detections(box, seen.score, keypoints))
-        tight = keypoints is None
-        cuts.append(_at_edge(box, parts[n], rgb.shape[1], rgb.shape[0]) & tight)
-        ranks.append(seen.score * _shown(box, parts[n], rgb.shape[1], rgb.shape[0]) * np.where(cuts[-1], 0.5, 1.0))
-        origins.append(np.full(len(box), n))
+        found.append(Detections(seen.box_px + (left, top, 0, 0), seen.score, keypoints))
+    return found
+
+
+def merge(found: Sequence[Detections], parts: Int[Array, "n 4"], width: int, height: int) -> Detections:
+    """Who is found in any of a picture's windows, each once, best first; who is cut by a window's edge ranks lower."""
     if not found:
         return Detections(np.zeros((0, 4)), np.zeros(0))
+    ranks, cuts, origins = [], [], []
+    for n, (seen, part) in enumerate(zip(found, parts, strict=True)):
+        tight = seen.keypoints_px is None
+        cuts.append(_at_edge(seen.box_px, part, width, height) & tight)
+        ranks.append(seen.score * _shown(seen.box_px, part, width, height) * np.where(cuts[-1], 0.5, 1.0))
+        origins.append(np.full(len(seen.score), n))
     rank, cut, origin = (np.concatenate(values) for values in (ranks, cuts, origins))
     every = _concatenate(found)
     same = (iou(every.box_px, every.box_px) >= SAME_BOX) | (cut[:, None] & (share(every.box_px) >= SAME_PART))

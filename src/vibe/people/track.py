@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from array import array
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from numpy import ndarray as Array
 
 from vibe import records
@@ -16,12 +19,13 @@ from vibe.people import evidence, search
 from vibe.people.detect import Detections, Detector, PoseDetector, iou
 from vibe.people.finish import Finish, finish
 from vibe.people.landmarks import Landmarks, PoseLandmarks, PoseModel
-from vibe.people.pieces import Piece
+from vibe.people.person import SLIDE, Person
+from vibe.people.pieces import Stretch
+from vibe.people.rows import Rows
+from vibe.people.state import person_from, person_state, stretches_from, stretches_state
 
 APART = 0.2
 """Similarity of keypoints below which two people are surely apart."""
-SLIDE = 30
-"""Frames over which a track may have slid from one person to another."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,10 @@ class Following:
     """How long somebody new is not trusted yet."""
     threads: int = 2
     """People who are read at once."""
+    most_people: int | None = None
+    """Who are followed at once, at most; None for everybody."""
+    most_windows: int | None = None
+    """Parts of a picture that are looked at in one frame, at most: the others wait for the next; None for all."""
     finish: Finish = field(default_factory=Finish)
 
 
@@ -62,99 +70,109 @@ class Seen:
     landmarks: Landmarks
 
 
-class _Live:
-    """A person in sight: the last reading whole, the earlier ones as few numbers."""
-
-    def __init__(self, number: int, first: Landmarks) -> None:
-        self.number = number
-        self.last = first
-        self.frames: list[int] = []
-        self.times: list[float] = []
-        self.keypoints: list[Array] = []
-        self.regions: list[Array] = []
-        self.looks: list[Array] = []
-
-    def add(self, index: int, time: float, landmarks: Landmarks, rgb: Array) -> None:
-        """One more frame."""
-        self.frames.append(index)
-        self.times.append(time)
-        self.keypoints.append(landmarks.keypoints_px.astype(np.float32))
-        self.regions.append(landmarks.follow.astype(np.float32))
-        self.looks.append(evidence.look(rgb, landmarks.keypoints_px).astype(np.float16))
-        self.last = landmarks
-
-    def drop_last(self) -> None:
-        """One frame less."""
-        for values in (self.frames, self.times, self.keypoints, self.regions, self.looks):
-            values.pop()
-
-    def ahead(self, time: float, steadiness: float) -> Float[Array, "4"]:
-        """The region to look at next: moved on at constant velocity; side and turn follow within `steadiness` s."""
-        region = self.regions[-1].astype(float)
-        if len(self.times) > 1:
-            step = self.times[-1] - self.times[-2]
-            region[:2] += (region[:2] - self.regions[-2][:2]) * min((time - self.times[-1]) / step, 3.0) * 0.7
-            old = self.last.region
-            part = math.exp(-step / steadiness)
-            region[2] += (old[2] - region[2]) * part
-            region[3] += math.remainder(old[3] - region[3], 2 * math.pi) * part
-        return region
-
-    def surprise(self) -> float:
-        """How far the last keypoints lie from where constant velocity puts them, over the person's size."""
-        if len(self.times) < 3:
-            return math.inf
-        before, last, now = (keypoints[:, :2] for keypoints in self.keypoints[-3:])
-        ratio = (self.times[-1] - self.times[-2]) / (self.times[-2] - self.times[-3])
-        expected = last + (last - before) * min(ratio, 3.0)
-        return float(np.linalg.norm(now - expected, axis=-1).mean() / evidence.size_px(self.keypoints[-2]))
-
-    def piece(self) -> Piece:
-        """What was seen, as arrays."""
-        rows = np.stack(self.keypoints), np.stack(self.regions), np.stack(self.looks)
-        return Piece(np.array(self.frames), np.array(self.times), *rows)
-
-
 class Follower:
-    """Everyone in a clip: fed frame by frame, it keeps a few numbers a person and frame, never a picture."""
+    """Everyone in a clip: fed frame by frame, it keeps a few numbers a person and frame, never a picture.
+
+    What no later frame needs is moved to `rows`, of which the finished tracks are made.
+    """
 
     def __init__(
-        self, detector: Detector | None = None, pose: PoseModel | None = None, following: Following | None = None
+        self,
+        detector: Detector | None = None,
+        pose: PoseModel | None = None,
+        following: Following | None = None,
+        rows: Rows | None = None,
     ) -> None:
         self._detector = detector or PoseDetector()
         self._pose = pose or PoseLandmarks()
         self._following = following or Following()
-        self._pool = ThreadPoolExecutor(self._following.threads)
-        self._live: list[_Live] = []
-        self._pieces: list[Piece] = []
-        self._times: list[float] = []
+        self._pool = ThreadPoolExecutor(self._following.threads, "reader")
+        self._lookout = ThreadPoolExecutor(1, "lookout")
+        self._live: list[Person] = []
+        self.rows = rows or Rows()
+        self._stretches: list[Stretch] = []
+        self._gone: list[Stretch] = []
+        self._times = array("d")
         self._looked = self._looked_around = -np.inf
+        self._waiting = np.zeros((0, 4), int)
         self._ticks = 0
+        self._count = 0
         self._born = 0
 
     def step(self, index: int, time: float, rgb: UInt8[Array, "height width 3"]) -> tuple[Seen, ...]:
         """Take the next frame (`index` counts from 0 without gaps, `time` in seconds) and return who is in it."""
-        if index != len(self._times):
-            raise ValueError(f"frame {index} came after {len(self._times)} frames: feed every frame once, in order")
+        if index != self._count:
+            raise ValueError(f"frame {index} came after {self._count} frames: feed every frame once, in order")
+        self._count += 1
         self._times.append(time)
+        width, height = rgb.shape[1], rgb.shape[0]
+        turn = self._turn(time, width, height)
+        seen = self._lookout.submit(search.look, self._detector, rgb, turn)
         regions = [self._ahead(person, time) for person in self._live]
         read = map if len(regions) < 2 else self._pool.map
         for person, landmarks in zip(self._live, read(lambda region: self._pose(rgb, region), regions), strict=True):
             if self._believable(landmarks):
-                person.add(index, time, landmarks, rgb)
+                person.add(index, time, landmarks, evidence.look(rgb, landmarks.keypoints_px))
         self._part()
-        if len(parts := self._due(time, rgb.shape[1], rgb.shape[0])):
-            self._search(index, time, rgb, parts)
+        missed = self._missed(time, width, height, len(turn))
+        found = seen.result() + self._lookout.submit(search.look, self._detector, rgb, missed).result()
+        if found:
+            self._search(index, time, rgb, search.merge(found, np.concatenate([turn, missed]), width, height))
         for person in [one for one in self._live if time - one.times[-1] > self._following.patience]:
             self._close(person)
+        for person in self._live:
+            person.settle(self.rows)
         return tuple(Seen(one.number, one.last) for one in self._live if one.frames[-1] == index)
+
+    def forget(self) -> None:
+        """Let go of all that no later frame needs: for who follows without an end and never calls `finish`."""
+        for person in self._live:
+            person.forget()
+        self._stretches = list(self._gone)
+        if self.rows.count and not self._gone:
+            self.rows.close()
+            self.rows = Rows()
+        del self._times[:-1]
 
     def finish(self) -> tuple[list[records.Track], list[str]]:
         """The finished tracks, in order of first appearance (larger people first), and what was dropped or repaired."""
         while self._live:
             self._close(self._live[0])
+        found = finish(self._stretches, self.rows, np.array(self._times), self._following.finish)
+        self.close()
+        return found
+
+    def close(self) -> None:
+        """End the threads and let go of the rows."""
         self._pool.shutdown()
-        return finish(self._pieces, np.array(self._times), self._following.finish)
+        self._lookout.shutdown()
+        self.rows.close()
+
+    def state(self) -> dict[str, Any]:
+        """All that the next frames depend on beside the rows, as plain values and arrays."""
+        return {
+            "people": [person_state(person) for person in self._live],
+            "stretches": stretches_state(self._stretches),
+            "times": np.array(self._times),
+            "looked": self._looked,
+            "looked_around": self._looked_around,
+            "waiting": self._waiting,
+            "ticks": self._ticks,
+            "born": self._born,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where another follower was when it told its `state`; its rows are here already.
+
+        Raises KeyError, TypeError or ValueError for what is no such state.
+        """
+        people = [person_from(one) for one in state["people"]]
+        stretches = stretches_from(state["stretches"])
+        times = array("d", state["times"].astype(float).tobytes())
+        self._looked, self._looked_around = float(state["looked"]), float(state["looked_around"])
+        self._waiting, self._ticks, self._born = state["waiting"], int(state["ticks"]), int(state["born"])
+        self._live, self._stretches, self._times, self._count = people, stretches, times, len(times)
+        self._gone = list(stretches)
 
     def _believable(self, landmarks: Landmarks) -> bool:
         """Whether a person is there, of about the size looked for."""
@@ -162,24 +180,38 @@ class Follower:
         sure = landmarks.keypoints_px[:, 2].mean() >= self._following.least_confidence
         return bool(landmarks.presence >= self._following.least_presence and sure and 0.4 < growth < 2.0)
 
-    def _due(self, time: float, width: int, height: int) -> Array:
-        """The windows to look at now: everywhere by turns, and around those who are missed."""
+    def _turn(self, time: float, width: int, height: int) -> Array:
+        """The windows to look at whatever the frame shows, while people are read: what waits, or all by turns."""
         how = self._following
-        parts = np.zeros((0, 4), int)
-        if time - self._looked >= (how.detect_every if self._live else how.detect_lost) - 1e-6:
+        parts, self._waiting = self._waiting, self._waiting[:0]
+        room = len(self._live) < (how.most_people or math.inf)
+        due = time - self._looked >= (how.detect_every if self._live else how.detect_lost) - 1e-6
+        if room and due and not len(parts):
             parts = search.by_turns(width, height, self._ticks)
             self._ticks += 1
             self._looked = time
-        missed = [self._ahead(one, time) for one in self._live if one.times[-1] < time]
-        missed += [piece.region[-1] for piece in self._pieces if 0 <= time - piece.times[-1] <= how.finish.most_gap]
-        if missed and time - self._looked_around >= how.detect_lost - 1e-6:
-            parts = np.concatenate([parts, *(search.around(region, width, height) for region in missed[-2:])])
-            self._looked_around = time
-        return parts
+        return self._affordable(parts, 0)
 
-    def _search(self, index: int, time: float, rgb: Array, parts: Array) -> None:
-        """Detect, and start following those who are not followed yet."""
-        found = search.look(self._detector, rgb, parts)
+    def _missed(self, time: float, width: int, height: int, windows: int) -> Array:
+        """The windows around those who are missed, in a frame in which `windows` others are looked at."""
+        how = self._following
+        parts = np.zeros((0, 4), int)
+        missed = [self._ahead(one, time) for one in self._live if one.times[-1] < time]
+        self._gone = [one for one in self._gone if time - one.last.times[-1] <= how.finish.most_gap]
+        missed += [one.last.region[-1] for one in self._gone]
+        if missed and time - self._looked_around >= how.detect_lost - 1e-6:
+            parts = np.concatenate([search.around(region, width, height) for region in missed[-2:]])
+            self._looked_around = time
+        return self._affordable(parts, windows)
+
+    def _affordable(self, parts: Array, windows: int) -> Array:
+        """As many windows as the frame has room for beside `windows` others; those left over wait."""
+        most = len(parts) if self._following.most_windows is None else self._following.most_windows - windows
+        self._waiting = np.concatenate([self._waiting, parts[most:]])
+        return parts[:most]
+
+    def _search(self, index: int, time: float, rgb: Array, found: Detections) -> None:
+        """Start following those who were detected and are not followed yet."""
         most = self._following.most_trials if self._ticks > 1 else len(found.score)
         here = [one for one in self._live if one.frames[-1] == index]
         for n in self._strangers(found, here)[:most]:
@@ -191,17 +223,19 @@ class Follower:
             missed = [
                 one for one in self._live if one not in here and self._same(landmarks.keypoints_px, one.keypoints[-1])
             ]
+            if not missed and len(self._live) >= (self._following.most_people or math.inf):
+                continue
             person = missed[0] if missed else self._start(landmarks)
-            person.add(index, time, landmarks, rgb)
+            person.add(index, time, landmarks, evidence.look(rgb, landmarks.keypoints_px))
             here.append(person)
 
-    def _start(self, first: Landmarks) -> _Live:
+    def _start(self, first: Landmarks) -> Person:
         """A new person."""
         self._born += 1
-        self._live.append(_Live(self._born, first))
+        self._live.append(Person(self._born, first))
         return self._live[-1]
 
-    def _strangers(self, found: Detections, here: list[_Live]) -> list[int]:
+    def _strangers(self, found: Detections, here: list[Person]) -> list[int]:
         """Detections of nobody in sight, best first."""
         starts = [self._pose.start(box, _row(found.keypoints_px, n)) for n, box in enumerate(found.box_px)]
         left = list(range(len(starts)))
@@ -213,7 +247,7 @@ class Follower:
                 left.remove(min(near, key=lambda n: apart[n] + growth[n]))
         return left
 
-    def _ahead(self, person: _Live, time: float) -> Array:
+    def _ahead(self, person: Person, time: float) -> Array:
         """Where to look for a person now."""
         return person.ahead(time, self._following.steadiness)
 
@@ -232,17 +266,17 @@ class Follower:
         for one, other in combinations(list(self._live), 2):
             if one not in self._live or other not in self._live or one.frames[-1] != other.frames[-1]:
                 continue
-            young = max(one, other, key=lambda person: person.times[0])
+            young = max(one, other, key=lambda person: person.since)
             old = other if young is one else one
-            if young.times[-1] - young.times[0] < self._following.young:
+            if young.times[-1] - young.since < self._following.young:
                 if self._repeats(young.keypoints[-1], old.keypoints[-1]):
                     self._live.remove(young)
             elif self._same(one.keypoints[-1], other.keypoints[-1]):
-                jumped = max(one, other, key=_Live.surprise)
+                jumped = max(one, other, key=Person.surprise)
                 self._undo_jump(jumped, other if jumped is one else one)
                 self._close(jumped)
 
-    def _undo_jump(self, jumped: _Live, stays: _Live) -> None:
+    def _undo_jump(self, jumped: Person, stays: Person) -> None:
         """Forget the last frames in which a track slid to another person's place."""
         met = dict(zip(stays.frames[-SLIDE:], stays.keypoints[-SLIDE:], strict=True))
         while jumped.frames and jumped.frames[-1] in met:
@@ -250,11 +284,12 @@ class Follower:
                 break
             jumped.drop_last()
 
-    def _close(self, person: _Live) -> None:
+    def _close(self, person: Person) -> None:
         """Stop following a person who is lost."""
         self._live.remove(person)
-        if person.frames:
-            self._pieces.append(person.piece())
+        if stretch := person.stretch(self.rows):
+            self._stretches.append(stretch)
+            self._gone.append(stretch)
 
 
 def _row(values: Array | None, n: int) -> Array | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe import assets
+from vibe.assets.archives import read_npz
 from vibe.records import Weights
 
 OPEN = Path(__file__).parent / "open_mixture.npz"
@@ -98,7 +98,6 @@ def about_mixture(path: Path = OPEN) -> Weights:
 
 def _read(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
-    except (zipfile.BadZipFile, ValueError) as error:
+        return read_npz(path)
+    except ValueError as error:
         raise ValueError(f"{path} is no pose mixture ({error}): give the .npz that `vibe assets add` wrote") from error

@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import tempfile
 import webbrowser
+from collections.abc import Mapping
 from pathlib import Path
 
 from vibe import assets
 from vibe.body import Body, find_body
 from vibe.motion import Result
-from vibe.records import Progress
+from vibe.records import Camera, Progress
 from vibe.results.page_film import LIMIT_MB, Film, TooLarge, read_film
-from vibe.results.page_motion import motion_json
+from vibe.results.page_motion import live_json, motion_json
 
-__all__ = ["TooLarge", "page", "page_template", "view"]
+__all__ = ["TooLarge", "live_page", "page", "page_template", "view"]
 TEMPLATE = Path(__file__).with_name("page.html")
 """The page with places for the data; `hatch_build.py` makes it when the package is installed."""
 NAME = "page.html"
@@ -64,12 +65,27 @@ def page_template() -> str:
 
 def page(template: str, result: Result, body: Body, film: Film | None) -> str:
     """The whole page as text; raises ValueError."""
-    given = {
-        "%motion%": motion_json(result, body),
-        "%kind%": film.kind if film else "",
-        "%sound%": "yes" if film and film.sound else "",
-        "%film%": base64.b64encode(film.content).decode() if film else "",
-    }
+    return _filled(
+        template,
+        {
+            "%motion%": motion_json(result, body),
+            "%kind%": film.kind if film else "",
+            "%sound%": "yes" if film and film.sound else "",
+            "%film%": base64.b64encode(film.content).decode() if film else "",
+        },
+    )
+
+
+def live_page(template: str, name: str, camera: Camera, body: Body) -> str:
+    """The page that is told by the server it came from, over a WebSocket, how people move."""
+    policy, open_policy = ("default-src 'none';", "default-src 'none'; connect-src 'self';")
+    assert policy in template
+    given = {"%motion%": live_json(name, camera, body), "%kind%": "", "%sound%": "", "%film%": ""}
+    return _filled(template.replace(policy, open_policy, 1), given)
+
+
+def _filled(template: str, given: Mapping[str, str]) -> str:
+    """The page with what belongs in its places, which stand in this order; what fills one is not looked into."""
     parts, rest = [], template
     for place, content in given.items():
         before, _, rest = rest.partition(place)

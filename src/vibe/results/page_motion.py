@@ -20,6 +20,7 @@ from torch import Tensor
 from vibe import __version__
 from vibe.body import Body, rest_joints, rest_vertices
 from vibe.motion import Motion, Result
+from vibe.records import Camera
 from vibe.results.gltf import influences
 from vibe.results.panels import COLOURS
 from vibe.results.staging import R_STAGE_CAM, Staging, stage
@@ -59,6 +60,27 @@ def motion_json(result: Result, body: Body) -> str:
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
+def live_json(name: str, camera: Camera, body: Body) -> str:
+    """The same for a page that people's poses are sent to as they happen: nobody is in it yet."""
+    content = {
+        "live": True,
+        "version": __version__,
+        "video": name,
+        "width": camera.width,
+        "height": camera.height,
+        "K": camera.K_px.flatten().tolist(),
+        "R_stage_cam": torch.tensor(R_STAGE_CAM["y"]).flatten().tolist(),
+        "t_stage_cam": [0.0, 1.5, 0.0],
+        "timestamps": _array(np.zeros(1)),
+        "joint_names": SMPL,
+        "parents": SMPL_PARENTS,
+        "body": _body(body),
+        "people": [],
+        "notes": [],
+    }
+    return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
 def _level(result: Result, body: Body) -> tuple[Float[Tensor, "3 3"], Float[Tensor, "3"], tuple[str, ...]]:
     """From the camera to a level stage with y up and the lowest foot at height 0; what is to be said about it."""
     if not any(len(motion.frames) for motion in result.people):
@@ -85,18 +107,25 @@ def _body(body: Body) -> dict[str, Any]:
 def _person(number: int, motion: Motion, body: Body) -> dict[str, Any]:
     """One person: shape at rest, and a row for each frame."""
     rotvec = torch.cat([motion.global_orient, motion.body_pose], 1).unflatten(1, (24, 3))
-    surface = rest_vertices(body, motion.mean_betas).numpy().astype(np.float64)
-    low = surface.min(0)
-    step = float((surface - low).max()) / np.iinfo(np.uint16).max
     confidence = motion.confidence.nan_to_num(0.0).clamp(0, 1).numpy()
     return {
-        "number": number,
-        "colour": COLOURS[(number - 1) % len(COLOURS)],
+        **at_rest(number, motion.mean_betas, body),
         "frames": _array(motion.frames.numpy().astype(np.int32)),
         "rotations": _array(quantised_rotations(rotvec)),
         "pelvis": _array(motion.trans.numpy().astype(np.float32)),
         "confidence": _array(np.ceil(255 * confidence).astype(np.uint8)),
-        "rest": _array(rest_joints(body, motion.mean_betas).numpy().astype(np.float32)),
+    }
+
+
+def at_rest(number: int, betas: Float[Tensor, "10"], body: Body) -> dict[str, Any]:
+    """What one person looks like in the T-pose."""
+    surface = rest_vertices(body, betas).numpy().astype(np.float64)
+    low = surface.min(0)
+    step = float((surface - low).max()) / np.iinfo(np.uint16).max
+    return {
+        "number": number,
+        "colour": COLOURS[(number - 1) % len(COLOURS)],
+        "rest": _array(rest_joints(body, betas).numpy().astype(np.float32)),
         "surface": _array(np.rint((surface - low) / step).astype(np.uint16)),
         "surface_low": low.tolist(),
         "surface_step": step,

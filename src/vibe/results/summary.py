@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from vibe import __version__, assets
 from vibe.motion import Result
@@ -35,10 +36,13 @@ def rows(result: Result) -> tuple[Row, ...]:
     return tuple(table)
 
 
-def write_summary(path: Path, result: Result, seconds: Mapping[str, float], files: Sequence[str]) -> None:
+def write_summary(
+    path: Path, result: Result, seconds: Mapping[str, float], files: Sequence[str], origin: Mapping[str, Any]
+) -> None:
     """Write the summary whole or not at all; raises OSError.
 
-    `seconds` is the work that each stage took, `files` the names of what was written beside it.
+    `seconds` is the work that each stage took, `files` the names of what was written beside it, `origin` what tells
+    whether it would come out the same again (docs/conventions.md).
     """
     clip = result.clip
     content = {
@@ -63,6 +67,7 @@ def write_summary(path: Path, result: Result, seconds: Mapping[str, float], file
         "weights": asdict(result.weights),
         "files": list(files),
         "vibe_version": __version__,
+        **origin,
     }
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     assets.write_whole(Path(path), text.encode("utf-8", "backslashreplace"))

@@ -38,7 +38,7 @@ def begin_folder(folder: Path, recipe: Any, data: Mapping[str, str], writes: boo
     path, plain = folder / ABOUT, as_plain(recipe)
     sources = [source()]
     if path.exists():
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = _about(path)
         refuse_another(folder, about.get("recipe", {}), plain)
         refuse_another(folder, about.get("data", {}), dict(data), "data")
         before = about.get("sources", [])
@@ -52,6 +52,20 @@ def begin_folder(folder: Path, recipe: Any, data: Mapping[str, str], writes: boo
         "recipe": plain, "seed": plain.get("seed"), "data": dict(data), "sources": sources, "torch": torch.__version__,
     }  # fmt: skip
     assets.write_whole(path, json.dumps(about, indent=1).encode())
+
+
+def _about(path: Path) -> dict[str, Any]:
+    """What a run's folder says of itself; raises ValueError."""
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged ({error}): give another run folder") from error
+    kinds = {"recipe": dict, "data": dict, "sources": list}
+    if not isinstance(about, dict) or not all(
+        isinstance(about.get(name, kind()), kind) for name, kind in kinds.items()
+    ):
+        raise ValueError(f"{path} is damaged: give another run folder")
+    return about
 
 
 def save_checkpoint(path: Path, recipe: Any, parts: Mapping[str, Stateful], step: int, best: float) -> None:
@@ -72,15 +86,34 @@ def load_checkpoint(path: Path, recipe: Any, parts: Mapping[str, Stateful]) -> t
     """
     if not path.exists():
         return 0, math.inf
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    if "parts" not in state:
-        raise ValueError(f"{path} is an older version's checkpoint: give another run folder")
-    refuse_another(path, json.loads(state["recipe"]), as_plain(recipe))
+    state = _state(path)
+    refuse_another(path, state["recipe"], as_plain(recipe))
     if state["parts"].keys() != parts.keys():
         raise ValueError(f"{path} holds {', '.join(state['parts'])}; this run is made of {', '.join(parts)}")
-    for name, part in parts.items():
-        part.load_state_dict(state["parts"][name])
+    try:
+        for name, part in parts.items():
+            part.load_state_dict(state["parts"][name])
+    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} does not fit its own recipe ({str(error)[:300]}): it is damaged") from error
     return state["step"], state["best"]
+
+
+def _state(path: Path) -> dict[str, Any]:
+    """What a checkpoint holds, its recipe as plain values; raises ValueError."""
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        if "parts" not in state:
+            raise ValueError("an older version wrote it")
+        right = isinstance(state["step"], int) and isinstance(state["best"], float) and isinstance(state["parts"], dict)
+        recipe = json.loads(state["recipe"])
+        if not right or not isinstance(recipe, dict):
+            raise ValueError("it holds something else")
+    # What torch raises on damaged files is any kind: RuntimeError, UnpicklingError, EOFError, UnicodeDecodeError ...
+    except Exception as error:
+        raise ValueError(
+            f"{path} is no checkpoint that can be gone on with ({str(error)[:200]}): give another run folder"
+        ) from error
+    return state | {"recipe": recipe}
 
 
 def save_weights(path: Path, recipe: Any, step: int, network: nn.Module) -> None:

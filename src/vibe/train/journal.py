@@ -51,17 +51,30 @@ def cut_log(path: Path, step: int) -> None:
     """Drop the lines after a step, and one that was not finished."""
     if not path.exists():
         return
-    text = path.read_text(encoding="utf-8")
+    lines = _lines(path)
     kept = []
-    for line in text.splitlines(keepends=True):
-        if not line.endswith("\n") or json.loads(line)["step"] > step:
+    for line, record in lines:
+        if record is None or record["step"] > step:
             break
         kept.append(line)
-    if (shorter := "".join(kept)) != text:
-        assets.write_whole(path, shorter.encode())
+    if len(kept) < len(lines):
+        assets.write_whole(path, "".join(kept).encode())
 
 
 def read_log(folder: Path) -> list[dict[str, float]]:
-    """The records of a run so far; raises FileNotFoundError."""
-    lines = (folder / LOG).read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    """The records of a run so far; raises FileNotFoundError, and ValueError for a log that is damaged."""
+    return [record for _, record in _lines(folder / LOG) if record is not None]
+
+
+def _lines(path: Path) -> list[tuple[str, dict[str, float] | None]]:
+    """The lines of a log with their records; the last has none if it was not finished. Raises ValueError, OSError."""
+    found: list[tuple[str, dict[str, float] | None]] = []
+    try:
+        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+            record = json.loads(line) if line.endswith("\n") else None
+            if record is not None and not (isinstance(record, dict) and isinstance(record.get("step"), int | float)):
+                raise ValueError("what it holds is no record")
+            found.append((line, record))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged in line {len(found) + 1} ({error}): delete what is not whole") from error
+    return found

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+from array import array
+from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +16,7 @@ from types import TracebackType
 import av
 import av.error
 import cv2
+import numpy as np
 import torch
 from av.container import InputContainer
 from av.stream import Disposition
@@ -21,14 +25,21 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from vibe.records import Clip
+from vibe.video.clock import JOINED, Clock
+from vibe.video.mark import FIRST, LAST, REMEMBERED, Mark, checksum
 
+SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".m2ts"),
+    *(".3gp", ".ogv", ".mxf", ".vob"),
+)
+"""How the names of videos end, where a folder is searched for them."""
 LARGEST_PX = 16384
 """Longest side of a picture that is read."""
 THREADS = min(8, os.cpu_count() or 1)
 NOT_VIDEO = {"tty", "hls", "concat", "dash", "sdp", "image2"}
 """Containers that FFmpeg opens but that are text, lists of other files or patterns of file names."""
-RESTART_BEFORE, RESTART_AFTER = 1.0, 600.0
-"""Seconds back and forth: a larger jump of the time stamps means that they began anew."""
+SEEK_BACK = (0.0, 10.0)
+"""Seconds before a mark's frames at which a key frame is looked for, in turn."""
 DEFAULT_FPS = 25.0
 """Of a file that does not tell, such as a single picture."""
 TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
@@ -49,8 +60,23 @@ class Frame:
     rgb: UInt8[ndarray, "height width 3"]
 
 
-def open_video(path: str | Path) -> Video:
-    """The video in a file, at its first frame; close it or use it in a `with` statement.
+@dataclass(frozen=True)
+class Picture:
+    """One picture as the decoder gave it, before its time is known."""
+
+    decoded: av.VideoFrame
+    rgb: UInt8[ndarray, "height width 3"]
+    """Upright."""
+    damaged: int
+    """Packets up to here that could not be decoded."""
+    packet: int
+    """`Mark.packet`."""
+    check: int
+    """`checksum` of the pixels."""
+
+
+def open_video(path: str | Path, after: Mark | None = None) -> Video:
+    """The video in a file, at its first frame or after a mark; close it or use it in a `with` statement.
 
     Raises FileNotFoundError, PermissionError or ValueError with one line that says what is wrong and what to do.
     """
@@ -67,7 +93,17 @@ def open_video(path: str | Path) -> Video:
         raise PermissionError(f"{path} may not be read: change its permissions or copy it") from error
     if path.is_file() and size == 0:
         raise ValueError(f"{path} is empty (0 bytes): copy or download it again")
-    return Video(path)
+    video = Video(path)
+    if after is None or video._sought(after):
+        return video
+    video.close()
+    video = Video(path)
+    try:
+        video._skip(after)
+    except BaseException:
+        video.close()
+        raise
+    return video
 
 
 def count_frames(path: str | Path) -> int:
@@ -92,6 +128,10 @@ class Video:
         self.damaged = 0
         """Packets so far that could not be decoded and were skipped."""
         self._notes: dict[str, int] = {}
+        self._broken = 0
+        self._packet, self._counted = FIRST, FIRST - 1
+        self._begun = self._closed = False
+        self._decoding = threading.Lock()
         self._container = _open(path)
         try:
             self._stream = _video_stream(self._container, path)
@@ -104,8 +144,10 @@ class Video:
             self._container.close()
             raise
         self._reformatter = VideoReformatter()
-        self._clock = _Clock(self.fps, self._notes)
-        self._times: list[float] = []
+        self._clock = Clock(self.fps, self._notes)
+        self._times = array("d")
+        self._recent: deque[tuple[int | None, int]] = deque(maxlen=REMEMBERED)
+        self._taken = FIRST
 
     def _measure(self, first: av.VideoFrame) -> None:
         """Upright size, quarter turns and nominal rate, from the first frame."""
@@ -141,24 +183,105 @@ class Video:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
-        self._frames.close()
-        self._container.close()
+        """Close the file, also while another thread decodes."""
+        with self._decoding:
+            self._closed = True
+            self._frames.close()
+            self._container.close()
 
     def __iter__(self) -> Iterator[Frame]:
         """The frames from first to last, once; raises ValueError the second time."""
-        if self._first is None:
+        return self.taken(self.pictures())
+
+    def pictures(self) -> Generator[Picture, None, None]:
+        """The decoder's half of the work; raises ValueError the second time."""
+        if self._begun:
             raise ValueError(f"the frames of {self.path} have been read: open it again")
-        frame, self._first = self._first, None
-        while frame is not None:
-            stamp = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
-            self._times.append(self._clock.time(stamp))
-            yield Frame(len(self._times) - 1, self._times[-1], self._upright(frame))
-            frame = next(self._frames, None)
+        self._begun = True
+        while (frame := self._next()) is not None:
+            rgb = self._upright(frame)
+            yield Picture(frame, rgb, self._broken, self._packet, checksum(rgb))
+
+    def taken(self, pictures: Iterator[Picture]) -> Iterator[Frame]:
+        """The other half: `clip()`, `notes` and `mark()` grow by a picture only when it is taken from here."""
+        for picture in pictures:
+            yield self._take(picture)
+        self.damaged = self._broken
+
+    def mark(self) -> Mark:
+        """The place behind the frame that was taken last: what `open_video` needs to go on from there."""
+        stamps, checks = (tuple(each) for each in zip(*self._recent, strict=True)) if self._recent else ((), ())
+        notes = tuple(self._notes.items())
+        return Mark(self._times[:], stamps, checks, self._taken, self._clock.start, self.damaged, notes)
+
+    def _next(self) -> av.VideoFrame | None:
+        """The next frame as it is decoded; None at the end, or once the file is closed."""
+        with self._decoding:
+            if self._closed:
+                return None
+            frame, self._first = self._first, None
+            return frame or next(self._frames, None)
+
+    def _take(self, picture: Picture) -> Frame:
+        """A picture with its time."""
+        frame, self.damaged, self._taken = picture.decoded, picture.damaged, picture.packet
+        if (frame.width, frame.height) != self._native:
+            self._note("the picture changed its size on the way: it was scaled to that of the first frame")
+        stamp = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
+        self._times.append(self._clock.time(stamp))
+        self._recent.append((frame.pts, picture.check))
+        return Frame(len(self._times) - 1, self._times[-1], picture.rgb)
+
+    def _sought(self, mark: Mark) -> bool:
+        """Go on behind a mark from a key frame before it; False if the mark's own frames are not found there."""
+        if not mark.can_be_sought or JOINED in dict(mark.notes):
+            return False
+        assert mark.stamps[0] is not None and self._stream.time_base
+        for seconds in SEEK_BACK:
+            with suppress(av.error.FFmpegError):
+                self._container.seek(mark.stamps[0] - int(seconds / self._stream.time_base), stream=self._stream)
+                if self._lands(mark):
+                    break
+        else:
+            return False
+        self._first, self._counted = None, mark.packet
+        self._times, self._taken = mark.times[:], mark.packet
+        self._clock.start, self._clock.last = mark.start, mark.times[-1]
+        self._broken = self.damaged = mark.damaged
+        self._notes.clear()
+        self._notes.update(mark.notes)
+        self._recent.extend(zip(mark.stamps, mark.checks, strict=True))
+        return True
+
+    def _lands(self, mark: Mark) -> bool:
+        """Decode up to a mark's last frame, and tell whether its last ones are as they were."""
+        first, last = mark.stamps[0], mark.stamps[-1]
+        assert first is not None and last is not None
+        found = []
+        self._packet, self._frames = FIRST, self._decoded()
+        for frame in self._frames:
+            if frame.pts is None or frame.pts > last:
+                return False
+            if frame.pts >= first:
+                found.append((frame.pts, checksum(self._upright(frame))))
+            if frame.pts == last:
+                return found == list(zip(mark.stamps, mark.checks, strict=True))
+        return False
+
+    def _skip(self, mark: Mark) -> None:
+        """Go on behind a mark from the first frame; raises ValueError if the file is not as it was when marked."""
+        unseen, nothing = len(mark.times) - len(mark.stamps), np.empty((0, 0, 3), np.uint8)
+        for index in range(len(mark.times)):
+            if (frame := self._next()) is None:
+                break
+            rgb = self._upright(frame) if index >= unseen else nothing
+            self._take(Picture(frame, rgb, self._broken, self._packet, checksum(rgb)))
+        if self.mark() != mark:
+            raise ValueError(f"{self.path} is not as it was when the place {len(mark.times)} frames in was marked")
 
     def clip(self) -> Clip:
         """What has been found up to the frame read last."""
-        times = torch.tensor(self._times, dtype=torch.float64)
+        times = torch.from_numpy(np.array(self._times))
         fps = (len(times) - 1) / float(times[-1]) if len(times) > 1 else self.fps
         return Clip(self.path, fps, self.width, self.height, times, self.damaged)
 
@@ -173,12 +296,14 @@ class Video:
     def _decoded(self) -> Generator[av.VideoFrame, None, None]:
         """Frames in the order of showing; what cannot be decoded is counted and passed over."""
         for packet in self._packets():
+            stamp = self._packet if packet.dts is None else packet.dts
+            self._packet = stamp if packet.size else LAST
             try:
                 yield from packet.decode()
             except av.error.EOFError:
                 return
             except av.error.FFmpegError:
-                self.damaged += 1
+                self._broken += self._packet > self._counted
 
     def _packets(self) -> Iterator[av.Packet]:
         """Packets of the video; where the container is damaged, reading goes on behind the damage."""
@@ -189,11 +314,9 @@ class Video:
             except av.error.EOFError:
                 return
             except av.error.FFmpegError:
-                self.damaged += 1
+                self._broken += self._packet >= self._counted
 
     def _upright(self, frame: av.VideoFrame) -> UInt8[ndarray, "height width 3"]:
-        if (frame.width, frame.height) != self._native:
-            self._note("the picture changed its size on the way: it was scaled to that of the first frame")
         same = (frame.width, frame.height) == self._stored
         picture = self._reformatter.reformat(
             frame,
@@ -204,39 +327,6 @@ class Video:
             interpolation=Interpolation.FAST_BILINEAR if same else Interpolation.BILINEAR,
         ).to_ndarray()
         return picture if self._turn == 0 else cv2.rotate(picture, TURNS[self._turn])
-
-
-class _Clock:
-    """Turns a file's time stamps, which may be missing, doubled or begin anew, into increasing seconds."""
-
-    def __init__(self, fps: float, notes: dict[str, int]):
-        self._step = 1 / fps
-        self._notes = notes
-        self._start: float | None = None
-        self._last = -1.0
-
-    def time(self, stamp: float | None) -> float:
-        """Seconds from the first frame."""
-        if self._last < 0:
-            self._last, self._start = 0.0, stamp
-            return 0.0
-        if stamp is None:
-            return self._repaired("a frame had no time stamp: the mean rate filled it", self._last + self._step)
-        if self._start is None:
-            self._start = stamp - self._last - self._step
-        step = stamp - self._start - self._last
-        if not -RESTART_BEFORE <= step <= RESTART_AFTER:
-            self._start = stamp - self._last - self._step
-            return self._repaired("the time stamps began anew on the way: they were joined", self._last + self._step)
-        if step <= 1e-6:
-            return self._repaired("a time stamp did not increase: it was moved", self._last + self._step / 2)
-        self._last += step
-        return self._last
-
-    def _repaired(self, note: str, time: float) -> float:
-        self._notes[note] = self._notes.get(note, 0) + 1
-        self._last = time
-        return time
 
 
 def _open(path: Path) -> InputContainer:

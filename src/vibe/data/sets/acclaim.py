@@ -105,13 +105,15 @@ def _numbers(words: list[str], count: int) -> list[float]:
 
 def _axes(angles: list[float], order: str, degrees: bool) -> Float[Tensor, "3 3"]:
     """The first letter's rotation is applied first, each about the world's axes."""
+    if sorted(order.lower()) != ["x", "y", "z"]:
+        raise ValueError(f"axes {order[:20]!a} instead of three of them")
     return roma.euler_to_rotmat(order.lower(), torch.tensor(angles, dtype=torch.float64), degrees=degrees)
 
 
 def _root(lines: list[list[str]], degrees: bool) -> Bone:
     known = {line[0].lower(): line[1:] for line in lines}
     order = tuple(word.lower() for word in known["order"])
-    if set(order) != ANGLES | PLACES:
+    if set(order) != ANGLES | PLACES or len(order) != 6:
         raise ValueError(f"a root of {' '.join(order)[:40]!a} instead of three positions and three angles")
     if any(_numbers(known.get("position", ["0"] * 3), 3)):
         raise ValueError("a root that is not at the origin")
@@ -130,7 +132,7 @@ def _bones(lines: list[list[str]], unit: float, degrees: bool) -> dict[str, Bone
         elif word == "end":
             name, axis = known["name"][0], known["axis"]
             dof = tuple(word.lower() for word in known.get("dof", []))
-            if not set(dof) <= ANGLES or name in bones or len(bones) == MOST_JOINTS:
+            if not set(dof) <= ANGLES or len(set(dof)) < len(dof) or name in bones or len(bones) == MOST_JOINTS:
                 raise ValueError(f"bone {name[:20]!a} stands twice or moves by {' '.join(dof)[:40]!a}")
             reach = torch.tensor(_numbers(known["direction"], 3), dtype=torch.float64)
             length = _numbers(known["length"], 1)[0] * unit

@@ -80,8 +80,10 @@ def sequences(raw: Path) -> dict[str, str]:
     for path in (raw / "motions", raw / "ignore_list.txt", *lists.values()):
         if not path.exists():
             raise FileNotFoundError(f"there is no {path}: {raw} should hold {LAYOUT}")
-    ignored = set((raw / "ignore_list.txt").read_text(encoding="utf-8").split())
-    splits = {_sequence(name): split for split, path in lists.items() for name in path.read_text("utf-8").split()}
+    ignored = set((raw / "ignore_list.txt").read_text(encoding="utf-8", errors="replace").split())
+    splits = {
+        _sequence(name): split for split, path in lists.items() for name in path.read_text("utf-8", "replace").split()
+    }
     names = sorted(path.stem for path in (raw / "motions").glob("*.pkl"))
     return {name: splits.get(name, "") for name in names if name not in ignored}
 
@@ -123,7 +125,9 @@ def cameras(raw: Path, name: str) -> dict[str, dict[str, Any]]:
     Raises OSError, or ValueError for files that are not as they should be.
     """
     path = raw / "cameras" / "mapping.txt"
-    setting = dict(line.split()[:2] for line in path.read_text("utf-8").splitlines() if len(line.split()) > 1).get(name)
+    setting = dict(
+        line.split()[:2] for line in path.read_text("utf-8", "replace").splitlines() if len(line.split()) > 1
+    ).get(name)
     if setting is None:
         raise ValueError(f"{path} does not name the cameras of {name}: copy it again")
     path = raw / "cameras" / f"{setting}.json"

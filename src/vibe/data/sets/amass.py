@@ -14,10 +14,10 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from vibe.assets.archives import read_npz
 from vibe.data.raw import Job, RawSet
 from vibe.data.recording import GENDERS, Recording
 from vibe.data.sets.mocap import RECIPE, below, pelvis_at_rest, take
-from vibe.data.sets.npz import read_npz
 from vibe.data.sets.pieces import checked
 
 NAMES = {

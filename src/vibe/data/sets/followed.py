@@ -8,16 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from vibe import assets, skeletons
+from vibe import assets, following, skeletons
 from vibe.data.raw import Job
 from vibe.data.recording import Recording
 from vibe.people.finish import Finish
 from vibe.people.track import Follower, Following
-from vibe.pipeline import follow
 from vibe.records import Track
-from vibe.video import open_video
+from vibe.video import SUFFIXES, open_video
 
-SUFFIXES = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp"}
 SPLITS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 """Of a video, by the name of the folder that it is in; `train_256` and `videos_train` are `train`, too."""
 WINDOW = 16
@@ -65,7 +63,7 @@ def people(path: Path, raw: Path, its_split: str) -> Iterator[Recording]:
     with open_video(path) as video:
         announced = video.expected_frames or 0
         follower = Follower(following=Following(finish=Finish(least_length=0.0)))
-        clip, tracks, _ = follow(video, follower, None)
+        clip, tracks, _ = following.watch(video, follower)
     if len(clip.timestamps) < WHOLE * announced:
         raise ValueError(
             f"{path} is cut off or damaged: {len(clip.timestamps)} of {announced} frames can be read, copy it again"

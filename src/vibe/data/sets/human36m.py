@@ -12,12 +12,12 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from vibe.assets.archives import read_npz
 from vibe.data.raw import Job, RawSet
 from vibe.data.recording import Recording
 from vibe.data.sets.boxes import boxes_around
 from vibe.data.sets.cdf import read_cdf
 from vibe.data.sets.intrinsics import fit_intrinsics
-from vibe.data.sets.npz import read_npz
 from vibe.data.sets.pieces import absent, checked, shared_frames
 from vibe.skeletons import convert
 from vibe.video import count_frames

@@ -43,18 +43,20 @@ def cuts(raw: Path) -> dict[str, tuple[int, int]]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there: {raw} should hold {LAYOUT}")
     found = {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        if "STYLE_NAME" not in (rows.fieldnames or ()):
-            raise ValueError(
-                f"{path} has no column STYLE_NAME but {', '.join(rows.fieldnames or ())[:80]}: copy it again"
-            )
-        for row in rows:
-            for column, start in row.items():
-                gait, _, end = str(column).partition("_")
-                stop = row.get(f"{gait}_STOP")
-                if end == "START" and str(start).strip().isdecimal() and str(stop).strip().isdecimal():
-                    found[f"{row['STYLE_NAME'].strip()}_{gait}"] = int(str(start)), int(str(stop))
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            rows = csv.DictReader(file)
+            names, table = rows.fieldnames or (), list(rows)
+    except csv.Error as error:
+        raise ValueError(f"{path} is no table ({error}): copy it again") from error
+    if "STYLE_NAME" not in names:
+        raise ValueError(f"{path} has no column STYLE_NAME but {', '.join(names)[:80]}: copy it again")
+    for row in table:
+        for column in names:
+            gait, _, end = column.partition("_")
+            start, stop = (str(row.get(name)).strip() for name in (column, f"{gait}_STOP"))
+            if end == "START" and start.isdecimal() and stop.isdecimal() and len(start + stop) < 20:
+                found[f"{str(row['STYLE_NAME']).strip()}_{gait}"] = int(start), int(stop)
     return found
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vibe.data.raw import Job, RawSet
 from vibe.data.sets import followed
+from vibe.video import SUFFIXES
 
 LAYOUT = (
     "videos, in folders as you like; those below a folder called train, val or test are of that split, others train"
@@ -17,7 +18,7 @@ def jobs(raw: Path) -> Iterator[Job]:
     """A job for each video; raises FileNotFoundError if there is none."""
     found = [followed.job(path, raw, followed.split(path, raw) or "train") for path in followed.videos(raw)]
     if not found:
-        raise FileNotFoundError(f"{raw} holds no video ({', '.join(sorted(followed.SUFFIXES))}): it may hold {LAYOUT}")
+        raise FileNotFoundError(f"{raw} holds no video ({', '.join(sorted(SUFFIXES))}): it may hold {LAYOUT}")
     yield from found
 
 

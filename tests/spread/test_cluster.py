@@ -2,7 +2,7 @@
 
 import pytest
 
-from vibe.data.cluster import in_ray
+from vibe.spread.cluster import in_ray
 
 
 def test_where_no_cluster_is_that_is_said_at_once() -> None:

@@ -1,0 +1,145 @@
+"""What a worker measures: whole runs over a video, and the parts of one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from vibe import cameras
+from vibe.bench.machine import peak_mb
+from vibe.finishing import finish_track
+from vibe.many.work import Clock
+from vibe.method import Method, settle
+from vibe.motion import Result
+from vibe.people import search
+from vibe.pipeline import run
+from vibe.reading import read_keypoints
+from vibe.records import Track
+from vibe.spread import Seat
+from vibe.video import open_video
+
+TRIES, PATIENCE = 30, 1.5
+"""How often a part is timed, and for how many seconds at most."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure."""
+
+    what: str
+    value: float
+    unit: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Shift:
+    """When a worker was at work on a video."""
+
+    began: float
+    ended: float
+    """Seconds since the epoch: clocks that only increase differ from process to process."""
+    frames: int
+
+
+def begin_bench(device: str | None, seat: Seat) -> Callable[[Path], list[Row]]:
+    """A worker that measures everything that one process can."""
+    return partial(everything, settle(device=device), seat.tell)
+
+
+def begin_shift(device: str | None, threads: int, _: Seat) -> Callable[[Path], Shift]:
+    """A worker beside others."""
+    import torch
+
+    torch.set_num_threads(threads)
+    return partial(shift, settle(device=device))
+
+
+def shift(method: Method, video: Path) -> Shift:
+    """One video, from its file to its result in memory."""
+    began = time.time()
+    result = run(video, method)
+    return Shift(began, time.time(), len(result.clip.timestamps))
+
+
+def everything(method: Method, tell: Callable[[Any], None], video: Path) -> list[Row]:
+    """The run without overlay, then the overlay, then the parts."""
+    clock = Clock(tell)
+    began = time.perf_counter()
+    result = run(video, method, progress=clock)
+    seconds = time.perf_counter() - began
+    clock.stop()
+    frames, people = len(result.clip.timestamps), len(result.people)
+    size = (
+        f"{result.clip.width}x{result.clip.height}, {frames} frames, {people} {'person' if people == 1 else 'people'}"
+    )
+    rows = [Row("end to end, no overlay", frames / seconds, "frames/s", size)]
+    for stage, name in (("people", "of it, people followed"), ("features", "of it, features")):
+        if stage in clock.seconds:
+            rows.append(Row(name, 1000 * clock.seconds[stage] / frames, "ms a frame"))
+    rest = seconds - sum(clock.seconds.get(stage, 0.0) for stage in ("people", "features"))
+    rows.append(Row("of it, network, fit, smoothing", 1000 * rest / frames, "ms a frame"))
+    if (peak := peak_mb()) is not None:
+        rows.append(Row("peak memory", peak, "MB", "of the run without overlay"))
+    rows.append(Row("overlay, drawn and encoded", overlay(result, video, clock), "frames/s"))
+    clock("parts", 0, None)
+    return rows + parts(method, result, video)
+
+
+def overlay(result: Result, video: Path, clock: Clock) -> float:
+    """Frames a second, from the first that is drawn to the last."""
+    from vibe.results.overlay import write_overlay
+
+    drawn: list[float] = []
+
+    def note(stage: str, done: float, total: float | None) -> None:
+        drawn.append(time.perf_counter())
+        clock(stage, done, total)
+
+    target = video.with_name("overlay.mp4")
+    write_overlay(video, result, target, progress=note)
+    target.unlink()
+    return (len(drawn) - 1) / (drawn[-1] - drawn[0]) if len(drawn) > 1 else 0.0
+
+
+def parts(method: Method, result: Result, video: Path) -> list[Row]:
+    """Each part alone: the sum is more than a frame takes, since some of them work at the same time."""
+    began = time.perf_counter()
+    with open_video(video) as frames:
+        pictures = [frame.rgb for frame in frames if frame.index < 2]
+        rows = [Row("decoding", 1000 * (time.perf_counter() - began) / len(result.clip.timestamps), "ms a frame")]
+    rgb = pictures[-1]
+    left, top, width, height = search.by_turns(rgb.shape[1], rgb.shape[0], 1)[0]
+    window = rgb[top : top + height, left : left + width]
+    rows.append(Row("detection", _milliseconds(lambda: method.detector(window)), "ms a window"))
+    if not result.people:
+        return rows
+    person = result.people[0]
+    track = Track(person.frames, person.box_px, person.keypoints_px)
+    region = method.pose_model.start(person.box_px[0].double().numpy(), None)
+    rows.append(Row("2D keypoints", _milliseconds(lambda: method.pose_model(rgb, region)), "ms a person"))
+    clip, count = result.clip, len(person.frames)
+    camera = cameras.default_camera(clip.width, clip.height)
+    read = partial(read_keypoints, track, clip.timestamps[track.frames], camera, method.network, method.body)
+    rows.append(Row("network, both sides", _milliseconds(read) / count, "ms a frame and person"))
+    finish = partial(
+        finish_track, track, read(), clip, camera, method.body, method.smoothing, method.fitting, method.energies
+    )
+    rows.append(Row("fit and smoothing", _milliseconds(finish) / count, "ms a frame and person"))
+    return rows
+
+
+def _milliseconds(work: Callable[[], object]) -> float:
+    """Median time of a piece of work, the first try left out where there are more."""
+    times: list[float] = []
+    began = time.perf_counter()
+    while len(times) < 2 or (len(times) < TRIES and time.perf_counter() - began < PATIENCE):
+        start = time.perf_counter()
+        work()
+        times.append(1000 * (time.perf_counter() - start))
+    return median(times[1:])

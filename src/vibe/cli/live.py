@@ -1,0 +1,227 @@
+"""`vibe live`: everyone before a camera, as they move."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+import webbrowser
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from rich.console import Console
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from vibe.cli.say import DONE, complain, refuse, say, sentence
+
+if TYPE_CHECKING:
+    from vibe.live.crowd import Crowd
+    from vibe.live.loop import Sink
+    from vibe.live.meter import Delays
+    from vibe.live.server import Server
+    from vibe.live.source import Source
+    from vibe.live.watch import Watch
+    from vibe.method import Method
+
+TELL_EVERY = 5.0
+"""Seconds between two lines on speed and delay."""
+Flag = Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")]
+PAGE = arg(help_behavior_hint="(default: if nothing else is asked for)")
+
+
+def live(
+    source: Annotated[Positional[str], arg(metavar="CAMERA|URL|FILE")] = "0",
+    /,
+    page: Annotated[FlagCreatePairsOff[bool], PAGE] = False,
+    socket: Flag = False,
+    json: Annotated[str | None, arg(metavar="PATH|-", help_behavior_hint="")] = None,
+    osc: Annotated[str | None, arg(metavar="HOST:PORT", help_behavior_hint="")] = None,
+    out: Annotated[Path | None, arg(aliases=["-o"], metavar="MOTION.npz", help_behavior_hint="")] = None,
+    host: Annotated[str, arg(metavar="HOST")] = "127.0.0.1",
+    port: Annotated[int, arg(metavar="PORT")] = 8765,
+    no_browser: Flag = False,
+    people: Annotated[int, arg(metavar="N")] = 4,
+    delay: Annotated[int, arg(metavar="FRAMES")] = 1,
+    seconds: Annotated[float | None, arg(metavar="S", help_behavior_hint="(default: until the end, or Ctrl-C)")] = None,
+    size: Annotated[str, arg(metavar="WxH")] = "640x480",
+    weights: Annotated[str | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: open)")] = None,
+    body: Annotated[str | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: the weights' own)")] = None,
+    fov: Annotated[float | None, arg(metavar="DEG", help_behavior_hint="(default: 53.1)")] = None,
+) -> int:
+    """Follow everyone before a camera and tell their 3D motion as it happens.
+
+    Shows it on a page in the browser, and sends it as lines of JSON, as OSC messages or over a WebSocket. Pictures that
+    come faster than they can be worked on are left out. Prints frames a second and the delay from a picture's arrival
+    to its answer every 5 seconds and at the end.
+
+    Exit code: 0 done (also by Ctrl-C), 1 the source failed, 2 wrong usage.
+
+    Args:
+        source: A camera by its number (0, 1 ...) or device; an address (rtsp, rtsps, http, https or udp); or a video
+            file, which is played at its own speed.
+        page: Serve a page that shows the picture and the bodies, and open it in the browser.
+        socket: Serve the WebSocket without the page.
+        json: Write a line of JSON for every answer to this file, or to standard output.
+        osc: Send every answer there as OSC over UDP.
+        out: Keep the answers and write them as a motion file at the end.
+        host: Where the page and the socket listen. Other machines can reach them only if this is an address of this
+            machine in their network, or 0.0.0.0; they need the token, which is sent unencrypted.
+        port: 0 takes any that is free.
+        no_browser: Don't open the browser.
+        people: How many are followed at once, at most.
+        delay: Frames that an answer waits for: more make it steadier and more exact.
+        seconds: End after this time.
+        size: What is asked of a camera; it may give another size.
+        weights: open, or the name or .safetensors file of weights of your own that read keypoints.
+        body: open, smpl (the neutral one), smpl-male, smpl-female, or an .npz file in SMPL's layout.
+        fov: The camera's angle of view across the picture's diagonal, degrees, 5 to 150.
+    """
+    wanted = re.fullmatch(r"(\d{2,4})x(\d{2,4})", size)
+    if not wanted:
+        return refuse(f"--size is {size}: give width and height in pixels, as in 1280x720")
+    for name, value, least, most in (("people", people, 1, 64), ("delay", delay, 0, 30), ("port", port, 0, 65535)):
+        if not least <= value <= most:
+            return refuse(f"--{name} is {value}: give {least} to {most}")
+    if seconds is not None and not seconds > 0:
+        return refuse(f"--seconds is {seconds:g}: give more than 0")
+    page = page or not (socket or json or osc or out)
+    with ExitStack() as opened:
+        from vibe.live.crowd import Crowd
+        from vibe.live.source import open_source
+        from vibe.live.watch import Watch
+        from vibe.method import settle
+
+        method = settle(weights=weights, body=body, fov_deg=fov)
+        if out is not None:
+            _try_writing(out)
+        given = open_source(source, (int(wanted[1]), int(wanted[2])))
+        opened.callback(given.close)
+        crowd = Crowd(method, given.width, given.height, delay)
+        sinks: list[Sink] = []
+        if json or osc:
+            sinks += opened.enter_context(_senders(json, osc, given, crowd, method, delay))
+        if page or socket:
+            server = opened.enter_context(_server(given, crowd, method, delay, page, host, port))
+            sinks.append(server)
+            _tell_address(server, page, no_browser)
+        kept = opened.enter_context(_kept(out, given, crowd, method))
+        watch = Watch(method.detector, method.pose_model, people)
+        _run(given, watch, crowd, [*sinks, *kept], delay, seconds)
+    return DONE
+
+
+@contextmanager
+def _senders(
+    json: str | None, osc: str | None, source: Source, crowd: Crowd, method: Method, delay: int
+) -> Iterator[list[Sink]]:
+    """What sends answers off, closed at the end."""
+    from vibe.live import sinks
+
+    with ExitStack() as opened:
+        found: list[sinks.Outbox] = []
+        if json:
+            stream = sys.stdout if json == "-" else opened.enter_context(Path(json).open("w", encoding="utf-8"))
+            found.append(sinks.json_lines(stream, _start(source, crowd, method, delay)))
+        if osc:
+            found.append(sinks.osc(osc))
+        for sink in found:
+            opened.callback(sink.close)
+        yield list(found)
+
+
+@contextmanager
+def _server(
+    source: Source, crowd: Crowd, method: Method, delay: int, page: bool, host: str, port: int
+) -> Iterator[Server]:
+    """The page and the socket, closed at the end."""
+    from vibe.body import load_body
+    from vibe.live.packets import Packets
+    from vibe.live.server import Offer, Server
+    from vibe.results.page import live_page, page_template
+
+    shown = load_body(detail="low") if method.body.origin.sha256 == load_body().origin.sha256 else method.body
+    text = live_page(page_template(), source.name, crowd.camera, shown) if page else None
+    server = Server(Offer(_start(source, crowd, method, delay), text, Packets(shown)), host, port)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def _start(source: Source, crowd: Crowd, method: Method, delay: int) -> str:
+    from vibe.live.message import start_json
+
+    return start_json(source, crowd.camera, delay, method.body.origin, method.network.about)
+
+
+@contextmanager
+def _kept(out: Path | None, source: Source, crowd: Crowd, method: Method) -> Iterator[list[Sink]]:
+    """What keeps the answers, and writes them at the end, whatever ended it."""
+    from vibe.live.keep import Keeper
+
+    if out is None:
+        yield []
+        return
+    keeper = Keeper()
+    try:
+        yield [keeper]
+    finally:
+        if keeper.frames:
+            keeper.result(source.name, crowd.camera, method).save(out)
+            _tell(f"written to {out}: {keeper.frames} frames")
+        else:
+            _tell(f"{out} was not written: there was no answer")
+
+
+def _run(source: Source, watch: Watch, crowd: Crowd, sinks: list[Sink], delay: int, seconds: float | None) -> None:
+    """Answer until the end, telling the speed every now and then; Ctrl-C is an end like any other."""
+    from vibe.live.loop import follow_live
+    from vibe.live.meter import Delays
+
+    _tell(f"{source.name}: {source.width}x{source.height}; Ctrl-C ends it")
+    last = time.monotonic()
+    delays, left_out = Delays(last), 0
+
+    def told(now: Delays, dropped: int) -> None:
+        nonlocal last, delays, left_out
+        delays, left_out = now, dropped
+        if time.monotonic() - last >= TELL_EVERY:
+            last = time.monotonic()
+            _tell(delays.line(last, left_out))
+
+    try:
+        with suppress(KeyboardInterrupt):
+            follow_live(source, watch, crowd, sinks, delay, seconds, told)
+    finally:
+        _tell(f"in all: {delays.line(time.monotonic(), left_out)}")
+
+
+def _tell_address(server: Server, page: bool, no_browser: bool) -> None:
+    """Where to look and listen; the browser is opened where there is a screen."""
+    _tell(f"page: {server.address}" if page else f"socket: {server.socket_address}")
+    if server.is_open:
+        complain(f"{server.host} can be reached from other machines: who has the token sees what the camera sees")
+    screen = sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    if page and screen and not no_browser:
+        webbrowser.open(server.address)
+
+
+def _try_writing(out: Path) -> None:
+    """See that the file can be written before the work; raises OSError."""
+    if out.is_dir():
+        raise IsADirectoryError(f"{out} is a folder: give a file name after -o")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    probe = out.with_name(f".{out.name}.{os.getpid()}.probe")
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OSError(f"cannot write to {out.parent}: {sentence(error)}; give another place with -o") from error
+
+
+def _tell(text: str) -> None:
+    """One line on stderr: standard output is for JSON."""
+    say(Console(stderr=True), text)

@@ -1,0 +1,182 @@
+"""One person followed live: what was seen of them lately, and their pose now, from nothing that comes later.
+
+Each answer is what the offline method says of the last second, cut at the newest frame: the same cleaning, the same
+reading by the same network, the same place by the keypoints. What earlier answers said is kept only as one shape and
+the state of the causal filters.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from vibe.body import pose_joints
+from vibe.body.marks import joints_and_keypoints
+from vibe.body.record import Body
+from vibe.network import Network
+from vibe.people.finish import Finish, tidy
+from vibe.people.landmarks import Landmarks
+from vibe.people.pieces import Piece
+from vibe.reading import read_keypoints
+from vibe.records import Camera, Track
+from vibe.refine.one_euro import OneEuro, OneEuroFilter, RotationFilter
+from vibe.refine.smooth import Smoothing, one_shape, smooth
+from vibe.refine.translation import solve_translation
+
+
+@dataclass(frozen=True)
+class Streaming:
+    """How a person's motion is told as it happens; times in seconds."""
+
+    memory: float = 2.4
+    """Of evidence that is cleaned together: left and right that a detector exchanged are told by what was before."""
+    window: float = 1.2
+    """Of evidence that the network reads for each answer; the offline method reads 2.4."""
+    smoothing: Smoothing = Smoothing(limbs=0.04, trunk=0.06, across=0.05, depth=0.12)
+    """Within the window; the offline method's light one."""
+    turns: OneEuro | None = OneEuro(least=6.0, beta=8.0, speed=1.0)
+    """The filter over the rotations that are answered."""
+    depths: OneEuro | None = OneEuro(least=2.0, beta=4.0, speed=1.0)
+    """The filter over the logarithm of the pelvis's depth; where it is in the picture needs none."""
+    settled: int = 300
+    """Answers over which the shape becomes steady: each new one then counts for so little."""
+
+
+@dataclass(frozen=True)
+class Pose:
+    """One person in one frame."""
+
+    number: int
+    """The same as long as the person is followed, and for a while after a loss."""
+    rotmat: Float[Tensor, "24 3 3"]
+    """`global_orient` first, in the camera's frame."""
+    betas: Float[Tensor, "10"]
+    trans: Float[Tensor, "3"]
+    """Pelvis in the camera's frame, metres."""
+    joints: Float[Tensor, "24 3"]
+    """SMPL's, in the camera's frame, metres."""
+    keypoints_px: Float[Tensor, "17 3"]
+    """COCO-17 as detected: x, y, confidence."""
+    box_px: Float[Tensor, "4"]
+    """Centre x, centre y, width, height."""
+
+    @property
+    def confidence(self) -> float:
+        """Mean confidence of the keypoints."""
+        return float(self.keypoints_px[:, 2].mean())
+
+
+@dataclass(frozen=True)
+class Sight:
+    """One person as the keypoint model saw them in one frame."""
+
+    index: int
+    time: float
+    keypoints_px: Float[ndarray, "17 3"]
+    region: Float[ndarray, "4"]
+    look: Float[ndarray, "128"]
+    """What they wear, as far as was looked last."""
+
+
+class LivePerson:
+    """One person's last second of evidence, shape so far, and filters."""
+
+    def __init__(self, number: int, how: Streaming) -> None:
+        self.number = number
+        self._how = how
+        self._seen: deque[Sight] = deque()
+        self._since = 0.0
+        self._betas = torch.zeros(10)
+        self._answers = 0
+        self._turns = RotationFilter(how.turns) if how.turns else None
+        self._depths = OneEuroFilter(how.depths) if how.depths else None
+
+    @property
+    def last(self) -> Sight:
+        """The newest."""
+        return self._seen[-1]
+
+    @property
+    def followed_for(self) -> float:
+        """Seconds since they were seen first."""
+        return self.last.time - self._since
+
+    def see(self, index: int, time: float, landmarks: Landmarks, look: Float[ndarray, "128"] | None) -> None:
+        """One more frame in which the person was seen; their look is wanted in the first and every now and then."""
+        if not self._seen:
+            assert look is not None
+            self._since = time
+        look = self.last.look if look is None else look
+        self._seen.append(Sight(index, time, landmarks.keypoints_px, landmarks.follow, look))
+        while self._seen[0].time <= time - self._how.memory + 1e-6:
+            self._seen.popleft()
+
+    def piece(self, first: int = 0) -> Piece:
+        """What was seen lately; frames counted from `first`."""
+        return Piece(
+            np.array([one.index - first for one in self._seen]),
+            np.array([one.time for one in self._seen]),
+            np.stack([one.keypoints_px for one in self._seen]).astype(np.float64),
+            np.stack([one.region for one in self._seen]).astype(np.float64),
+            np.stack([one.look for one in self._seen]).astype(np.float64),
+        )
+
+    @torch.no_grad()
+    def answer(
+        self, at: int, indices: Sequence[int], times: Sequence[float], camera: Camera, network: Network, body: Body
+    ) -> Pose | None:
+        """The pose in frame `at`, told by all that was seen up to now; None if they were not seen around it.
+
+        `indices` and `times` are those of the latest frames, in step and without a hole.
+        """
+        first = self._seen[0].index
+        if not first <= at <= self.last.index:
+            return None
+        clock = np.array(times[first - indices[0] :])
+        whole, _ = tidy(self.piece(first), clock, Finish())
+        lately = torch.from_numpy(clock)[whole.frames] > clock[-1] - self._how.window + 1e-6
+        track = Track(whole.frames[lately], whole.box_px[lately], whole.keypoints_px[lately])
+        row = int(np.searchsorted(track.frames.numpy(), at - first))
+        if row == len(track.frames) or int(track.frames[row]) != at - first:
+            return None
+        read = read_keypoints(track, torch.from_numpy(clock)[track.frames], camera, network, body)
+        now = torch.tensor([clock[at - first]], dtype=torch.float64)
+        span = next(span for span in read.moments[::-1] if read.times[span][0] <= now + 1e-6)
+        sure = read.keypoints_px[span][..., 2].mean(-1)
+        betas = self._shape(one_shape(read.betas[span], sure))
+        joints, points = joints_and_keypoints(body, read.rotmat[span], betas, "detected17")
+        seen = read.keypoints_px[span]
+        trans = solve_translation(points - joints[:, :1], seen, camera.K_px, read.times[span], read.trans[span])
+        rotmat, trans = smooth(read.rotmat[span], trans, read.times[span], now, self._how.smoothing, sure)
+        return self._pose(
+            *self._filtered(rotmat[0], trans[0], float(now)), betas, track.keypoints_px[row], track.box_px[row], body
+        )
+
+    def _shape(self, betas: Tensor) -> Tensor:
+        """The mean of all answers' shapes, those of long ago fading."""
+        self._answers += 1
+        self._betas = self._betas + (betas - self._betas) / min(self._answers, self._how.settled)
+        return self._betas
+
+    def _filtered(self, rotmat: Tensor, trans: Tensor, time: float) -> tuple[Tensor, Tensor]:
+        """Rotations and place, with the shaking that comes from answer to answer taken out."""
+        if self._turns:
+            rotmat = self._turns.step(rotmat, time)
+        if self._depths:
+            depth = trans[2].clamp_min(0.01)
+            trans = trans / depth * self._depths.step(depth.log(), time).exp()
+        return rotmat, trans
+
+    def _pose(
+        self, rotmat: Tensor, trans: Tensor, betas: Tensor, keypoints_px: Tensor, box_px: Tensor, body: Body
+    ) -> Pose:
+        """The record of an answer."""
+        _, joints = pose_joints(body, rotmat, betas)
+        return Pose(self.number, rotmat, betas, trans, joints - joints[0] + trans, keypoints_px, box_px)

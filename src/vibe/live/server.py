@@ -1,0 +1,196 @@
+"""The page and the WebSocket of live motion, on one port, for those who know the token."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from vibe.live.crowd import Moment
+from vibe.live.gate import is_loopback, new_token, refusal
+from vibe.live.packets import Packets
+from vibe.live.source import Shot
+
+MOST_LISTENERS = 16
+"""Sockets that are open at once."""
+LONGEST_MESSAGE = 1024
+"""Bytes that a listener may say; nothing is asked of them."""
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a server has to give."""
+
+    start: str
+    """The first line for everybody."""
+    page: str | None
+    """HTML; None where there is only the socket."""
+    packets: Packets
+
+
+class Server:
+    """A thread that sends answers to all who listen; who is slow gets fewer of them."""
+
+    def __init__(self, offer: Offer, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listens from now on; port 0 takes a free one.
+
+        Raises OSError if the port is taken or the host is not this machine's, ImportError without websockets.
+        """
+        try:
+            import websockets  # noqa: F401
+        except ImportError as error:
+            raise ImportError("the page and the socket need websockets: pip install 'vibe[live]'") from error
+        self.host, self.port = host, port
+        self.token = new_token()
+        self._offer = offer
+        self._loop = asyncio.new_event_loop()
+        self._news = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._listeners = 0
+        started: list[OSError | None] = []
+        ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(started, ready), name="vibe-live-server", daemon=True)
+        self._thread.start()
+        ready.wait()
+        if started[0] is not None:
+            raise started[0]
+
+    @property
+    def address(self) -> str:
+        """The page's, with the token; under `/live` instead of `/` is the socket."""
+        return f"http://{self._place()}/?token={self.token}"
+
+    @property
+    def socket_address(self) -> str:
+        """The socket's, with the token."""
+        return f"ws://{self._place()}/live?token={self.token}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether other machines can reach it."""
+        return not is_loopback(self.host)
+
+    def put(self, moment: Moment, shot: Shot, delay_ms: float) -> None:
+        """Give everybody the newest answer as soon as they are done with the last."""
+        self._offer.packets.take(moment, shot, delay_ms)
+        self._loop.call_soon_threadsafe(self._ring)
+
+    def close(self) -> None:
+        """Tell everybody goodbye."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(5)
+
+    def _place(self) -> str:
+        name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"[{name}]:{self.port}" if ":" in name else f"{name}:{self.port}"
+
+    def _ring(self) -> None:
+        """Wake all who wait for news."""
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    def _run(self, started: list[OSError | None], ready: threading.Event) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve(lambda: (started.append(None), ready.set())))
+        except OSError as error:
+            started.append(_why(error, self.host, self.port))
+            ready.set()
+        finally:
+            self._loop.close()
+
+    async def _serve(self, up: Callable[[], Any]) -> None:
+        from websockets.asyncio.server import serve
+
+        options: dict[str, Any] = {"compression": None, "max_size": LONGEST_MESSAGE, "max_queue": 1}
+        async with serve(
+            self._listen, self.host, self.port, process_request=self._answer, server_header=None, **options
+        ) as server:
+            self.port = next(iter(server.sockets)).getsockname()[1]
+            up()
+            await self._stop.wait()
+            self._ring()
+
+    def _answer(self, connection: Any, request: Any) -> Any:
+        """The page, a refusal, or nothing where the socket may be opened."""
+        reason = refusal(request.path, request.headers, self.token, self.host)
+        if reason is not None:
+            return _response(connection, HTTPStatus.FORBIDDEN, reason)
+        path = urlsplit(request.path).path
+        if path == "/live":
+            if self._listeners >= MOST_LISTENERS:
+                return _response(connection, HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST_LISTENERS} listen already")
+            return None
+        if path == "/" and self._offer.page is not None:
+            return _response(connection, HTTPStatus.OK, self._offer.page, "text/html; charset=utf-8")
+        return _response(connection, HTTPStatus.NOT_FOUND, "there is nothing here")
+
+    async def _listen(self, connection: Any) -> None:
+        """Send the start and then the newest answer, again and again, as fast as the listener takes them."""
+        from websockets.exceptions import ConnectionClosed
+
+        wants_page = "page" in parse_qs(urlsplit(connection.request.path).query)
+        self._listeners += 1
+        deaf = asyncio.ensure_future(_ignore(connection))
+        known: dict[int, Any] = {}
+        sent = -1
+        try:
+            await connection.send(self._offer.start)
+            while not self._stop.is_set():
+                news = self._news
+                newest = self._offer.packets.newest
+                if newest is None or newest.moment.index == sent:
+                    await news.wait()
+                    continue
+                sent = newest.moment.index
+                if not wants_page:
+                    await connection.send(newest.text)
+                    continue
+                for shape in self._offer.packets.shapes(newest.moment, known):
+                    await connection.send(shape)
+                await connection.send(await asyncio.to_thread(newest.packet))
+        except ConnectionClosed:
+            pass
+        finally:
+            self._listeners -= 1
+            deaf.cancel()
+
+
+async def _ignore(connection: Any) -> None:
+    """Read what a listener says, so that pings and goodbyes behind it are heard."""
+    from websockets.exceptions import ConnectionClosed
+
+    try:
+        async for _ in connection:
+            pass
+    except ConnectionClosed:
+        pass
+
+
+def _response(connection: Any, status: HTTPStatus, text: str, kind: str = "text/plain; charset=utf-8") -> Any:
+    response = connection.respond(status, text)
+    del response.headers["Content-Type"]
+    response.headers["Content-Type"] = kind
+    for name, value in HEADERS.items():
+        response.headers[name] = value
+    return response
+
+
+def _why(error: OSError, host: str, port: int) -> OSError:
+    """Why nobody can listen there, as its user would say it."""
+    if error.errno == errno.EADDRINUSE:
+        return OSError(f"port {port} is taken: give another one with --port, or 0 for any that is free")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return PermissionError(f"port {port} may not be used: give one from 1024 on with --port")
+    return OSError(f"nobody can listen on {host} ({error.strerror or error}): give an address of this machine")

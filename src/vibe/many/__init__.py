@@ -1,0 +1,1 @@
+"""Many videos: what is to be done, by whom, where the results go, and what came of it."""

@@ -1,0 +1,504 @@
+"""Every reader of files of strangers: small files that it reads, and how to let it read one that was damaged."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+Read = Callable[[Path], object]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Something that reads files; imports happen when it is set up."""
+
+    set_up: Callable[[Path], tuple[list[Path], Read]]
+    """Writes files into a folder; those to damage, and what reads one of them that was damaged, in its place."""
+    share: int
+    """Of the inputs, against that of the others: a reader that is fast, or of a format of ours, gets more."""
+
+
+def _alone(write: Callable[[Path], Iterable[Path]], find: Callable[[], Read], share: int) -> Reader:
+    """A reader of single files."""
+    return Reader(lambda folder: (list(write(folder)), find()), share)
+
+
+def _set(write: Callable[[Path], object], find: Callable[[], object], patterns: str, share: int) -> Reader:
+    """A data set's reader, from the files of a raw folder that fit one of the patterns."""
+
+    def set_up(folder: Path) -> tuple[list[Path], Read]:
+        raw, raw_set = folder / "raw", find()
+        raw.mkdir()
+        write(raw)
+        paths = sorted({path for pattern in patterns.split() for path in raw.rglob(pattern)})
+
+        absent = {job.name for job in raw_set.jobs(raw) if "absent" in getattr(job.read, "__qualname__", "")}  # pyright: ignore[reportAttributeAccessIssue]
+
+        def read(path: Path) -> None:
+            """All recordings; what a job says, as `vibe prepare` does: behind the job's name."""
+            failed = []
+            for job in raw_set.jobs(raw):  # pyright: ignore[reportAttributeAccessIssue]
+                if job.name in absent:
+                    continue
+                try:
+                    for _ in job.read():
+                        pass
+                except (ValueError, OSError) as error:
+                    failed.append(f"{job.name}: {error}")
+            if failed:
+                raise ValueError(f"{path.name}: {failed[0]}")
+
+        return paths, read
+
+    return Reader(set_up, share)
+
+
+def _videos(folder: Path) -> Iterable[Path]:
+    import av
+
+    kinds = [("a.mp4", "libx264", "aac"), ("a.avi", "mpeg4", "mp3"), ("a.mkv", "mpeg4", "pcm_s16le"), ("a.webm", "libvpx", None)]
+    kinds += [("a.mov", "mjpeg", None), ("a.gif", "gif", None), ("a.ts", "mpeg2video", "mp2"), ("a.flv", "flv", None)]
+    for name, codec, sound in kinds:
+        with av.open(str(folder / name), "w") as container:
+            stream = container.add_stream(codec, rate=25)
+            stream.width, stream.height = 48, 32
+            stream.pix_fmt = {"gif": "rgb8", "mjpeg": "yuvj420p"}.get(codec, "yuv420p")
+            audio = container.add_stream(sound, rate=48000, layout="mono") if sound else None
+            for index in range(5):
+                rgb = np.full((32, 48, 3), 40 * index, np.uint8)
+                rgb[index : index + 9, 5:9] = 255
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
+            container.mux(stream.encode(None))
+            if audio:
+                block = av.AudioFrame.from_ndarray(np.zeros((1, 9600), np.int16), format="s16", layout="mono")
+                block.sample_rate, block.pts = 48000, 0
+                container.mux(audio.encode(block))
+                container.mux(audio.encode(None))
+        yield folder / name
+
+
+def _read_video() -> Read:
+    from vibe.video import open_video
+    from vibe.video.read import count_frames
+    from vibe.video.sound import has_sound
+
+    def read(path: Path) -> None:
+        with open_video(path) as video:
+            for _ in video:
+                pass
+            video.clip()
+            _ = video.notes
+        count_frames(path)
+        has_sound(path)
+
+    return read
+
+
+def _copied_with_sound() -> Read:
+    """The sound of a damaged video, copied beside a picture as the overlay does it."""
+    from vibe.video import open_video
+    from vibe.video.write import VideoWriter
+
+    def read(path: Path) -> None:
+        with open_video(path) as video:
+            with VideoWriter(path.with_name("copy.mp4"), 32, 32, 25, video) as writer:
+                writer.write(np.zeros((32, 32, 3), np.uint8), 0.0)
+
+    return read
+
+
+def _motion(folder: Path) -> Iterable[Path]:
+    from motion import test_npz
+
+    from vibe.motion import npz
+
+    made = test_npz.result.__wrapped__() if hasattr(test_npz.result, "__wrapped__") else _result(test_npz)
+    npz.save(folder / "motion.npz", made)
+    yield folder / "motion.npz"
+
+
+def _result(known: object) -> object:
+    import torch
+
+    from vibe.motion import Result
+    from vibe.records import Camera, Clip, Weights
+
+    clip = Clip(Path("clip.mp4"), 29.97, 64, 48, known.TIMES, 0)  # pyright: ignore[reportAttributeAccessIssue]
+    K_px = torch.tensor([[80.0, 0, 32], [0, 80, 24], [0, 0, 1]])
+    people = (known.motion(), known.motion(3, 0))  # pyright: ignore[reportAttributeAccessIssue]
+    body = known.BODY  # pyright: ignore[reportAttributeAccessIssue]
+    return Result(clip, Camera(K_px, 64, 48), people, body, Weights("open", "cd" * 32, "free"), ())
+
+
+def _load_motion() -> Read:
+    import vibe
+
+    return vibe.load
+
+
+def _body(folder: Path) -> Iterable[Path]:
+    from body import test_load
+
+    yield test_load.saved(folder)
+
+
+def _open_body(folder: Path) -> Iterable[Path]:
+    from vibe.body.load import OPEN_BODY
+
+    (folder / "open.npz").write_bytes(OPEN_BODY.read_bytes())
+    yield folder / "open.npz"
+
+
+def _load_body() -> Read:
+    from vibe.body import load_body
+
+    return load_body
+
+
+def _given_files(folder: Path) -> Iterable[Path]:
+    """What `vibe assets add` takes: bodies, regressors, mean parameters, mixtures, weights."""
+    import torch
+    from assets import test_parts
+    from official_files import Foreign, chumpy, old_pickle, small_generator, sparse
+
+    small = {"v_template": np.zeros((4, 3)), "shapedirs": chumpy(np.zeros((4, 3, 10))), "posedirs": np.zeros((4, 3, 9))}
+    small |= {"J_regressor": sparse(np.eye(24, 4)), "weights": np.eye(4, 24), "f": np.zeros((2, 3), np.uint32)}
+    small |= {"kintree_table": np.zeros((2, 24), np.int64), "other": Foreign("chumpy.ch", "Ch", {"x": np.eye(2)})}
+    (folder / "other.pkl").write_bytes(old_pickle(small))
+    for protocol in (0, 2, 4):
+        mixture = {"means": np.zeros((2, 69)), "covars": np.tile(np.eye(69), (2, 1, 1)), "weights": np.array([0.5, 0.5])}
+        (folder / f"gmm{protocol}.pkl").write_bytes(pickle.dumps(mixture, protocol))
+    np.savez(folder / "mean.npz", pose=np.zeros(144), shape=np.zeros(10), cam=np.zeros(3))
+    np.save(folder / "regressor.npy", np.zeros((9, 6890), np.int8))
+    test_parts.npz(folder / "SMPL_NEUTRAL.npz", test_parts.body())
+    torch.manual_seed(0)
+    state = {"gen_state_dict": small_generator(), "performance": np.float64(50.0), "epoch": 3}
+    torch.save(state, folder / "new.pth.tar")
+    torch.save(state, folder / "old.pth.tar", _use_new_zipfile_serialization=False)
+    (folder / "weights.safetensors").write_bytes(_weights())
+    yield from sorted(path for path in folder.iterdir() if path.is_file())
+
+
+def _add() -> Read:
+    from vibe import assets
+
+    def read(path: Path) -> None:
+        (answer,) = assets.add([path])
+        if isinstance(answer, assets.Refused):
+            raise ValueError(answer.reason)
+
+    return read
+
+
+def _pickles(folder: Path) -> Iterable[Path]:
+    from official_files import old_pickle
+
+    values = {"a": [1, 2.5, "x", None, True, (3,), {"b": b"bytes"}], "array": np.arange(6.0).reshape(2, 3)}
+    for protocol in range(6):
+        (folder / f"{protocol}.pkl").write_bytes(pickle.dumps(values, protocol))
+    (folder / "old.pkl").write_bytes(old_pickle(values))
+    yield from sorted(folder.iterdir())
+
+
+def _read_pickle() -> Read:
+    from vibe.data.sets.pieces import read_pickle
+
+    return lambda path: read_pickle(path, (), "a set", 1 << 28)
+
+
+def _weights(recipe: dict | None = None) -> bytes:
+    """A keypoint network as small as can be, as a weights file."""
+    import torch
+    from safetensors.torch import save
+
+    from vibe.model.encoder import EncoderConfig
+    from vibe.model.regressor import RegressorConfig
+    from vibe.network import NetworkConfig, build_network
+    from vibe.observe.keypoints import EmbeddingConfig
+
+    torch.manual_seed(0)
+    sizes = {"embedding": {"features": 4}, "encoder": {"features": 4, "hidden": 4}, "regressor": {"features": 4, "hidden": 4}}
+    config = NetworkConfig(EmbeddingConfig(features=4), EncoderConfig(features=4, hidden=4), RegressorConfig(features=4, hidden=4))
+    whole = recipe or {"network": sizes, "synthesis": {"frames": 4}, "body": "open"}
+    about = {"name": "small", "licence": "free", "recipe": json.dumps(whole)}
+    return save({name: value.contiguous() for name, value in build_network(config).state_dict().items()}, about)
+
+
+def _networks(folder: Path) -> Iterable[Path]:
+    (folder / "weights.safetensors").write_bytes(_weights())
+    yield folder / "weights.safetensors"
+
+
+def _load_network() -> Read:
+    from vibe.network import load_network
+
+    return load_network
+
+
+def _priors(folder: Path) -> Iterable[Path]:
+    import test_prior
+
+    from vibe.train.prior import PriorRecipe
+
+    for kind, sizes in test_prior.SIZES.items():
+        test_prior.saved(folder / f"{kind}.safetensors", PriorRecipe("small", kind, sizes))
+        yield folder / f"{kind}.safetensors"
+
+
+def _load_prior() -> Read:
+    from vibe.prior import load_prior
+
+    return load_prior.__wrapped__
+
+
+def _run(folder: Path) -> tuple[list[Path], Read]:
+    """A training run's folder: checkpoint, run.json and log."""
+    import torch
+
+    from vibe.train import checkpoints, journal
+    from vibe.train.prior import PriorRecipe
+
+    checkpoints.source = lambda: "here"
+    recipe, layer = PriorRecipe("small", "vposer", None), torch.nn.Linear(2, 2)  # pyright: ignore[reportArgumentType]
+    parts = {"network": layer, "optimiser": torch.optim.Adam(layer.parameters())}
+    checkpoints.begin_folder(folder, recipe, {"a": "b"})
+    checkpoints.save_checkpoint(folder / "last.pt", recipe, parts, 3, 0.5)
+    (folder / journal.LOG).write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.25}\n')
+
+    def read(path: Path) -> None:
+        checkpoints.begin_folder(folder, recipe, {"a": "b"}, writes=False)
+        journal.cut_log(folder / journal.LOG, 2)
+        journal.read_log(folder)
+        checkpoints.load_checkpoint(folder / "last.pt", recipe, parts)
+
+    return [folder / "last.pt", folder / checkpoints.ABOUT, folder / journal.LOG], read
+
+
+def _store(folder: Path) -> tuple[list[Path], Read]:
+    """A store of clips."""
+    from data import test_store
+
+    from vibe.data.store import open_store
+
+    test_store.written(folder / "store", test_store.invented("a"), test_store.with_theta("b"))
+
+    def read(path: Path) -> None:
+        store = open_store(folder / "store")
+        for column in store.columns.values():
+            column.sum(dtype=float) if column.dtype.kind in "fiub" else None
+        for sequence in store.sequences:
+            store.images(sequence)
+
+    return sorted(path for path in (folder / "store").iterdir() if path.suffix in (".json", ".parquet", ".npy")), read
+
+
+def _clips_of_motion(folder: Path) -> Iterable[Path]:
+    poses = np.zeros((9, 72), np.float32)
+    about = {"seq_offsets": np.array([0, 4, 9]), "names": np.array(["cmu_05_01", "aist_1"]), "fps": np.array(30.0)}
+    np.savez(folder / "clips.npz", poses=poses, trans=np.zeros((9, 3), np.float32), **about)
+    yield folder / "clips.npz"
+
+
+def _load_motions() -> Read:
+    from vibe.data.motion import load_motions
+
+    return lambda path: load_motions([path], held_out=False)
+
+
+def _models(folder: Path) -> Iterable[Path]:
+    import onnx
+    from onnx import TensorProto, helper
+
+    shape = [1, 3, 8, 8]
+    given, made = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("in", "out"))
+    graph = helper.make_graph([helper.make_node("Relu", ["in"], ["out"])], "small", [given], [made])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    onnx.save(model, str(folder / "model.onnx"))
+    yield folder / "model.onnx"
+
+
+def _open_model() -> Read:
+    from vibe.people.onnx import open_session
+
+    return open_session
+
+
+def _pictures(folder: Path) -> Iterable[Path]:
+    import cv2
+
+    for name in ("a.jpg", "a.png", "a.bmp", "a.webp", "a.tiff"):
+        cv2.imwrite(str(folder / name), np.random.default_rng(0).integers(0, 255, (9, 12, 3), np.uint8))
+        yield folder / name
+
+
+def _decode() -> Read:
+    from vibe.data.pictures import decode_picture
+
+    return lambda path: decode_picture(path.read_bytes())
+
+
+def _bvh(folder: Path) -> Iterable[Path]:
+    from data.sets import test_bvh
+
+    yield test_bvh.written(folder, order="ZXY", everywhere=False)
+
+
+def _read_bvh() -> Read:
+    from vibe.data.sets.bvh import read_bvh
+
+    return partial(read_bvh, unit=0.01)
+
+
+def _acclaim(folder: Path) -> tuple[list[Path], Read]:
+    from data.sets import test_acclaim
+
+    from vibe.data.sets.acclaim import read_amc, read_asf
+
+    asf, amc = test_acclaim.written(folder)
+    return [asf, amc], lambda path: read_amc(amc, read_asf(asf), 120.0)
+
+
+def _raw_of(module: str, write: Callable[[object, Path], object]) -> Callable[[Path], object]:
+    def call(raw: Path) -> object:
+        from importlib import import_module
+
+        return write(import_module(f"data.sets.{module}"), raw)
+
+    return call
+
+
+def _found(module: str, name: str) -> Callable[[], object]:
+    def find() -> object:
+        from importlib import import_module
+
+        return getattr(import_module(f"vibe.data.sets.{module}"), name)
+
+    return find
+
+
+def _human36m(test: object, raw: Path) -> None:
+    test.write(raw, "S1", "Directions.54138969", test.person(0))  # pyright: ignore[reportAttributeAccessIssue]
+    test.write(raw, "S11", "Walking.58860488", test.person(1), mono=False)  # pyright: ignore[reportAttributeAccessIssue]
+    rows = test.person(1).reshape(test.COUNT, 96)  # pyright: ignore[reportAttributeAccessIssue]
+    test.write_cdf(raw / "S11/MyPoseFeatures/D3_Positions/Walking.cdf", rows)  # pyright: ignore[reportAttributeAccessIssue]
+    test.write_metadata(raw / "metadata.xml")  # pyright: ignore[reportAttributeAccessIssue]
+    (raw / "S1/SMPL").mkdir()
+    count = test.COUNT  # pyright: ignore[reportAttributeAccessIssue]
+    known = {"poses": np.zeros((count, 72)), "betas": np.zeros(10), "trans": np.zeros((count, 3)), "gender": "male"}
+    np.savez(raw / "S1/SMPL/Directions.54138969.npz", **known, frames=np.arange(count))
+
+
+def _mpi(test: object, raw: Path) -> None:
+    from raw_files import write_images
+
+    test.write_train(raw, 1, 1)  # pyright: ignore[reportAttributeAccessIssue]
+    test.write_test(raw, 1)  # pyright: ignore[reportAttributeAccessIssue]
+    for camera in range(14):
+        folder = raw / f"S1/Seq1/imageFrames/video_{camera}"
+        write_images(folder, [f"{frame:06d}.jpg" for frame in range(test.COUNT)])  # pyright: ignore[reportAttributeAccessIssue]
+    names = [f"img_{frame:06d}.jpg" for frame in range(1, test.TEST_COUNT + 1)]  # pyright: ignore[reportAttributeAccessIssue]
+    if not (raw / "mpi_inf_3dhp_test_set/TS1/imageSequence").exists():
+        write_images(raw / "mpi_inf_3dhp_test_set/TS1/imageSequence", names)
+
+
+def _posetrack(test: object, raw: Path) -> None:
+    test.write_2018(raw, "train", "000001_bonn_train", {0: [1, 2], 7: [1]}, 3, range(3))  # pyright: ignore[reportAttributeAccessIssue]
+    test.write_2017(raw, "val", "02_mpii", {0: [1, 2]}, 2)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _insta(test: object, raw: Path) -> None:
+    people = [test.person(2, 1, 16), test.person(1, 2, 16, scaled=False, toes=False)]  # pyright: ignore[reportAttributeAccessIssue]
+    test.write_records(raw / "train" / "insta_00.tfrecord", people)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _threedpw(test: object, raw: Path) -> None:
+    import invented
+
+    home, random = Path(os.environ["VIBE_HOME"]), np.random.default_rng(1)
+    invented.write_bodies(home)
+    for path in home.glob("smpl_*.npz"):
+        coco = random.dirichlet(np.ones(invented.VERTICES), 17)
+        np.savez(path, **np.load(path), coco_regressor=coco)
+    np.savez(home / "j_regressor_extra.npz", regressor=random.dirichlet(np.ones(invented.VERTICES), 9))
+    camera = test.cameras(0)  # pyright: ignore[reportAttributeAccessIssue]
+    for split in ("train", "validation", "test"):
+        person = test.person(3, "m", camera)  # pyright: ignore[reportAttributeAccessIssue]
+        test.write(raw, split, f"{split}_road_00", [person], camera)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _cmu(test: object, raw: Path) -> None:
+    test.amc(raw, "05_01", 12, 1)  # pyright: ignore[reportAttributeAccessIssue]
+    test.bvh(raw, "06_01", 12, 1)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _one_clip(test: object, raw: Path) -> None:
+    test.smpl_h(raw / "CMU/01/01_01_poses.npz", 120, 21)  # pyright: ignore[reportAttributeAccessIssue]
+    test.smpl_x(raw / "b/PosePrior/03099/lar1_stageii.npz", 120, 21)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _penn(test: object, raw: Path) -> None:
+    test.write(raw, "0001", 1, 3, seed=1)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _style(test: object, raw: Path) -> None:
+    raw.rmdir()
+    test.raw(raw)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _matlab(folder: Path) -> Iterable[Path]:
+    from raw_files import write_matlab73
+    from scipy import io as matlab
+
+    cells = np.empty((2, 1), object)
+    cells[:, 0] = np.eye(2), np.arange(3.0)
+    matlab.savemat(folder / "v5.mat", {"a": np.eye(3), "cells": cells, "text": "x"})
+    matlab.savemat(folder / "packed.mat", {"a": np.eye(3), "cells": cells}, do_compression=True)
+    write_matlab73(folder / "v73.mat", {"a": np.eye(3), "cells": cells})
+    yield from sorted(folder.iterdir())
+
+
+def _read_matlab() -> Read:
+    from vibe.data.sets.matlab import read_matlab
+
+    return lambda path: read_matlab(path, ["a", "cells"])
+
+
+READERS: dict[str, Reader] = {
+    "video": _alone(_videos, _read_video, 70),
+    "sound": _alone(_videos, _copied_with_sound, 20),
+    "motion.npz": _alone(_motion, _load_motion, 120),
+    "body file": _alone(_body, _load_body, 80),
+    "open body": _alone(_open_body, _load_body, 4),
+    "assets add": _alone(_given_files, _add, 120),
+    "pickle": _alone(_pickles, _read_pickle, 120),
+    "weights": _alone(_networks, _load_network, 60),
+    "prior": _alone(_priors, _load_prior, 20),
+    "training run": Reader(_run, 40),
+    "store": Reader(_store, 50),
+    "motion clips": _alone(_clips_of_motion, _load_motions, 50),
+    "onnx model": _alone(_models, _open_model, 15),
+    "picture": _alone(_pictures, _decode, 40),
+    "bvh": _alone(_bvh, _read_bvh, 80),
+    "asf and amc": Reader(_acclaim, 60),
+    "matlab": _alone(_matlab, _read_matlab, 50),
+    "AMASS": _set(_raw_of("test_amass", _one_clip), _found("amass", "AMASS"), "*.npz", 20),
+    "AIST++": _set(_raw_of("test_aist", lambda test, raw: test.annotations(raw)), _found("aist", "AIST"), "*.pkl *.txt", 15),  # pyright: ignore[reportAttributeAccessIssue]
+    "AIST++ videos": _set(_raw_of("test_aist", lambda test, raw: test.with_videos(raw)), _found("aist", "AIST_VIDEOS"), "*.json *.txt 2d/*.pkl 3d/*.pkl", 5),  # pyright: ignore[reportAttributeAccessIssue]
+    "Bandai": _set(_raw_of("test_bandai", lambda test, raw: test.raw(raw)), _found("bandai", "BANDAI"), "*.bvh", 5),  # pyright: ignore[reportAttributeAccessIssue]
+    "CMU": _set(_raw_of("test_cmu", _cmu), _found("cmu", "CMU"), "*.bvh *.amc *.asf", 20),
+    "100STYLE": _set(_raw_of("test_style100", _style), _found("style100", "STYLE100"), "*.csv Angry_ID.bvh", 8),
+    "Human3.6M": _set(_raw_of("test_human36m", _human36m), _found("human36m", "HUMAN36M"), "*.cdf *.xml *.npz", 20),
+    "InstaVariety": _set(_raw_of("test_insta_variety", _insta), _found("insta_variety", "INSTA_VARIETY"), "*.tfrecord", 40),
+    "MPI-INF-3DHP": _set(_raw_of("test_mpi_inf_3dhp", _mpi), _found("mpi_inf_3dhp", "MPI_INF_3DHP"), "*.mat *.calibration", 15),
+    "Penn Action": _set(_raw_of("test_penn_action", _penn), _found("penn_action", "PENN_ACTION"), "*.mat", 20),
+    "PoseTrack": _set(_raw_of("test_posetrack", _posetrack), _found("posetrack", "POSETRACK"), "*.json", 40),
+    "3DPW": _set(_raw_of("test_threedpw", _threedpw), _found("threedpw", "THREEDPW"), "train_road_00.pkl", 10),
+}  # fmt: skip
