@@ -19,7 +19,7 @@ import torch
 import tyro
 from real import errors as compare
 
-from vibe import cameras, following, pipeline, skeletons
+from vibe import cameras, finishing, following, pipeline, skeletons
 from vibe.body.load import load_body
 from vibe.body.marks import joints_and_keypoints
 from vibe.body.record import Body
@@ -68,7 +68,7 @@ def main(options: Options) -> None:
         for person, (track, reading) in enumerate(zip(tracks, readings, strict=True), 1):
             for recipe, fitting in (("none", None), *FITTINGS.items()):
                 start, spent = time.perf_counter(), time.process_time()
-                motion = pipeline.finish_track(track, reading, clip, camera, body, SMOOTHING[options.smooth], fitting)
+                motion = finishing.finish_track(track, reading, clip, camera, body, SMOOTHING[options.smooth], fitting)
                 price = [1000 * (time.perf_counter() - start), 1000 * (time.process_time() - spent)]
                 truth = name.startswith("balancing") and person == 1
                 errors = (

@@ -83,6 +83,7 @@ def followed(path: str, folder: str, killed: str = "0") -> dict[str, float | str
     """One pass, with what it needed; it is killed after so many frames unless that is 0."""
     saving: list[float] = []
     steps: list[tuple[float, float]] = []
+    while_following: list[float] = []
     save = following.Journal.save
 
     def timed(self: following.Journal, video: Video, follower: Follower) -> None:
@@ -93,17 +94,21 @@ def followed(path: str, folder: str, killed: str = "0") -> dict[str, float | str
     def progress(what: str, done: float, most: float | None) -> None:
         if not steps:
             steps.append((done, time.perf_counter()))
+        if done % 1000 == 0:
+            while_following[:] = [peak()]
         if done == int(killed):
             os.kill(os.getpid(), signal.SIGKILL)
 
     following.Journal.save = timed
     began, before = time.perf_counter(), peak()
     found = following.follow(Path(path), detect, Pose(), Path(folder), progress)
+    seconds, most = time.perf_counter() - began, peak()
     values = [getattr(track, name).numpy() for track in found[1] for name in vars(track)]
     sums = hashlib.sha256(b"".join(value.tobytes() for value in (found[0].timestamps.numpy(), *values)))
     return {
-        "memory": peak(), "at_start": before, "frames": len(found[0].timestamps), "people": len(found[1]),
-        "seconds": time.perf_counter() - began, "from": steps[0][0], "ready": steps[0][1] - began,
+        "memory": most, "at_start": before, "following": while_following[0],
+        "frames": len(found[0].timestamps), "people": len(found[1]),
+        "seconds": seconds, "from": steps[0][0], "ready": steps[0][1] - began,
         "save": float(np.mean(saving or [0.0])), "saved": len(saving), "most": float(max(saving or [0.0])),
         "result": sum(value.nbytes for value in values) / 2**20, "sums": sums.hexdigest(), "notes": str(found[2]),
     }  # fmt: skip
@@ -123,7 +128,7 @@ def measure(*arguments: str) -> dict[str, float] | None:
 
 def row(minutes: float, what: str, found: dict[str, float], note: str) -> list[object]:
     saved = f"{1000 * found['save']:.0f} ({1000 * found['most']:.0f})"
-    numbers = found["memory"], found["at_start"], found["result"], saved, found["saved"]
+    numbers = *(found[name] for name in ("at_start", "following", "memory", "result")), saved, found["saved"]
     return [f"{minutes:.0f}", what, *numbers, found["frames"] / found["seconds"], note]
 
 
@@ -150,7 +155,7 @@ def main(options: Options) -> None:
     report.table(
         "The first pass over long videos",
         [
-            "minutes", "pass", "peak memory MB", "of that before the pass", "the tracks' own MB",
+            "minutes", "pass", "memory MB at the start", "most while following", "most in all", "the tracks' own",
             "one state ms (slowest)", "states", "frames/s", "",
         ],
         rows,

@@ -22,7 +22,7 @@ import tyro
 from jaxtyping import Float
 from torch import Tensor
 
-from vibe import cameras, following, method, pipeline
+from vibe import cameras, finishing, following, method, pipeline
 from vibe.body import load_body
 from vibe.body.marks import joints_and_keypoints
 from vibe.body.record import Body
@@ -126,7 +126,7 @@ def fitted(network: Network, track: Track, clip: Clip, camera: Camera, prior: st
     [reading] = pipeline.read(network, clip, [track], camera, body, None)
     terms = method.energies(prior) if prior else None
     recipe, start = FITTINGS["paper"] if prior else None, time.process_time()
-    motion = pipeline.finish_track(track, reading, clip, camera, body, SMOOTHING["none"], recipe, terms)
+    motion = finishing.finish_track(track, reading, clip, camera, body, SMOOTHING["none"], recipe, terms)
     return motion, 1000 * (time.process_time() - start) / len(track.frames)
 
 

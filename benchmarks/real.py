@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from watcher import Watcher
 
-from vibe import cameras, pipeline, skeletons
+from vibe import cameras, finishing, pipeline, skeletons
 from vibe.body.load import load_body
 from vibe.evaluate import real
 from vibe.evaluate.scores import WHOLE, Compared, Tally
@@ -73,7 +73,7 @@ def main(options: Options) -> None:
         view = cameras.default_camera(clip.width, clip.height)
         [reading] = pipeline.read(network, clip, [track], view, body, None)
         fitting = FITTINGS["open"] if options.refine else None
-        motion = pipeline.finish_track(track, reading, clip, view, body, SMOOTHING[options.smooth], fitting)
+        motion = finishing.finish_track(track, reading, clip, view, body, SMOOTHING[options.smooth], fitting)
         rival = watcher.nearest(dict(zip(track.frames.tolist(), track.keypoints_px.numpy(), strict=True)))
         frames = sorted(rival)
         mine = torch.isin(track.frames, torch.tensor(frames))

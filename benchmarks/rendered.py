@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from watcher import Watcher
 
-from vibe import following, pipeline, reading
+from vibe import finishing, following, reading
 from vibe.body.load import load_body
 from vibe.body.marks import joints_and_keypoints
 from vibe.body.record import Body
@@ -208,7 +208,7 @@ def estimates(one: Take, network: Network, body: Body, after: Sequence[System]) 
         return {}
     camera, seen = default_camera(one.clip.width, one.clip.height), read(one, track, network, body)
     return {
-        system.name: pipeline.finish_track(track, seen, one.clip, camera, body, system.smoothing, system.fitting)
+        system.name: finishing.finish_track(track, seen, one.clip, camera, body, system.smoothing, system.fitting)
         for system in after
     }
 

@@ -63,3 +63,15 @@ def begin_sleeping(folder: Path, seat: Seat) -> Callable[[int], None]:
         time.sleep(60)
 
     return sleep
+
+
+def begin_slowly(folder: Path, seat: Seat) -> Callable[[int], int]:
+    """A worker that takes its time to double numbers, and leaves a file for each."""
+    folder.mkdir(exist_ok=True)
+
+    def double(number: int) -> int:
+        time.sleep(0.3)
+        (folder / f"{number}-{os.getpid()}-{time.monotonic_ns()}").touch()
+        return 2 * number
+
+    return double

@@ -37,3 +37,13 @@ def answers(method: Method, told: list[Sighting], delay: int = 1, how: Streaming
         if moment := crowd.answer():
             moments.append(moment)
     return moments
+
+
+def last_answer(method: Method, told: list[Sighting], delay: int = 1, how: Streaming | None = None) -> Moment:
+    """The last of them, where nobody asked for the others."""
+    crowd = Crowd(method, WIDTH, HEIGHT, delay, how)
+    for one in told:
+        crowd.see(one)
+    moment = crowd.answer()
+    assert moment is not None
+    return moment

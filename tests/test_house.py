@@ -35,6 +35,7 @@ CORRIDOR = (
     "roster",
     "evidence",
     "pages",
+    "sections",
     "finishing",
     "pipeline",
 )

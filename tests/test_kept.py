@@ -11,7 +11,7 @@ import roma
 import torch
 from torch import Tensor, nn
 
-from vibe import cameras, finishing, pages, pipeline, reading, roster
+from vibe import cameras, evidence, pages, pipeline, reading, roster, sections, video
 from vibe.body.load import load_body
 from vibe.body.marks import joints_and_keypoints
 from vibe.method import Method, settle
@@ -26,7 +26,7 @@ from vibe.people.landmarks import Landmarks
 from vibe.records import Clip, Track, Weights
 from vibe.refine.fitting import FITTINGS
 from vibe.refine.smooth import SMOOTHING
-from vibe.video import VideoWriter
+from vibe.video import Mark, Video, VideoWriter
 
 FRAMES = 90
 
@@ -65,8 +65,8 @@ def waving(frames: int, seed: int) -> Track:
 def film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that no decoder reads, so that only the first pass, which is told what it finds, can have seen it."""
     monkeypatch.setattr(roster, "follow", found)
-    monkeypatch.setattr(finishing, "SECTION", 40)
-    monkeypatch.setattr(finishing, "SHARED", 10)
+    monkeypatch.setattr(sections, "SECTION", 40)
+    monkeypatch.setattr(sections, "SHARED", 10)
     monkeypatch.setattr(pages, "PAGE", 25)
     LOOKS.clear()
     (tmp_path / "film.mp4").write_bytes(b"no film")
@@ -130,7 +130,7 @@ def test_a_changed_smoothing_runs_neither_the_detector_nor_the_network_nor_the_f
     pipeline.run(film, method, tmp_path / "stages")
     strong = replace(method, smoothing=SMOOTHING["strong"])
     alone = pipeline.run(film, strong)
-    monkeypatch.setattr(finishing, "fit", None)
+    monkeypatch.setattr(sections, "fit", None)
     monkeypatch.setattr(reading, "lifted", None)
     assert same(alone, pipeline.run(film, strong, tmp_path / "stages")) and len(LOOKS) == 2
 
@@ -175,19 +175,19 @@ def test_damaged_or_lost_pieces_are_computed_anew_with_a_note(film: Path, method
 def test_an_interrupted_run_goes_on_where_it_was(
     film: Path, method: Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, fit, sections = pipeline.run(film, method), finishing.fit, []
+    whole, fit, fitted = pipeline.run(film, method), sections.fit, []
 
     def counted(*given: object) -> object:
-        sections.append(given)
-        if len(sections) == 3:
+        fitted.append(given)
+        if len(fitted) == 3:
             raise KeyboardInterrupt
         return fit(*given)
 
-    monkeypatch.setattr(finishing, "fit", counted)
+    monkeypatch.setattr(sections, "fit", counted)
     with pytest.raises(KeyboardInterrupt):
         pipeline.run(film, method, tmp_path / "stages")
     assert same(whole, pipeline.run(film, method, tmp_path / "stages"))
-    assert len(sections) == 3 + 2 and len(LOOKS) == 2
+    assert len(fitted) == 3 + 2 and len(LOOKS) == 2
 
 
 def test_sections_join_without_a_seam(
@@ -195,7 +195,7 @@ def test_sections_join_without_a_seam(
 ) -> None:
     real = replace(method, network=load_network())
     parts = pipeline.run(film, real).people[0]
-    monkeypatch.setattr(finishing, "SECTION", 1000)
+    monkeypatch.setattr(sections, "SECTION", 1000)
     whole = pipeline.run(film, real).people[0]
     jerk = parts.joints_cam.diff(n=2, dim=0).norm(dim=-1).amax(1)
     assert (parts.joints_cam - whole.joints_cam).norm(dim=-1).mean() < 0.01
@@ -240,7 +240,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], tu
 
 
 def test_features_are_read_once_piece_by_piece_and_the_pass_goes_on(pictures, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("vibe.evidence.PIECE", 16)
+    monkeypatch.setattr(evidence, "PIECE", 16)
     monkeypatch.setattr(pages, "PAGE", 25)
     path, method = pictures()
     whole = pipeline.run(path, method)
@@ -256,3 +256,53 @@ def test_features_are_read_once_piece_by_piece_and_the_pass_goes_on(pictures, tm
     wider = replace(method, fov_deg=70.0)
     pipeline.run(path, wider, tmp_path / "stages")
     assert sum(CROPS) == 122 + 61 - 32
+
+
+def test_the_pass_over_the_pictures_goes_on_in_the_video(pictures, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(evidence, "PIECE", 16)
+    monkeypatch.setattr(evidence, "EVERY", 4)
+    path, method = pictures()
+    whole, opened = pipeline.run(path, method), []
+
+    def open_video(path: Path, after: Mark | None = None) -> Video:
+        opened.append(0 if after is None else len(after.times))
+        return video.open_video(path, after)
+
+    monkeypatch.setattr(evidence, "open_video", open_video)
+
+    def tired(crops: np.ndarray) -> Tensor:
+        if sum(CROPS) >= 61 + 40:
+            raise KeyboardInterrupt
+        return brightness(crops)
+
+    with pytest.raises(KeyboardInterrupt):
+        killed = replace(method, network=replace(method.network, extractor=tired))
+        pipeline.run(path, killed, tmp_path / "stages")
+    assert same(whole, pipeline.run(path, method, tmp_path / "stages"))
+    assert sum(CROPS) == 61 + 40 + 61 - 32 and opened == [0, 20]
+
+
+def test_several_people_at_once_change_no_bit(film: Path, method: Method, tmp_path: Path) -> None:
+    alone, told = pipeline.run(film, method), []
+    torch.set_num_threads(3)
+    try:
+        together = pipeline.run(film, method, progress=lambda *state: told.append(state))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(1)
+    assert same(alone, together)
+    assert [state[1] for state in told] == sorted(state[1] for state in told) and told[-1] == ("motion", 120, 120)
+
+
+def test_a_fault_in_one_thread_stops_all(film: Path, method: Method, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sections, "fit", full)
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(OSError, match="No space"):
+            pipeline.run(film, method)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)

@@ -4,7 +4,7 @@ from pathlib import Path
 import roma
 import torch
 
-from vibe import cameras, pipeline
+from vibe import cameras, finishing, pipeline
 from vibe.body.load import load_body
 from vibe.body.marks import joints_and_keypoints
 from vibe.body.shape import rest_joints
@@ -35,7 +35,7 @@ def estimated(track: Track, clip: Clip, camera: Camera, refine: bool = True) -> 
     network, body = load_network(), load_body()
     [reading] = pipeline.read(network, clip, [track], camera, body, None)
     fitting = FITTINGS["open"] if refine else None
-    return pipeline.finish_track(track, reading, clip, camera, body, SMOOTHING["light"], fitting)
+    return finishing.finish_track(track, reading, clip, camera, body, SMOOTHING["light"], fitting)
 
 
 def placed(motion: Motion) -> tuple[torch.Tensor, torch.Tensor]:

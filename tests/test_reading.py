@@ -7,7 +7,7 @@ import roma
 import torch
 from torch import Tensor, nn
 
-from vibe import cameras, pipeline
+from vibe import cameras, finishing
 from vibe.body.load import load_body
 from vibe.body.marks import joints_and_keypoints
 from vibe.body.mirror import mirror_rotmat
@@ -114,7 +114,7 @@ def test_unsmoothed_and_unrefined_the_picture_network_s_own_numbers_come_back(sh
     network, body, camera = of_pictures(), load_body(), cameras.default_camera(160, 120)
     track, features = standing(list(range(12)), 40.0), torch.randn(12, 2048)
     reading = read_features(track, shades.timestamps, camera, network, features, body)
-    motion = pipeline.finish_track(track, reading, shades, camera, body, SMOOTHING["none"], None)
+    motion = finishing.finish_track(track, reading, shades, camera, body, SMOOTHING["none"], None)
     with torch.no_grad():
         theta = network.model(features)
     rotvec = torch.cat([motion.global_orient, motion.body_pose], 1).unflatten(1, (24, 3))

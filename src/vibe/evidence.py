@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
+from collections import deque
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
-from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -12,14 +14,16 @@ from torch import Tensor
 
 from vibe.observe.features import FeatureReader, Reader
 from vibe.observe.resnet import FEATURES
-from vibe.records import Progress, Track
+from vibe.records import Clip, Progress, Track
 from vibe.stages import Shelf, fits
-from vibe.video import ahead, open_video
+from vibe.video import Mark, ahead, open_video
 
 PIECE = 512
 """Rows of a piece, 4 MB; whole batches of crops, so that a pass that goes on reads them in the same company."""
 STAGE = "evidence"
 LAYOUT = {"features": (FEATURES,)}
+EVERY, MARKS = 128, 8
+"""Frames between two places from which the pass may go on, and how many of them are remembered."""
 
 
 class Evidence:
@@ -30,11 +34,10 @@ class Evidence:
     """
 
     def __init__(
-        self, shelf: Shelf, path: Path, tracks: Sequence[Track], extractor: Reader, frames: int,
-        progress: Progress | None,
-    ) -> None:  # fmt: skip
-        self._shelf, self._path, self._tracks, self._extractor = shelf, path, tracks, extractor
-        self._frames, self._progress = frames, progress
+        self, shelf: Shelf, clip: Clip, tracks: Sequence[Track], extractor: Reader, progress: Progress | None
+    ) -> None:
+        self._shelf, self._clip, self._tracks = shelf, clip, tracks
+        self._extractor, self._progress = extractor, progress
         self._sizes = [len(track.frames) for track in tracks]
         self._piece = lru_cache(2)(self._loaded)
 
@@ -49,46 +52,75 @@ class Evidence:
     @cached_property
     def _places(self) -> Int[Tensor, "row"]:
         """Where the features of each row of each track are, in the order of the pieces; they are there after this."""
-        order = torch.cat([track.frames for track in self._tracks]).sort(stable=True).indices
+        frames, order = torch.cat([track.frames for track in self._tracks]).sort(stable=True)
         places = torch.empty_like(order)
         places[order] = torch.arange(len(order))
-        self._complete(len(order))
+        rows = len(frames)
+        done = next((first for first in range(0, rows, PIECE) if self._kept(first // PIECE) is None), rows)
+        if done < rows:
+            self._read(frames, done)
         return places
 
-    def _complete(self, rows: int) -> None:
-        """Read what is not there."""
-        done = next((first for first in range(0, rows, PIECE) if self._kept(first // PIECE, rows) is None), rows)
-        if done == rows:
-            return
+    def _read(self, frames: Int[Tensor, "row"], done: int) -> None:
+        """The features of the rows after those that are there; `frames` are those of all rows in order."""
+        marks: deque[Mark] = deque(maxlen=MARKS)
         waiting: list[Tensor] = []
-        number = done // PIECE
 
         def keep(found: Tensor, last: bool = False) -> None:
-            nonlocal waiting, number
+            nonlocal waiting, done
             waiting.append(found)
             while (count := sum(map(len, waiting))) >= PIECE or (last and count):
-                whole = torch.cat(waiting)
-                self._shelf.save(STAGE, f"{number:06}", {"features": whole[:PIECE]})
-                waiting, number = [whole[PIECE:]], number + 1
+                whole, end = torch.cat(waiting), done + min(count, PIECE)
+                ready = [mark for mark in marks if int(torch.searchsorted(frames, len(mark.times))) <= end]
+                self._shelf.save(STAGE, _name(done), {"features": whole[:PIECE]}, _told(ready[-1:]))
+                waiting, done = [whole[PIECE:]], end
 
         reader = FeatureReader(self._tracks, self._extractor, keep=keep, done=done)
-        with open_video(self._path) as video:
+        with open_video(self._clip.path, after=self._mark(done)) as video:
             for frame in ahead(video):
                 reader.step(frame.index, frame.rgb)
+                if self._shelf.keeps and (frame.index + 1) % EVERY == 0:
+                    marks.append(video.mark())
                 if self._progress:
-                    self._progress("features", frame.index + 1, self._frames)
+                    self._progress("features", frame.index + 1, len(self._clip.timestamps))
         reader.finish()
         keep(torch.empty(0, FEATURES), last=True)
 
-    def _kept(self, number: int, rows: int) -> Float[Tensor, "row 2048"] | None:
+    def _mark(self, done: int) -> Mark | None:
+        """Where to go on in the video after so many rows; None for its first frame."""
+        kept = self._shelf.load(STAGE, _name(done - PIECE)) if done else None
+        if kept is None or not kept[1]:
+            return None
+        told = kept[1]
+        return Mark(
+            times=array("d", self._clip.timestamps[: told["frames"]].tolist()),
+            stamps=tuple(told["stamps"]),
+            checks=tuple(told["checks"]),
+            packet=told["packet"],
+            start=told["start"],
+            damaged=told["damaged"],
+            notes=tuple((note, count) for note, count in told["notes"]),
+        )
+
+    def _kept(self, number: int) -> Float[Tensor, "row 2048"] | None:
         """A piece, if it is on the shelf and has as many rows as it should."""
-        found = self._shelf.load(STAGE, f"{number:06}")
-        right = found is not None and fits(found[0], LAYOUT, min(PIECE, rows - number * PIECE))
+        found = self._shelf.load(STAGE, _name(number * PIECE))
+        right = found is not None and fits(found[0], LAYOUT, min(PIECE, sum(self._sizes) - number * PIECE))
         return found[0]["features"] if found and right else None
 
     def _loaded(self, number: int) -> Float[Tensor, "row 2048"]:
         """A piece; raises OSError if it was taken away meanwhile."""
-        found = self._kept(number, sum(self._sizes))
+        found = self._kept(number)
         if found is None:
-            raise OSError(f"a piece of the features of {self._path} was changed while it was needed: run it again")
+            raise OSError(f"a piece of the features of {self._clip.path} went while it was needed: run it again")
         return found
+
+
+def _name(first: int) -> str:
+    """Of the piece that begins with this row."""
+    return f"{first // PIECE:06}"
+
+
+def _told(marks: Sequence[Mark]) -> dict[str, Any]:
+    """The place in the video from which to go on after a piece, as plain values; its times are known."""
+    return {**vars(marks[0]), "times": None, "frames": len(marks[0].times)} if marks else {}

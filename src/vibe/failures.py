@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from collections.abc import Callable
 
 EXPECTED = (ValueError, OSError, MemoryError, ImportError)
 """What the borders raise about the user's files; anything else is our own mistake."""
+NO_MEMORY = re.compile(
+    r"allocate (memory|\d)|insufficient memory|out of memory|failed to alloc|bad_?alloc|XNNPack.* failed|start new thread",
+    re.IGNORECASE,
+)
+"""How PyTorch, OpenCV, LiteRT (whose models are checked before) and Python say that there is too little memory."""
 
 
 def attempt(work: Callable[[], None]) -> str | None:
@@ -21,6 +27,8 @@ def attempt(work: Callable[[], None]) -> str | None:
     except Exception as error:
         if os.environ.get("VIBE_TRACEBACK"):
             traceback.print_exc()
+        if NO_MEMORY.search(str(error)):
+            return sentence(MemoryError())
         return f"a fault of vibe's own, {type(error).__name__}: {sentence(error)} (VIBE_TRACEBACK=1 shows where)"
     return None
 

@@ -1,14 +1,11 @@
-"""From what a network says of a person to their motion: refined, smoothed, at the video's own times.
-
-A long track is finished in sections, so that an hour takes no more memory than a minute but for the motion itself. The
-section with the most evidence sets the shape; neighbours share some seconds, over which the one fades into the other.
-"""
+"""From what a network says of people to their motion: refined, smoothed, at the video's own times."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import replace
 
 import roma
 import torch
@@ -16,137 +13,101 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe import cameras
-from vibe.body.marks import joints_and_keypoints
 from vibe.body.pose import joints as posed_joints
 from vibe.body.record import Body
 from vibe.body.shape import rest_joints
-from vibe.method import energies
+from vibe.method import Method, energies
 from vibe.motion import Motion
 from vibe.pages import Pages
-from vibe.reading import Answer, Reading
-from vibe.records import Camera, Clip, Track
+from vibe.reading import Reading
+from vibe.records import Camera, Clip, Progress, Track
 from vibe.refine.fitting import Fitting
 from vibe.refine.one_euro import OneEuro
 from vibe.refine.priors import Energy
-from vibe.refine.smooth import SMOOTHING, Smoothing, close_gaps, one_shape, smooth
-from vibe.refine.smplify import fit, ramp
-from vibe.refine.translation import solve_translation
-
-SECTION = 3000
-"""Moments that are finished at once, the last ones of which are ..."""
-SHARED = 120
-"""... those with which the next section begins."""
+from vibe.refine.smooth import SMOOTHING, Smoothing, smooth
+from vibe.refine.smplify import ramp
+from vibe.sections import Fitter, Sections
+from vibe.stages import Shelf
+from vibe.threads import one_thread
 
 
-def sections(count: int) -> list[slice]:
-    """Moments of each section of a track."""
-    if count <= SECTION:
-        return [slice(0, count)]
-    return [slice(start, min(start + SECTION, count)) for start in range(0, count - SHARED, SECTION - SHARED)]
+def finish_all(
+    tracks: Sequence[Track], readings: Sequence[Pages], clip: Clip, camera: Camera, method: Method, shelf: Shelf,
+    progress: Progress | None,
+) -> tuple[Motion, ...]:  # fmt: skip
+    """Everybody's motion, several people at once where there are threads for it."""
+    total, done, lock, stop = sum(len(reading.times) for reading in readings), 0, threading.Lock(), threading.Event()
 
+    def tell(moments: int) -> None:
+        nonlocal done
+        if stop.is_set():
+            raise InterruptedError("the others stopped")
+        with lock:
+            done += moments
+            if progress:
+                progress("motion", done, total)
 
-@dataclass(frozen=True)
-class Fitted:
-    """A section after the fit, before it is smoothed."""
+    def one(person: int, fitter: Fitter) -> Motion:
+        track, reading = tracks[person], readings[person]
+        whole = _whole(reading, method.fitting, method.smoothing)
+        sections = Sections(reading, fitter, whole, shelf, person, tell)
+        return _finished(track, sections, clip, camera, method.body, method.smoothing)
 
-    rotmat: Float[Tensor, "moment 24 3 3"]
-    betas: Float[Tensor, "*m 10"]
-    trans: Float[Tensor, "moment 3"]
-    confidence: Float[Tensor, "moment"]
-
-
-Memory = Callable[[int, Callable[[], Fitted]], Fitted]
-"""Gives a section by its number if it is known from before, or else computes it."""
-
-
-@dataclass(frozen=True)
-class Sections:
-    """One person's fit, section by section, each when it is asked for."""
-
-    reading: Reading | Pages
-    camera: Camera
-    body: Body
-    fitting: Fitting | None
-    terms: Mapping[str, Energy]
-    whole: bool
-    """Whether one shape is to hold for the whole track."""
-    memory: Memory
-
-    @cached_property
-    def spans(self) -> list[slice]:
-        """Moments of each section."""
-        return sections(len(self.reading.times))
-
-    @cached_property
-    def best(self) -> int:
-        """The section that holds the window with the most evidence."""
-        sure, window = self.reading.confidence, self.fitting.window if self.fitting else SECTION
-        most = [sure[span].unfold(0, min(window, span.stop - span.start), 1).sum(-1).max() for span in self.spans]
-        return max(range(len(most)), key=most.__getitem__)
-
-    @cached_property
-    def start(self) -> Float[Tensor, "10"]:
-        """The shape from which the best section starts."""
-        return one_shape(self.reading.betas, self.reading.confidence)
-
-    @cached_property
-    def lead(self) -> Fitted:
-        """The best section, which sets the shape."""
-        return self._remembered(self.best)
-
-    def fitted(self, number: int) -> Fitted:
-        """A section."""
-        return self.lead if "lead" in vars(self) and number == self.best else self._remembered(number)
-
-    def _remembered(self, number: int) -> Fitted:
-        return self.memory(number, partial(self._fit, number)) if self.fitting else self._fit(number)
-
-    def _fit(self, number: int) -> Fitted:
-        span = self.spans[number]
-        part, times = self.reading.part(span), self.reading.times[span]
-        rotmat, betas, trans, confidence = part.rotmat, part.betas, part.trans, part.confidence
-        if not self.reading.everywhere:
-            rotmat, trans = close_gaps(rotmat, trans, times, confidence > 0)
-        held = self.fitting is not None and len(self.spans) > 1 and number != self.best
-        if self.whole:
-            betas = self.lead.betas if held else self.start
-        if self.fitting:
-            rotmat, betas, trans = refine_track(
-                replace(part, rotmat=rotmat, trans=trans), betas, times, self.camera, self.body, self.fitting,
-                self.terms, held,
-            )  # fmt: skip
-        return Fitted(rotmat, betas, trans, confidence)
+    fitter = Fitter(camera, method.body, method.fitting, method.energies)
+    threads = torch.get_num_threads() if method.fitting and len(tracks) > 1 else 1
+    if threads == 1:
+        return tuple(one(person, fitter) for person in range(len(tracks)))
+    with one_thread(), ThreadPoolExecutor(threads) as windows, ThreadPoolExecutor(threads) as people:
+        waiting = [people.submit(one, person, replace(fitter, pool=windows)) for person in range(len(tracks))]
+        try:
+            for each in wait(waiting, return_when=FIRST_EXCEPTION).done:
+                each.result()
+            return tuple(each.result() for each in waiting)
+        except BaseException:
+            stop.set()
+            people.shutdown(wait=False, cancel_futures=True)
+            windows.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def finish_track(
     track: Track, reading: Reading | Pages, clip: Clip, camera: Camera, body: Body,
     smoothing: Smoothing | OneEuro, fitting: Fitting | None, terms: Mapping[str, Energy] | None = None,
-    memory: Memory = lambda number, compute: compute(),
 ) -> Motion:  # fmt: skip
     """One person's motion at the frames of their track: refined, smoothed, and brought to the video's own times."""
-    whole = bool(fitting) or smoothing != SMOOTHING["none"] or not reading.everywhere
-    fits = Sections(reading, camera, body, fitting, terms or energies(), whole, memory)
+    fitter = Fitter(camera, body, fitting, terms or energies())
+    sections = Sections(reading, fitter, _whole(reading, fitting, smoothing))
+    return _finished(track, sections, clip, camera, body, smoothing)
+
+
+def _whole(reading: Reading | Pages, fitting: Fitting | None, smoothing: Smoothing | OneEuro) -> bool:
+    """Whether a track gets one shape; the picture network's own answer keeps one a frame."""
+    return fitting is not None or smoothing != SMOOTHING["none"] or not reading.everywhere
+
+
+def _finished(
+    track: Track, sections: Sections, clip: Clip, camera: Camera, body: Body, smoothing: Smoothing | OneEuro
+) -> Motion:
+    """The sections, smoothed and put together."""
     times = clip.timestamps[track.frames]
-    finished: dict[str, Tensor] = {}
+    made: dict[str, Tensor] = {}
     motion = None
-    for rows, rotmat, betas, trans in _faded(_smoothed(fits, times, smoothing)):
+    for rows, rotmat, betas, trans in _faded(_smoothed(sections, times, smoothing)):
         here = Track(track.frames[rows], track.box_px[rows], track.keypoints_px[rows])
         motion = to_motion(rotmat, betas, trans, here, times[rows], camera, body)
         if rows == slice(0, len(times)):
             return motion
-        for name in MADE:
+        for name in MADE if betas.ndim == 2 else MADE - {"betas"}:
             part = getattr(motion, name)
-            if name == "betas" and part.ndim == 1:
-                continue
-            finished.setdefault(name, part.new_empty(len(times), *part.shape[1:]))[rows] = part
+            made.setdefault(name, part.new_empty(len(times), *part.shape[1:]))[rows] = part
     assert motion is not None, "a track has frames"
     return replace(
-        motion, **finished, frames=track.frames, times=times, box_px=track.box_px, keypoints_px=track.keypoints_px,
+        motion, **made, frames=track.frames, times=times, box_px=track.box_px, keypoints_px=track.keypoints_px,
         confidence=track.confidence,
     )  # fmt: skip
 
 
-MADE = ("global_orient", "body_pose", "betas", "trans", "pred_cam", "joints_cam", "joints_px")
+MADE = {"global_orient", "body_pose", "betas", "trans", "pred_cam", "joints_cam", "joints_px"}
 """What of a motion is not in the track already."""
 Piece = tuple[slice, Float[Tensor, "time 24 3 3"], Float[Tensor, "*t 10"], Float[Tensor, "time 3"]]
 """Rows of the track, and their rotations, shape and pelvis."""
@@ -202,18 +163,6 @@ def _faded(pieces: Iterator[Piece]) -> Iterator[Piece]:
 
 def _rows_of(betas: Float[Tensor, "*t 10"], rows: slice) -> Float[Tensor, "*t 10"]:
     return betas if betas.ndim == 1 else betas[rows]
-
-
-def refine_track(
-    part: Answer, betas: Float[Tensor, "10"], times: Float[Tensor, "moment"], camera: Camera, body: Body,
-    fitting: Fitting, terms: Mapping[str, Energy], held: bool = False,
-) -> tuple[Float[Tensor, "moment 24 3 3"], Float[Tensor, "10"], Float[Tensor, "moment 3"]]:  # fmt: skip
-    """The body placed where its keypoints are seen, then fitted to them over time; `held` keeps its shape."""
-    with torch.no_grad():
-        joints, keypoints = joints_and_keypoints(body, part.rotmat, betas, "detected17")
-        trans = solve_translation(keypoints - joints[:, :1], part.keypoints_px, camera.K_px, times, part.trans)
-    points = partial(joints_and_keypoints, body, points=fitting.points)
-    return fit(part.rotmat, betas, trans, part.keypoints_px, camera.K_px, times, points, fitting, terms, held)
 
 
 def to_motion(

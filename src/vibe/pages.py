@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -28,22 +27,31 @@ class Pages:
         self._shelf, self._person, self._answers = shelf, person, answers
         self._count = -(-len(line.times) // PAGE)
         self._open: tuple[int, Answer] | None = None
+        self._known: tuple[Tensor, Tensor] | None = None
 
-    @cached_property
+    @property
     def betas(self) -> Float[Tensor, "moment 10"]:
         """The network's shapes, which may differ from moment to moment."""
-        return torch.cat([self._page(number).betas for number in range(self._count)])
+        return self._light()[0]
 
-    @cached_property
+    @property
     def confidence(self) -> Float[Tensor, "moment"]:
         """Mean over the keypoints."""
-        return torch.cat([self._page(number).confidence for number in range(self._count)])
+        return self._light()[1]
 
     def part(self, span: slice) -> Answer:
         """Some of the moments."""
         first, last = span.start // PAGE, (span.stop - 1) // PAGE
         whole = stacked(self._page(number) for number in range(first, last + 1))
         return whole.part(slice(span.start - first * PAGE, span.stop - first * PAGE))
+
+    def _light(self) -> tuple[Tensor, Tensor]:
+        """Shapes and confidence of all pages, which stay in memory."""
+        if self._known is None:
+            pages = [(page.betas, page.confidence) for page in map(self._page, range(self._count))]
+            betas, confidence = (torch.cat(each) for each in zip(*pages, strict=True))
+            self._known = betas, confidence
+        return self._known
 
     def _page(self, number: int) -> Answer:
         """A page: the one that is open, one from the shelf, or one to be computed with those after it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from torch import Tensor
 from vibe import cameras
 from vibe.body.record import Body
 from vibe.evidence import Evidence
-from vibe.finishing import Fitted, Memory, finish_track, sections
+from vibe.finishing import finish_all
 from vibe.method import MIXTURE, Method, Runtime, Smooth, settle
 from vibe.motion import Result
 from vibe.network import Network
@@ -23,11 +23,8 @@ from vibe.people.landmarks import PoseModel
 from vibe.reading import feature_answers, in_eight_bits, keypoint_answers, timeline
 from vibe.records import Camera, Clip, Progress, Track
 from vibe.roster import who
-from vibe.stages import Shelf, content_key, fits, key
+from vibe.stages import Shelf, content_key, key
 from vibe.video import open_video
-
-FITTED = {"rotmat": (24, 3, 3), "trans": (3,), "confidence": ()}
-"""Shape of each array of a fitted section but for the moments; beside them is one shape."""
 
 
 def estimate(
@@ -81,14 +78,10 @@ def run(path: Path | str, method: Method, stages: Path | None = None, progress: 
         clip, tracks, notes = who(path, method.detector, method.pose_model, shelf, progress)
         camera = cameras.default_camera(clip.width, clip.height, method.fov_deg)
         network, remarks = eyes(method, clip, tracks, shelf)
-        readings = read(network, clip, tracks, camera, method.body, progress, shelf)
-        people = []
-        for number, (track, reading) in enumerate(zip(tracks, readings, strict=True)):
-            memory = remember(shelf, number, len(tracks), reading, progress)
-            how = method.smoothing, method.fitting, method.energies
-            people.append(finish_track(track, reading, clip, camera, method.body, *how, memory))
+        readings = list(read(network, clip, tracks, camera, method.body, progress, shelf))
+        people = finish_all(tracks, readings, clip, camera, method, shelf, progress)
         notes = (*notes, *method.remarks, *remarks, *shelf.notes)
-        return Result(clip, camera, tuple(people), method.body.origin, network.about, notes)
+        return Result(clip, camera, people, method.body.origin, network.about, notes)
 
 
 def keys(content: str, method: Method) -> dict[str, str]:
@@ -126,9 +119,7 @@ def read(
 ) -> Iterator[Pages]:  # fmt: skip
     """What the network says of everybody: of their keypoints, or of their pictures in a second pass over the video."""
     shelf = shelf or Shelf(None, {})
-    evidence = network.extractor and Evidence(
-        shelf, clip.path, tracks, network.extractor, len(clip.timestamps), progress
-    )
+    evidence = network.extractor and Evidence(shelf, clip, tracks, network.extractor, progress)
     for person, track in enumerate(tracks):
         times = clip.timestamps[track.frames]
         line = timeline(times, network)
@@ -137,27 +128,6 @@ def read(
             yield Pages(shelf, person, line, of_pictures)
         else:
             yield Pages(shelf, person, line, partial(keypoint_answers, track, times, line, camera, network, body))
-
-
-def remember(shelf: Shelf, person: int, people: int, reading: Pages, progress: Progress | None) -> Memory:
-    """Sections of a person's fit from the shelf, and onto it."""
-    spans = sections(len(reading.times))
-
-    def memory(number: int, compute: Callable[[], Fitted]) -> Fitted:
-        if progress:
-            progress("motion", person + number / len(spans), people)
-        name = f"{person}-{number:06}"
-        arrays, _ = shelf.load("refinement", name) or ({}, {})
-        betas = arrays.pop("betas", None)
-        moments = spans[number].stop - spans[number].start
-        if betas is not None and betas.shape == (10,) and fits(arrays, FITTED, moments):
-            return Fitted(betas=betas, **arrays)
-        fitted = compute()
-        if shelf.keeps:
-            shelf.save("refinement", name, vars(fitted))
-        return fitted
-
-    return memory
 
 
 def _kept(path: Path, method: Method, stages: Path | None) -> tuple[Path | None, dict[str, str]]:

@@ -82,7 +82,8 @@ class Shelf:
         except FileNotFoundError:
             return None
         except (ValueError, OSError) as error:
-            self.notes.append(f"a kept result was damaged and computed anew: {file.parent.name}/{file.name} ({error})")
+            reason = str(error)[:200]
+            self.notes.append(f"a kept result was damaged and computed anew: {file.parent.name}/{file.name} ({reason})")
             return None
 
     def _of(self, stage: str) -> Path:

@@ -24,3 +24,9 @@ def test_a_write_that_cannot_begin_names_the_file_that_was_asked_for(tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         assets.write_whole(tmp_path / "no" / "file", b"content")
     assert caught.value.filename == str(tmp_path / "no" / "file")
+
+
+def test_a_full_disk_is_told_with_the_file_that_was_asked_for(tmp_path):
+    with pytest.raises(OSError) as caught, assets.whole_file(tmp_path / "file"):
+        raise OSError(28, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "file") and list(tmp_path.iterdir()) == []

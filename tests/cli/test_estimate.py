@@ -4,36 +4,17 @@ import json
 import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-import torch
+from pretended import make_video, pretend
 
 from vibe import assets, cli, method, pipeline, skeletons
-from vibe.cameras import default_camera
 from vibe.data import clips
-from vibe.many import crew
-from vibe.motion import Motion, Result, npz
-from vibe.records import Weights
-from vibe.spread import here
+from vibe.motion import Result, npz
 from vibe.video import open_video
-
-
-def make_video(path: Path, frames: int = 5, width: int = 64, height: int = 48, form: str | None = None) -> Path:
-    """A grey gradient that moves; nobody is in it."""
-    with av.open(str(path), "w", format=form) as file:
-        stream = file.add_stream("mpeg4", rate=25)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        ramp = np.linspace(40, 200, width, dtype=np.uint8)
-        for index in range(frames):
-            picture = np.broadcast_to(np.roll(ramp, index)[None, :, None], (height, width, 3))
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode())
-    return path
 
 
 def make_sound(path: Path) -> Path:
@@ -46,44 +27,11 @@ def make_sound(path: Path) -> Path:
     return path
 
 
-ABOUT = Weights("open", "0" * 64, "free for every use")
-
-
-def person(time: int) -> Motion:
-    ones = torch.ones(time)
-    return Motion(
-        frames=torch.arange(time),
-        times=torch.arange(time, dtype=torch.float64) / 25,
-        box_px=torch.full((time, 4), 20.0),
-        global_orient=torch.zeros(time, 3),
-        body_pose=torch.zeros(time, 69),
-        betas=torch.zeros(10),
-        trans=torch.zeros(time, 3) + torch.tensor([0.0, 0.0, 4.0]),
-        pred_cam=torch.ones(time, 3),
-        joints_cam=torch.zeros(time, 24, 3),
-        joints_px=torch.zeros(time, 24, 2),
-        keypoints_px=torch.ones(time, 17, 3),
-        confidence=0.75 * ones,
-        body=ABOUT,
-    )
-
-
 @pytest.fixture
 def people(monkeypatch) -> list[int]:
     """Lets estimate read the video but find as many people as this list's number says."""
     count = [1]
-
-    def run(path: Path, method: object, stages: Path | None = None, progress=None) -> Result:
-        with open_video(path) as video:
-            for frame in video:
-                if progress:
-                    progress("people", frame.index + 1, video.expected_frames)
-            clip = video.clip()
-        found = tuple(person(len(clip.timestamps)) for _ in range(count[0]))
-        return Result(clip, default_camera(clip.width, clip.height), found, ABOUT, ABOUT, ("a note on it",))
-
-    monkeypatch.setattr(pipeline, "run", run)
-    monkeypatch.setattr(crew, "spread_over", lambda *_, heard, **__: partial(here, heard=heard))
+    pretend(monkeypatch, count)
     return count
 
 

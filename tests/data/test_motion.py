@@ -59,3 +59,23 @@ def test_a_missing_file_names_the_places_and_what_to_do(monkeypatch: pytest.Monk
     monkeypatch.setenv("VIBE_MOTION", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="VIBE_MOTION"):
         motion.find_motion("nothing.npz")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fps": np.array("30")}, {"fps": np.array([30.0])}, {"poses": np.zeros((10, 71), np.float16)},
+        {"poses": np.full((10, 72), np.nan)}, {"trans": np.zeros((9, 3))}, {"seq_offsets": np.array([0.0, 10.0])},
+        {"seq_offsets": np.array([0, 11])}, {"seq_offsets": np.array([5, 10])}, {"names": np.array([1])},
+        {"names": np.array([["a"]])}, {"seq_offsets": np.array([0, 5, 10])}, {"poses": np.zeros((10, 72), int)},
+    ],
+)  # fmt: skip
+def test_damaged_arrays_are_refused_with_the_path(tmp_path: Path, changes: dict[str, np.ndarray]) -> None:
+    path = written(tmp_path / "damaged.npz", ["cmu_01_01"], [10], **changes)
+    with pytest.raises(ValueError, match=r"damaged\.npz"):
+        motion.load_motions([path], False)
+
+
+def test_files_without_a_clip_of_those_wanted_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"a\.npz: no clip of the held-out subjects"):
+        motion.load_motions([written(tmp_path / "a.npz", ["cmu_01_01"], [10])], True)

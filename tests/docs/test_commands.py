@@ -25,10 +25,12 @@ NOT_RUN = {
     r"vibe prepare (?!list)": "needs a data set, or makes the whole benchmark",
     r"vibe evaluate": "needs a data set, or minutes",
     r"vibe train": "needs hours",
+    r"vibe bench": "needs a minute of the whole machine",
     r"vibe export .*--to fbx": "needs a Blender",
+    r"vibe live(?! dance)": "needs a camera",
 }
 """Commands that the CLI's own parser reads, and why they are not run."""
-NOT_EXECUTED = {"data.md": "needs a data set's store", "exact.md": "needs licensed files"}
+NOT_EXECUTED = {"data.md": "needs a data set's store", "exact.md": "needs licensed files", "live.md": "needs a stream"}
 """Pages whose Python is compiled alone, and why."""
 SET_UP = {"python3 -m venv .venv", ". .venv/bin/activate", "py -3.12 -m venv .venv", ".venv\\Scripts\\activate"}
 """The lines that make an environment, which is a matter of Python's own."""

@@ -1,6 +1,7 @@
 """A program: `vibe` with something broken in it. Arguments: --decoder=N --memory=BYTES, then -- and those of vibe."""
 
 import sys
+from pathlib import Path
 
 
 class Undecodable:
@@ -32,12 +33,12 @@ def starve(memory: int) -> None:
     """Address space for so many bytes more than the imports take."""
     import resource
 
-    import vibe.pipeline  # noqa: F401
+    import vibe.pipeline
     import vibe.results.overlay
     import vibe.results.summary  # noqa: F401
 
-    (line,) = [line for line in open("/proc/self/status") if line.startswith("VmSize")]
-    size = int(line.split()[1]) * 1024 + memory
+    status = Path("/proc/self/status").read_text()
+    size = int(status.split("VmSize:")[1].split()[0]) * 1024 + memory
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
 

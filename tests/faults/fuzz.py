@@ -1,8 +1,8 @@
 """A program: damaged files for every reader. `python tests/faults/fuzz.py --count 100000 --out build/faults`.
 
 Each reader works in a process of its own, which is guided by coverage where atheris is installed (else, and with
-`--plain`, by chance alone). Inputs that a reader fails on are kept in the folder; a table comes at the end. The same seed
-gives the same inputs. Exit code 1 if a reader failed.
+`--plain`, by chance alone). Inputs that a reader fails on are kept in the folder; a table comes at the end. The same
+seed gives the same inputs; what was done before in the same folder is not done again. Exit code 1 if a reader failed.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -27,7 +30,7 @@ HEADROOM = 1536 << 20
 """Bytes of address space that a reader's process gets beside what it has once the reader is set up."""
 HANG = 8.0
 """Seconds after which a process that does not come out of one file is killed from outside."""
-SET_UP = 60.0
+SET_UP = 300.0
 """Seconds that setting up a reader may take."""
 LARGEST = 1 << 20
 """Bytes of an input, or twice those of the largest file that it was made from."""
@@ -56,7 +59,9 @@ class Tally:
             if path.exists():
                 shutil.copy(path, kept / f"{number:03d}-{path.name}")
             with (kept.parent / "faults.jsonl").open("a") as file:
-                file.write(json.dumps({"reader": name, "file": f"{kept.name}/{number:03d}-{path.name}", "fault": fault}) + "\n")
+                file.write(
+                    json.dumps({"reader": name, "file": f"{kept.name}/{number:03d}-{path.name}", "fault": fault}) + "\n"
+                )
 
 
 class Work:
@@ -70,6 +75,7 @@ class Work:
         (folder / "home").mkdir()
         (folder / "files").mkdir()
         self.name, self.tally, self._kept, self._state = name, tally, kept, folder / "tally.json"
+        self._limit_memory(None)
         self.targets, self._read = READERS[name].set_up(folder / "files")
         self._whole = {path: path.read_bytes() for path in self.targets}
         self.largest = max(LARGEST // 8, 2 * max(map(len, self._whole.values())))
@@ -77,9 +83,13 @@ class Work:
         self._began = time.monotonic()
         self._guard = Guard(folder)
         for path in self.targets:
-            if path.name != "other.pkl" and (said := (verdict := self._guard.judge(self._read, path)).said or verdict.fault):
+            with suppress(ValueError):
+                self._read(path)
+            if path.name != "other.pkl" and (
+                said := (verdict := self._guard.judge(self._read, path)).said or verdict.fault
+            ):
                 raise SystemExit(f"{path} is refused before it is damaged: {said}")
-        self._limit_memory()
+        self._limit_memory(HEADROOM)
         self._last = self.targets[0]
 
     def seeds(self) -> list[bytes]:
@@ -95,6 +105,7 @@ class Work:
         path.write_bytes(given[1:])
         self._current.write_text(str(path))
         verdict = self._guard.judge(self._read, path)
+        self._current.write_text("")
         tally = self.tally
         tally.inputs += 1
         tally.refused += verdict.refused
@@ -114,11 +125,13 @@ class Work:
         partial.write_text(json.dumps(asdict(self.tally)))
         partial.replace(self._state)
 
-    def _limit_memory(self) -> None:
+    def _limit_memory(self, headroom: int | None) -> None:
         import resource
 
-        size = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize")) << 10
-        resource.setrlimit(resource.RLIMIT_AS, (size + HEADROOM, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        most = resource.getrlimit(resource.RLIMIT_AS)[1]
+
+        size = int(Path("/proc/self/status").read_text().split("VmSize:")[1].split()[0]) << 10
+        resource.setrlimit(resource.RLIMIT_AS, (most if headroom is None else size + headroom, most))
 
 
 def _short(fault: str, path: Path) -> str:
@@ -149,7 +162,6 @@ def by_chance(work: Work, count: int, seed: int) -> None:
 def by_coverage(work: Work, count: int, seed: int, folder: Path) -> None:
     """Inputs that libFuzzer chooses by the lines that earlier ones reached; ends the process."""
     import atheris
-
     from faults.mutate import mutate
 
     corpus = folder / "corpus"
@@ -172,7 +184,13 @@ def by_coverage(work: Work, count: int, seed: int, folder: Path) -> None:
         return (given[:1] + mutate(given[1:], dice, work.largest))[:most]
 
     arguments = ["fuzz", f"-seed={seed}", f"-max_len={work.largest}", "-len_control=0", "-rss_limit_mb=0", "-timeout=0"]
-    arguments += ["-handle_int=0", "-handle_term=0", f"-artifact_prefix={folder}/", "-verbosity=0", "-print_final_stats=0"]
+    arguments += [
+        "-handle_int=0",
+        "-handle_term=0",
+        f"-artifact_prefix={folder}/",
+        "-verbosity=0",
+        "-print_final_stats=0",
+    ]
     atheris.Setup([*arguments, str(corpus)], test, custom_mutator=changed)
     atheris.Fuzz()
 
@@ -188,9 +206,8 @@ def worker(name: str, count: int, seed: int, plain: bool, folder: Path, kept: Pa
     tally = Tally(**json.loads(state.read_text())) if state.exists() else Tally()
     for part in ("home", "files", "corpus"):
         shutil.rmtree(folder / part, ignore_errors=True)
-    if not plain:
-        _instrument()
-    work = Work(name, folder, kept, tally)
+    with nullcontext() if plain else _instrumented():
+        work = Work(name, folder, kept, tally)
     if plain:
         by_chance(work, count, seed)
     else:
@@ -198,32 +215,31 @@ def worker(name: str, count: int, seed: int, plain: bool, folder: Path, kept: Pa
     work.save()
 
 
-def _instrument() -> None:
-    """Count the lines of the readers; what numba compiles is imported before."""
+def in_one_process(count: int, seed: int, scratch: Path, kept: Path) -> dict[str, Tally]:
+    """Some inputs for every reader, by chance, in this process, without anybody who would end one that hangs."""
+    from faults.readers import READERS
+
+    whole, tallies = sum(each.share for each in READERS.values()), {}
+    for number, (name, each) in enumerate(READERS.items()):
+        folder = scratch / str(number)
+        folder.mkdir()
+        work = Work(name, folder, kept / str(number), Tally())
+        by_chance(work, -(-count * each.share // whole), seed)
+        tallies[name] = work.tally
+    return tallies
+
+
+@contextmanager
+def _instrumented() -> Iterator[None]:
+    """Count the lines of what is imported meanwhile; what numba compiles is imported before."""
     import atheris
     import torch  # noqa: F401
 
-    import vibe.data.sets.crc32c  # noqa: F401
+    import vibe.data.sets.crc32c
     import vibe.results.raster  # noqa: F401
 
     with atheris.instrument_imports(include=["vibe", "cdflib", "zipfile"], enable_loader_override=False):
-        import vibe.assets.recognise
-        import vibe.body.load
-        import vibe.data.motion
-        import vibe.data.sets.aist
-        import vibe.data.sets.amass
-        import vibe.data.sets.cmu
-        import vibe.data.sets.human36m
-        import vibe.data.sets.insta_variety
-        import vibe.data.sets.mpi_inf_3dhp
-        import vibe.data.sets.penn_action
-        import vibe.data.sets.posetrack
-        import vibe.data.sets.style100
-        import vibe.data.sets.threedpw
-        import vibe.data.store
-        import vibe.motion.npz
-        import vibe.prior
-        import vibe.video.write  # noqa: F401
+        yield
 
 
 def supervise(name: str, count: int, seed: int, plain: bool, scratch: Path, kept: Path) -> Tally:
@@ -233,7 +249,16 @@ def supervise(name: str, count: int, seed: int, plain: bool, scratch: Path, kept
     state, current = folder / "tally.json", folder / "current.json"
     tally, deaths = Tally(), 0
     while tally.inputs < count and deaths < 30:
-        command = [sys.executable, __file__, "--worker", name, "--count", str(count), "--seed", str(seed + 1000 * deaths)]
+        command = [
+            sys.executable,
+            __file__,
+            "--worker",
+            name,
+            "--count",
+            str(count),
+            "--seed",
+            str(seed + 1000 * deaths),
+        ]
         command += ["--scratch", str(folder), "--out", str(kept), *(["--plain"] if plain else [])]
         with (folder / "said").open("w") as said:
             process = subprocess.Popen(command, stdout=said, stderr=said, cwd=folder, env={**os.environ, **QUIET})
@@ -245,7 +270,7 @@ def supervise(name: str, count: int, seed: int, plain: bool, scratch: Path, kept
             deaths += 1
             last = (folder / "said").read_text(errors="replace").strip().splitlines()[-1:] or [""]
             fault = "hangs" if hung else f"its process ends with {process.returncode}: {last[0][:100]}"
-            path = Path(current.read_text())
+            path = Path(current.read_text() or folder / "none")
             tally.add_fault(fault, path, kept / folder.name, name)
             tally.inputs += 1
             state.write_text(json.dumps(asdict(tally)))
@@ -262,7 +287,7 @@ def _watch(process: subprocess.Popen, current: Path) -> bool:
             return False
         except subprocess.TimeoutExpired:
             try:
-                still = time.time() - current.stat().st_mtime - HANG
+                still = (time.time() - current.stat().st_mtime - HANG) if current.read_text() else 0
             except OSError:
                 still = time.time() - began - SET_UP
             if still > 0:
@@ -280,8 +305,8 @@ def table(tallies: dict[str, Tally], how: str) -> str:
     for name, tally in tallies.items():
         rate = tally.inputs / max(tally.seconds, 1e-9)
         lines.append(
-            f"| {name} | {tally.inputs} | {tally.refused / max(tally.inputs, 1):.0%} | {rate:.0f} | {tally.slowest_s:.2f} | "
-            f"{tally.most_mb:.0f} | {sum(tally.faults.values())} |"
+            f"| {name} | {tally.inputs} | {tally.refused / max(tally.inputs, 1):.0%} | {rate:.0f} | "
+            f"{tally.slowest_s:.2f} | {tally.most_mb:.0f} | {sum(tally.faults.values())} |"
         )
     inputs, faults = (sum(part) for part in zip(*((t.inputs, sum(t.faults.values())) for t in tallies.values())))
     seconds = sum(tally.seconds for tally in tallies.values())
@@ -291,12 +316,13 @@ def table(tallies: dict[str, Tally], how: str) -> str:
     return "\n".join(lines) + f"\n\n{how}\n"
 
 
-def main(give: Callable[[str], object] = sys.stdout.write) -> int:
-    ask = argparse.ArgumentParser(description=__doc__)
+def main() -> int:
+    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("--count", type=int, default=100_000)
     ask.add_argument("--seed", type=int, default=1)
     ask.add_argument("--out", type=Path, default=Path("build/faults"))
     ask.add_argument("--readers", default="", help="some of them, by parts of their names, with commas between")
+    ask.add_argument("--jobs", type=int, default=1, help="processes at a time; 0: all in this one, by chance")
     ask.add_argument("--plain", action="store_true")
     ask.add_argument("--table", type=Path)
     ask.add_argument("--worker", default="")
@@ -305,32 +331,50 @@ def main(give: Callable[[str], object] = sys.stdout.write) -> int:
     if asked.worker:
         worker(asked.worker, asked.count, asked.seed, asked.plain, asked.scratch, asked.out / asked.scratch.name)
         return 0
-    from importlib.util import find_spec
-
-    from faults.readers import READERS
-
-    wanted = [part for part in asked.readers.split(",") if part]
-    chosen = {name: each for name, each in READERS.items() if not wanted or any(part in name for part in wanted)}
+    tallies = all_readers(asked)
     plain = asked.plain or find_spec("atheris") is None
-    whole, tallies = sum(each.share for each in chosen.values()), {}
-    out = asked.out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "faults.jsonl").unlink(missing_ok=True)
-    where = "/dev/shm" if Path("/dev/shm").is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=where) as scratch:
-        for name, each in chosen.items():
-            count = -(-asked.count * each.share // whole)
-            tallies[name] = supervise(name, count, asked.seed, plain, Path(scratch), out)
-            faults = tallies[name].faults
-            give(f"{name}: {tallies[name].inputs} inputs, {tallies[name].seconds:.0f} s, {sum(faults.values())} faults\n")
-            for fault, times in sorted(faults.items(), key=lambda item: -item[1]):
-                give(f"  {times} x {fault}\n")
     means = "by chance alone" if plain else "guided by the lines of the readers that they reach (atheris)"
-    made = table(tallies, f"Damaged files {means}, seed {asked.seed}; {sum(t.seconds for t in tallies.values()):.0f} s in all.")
-    give(made)
+    seconds = sum(tally.seconds for tally in tallies.values())
+    made = table(tallies, f"Damaged files, {means}, seed {asked.seed}; {seconds:.0f} s of one core or less in all.")
+    sys.stdout.write(made)
     if asked.table:
         asked.table.write_text(made)
     return 1 if any(tally.faults for tally in tallies.values()) else 0
+
+
+def all_readers(asked: argparse.Namespace) -> dict[str, Tally]:
+    """The readers that are wanted, one after the other or several at a time; those done before are not done again."""
+    from faults.readers import READERS
+
+    place = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    if asked.jobs == 0:
+        with tempfile.TemporaryDirectory(prefix="fuzz-", dir=place) as scratch:
+            return in_one_process(asked.count, asked.seed, Path(scratch), asked.out.resolve())
+    wanted = [part for part in asked.readers.split(",") if part]
+    chosen = {name: each for name, each in READERS.items() if not wanted or any(part in name for part in wanted)}
+    plain = asked.plain or find_spec("atheris") is None
+    whole, out = sum(each.share for each in chosen.values()), asked.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    done_file = out / "done.json"
+    done = json.loads(done_file.read_text()) if done_file.exists() else {}
+    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=place) as scratch:
+
+        def one(name: str) -> Tally:
+            count = -(-asked.count * chosen[name].share // whole)
+            how = [count, asked.seed, plain]
+            if done.get(name, {}).get("how") == how:
+                return Tally(**done[name]["tally"])
+            tally = supervise(name, count, asked.seed, plain, Path(scratch), out)
+            said = [f"{name}: {tally.inputs} inputs, {tally.seconds:.0f} s, {sum(tally.faults.values())} faults"]
+            said += [f"  {times} x {fault}" for fault, times in sorted(tally.faults.items(), key=lambda item: -item[1])]
+            sys.stdout.write("\n".join(said) + "\n")
+            if not tally.faults:
+                done[name] = {"how": how, "tally": asdict(tally)}
+                done_file.write_text(json.dumps(done))
+            return tally
+
+        with ThreadPoolExecutor(asked.jobs) as pool:
+            return dict(zip(chosen, pool.map(one, chosen)))
 
 
 if __name__ == "__main__":

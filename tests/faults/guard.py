@@ -17,12 +17,12 @@ SECONDS, MEGABYTES = 5.0, 1024
 REFUSALS = (ValueError, OSError, ImportError)
 LONGEST = 1500
 """Characters of a complaint."""
-RUNS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "os.startfile", "subprocess.Popen",
-        "pty.spawn", "socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname",
-        "pickle.find_class", "ctypes.dlopen", "shutil.rmtree", "shutil.move", "os.symlink", "os.link",
+RUNS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "os.startfile",
+        "subprocess.Popen", "pty.spawn", "socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo",
+        "socket.gethostbyname", "pickle.find_class", "ctypes.dlopen", "shutil.move", "os.symlink", "os.link",
         "os.chmod", "os.chown", "os.putenv", "webbrowser.open", "urllib.Request", "http.client.connect")  # fmt: skip
 """What Python announces before it runs, loads or reaches for something."""
-CHANGES = {"os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.truncate"}
+CHANGES = {"shutil.rmtree", "os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.truncate"}
 """What it announces before it changes the disk; allowed in the scratch folder."""
 
 
@@ -87,7 +87,7 @@ class Guard:
         elif event == "exec" and not _importing():
             code = arguments[0]
             name = code.co_filename if isinstance(code, CodeType) else "text"
-            if not os.path.exists(name):
+            if not Path(name).exists():
                 self._seen.append(f"exec of {name}")
         elif event == "open" and _writes(arguments) and not self._inside(arguments[0]):
             self._seen.append(f"open for writing {arguments[0]!r}")
@@ -149,8 +149,7 @@ def where(error: BaseException) -> str:
 def reset_peak() -> float:
     """Forget the largest memory so far; what is in use, megabytes."""
     try:
-        with open("/proc/self/clear_refs", "w") as file:
-            file.write("5")
+        Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return peak()
     return _status("VmRSS")
@@ -162,5 +161,4 @@ def peak() -> float:
 
 
 def _status(name: str) -> float:
-    with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith(name)) / 1024
+    return int(Path("/proc/self/status").read_text().split(f"{name}:")[1].split()[0]) / 1024

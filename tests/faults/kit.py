@@ -1,4 +1,4 @@
-"""What breaks things: kills, full disks, lost permissions, damaged files, failing decoders, little memory; for tests."""
+"""What breaks things: kills, full disks, lost permissions, damaged files, failing decoders, little memory."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,9 +88,9 @@ def end(process: subprocess.Popen[str], seconds: float = 120.0) -> Done:
     return Done(process.returncode, out, err, time.monotonic() - began)
 
 
-def run(*arguments: object, seconds: float = 120.0, **breaks: object) -> Done:
+def run(*arguments: object, seconds: float = 120.0, **breaks: Any) -> Done:
     """`vibe ARGUMENTS` from beginning to end, with what `begin` can break."""
-    return end(begin(*arguments, **breaks), seconds)  # pyright: ignore[reportArgumentType]
+    return end(begin(*arguments, **breaks), seconds)
 
 
 def children(pid: int) -> list[int]:

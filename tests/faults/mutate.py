@@ -1,4 +1,4 @@
-"""Damages files: blindly by their bytes, or inside of the structure that they have, with lengths and sums made right."""
+"""Damages files: blindly by their bytes, or inside of the structure that they have, lengths and sums made right."""
 
 from __future__ import annotations
 
@@ -13,11 +13,56 @@ from collections.abc import Callable
 
 from tfrecords import masked
 
-NUMBERS = [0, 1, 2, 7, 127, 128, 255, 256, 32767, 65535, 1 << 16, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 40, 1 << 62]
-WORDS = "0 -1 1 nan inf -inf 1e308 -1e308 1e-320 99999999999999999999 4294967296 1_000 0x10 +5 .5 - None null true".split()
+NUMBERS = [
+    0,
+    1,
+    2,
+    7,
+    127,
+    128,
+    255,
+    256,
+    32767,
+    65535,
+    1 << 16,
+    (1 << 31) - 1,
+    1 << 31,
+    (1 << 32) - 1,
+    1 << 40,
+    1 << 62,
+]
+WORDS = (
+    "0 -1 1 nan inf -inf 1e308 -1e308 1e-320 99999999999999999999 4294967296 1_000 0x10 +5 .5 - None null true".split()
+)
 WORDS += ["", "[]", "{}", '""', "é", "\x00", "\u2028", "A" * 300, "'" * 40, "%s", "../../etc/passwd", "{", "}"]
-SHAPES = ["()", "(0,)", "(1,)", "(-1,)", "(3,)", "(2, 3)", "(1099511627776,)", "(65536, 65536, 65536)", "(7, 0)", "(1, 1, 1, 1)"]
-DTYPES = ["<f8", ">f4", "<f2", "<i8", "|u1", "|b1", "<U5", "|O", "|S9", "<M8[s]", "<c16", "|V8", "<f16", "('<f8', (2,))"]
+SHAPES = [
+    "()",
+    "(0,)",
+    "(1,)",
+    "(-1,)",
+    "(3,)",
+    "(2, 3)",
+    "(1099511627776,)",
+    "(65536, 65536, 65536)",
+    "(7, 0)",
+    "(1, 1, 1, 1)",
+]
+DTYPES = [
+    "<f8",
+    ">f4",
+    "<f2",
+    "<i8",
+    "|u1",
+    "|b1",
+    "<U5",
+    "|O",
+    "|S9",
+    "<M8[s]",
+    "<c16",
+    "|V8",
+    "<f16",
+    "('<f8', (2,))",
+]
 Mutation = Callable[[bytes, random.Random], bytes]
 
 
@@ -34,7 +79,16 @@ def _one(content: bytes, dice: random.Random) -> bytes:
         if fits(content):
             try:
                 return change(content, dice)
-            except (ValueError, KeyError, IndexError, struct.error, zipfile.BadZipFile, zlib.error, RecursionError, OSError):
+            except (
+                ValueError,
+                KeyError,
+                IndexError,
+                struct.error,
+                zipfile.BadZipFile,
+                zlib.error,
+                RecursionError,
+                OSError,
+            ):
                 break
             except (NotImplementedError, RuntimeError, EOFError, TypeError, OverflowError):
                 break

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import roma
 import torch
-from sightings import FPS, HEIGHT, WIDTH, answers, sighting
+from sightings import FPS, HEIGHT, WIDTH, last_answer, sighting
 
 from vibe import cameras
 from vibe.body import load_body
@@ -39,7 +39,7 @@ def swaying() -> np.ndarray:
 def moment(method, swaying) -> Moment:
     """One answer with two people in it."""
     aside = swaying + (150.0, 0.0, 0.0)
-    return answers(method, [sighting(index, swaying[index], aside[index]) for index in range(8)])[-1]
+    return last_answer(method, [sighting(index, swaying[index], aside[index]) for index in range(8)])
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from sightings import FPS, HEIGHT, WIDTH, answers, sighting
+from sightings import FPS, HEIGHT, WIDTH, answers, last_answer, sighting
 
 from vibe import cameras, reading
 from vibe.evaluate import open_benchmark
@@ -36,7 +36,7 @@ def test_an_answer_is_told_by_as_many_later_frames_as_it_waits_for(method, swayi
 
 def test_the_newest_answer_is_the_offline_reading_at_the_end_of_the_same_frames(method, swaying):
     told = [sighting(index, points) for index, points in enumerate(swaying[:30])]
-    live = answers(method, told, 0, PLAIN)[-1].people[0]
+    live = last_answer(method, told, 0, PLAIN).people[0]
     track, clip = open_benchmark.follow(swaying[:30])
     camera = cameras.default_camera(WIDTH, HEIGHT)
     offline = reading.read_keypoints(track, clip.timestamps, camera, method.network, method.body)
@@ -46,7 +46,7 @@ def test_the_newest_answer_is_the_offline_reading_at_the_end_of_the_same_frames(
 
 def test_the_body_stands_where_its_keypoints_are(method, swaying):
     told = [sighting(index, points) for index, points in enumerate(swaying)]
-    pose = answers(method, told)[-1].people[0]
+    pose = last_answer(method, told).people[0]
     hips = cameras.project(pose.joints[1:3], cameras.default_camera(WIDTH, HEIGHT).K_px).mean(0)
     assert torch.dist(hips, pose.keypoints_px[11:13, :2].mean(0)) < 12
     assert pose.trans[2] == pytest.approx(4.0, abs=0.5)
@@ -71,13 +71,13 @@ def test_who_comes_back_keeps_their_number_and_who_is_elsewhere_gets_another(met
     told = [sighting(index, swaying[0], away[0]) for index in range(8)]
     told += [sighting(index, away[0], numbers=(2,)) for index in range(8, 30)]
     told += [sighting(index, away[0], swaying[0], numbers=(2, 7)) for index in range(30, 36)]
-    people = answers(method, told)[-1].people
+    people = last_answer(method, told).people
     assert [pose.number for pose in people] == [1, 2]
     assert people[0].trans[0] < people[1].trans[0]
     far = round(FPS * (2 * KNOWN_FOR))
     late = [*told[:8], *(sighting(index) for index in range(8, far))]
     late += [sighting(index, swaying[0], numbers=(9,)) for index in range(far, far + 6)]
-    assert [pose.number for pose in answers(method, late)[-1].people] == [3]
+    assert [pose.number for pose in last_answer(method, late).people] == [3]
 
 
 def test_nobody_in_view_is_an_answer_too(method):

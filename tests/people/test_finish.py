@@ -64,6 +64,15 @@ def test_who_is_seen_too_briefly_is_dropped_with_a_note():
     assert len(notes) == 1 and "0.3 s" in notes[0] and "dropped" in notes[0]
 
 
+def test_what_is_never_sure_is_dropped_with_a_note_and_who_shows_in_half_is_kept():
+    thing, half = person(range(90), start=(900.0, 900.0), hue=5), person(range(90), start=(900.0, 0.0), hue=9)
+    thing.keypoints_px[..., 2] = 0.45
+    half.keypoints_px[:, 8:, 2] = 0.02
+    tracks, notes = finish([person(range(90)), thing, half], TIMES, Finish())
+    assert len(tracks) == 2 and half.keypoints_px[..., 2].mean() < thing.keypoints_px[..., 2].mean()
+    assert len(notes) == 1 and "unsure" in notes[0] and "0.45" in notes[0]
+
+
 def test_glimpses_with_long_gaps_between_them_do_not_make_a_person():
     glimpses = person([100, 101, 140, 141], start=(900.0, 900.0), hue=5)
     tracks, notes = finish([person(range(200)), glimpses], TIMES, Finish())

@@ -113,3 +113,18 @@ def test_a_model_file_is_opened_and_run(tmp_path):
         onnx.OnnxDetector(path)
     with pytest.raises(FileNotFoundError, match="no ONNX model"):
         onnx.OnnxDetector(tmp_path / "absent.onnx")
+
+
+def test_a_file_that_is_no_model_is_refused_by_its_name(tmp_path):
+    pytest.importorskip("onnxruntime")
+    helper = pytest.importorskip("onnx").helper
+    value = helper.make_tensor_value_info("value", 1, [1, 3, 8, 8])
+    other = helper.make_tensor_value_info("other", 1, [1, 3, 8, 8])
+    model = helper.make_model(
+        helper.make_graph([helper.make_node("Relu", ["value"], ["other"])], "g", [value], [other])
+    )
+    content = model.SerializeToString()
+    for damaged in (b"", b"no model", content[:40], content.replace(b"Relu", b"\xec\xff\xfe\xfd")):
+        (tmp_path / "model.onnx").write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"model\.onnx"):
+            onnx.open_session(tmp_path / "model.onnx")

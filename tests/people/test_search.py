@@ -47,6 +47,13 @@ def test_a_person_in_many_windows_is_found_once_and_whole():
     assert len(found.score) == 1
 
 
+def test_what_is_found_in_a_window_is_told_in_pixels_of_the_picture():
+    rgb = np.zeros((480, 640, 3), np.uint8)
+    rgb[300:340, 500:520] = 255
+    [found] = search.look(Square(), rgb, np.array([[400, 200, 200, 200]]))
+    np.testing.assert_allclose(found.box_px, [[510, 320, 20, 40]])
+
+
 def test_nobody_is_found_in_no_windows():
     none = np.zeros((0, 4), int)
     assert len(search.merge(search.look(Square(), np.zeros((9, 9, 3), np.uint8), none), none, 9, 9).score) == 0

@@ -1,3 +1,4 @@
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,6 +144,19 @@ def test_two_readings_of_one_person_make_one_track():
     scene.detector = twice
     tracks, _ = follow(scene, 2)
     assert len(tracks) == 1 and len(tracks[0].frames) == 60
+
+
+def test_a_detector_is_asked_by_one_thread_alone():
+    scene, threads = Scene(Actor(RED, lambda t: (200, 120))), set()
+    plain = scene.detector
+
+    def noted(rgb):
+        threads.add(threading.get_ident())
+        return plain(rgb)
+
+    scene.detector = noted
+    follow(scene, 2)
+    assert len(threads) == 1
 
 
 def test_an_empty_scene_has_nobody_and_frames_must_come_in_order():

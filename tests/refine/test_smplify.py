@@ -174,6 +174,18 @@ def test_windows_agree_with_the_whole(scene, body):
     assert (joints[0] - joints[1]).norm(dim=-1).mean() < 0.02
 
 
+def test_windows_fitted_at_once_are_those_fitted_one_by_one(scene, body):
+    a, recipe = scene(60), opened(iterations=5, evaluations=5, window=20, overlap=8)
+    one_by_one = solve(a, body, recipe)
+    torch.set_num_threads(3)
+    try:
+        at_once = solve(a, body, recipe)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(1)
+    assert all(torch.equal(*pair) for pair in zip(one_by_one, at_once, strict=True))
+
+
 def test_a_window_s_seam_does_not_show(scene, body):
     a = scene(100)
     rotmat, betas, trans = solve(a, body, opened(window=65, overlap=30))

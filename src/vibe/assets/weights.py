@@ -77,7 +77,8 @@ def _metadata(file: Path) -> dict[str, str]:
             metadata = archive.metadata() or {}
         json.loads(metadata.get("recipe", "{}"))
     except (SafetensorError, json.JSONDecodeError) as error:
-        raise ValueError(f"{file} is not a weights file of ours ({str(error)[:200]}): give one that `vibe train` wrote") from error
+        reason = str(error)[:200]
+        raise ValueError(f"{file} is not a weights file of ours ({reason}): give one of `vibe train`") from error
     if missing := {"name", "licence", "recipe"} - metadata.keys():
         raise ValueError(f"{file} lacks {', '.join(sorted(missing))} in its metadata: give one that `vibe train` wrote")
     return metadata

@@ -70,20 +70,25 @@ def shift(method: Method, video: Path) -> Shift:
 def everything(method: Method, tell: Callable[[Any], None], video: Path) -> list[Row]:
     """The run without overlay, then the overlay, then the parts."""
     clock = Clock(tell)
-    began = time.perf_counter()
-    result = run(video, method, progress=clock)
+    last: dict[str, float] = {}
+
+    def note(stage: str, done: float, total: float | None) -> None:
+        last[stage] = time.perf_counter()
+        clock(stage, done, total)
+
+    began = before = time.perf_counter()
+    result = run(video, method, progress=note)
     seconds = time.perf_counter() - began
-    clock.stop()
     frames, people = len(result.clip.timestamps), len(result.people)
     size = (
         f"{result.clip.width}x{result.clip.height}, {frames} frames, {people} {'person' if people == 1 else 'people'}"
     )
     rows = [Row("end to end, no overlay", frames / seconds, "frames/s", size)]
     for stage, name in (("people", "of it, people followed"), ("features", "of it, features")):
-        if stage in clock.seconds:
-            rows.append(Row(name, 1000 * clock.seconds[stage] / frames, "ms a frame"))
-    rest = seconds - sum(clock.seconds.get(stage, 0.0) for stage in ("people", "features"))
-    rows.append(Row("of it, network, fit, smoothing", 1000 * rest / frames, "ms a frame"))
+        if stage in last:
+            rows.append(Row(name, 1000 * (last[stage] - before) / frames, "ms a frame"))
+            before = last[stage]
+    rows.append(Row("of it, network, fit, smoothing", 1000 * (began + seconds - before) / frames, "ms a frame"))
     if (peak := peak_mb()) is not None:
         rows.append(Row("peak memory", peak, "MB", "of the run without overlay"))
     rows.append(Row("overlay, drawn and encoded", overlay(result, video, clock), "frames/s"))

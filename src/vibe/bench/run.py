@@ -62,7 +62,7 @@ def bench(
             rows.append(_workers(clip, count, device, rows[0].value))
         if mediapipe is not None:
             progress("mediapipe", 0, None)
-            rows.append(_rival(clip, mediapipe, rows[0].value))
+            rows.append(measure_rival(clip, mediapipe, rows[0].value))
         return Bench(machine.machine(), machine.device(device), machine.versions(), tuple(rows))
 
 
@@ -75,7 +75,9 @@ def _workers(clip: Path, count: int, device: str | None, alone: float) -> Row:
     """Several videos at once; the time in which workers load the models does not count."""
     shifts = in_processes(partial(begin_shift, device, 1), [clip] * (EACH * count), count)
     rate = throughput([shift for _, shift in shifts])
-    return Row(f"{count} workers", rate, "frames/s", f"{rate / alone:.2f} times one run's")
+    return Row(
+        f"{count} workers", rate, "frames/s", f"{rate / alone:.2f} times one run alone, which takes more than one core"
+    )
 
 
 def throughput(shifts: Sequence[Shift]) -> float:
@@ -85,7 +87,7 @@ def throughput(shifts: Sequence[Shift]) -> float:
     )
 
 
-def _rival(clip: Path, python: Path, ours: float) -> Row:
+def measure_rival(clip: Path, python: Path, ours: float) -> Row:
     """MediaPipe's pose solution on the same video."""
     command = [str(python), rival.__file__, str(clip)]
     try:

@@ -77,6 +77,8 @@ def estimate(
     except (ValueError, OSError, ImportError) as error:
         return refuse(sentence(error))
     with _tidied(order.store):
+        for content in () if keep_stages else plan.finished:
+            order.store.forget(content)
         if len(plan.order) == 1:
             return _one(plan, order, settled)
         return _many(plan, order, workers, ray)

@@ -9,6 +9,7 @@ import time
 import webbrowser
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -124,7 +125,8 @@ def _senders(
         found: list[sinks.Outbox] = []
         if json:
             stream = sys.stdout if json == "-" else opened.enter_context(Path(json).open("w", encoding="utf-8"))
-            found.append(sinks.json_lines(stream, _start(source, crowd, method, delay)))
+            write = partial(print, file=stream, flush=True)
+            found.append(sinks.json_lines(write, _start(source, crowd, method, delay)))
         if osc:
             found.append(sinks.osc(osc))
         for sink in found:
@@ -154,7 +156,7 @@ def _server(
 def _start(source: Source, crowd: Crowd, method: Method, delay: int) -> str:
     from vibe.live.message import start_json
 
-    return start_json(source, crowd.camera, delay, method.body.origin, method.network.about)
+    return start_json(source.name, crowd.camera, delay, method.body.origin, method.network.about)
 
 
 @contextmanager
@@ -177,7 +179,10 @@ def _kept(out: Path | None, source: Source, crowd: Crowd, method: Method) -> Ite
 
 
 def _run(source: Source, watch: Watch, crowd: Crowd, sinks: list[Sink], delay: int, seconds: float | None) -> None:
-    """Answer until the end, telling the speed every now and then; Ctrl-C is an end like any other."""
+    """Answer until the end, telling the speed every now and then.
+
+    Ctrl-C, and a reader of standard output who leaves, are ends like any other.
+    """
     from vibe.live.loop import follow_live
     from vibe.live.meter import Delays
 
@@ -193,7 +198,7 @@ def _run(source: Source, watch: Watch, crowd: Crowd, sinks: list[Sink], delay: i
             _tell(delays.line(last, left_out))
 
     try:
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt, BrokenPipeError):
             follow_live(source, watch, crowd, sinks, delay, seconds, told)
     finally:
         _tell(f"in all: {delays.line(time.monotonic(), left_out)}")

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from vibe import cameras, method, pipeline, reading
+from vibe import cameras, finishing, method, reading
 from vibe.body.load import load_smpl
 from vibe.body.record import Body
 from vibe.data.index import SequenceRows
@@ -175,7 +175,7 @@ def _moves(found: Found, body: Body, system: System, number: int) -> tuple[Motio
     track, clip = found.tracks[number], found.clip
     camera = cameras.default_camera(clip.width, clip.height)
     read = found.readings[number]
-    motion = pipeline.finish_track(track, read, clip, camera, body, system.smoothing, system.fitting)
+    motion = finishing.finish_track(track, read, clip, camera, body, system.smoothing, system.fitting)
     return motion, found.numbers[track.frames]
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray as Array
 from torch import Tensor
 
-from vibe import pipeline, reading
+from vibe import finishing, reading
 from vibe.assets.archives import read_npz
 from vibe.body.load import load_body
 from vibe.body.marks import joints_and_keypoints
@@ -134,7 +134,7 @@ def _score(
         assert len(track.frames) == len(shot.rotmat), "every frame is scored"
         read = reading.read_keypoints(track, clip.timestamps, camera, network, body)
         for system in after:
-            motion = pipeline.finish_track(track, read, clip, camera, body, system.smoothing, system.fitting)
+            motion = finishing.finish_track(track, read, clip, camera, body, system.smoothing, system.fitting)
             rotmat, row = motion.rotmat, (evidence, system.name)
             joints, common = joints_and_keypoints(body, rotmat, motion.betas, "common14")
             off = surface_errors_mm(Posed(body, rotmat, motion.betas), true)

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vibe import assets, cameras, following, method, pipeline, skeletons
+from vibe import assets, cameras, finishing, following, method, pipeline, skeletons
 from vibe.evaluate.scores import Compared, Report, System, Tally, all_scores
 from vibe.network import Network
 from vibe.people.track import Follower
@@ -44,7 +44,7 @@ def real(data: Path, network: Network, after: Sequence[System], progress: Progre
             camera = cameras.default_camera(clip.width, clip.height)
             [read] = pipeline.read(network, clip, [track], camera, body, progress)
             for system in after:
-                motion = pipeline.finish_track(track, read, clip, camera, body, system.smoothing, system.fitting)
+                motion = finishing.finish_track(track, read, clip, camera, body, system.smoothing, system.fitting)
                 tally = tallies.setdefault(("video", system.name, LIMBS12, view), Tally())
                 tally.add(Compared(motion.joints_cam[:, limbs], truth[track.frames], track.frames, FPS, HIPS))
     return Report(PROTOCOL, BOXES, checksum(data), (FPS,), network.about, body.origin, all_scores(tallies))

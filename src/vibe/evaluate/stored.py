@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from vibe import assets, method, pipeline, reading
+from vibe import assets, finishing, method, reading
 from vibe.body.record import Body
 from vibe.body.shape import rest_joints
 from vibe.data.index import SequenceRows
@@ -64,7 +64,7 @@ def motions(
     else:
         read = reading.read_features(seen.track, times, camera, network, seen.features, body)
     return {
-        system.name: pipeline.finish_track(seen.track, read, clip, camera, body, system.smoothing, system.fitting)
+        system.name: finishing.finish_track(seen.track, read, clip, camera, body, system.smoothing, system.fitting)
         for system in after
     }
 

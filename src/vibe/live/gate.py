@@ -28,7 +28,7 @@ def refusal(path: str, headers: Mapping[str, str], token: str, host: str) -> str
     origin = headers.get("Origin")
     if origin is not None and origin.lower() != f"http://{asked.lower()}":
         return "a page from another place asked"
-    given = parse_qs(urlsplit(path).query).get("token", [""])[-1]
+    given = parse_qs(path.partition("?")[2]).get("token", [""])[-1]
     scheme, _, bearer = headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         given = bearer.strip()

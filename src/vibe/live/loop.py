@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from vibe.live.crowd import Crowd, Moment
 from vibe.live.meter import Delays
@@ -21,6 +21,7 @@ WAKES = 0.2
 Work = SimpleQueue["tuple[Shot, Sighting] | Exception | None"]
 
 
+@runtime_checkable
 class Sink(Protocol):
     """Whoever wants to know; never waited for."""
 

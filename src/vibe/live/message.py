@@ -14,7 +14,6 @@ from torch import Tensor
 from vibe import __version__
 from vibe.live.crowd import Moment
 from vibe.live.person import Pose
-from vibe.live.source import Source
 from vibe.records import Camera, Weights
 from vibe.skeletons import SMPL, SMPL_PARENTS
 
@@ -22,13 +21,13 @@ DIGITS = 5
 """After the point: a hundredth of a millimetre."""
 
 
-def start_json(source: Source, camera: Camera, delay: int, body: Weights, weights: Weights) -> str:
+def start_json(source: str, camera: Camera, delay: int, body: Weights, weights: Weights) -> str:
     """The first line: what does not change."""
     return _text(
         {
             "type": "start",
             "vibe": __version__,
-            "source": source.name,
+            "source": source,
             "width": camera.width,
             "height": camera.height,
             "K_px": _rounded(camera.K_px),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from vibe.live.crowd import Moment
 from vibe.live.gate import is_loopback, new_token, refusal
@@ -88,8 +88,9 @@ class Server:
 
     def close(self) -> None:
         """Tell everybody goodbye."""
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(5)
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(5)
 
     def _place(self) -> str:
         name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
@@ -127,7 +128,7 @@ class Server:
         reason = refusal(request.path, request.headers, self.token, self.host)
         if reason is not None:
             return _response(connection, HTTPStatus.FORBIDDEN, reason)
-        path = urlsplit(request.path).path
+        path = request.path.partition("?")[0]
         if path == "/live":
             if self._listeners >= MOST_LISTENERS:
                 return _response(connection, HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST_LISTENERS} listen already")
@@ -140,7 +141,7 @@ class Server:
         """Send the start and then the newest answer, again and again, as fast as the listener takes them."""
         from websockets.exceptions import ConnectionClosed
 
-        wants_page = "page" in parse_qs(urlsplit(connection.request.path).query)
+        wants_page = "page" in parse_qs(connection.request.path.partition("?")[2])
         self._listeners += 1
         deaf = asyncio.ensure_future(_ignore(connection))
         known: dict[int, Any] = {}

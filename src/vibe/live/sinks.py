@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import Any
 
 import roma
 
@@ -68,16 +68,10 @@ class Outbox:
                 return
 
 
-def json_lines(stream: TextIO, start: str) -> Outbox:
-    """Lines of JSON to an open text stream, each sent off at once; `start` is the first."""
-    stream.write(start + "\n")
-    stream.flush()
-
-    def send(moment: Moment, delay_ms: float) -> None:
-        stream.write(moment_json(moment, delay_ms) + "\n")
-        stream.flush()
-
-    return Outbox(send, "json")
+def json_lines(write: Callable[[str], None], start: str) -> Outbox:
+    """Lines of JSON to what writes a line and sends it off; `start` is the first."""
+    write(start)
+    return Outbox(lambda moment, delay_ms: write(moment_json(moment, delay_ms)), "json")
 
 
 def osc(address: str) -> Outbox:

@@ -150,7 +150,10 @@ def _file(path: Path) -> Source:
 
 
 def _address(name: str) -> Source:
-    parts = urlsplit(name)
+    try:
+        parts = urlsplit(name)
+    except ValueError as error:
+        raise ValueError(f"{name} is no address: {error}") from error
     if parts.scheme.lower() not in PROTOCOLS:
         raise ValueError(f"{parts.scheme}:// is not read: give an address of {', '.join(PROTOCOLS)}, or a file")
     place = parts.netloc.rpartition("@")[2]
@@ -158,7 +161,6 @@ def _address(name: str) -> Source:
     options = {
         "protocol_whitelist": PROTOCOLS[parts.scheme.lower()],
         "format_whitelist": FORMATS,
-        "fflags": "nobuffer",
         "timeout": str(int(PATIENCE * 1e6)),
     }
     if parts.scheme.lower().startswith("rtsp"):
@@ -262,6 +264,6 @@ def _same_size(first: tuple, rest: Pictures, shape: tuple[int, int]) -> Pictures
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, av.error.ExitError):
+    if isinstance(error, av.error.ExitError | TimeoutError):
         return f"no answer within {PATIENCE:g} s"
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

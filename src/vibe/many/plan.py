@@ -47,6 +47,8 @@ class Plan:
     """All sources, as they were given."""
     done: Mapping[str, str]
     """Where the results of a key are already."""
+    finished: tuple[str, ...]
+    """Contents of videos whose results are there, and whose stages were not to be kept."""
 
 
 Sums = Mapping[str, "tuple[str | None, str] | Outcome"]
@@ -91,7 +93,8 @@ def make_plan(
     taken = {kept.place for kept, _ in right.values()}
     placed = list(_placed(jobs, taken, {kept.place: kept.content for kept in there}))
     done = {kept.keys[MOTION]: kept.place for kept in there if MOTION in kept.keys}
-    return Plan(tuple(placed), outcomes, twins, tuple(source.name for source in sources), done)
+    finished = tuple(kept.content for kept, _ in right.values() if not kept.stages)
+    return Plan(tuple(placed), outcomes, twins, tuple(source.name for source in sources), done, finished)
 
 
 def _sums(sources: Sequence[Source], there: Iterable[Kept], progress: Progress | None) -> Sums:

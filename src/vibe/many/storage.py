@@ -147,6 +147,10 @@ class Folder:
         """Write a file whole or not at all. Raises OSError."""
         assets.write_whole(self.root / name, content)
 
+    def forget(self, content: str) -> None:
+        """Take the stages of a video away."""
+        shutil.rmtree(self.stages(content), ignore_errors=True)
+
     def tidy(self) -> None:
         """Take empty folders of ours away."""
         for folder in (self.root / HIDDEN / "stages", self.root / HIDDEN):
@@ -240,6 +244,9 @@ class Bucket:
         """Write a file whole. Raises OSError."""
         system, path = reach(self.name(name))
         system.pipe_file(path, content)
+
+    def forget(self, content: str) -> None:
+        """No stages of a video are kept in a store."""
 
     def tidy(self) -> None:
         """Nothing of ours is left in a store."""

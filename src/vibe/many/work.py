@@ -128,6 +128,8 @@ def _claimed(order: Order, method: Method, clock: Clock, job: Job) -> Outcome:
             place = (order.done or {}).get(keys[MOTION], job.place) if job.content is None else job.place
             there = store.look(place)
             if there and keys[MOTION] == there.keys.get(MOTION) and set(job.make) <= set(store.whole(there)):
+                if not there.stages:
+                    store.forget(content)
                 return skipped(source.name, store.name(place), there)
         made = folder / "made"
         made.mkdir()
@@ -137,7 +139,7 @@ def _claimed(order: Order, method: Method, clock: Clock, job: Job) -> Outcome:
             stale = _make(order, method, clock, job, video, made, keys, kept)
         store.put(made, job.place, stale)
         if not order.keep_stages:
-            shutil.rmtree(shelf, ignore_errors=True)
+            store.forget(content)
         there = store.look(job.place)
         assert there is not None
         return found(Outcome(source.name, "done", "", store.name(job.place)), there)

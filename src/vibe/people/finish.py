@@ -19,6 +19,8 @@ SEEN, LEAST_SEEN = 0.3, 6
 """Confidence of a keypoint that shows, and how many must show for a box around them to be the person's."""
 CHUNK = 1000
 """Frames that are looked through for spikes, or smoothed, at once."""
+SUREST = 8
+"""Keypoints by which a person is told from a thing: as many as show of somebody cut off below the chest."""
 BODY_IN_REGION = 0.7
 """Height of a person over the side of the region they were read in."""
 
@@ -33,6 +35,8 @@ class Finish:
     """Gaps up to here are filled, with confidence 0."""
     least_length: float = 0.5
     """Who is seen for less, gaps not counted, is dropped."""
+    least_sure: float = 0.55
+    """So is what is taken for a person with less than this confidence, on the mean of its surest keypoints."""
     box_sigma: float = 0.1
     """Of the Gaussian that smooths the boxes."""
     spike_window: float = 0.12
@@ -53,10 +57,12 @@ def finish(
     for chain in link(stretches, how.most_gap):
         person = rows.piece([block for one in chain for block in one.blocks])
         place = int(person.frames[0]), -float(np.median(person.region[:, 2]))
-        seen = (len(person.frames) - 1) * frame
+        seen, sure = (len(person.frames) - 1) * frame, sureness(person)
+        dropped = f"a person seen for {seen:.1f} s at {person.times[0]:.1f} s was dropped: too "
         if seen < how.least_length - 1e-6 and len(person.frames) < len(times):
-            note = f"a person seen for {seen:.1f} s at {person.times[0]:.1f} s was dropped: too short to follow"
-            found.append((place, None, note))
+            found.append((place, None, dropped + "short to follow"))
+        elif sure < how.least_sure:
+            found.append((place, None, dropped + f"unsure to be one (confidence {sure:.2f})"))
         else:
             found.append((place, *tidy(person, times, how)))
     tracks, notes = [], []
@@ -69,6 +75,15 @@ def finish(
         notes += _told(len(tracks), int(told), "had left and right exchanged: put right")
         notes += _told(len(tracks), filled, "out of sight were filled in, with confidence 0")
     return tracks, notes
+
+
+def sureness(piece: Piece) -> float:
+    """Confidence of the surest keypoints of each frame, on the mean; between 0 and 1."""
+    total = 0.0
+    for start in range(0, len(piece.frames), CHUNK):
+        confidence = piece.keypoints_px[start : start + CHUNK, :, 2]
+        total += float(np.partition(confidence, -SUREST, axis=-1)[:, -SUREST:].mean(-1).sum())
+    return total / len(piece.frames)
 
 
 def fill(piece: Piece, times: Float[Array, "frame"], most: float) -> tuple[Int[Array, "_"], Float[Array, "_ 17 3"]]:

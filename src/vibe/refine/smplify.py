@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import roma
@@ -58,6 +59,7 @@ def fit(
     fitting: Fitting = FITTINGS["open"],
     energies: Mapping[str, Energy] = ENERGIES,
     held: bool = False,
+    pool: Executor | None = None,
 ) -> tuple[Float[Tensor, "time 24 3 3"], Float[Tensor, "10"], Float[Tensor, "time 3"]]:
     """Rotations, one shape and pelvis positions (camera frame, metres) that agree with the keypoints as well.
 
@@ -65,7 +67,8 @@ def fit(
     the one with the most evidence sets the shape, unless the given one is `held`. Joints that move no keypoint seen
     within half a second keep the start's rotation, and frames without any keypoint their place too (`trust.py`). The
     start comes back where the fit found nothing of lower energy, without evidence, and for fewer than three frames.
-    Raises ValueError if a weight has no energy or the set lacks the torso.
+    Windows are fitted in a pool of threads, by default in one of their own. Raises ValueError if a weight has no energy
+    or the set lacks the torso.
     """
     wanted = {name for stage in fitting.stages for name in stage.weights}
     if lost := wanted - set(energies):
@@ -87,7 +90,7 @@ def fit(
     problem = Problem(rotmat, evidence, body, energies, ignored)
     start = Fit(torch.zeros_like(rotmat[..., 0]), betas, trans)
     spans = _spans(len(times), fitting)
-    found = _kept(start, _fit_spans(problem, start, spans, fitting, held), share, times, fitting)
+    found = _kept(start, _fit_spans(problem, start, spans, fitting, held, pool), share, times, fitting)
     with torch.no_grad():
         last = fitting.stages[-1]
         before, after = (sum(energy(*_cut(problem, each, span), last) for span in spans) for each in (start, found))
@@ -120,7 +123,9 @@ def _spans(frames: int, fitting: Fitting) -> list[slice]:
     return [slice(first, first + length) for first in firsts]
 
 
-def _fit_spans(problem: Problem, start: Fit, spans: list[slice], fitting: Fitting, held: bool) -> Fit:
+def _fit_spans(
+    problem: Problem, start: Fit, spans: list[slice], fitting: Fitting, held: bool, pool: Executor | None
+) -> Fit:
     """Each window by itself, the best seen one first, which sets the shape; then faded into one another.
 
     A window is fitted on one thread, several windows at once: threads that share a window's small sums gain a quarter
@@ -129,13 +134,13 @@ def _fit_spans(problem: Problem, start: Fit, spans: list[slice], fitting: Fittin
     evidence = problem.evidence.keypoints_px[..., 2].sum(-1)
     best = max(range(len(spans)), key=lambda place: float(evidence[spans[place]].sum()))
     threads = torch.get_num_threads()
-    with one_thread(), ThreadPoolExecutor(threads) as pool:
-        first = _run(*_cut(problem, start, spans[best]), fitting, one_shape=held)
+    with one_thread(), nullcontext(pool) if pool else ThreadPoolExecutor(threads) as workers:
+        first = workers.submit(_run, *_cut(problem, start, spans[best]), fitting, one_shape=held).result()
         if len(spans) == 1:
             return first
         start = replace(start, betas=first.betas)
         others = [span for place, span in enumerate(spans) if place != best]
-        found = list(pool.map(lambda span: _run(*_cut(problem, start, span), fitting, one_shape=True), others))
+        found = list(workers.map(lambda span: _run(*_cut(problem, start, span), fitting, one_shape=True), others))
     found.insert(best, first)
     total = Fit(torch.zeros_like(start.offset), first.betas, torch.zeros_like(start.trans))
     share = torch.zeros_like(evidence)

@@ -15,7 +15,7 @@ SPARE = 0.02
 def open_footage(path: Path | str, clip: Clip) -> Video:
     """The video of a motion; raises FileNotFoundError or ValueError if it can't be read or is another one."""
     expected, count = len(clip.timestamps), count_frames(path)
-    if not expected <= count <= expected + 2 + SPARE * expected:
+    if not expected <= count <= expected + clip.damaged + 2 + SPARE * expected:
         raise ValueError(
             f"{path} does not fit the motion: it has {count} frames, the motion's video {expected}: {GIVE}"
         )

@@ -19,6 +19,8 @@ import vibe
 from vibe import assets
 
 CHECKPOINT, BEST, ABOUT = "checkpoint.pt", "best.pt", "run.json"
+MOST_TOLD = 1000
+"""Characters of the differences that a message names."""
 
 
 @runtime_checkable
@@ -164,9 +166,9 @@ def source() -> str:
 def refuse_another(place: Path, its: Mapping[str, Any], ours: Mapping[str, Any], what: str = "recipe") -> None:
     """Raise ValueError, with the fields that differ, unless both are the same."""
     if differing := differences(its, ours):
-        raise ValueError(
-            f"{place} comes from another {what} ({'; '.join(differing)}): give another folder, or what it began with"
-        )
+        told = "; ".join(differing)
+        told = told if len(told) <= MOST_TOLD else f"{told[:MOST_TOLD]} ..."
+        raise ValueError(f"{place} comes from another {what} ({told}): give another folder, or what it began with")
 
 
 def differences(its: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:

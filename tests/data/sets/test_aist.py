@@ -183,3 +183,10 @@ def test_a_video_without_its_camera_and_cameras_that_are_none_are_named(tmp_path
     (raw / "videos").rename(raw / "movies")
     with pytest.raises(FileNotFoundError, match="videos"):
         prepare("aist-videos", AIST_VIDEOS, raw, tmp_path / "other")
+
+
+def test_lists_in_another_encoding_do_not_stop_the_others(tmp_path):
+    raw = annotations(tmp_path / "raw")
+    with (raw / "ignore_list.txt").open("ab") as file:
+        file.write(b"\xff\xfe\n")
+    assert prepare("aist", AIST, raw, tmp_path / "out").dropped == {}

@@ -100,3 +100,14 @@ def test_a_folder_without_the_table_of_cuts_is_refused_by_name(tmp_path):
     (folder / "Frame_Cuts.csv").write_text("A,B\n1,2\n")
     with pytest.raises(ValueError, match="STYLE_NAME"):
         prepare("100style", STYLE100, folder, tmp_path / "out")
+
+
+def test_a_table_of_other_bytes_and_short_rows_is_read_as_far_as_it_goes(tmp_path):
+    folder = raw(tmp_path / "raw")
+    table = CUTS.replace("Old,", "\xff\xfe,").encode("latin-1") + b"Short\n" + b"Long," + b"9" * 5000 + b",9\n"
+    (folder / "Frame_Cuts.csv").write_bytes(table)
+    dropped = prepare("100style", STYLE100, folder, tmp_path / "out").dropped
+    assert list(dropped) == ["Old_FW"]
+    (folder / "Frame_Cuts.csv").write_bytes(b"STYLE_NAME,FW_START\n" + b"x" * (1 << 18) + b"\n")
+    with pytest.raises(ValueError, match="Frame_Cuts.csv is no table"):
+        prepare("100style", STYLE100, folder, tmp_path / "other")

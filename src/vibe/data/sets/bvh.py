@@ -125,7 +125,7 @@ def _numbers(path: Path, motion: str, channels: int) -> tuple[Float[ndarray, "ti
         frames, seconds = int(head[1]), float(head[2])
         values = np.array(motion[head.end() :].split(), np.float64)
     except ValueError as error:
-        raise ValueError(f"{path}: something among its numbers is none ({error}): copy the file again") from error
+        raise ValueError(f"{path}: something among its numbers is none ({str(error)[:80]}): copy it again") from error
     if not 0 < frames <= MOST_FRAMES or not 1e-4 < seconds < 10:
         raise ValueError(f"{path} announces {frames} frames of {seconds} s each: it is damaged, copy it again")
     if len(values) != frames * channels:

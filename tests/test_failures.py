@@ -1,0 +1,29 @@
+"""What the user is told."""
+
+import pytest
+
+from vibe.failures import attempt
+
+WORDS = [
+    "[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.",
+    "OpenCV(4.12.0) error: (-4:Insufficient memory) Failed to allocate 9 bytes in function 'OutOfMemoryError'",
+    "CUDA out of memory. Tried to allocate 2.00 GiB.",
+    "XNNPack delegate failed to reshape runtimeNode number 332 (TfLiteXNNPackDelegate) failed to prepare.",
+    "std::bad_alloc",
+    "can't start new thread",
+]
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_too_little_memory_is_said_in_the_same_words_whoever_met_it(words):
+    def work():
+        raise RuntimeError(words)
+
+    assert attempt(work) == "the memory of this machine is not enough for it"
+
+
+def test_a_fault_of_our_own_is_called_so():
+    def work():
+        raise KeyError("betas")
+
+    assert "a fault of vibe's own, KeyError" in (attempt(work) or "")
