@@ -5,6 +5,8 @@
 #   make test                run the tests
 #   make lint                style and types
 #   make docs                build the manual into build/site
+#   make faults              break every command in turn: kills, full disks, lost permissions ... (half an hour)
+#   make fuzz                give every reader damaged files; COUNT=100000 of them (half an hour; goes on where it was)
 #   make interop             open every export in programs of others: Blender, aitviewer, Khronos's validator (4 GB, once)
 #   make benchmark           measure accuracy, speed and memory; writes the tables in benchmarks/
 #   make ablations           train and measure the paper's ablations on open data (hours; goes on where it was stopped)
@@ -23,6 +25,7 @@ OUT ?= out
 VIDEO ?=
 NPZ ?=
 SEED ?= 0
+COUNT ?= 100000
 RECIPE ?=
 TORCH_FLAGS ?=
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.10 python; do \
@@ -32,7 +35,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.1
 export OUT VIDEO NPZ SEED RECIPE
 
 .NOTPARALLEL:
-.PHONY: demo test lint docs interop benchmark ablations reference weights
+.PHONY: demo test lint docs faults fuzz interop benchmark ablations reference weights
 
 demo: $(VENV)/.ready-to-run
 	@clip="$$VIDEO"; \
@@ -51,12 +54,22 @@ docs: $(VENV)/.ready-to-test
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs -d build/doctrees . build/site
 	@echo "build/site/index.html"
 
+faults: $(VENV)/.ready-to-test
+	$(BIN)/python tests/faults/scenes.py --table benchmarks/faults.md
+	$(BIN)/python tests/faults/many_videos.py --table benchmarks/many_videos.md
+	VIBE_FAULTS=1 $(BIN)/python -m pytest tests/spread/test_cluster.py tests/many/test_cluster.py
+
+# Without atheris, which is for Linux alone, the files are damaged by chance.
+fuzz: $(VENV)/.ready-to-test
+	-$(PIP) install --quiet -c constraints.txt -e ".[fuzz]"
+	$(BIN)/python tests/faults/fuzz.py --count "$(COUNT)" --jobs 2 --table benchmarks/fuzz.md
+
 interop: $(VENV)/.ready-to-test $(INTEROP)/.ready
 	$(BIN)/python -m pytest tests/interop
 
 benchmark: $(VENV)/.ready-to-test $(MEDIAPIPE)/.ready
 	for name in real fitting tracking rendered failures detector_noise speed body_speed generator_speed backbone_speed \
-		training_speed store_speed metrics_speed export_speed render_speed; do \
+		training_speed store_speed metrics_speed export_speed render_speed many_speed; do \
 		$(BIN)/python benchmarks/$$name.py --table benchmarks/$$name.md || exit; done
 
 ablations: $(VENV)/.ready-to-test

@@ -4,8 +4,8 @@
 
 The same keypoints are told to both: those of the open benchmark with the detector's noise (every n-th view), those that
 the detector found in rendered clips (`benchmarks/rendered.py`, before anything is cleaned), and, where it is here, what
-it finds in the balancing clip, on which nothing is ever chosen. The delay is that of the answer in frames; computing
-comes on top of it. Frames that are left out for speed are not part of this.
+it finds in the balancing clip (docs/live.md tells what that one showed). The delay is that of the answer in frames;
+computing comes on top of it. Frames that are left out for speed are not part of this.
 """
 
 from __future__ import annotations

@@ -150,7 +150,8 @@ def main(options: Options) -> None:
         assert again is not None and again["frames"] == whole["frames"]
         same = "the same tracks" if again["sums"] == whole["sums"] else "OTHER TRACKS"
         lost = (frames - again["from"] + 1) / RATE
-        note = f"at work after {again['ready']:.1f} s, {lost:.0f} s of video before where it was killed; {same}"
+        note = f"at work after {again['ready']:.1f} s, {lost:.0f} s of video before where it was killed (a state is "
+        note += f"written every {following.EVERY:.0f} s of work, networks or not); {same}"
         rows.append(row(max(options.minutes), f"killed at minute {options.killed:.0f}, gone on with", again, note))
     report.table(
         "The first pass over long videos",

@@ -27,14 +27,13 @@ import tyro
 from vibe.bench import rival
 from vibe.bench.footage import forth_and_back
 from vibe.bench.machine import peak_mb
-from vibe.video import open_video
+from vibe.video import ahead, open_video
 
 FOLDER = Path("../shared/data/videos")
 RATE, SECONDS = 30.0, 10.0
 TALL, WIDE = (1080, 1920), (1920, 1080)
-PANEL = (640, 1080)
-ONE = ("balancing/cam02.mp4", (0, 280, 760, 1351))
-"""Left, top, width and height of the part in which the man is alone."""
+ONE = ("balancing/cam02.mp4", (0, 240, 760, 1030))
+"""Left, top, width and height of the part in which the man is alone, without the sockets that look like one more."""
 TWO = ("balancing/cam01.mp4", (0, 0, 1080, 1920))
 FOUR = (
     ("balancing/cam01.mp4", (160, 120, 860, 1451)),
@@ -54,22 +53,24 @@ class Options:
 
 
 def pictures(name: str, part: tuple[int, int, int, int], size: tuple[int, int]) -> list[np.ndarray]:
-    """A part of every frame of a shared video, scaled."""
+    """A part of every frame of a shared video, scaled; black above and below where it is less high."""
     left, top, width, height = part
+    scaled = size[0], min(size[1], round(height * size[0] / width))
+    above = (size[1] - scaled[1]) // 2
+    found = []
     with open_video(FOLDER / name) as video:
-        return [cv2.resize(frame.rgb[top : top + height, left : left + width], size) for frame in video]
+        for frame in ahead(video):
+            shown = cv2.resize(frame.rgb[top : top + height, left : left + width], scaled)
+            found.append(cv2.copyMakeBorder(shown, above, size[1] - scaled[1] - above, 0, 0, cv2.BORDER_CONSTANT))
+    return found
 
 
 def clips(folder: Path, minutes: float) -> dict[str, Path]:
     """The videos that are measured."""
     paths = {name: folder / f"{name}.mp4" for name in ("one", "two", "four", "long")}
-    panels = [pictures(*panel, PANEL) for panel in FOUR]
-    four = [np.concatenate(row, 1) for row in zip(*panels, strict=True)]
-    for name, shown, size in (
-        ("four", four, WIDE),
-        ("two", pictures(*TWO, TALL), TALL),
-        ("one", pictures(*ONE, TALL), TALL),
-    ):
+    for name, panels, size in (("one", (ONE,), TALL), ("two", (TWO,), TALL), ("four", FOUR, WIDE)):
+        side_by_side = zip(*(pictures(*panel, (size[0] // len(panels), size[1])) for panel in panels), strict=True)
+        shown = [np.concatenate(row, 1) for row in side_by_side]
         forth_and_back(paths[name], shown, round(SECONDS * RATE), RATE, size)
     repeated(paths["one"], paths["long"], max(1, round(60 * minutes / SECONDS)))
     return paths

@@ -13,14 +13,16 @@ from vibe.body.marks import joints_and_keypoints
 from vibe.body.mirror import mirror_rotmat
 from vibe.body.record import Body
 from vibe.body.shape import rest_joints
+from vibe.evidence import Evidence
 from vibe.model.encoder import EncoderConfig, GRUEncoder
 from vibe.model.regressor import Regressor, RegressorConfig
 from vibe.model.vibe import VIBE
 from vibe.network import Network, NetworkConfig, build_network, load_network
 from vibe.observe.keypoints import mirror, observe
-from vibe.reading import extract, in_eight_bits, knows_shapes, lift, read_features, sample_crops
+from vibe.reading import in_eight_bits, knows_shapes, lift, lifted, read_features, sample_crops
 from vibe.records import Clip, Observation, Track, Weights
 from vibe.refine.smooth import SMOOTHING
+from vibe.stages import Shelf
 from vibe.video import VideoWriter
 
 
@@ -65,6 +67,27 @@ def test_windows_leave_no_seams() -> None:
     assert at_seams < 2 * jerk.quantile(0.9)
 
 
+def test_read_in_pieces_from_anywhere_it_says_the_weighted_mean_of_its_windows() -> None:
+    network, observation = load_network().model, waving(150)
+    sums = [torch.zeros(150, *shape) for shape in ((24, 3, 3), (10,), (3,), (1,))]
+    for first in (*range(0, 78, 36), 78):
+        at = slice(first, first + 72)
+        said = lift(network, Observation(observation.keypoints[at], observation.box[at]), 72)
+        near = torch.minimum(torch.arange(1, 73), torch.arange(72, 0, -1)).float()[:, None]
+        for total, each in zip(sums, (said.rotmat, said.betas, said.pred_cam, torch.ones(72, 1)), strict=True):
+            total[at] += near.reshape(-1, *[1] * (each.ndim - 1)) * each
+    whole = lift(network, observation, 72)
+    torch.testing.assert_close(whole.betas, sums[1] / sums[3], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(whole.pred_cam, sums[2] / sums[3], atol=1e-5, rtol=1e-5)
+
+    def look(span: slice) -> Observation:
+        return Observation(observation.keypoints[span], observation.box[span])
+
+    for start in (0, 1, 40, 77, 149):
+        parts = torch.cat([theta.rotmat for theta in lifted(network, look, 150, 72, start)])
+        assert torch.equal(parts, whole.rotmat[start:])
+
+
 @pytest.mark.parametrize("frames", [1, 2, 50, 51, 99, 100, 101, 150, 151])
 def test_every_length_comes_back_whole(frames: int) -> None:
     network = build_network(NetworkConfig()).eval()
@@ -105,7 +128,10 @@ def shades(tmp_path: Path) -> Clip:
 
 def test_features_are_those_of_each_person_in_each_frame(shades: Clip) -> None:
     tracks = [standing([0, 3, 4, 11], 40.0), standing([2, 3], 120.0)]
-    left, right = extract(shades.path, tracks, brightness, 12, None)
+    with Shelf(None, {}) as shelf:
+        features = Evidence(shelf, shades, tracks, brightness, None)
+        left, right = features.of(0, slice(None)), features.of(1, slice(0, 2))
+        assert torch.equal(features.of(0, slice(1, 3)), left[1:3])
     torch.testing.assert_close(left[:, 0] * 255, torch.tensor([0.0, 24.0, 32.0, 88.0]), atol=3.0, rtol=0)
     torch.testing.assert_close(right[:, 7] * 255, torch.tensor([32.0, 48.0]), atol=3.0, rtol=0)
 

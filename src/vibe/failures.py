@@ -10,7 +10,8 @@ from collections.abc import Callable
 EXPECTED = (ValueError, OSError, MemoryError, ImportError)
 """What the borders raise about the user's files; anything else is our own mistake."""
 NO_MEMORY = re.compile(
-    r"allocate (memory|\d)|insufficient memory|out of memory|failed to alloc|bad_?alloc|XNNPack.* failed|start new thread",
+    r"allocate (memory|\d)|insufficient memory|out of memory|failed to alloc|bad_?alloc|XNNPack.* failed|"
+    r"start new thread",
     re.IGNORECASE,
 )
 """How PyTorch, OpenCV, LiteRT (whose models are checked before) and Python say that there is too little memory."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -76,22 +76,46 @@ def load_network(
             if runtime:
                 extractor, backbone = _extractor(tensors, about, device, runtime)
         else:
-            model, window = build_network(_config(recipe["network"])), 2 * int(recipe["synthesis"]["frames"])
-            model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    except (TypeError, KeyError, RuntimeError) as error:
-        raise ValueError(f"{assets.weights_path(path)} does not fit the network: {error}") from error
+            config, window = _config(recipe["network"], len(tensors)), 2 * int(recipe["synthesis"]["frames"])
+            model = _filled(lambda: build_network(config), {name: each.float() for name, each in tensors.items()})
+    except (TypeError, LookupError, RuntimeError, ValueError, AttributeError, ArithmeticError, AssertionError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)[:500]
+        raise ValueError(f"{assets.weights_path(path)} does not fit the network: {reason}") from error
     model = model.to(device).eval().requires_grad_(False)
     return Network(model, evidence, extractor, window, str(recipe.get("body", "open")), about, backbone)
 
 
 def _of_pictures(recipe: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> VIBE:
     """A generator of the paper, or the single-frame baseline's regressor, whose file holds its ResNet as well."""
-    encoder = encoder_config(recipe["encoder"])
-    model = VIBE(nn.Identity(), build_encoder(encoder), Regressor(RegressorConfig(**recipe["regressor"])))
+    _check_layers(recipe["encoder"], len(tensors))
+    encoder, regressor = encoder_config(recipe["encoder"]), RegressorConfig(**recipe["regressor"])
     if encoder is None:
         tensors = {f"regressor.{name}": tensor for name, tensor in tensors.items() if name.startswith(HEAD)}
+    return _filled(lambda: VIBE(nn.Identity(), build_encoder(encoder), Regressor(regressor)), tensors)
+
+
+def _filled(build: Callable[[], VIBE], tensors: Mapping[str, Tensor]) -> VIBE:
+    """A network with these parameters, whose sizes are compared before memory is taken; raises ValueError."""
+    with torch.device("meta"):
+        wanted = {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    differing = [name for name in {**wanted, **found} if wanted.get(name) != found.get(name)]
+    if differing:
+        told = (
+            f"{name} is {found.get(name, 'missing')}, expected {wanted.get(name, 'none')}" for name in differing[:4]
+        )
+        raise ValueError(f"{len(differing)} of its parameters have other sizes than its recipe says: {', '.join(told)}")
+    model = build()
     model.load_state_dict(tensors)
     return model
+
+
+def _check_layers(encoder: Any, tensors: int) -> None:
+    """Raises ValueError for an encoder of more layers or blocks than there are tensors for."""
+    for name in ("layers", "blocks"):
+        count = encoder.get(name, 0) if isinstance(encoder, Mapping) else 0
+        if not isinstance(count, int) or not 0 <= count <= tensors:
+            raise ValueError(f"its recipe says {ascii(count)[:20]} {name}, and there are {tensors} parameters")
 
 
 def _extractor(
@@ -103,7 +127,8 @@ def _extractor(
     return RUNTIMES[runtime](Extractor(read_resnet(tensors)).to(device), None), about.sha256
 
 
-def _config(sizes: Any) -> NetworkConfig:
-    """Sizes from a recipe's plain values."""
+def _config(sizes: Any, tensors: int) -> NetworkConfig:
+    """Sizes from a recipe's plain values, for a file of so many tensors."""
+    _check_layers(sizes["encoder"], tensors)
     encoder = encoder_config(sizes["encoder"])
     return NetworkConfig(EmbeddingConfig(**sizes["embedding"]), encoder, RegressorConfig(**sizes["regressor"]))

@@ -100,10 +100,10 @@ def eyes(method: Method, clip: Clip, tracks: Sequence[Track], shelf: Shelf) -> t
     if not method.int8:
         return method.network, []
     made = cache(partial(in_eight_bits, method.network, clip, tracks, method.runtime))
-    kept = shelf.load("evidence", "about")
-    if kept is None:
+    _, about = shelf.load("evidence", "about") or ({}, {})
+    if "remarks" not in about:
         shelf.save("evidence", "about", {}, {"remarks": made()[1]})
-    remarks = kept[1]["remarks"] if kept else made()[1]
+    remarks = about.get("remarks") or made()[1]
 
     def extractor(crops: Any) -> Tensor:
         reader = made()[0].extractor

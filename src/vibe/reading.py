@@ -24,11 +24,11 @@ from vibe.model.stream import answer
 from vibe.model.vibe import VIBE
 from vibe.network import Network
 from vibe.observe.crops import SIDE, cut
-from vibe.observe.features import Extractor, FeatureReader, Reader
+from vibe.observe.features import Extractor
 from vibe.observe.keypoints import mirror, observe
 from vibe.observe.runtimes import eight_bit
 from vibe.observe.timeline import even_times, resample_evidence, stretches
-from vibe.records import Camera, Clip, Observation, Progress, Theta, Track
+from vibe.records import Camera, Clip, Observation, Theta, Track
 from vibe.threads import one_thread
 from vibe.video import open_video
 
@@ -95,19 +95,6 @@ def knows_shapes(network: Network, body: Body) -> bool:
     """Whether the network's betas mean shapes of this body."""
     kind = "smpl" if len(body.v_template) == SMPL_VERTICES else body.origin.name.split("-")[0]
     return network.body == kind
-
-
-def extract(
-    path: Path, tracks: Sequence[Track], extractor: Reader, frames: int, progress: Progress | None
-) -> tuple[Features, ...]:
-    """Features of everybody's crops in a second pass over the video, frame by frame; nothing else is kept."""
-    reader = FeatureReader(tracks, extractor)
-    with open_video(path) as video:
-        for frame in video:
-            reader.step(frame.index, frame.rgb)
-            if progress:
-                progress("features", frame.index + 1, frames)
-    return reader.finish()
 
 
 def in_eight_bits(
@@ -252,7 +239,7 @@ def lifted(
             nearness[:, None] * found.pred_cam,
             nearness[:, None].clone(),
         ]
-        for old, each in zip(sums, new, strict=False):
+        for old, each in zip(sums, new):
             each[: len(old)] = old + each[: len(old)]
         done, sums = end - start, [each[end - start :] for each in new]
         rotmat, betas, pred_cam, total = (each[max(first - start, 0) : done] for each in new)

@@ -248,7 +248,7 @@ def test_results_never_replace_the_video_they_come_from(tmp_path, people, capsys
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of files")
-def test_a_full_disk_is_one_line_and_leaves_no_file(tmp_path, people, capsys):
+def test_a_full_disk_is_one_line_and_leaves_no_result_but_what_the_next_run_goes_on_from(tmp_path, people, capsys):
     import resource
 
     people[0] = 20
@@ -262,7 +262,10 @@ def test_a_full_disk_is_one_line_and_leaves_no_file(tmp_path, people, capsys):
     said = capsys.readouterr().err.strip().splitlines()
     assert code == 1
     assert "too large" in said[-1]
-    assert files(tmp_path) == ["clip.mp4"]
+    (stage,) = [name for name in files(tmp_path) if name != "clip.mp4"]
+    assert stage.startswith("out/.vibe/stages/") and stage.endswith(".safetensors")
+    assert run("estimate", video, "-o", tmp_path / "out", "--no-overlay") == 0
+    assert files(tmp_path / "out") == ["clip/motion.npz", "clip/summary.json"]
 
 
 def test_ctrl_c_is_exit_code_130_and_keeps_only_what_was_finished(tmp_path, people, monkeypatch, capsys):

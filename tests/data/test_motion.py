@@ -66,8 +66,8 @@ def test_a_missing_file_names_the_places_and_what_to_do(monkeypatch: pytest.Monk
     [
         {"fps": np.array("30")}, {"fps": np.array([30.0])}, {"poses": np.zeros((10, 71), np.float16)},
         {"poses": np.full((10, 72), np.nan)}, {"trans": np.zeros((9, 3))}, {"seq_offsets": np.array([0.0, 10.0])},
-        {"seq_offsets": np.array([0, 11])}, {"seq_offsets": np.array([5, 10])}, {"names": np.array([1])},
-        {"names": np.array([["a"]])}, {"seq_offsets": np.array([0, 5, 10])}, {"poses": np.zeros((10, 72), int)},
+        {"seq_offsets": np.array([0, 11])}, {"seq_offsets": np.array([5, 10])}, 
+        {"seq_offsets": np.array([0, 5, 10])}, {"poses": np.zeros((10, 72), int)},
     ],
 )  # fmt: skip
 def test_damaged_arrays_are_refused_with_the_path(tmp_path: Path, changes: dict[str, np.ndarray]) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data.sets import test_bandai
+from faults.kit import fill, full_disk, linux_only
 
 from vibe import assets, cli
 from vibe.data.catalogue import SETS
@@ -181,3 +183,18 @@ def capture(folder: Path) -> Path:
 def test_workers_can_be_told_of_every_set(name: str) -> None:
     assert ForkingPickler.loads(ForkingPickler.dumps(SETS[name].jobs))
     assert ForkingPickler.dumps(SETS[name].pictures)
+
+
+@linux_only
+def test_a_disk_that_is_full_ends_the_run_and_the_next_one_keeps_everything(tmp_path):
+    raw = test_bandai.raw(tmp_path / "raw")
+    prepare("bandai", test_bandai.BANDAI, raw, tmp_path / "whole")
+    with full_disk(1 << 20) as disk:
+        ballast = fill(disk, 12_000)
+        with pytest.raises(OSError, match="No space"):
+            prepare("bandai", test_bandai.BANDAI, raw, disk / "out")
+        ballast.unlink()
+        made = prepare("bandai", test_bandai.BANDAI, raw, disk / "out")
+        assert made.recordings == 2 and made.dropped == {}
+        for path in (tmp_path / "whole").iterdir():
+            assert (disk / "out" / path.name).read_bytes() == path.read_bytes()

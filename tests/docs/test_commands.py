@@ -21,6 +21,7 @@ NOT_RUN = {
     r"vibe fetch": "needs a network",
     r"vibe assets add": "needs files of others, under their terms",
     r"vibe estimate .*--weights official": "needs the published weights",
+    r"vibe estimate .*(clips|s3://)": "needs many videos",
     r"vibe evidence": "needs a data set",
     r"vibe prepare (?!list)": "needs a data set, or makes the whole benchmark",
     r"vibe evaluate": "needs a data set, or minutes",
@@ -30,7 +31,7 @@ NOT_RUN = {
     r"vibe live(?! dance)": "needs a camera",
 }
 """Commands that the CLI's own parser reads, and why they are not run."""
-NOT_EXECUTED = {"data.md": "needs a data set's store", "exact.md": "needs licensed files", "live.md": "needs a stream"}
+NOT_EXECUTED = {"data.md": "needs a data set's store", "exact.md": "needs licensed files"}
 """Pages whose Python is compiled alone, and why."""
 SET_UP = {"python3 -m venv .venv", ". .venv/bin/activate", "py -3.12 -m venv .venv", ".venv\\Scripts\\activate"}
 """The lines that make an environment, which is a matter of Python's own."""

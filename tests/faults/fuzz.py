@@ -28,8 +28,8 @@ sys.path.insert(0, str(HERE.parent))
 
 HEADROOM = 1536 << 20
 """Bytes of address space that a reader's process gets beside what it has once the reader is set up."""
-HANG = 8.0
-"""Seconds after which a process that does not come out of one file is killed from outside."""
+HANG, ASLEEP = 8.0, 120.0
+"""Seconds of computing, and of anything, after which a process that does not come out of one file is killed."""
 SET_UP = 300.0
 """Seconds that setting up a reader may take."""
 LARGEST = 1 << 20
@@ -183,7 +183,14 @@ def by_coverage(work: Work, count: int, seed: int, folder: Path) -> None:
             return atheris.Mutate(given, most)
         return (given[:1] + mutate(given[1:], dice, work.largest))[:most]
 
-    arguments = ["fuzz", f"-seed={seed}", f"-max_len={work.largest}", "-len_control=0", "-rss_limit_mb=0", "-timeout=0"]
+    arguments = [
+        "fuzz",
+        f"-seed={seed}",
+        f"-max_len={work.largest}",
+        "-len_control=0",
+        "-rss_limit_mb=0",
+        "-timeout=100000",
+    ]
     arguments += [
         "-handle_int=0",
         "-handle_term=0",
@@ -280,20 +287,30 @@ def supervise(name: str, count: int, seed: int, plain: bool, scratch: Path, kept
 
 def _watch(process: subprocess.Popen, current: Path) -> bool:
     """Wait for the process; whether it had to be killed, since it did not come out of one file."""
-    began = time.time()
+    since, computed, file = time.monotonic(), 0.0, 0
     while True:
         try:
             process.wait(1.0)
             return False
         except subprocess.TimeoutExpired:
-            try:
-                still = (time.time() - current.stat().st_mtime - HANG) if current.read_text() else 0
-            except OSError:
-                still = time.time() - began - SET_UP
-            if still > 0:
+            at_work = current.exists() and current.read_text() != ""
+            now = current.stat().st_mtime_ns if at_work else 0
+            if now != file:
+                since, computed, file = time.monotonic(), _computed(process.pid), now
+            waited, worked = time.monotonic() - since, _computed(process.pid) - computed
+            if (at_work and worked > HANG) or waited > (ASLEEP if at_work else SET_UP):
                 process.kill()
                 process.wait()
                 return True
+
+
+def _computed(pid: int) -> float:
+    """Seconds of the processor's that a process has had."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return 0.0
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def table(tallies: dict[str, Tally], how: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import CodeType
 
 SECONDS, MEGABYTES = 5.0, 1024
-"""What one file may take at most."""
+"""What one file may take at most; seconds of the processor's, for the machine may be busy with other things."""
 REFUSALS = (ValueError, OSError, ImportError)
 LONGEST = 1500
 """Characters of a complaint."""
@@ -55,9 +55,9 @@ class Guard:
     def judge(self, read: Callable[[Path], object], path: Path) -> Verdict:
         """Let a reader read one file."""
         self._seen.clear()
-        before, began, refused, fault, said = reset_peak(), time.monotonic(), False, "", ""
-        signal.signal(signal.SIGALRM, _hang)
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        before, began, refused, fault, said = reset_peak(), time.process_time(), False, "", ""
+        signal.signal(signal.SIGPROF, _hang)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         self._armed = True
         try:
             read(path)
@@ -69,8 +69,8 @@ class Guard:
             fault = f"{type(error).__name__}: {str(error)[:200]} at {where(error)}"
         finally:
             self._armed = False
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        seconds, megabytes = time.monotonic() - began, peak() - before
+            signal.setitimer(signal.ITIMER_PROF, 0)
+        seconds, megabytes = time.process_time() - began, peak() - before
         if self._seen:
             fault = f"runs or changes something: {self._seen[0]}"
         elif seconds > SECONDS:

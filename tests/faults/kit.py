@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 BROKEN = Path(__file__).with_name("broken.py")
-NOBODY = 65534
+DROP, OVERRIDES = 24, (1, 2)
+"""Linux's number for giving up a right for good, and those of overriding the permissions of files."""
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither signals nor limits")
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -44,14 +45,14 @@ def begin(
     broken: Mapping[str, int] | None = None,
     memory: int | None = None,
     file_size: int | None = None,
-    as_nobody: bool = False,
+    no_override: bool = False,
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[str]:
     """Begin `vibe ARGUMENTS` in a process and a process group of its own; both outputs are pipes.
 
     `broken` is what `broken.py` breaks in it (`decoder=40`: the decoder fails at the 40th frame), `memory` the bytes of
     address space that it may take more than it takes with its imports done, `file_size` the bytes of its largest file;
-    `as_nobody` gives up root's rights where the test has them.
+    `no_override` gives up root's right to read and write what nobody may.
     """
     given = [f"--{name}={value}" for name, value in {**(broken or {}), "memory": memory}.items() if value is not None]
     command = [sys.executable, str(BROKEN), *given, "--"] if given else [sys.executable, "-m", "vibe"]
@@ -61,10 +62,11 @@ def begin(
 
         if file_size is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
-        if as_nobody and os.geteuid() == 0:
-            os.setgroups([])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
+        if no_override and os.geteuid() == 0:
+            import ctypes
+
+            for right in OVERRIDES:
+                ctypes.CDLL(None).prctl(DROP, right, 0, 0, 0)
 
     return subprocess.Popen(
         [*command, *map(str, arguments)],
@@ -192,22 +194,13 @@ def file_limit(size: int) -> Iterator[None]:
 
 @contextmanager
 def no_permission(path: Path) -> Iterator[None]:
-    """Nobody but root may read a file or enter a folder."""
+    """Nobody may read a file or enter a folder, but who overrides permissions."""
     mode = path.stat().st_mode
     path.chmod(0)
     try:
         yield
     finally:
         path.chmod(mode)
-
-
-def open_to_all(folder: Path) -> None:
-    """Let everybody write below a folder, and reach it, as `as_nobody` needs."""
-    for above in (folder, *folder.parents):
-        with suppress(OSError):
-            above.chmod(above.stat().st_mode | 0o111)
-    for path in (folder, *folder.rglob("*")):
-        path.chmod(0o777 if path.is_dir() else 0o666)
 
 
 def truncate(path: Path, share: float) -> None:

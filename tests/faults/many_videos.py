@@ -176,10 +176,10 @@ def work_and_kill(command: Sequence[object], kills: int, every: float, dice: ran
     """Run vibe until it ends by itself, with so many SIGKILLs, each up to `every` seconds after workers are there."""
     met = Killed()
     process = kit.begin(*command)
-    for _ in range(kills):
+    for target in _targets(kills, dice):
         kit.wait_for(partial(_has_workers, process), process)
         below = kit.children(process.pid)
-        killed = kit.kill_at_random(process, dice, every, after=0.2 * every)
+        killed = kit.kill_at_random(process, dice, every, target, after=0.2 * every)
         if killed is None:
             break
         if killed != process.pid:
@@ -193,6 +193,13 @@ def work_and_kill(command: Sequence[object], kills: int, every: float, dice: ran
         met.orphans += len(alive)
         process = kit.begin(*command)
     return kit.end(process, 3600), met
+
+
+def _targets(kills: int, dice: random.Random) -> list[str]:
+    """Whom the kills hit: the first process two times of five, else any of the others."""
+    chosen = ["parent" if number % 5 in (1, 3) else "children" for number in range(kills)]
+    dice.shuffle(chosen)
+    return chosen
 
 
 def _has_workers(process: subprocess.Popen[str]) -> bool:

@@ -7,12 +7,12 @@ half-written behind, keeps what was finished, and gives the undisturbed result w
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -94,7 +94,8 @@ def estimate_full(stage: Stage, leave: int = 30_000) -> str:
     with kit.full_disk(4 << 20) as disk:
         ballast = kit.fill(disk, leave)
         said = stage.failed(kit.run("estimate", stage.clip, "-o", disk / "out"), "space|write")
-        assert kit.leftovers(disk) == [] and not (disk / "out" / "clip" / "overlay.mp4").exists()
+        left = kit.leftovers(disk, (".vibe",))
+        assert left == [] and not (disk / "out" / "clip" / "overlay.mp4").exists(), left
         ballast.unlink()
         assert kit.run("estimate", stage.clip, "-o", disk / "out").code == 0
         assert stage.same_motion(disk / "out" / MOTION)
@@ -129,8 +130,7 @@ def estimate_truncated(stage: Stage) -> str:
 def estimate_forbidden(stage: Stage) -> str:
     """The video may no longer be read once it is being read."""
     _ = stage.motion
-    kit.open_to_all(stage.folder)
-    done = _in_the_middle(stage, lambda: stage.clip.chmod(0), as_nobody=True)
+    done = _in_the_middle(stage, lambda: stage.clip.chmod(0), no_override=True)
     stage.clip.chmod(0o644)
     said = stage.failed(done, "read|ermission")
     _again(stage)
@@ -142,7 +142,7 @@ def estimate_undecodable(stage: Stage) -> str:
     out = stage.folder / "out"
     done = kit.run("estimate", stage.clip, "-o", out, broken={"decoder": 12})
     assert done.code == 0, done.err[-2000:]
-    assert "could not be decoded" in done.out or "damaged" in done.out, done.out
+    assert "could not be decoded" in done.out, done.out
     assert kit.leftovers(out) == []
     assert kit.run("estimate", stage.clip, "-o", out, "--again").code == 0 and stage.same_motion(out / MOTION)
     return "a result of the frames before, and a note"
@@ -159,7 +159,8 @@ def _again(stage: Stage) -> None:
     """After a failure: nothing is left behind, and the same command succeeds with the undisturbed result."""
     _ = stage.motion
     out = stage.folder / "out"
-    assert not out.exists() or kit.leftovers(out) == []
+    left = kit.leftovers(out, (".vibe",)) if out.exists() else []
+    assert left == [], left
     shutil.copy(stage.shared / "clip.mp4", stage.clip)
     assert kit.run("estimate", stage.clip, "-o", out).code == 0
     assert stage.same_motion(out / MOTION) and kit.leftovers(out) == []
@@ -168,7 +169,7 @@ def _again(stage: Stage) -> None:
 def _writes(
     *command: str, name: str, inputs: Sequence[str] = ("motion",), size: int = 1 << 20
 ) -> Callable[[Stage], str]:
-    """A command that writes one thing of this name: a full disk, a cut input, no permission, kills; then all is well."""
+    """A command that writes one thing: a full disk, a cut input, no permission, kills; then all is well."""
 
     def scene(stage: Stage) -> str:
         given = [getattr(stage, each) for each in inputs]
@@ -181,9 +182,8 @@ def _writes(
         kit.truncate(given[0], 0.5)
         said.append(stage.failed(kit.run(*command, *given, "-o", stage.folder / name), given[0].name))
         given[0].write_bytes(content)
-        kit.open_to_all(stage.folder)
         with kit.no_permission(given[0]):
-            done = kit.run(*command, *given, "-o", stage.folder / name, as_nobody=True)
+            done = kit.run(*command, *given, "-o", stage.folder / name, no_override=True)
             said.append(stage.failed(done, "ermission|read"))
         dice = random.Random(stage.seed)
         for _ in range(3):
@@ -279,7 +279,6 @@ def main() -> int:
     wanted = [part for part in asked.scenes.split(",") if part]
     lines, worst = ["| scene | ends well | seconds | what is said |", "| --- | --- | ---: | --- |"], 0
     with tempfile.TemporaryDirectory() as place:
-        os.chmod(place, 0o755)
         (Path(place) / "shared").mkdir()
         for number, (name, scene) in enumerate(SCENES.items()):
             if wanted and not any(part in name for part in wanted):
@@ -289,9 +288,10 @@ def main() -> int:
             began = time.monotonic()
             try:
                 well, said = "yes", scene(Stage(folder, Path(place) / "shared", asked.seed))
-            except (AssertionError, pytest.skip.Exception) as error:
+            except (Exception, pytest.skip.Exception) as error:
                 skipped = isinstance(error, pytest.skip.Exception)
-                well, said = "not run" if skipped else "no", " ".join(str(error).split())[:600]
+                line = traceback.extract_tb(error.__traceback__)[-1].lineno
+                well, said = "not run" if skipped else "no", f"{line}: {' '.join(str(error).split())[-600:]}"
                 worst = worst or int(not skipped)
             lines.append(f"| {name} | {well} | {time.monotonic() - began:.0f} | {said.replace('|', '/')} |")
             sys.stdout.write(lines[-1] + "\n")

@@ -134,6 +134,16 @@ def test_the_same_video_twice_is_done_once(folder, tmp_path, worked):
     assert report(out)["copy.mp4"] == ("skipped", "a")
 
 
+def test_the_same_broken_video_twice_is_named_twice(folder, tmp_path, worked):
+    for name in ("x", "y"):
+        (folder / f"{name}.mp4").write_bytes(b"no video")
+    assert estimate(folder, "-o", tmp_path / "out", "--no-overlay") == 1
+    videos = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))["videos"]
+    failed = {Path(each["video"]).name: each["reason"] for each in videos if each["state"] == "failed"}
+    assert list(failed) == ["x.mp4", "y.mp4"]
+    assert all(name in reason for name, reason in failed.items())
+
+
 def test_a_render_that_is_missing_is_drawn_of_the_motion_that_is_there(folder, tmp_path, worked, monkeypatch):
     out, drawn = tmp_path / "out", []
 

@@ -7,7 +7,7 @@ import pytest
 from vibe import assets
 from vibe.people.detect import Detections
 from vibe.people.landmarks import Landmarks
-from vibe.people.track import Follower
+from vibe.people.track import Follower, Following
 
 POSE = np.array(
     [(0, -90), (5, -95), (-5, -95), (10, -92), (-10, -92), (25, -65), (-25, -65), (32, -30), (-32, -30), (33, 0)]
@@ -198,3 +198,47 @@ def test_two_people_of_the_shared_clip_are_followed_through_their_crossing(real,
     near, far = whole[:2]
     assert ((near.box_px[:, 1] - far.box_px[:, 1]) > 200).all()
     assert (near.confidence > 0).all() and (far.confidence > 0).all()
+
+
+def three():
+    """Three who stand beside each other."""
+    colours = [(250, 0, 0), (0, 250, 0), (0, 0, 250)]
+    return Scene(
+        *(Actor(colour, lambda time, x=x: (x, 120)) for colour, x in zip(colours, (100, 320, 540), strict=True))
+    )
+
+
+def test_no_more_people_are_followed_than_were_asked_for():
+    scene = three()
+    follower = Follower(scene.detector, scene, Following(most_people=2))
+    seen = [follower.step(index, index / FPS, scene.paint(index / FPS)) for index in range(30)]
+    assert {len(people) for people in seen} == {2}
+    follower.close()
+
+
+def test_no_more_windows_are_looked_at_in_a_frame_than_were_asked_for_and_everybody_is_found():
+    scene, looks = three(), []
+
+    def detector(rgb):
+        looks[-1] += 1
+        return scene.detector(rgb)
+
+    follower = Follower(detector, scene, Following(most_windows=1))
+    for index in range(30):
+        looks.append(0)
+        people = follower.step(index, index / FPS, scene.paint(index / FPS))
+    assert max(looks) == 1 and len(people) == 3
+    follower.close()
+
+
+def test_a_follower_that_forgets_sees_the_same_and_keeps_little():
+    scene = three()
+    one, other = Follower(scene.detector, scene), Follower(scene.detector, scene)
+    for index in range(150):
+        rgb = scene.paint(index / FPS)
+        assert len(one.step(index, index / FPS, rgb)) == len(other.step(index, index / FPS, rgb))
+        if index % 20 == 19:
+            other.forget()
+    assert len(other._times) <= 20
+    one.close()
+    other.close()

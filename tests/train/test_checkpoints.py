@@ -1,6 +1,7 @@
 """Run folders that are damaged."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -61,7 +62,7 @@ def test_a_folder_whose_own_words_are_damaged_is_refused_by_the_files_name(tmp_p
 
 def test_a_message_about_another_recipe_has_an_end():
     with pytest.raises(ValueError, match="another recipe") as caught:
-        checkpoints.refuse_another("x", {"a": "y" * 9999}, {"a": "z"})
+        checkpoints.refuse_another(Path("x"), {"a": "y" * 9999}, {"a": "z"})
     assert len(str(caught.value)) < 1200
 
 

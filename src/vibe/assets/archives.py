@@ -93,7 +93,8 @@ class Zip:
                 if len(content) != min(size, info.file_size) or (size >= info.file_size and member.read(1)):
                     raise EOFError(f"{len(content)} of {info.file_size} bytes")
         except BROKEN as error:
-            raise ValueError(f"its member {ascii(name[:60])} is damaged ({error}): copy the file again") from error
+            reason = str(error)[:200]
+            raise ValueError(f"its member {ascii(name[:60])} is damaged ({reason}): copy the file again") from error
         return content
 
 

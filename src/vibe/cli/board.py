@@ -37,7 +37,8 @@ class Board:
             disable=not console.is_terminal,
         )
         self._all = self._bar.add_task(self._counted(), total=len(videos))
-        self._seats: dict[int, TaskID] = {}
+        self._under_way: dict[int, tuple[int, str, TaskID]] = {}
+        """Of each seat: number of the video, stage and bar."""
 
     def __enter__(self) -> Board:
         self._bar.start()
@@ -49,18 +50,21 @@ class Board:
     def heard(self, seat: int, number: int, word: Any) -> None:
         """Show how far a worker is with a video."""
         stage, done, total = word
-        if seat not in self._seats:
-            self._seats[seat] = self._bar.add_task("", total=None)
         share = f" {done / total:.0%}" if total and done else ""
         text = f"{self._videos[number]}: {stage}{share}"
-        self._bar.update(self._seats[seat], description="  " + text, completed=done, total=total)
+        if self._under_way.get(seat, (None, None))[:2] != (number, stage):
+            self._leave(seat)
+            self._under_way[seat] = number, stage, self._bar.add_task("", total=total)
+        self._bar.update(self._under_way[seat][2], description="  " + text, completed=done, total=total)
         now = time.monotonic()
         if not self._console.is_terminal and now - self._said.setdefault(number, now) >= PLAIN_SECONDS:
             self._said[number] = now
             say(self._console, text)
 
-    def finished(self, outcome: Outcome) -> None:
+    def finished(self, number: int, outcome: Outcome) -> None:
         """Count a video, and say what came of it."""
+        for seat in [seat for seat, (at, *_) in self._under_way.items() if at == number]:
+            self._leave(seat)
         self._counts[outcome.state] += 1
         self._bar.update(self._all, advance=1, description=self._counted())
         if outcome.state == "failed":
@@ -70,6 +74,10 @@ class Board:
             people = f"{len(outcome.rows)} {'person' if len(outcome.rows) == 1 else 'people'}"
             detail = f"{people}, {outcome.frames} frames, {outcome.seconds:.1f} s"
             say(self._console, f"{at}, {detail if outcome.state == 'done' else outcome.reason}")
+
+    def _leave(self, seat: int) -> None:
+        if seat in self._under_way:
+            self._bar.remove_task(self._under_way.pop(seat)[2])
 
     def _counted(self) -> str:
         return ", ".join(f"{number} {state}" for state, number in self._counts.items())

@@ -180,9 +180,9 @@ def _many(plan: Plan, order: Order, workers: int | None, ray: str | None) -> int
         with Board(Console(stderr=True), names, len(plan.order), before["skipped"], before["failed"]) as board:
             spread = spread_over(hands, ray, heard=board.heard, gpus=gpus)
             with closing(cast(Generator[tuple[int, Any]], spread(partial(begin, order), plan.jobs))) as finished:
-                for _, answer in finished:
+                for number, answer in finished:
                     answers.append(answer)
-                    board.finished(answer)
+                    board.finished(number, answer)
     finally:
         outcomes = complete(plan, answers)
         _write_report(order.store, outcomes)

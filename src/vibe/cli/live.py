@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,6 +33,25 @@ Flag = Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")]
 PAGE = arg(help_behavior_hint="(default: if nothing else is asked for)")
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """What was asked for, checked."""
+
+    source: str
+    size: tuple[int, int]
+    people: int
+    delay: int
+    seconds: float | None
+    page: bool
+    socket: bool
+    json: str | None
+    osc: str | None
+    out: Path | None
+    host: str
+    port: int
+    no_browser: bool
+
+
 def live(
     source: Annotated[Positional[str], arg(metavar="CAMERA|URL|FILE")] = "0",
     /,
@@ -54,22 +73,19 @@ def live(
 ) -> int:
     """Follow everyone before a camera and tell their 3D motion as it happens.
 
-    Shows it on a page in the browser, and sends it as lines of JSON, as OSC messages or over a WebSocket. Pictures that
-    come faster than they can be worked on are left out. Prints frames a second and the delay from a picture's arrival
-    to its answer every 5 seconds and at the end.
+    On a page in the browser, as lines of JSON, as OSC messages or over a WebSocket. Pictures that come faster than they
+    can be worked on are left out; how many, and the delay from a picture's arrival to its answer, is told as it goes.
 
     Exit code: 0 done (also by Ctrl-C), 1 the source failed, 2 wrong usage.
 
     Args:
-        source: A camera by its number (0, 1 ...) or device; an address (rtsp, rtsps, http, https or udp); or a video
-            file, which is played at its own speed.
+        source: A camera's number or device; an address (rtsp, rtsps, http, https, udp); or a file, played at its speed.
         page: Serve a page that shows the picture and the bodies, and open it in the browser.
         socket: Serve the WebSocket without the page.
         json: Write a line of JSON for every answer to this file, or to standard output.
         osc: Send every answer there as OSC over UDP.
         out: Keep the answers and write them as a motion file at the end.
-        host: Where the page and the socket listen. Other machines can reach them only if this is an address of this
-            machine in their network, or 0.0.0.0; they need the token, which is sent unencrypted.
+        host: Where page and socket listen; others in its network can reach any but 127.0.0.1, with the printed token.
         port: 0 takes any that is free.
         no_browser: Don't open the browser.
         people: How many are followed at once, at most.
@@ -80,91 +96,86 @@ def live(
         body: open, smpl (the neutral one), smpl-male, smpl-female, or an .npz file in SMPL's layout.
         fov: The camera's angle of view across the picture's diagonal, degrees, 5 to 150.
     """
-    wanted = re.fullmatch(r"(\d{2,4})x(\d{2,4})", size)
-    if not wanted:
+    wide, _, high = size.partition("x")
+    if not all(side.isdecimal() and 16 <= int(side) <= 8192 for side in (wide, high)):
         return refuse(f"--size is {size}: give width and height in pixels, as in 1280x720")
     for name, value, least, most in (("people", people, 1, 64), ("delay", delay, 0, 30), ("port", port, 0, 65535)):
         if not least <= value <= most:
             return refuse(f"--{name} is {value}: give {least} to {most}")
     if seconds is not None and not seconds > 0:
         return refuse(f"--seconds is {seconds:g}: give more than 0")
-    page = page or not (socket or json or osc or out)
-    with ExitStack() as opened:
-        from vibe.live.crowd import Crowd
-        from vibe.live.source import open_source
-        from vibe.live.watch import Watch
-        from vibe.method import settle
+    page, shape = page or not (socket or json or osc or out), (int(wide), int(high))
+    outputs = page, socket, json, osc, out, host, port, no_browser
+    return _follow(_Wanted(source, shape, people, delay, seconds, *outputs), weights, body, fov)
 
-        method = settle(weights=weights, body=body, fov_deg=fov)
-        if out is not None:
-            _try_writing(out)
-        given = open_source(source, (int(wanted[1]), int(wanted[2])))
-        opened.callback(given.close)
-        crowd = Crowd(method, given.width, given.height, delay)
-        sinks: list[Sink] = []
-        if json or osc:
-            sinks += opened.enter_context(_senders(json, osc, given, crowd, method, delay))
-        if page or socket:
-            server = opened.enter_context(_server(given, crowd, method, delay, page, host, port))
-            sinks.append(server)
-            _tell_address(server, page, no_browser)
-        kept = opened.enter_context(_kept(out, given, crowd, method))
-        watch = Watch(method.detector, method.pose_model, people)
-        _run(given, watch, crowd, [*sinks, *kept], delay, seconds)
+
+def _follow(wanted: _Wanted, weights: str | None, body: str | None, fov: float | None) -> int:
+    """Load and open everything, then answer until the end."""
+    from vibe.live.crowd import Crowd
+    from vibe.live.message import start_json
+    from vibe.live.source import open_source
+    from vibe.live.watch import Watch
+    from vibe.method import settle
+
+    method = settle(weights=weights, body=body, fov_deg=fov)
+    if wanted.out is not None:
+        _try_writing(wanted.out)
+    with ExitStack() as opened:
+        source = open_source(wanted.source, wanted.size)
+        opened.callback(source.close)
+        crowd = Crowd(method, source.width, source.height, wanted.delay)
+        start = start_json(source.name, crowd.camera, wanted.delay, method.body.origin, method.network.about)
+        around = source, crowd, method
+        listeners = _sent(wanted, start), _shown(wanted, start, *around), _kept(wanted, *around)
+        sinks = [sink for each in listeners for sink in opened.enter_context(each)]
+        _run(wanted, source, Watch(method.detector, method.pose_model, wanted.people), crowd, sinks)
     return DONE
 
 
 @contextmanager
-def _senders(
-    json: str | None, osc: str | None, source: Source, crowd: Crowd, method: Method, delay: int
-) -> Iterator[list[Sink]]:
+def _sent(wanted: _Wanted, start: str) -> Iterator[list[Sink]]:
     """What sends answers off, closed at the end."""
     from vibe.live import sinks
 
     with ExitStack() as opened:
         found: list[sinks.Outbox] = []
-        if json:
-            stream = sys.stdout if json == "-" else opened.enter_context(Path(json).open("w", encoding="utf-8"))
-            write = partial(print, file=stream, flush=True)
-            found.append(sinks.json_lines(write, _start(source, crowd, method, delay)))
-        if osc:
-            found.append(sinks.osc(osc))
+        if path := wanted.json:
+            stream = sys.stdout if path == "-" else opened.enter_context(Path(path).open("w", encoding="utf-8"))
+            found.append(sinks.json_lines(partial(print, file=stream, flush=True), start))
+        if wanted.osc:
+            found.append(sinks.osc(wanted.osc))
         for sink in found:
             opened.callback(sink.close)
         yield list(found)
 
 
 @contextmanager
-def _server(
-    source: Source, crowd: Crowd, method: Method, delay: int, page: bool, host: str, port: int
-) -> Iterator[Server]:
+def _shown(wanted: _Wanted, start: str, source: Source, crowd: Crowd, method: Method) -> Iterator[list[Sink]]:
     """The page and the socket, closed at the end."""
     from vibe.body import load_body
     from vibe.live.packets import Packets
     from vibe.live.server import Offer, Server
     from vibe.results.page import live_page, page_template
 
+    if not (wanted.page or wanted.socket):
+        yield []
+        return
     shown = load_body(detail="low") if method.body.origin.sha256 == load_body().origin.sha256 else method.body
-    text = live_page(page_template(), source.name, crowd.camera, shown) if page else None
-    server = Server(Offer(_start(source, crowd, method, delay), text, Packets(shown)), host, port)
+    text = live_page(page_template(), source.name, crowd.camera, shown) if wanted.page else None
+    server = Server(Offer(start, text, Packets(shown)), wanted.host, wanted.port)
     try:
-        yield server
+        _tell_address(server, wanted)
+        yield [server]
     finally:
         server.close()
 
 
-def _start(source: Source, crowd: Crowd, method: Method, delay: int) -> str:
-    from vibe.live.message import start_json
-
-    return start_json(source.name, crowd.camera, delay, method.body.origin, method.network.about)
-
-
 @contextmanager
-def _kept(out: Path | None, source: Source, crowd: Crowd, method: Method) -> Iterator[list[Sink]]:
+def _kept(wanted: _Wanted, source: Source, crowd: Crowd, method: Method) -> Iterator[list[Sink]]:
     """What keeps the answers, and writes them at the end, whatever ended it."""
     from vibe.live.keep import Keeper
 
-    if out is None:
+    if (out := wanted.out) is None:
         yield []
         return
     keeper = Keeper()
@@ -178,7 +189,7 @@ def _kept(out: Path | None, source: Source, crowd: Crowd, method: Method) -> Ite
             _tell(f"{out} was not written: there was no answer")
 
 
-def _run(source: Source, watch: Watch, crowd: Crowd, sinks: list[Sink], delay: int, seconds: float | None) -> None:
+def _run(wanted: _Wanted, source: Source, watch: Watch, crowd: Crowd, sinks: Sequence[Sink]) -> None:
     """Answer until the end, telling the speed every now and then.
 
     Ctrl-C, and a reader of standard output who leaves, are ends like any other.
@@ -199,18 +210,18 @@ def _run(source: Source, watch: Watch, crowd: Crowd, sinks: list[Sink], delay: i
 
     try:
         with suppress(KeyboardInterrupt, BrokenPipeError):
-            follow_live(source, watch, crowd, sinks, delay, seconds, told)
+            follow_live(source, watch, crowd, sinks, wanted.delay, wanted.seconds, told)
     finally:
         _tell(f"in all: {delays.line(time.monotonic(), left_out)}")
 
 
-def _tell_address(server: Server, page: bool, no_browser: bool) -> None:
+def _tell_address(server: Server, wanted: _Wanted) -> None:
     """Where to look and listen; the browser is opened where there is a screen."""
-    _tell(f"page: {server.address}" if page else f"socket: {server.socket_address}")
+    _tell(f"page: {server.address}" if wanted.page else f"socket: {server.socket_address}")
     if server.is_open:
         complain(f"{server.host} can be reached from other machines: who has the token sees what the camera sees")
     screen = sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
-    if page and screen and not no_browser:
+    if wanted.page and screen and not wanted.no_browser:
         webbrowser.open(server.address)
 
 

@@ -143,18 +143,22 @@ def _replay(recordings: list[Recording], error: str | None) -> Iterator[Recordin
 
 def _read(job: Job, store: StoreWriter, drop: Callable[[str, str], None]) -> bool:
     """Add what a job has; whether nothing of it was dropped."""
-    whole = True
-    try:
-        for recording in job.read():
-            try:
-                store.add(recording)
-            except ValueError as error:
-                drop(_free(recording.name, store), _sentence(error))
-                whole = False
-    except (ValueError, OSError) as error:
-        drop(_free(job.name, store), _sentence(error))
-        whole = False
-    return whole
+    whole, reading = True, None
+    while True:
+        try:
+            reading = iter(job.read()) if reading is None else reading
+            recording = next(reading, None)
+        except (ValueError, OSError) as error:
+            drop(_free(job.name, store), _sentence(error))
+            return False
+        if recording is None:
+            return whole
+        # A store that cannot be written, on a full disk say, is no fault of the recording: OSError ends the run.
+        try:
+            store.add(recording)
+        except ValueError as error:
+            drop(_free(recording.name, store), _sentence(error))
+            whole = False
 
 
 def _free(name: str, store: StoreWriter) -> str:

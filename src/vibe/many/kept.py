@@ -54,6 +54,7 @@ def understand(place: str, text: bytes) -> Kept | None:
         source, keys, sizes = summary["source"], summary["keys"], summary["bytes"]
         given = [source["sha256"], source["path"], source["stamp"], summary["motion_sha256"], *keys.values()]
         right = [
+            MOTION in keys,
             all(isinstance(each, str) for each in given),
             all(isinstance(size, int) for size in sizes.values()),
             isinstance(summary["notes"], list),

@@ -84,7 +84,8 @@ def complete(plan: Plan, answers: Sequence[Outcome]) -> list[Outcome]:
         if video in plan.twins:
             twin = plan.twins[video]
             state = "skipped" if outcome.state == "done" else outcome.state
-            why = f"the same video as {twin}" + (f", {outcome.reason}" if outcome.state == "failed" else "")
+            why = f"the same video as {twin}"
+            why = f"{video}: {why}, {outcome.reason}" if outcome.state == "failed" else why
             outcome = replace(outcome, video=video, state=state, reason=why, seconds=0.0)
         outcomes.append(outcome)
     return outcomes

@@ -211,7 +211,8 @@ class Bucket:
         """The results in a place."""
         system, path = reach(self.name(f"{place}/{SUMMARY}"))
         with suppress(OSError):
-            return understand(place, system.cat_file(path, 0, LARGEST))
+            if system.size(path) <= LARGEST:
+                return understand(place, system.cat_file(path))
         return None
 
     def whole(self, kept: Kept) -> tuple[str, ...]:

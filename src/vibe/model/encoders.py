@@ -31,6 +31,8 @@ def encoder_config(recipe: Mapping[str, Any] | None) -> AnyEncoderConfig | None:
     """
     if recipe is None:
         return None
+    if not isinstance(recipe, Mapping):
+        raise ValueError(f"this is no recipe of an encoder: {ascii(recipe)[:40]}")
     kind = recipe.get("kind", "gru")
     if kind not in ENCODERS:
         raise ValueError(f"there is no encoder {kind!r}: choose one of {', '.join(ENCODERS)}")

@@ -1,4 +1,4 @@
-"""Run a .tflite model, on one core a thread."""
+"""Run a .tflite model, each call on one core."""
 
 from __future__ import annotations
 
@@ -21,25 +21,27 @@ _SILENCE = threading.Lock()
 
 
 class Model:
-    """A model with one picture as input and several outputs; each thread that calls it runs a copy of its own."""
+    """A model with one picture as input and several outputs; of which as many copies are kept as are called at once."""
 
     def __init__(self, path: Path, outputs: Collection[Shape]) -> None:
         """Only `outputs`, named by their shapes, are computed; raises ValueError for what is not such a model."""
         try:
             self._model = trim(path.read_bytes(), outputs)
-            self._copies = threading.local()
-            self._copies.net = _open(self._model)
+            self._idle = [_open(self._model)]
         except ValueError as error:
             raise ValueError(f"{path} cannot be used as a model: {error}") from error
 
     def __call__(self, picture: Float[Array, "1 side side 3"]) -> dict[tuple[int, ...], Float[Array, "..."]]:
         """The outputs, by shape."""
-        if not hasattr(self._copies, "net"):
-            self._copies.net = _open(self._model)
-        net = self._copies.net
+        try:
+            net = self._idle.pop()
+        except IndexError:
+            net = _open(self._model)
         net.set_tensor(net.get_input_details()[0]["index"], picture)
         net.invoke()
-        return {tuple(output["shape"].tolist()): net.get_tensor(output["index"]) for output in net.get_output_details()}
+        seen = {tuple(output["shape"].tolist()): net.get_tensor(output["index"]) for output in net.get_output_details()}
+        self._idle.append(net)
+        return seen
 
 
 def _open(model: bytes) -> Interpreter:
@@ -51,7 +53,12 @@ def _open(model: bytes) -> Interpreter:
 
     with _SILENCE, _quiet():
         net = Interpreter(model_content=model, num_threads=1)
-        net.allocate_tensors()
+        try:
+            net.allocate_tensors()
+        except RuntimeError as error:
+            if str(error):
+                raise
+            raise MemoryError from error  # which LiteRT has no words for
     return net
 
 

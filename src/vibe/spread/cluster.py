@@ -75,7 +75,7 @@ def in_ray(
                 if answer is not None:
                     yield worker.task or 0, answer[0]
                 elif worker.task is not None:
-                    waiting.appendleft(worker.task)
+                    deaths.again(waiting, worker.task)
                 continue
             done = worker.task
             if done is None:

@@ -66,7 +66,7 @@ def in_processes(
                     if worker.task is None:
                         deaths.early(how)
                     elif (answer := deaths.over(worker.task, tasks[worker.task], how)) is None:
-                        waiting.appendleft(worker.task)
+                        deaths.again(waiting, worker.task)
                     else:
                         yield worker.task, answer[0]
                     continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -68,3 +69,14 @@ class Deaths(Generic[T, A]):
                 "file may be damaged, and has to be taken out of the raw folder"
             )
         return (self.lost(task, how),)
+
+    def again(self, waiting: deque[int], number: int) -> None:
+        """Put a task over which a worker died back: last, where something may stand for it, else first.
+
+        Last, for what killed the worker has then had time to pass. First, for who cannot do without the answer may be
+        holding all later ones back.
+        """
+        if self.lost is None:
+            waiting.appendleft(number)
+        else:
+            waiting.append(number)

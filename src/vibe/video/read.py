@@ -287,8 +287,9 @@ class Video:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """One sentence for each thing that was repaired so far."""
-        return tuple(note if times == 1 else f"{note} ({times} times)" for note, times in self._notes.items())
+        """One sentence for each thing that was repaired so far, or could not be read."""
+        lost = [f"it is damaged: what could not be decoded is missing ({self.damaged} packets)"] if self.damaged else []
+        return (*lost, *(note if times == 1 else f"{note} ({times} times)" for note, times in self._notes.items()))
 
     def _note(self, sentence: str) -> None:
         self._notes[sentence] = self._notes.get(sentence, 0) + 1

@@ -56,7 +56,7 @@ def read_asf(path: Path) -> Skeleton:
         unit, degrees = INCH / float(units["length"]), units.get("angle", "deg") == "deg"
         bones = _ordered(_root(sections["root"], degrees), _bones(sections["bonedata"], unit, degrees), sections)
     except (KeyError, IndexError, ValueError, ZeroDivisionError) as error:
-        raise ValueError(f"{path} is no ASF file that can be read ({error}): copy it again") from error
+        raise ValueError(f"{path} is no ASF file that can be read ({str(error)[:80]}): copy it again") from error
     return Skeleton(bones, unit, degrees)
 
 

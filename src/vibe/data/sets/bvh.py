@@ -45,7 +45,7 @@ def read_bvh(path: Path, unit: float) -> Capture:
     try:
         joints = _joints(hierarchy)
     except (ValueError, IndexError) as error:
-        raise ValueError(f"{path}: its hierarchy can't be read ({error}): copy the file again") from error
+        raise ValueError(f"{path}: its hierarchy can't be read ({str(error)[:80]}): copy the file again") from error
     numbers, fps = _numbers(path, motion, sum(len(joint.channels) for joint in joints))
     local, steps, column = [], [], 0
     for joint in joints:
