@@ -66,7 +66,7 @@ def test_a_missing_file_names_the_places_and_what_to_do(monkeypatch: pytest.Monk
     [
         {"fps": np.array("30")}, {"fps": np.array([30.0])}, {"poses": np.zeros((10, 71), np.float16)},
         {"poses": np.full((10, 72), np.nan)}, {"trans": np.zeros((9, 3))}, {"seq_offsets": np.array([0.0, 10.0])},
-        {"seq_offsets": np.array([0, 11])}, {"seq_offsets": np.array([5, 10])}, 
+        {"seq_offsets": np.array([0, 11])}, {"seq_offsets": np.array([5, 10])},
         {"seq_offsets": np.array([0, 5, 10])}, {"poses": np.zeros((10, 72), int)},
     ],
 )  # fmt: skip

@@ -615,7 +615,7 @@ READERS: dict[str, Reader] = {
     "kept stage": _alone(_stage, _load_stage, 30),
     "state of a pass": Reader(_state, 20),
     "summary": _alone(_summary, _understand, 30),
-    "list of videos": _alone(_list, _find, 30),
+    "list of videos": _alone(_list, _find, 4),
     "store": Reader(_store, 50),
     "motion clips": _alone(_clips_of_motion, _load_motions, 50),
     "onnx model": _alone(_models, _open_model, 15),

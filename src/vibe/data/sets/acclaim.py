@@ -184,7 +184,7 @@ def _frames(path: Path, skeleton: Skeleton) -> Iterator[list[float]]:
         try:
             frame[words[0]] = [float(word) for word in words[1:]]
         except ValueError as error:
-            raise ValueError(f"{path}: in frame {done} {error}: copy the file again") from error
+            raise ValueError(f"{path}: in frame {done} {str(error)[:80]}: copy the file again") from error
     if begun:
         yield _whole(path, done, frame, wanted)
 
