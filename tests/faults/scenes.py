@@ -228,7 +228,7 @@ def train_full(stage: Stage) -> str:
     """The disk is full when a checkpoint is written; with room again the run goes on to what it would have been."""
     import clip_sets
     import torch
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     from vibe.train import loop
 
@@ -248,7 +248,7 @@ def train_full(stage: Stage) -> str:
         assert [name for name in kit.leftovers(disk) if name.endswith(".part")] == []
         ballast.unlink()
         list(loop.train(recipe, disk / "run"))
-        mine, its = (load_file(run / "weights.safetensors") for run in (disk / "run", stage.folder / "whole"))
+        mine, its = (load((run / "weights.safetensors").read_bytes()) for run in (disk / "run", stage.folder / "whole"))
         assert mine.keys() == its.keys() and all(torch.equal(mine[name], its[name]) for name in its)
     return said
 

@@ -192,7 +192,7 @@ def read_calibration(path: Path) -> dict[int, View]:
                 K_px = np.array(values, np.float64).reshape(4, 4)[:3, :3]
                 views[name] = View(size, checked(K_px, (3, 3), f"intrinsic of camera {name}"))
     except (ValueError, IndexError) as error:
-        raise ValueError(f"{path} is no camera calibration, or damaged ({error}): copy it again") from error
+        raise ValueError(f"{path} is no camera calibration, or damaged ({str(error)[:80]}): copy it again") from error
     if not views:
         raise ValueError(f"{path} holds no camera: copy it again")
     return views

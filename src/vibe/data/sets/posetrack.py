@@ -48,7 +48,7 @@ def read(path: Path, raw: Path) -> Iterator[Recording]:
         joints, people = _read_2017(content) if "annolist" in content else _read_2018(content)
     except (KeyError, IndexError, TypeError, AttributeError, RecursionError, ValueError) as error:
         raise ValueError(
-            f"{path} is not as PoseTrack 2017 or 2018 write it ({type(error).__name__}: {error}): copy it again"
+            f"{path} is not as PoseTrack 2017 or 2018 write it ({type(error).__name__}: {str(error)[:60]}): copy again"
         ) from error
     tracks: dict[int, list[Marked]] = defaultdict(list)
     for one in people:
