@@ -22,9 +22,8 @@ def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A list of one short clip in place of the committed one."""
     poses = (0.2 * np.sin(np.arange(24)[:, None] / 9 + np.arange(72))).astype(np.float16)
     trans = np.tile(np.array([0.0, 0.95, 0.0], np.float16), (24, 1))
-    np.savez(
-        tmp_path / "tiny.npz", poses=poses, trans=trans, seq_offsets=np.array([0, 24]), names=np.array(["cmu_03_01"])
-    )
+    clips = {"seq_offsets": np.array([0, 24]), "names": np.array(["cmu_03_01"]), "fps": np.array(30.0)}
+    np.savez(tmp_path / "tiny.npz", poses=poses, trans=trans, **clips)
     monkeypatch.setenv("VIBE_MOTION", str(tmp_path))
     listing = Listing("tiny.npz", 1, 300, (HeldOut("cmu_03_01", 24, clip_checksum(poses, trans)),), "")
     listing = replace(listing, sha256=checksum(build.make(listing, load_body())))

@@ -87,7 +87,7 @@ def not_finite(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"), [(cut_off, "motion file"), (of_the_future, "vibe-motion 99"), (not_finite, "not finite")]
+    ("damage", "said"), [(cut_off, "damaged"), (of_the_future, "vibe-motion 99"), (not_finite, "not finite")]
 )
 def test_a_motion_file_that_is_damaged_leaves_no_page(motion, tmp_path, capsys, damage, said):
     damage(motion)

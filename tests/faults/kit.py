@@ -162,7 +162,7 @@ def full_disk(size: int) -> Iterator[Path]:
         try:
             yield folder
         finally:
-            subprocess.run(["umount", str(folder)], capture_output=True, check=True)
+            subprocess.run(["umount", "--lazy", str(folder)], capture_output=True, check=True)
     finally:
         folder.rmdir()
 
@@ -240,3 +240,8 @@ def leftovers(folder: Path, wanted: Sequence[str] = ()) -> list[str]:
             or (path.is_dir() and not any(path.iterdir()))
         )
     )
+
+
+def commit() -> str:
+    asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return asked.stdout.strip() or "unknown"

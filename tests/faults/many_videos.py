@@ -285,7 +285,7 @@ def main() -> int:
         ("workers that outlived their parent", str(met.orphans)),
         ("seconds from the first command to the last one's end", f"{seconds:.0f}"),
     ]
-    made = f"`python tests/faults/many_videos.py`, seed {given.seed}, commit {_commit()}"
+    made = f"`python tests/faults/many_videos.py`, seed {given.seed}, commit {kit.commit()}"
     lines = ["# Many videos, killed again and again", "", f"{made}, {platform.machine()}, {os.cpu_count()} cores.", ""]
     lines += ["| what | number |", "| --- | ---: |", *(f"| {name} | {value} |" for name, value in rows), ""]
     text = "\n".join(lines)
@@ -294,11 +294,6 @@ def main() -> int:
     if given.table:
         given.table.write_text(text, encoding="utf-8")
     return 0 if whole else 1
-
-
-def _commit() -> str:
-    asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return asked.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -25,6 +26,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from faults import kit
+
+from vibe.bench.machine import machine
 
 FAILED, KILLED = 1, -9
 MOTION = "clip/motion.npz"
@@ -294,12 +297,14 @@ def main() -> int:
                 line = traceback.extract_tb(error.__traceback__)[-1].lineno
                 well, said = "not run" if skipped else "no", f"{line}: {' '.join(str(error).split())[-600:]}"
                 worst = worst or int(not skipped)
+            said = re.sub(rf"{re.escape(tempfile.gettempdir())}/[^/\s]+", "...", said)
             lines.append(f"| {name} | {well} | {time.monotonic() - began:.0f} | {said.replace('|', '/')} |")
             sys.stdout.write(lines[-1] + "\n")
             with suppress(OSError):
                 shutil.rmtree(folder)
     if asked.table:
-        asked.table.write_text("\n".join(lines) + "\n")
+        measured = f"Commit {kit.commit()}; {machine()}."
+        asked.table.write_text("\n".join(["# Every command, while something breaks", "", *lines, "", measured, ""]))
     return worst
 
 

@@ -8,7 +8,8 @@ import time
 import pytest
 from faults import kit
 
-PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)']); input()"
+SLEEP = "import time; time.sleep(60)"
+PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEP!r}]); {SLEEP}"
 
 
 @pytest.fixture

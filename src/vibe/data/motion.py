@@ -60,8 +60,8 @@ def subject_of(clip: str) -> str:
 def load_motions(paths: Sequence[Path], held_out: bool) -> Motions:
     """The clips of these files that belong to the held-out subjects, or all the others.
 
-    Each file holds `poses` [frames, 72] axis-angle, `trans` [frames, 3], `seq_offsets` [clips + 1] and `names`. Raises
-    ValueError for a file without them.
+    Each file holds `poses` [frames, 72] axis-angle, `trans` [frames, 3], `seq_offsets` [clips + 1], `names` and `fps`.
+    Raises ValueError for a file without them.
     """
     quaternions, places, lengths, subjects = [], [], [], []
     for path in paths:

@@ -41,8 +41,8 @@ def begin_folder(folder: Path, recipe: Any, data: Mapping[str, str], writes: boo
     sources = [source()]
     if path.exists():
         about = _about(path)
-        refuse_another(folder, about.get("recipe", {}), plain)
-        refuse_another(folder, about.get("data", {}), dict(data), "data")
+        refuse_another(path, about.get("recipe", {}), plain)
+        refuse_another(path, about.get("data", {}), dict(data), "data")
         before = about.get("sources", [])
         sources = before if sources[0] in before[-1:] else [*before, *sources]
     if not writes:
