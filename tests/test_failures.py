@@ -2,7 +2,7 @@
 
 import pytest
 
-from vibe.failures import attempt
+from vibe.failures import attempt, shown
 
 WORDS = [
     "[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.",
@@ -27,3 +27,9 @@ def test_a_fault_of_our_own_is_called_so():
         raise KeyError("betas")
 
     assert "a fault of vibe's own, KeyError" in (attempt(work) or "")
+
+
+def test_what_somebody_else_wrote_is_shown_at_a_length_that_can_be_read():
+    assert shown("name" * 60) == "name" * 60
+    long = shown("start" + "x" * 5000 + "end")
+    assert long.startswith("startxxx") and long.endswith("xxxend (5008 characters)") and len(long) < 220

@@ -16,6 +16,9 @@ NO_MEMORY = re.compile(
 )
 """How PyTorch, OpenCV, LiteRT (whose models are checked before) and Python say that there is too little memory."""
 
+LONGEST = 240
+"""Characters of what is repeated whole in a message; paths that are longer are rare."""
+
 
 def attempt(work: Callable[[], None]) -> str | None:
     """Do the work; if it fails, the one sentence that says why."""
@@ -41,3 +44,9 @@ def sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def shown(value: object) -> str:
+    """What somebody else wrote, such as a name, at a length that leaves a message readable."""
+    text = str(value)
+    return text if len(text) <= LONGEST else f"{text[:120]} ... {text[-60:]} ({len(text)} characters)"

@@ -90,3 +90,37 @@ def test_a_line_of_a_list_that_is_not_there_is_named_with_its_number(folder):
     (folder / "list.txt").write_text("list.txt\n")
     with pytest.raises(ValueError, match="another list"):
         find([str(folder / "list.txt")], "out")
+
+
+@pytest.mark.parametrize("line", ["/", "//", "/../"])
+def test_the_whole_disk_is_refused(line, folder):
+    (folder / "list.txt").write_text(f"a.mp4\n{line}\n")
+    with pytest.raises(ValueError, match="list.txt, line 2: .*whole disk"):
+        find([str(folder / "list.txt")], "out")
+
+
+@pytest.mark.parametrize("line", ["tree", "tree/**/*.mp4", "tree/*/*", "*/**/**/*"])
+def test_a_search_ends_where_there_is_too_much(line, folder, monkeypatch):
+    for number in range(30):
+        (folder / "tree" / str(number)).mkdir(parents=True)
+    monkeypatch.setattr("vibe.many.sources.MOST", 25)
+    (folder / "list.txt").write_text(line)
+    with pytest.raises(ValueError, match="list.txt, line 1: .*more than 25 files and folders"):
+        find([str(folder / "list.txt")], "out")
+
+
+def test_lines_count_so_that_a_list_ends_too(folder, monkeypatch):
+    monkeypatch.setattr("vibe.many.sources.MOST", 25)
+    (folder / "list.txt").write_text("a.mp4\n" * 20)
+    assert len(find([str(folder / "list.txt")], "out")) == 1
+    (folder / "list.txt").write_text("a.mp4\n" * 30)
+    with pytest.raises(ValueError, match="more than 25"):
+        find([str(folder / "list.txt")], "out")
+
+
+@pytest.mark.parametrize("line", ["a" * 5000, "(*" * 3000, "a/*" * 1000, "memory://" + "a" * 5000, "a" * 5000 + ".txt"])
+def test_a_name_without_end_is_not_repeated_whole(line, folder):
+    (folder / "list.txt").write_text(line)
+    with pytest.raises((OSError, ValueError), match="list.txt, line 1: ") as caught:
+        find([str(folder / "list.txt")], "out")
+    assert len(str(caught.value)) < 700

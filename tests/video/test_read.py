@@ -195,6 +195,33 @@ def test_an_absurd_size_is_refused(make_video):
         open_video(path)
 
 
+def tiny_gif(side: int) -> bytes:
+    """A picture of one pixel on a screen that is claimed to be larger."""
+    screen = side.to_bytes(2, "little") * 2
+    return b"GIF89a" + screen + bytes.fromhex("f00000000000ffffff2c00000000010001000002024401003b")
+
+
+def test_a_small_file_that_claims_a_picture_of_a_gigabyte_is_refused(tmp_path):
+    path = tmp_path / "huge.gif"
+    path.write_bytes(tiny_gif(64))
+    with open_video(path) as video:
+        assert (video.width, video.height) == (64, 64)
+    path.write_bytes(tiny_gif(15000))
+    with pytest.raises(ValueError, match=r"huge\.gif has no picture.*million pixels"):
+        open_video(path)
+
+
+def test_more_pixels_than_fit_into_memory_are_refused_by_their_size(make_video, monkeypatch):
+    path = make_video()
+    with open_video(path) as video:
+        size, pixels = f"{video.width}x{video.height}", video.width * video.height
+    monkeypatch.setattr("vibe.video.read.MOST_PIXELS", pixels)
+    open_video(path).close()
+    monkeypatch.setattr("vibe.video.read.MOST_PIXELS", pixels - 1)
+    with pytest.raises(ValueError, match=f"{size}: scale it"):
+        open_video(path)
+
+
 def test_frames_are_read_once(make_video):
     with open_video(make_video()) as video:
         next(iter(video))

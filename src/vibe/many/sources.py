@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import glob
+import fnmatch
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from vibe.failures import sentence, shown
 from vibe.many.kept import MOTION, OVERLAY
 from vibe.many.storage import is_url, local, reach
 from vibe.video import SUFFIXES
@@ -17,6 +19,8 @@ MAGIC = re.compile(r"[*?\[]")
 LIST = ".txt"
 LONGEST_LIST = 1 << 26
 """Bytes."""
+MOST = 250_000
+"""Files, folders and lines that are looked at for one command."""
 
 
 @dataclass(frozen=True)
@@ -43,39 +47,62 @@ class Source:
         return self if self.remote else replace(self, name=str(Path(self.name).absolute()))
 
 
+@dataclass
+class _Search:
+    """One search, which ends."""
+
+    results: Path | None
+    """The folder of the results, if it is on this machine."""
+    looked_at: int = 0
+
+    def count(self, number: int, place: object) -> None:
+        """Raises ValueError once too much has been looked at."""
+        self.looked_at += number
+        if self.looked_at > MOST:
+            raise ValueError(
+                f"what is named holds more than {MOST} files and folders, the last in {shown(place)}: "
+                "name the folders with the videos alone, some at a time"
+            )
+
+
 def find(given: Sequence[str], out: str) -> list[Source]:
     """All videos that the arguments name, each once, in their order; none of those in the folder of the results.
 
     Raises FileNotFoundError for what is not there or holds no video, ValueError or OSError for what can't be read,
     ImportError for a URL whose package is not installed.
     """
-    results = None if is_url(out) else local(out).absolute()
+    search = _Search(None if is_url(out) else local(out).absolute())
     found: dict[str, Source] = {}
     for each in given:
-        for source in _named(each, results):
+        for source in _named(each, search):
             found.setdefault(source.name if source.remote else str(Path(source.name).resolve()), source)
     return list(found.values())
 
 
-def _named(name: str, results: Path | None) -> Iterator[Source]:
+def _named(name: str, search: _Search) -> Iterator[Source]:
     """The videos of one argument."""
+    search.count(1, name)
     if is_url(name):
         yield from _in_store(name)
         return
     path = local(name)
-    if path.suffix.lower() == LIST and path.is_file():
-        yield from _listed(path, results)
-    elif path.is_dir():
-        yield from _below(path, results)
-    elif path.exists():
+    try:
+        is_file, is_folder, exists = path.is_file(), path.is_dir(), path.exists()
+    except OSError as error:
+        raise OSError(f"{shown(path)} can't be looked at ({error.strerror}): check the name") from error
+    if path.suffix.lower() == LIST and is_file:
+        yield from _listed(path, search)
+    elif is_folder:
+        yield from _below(path, search)
+    elif exists:
         yield Source(str(path))
     elif MAGIC.search(str(path)):
-        yield from _matching(str(path), results)
+        yield from _matching(path, search)
     else:
-        raise FileNotFoundError(f"there is no file {path}: check the name")
+        raise FileNotFoundError(f"there is no file {shown(path)}: check the name")
 
 
-def _listed(path: Path, results: Path | None) -> Iterator[Source]:
+def _listed(path: Path, search: _Search) -> Iterator[Source]:
     """The videos of a text file: a path, pattern, folder or URL a line."""
     if path.stat().st_size > LONGEST_LIST:
         raise ValueError(f"{path} is too long for a list of videos: {LONGEST_LIST >> 20} MB at most are read")
@@ -90,37 +117,69 @@ def _listed(path: Path, results: Path | None) -> Iterator[Source]:
     for number, line in named:
         each = line if is_url(line) else str(path.parent / local(line))
         if each.lower().endswith(LIST):
-            raise ValueError(f"{path}, line {number}: a list may not name another list, {line}")
+            raise ValueError(f"{path}, line {number}: a list may not name another list, {shown(line)}")
         try:
-            yield from _named(each, results)
+            yield from _named(each, search)
         except FileNotFoundError as error:
             raise FileNotFoundError(f"{path}, line {number}: {error}") from error
+        except OSError as error:
+            raise OSError(f"{path}, line {number}: {sentence(error)}") from error
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from error
 
 
-def _below(folder: Path, results: Path | None) -> Iterator[Source]:
+def _below(folder: Path, search: _Search) -> Iterator[Source]:
     """The videos in a folder and those below it."""
+    if folder.resolve() == Path(Path.home().anchor):
+        raise ValueError(f"{shown(folder)} is the whole disk of this machine: name the folder with the videos")
     paths: list[Path] = []
     for here, below, files in os.walk(folder):
-        inside = [name for name in below if not name.startswith(".") and Path(here, name).absolute() != results]
+        search.count(len(below) + len(files), folder)
+        inside = [name for name in below if not name.startswith(".") and Path(here, name).absolute() != search.results]
         below[:] = sorted(inside)
         paths += [Path(here, name) for name in sorted(files) if _is_video(name) and not _is_ours(name, files)]
     if not paths:
-        raise FileNotFoundError(f"{folder} is a folder without a video ({', '.join(SUFFIXES)}): check the name")
+        raise FileNotFoundError(f"{shown(folder)} is a folder without a video ({', '.join(SUFFIXES)}): check the name")
     for path in paths:
         yield Source(str(path), _folder(path.parent.relative_to(folder).as_posix()))
 
 
-def _matching(pattern: str, results: Path | None) -> Iterator[Source]:
+def _matching(pattern: Path, search: _Search) -> Iterator[Source]:
     """The files that a pattern matches: those with its own ending, or videos if it has none."""
-    any_ending = not MAGIC.search(Path(pattern).suffix) and Path(pattern).suffix
+    any_ending = not MAGIC.search(pattern.suffix) and pattern.suffix
+    anchor = Path(pattern.anchor)
     paths = [
         path
-        for path in map(Path, sorted(glob.glob(pattern, recursive=True)))  # noqa: PTH207 (which finds what is hidden)
-        if path.is_file() and (any_ending or _is_video(path.name)) and not (results and _is_under(path, results))
+        for path in sorted(set(_expanded(anchor, pattern.relative_to(anchor).parts, search)))
+        if path.is_file()
+        and (any_ending or _is_video(path.name))
+        and not (search.results and _is_under(path, search.results))
     ]
     if not paths:
-        raise FileNotFoundError(f"no video matches {pattern}: check the pattern")
+        raise FileNotFoundError(f"no video matches {shown(pattern)}: check the pattern")
     yield from (Source(str(path)) for path in paths)
+
+
+def _expanded(folder: Path, parts: Sequence[str], search: _Search) -> Iterator[Path]:
+    """What a pattern's parts match below a folder; unlike `glob` it follows no links below `**`, and counts."""
+    if not parts:
+        yield folder
+    elif parts[0] == "**":
+        for here, below, _ in os.walk(folder):
+            search.count(1 + len(below), folder)
+            below[:] = [name for name in below if not name.startswith(".")]
+            yield from _expanded(Path(here), parts[1:] or ("*",), search)
+    elif MAGIC.search(parts[0]):
+        names: list[str] = []
+        with suppress(OSError):
+            names = [entry.name for entry in folder.iterdir()]
+        search.count(len(names), folder)
+        for name in fnmatch.filter(names, parts[0]):
+            if not name.startswith(".") or parts[0].startswith("."):
+                yield from _expanded(folder / name, parts[1:], search)
+    else:
+        search.count(1, folder)
+        yield from _expanded(folder / parts[0], parts[1:], search)
 
 
 def _in_store(url: str) -> Iterator[Source]:
@@ -131,7 +190,7 @@ def _in_store(url: str) -> Iterator[Source]:
             any_ending = not MAGIC.search(PurePosixPath(path).suffix) and PurePosixPath(path).suffix
             found = [each for each in system.glob(path) if any_ending or _is_video(PurePosixPath(each).name)]
             if not found:
-                raise FileNotFoundError(f"no video matches {url}: check the pattern")
+                raise FileNotFoundError(f"no video matches {shown(url)}: check the pattern")
             yield from (Source(system.unstrip_protocol(each)) for each in sorted(found))
         elif system.isfile(path):
             yield Source(url)
@@ -141,13 +200,13 @@ def _in_store(url: str) -> Iterator[Source]:
             files = {each: PurePosixPath(each[len(root) :].strip("/")) for each in sorted(found)}
             seen = {each: file for each, file in files.items() if not any(p.startswith(".") for p in file.parts)}
             if not seen:
-                raise FileNotFoundError(f"there is no video at {url}: check the name")
+                raise FileNotFoundError(f"there is no video at {shown(url)}: check the name")
             for each, file in seen.items():
                 yield Source(system.unstrip_protocol(each), _folder(file.parent.as_posix()))
     except (FileNotFoundError, ImportError):
         raise
     except Exception as error:  # each store raises its own
-        raise OSError(f"{url} can't be read: {' '.join(str(error).split()) or type(error).__name__}") from error
+        raise OSError(f"{shown(url)} can't be read: {shown(sentence(error))}") from error
 
 
 def _is_video(name: str) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vibe import assets
-from vibe.failures import sentence
+from vibe.failures import sentence, shown
 from vibe.many.kept import LARGEST, MOTION, SUMMARY, Kept, understand
 
 URL = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -42,7 +42,7 @@ def reach(url: str) -> tuple[Any, str]:
     except ImportError as error:
         raise ImportError(f"{scheme}:// needs another package: {HINTS.get(scheme, sentence(error))}") from error
     except ValueError as error:
-        raise ValueError(f"{url} can't be reached: {sentence(error)}") from error
+        raise ValueError(f"{shown(url)} can't be reached: {shown(sentence(error))}") from error
     system.invalidate_cache()
     return system, path
 

@@ -35,6 +35,8 @@ SUFFIXES = (
 """How the names of videos end, where a folder is searched for them."""
 LARGEST_PX = 16384
 """Longest side of a picture that is read."""
+MOST_PIXELS = 80_000_000
+"""Of one picture, which takes up to ten bytes for each while it is decoded; films in 12K have 79,626,240."""
 THREADS = min(8, os.cpu_count() or 1)
 NOT_VIDEO = {"tty", "hls", "concat", "dash", "sdp", "image2"}
 """Containers that FFmpeg opens but that are text, lists of other files or patterns of file names."""
@@ -138,7 +140,10 @@ class Video:
             self._frames = self._decoded()
             self._first = next(self._frames, None)
             if self._first is None:
-                raise ValueError(f"{path} has no picture that can be decoded: it is cut off or damaged, copy it again")
+                raise ValueError(
+                    f"{path} has no picture that can be decoded: it is cut off or damaged, copy it again "
+                    f"(or its pictures have more than {MOST_PIXELS // 10**6} million pixels)"
+                )
             self._measure(self._first)
         except BaseException:
             self._container.close()
@@ -160,9 +165,7 @@ class Video:
             self._note(f"its pixels are not square ({ratio}): it was widened to {self._stored[0]}x{self._stored[1]}")
         self.width, self.height = self._stored if self._turn % 180 == 0 else self._stored[::-1]
         """Pixels of the upright picture."""
-        if max(self.width, self.height) > LARGEST_PX:
-            size = f"{self.width}x{self.height}"
-            raise ValueError(f"{self.path} is {size}: scale it to {LARGEST_PX} pixels a side or less")
+        _check_size(self.path, self.width, self.height)
         self.starts = float(first.pts * first.time_base) if first.pts is not None and first.time_base else 0.0
         """Where the first frame stands on the file's own clock, seconds."""
         rate = self._stream.average_rate or self._stream.guessed_rate
@@ -333,7 +336,9 @@ class Video:
 def _open(path: Path) -> InputContainer:
     """The container, opened without leave to follow links to other places."""
     try:
-        container = av.open(str(path.resolve()), options={"protocol_whitelist": "file"}, metadata_errors="replace")
+        # The number of pixels is for the decoders that look at the first frames to find out what they are.
+        options = {"protocol_whitelist": "file", "max_pixels": str(MOST_PIXELS)}
+        container = av.open(str(path.resolve()), options=options, metadata_errors="replace")
     except av.error.FFmpegError as error:
         reason = error.strerror or type(error).__name__
         raise ValueError(
@@ -355,9 +360,18 @@ def _video_stream(container: InputContainer, path: Path) -> av.VideoStream:
     stream = streams[0]
     if stream.codec_context is None:
         raise ValueError(f"{path} holds video of an unknown kind: convert it to H.264")
+    _check_size(path, stream.codec_context.width, stream.codec_context.height)
+    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = THREADS
     return stream
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    """Raises ValueError for pictures that take too much memory, be it only as the file's header claims."""
+    if max(width, height) > LARGEST_PX or width * height > MOST_PIXELS:
+        limit = f"{LARGEST_PX} pixels a side, {MOST_PIXELS // 10**6} million in all"
+        raise ValueError(f"{path} is {width}x{height}: scale it to {limit}, or less")
 
 
 def _colourspace(frame: av.VideoFrame) -> int:

@@ -123,6 +123,13 @@ def test_damaged_records_and_shards_are_named_and_the_rest_goes_on(raw: Path, tm
     assert "no TFRecord" in made.dropped["train/insta_03"]
 
 
+def test_of_many_damaged_records_the_first_are_told(raw: Path, tmp_path: Path) -> None:
+    write_records(raw / "train" / "insta_01.tfrecord", [example({"meta/N": [1]})] * 30)
+    made = prepare("insta-variety", INSTA_VARIETY, raw, tmp_path / "out")
+    told = made.dropped["train/insta_01"]
+    assert made.recordings == 3 and told.count("no record of InstaVariety") == 5 and told.endswith("and 25 more")
+
+
 def test_a_folder_of_something_else_is_refused_with_the_layout(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"train/\*.tfrecord"):
         prepare("insta-variety", INSTA_VARIETY, tmp_path, tmp_path / "out")

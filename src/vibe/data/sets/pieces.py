@@ -14,6 +14,8 @@ from vibe.data.raw import Job
 from vibe.data.recording import Recording
 
 IMAGES = (".jpg", ".jpeg", ".png")
+TOLD = 5
+"""Of the failures of one file's pieces, in its message."""
 
 
 def checked(values: Any, shape: tuple[int | None, ...], what: str) -> ndarray:
@@ -59,7 +61,8 @@ def each(readers: Iterable[Callable[[], Recording]]) -> Iterator[Recording]:
             continue
         yield recording
     if failed:
-        raise ValueError("; ".join(failed))
+        more = [f"and {len(failed) - TOLD} more"] if len(failed) > TOLD else []
+        raise ValueError("; ".join([*failed[:TOLD], *more]))
 
 
 def absent(name: str, path: Path) -> Job:
