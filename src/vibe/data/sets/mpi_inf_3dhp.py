@@ -18,6 +18,7 @@ from vibe.data.sets.boxes import boxes_around, filled, square_boxes
 from vibe.data.sets.intrinsics import fit_intrinsics
 from vibe.data.sets.matlab import read_matlab
 from vibe.data.sets.pieces import absent, checked, each, image_names, shared_frames, wanted_images
+from vibe.failures import shown
 from vibe.skeletons import JOINT_SETS, convert
 from vibe.video import count_frames
 
@@ -192,7 +193,7 @@ def read_calibration(path: Path) -> dict[int, View]:
                 K_px = np.array(values, np.float64).reshape(4, 4)[:3, :3]
                 views[name] = View(size, checked(K_px, (3, 3), f"intrinsic of camera {name}"))
     except (ValueError, IndexError) as error:
-        raise ValueError(f"{path} is no camera calibration, or damaged ({str(error)[:80]}): copy it again") from error
+        raise ValueError(f"{path} is no camera calibration, or damaged ({shown(error)}): copy it again") from error
     if not views:
         raise ValueError(f"{path} holds no camera: copy it again")
     return views

@@ -14,7 +14,7 @@ from vibe.data.raw import Job
 from vibe.data.recording import Recording
 
 IMAGES = (".jpg", ".jpeg", ".png")
-TOLD = 5
+TOLD = 8
 """Of the failures of one file's pieces, in its message."""
 
 

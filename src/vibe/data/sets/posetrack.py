@@ -16,6 +16,7 @@ from vibe.data.raw import Job, RawSet
 from vibe.data.recording import Recording
 from vibe.data.sets import marks
 from vibe.data.sets.pieces import checked, each, wanted_images
+from vibe.failures import shown
 
 LAYOUT = (
     "annotations/{train,val,test}/*.json, or the same in posetrack_data, and the images below one of the two folders, "
@@ -48,7 +49,7 @@ def read(path: Path, raw: Path) -> Iterator[Recording]:
         joints, people = _read_2017(content) if "annolist" in content else _read_2018(content)
     except (KeyError, IndexError, TypeError, AttributeError, RecursionError, ValueError) as error:
         raise ValueError(
-            f"{path} is not as PoseTrack 2017 or 2018 write it ({type(error).__name__}: {str(error)[:60]}): copy again"
+            f"{path} is not as PoseTrack 2017 or 2018 write it ({type(error).__name__}: {shown(error)}): copy it again"
         ) from error
     tracks: dict[int, list[Marked]] = defaultdict(list)
     for one in people:
