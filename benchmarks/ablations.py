@@ -22,15 +22,15 @@ import tyro
 
 from vibe.assets import write_whole
 from vibe.bench.machine import machine
-from vibe.evaluate.build import MANIFEST, build
 from vibe.evaluate.open_benchmark import SMPL24, open_benchmark
+from vibe.evaluate.open_benchmark_clips import MANIFEST, build_open_benchmark
 from vibe.evaluate.scores import WHOLE, System, systems
 from vibe.evaluate.tables import as_json
-from vibe.network import load_network
+from vibe.inference.network import load_network
 from vibe.train.ablations import ABLATIONS, FRAMES, WINDOWS, small
-from vibe.train.loop import train
+from vibe.train.loop import train_generator
 from vibe.train.recipes import FRAME, Recipe
-from vibe.train.running import WEIGHTS
+from vibe.train.trainer import WEIGHTS
 
 SEEDS = 3
 STEPS_BEFORE = 3
@@ -120,7 +120,7 @@ def planned(recipe: Recipe, steps: int, seed: int, start: Path | None) -> Recipe
 def begin(steps: int, options: Options) -> Path:
     """The single-frame weights that every row begins from (embedding and regressor), trained if they are not there."""
     folder = options.runs / "begin"
-    for record in train(planned(small(FRAME), STEPS_BEFORE * steps, SEEDS, None), folder):
+    for record in train_generator(planned(small(FRAME), STEPS_BEFORE * steps, SEEDS, None), folder):
         print(f"{folder.name}: step {record['step']:.0f}, loss {record['loss']:.4f}", flush=True)
     return folder / WEIGHTS
 
@@ -128,7 +128,7 @@ def begin(steps: int, options: Options) -> Path:
 def seconds_a_step(recipe: Recipe) -> float:
     """The median of a few steps in a folder that is thrown away."""
     with tempfile.TemporaryDirectory() as folder:
-        records = train(replace(planned(recipe, TRIED, 0, None), log_every=1), Path(folder))
+        records = train_generator(replace(planned(recipe, TRIED, 0, None), log_every=1), Path(folder))
         ends = [record["seconds_a_step"] * record["step"] for record in records]
     return statistics.median(end - start for start, end in pairwise(ends[:-1]))
 
@@ -156,7 +156,7 @@ def finish(row: str, seed: int, steps: int, start: Path, options: Options) -> No
     folder = options.runs / f"{row}-{seed}"
     if (folder / SCORES).exists():
         return
-    for record in train(planned(ABLATIONS[row], steps, seed, start), folder):
+    for record in train_generator(planned(ABLATIONS[row], steps, seed, start), folder):
         print(f"{folder.name}: step {record['step']:.0f} of {steps}, loss {record['loss']:.4f}", flush=True)
     measure(row, folder, options)
 
@@ -231,7 +231,7 @@ def main(options: Options) -> None:
         raise ValueError(f"there is no row {', '.join(sorted(unknown))}: choose among {', '.join(ABLATIONS)}")
     options.runs.mkdir(parents=True, exist_ok=True)
     if not (options.data / MANIFEST).exists():
-        build(options.data)
+        build_open_benchmark(options.data)
     steps = plan(options)
     start = begin(steps, options)
     for row, seed in runs():

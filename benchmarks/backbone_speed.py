@@ -26,9 +26,9 @@ import torch
 import tyro
 from torch import Tensor
 
-from vibe.observe.features import BATCH, MEAN_RGB, STD_RGB, Extractor
-from vibe.observe.resnet import ResNet50
-from vibe.observe.runtimes import RUNTIMES, eight_bit
+from vibe.features.extractor import BATCH, MEAN_RGB, STD_RGB, Extractor
+from vibe.features.resnet import ResNet50
+from vibe.features.runtimes import RUNTIMES, eight_bit
 
 CROPS = 16
 Way = Callable[[Tensor], Tensor]

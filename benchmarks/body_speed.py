@@ -31,7 +31,7 @@ import tyro
 from torch import Tensor
 
 from vibe.body import Body, joints, joints_and_keypoints, load_body, vertices
-from vibe.body.points import EXTRA, SMPL_FACE, SMPL_FEET
+from vibe.body.keypoint_regressor import EXTRA, SMPL_FACE, SMPL_FEET
 from vibe.skeletons import SMPL, SMPL_PARENTS, SPIN49
 
 TEN_MINUTES = 18_000

@@ -2,10 +2,10 @@
 
     python benchmarks/detector_noise.py [--clips 80] [--cache runs/rendered] [--table FILE]
 
-The clips of `benchmarks/rendered.py`; the follower's keypoints before anything is cleaned. `vibe.evaluate.detections`
-(the open benchmark) and `vibe.train.noise` (training) imitate this; both are given the same true keypoints here, often
-enough for their chance to even out. What can be told without a truth is told of two of the shared videos as well.
-Millimetres at the joint's distance.
+The clips of `benchmarks/rendered.py`; the tracker's keypoints before anything is cleaned.
+`vibe.evaluate.open_benchmark_evidence` (the open benchmark) and `vibe.synthetic.keypoint_noise` (training) imitate
+this; both are given the same true keypoints here, often enough for their chance to even out. What can be told without
+a truth is told of two of the shared videos as well. Millimetres at the joint's distance.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from keypoint_errors import Seen
 from numpy.typing import NDArray
 from watcher import Watcher
 
-from vibe import following, skeletons
+from vibe import skeletons
+from vibe.body.keypoint_regressor import DETECTED, joints_and_keypoints
 from vibe.body.load import load_body
-from vibe.body.marks import joints_and_keypoints
-from vibe.body.points import DETECTED
 from vibe.body.pose import pose_joints
 from vibe.body.record import Body
 from vibe.cameras import project
-from vibe.evaluate import detections
-from vibe.threads import one_thread
-from vibe.train import noise
+from vibe.evaluate import open_benchmark_evidence
+from vibe.inference import track
+from vibe.parallel.processes import one_thread
+from vibe.synthetic import keypoint_noise
 from vibe.video import open_video
 
 VIDEOS = ("two_people/cam01", "street/street")
@@ -77,7 +77,7 @@ def watched(take: rendered.Take, body: Body) -> tuple[Seen, Marked]:
 def benchmarked(seen: Seen, seed: int) -> Seen:
     """The open benchmark's imitation of one clip."""
     assert seen.truth_px is not None and seen.metre_px is not None
-    made = detections.detect(seen.truth_px, seen.metre_px, np.random.RandomState(seed))
+    made = open_benchmark_evidence.imitate_detections(seen.truth_px, seen.metre_px, np.random.RandomState(seed))
     return Seen(made, seen.truth_px, seen.metre_px)
 
 
@@ -87,7 +87,9 @@ def trained(seen: Seen, seed: int) -> Seen:
     random = torch.Generator().manual_seed(seed)
     points, metre = torch.from_numpy(seen.truth_px)[None], torch.from_numpy(seen.metre_px)[None]
     everywhere = torch.full((1, 2), torch.inf)
-    made = noise.detect(points.float(), metre.float(), everywhere, noise.NoiseConfig(), random)[0]
+    made = keypoint_noise.imitate_detector(
+        points.float(), metre.float(), everywhere, keypoint_noise.NoiseConfig(), random
+    )[0]
     return Seen(made.double().numpy(), seen.truth_px, seen.metre_px)
 
 
@@ -95,7 +97,7 @@ def filmed(path: Path) -> list[Seen]:
     """Everyone in a shared video, at 30 frames a second, in their longest run without a gap."""
     follower = Watcher()
     with open_video(path) as video:
-        clip, _, _ = following.watch(video, follower)
+        clip, _, _ = track.track_frames(video, follower)
     people: dict[int, list[tuple[int, NDArray]]] = {}
     for frame in range(0, len(follower.seen), max(round(clip.fps / measure.FPS), 1)):
         for one in follower.seen[frame]:

@@ -26,10 +26,10 @@ import tyro
 
 from vibe.body import load_body
 from vibe.cameras import default_camera
+from vibe.export.export import export
+from vibe.export.formats import FORMS
 from vibe.motion import Motion, Result, load
 from vibe.records import Clip, Weights
-from vibe.results.export import export
-from vibe.results.forms import FORMS
 
 FPS, WIDTH, HEIGHT = 30.0, 1280, 720
 

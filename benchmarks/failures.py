@@ -24,20 +24,20 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from vibe import pipeline
 from vibe.body import Body, load_body, pose_joints, rest_joints, vertices
 from vibe.cameras import default_camera
-from vibe.data import clips, gait, scenery
 from vibe.data.motion import FPS, find_motion
-from vibe.evaluate import views
-from vibe.evaluate.held_out import read_clips, read_listing
+from vibe.evaluate import open_benchmark_evidence
 from vibe.evaluate.metrics import mpjpe_mm, pa_mpjpe_mm, procrustes_aligned
+from vibe.evaluate.open_benchmark_clips import read_benchmark_clips, read_listing
 from vibe.evaluate.scores import systems
+from vibe.inference import estimate
+from vibe.inference.network import load_network
 from vibe.motion import Motion, Result
-from vibe.network import load_network
-from vibe.results import raster
+from vibe.parallel.processes import one_thread
+from vibe.render import rasterizer
 from vibe.skeletons import SMPL
-from vibe.threads import one_thread
+from vibe.synthetic import background, clips, gait
 from vibe.video import VideoWriter, open_video
 
 SIZE = (720, 960)
@@ -82,7 +82,7 @@ def behind_a_counter(rgb: UInt8[ndarray, "height width 3"]) -> UInt8[ndarray, "h
     """A wooden front from the thighs down."""
     rgb = rgb.copy()
     top = round(0.55 * rgb.shape[0])
-    grain = scenery.sensor(np.full_like(rgb[top:], (139, 107, 74)), 5.0, 1)
+    grain = background.sensor(np.full_like(rgb[top:], (139, 107, 74)), 5.0, 1)
     rgb[top:] = cv2.GaussianBlur(grain, (0, 0), 1.5)
     rgb[top : top + 14] = (171, 137, 99)
     return rgb
@@ -112,7 +112,7 @@ def act(action: str, body: Body) -> tuple[Float[Tensor, "time 24 3 3"], Float[Te
     times = torch.arange(FRAMES, dtype=torch.float64) / FPS
     if action == "run":
         listing = read_listing()
-        poses, trans = read_clips(find_motion(listing.motion), listing)["cmu_09_11"]
+        poses, trans = read_benchmark_clips(find_motion(listing.motion), listing)["cmu_09_11"]
         rotmat = roma.rotvec_to_rotmat(torch.from_numpy(poses[:FRAMES].astype(np.float32)).unflatten(-1, (24, 3)))
         return rotmat, torch.from_numpy(trans[:FRAMES].astype(np.float32)) * torch.tensor([0.0, 1.0, 0.0])
     rotmat, trans = gait.walk(body, torch.zeros(10), times, 0.5 + 0.6 * times)
@@ -123,7 +123,7 @@ def act(action: str, body: Body) -> tuple[Float[Tensor, "time 24 3 3"], Float[Te
     return rotmat, trans
 
 
-def stand(rotmat: Tensor, trans: Tensor, body: Body, fov_deg: float) -> views.StillCamera:
+def stand(rotmat: Tensor, trans: Tensor, body: Body, fov_deg: float) -> open_benchmark_evidence.StillCamera:
     """A camera at breast height, as far away as it takes to see everything well."""
     joints = pose_joints(body, rotmat, torch.zeros(10))[1]
     points = (joints - joints[:, :1] + trans[:, None]).numpy()
@@ -133,9 +133,9 @@ def stand(rotmat: Tensor, trans: Tensor, body: Body, fov_deg: float) -> views.St
     distance = tall * focal_px / (0.62 * SIZE[1])
     while True:
         place = np.array([middle[0], 1.45, middle[2] + distance])
-        R_cam_world = views.looking(middle - place, 0.0)
-        camera = views.StillCamera(R_cam_world, -R_cam_world @ place, focal_px, *SIZE)
-        if views.sees_all(camera, points):
+        R_cam_world = open_benchmark_evidence.looking(middle - place, 0.0)
+        camera = open_benchmark_evidence.StillCamera(R_cam_world, -R_cam_world @ place, focal_px, *SIZE)
+        if open_benchmark_evidence.sees_all(camera, points):
             return camera
         distance *= 1.03
 
@@ -153,7 +153,9 @@ def shoot(scene: Scene, body: Body, cache: Path) -> tuple[Path, Motion]:
     path = cache / f"{scene.name.removesuffix('-told')}.mp4"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        ground = scenery.Ground(still.R_cam_world[:, 1], float((-still.R_cam_world.T @ still.t_cam_world)[1]))
+        ground = background.BackgroundGround(
+            still.R_cam_world[:, 1], float((-still.R_cam_world.T @ still.t_cam_world)[1])
+        )
         whole = path.with_suffix(".whole.mp4")
         clips.render_clip(whole, body, rotmat, betas, trans, camera, times, ground, 8)
         finished(whole, path, scene)
@@ -210,8 +212,8 @@ def picture(path: Path, scene: Scene, video: Path, result: Result, found: Motion
     faces = body.faces.numpy().astype(np.int32)
     K_px = result.camera.K_px.numpy().astype(np.float64)
     placed = mine + found.trans[row].numpy()
-    over = raster.draw(
-        rgb, [raster.Mesh(placed, faces, np.broadcast_to(np.float32(FOUND), placed.shape), opacity=0.9)], K_px
+    over = rasterizer.rasterize(
+        rgb, [rasterizer.Mesh(placed, faces, np.broadcast_to(np.float32(FOUND), placed.shape), opacity=0.9)], K_px
     )
     height, width = rgb.shape[:2]
     side = beside(true, mine, faces, 420, 560)
@@ -236,7 +238,7 @@ def beside(true, mine, faces, width: int, height: int) -> UInt8[ndarray, "height
     K_px = np.array([[focal_px, 0, width / 2], [0, focal_px, height / 2 - 20], [0, 0, 1]])
     blank = np.full((height, width, 3), 250, np.uint8)
     meshes = [
-        raster.Mesh(
+        rasterizer.Mesh(
             (points @ R_side_cam.T + (0, 0, distance)).astype(np.float32),
             faces,
             np.broadcast_to(np.float32(colour), points.shape),
@@ -244,7 +246,7 @@ def beside(true, mine, faces, width: int, height: int) -> UInt8[ndarray, "height
         )
         for points, colour, opacity in ((true, TRUTH, 1.0), (mine, FOUND, 0.62))
     ]
-    return raster.draw(raster.draw(blank, meshes[:1], K_px), meshes[1:], K_px)
+    return rasterizer.rasterize(rasterizer.rasterize(blank, meshes[:1], K_px), meshes[1:], K_px)
 
 
 def joint_by_joint(options: Options, body: Body) -> list[list[object]]:
@@ -271,7 +273,7 @@ def main(options: Options) -> None:
     with one_thread():
         for scene in SCENES:
             video, truth = shoot(scene, body, options.cache)
-            result = pipeline.estimate(video, fov_deg=scene.told_deg)
+            result = estimate.estimate(video, fov_deg=scene.told_deg)
             found, cells = score(result, truth, body)
             rows.append([scene.what, *cells])
             if options.pictures is not None and found is not None and scene.name in SHOWN:

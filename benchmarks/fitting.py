@@ -19,16 +19,18 @@ import torch
 import tyro
 from real import errors as compare
 
-from vibe import cameras, finishing, following, pipeline, skeletons
+from vibe import cameras, skeletons
+from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
-from vibe.body.marks import joints_and_keypoints
 from vibe.body.record import Body
-from vibe.evaluate.real import truth_of
+from vibe.evaluate.balancing_clip import truth_of
+from vibe.inference import estimate, refine
+from vibe.inference import track as following
+from vibe.inference.network import load_network
 from vibe.motion import Motion
-from vibe.network import load_network
 from vibe.records import Camera
+from vibe.refine.energies import HEIGHT
 from vibe.refine.fitting import FITTINGS
-from vibe.refine.priors import HEIGHT
 from vibe.refine.smooth import SMOOTHING
 
 FOLDER = Path("../shared/data/videos")
@@ -61,14 +63,14 @@ def main(options: Options) -> None:
     limbs = skeletons.index(skeletons.SMPL, skeletons.LIMBS)
     rows = []
     for name in VIDEOS:
-        clip, tracks, _ = following.follow(FOLDER / f"{name}.mp4")
+        clip, tracks, _ = following.track_video(FOLDER / f"{name}.mp4")
         camera = cameras.default_camera(clip.width, clip.height)
         tracks = sorted(tracks, key=lambda one: -float(one.box_px[:, 3].median()))
-        readings = pipeline.read(network, clip, tracks, camera, body, None)
+        readings = estimate.predict_tracks(network, clip, tracks, camera, body, None)
         for person, (track, reading) in enumerate(zip(tracks, readings, strict=True), 1):
             for recipe, fitting in (("none", None), *FITTINGS.items()):
                 start, spent = time.perf_counter(), time.process_time()
-                motion = finishing.finish_track(track, reading, clip, camera, body, SMOOTHING[options.smooth], fitting)
+                motion = refine.finish_track(track, reading, clip, camera, body, SMOOTHING[options.smooth], fitting)
                 price = [1000 * (time.perf_counter() - start), 1000 * (time.process_time() - spent)]
                 truth = name.startswith("balancing") and person == 1
                 errors = (

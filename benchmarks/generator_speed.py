@@ -27,10 +27,9 @@ from torch.nn import functional
 
 from vibe.body import joints_and_keypoints, load_body
 from vibe.body.record import Body
-from vibe.model.encoder import EncoderConfig, GRUEncoder
-from vibe.model.regressor import Folded, Regressor, RegressorConfig, fold
-from vibe.model.stream import stream
-from vibe.model.vibe import VIBE
+from vibe.models.generator import VIBE, run_stream
+from vibe.models.gru import EncoderConfig, GRUEncoder
+from vibe.models.regressor import Folded, Regressor, RegressorConfig, fold_iterations
 from vibe.rotations import rotmat_from_6d
 
 TEN_MINUTES = 18_000
@@ -61,7 +60,7 @@ def plain(network: VIBE, arrays: textbook.Arrays, features: Tensor) -> tuple[Ten
 
 def ours(network: VIBE, body: Body, features: Tensor) -> tuple[Tensor, ...]:
     """Pose, shape and camera, joints and keypoints."""
-    theta = stream(network, features)
+    theta = run_stream(network, features)
     return theta.rotmat, theta.pred_cam, *joints_and_keypoints(body, theta.rotmat, theta.betas)
 
 
@@ -82,7 +81,7 @@ def parts(network: VIBE, body: Body, arrays: textbook.Arrays, features: Tensor) 
     encoder, regressor = network.encoder, network.regressor
     assert isinstance(encoder, GRUEncoder) and isinstance(regressor, Regressor) and encoder.linear is not None
     linear, hidden, theta = encoder.linear, torch.randn(len(features), 1024), network(features)
-    folded = fold(regressor)
+    folded = fold_iterations(regressor)
     assert isinstance(folded, Folded)
     first, second = (encoder.gru.get_parameter(f"weight_ih_l{layer}") for layer in (0, 1))
     return {
@@ -97,7 +96,7 @@ def parts(network: VIBE, body: Body, arrays: textbook.Arrays, features: Tensor) 
         "the linear layer": lambda: linear(hidden),
         "regressor, three full iterations": lambda: textbook.regress(regressor, features),
         "regressor, features read once": lambda: regressor(features),
-        "regressor, folded to one map (with the folding)": lambda: fold(regressor)(features),
+        "regressor, folded to one map (with the folding)": lambda: fold_iterations(regressor)(features),
         "regressor, folded before": lambda: folded(features),
         "body, all vertices and 49 points, plain way": lambda: textbook.points49(
             arrays, *textbook.skinned(arrays, theta.rotmat, theta.betas)
@@ -110,7 +109,7 @@ def long_track(ways: str, threads: int) -> dict[str, float]:
     torch.set_num_threads(threads)
     network, features = generator(ways == "both"), torch.randn(TEN_MINUTES, 2048)
     began = time.perf_counter()
-    stream(network, features)
+    run_stream(network, features)
     seconds = time.perf_counter() - began
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return {"seconds": seconds, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}

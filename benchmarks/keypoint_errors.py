@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibe import skeletons
-from vibe.people import evidence, finish, flips
+from vibe.tracking import appearance, left_right, postprocess
 
 PARTS = {
     "nose": [0], "eyes": [1, 2], "ears": [3, 4], "shoulders": [5, 6], "elbows": [7, 8], "wrists": [9, 10],
@@ -129,7 +129,7 @@ def by_itself(clips: Sequence[Seen]) -> dict[str, float]:
     table["keypoints in a spike, %"] = spikes
     for zone, joints in ZONES.items():
         table[f"jitter of the {zone}, 1/1000"] = robust([_tremor(points, joints) for points in found])
-    boxes = [evidence.box_px(points) / evidence.size_px(points).mean() for points in found]
+    boxes = [appearance.box_px(points) / appearance.size_px(points).mean() for points in found]
     table["jitter of the box's place, 1/1000"] = robust([_fourth(box[:, :2]) for box in boxes])
     table["jitter of the box's sides, 1/1000"] = robust([_fourth(box[:, 2:]) for box in boxes])
     return table
@@ -148,18 +148,18 @@ def calibration(clips: Sequence[Seen]) -> list[list[float]]:
 
 def _cleaned(clips: Sequence[Seen]) -> tuple[float, float]:
     """Percent of the frames in which the product exchanges sides, and of the keypoints that it calls spikes."""
-    how, changed, spiked = finish.Finish(), [], []
+    how, changed, spiked = postprocess.PostprocessConfig(), [], []
     for seen in clips:
         times, points = np.flatnonzero(seen.found) / FPS, seen.detected_px[seen.found]
-        right = flips.undo(points, times)
+        right = left_right.undo(points, times)
         changed.append((right != points).any((1, 2)))
-        spiked.append(finish.spikes(right, times, how.spike_window, how.spike_least))
+        spiked.append(postprocess.spikes(right, times, how.spike_window, how.spike_least))
     return 100 * float(np.concatenate(changed).mean()), 100 * float(np.concatenate(spiked).mean())
 
 
 def _tremor(points_px: NDArray[np.floating], joints: list[int]) -> NDArray[np.floating]:
     """Fourth differences of sure keypoints: a body's motion is hardly in them, white noise keeps its size."""
-    change = _fourth(points_px[:, joints, :2] / evidence.size_px(points_px).mean())
+    change = _fourth(points_px[:, joints, :2] / appearance.size_px(points_px).mean())
     sure = points_px[:, joints, 2] > SURE
     whole = sure[4:] & sure[3:-1] & sure[2:-2] & sure[1:-3] & sure[:-4]
     return change[whole]

@@ -23,20 +23,21 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vibe import cameras, finishing, reading
-from vibe.body.marks import joints_and_keypoints
-from vibe.evaluate import open_benchmark, real
+from vibe import cameras
+from vibe.body.keypoint_regressor import joints_and_keypoints
+from vibe.evaluate import balancing_clip, open_benchmark
 from vibe.evaluate.scores import Compared, Tally, systems
-from vibe.live.crowd import Crowd
-from vibe.live.person import Pose, Streaming
-from vibe.live.watch import Sighting, Watch
-from vibe.method import Method, settle
+from vibe.inference import predict, refine
+from vibe.inference.config import Method, settle
+from vibe.live.detect import Sighting, Watch
+from vibe.live.person import LivePose, Streaming
+from vibe.live.pose import Crowd
 from vibe.motion import Motion
-from vibe.people.landmarks import Landmarks
-from vibe.people.track import Follower, Seen
+from vibe.parallel.processes import one_thread
 from vibe.records import Clip, Track
 from vibe.skeletons import LIMBS, SMPL, index
-from vibe.threads import one_thread
+from vibe.tracking.pose_model import Landmarks
+from vibe.tracking.tracker import Seen, Tracker
 from vibe.video import open_video
 
 BALANCING = Path("../shared/data/videos/balancing")
@@ -92,7 +93,7 @@ def open_scenes(options: Options, method: Method) -> Iterator[Scene]:
     shots = list(open_benchmark.shots(arrays, manifest["clips"], manifest["views"]))[:: options.every]
     for shot in shots:
         truth = joints_and_keypoints(method.body, shot.rotmat, shot.betas, "common14")[0]
-        track, clip = open_benchmark.follow(shot.keypoints_px["noisy"])
+        track, clip = open_benchmark.benchmark_track(shot.keypoints_px["noisy"])
         told = sightings(shot.keypoints_px["noisy"], open_benchmark.FPS)
         clip = replace(clip, width=shot.width, height=shot.height)
         yield Scene("open benchmark", told, (shot.width, shot.height), truth, track, clip, own_joints, (0,), 30.0)
@@ -110,14 +111,14 @@ def rendered_scenes(options: Options, method: Method) -> Iterator[Scene]:
 
 
 def balancing_scenes(method: Method) -> Iterator[Scene]:
-    for view in real.VIEWS if BALANCING.is_dir() else ():
-        truth = real.truth_of(BALANCING, view)
-        clip, track = real.follow_tallest(BALANCING / f"{view}.mp4", Follower())
+    for view in balancing_clip.VIEWS if BALANCING.is_dir() else ():
+        truth = balancing_clip.truth_of(BALANCING, view)
+        clip, track = balancing_clip.follow_tallest(BALANCING / f"{view}.mp4", Tracker())
         watch = Watch(method.detector, method.pose_model, people=1)
         with open_video(BALANCING / f"{view}.mp4") as video:
             told = tuple(watch.step(frame.time, frame.rgb) for frame in video)
         size = clip.width, clip.height
-        yield Scene("balancing", told, size, truth, track, clip, limbs, tuple(real.HIPS), real.FPS)
+        yield Scene("balancing", told, size, truth, track, clip, limbs, tuple(balancing_clip.HIPS), balancing_clip.FPS)
 
 
 def own_joints(rotmat: Tensor, betas: Tensor, joints: Tensor) -> Tensor:
@@ -131,7 +132,7 @@ def limbs(rotmat: Tensor, betas: Tensor, joints: Tensor) -> Tensor:
 def live(scene: Scene, method: Method, delay: int, how: Streaming) -> Compared | None:
     """The answers beside the truth, frame by frame; None if there was none."""
     crowd = Crowd(method, *scene.size, delay, how)
-    found: dict[int, Pose] = {}
+    found: dict[int, LivePose] = {}
     for sighting in scene.sightings:
         crowd.see(sighting)
         moment = crowd.answer()
@@ -149,9 +150,9 @@ def live(scene: Scene, method: Method, delay: int, how: Streaming) -> Compared |
 def offline(scene: Scene, method: Method) -> dict[str, Motion]:
     camera = cameras.default_camera(*scene.size)
     times = scene.clip.timestamps[scene.track.frames]
-    read = reading.read_keypoints(scene.track, times, camera, method.network, method.body)
+    read = predict.read_keypoints(scene.track, times, camera, method.network, method.body)
     return {
-        f"offline, {one.name}": finishing.finish_track(
+        f"offline, {one.name}": refine.finish_track(
             scene.track, read, scene.clip, camera, method.body, one.smoothing, one.fitting
         )
         for one in systems()

@@ -27,10 +27,10 @@ import tyro
 from numpy.typing import NDArray
 from speed import repeated
 
-from vibe import following
-from vibe.people.detect import Detections
-from vibe.people.landmarks import Landmarks
-from vibe.people.track import Follower
+from vibe.inference import track as following
+from vibe.tracking.detector import Detections
+from vibe.tracking.pose_model import Landmarks
+from vibe.tracking.tracker import Tracker
 from vibe.video import Video
 
 RATE, SECONDS, SIZE = 30, 10, (320, 240)
@@ -84,9 +84,9 @@ def followed(path: str, folder: str, killed: str = "0") -> dict[str, float | str
     saving: list[float] = []
     steps: list[tuple[float, float]] = []
     while_following: list[float] = []
-    save = following.Journal.save
+    save = following.TrackingJournal.save
 
-    def timed(self: following.Journal, video: Video, follower: Follower) -> None:
+    def timed(self: following.TrackingJournal, video: Video, follower: Tracker) -> None:
         began = time.perf_counter()
         save(self, video, follower)
         saving.append(time.perf_counter() - began)
@@ -99,9 +99,9 @@ def followed(path: str, folder: str, killed: str = "0") -> dict[str, float | str
         if done == int(killed):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    following.Journal.save = timed
+    following.TrackingJournal.save = timed
     began, before = time.perf_counter(), peak()
-    found = following.follow(Path(path), detect, Pose(), Path(folder), progress)
+    found = following.track_video(Path(path), detect, Pose(), Path(folder), progress)
     seconds, most = time.perf_counter() - began, peak()
     values = [getattr(track, name).numpy() for track in found[1] for name in vars(track)]
     sums = hashlib.sha256(b"".join(value.tobytes() for value in (found[0].timestamps.numpy(), *values)))

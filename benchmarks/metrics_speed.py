@@ -23,8 +23,8 @@ import torch
 import tyro
 from body_speed import poses, random_body
 
+from vibe.evaluate.metrics import PosedBodies, surface_errors_mm
 from vibe.evaluate.scores import METRICS, Compared, Tally
-from vibe.evaluate.surface import Posed, surface_errors_mm
 
 ROUNDS = 4
 JOINTS = 14
@@ -77,7 +77,7 @@ def surfaces(count: int, threads: int) -> dict[str, float]:
     torch.set_num_threads(threads)
     _, body = random_body()
     rotmat, betas = poses(count)
-    one = Posed(body, rotmat, betas)
+    one = PosedBodies(body, rotmat, betas)
     began, worked = time.perf_counter(), time.process_time()
     surface_errors_mm(one, replace(one, betas=betas.flip(0)))
     spent = {"seconds": time.perf_counter() - began, "processor_seconds": time.process_time() - worked}

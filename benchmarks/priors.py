@@ -22,23 +22,24 @@ import tyro
 from jaxtyping import Float
 from torch import Tensor
 
-from vibe import cameras, finishing, following, method, pipeline
+from vibe import cameras
 from vibe.body import load_body
-from vibe.body.marks import joints_and_keypoints
+from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.record import Body
 from vibe.data.motion import Motions, clip_weights, draw_windows, find_motion, load_motions
 from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
-from vibe.model.latent import pose_energy
+from vibe.inference import config, estimate, refine
+from vibe.inference import track as following
+from vibe.inference.network import Network, load_network
+from vibe.inference.priors import FIDELITY, KINDS, load_prior
+from vibe.models.latent import pose_energy
 from vibe.motion import Motion
-from vibe.network import Network, load_network
-from vibe.prior import FIDELITY, KINDS, load_prior
 from vibe.records import Camera, Clip, Track
 from vibe.refine.fitting import FITTINGS
 from vibe.refine.mixture import load_mixture, mixture_energy
 from vibe.refine.smooth import SMOOTHING
-from vibe.train.prior import PRIOR_RECIPES, draw_batch, take_step, validate
-from vibe.train.team import Team
-from vibe.train.vae import body_points
+from vibe.train.distributed import Team
+from vibe.train.priors import PRIOR_RECIPES, draw_batch, take_step, vae_points, validate_prior
 
 PAPER_PVE_MM = {"mposer": 4.5, "vposer": 6.0}
 """Reported in section 4.2, on other motion and after far longer training."""
@@ -63,7 +64,7 @@ def cpu_minutes(kind: str, motions: Motions, body: Body) -> float:
     recipe, weights = PRIOR_RECIPES[kind], clip_weights(motions)
     network = KINDS[kind](asdict(recipe.prior))
     optimiser = torch.optim.Adam(network.parameters())
-    points, spent = body_points(body, "joints"), 0.0
+    points, spent = vae_points(body, "joints"), 0.0
     for step in range(STEPS + 1):
         start = time.process_time()
         take_step(network, draw_batch(motions, weights, recipe, step), points, recipe, optimiser, step, Team())
@@ -123,10 +124,10 @@ def scenes(held_out: Motions, camera: Camera) -> list[tuple[Track, Clip, Float[T
 def fitted(network: Network, track: Track, clip: Clip, camera: Camera, prior: str | None) -> tuple[Motion, float]:
     """The paper's fit with a prior, unsmoothed, or no fit at all; and its price in CPU ms a frame."""
     body = load_body()
-    [reading] = pipeline.read(network, clip, [track], camera, body, None)
-    terms = method.energies(prior) if prior else None
+    [reading] = estimate.predict_tracks(network, clip, [track], camera, body, None)
+    terms = config.energies(prior) if prior else None
     recipe, start = FITTINGS["paper"] if prior else None, time.process_time()
-    motion = finishing.finish_track(track, reading, clip, camera, body, SMOOTHING["none"], recipe, terms)
+    motion = refine.finish_track(track, reading, clip, camera, body, SMOOTHING["none"], recipe, terms)
     return motion, 1000 * (time.process_time() - start) / len(track.frames)
 
 
@@ -150,7 +151,7 @@ def in_videos(priors: dict[str | None, str], network: Network) -> list[list[obje
     """What the fit with each prior does to the reprojection, and how much it trembles."""
     rows: list[list[object]] = []
     for name in VIDEOS:
-        clip, tracks, _ = following.follow(fitting.FOLDER / f"{name}.mp4")
+        clip, tracks, _ = following.track_video(fitting.FOLDER / f"{name}.mp4")
         camera = cameras.default_camera(clip.width, clip.height)
         for person, track in enumerate(sorted(tracks, key=lambda one: -float(one.box_px[:, 3].median())), 1):
             for prior, label in priors.items():
@@ -168,7 +169,7 @@ def main(options: Options) -> None:
     for kind, name in names.items():
         model = load_prior(name).model
         size = sum(parameter.numel() for parameter in model.parameters())
-        errors = validate(model, held_out, body).values()
+        errors = validate_prior(model, held_out, body).values()
         rows.append([kind, *errors, size, cpu_minutes(kind, motions, body), PAPER_PVE_MM[kind]])
     print_table = partial(_table, [], options.table)
     seconds = int(held_out.lengths.sum()) / 30

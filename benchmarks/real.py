@@ -21,11 +21,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from watcher import Watcher
 
-from vibe import cameras, finishing, pipeline, skeletons
+from vibe import cameras, skeletons
 from vibe.body.load import load_body
-from vibe.evaluate import real
+from vibe.evaluate import balancing_clip
 from vibe.evaluate.scores import WHOLE, Compared, Tally
-from vibe.network import load_network
+from vibe.inference import estimate
+from vibe.inference import refine as finishing
+from vibe.inference.network import load_network
 from vibe.refine.fitting import FITTINGS
 from vibe.refine.smooth import SMOOTHING
 
@@ -57,8 +59,8 @@ def errors(
 ) -> list[float]:
     """PA-MPJPE, MPJPE about the mid-hip (mm), acceleration error (mm/frame^2)."""
     tally = Tally()
-    tally.add(Compared(predicted, truth, frames, real.FPS, real.HIPS))
-    found = tally.score(WHOLE, "video", "", real.LIMBS12).errors
+    tally.add(Compared(predicted, truth, frames, balancing_clip.FPS, balancing_clip.HIPS))
+    found = tally.score(WHOLE, "video", "", balancing_clip.LIMBS12).errors
     return [found["pa_mpjpe_mm"], found["mpjpe_mm"], found["acceleration_error_mm"]]
 
 
@@ -67,11 +69,11 @@ def main(options: Options) -> None:
     body = load_body()
     limbs = skeletons.index(skeletons.SMPL, skeletons.LIMBS)
     rows = []
-    for camera in real.VIEWS:
-        truth, watcher = real.truth_of(FOLDER, camera), Watcher()
-        clip, track = real.follow_tallest(FOLDER / f"{camera}.mp4", watcher)
+    for camera in balancing_clip.VIEWS:
+        truth, watcher = balancing_clip.truth_of(FOLDER, camera), Watcher()
+        clip, track = balancing_clip.follow_tallest(FOLDER / f"{camera}.mp4", watcher)
         view = cameras.default_camera(clip.width, clip.height)
-        [reading] = pipeline.read(network, clip, [track], view, body, None)
+        [reading] = estimate.predict_tracks(network, clip, [track], view, body, None)
         fitting = FITTINGS["open"] if options.refine else None
         motion = finishing.finish_track(track, reading, clip, view, body, SMOOTHING[options.smooth], fitting)
         rival = watcher.nearest(dict(zip(track.frames.tolist(), track.keypoints_px.numpy(), strict=True)))

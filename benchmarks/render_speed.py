@@ -31,9 +31,9 @@ from vibe import cameras
 from vibe.body import Body, decimate, load_body, pose_joints, rest_joints
 from vibe.motion import Motion, Result
 from vibe.records import Clip
-from vibe.results.panels import Panel, paint
-from vibe.results.posed import Poser
-from vibe.results.viewpoints import Viewpoint, around, place
+from vibe.render.compositor import Panel, paint
+from vibe.render.posed import Poser
+from vibe.render.viewpoints import Viewpoint, orbit_view, place
 from vibe.video import VideoWriter, open_video
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30.0
@@ -99,7 +99,7 @@ def drawings(result: Result, body: Body) -> dict[str, Panel]:
     where = place([(1, result.people[0], body)], result.clip.timestamps.numpy())
     assert where is not None
     over = Panel(WIDTH, HEIGHT, ("mesh",), camera, (0, 0, WIDTH, HEIGHT), filmed=True, opacity=0.93)
-    beside = around("side", where, np.arange(count), count / FPS, WIDTH, HEIGHT)
+    beside = orbit_view("side", where, np.arange(count), count / FPS, WIDTH, HEIGHT)
     return {
         "mesh over the video": over,
         "skeleton over the video": replace(over, show=("skeleton",)),

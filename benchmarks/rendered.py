@@ -23,21 +23,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 from watcher import Watcher
 
-from vibe import finishing, following, reading
+from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
-from vibe.body.marks import joints_and_keypoints
 from vibe.body.record import Body
 from vibe.cameras import default_camera
-from vibe.data.clips import render_clip, truth
 from vibe.data.motion import FPS, find_motion, subject_of
-from vibe.data.scenery import Ground
-from vibe.evaluate import views
-from vibe.evaluate.held_out import read_clips, read_listing
+from vibe.evaluate import open_benchmark_evidence
+from vibe.evaluate.open_benchmark_clips import read_benchmark_clips, read_listing
 from vibe.evaluate.scores import COVERAGE, WHOLE, Compared, System, Tally, systems
+from vibe.inference import predict, refine
+from vibe.inference import track as following
+from vibe.inference.network import Network, load_network
 from vibe.motion import Motion
-from vibe.network import Network, load_network
+from vibe.parallel.processes import one_thread
 from vibe.records import Camera, Clip, Track
-from vibe.threads import one_thread
+from vibe.synthetic.background import BackgroundGround
+from vibe.synthetic.clips import render_clip, truth
 from vibe.video import open_video
 
 FRAMES = 75
@@ -107,7 +108,7 @@ def plans(count: int) -> list[Plan]:
     """Windows of the held-out clips: every subject as often, spread evenly over all of theirs."""
     listing = read_listing()
     windows: dict[str, list[tuple[str, NDArray, NDArray]]] = {}
-    for name, (poses, trans) in read_clips(find_motion(listing.motion), listing).items():
+    for name, (poses, trans) in read_benchmark_clips(find_motion(listing.motion), listing).items():
         parts = max(len(poses) // FRAMES, 1)
         spare = max(len(poses) - parts * FRAMES, 0) // 2
         for start in range(spare, spare + parts * FRAMES, FRAMES):
@@ -142,7 +143,7 @@ def take(plan: Plan, body: Body, cache: Path) -> Take:
     path = cache / f"{plan.seed:03d}.mp4"
     if not path.with_suffix(".npz").exists():
         cache.mkdir(parents=True, exist_ok=True)
-        ground = Ground(still.R_cam_world[:, 1], float((-still.R_cam_world.T @ still.t_cam_world)[1]))
+        ground = BackgroundGround(still.R_cam_world[:, 1], float((-still.R_cam_world.T @ still.t_cam_world)[1]))
         render_clip(path, body, rotmat, betas, trans, camera, times, ground, plan.seed)
         watch(path, motion.keypoints_px.numpy())
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
@@ -155,7 +156,9 @@ def take(plan: Plan, body: Body, cache: Path) -> Take:
     return Take(plan, motion, camera, rotmat, clip, tracks, detected_px)
 
 
-def stand(points_world: NDArray[np.floating], kind: Kind, random: np.random.RandomState) -> views.StillCamera:
+def stand(
+    points_world: NDArray[np.floating], kind: Kind, random: np.random.RandomState
+) -> open_benchmark_evidence.StillCamera:
     """A camera of a kind before somebody whose points [time, point, 3] move so in a y-up world."""
     middle = (points_world.min((0, 1)) + points_world.max((0, 1))) / 2
     width, height = PICTURES[random.randint(len(PICTURES))]
@@ -165,9 +168,9 @@ def stand(points_world: NDArray[np.floating], kind: Kind, random: np.random.Rand
     back = np.array([np.cos(pitch) * np.sin(yaw), np.sin(pitch), np.cos(pitch) * np.cos(yaw)])
     distance = random.uniform(*kind.distance)
     while True:
-        R_cam_world, place = views.looking(-back, roll), middle + distance * back
-        camera = views.StillCamera(R_cam_world, -R_cam_world @ place, float(focal_px), width, height)
-        if views.sees_all(camera, points_world):
+        R_cam_world, place = open_benchmark_evidence.looking(-back, roll), middle + distance * back
+        camera = open_benchmark_evidence.StillCamera(R_cam_world, -R_cam_world @ place, float(focal_px), width, height)
+        if open_benchmark_evidence.sees_all(camera, points_world):
             return camera
         distance *= 1.06
 
@@ -176,7 +179,7 @@ def watch(path: Path, keypoints_px: NDArray[np.floating]) -> None:
     """Follow everyone in a video and write what was seen beside it."""
     follower = Watcher()
     with open_video(path) as video:
-        clip, tracks, _ = following.watch(video, follower)
+        clip, tracks, _ = following.track_frames(video, follower)
     arrays = {"times": clip.timestamps.numpy(), "people": np.array(len(tracks))}
     for place, track in enumerate(tracks):
         arrays |= {f"{what}{place}": getattr(track, what).numpy() for what in ("frames", "box_px", "keypoints_px")}
@@ -196,10 +199,10 @@ def person(one: Take) -> Track | None:
     return min(one.tracks, key=off, default=None)
 
 
-def read(one: Take, track: Track, network: Network, body: Body) -> reading.Reading:
+def read(one: Take, track: Track, network: Network, body: Body) -> predict.Reading:
     """What the network says of a track, as the product asks it: the angle of view is not known."""
     camera = default_camera(one.clip.width, one.clip.height)
-    return reading.read_keypoints(track, one.clip.timestamps[track.frames], camera, network, body)
+    return predict.read_keypoints(track, one.clip.timestamps[track.frames], camera, network, body)
 
 
 def estimates(one: Take, network: Network, body: Body, after: Sequence[System]) -> dict[str, Motion]:
@@ -208,7 +211,7 @@ def estimates(one: Take, network: Network, body: Body, after: Sequence[System]) 
         return {}
     camera, seen = default_camera(one.clip.width, one.clip.height), read(one, track, network, body)
     return {
-        system.name: finishing.finish_track(track, seen, one.clip, camera, body, system.smoothing, system.fitting)
+        system.name: refine.finish_track(track, seen, one.clip, camera, body, system.smoothing, system.fitting)
         for system in after
     }
 

@@ -24,9 +24,9 @@ import numpy as np
 import report
 import tyro
 
-from vibe.bench import rival
-from vibe.bench.footage import forth_and_back
+from vibe.bench import mediapipe_pose
 from vibe.bench.machine import peak_mb
+from vibe.bench.videos import forth_and_back
 from vibe.video import ahead, open_video
 
 FOLDER = Path("../shared/data/videos")
@@ -102,8 +102,8 @@ def measure(task: str, *arguments: str) -> dict[str, float]:
 
 def end_to_end(path: str) -> dict[str, float]:
     """A run without overlay, the models loaded before, as for a long video or many."""
-    from vibe.method import settle
-    from vibe.pipeline import run
+    from vibe.inference.config import settle
+    from vibe.inference.estimate import run
 
     method = settle()
     began = time.perf_counter()
@@ -114,8 +114,8 @@ def end_to_end(path: str) -> dict[str, float]:
 
 def overlay(path: str) -> dict[str, float]:
     """Estimate, then draw; only the drawing is timed."""
-    from vibe.pipeline import estimate
-    from vibe.results.overlay import write_overlay
+    from vibe.inference.estimate import estimate
+    from vibe.render.film import write_overlay
 
     result = estimate(path)
     with tempfile.TemporaryDirectory() as folder:
@@ -134,11 +134,11 @@ def network(frames: str) -> dict[str, float]:
     import torch
 
     from vibe import cameras
+    from vibe.body.keypoint_regressor import joints_and_keypoints
     from vibe.body.load import load_body
-    from vibe.body.marks import joints_and_keypoints
-    from vibe.network import load_network
-    from vibe.observe.keypoints import observe
-    from vibe.reading import lift
+    from vibe.features.keypoint_embedding import observe
+    from vibe.inference.network import load_network
+    from vibe.inference.predict import predict_windows
 
     network, body, camera = load_network(), load_body(), cameras.default_camera(1080, 1920)
     points = torch.rand(int(frames), 17, 3) * torch.tensor([400.0, 900.0, 1.0]) + torch.tensor([300.0, 400.0, 0.0])
@@ -147,7 +147,7 @@ def network(frames: str) -> dict[str, float]:
     with torch.no_grad():
         for _ in range(4):
             began = time.perf_counter()
-            theta = lift(network.model, observe(points, box, camera.K_px), network.window)
+            theta = predict_windows(network.model, observe(points, box, camera.K_px), network.window)
             joints_and_keypoints(body, theta.rotmat, theta.betas)
             times.append(time.perf_counter() - began)
     return {"frames": int(frames), "seconds": min(times), "people": 1}
@@ -156,7 +156,7 @@ def network(frames: str) -> dict[str, float]:
 def mediapipe(path: str, python: Path) -> dict[str, float] | None:
     """MediaPipe's own pose solution on the same video; None where it is not installed."""
     try:
-        done = subprocess.run([python, rival.__file__, path], check=True, capture_output=True, text=True)
+        done = subprocess.run([python, mediapipe_pose.__file__, path], check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return json.loads(done.stdout.splitlines()[-1])

@@ -19,12 +19,11 @@ import report
 import torch
 import tyro
 
-from vibe.data.mix import draw_clips, portion
 from vibe.data.recording import Recording
 from vibe.data.store import Store, open_store
-from vibe.data.windows import draw, find_places, find_runs, gather
+from vibe.data.windows import draw_clips, draw_window, find_places, find_runs, gather_windows, portion
 from vibe.data.writer import StoreWriter
-from vibe.train.paper_course import as_batch
+from vibe.train.task_features import as_batch
 
 WINDOW, BATCH = 16, 32
 SEQUENCE = 500
@@ -76,8 +75,8 @@ def ways(store: Store, random: np.random.Generator) -> dict[str, Callable[[], ob
     features, places = store.column("features"), find_places(find_runs(store), WINDOW)
     out, kinds = np.empty((BATCH, WINDOW, 2048), np.float16), [(BATCH, [portion(store, WINDOW)])]
     return {
-        "features": lambda: gather(features, draw(places, BATCH, random), WINDOW, out),
-        "features, into new memory": lambda: gather(features, draw(places, BATCH, random), WINDOW),
+        "features": lambda: gather_windows(features, draw_window(places, BATCH, random), WINDOW, out),
+        "features, into new memory": lambda: gather_windows(features, draw_window(places, BATCH, random), WINDOW),
         "all columns": lambda: draw_clips(kinds, random),
         "all columns, as training reads them": lambda: as_batch(draw_clips(kinds, random)),
     }

@@ -14,7 +14,7 @@ from pathlib import Path
 import report
 import tyro
 
-from vibe import following
+from vibe.inference import track as following
 from vibe.records import Track
 
 FOLDER = Path("../shared/data/videos")
@@ -37,7 +37,7 @@ def jump(track: Track) -> float:
 def main(options: Options) -> None:
     rows = []
     for name in VIDEOS:
-        clip, tracks, _ = following.follow(FOLDER / name)
+        clip, tracks, _ = following.track_video(FOLDER / name)
         for number, track in enumerate(tracks, start=1):
             filled = int((track.confidence == 0).sum())
             span = f"{int(track.frames[0])} to {int(track.frames[-1])}"

@@ -21,11 +21,11 @@ import training_speed
 import tyro
 from torch import nn
 
+from vibe.train.distributed import Team, batch_share
 from vibe.train.loop import RealMotion, learn
-from vibe.train.paper_course import projected
-from vibe.train.players import Players
 from vibe.train.recipes import RELEASED_RECIPE
-from vibe.train.team import Team, share
+from vibe.train.state import TrainState
+from vibe.train.task_features import projected
 
 ROUNDS, STEPS = 5, 40
 PEAKS = {"H100": (67e12, 989e12), "H200": (67e12, 989e12)}
@@ -38,7 +38,7 @@ class Options:
     table: Path | None = None
 
 
-def products(players: Players, frames: int) -> float:
+def products(players: TrainState, frames: int) -> float:
     """Multiplications and additions of a step's matrices; the regressor's rounds share one look at the features."""
 
     def matrices(network: nn.Module) -> int:
@@ -59,8 +59,8 @@ def steps_a_second(device: torch.device, precision: str) -> tuple[float, float]:
     players = training_speed.our_players(True, device)
 
     def step(number: int) -> None:
-        real = RealMotion(share(given.real.motion, team), share(given.real.target, team))
-        learn(players, share(given.clips, team), real, course, recipe, number)
+        real = RealMotion(batch_share(given.real.motion, team), batch_share(given.real.target, team))
+        learn(players, batch_share(given.clips, team), real, course, recipe, number)
 
     step(0)
     rates = []

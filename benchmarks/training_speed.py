@@ -26,19 +26,18 @@ from torch import Tensor, nn
 
 from vibe import cameras
 from vibe.body.record import Body
-from vibe.model.discriminator import MotionDiscriminator, motion_numbers
-from vibe.model.encoders import build_encoder
-from vibe.model.regressor import Regressor
-from vibe.model.vibe import VIBE
+from vibe.models.discriminator import MotionDiscriminator, motion_numbers
+from vibe.models.encoders import build_encoder
+from vibe.models.generator import VIBE
+from vibe.models.regressor import Regressor
 from vibe.records import Theta
 from vibe.rotations import rotmat_from_6d
-from vibe.train.adversarial import contest, loss_of_generator, losses_of_discriminator
-from vibe.train.course import Course
+from vibe.train.gan_losses import contest, loss_of_generator, losses_of_discriminator
 from vibe.train.loop import RealMotion, add_gradients, learn
-from vibe.train.official import Annotation, Prediction, losses
-from vibe.train.paper_course import ClipBatch, projected
-from vibe.train.players import Players, gather
+from vibe.train.losses_features import Annotation, Prediction, feature_losses
 from vibe.train.recipes import RELEASED_RECIPE, PaperRecipe
+from vibe.train.state import Task, TrainState, gather_state
+from vibe.train.task_features import ClipBatch, projected
 
 BATCH, FRAMES, FEATURES = 32, 16, 2048
 ROUNDS = 5
@@ -59,7 +58,7 @@ class Lesson:
 
     clips: ClipBatch
     real: RealMotion
-    course: Course
+    course: Task
 
 
 def recipe(dropout: bool) -> PaperRecipe:
@@ -71,10 +70,10 @@ def recipe(dropout: bool) -> PaperRecipe:
     return replace(RELEASED_RECIPE, regressor=regressor, discriminator=discriminator)
 
 
-def our_players(dropout: bool, device: torch.device = CPU) -> Players:
+def our_players(dropout: bool, device: torch.device = CPU) -> TrainState:
     chosen = recipe(dropout)
     build = partial(VIBE, nn.Identity(), build_encoder(chosen.encoder), Regressor(chosen.regressor))
-    return gather(chosen, build, device)
+    return gather_state(chosen, build, device)
 
 
 def lesson(body: Body) -> Lesson:
@@ -90,9 +89,10 @@ def lesson(body: Body) -> Lesson:
         has_theta=everywhere,
     )
     clips, rotmat = ClipBatch(torch.randn(BATCH, FRAMES, FEATURES), truth), roma.rotvec_to_rotmat(turns[1])
-    course = Course(
+    course = Task(
         build=lambda: our_players(True).network, batch=lambda _: clips, motion=lambda _: rotmat,
-        losses=lambda made, its: losses(projected(made, body), its.truth), validate=lambda _: {}, score="", data={},
+        losses=lambda made, its: feature_losses(projected(made, body), its.truth), validate=lambda _: {},
+        score="", data={},
     )  # fmt: skip
     return Lesson(clips, RealMotion(motion_numbers(rotmat), torch.ones(BATCH)), course)
 
@@ -107,11 +107,11 @@ def plain_prediction(generator: VIBE, arrays: textbook.Arrays, features: Tensor)
     return Prediction(Theta(rotmat, betas, camera), points, cameras.project_in_crop(points, camera))
 
 
-def plain_step(players: Players, arrays: textbook.Arrays, given: Lesson) -> dict[str, Tensor]:
+def plain_step(players: TrainState, arrays: textbook.Arrays, given: Lesson) -> dict[str, Tensor]:
     """All terms are computed, then each network steps in turn, as in the published program."""
     discriminator = judge(players)
     predicted = plain_prediction(players.network, arrays, given.clips.evidence)
-    terms = losses(predicted, given.clips.truth)
+    terms = feature_losses(predicted, given.clips.truth)
     fake, real = motion_numbers(predicted.theta.rotmat), given.real.motion
     terms["adversarial"] = WEIGHT * loss_of_generator(discriminator(fake))
     told = losses_of_discriminator(discriminator(real), discriminator(fake.detach()))
@@ -125,12 +125,12 @@ def plain_step(players: Players, arrays: textbook.Arrays, given: Lesson) -> dict
     return {name: term.detach() for name, term in (terms | told).items()}
 
 
-def judge(players: Players) -> MotionDiscriminator:
+def judge(players: TrainState) -> MotionDiscriminator:
     assert players.discriminator is not None
     return players.discriminator
 
 
-def plain_players(dropout: bool) -> Players:
+def plain_players(dropout: bool) -> TrainState:
     """With torch's own GRUs and Adam as they come."""
     players = our_players(dropout)
     for network in (players.network.encoder, judge(players)):
@@ -180,7 +180,7 @@ def parts(arrays: textbook.Arrays, body: Body, given: Lesson) -> dict[str, Calla
     ours, plain, real = our_players(True), plain_players(True), given.real.motion
 
     def both(prediction: Callable[[], Prediction]) -> Callable[[], object]:
-        return lambda: torch.stack(list(losses(prediction(), given.clips.truth).values())).sum().backward()
+        return lambda: torch.stack(list(feature_losses(prediction(), given.clips.truth).values())).sum().backward()
 
     def three_runs() -> None:
         fake = real.clone().requires_grad_()

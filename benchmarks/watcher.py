@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from vibe.people.landmarks import Landmarks
-from vibe.people.track import Follower, Seen
+from vibe.tracking.pose_model import Landmarks
+from vibe.tracking.tracker import Seen, Tracker
 
 
-class Watcher(Follower):
+class Watcher(Tracker):
     """Its `seen` has an entry for each frame, with the keypoints in the picture and the model's own 3D landmarks."""
 
     def __init__(self) -> None:

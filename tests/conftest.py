@@ -21,6 +21,8 @@ def _checked() -> list[str]:
 
 jaxtyping.install_import_hook(_checked(), CHECKER)
 
+pytest_plugins = ["filmed"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:

@@ -16,8 +16,8 @@ import vibe
 from vibe.body import load_body
 from vibe.cameras import default_camera
 from vibe.motion import Motion, Result, Series
-from vibe.results import page
 from vibe.video import VideoWriter, open_video
+from vibe.viewer import page
 
 NAMES = ["Motion", "Result", "estimate", "export", "load", "load_body", "render", "view"]
 WIDTH, HEIGHT, FPS, FRAMES = 160, 96, 4.0, 24

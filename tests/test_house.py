@@ -12,34 +12,21 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "vibe"
 GROUND = (
-    "threads",
-    "failures",
-    "spread",
+    "errors",
     "records",
     "skeletons",
     "rotations",
+    "parallel",
     "cameras",
     "assets",
     "video",
     "body",
     "motion",
-    "stages",
+    "cache",
 )
-ROOMS = ("people", "observe", "model", "refine", "results")
-CORRIDOR = (
-    "network",
-    "prior",
-    "reading",
-    "method",
-    "following",
-    "roster",
-    "evidence",
-    "pages",
-    "sections",
-    "finishing",
-    "pipeline",
-)
-WINGS = ("data", "evaluate", "train", "many", "live", "bench")
+ROOMS = ("tracking", "features", "models", "refine", "export", "render", "viewer")
+CORRIDOR = ("inference",)
+WINGS = ("data", "synthetic", "evaluate", "train", "batch", "live", "bench")
 ORDER = (*GROUND, *ROOMS, *CORRIDOR, *WINGS, "cli", "__main__")
 FILES = sorted(SOURCE.rglob("*.py"))
 BANNED_NAMES = {"utils", "common", "core", "lib", "helpers", "misc"}
@@ -105,13 +92,13 @@ def test_imports_point_upstream_and_rooms_do_not_meet(file):
 
 
 def test_the_rules_refuse_what_they_should():
-    assert is_allowed("people", "cameras")
-    assert is_allowed("pipeline", "people")
+    assert is_allowed("tracking", "cameras")
+    assert is_allowed("inference", "tracking")
     assert is_allowed("train", "evaluate")
-    assert not is_allowed("people", "results")
+    assert not is_allowed("tracking", "export")
     assert not is_allowed("records", "cameras")
-    assert not is_allowed("refine", "pipeline")
-    assert not is_allowed("model", "train")
+    assert not is_allowed("refine", "inference")
+    assert not is_allowed("models", "train")
     assert list(imported(ast.parse("import vibe.cli\nfrom vibe.body import load\nfrom vibe import video"))) == [
         "cli",
         "body",

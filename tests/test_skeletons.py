@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vibe import skeletons
-from vibe.skeletons import COMMON14, H36M17, JOINT_SETS, SPIN49, convert, index
+from vibe.skeletons import COMMON14, H36M17, JOINT_SETS, SPIN49, convert_joints, index
 
 TAKEN = {
     "insta25": {0: 14, 1: 12, 2: 8, 3: 7, 4: 6, 5: 9, 6: 10, 7: 11, 9: 2, 10: 1, 11: 24, 12: 3, 13: 4, 14: 23, 15: 16,
@@ -47,7 +47,7 @@ def test_the_evaluation_joints_are_the_published_rows_of_the_regressor_and_of_th
 @pytest.mark.parametrize("name", TAKEN)
 def test_the_joints_of_a_data_set_go_where_the_published_code_puts_them(name: str) -> None:
     points = torch.rand(2, 5, len(JOINT_SETS[name]), 3) + 1
-    found = convert(points, name, "spin49")
+    found = convert_joints(points, name, "spin49")
     expected = torch.zeros(2, 5, 49, 3)
     for place, joint in TAKEN[name].items():
         expected[..., place, :] = points[..., joint, :]
@@ -55,20 +55,24 @@ def test_the_joints_of_a_data_set_go_where_the_published_code_puts_them(name: st
 
 
 def test_shorter_ways_to_the_49_and_to_the_14() -> None:
-    assert convert(torch.ones(21, 3), "staf21", "spin49")[:, 2].nonzero().flatten().tolist() == [*range(19), 37, 38]
+    assert convert_joints(torch.ones(21, 3), "staf21", "spin49")[:, 2].nonzero().flatten().tolist() == [
+        *range(19),
+        37,
+        38,
+    ]
     places = torch.arange(13.0)[:, None].expand(13, 3)
-    assert convert(places, "penn13", "common14")[:, 0].tolist() == [12, 10, 8, 7, 9, 11, 6, 4, 2, 1, 3, 5, 0, 0]
+    assert convert_joints(places, "penn13", "common14")[:, 0].tolist() == [12, 10, 8, 7, 9, 11, 6, 4, 2, 1, 3, 5, 0, 0]
     places = torch.arange(14.0)[:, None].expand(14, 3)
-    assert convert(places, "3dpw14", "common14")[:12, 0].tolist() == [10, 9, 8, 11, 12, 13, 4, 3, 2, 5, 6, 7]
+    assert convert_joints(places, "3dpw14", "common14")[:12, 0].tolist() == [10, 9, 8, 11, 12, 13, 4, 3, 2, 5, 6, 7]
 
 
 def test_there_and_back_keeps_what_both_sets_have() -> None:
     points = torch.rand(17, 3)
-    torch.testing.assert_close(convert(convert(points, "h36m17", "spin49"), "spin49", "h36m17"), points)
+    torch.testing.assert_close(convert_joints(convert_joints(points, "h36m17", "spin49"), "spin49", "h36m17"), points)
 
 
 def test_an_unknown_set_and_a_wrong_number_of_points_are_named() -> None:
     with pytest.raises(ValueError, match="no joint set 'body25'.*spin49"):
-        convert(torch.zeros(25, 3), "body25", "spin49")
+        convert_joints(torch.zeros(25, 3), "body25", "spin49")
     with pytest.raises(ValueError, match="16 points for a set of 17 joints"):
-        convert(torch.zeros(16, 3), "coco17", "spin49")
+        convert_joints(torch.zeros(16, 3), "coco17", "spin49")

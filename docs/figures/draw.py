@@ -16,9 +16,9 @@ from paper import FAINT, INK, MARK, Eye, Paper, X, Y, Z
 
 from vibe import body as bodies
 from vibe.cameras import crop_side
-from vibe.data.gait import walk
-from vibe.results.staging import R_STAGE_CAM
+from vibe.motion.scene import R_STAGE_CAM
 from vibe.skeletons import COCO, SMPL, SMPL_PARENTS
+from vibe.synthetic.gait import walk
 
 AXES = (("x", X), ("y", Y), ("z", Z))
 HEIGHT = 1.35

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vibe.body.load import load_body
+    from vibe.export.export import export
+    from vibe.inference.estimate import estimate
     from vibe.motion.npz import load
     from vibe.motion.record import Motion, Result
-    from vibe.pipeline import estimate
-    from vibe.results.export import export
-    from vibe.results.page import view
-    from vibe.results.render import render
+    from vibe.render.film import render
+    from vibe.viewer.page import view
 
 __all__ = ["Motion", "Result", "estimate", "export", "load", "load_body", "render", "view"]
 __version__ = "0.1.0"
@@ -30,12 +30,12 @@ __version__ = "0.1.0"
 _HOMES = {
     "Motion": "vibe.motion.record",
     "Result": "vibe.motion.record",
-    "estimate": "vibe.pipeline",
-    "export": "vibe.results.export",
+    "estimate": "vibe.inference.estimate",
+    "export": "vibe.export.export",
     "load": "vibe.motion.npz",
     "load_body": "vibe.body.load",
-    "render": "vibe.results.render",
-    "view": "vibe.results.page",
+    "render": "vibe.render.film",
+    "view": "vibe.viewer.page",
 }
 
 

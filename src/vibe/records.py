@@ -74,6 +74,18 @@ class Observation:
 
 
 @dataclass(frozen=True)
+class SmplParams:
+    """SMPL's parameters: the one record of them, for a moment, a track or a batch."""
+
+    rotmat: Float[Tensor, "*b 24 3 3"]
+    """`global_orient` first, then the 23 rotations of `body_pose`, each relative to its parent."""
+    betas: Float[Tensor, "*#b 10"]
+    """The shape; [10] where it is one throughout."""
+    pelvis: Float[Tensor, "*b 3"]
+    """Place of the pelvis joint in the camera's frame, metres; SMPL's `transl` is this minus the pelvis at rest."""
+
+
+@dataclass(frozen=True)
 class Theta:
     """SMPL parameters and weak camera (the paper's Theta), in the view of the crop."""
 

@@ -82,7 +82,7 @@ def index(source: Sequence[str], wanted: Sequence[str]) -> list[int]:
     return [source.index(name) for name in wanted]
 
 
-def convert(
+def convert_joints(
     points: Float[Tensor, "*b source 3"], source: str | Sequence[str], target: str | Sequence[str]
 ) -> Float[Tensor, "*b target 3"]:
     """The joints of one set in the order of another, by name; all zeros, the confidence too, where there is none.

@@ -26,7 +26,7 @@ def read(content, legacy):
 
 
 def numbers(checkpoint, value):
-    return torch.from_numpy(checkpoints.view(checkpoint, value, "value").numbers().copy())
+    return torch.from_numpy(checkpoints.storage_view(checkpoint, value, "value").numbers().copy())
 
 
 both = pytest.mark.parametrize("legacy", [True, False])
@@ -90,6 +90,6 @@ def test_a_checkpoint_with_some_bytes_changed_is_read_or_refused(legacy, data):
     try:
         checkpoint = read(bytes(content[: data.draw(st.integers(1, len(content)))]), legacy)
         for name, value in checkpoint.value.items() if isinstance(checkpoint.value, dict) else ():
-            checkpoints.view(checkpoint, value, str(name)).numbers()
+            checkpoints.storage_view(checkpoint, value, str(name)).numbers()
     except ValueError as error:
         assert str(error)

@@ -25,7 +25,7 @@ SEEDS = [
 @given(VALUES, st.integers(0, 5))
 def test_plain_values_come_out_as_an_unpickler_gives_them(value, protocol):
     content = pickle.dumps(value, protocol)
-    assert pickles.read(content) == (value, len(content))
+    assert pickles.read_pickle(content) == (value, len(content))
 
 
 @pytest.mark.parametrize("protocol", range(6))
@@ -33,7 +33,7 @@ def test_shared_and_circular_values_stay_so(protocol):
     shared = [1]
     value = [shared, shared, (shared,)]
     value.append(value)
-    read, _ = pickles.read(pickle.dumps(value, protocol))
+    read, _ = pickles.read_pickle(pickle.dumps(value, protocol))
     assert read[0] is read[1] is read[2][0]
     assert read[3] is read
 
@@ -42,31 +42,31 @@ def test_shared_and_circular_values_stay_so(protocol):
 def test_an_ordered_dict_is_a_dict_and_a_set_is_a_list(protocol):
     ordered = collections.OrderedDict(b=1, a=2)
     ordered.extra = "dropped"
-    read, _ = pickles.read(pickle.dumps([ordered, {7}], protocol))
+    read, _ = pickles.read_pickle(pickle.dumps([ordered, {7}], protocol))
     assert list(read[0].items()) == [("b", 1), ("a", 2)]
     assert read[1] == [7] if protocol >= 4 else (read[1].kind, read[1].args) == ("set", ([7],))
 
 
 def test_strings_of_python_2_are_read_in_every_writing():
     quoted, short, long = b"S'a\\x00\\'b'\n.", b"U\x04a\x00'b.", b"T\x04\x00\x00\x00a\x00'b."
-    assert {pickles.read(content)[0] for content in (quoted, short, long)} == {"a\0'b"}
+    assert {pickles.read_pickle(content)[0] for content in (quoted, short, long)} == {"a\0'b"}
     numbers = bytes(range(256)) * 8
-    read, _ = pickles.read(b"S" + repr(numbers)[1:].encode() + b"\n.")
+    read, _ = pickles.read_pickle(b"S" + repr(numbers)[1:].encode() + b"\n.")
     assert bytes(read) == numbers
 
 
 def test_what_would_be_called_is_only_noted():
-    noted, _ = pickles.read(b"cchumpy.ch\nCh\n)\x81}b.")
+    noted, _ = pickles.read_pickle(b"cchumpy.ch\nCh\n)\x81}b.")
     assert isinstance(noted, Made)
     assert (noted.kind, noted.args, noted.state) == ("chumpy.ch.Ch", (), {})
-    assert pickles.read(b"c__builtin__\nset\n.")[0] == Name("set")
+    assert pickles.read_pickle(b"c__builtin__\nset\n.")[0] == Name("set")
 
 
 @settings(max_examples=400, deadline=2000)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(content):
     try:
-        pickles.read(content, references=[])
+        pickles.read_pickle(content, references=[])
     except ValueError as error:
         assert str(error)
 
@@ -80,7 +80,7 @@ def test_a_pickle_with_some_bytes_changed_is_read_or_refused(content, data):
         changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(opcodes)
     cut = data.draw(st.integers(1, len(changed)))
     try:
-        pickles.read(bytes(changed[:cut]), references=[])
+        pickles.read_pickle(bytes(changed[:cut]), references=[])
     except ValueError as error:
         assert str(error)
 
@@ -89,7 +89,7 @@ def test_a_pickle_with_some_bytes_changed_is_read_or_refused(content, data):
 @given(st.lists(st.sampled_from([*pickles.STEPS, pickles.STOP]), max_size=60))
 def test_any_order_of_opcodes_is_read_or_refused(codes):
     try:
-        pickles.read(bytes(codes), references=[])
+        pickles.read_pickle(bytes(codes), references=[])
     except ValueError as error:
         assert str(error)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vibe.bench import footage, machine
-from vibe.bench.measure import Row, Shift, everything
+from vibe.bench import machine, videos
+from vibe.bench.measure import BenchRow, Shift, everything
 from vibe.bench.run import measure_rival, throughput
 from vibe.video import VideoWriter, open_video
 
@@ -43,7 +43,7 @@ def test_workers_are_measured_from_the_first_beginning_to_the_last_end():
 
 def test_pictures_played_forth_and_back_never_jump(tmp_path):
     pictures = [np.full((24, 32, 3), 40 * place, np.uint8) for place in range(5)]
-    footage.forth_and_back(tmp_path / "clip.mp4", pictures, 20, 30.0, (64, 48))
+    videos.forth_and_back(tmp_path / "clip.mp4", pictures, 20, 30.0, (64, 48))
     with open_video(tmp_path / "clip.mp4") as video:
         shades = [frame.rgb.mean() for frame in video]
         assert (video.width, video.height, len(shades)) == (64, 48, 20)
@@ -52,16 +52,16 @@ def test_pictures_played_forth_and_back_never_jump(tmp_path):
 
 
 def test_of_a_long_video_the_first_seconds_are_taken_and_of_a_short_one_all(tmp_path, monkeypatch):
-    monkeypatch.setattr(footage, "MOST_SECONDS", 1.0)
+    monkeypatch.setattr(videos, "MOST_SECONDS", 1.0)
     for frames, kept in ((60, 26), (12, 12)):
         source = written(tmp_path / f"{frames}.mp4", frames)
-        footage.beginning(source, tmp_path / "cut.mp4")
+        videos.beginning(source, tmp_path / "cut.mp4")
         with open_video(tmp_path / "cut.mp4") as video:
             assert len(list(video)) == kept
 
 
 def test_a_video_without_people_is_measured_as_far_as_it_goes(tmp_path):
-    from vibe.method import settle
+    from vibe.inference.config import settle
 
     try:
         method = settle(device="cpu")
@@ -85,7 +85,7 @@ def test_mediapipe_is_measured_by_the_python_that_has_it(tmp_path, monkeypatch):
     (tmp_path / "mediapipe.py").write_text(FAKE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     row = measure_rival(written(tmp_path / "clip.mp4", 15), Path(sys.executable), 100.0)
-    assert isinstance(row, Row) and row.value > 0
+    assert isinstance(row, BenchRow) and row.value > 0
     assert "found a person in 15 frames" in row.note and f"{100 / row.value:.2f} times" in row.note
 
 

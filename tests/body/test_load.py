@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from vibe.body import Body, joints_and_keypoints, load, load_body, pack
+from vibe.body import Body, joints_and_keypoints, load, load_body, open_body
 from vibe.body.record import Marks
 from vibe.skeletons import SMPL, SMPL_PARENTS
 
@@ -98,7 +98,7 @@ def test_weights_are_shares():
     for detail in ("full", "low"):
         weights = load_body(detail=detail).weights
         assert (weights >= 0).all() and torch.allclose(weights.sum(1), torch.ones(len(weights)))
-        assert ((weights > 0).sum(1) <= pack.CARRIERS).all()
+        assert ((weights > 0).sum(1) <= open_body.CARRIERS).all()
 
 
 def test_a_plain_file_in_smpls_layout_loads(tmp_path):
@@ -206,12 +206,12 @@ def test_packing_loses_less_than_a_tenth_of_a_millimetre(tmp_path):
     few[np.arange(40)[:, None], rng.integers(0, 24, (40, 4))] = rng.random((40, 4)) + 0.1
     plain["weights"] = few / few.sum(1, keepdims=True)
     low = np.arange(5), np.array([[0, 1, 2], [2, 3, 4]])
-    pack.write(tmp_path / "body.npz", plain, low, "name", "licence")
+    open_body.write(tmp_path / "body.npz", plain, low, "name", "licence")
     again = dict(np.load(io.BytesIO((tmp_path / "body.npz").read_bytes())))
-    found = pack.full(again)
+    found = open_body.full(again)
     assert np.abs(found["v_template"] - plain["v_template"]).max() < 1e-4
     assert np.abs(found["shapedirs"] - plain["shapedirs"]).max() < 1e-5
     assert np.abs(found["weights"] - plain["weights"]).max() < 1e-4
     np.testing.assert_allclose(found["J_regressor"], plain["J_regressor"], atol=1e-7)
-    np.testing.assert_array_equal(pack.low(again, found)["f"], low[1])
+    np.testing.assert_array_equal(open_body.low(again, found)["f"], low[1])
     assert [file.name for file in tmp_path.iterdir()] == ["body.npz"]

@@ -1,7 +1,7 @@
 import roma
 import torch
 
-from vibe.body.mirror import mirror_quaternions, mirror_rotmat
+from vibe.body.pose import mirror_quaternions, mirror_rotmat
 
 
 def test_a_mirrored_pose_mirrored_again_is_itself() -> None:

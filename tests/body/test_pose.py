@@ -5,7 +5,7 @@ import roma
 import torch
 
 from vibe.body import Body, joints, load_body, pose_joints, rest_joints
-from vibe.body.mirror import mirror_rotmat
+from vibe.body.pose import mirror_rotmat
 from vibe.skeletons import SMPL, mirrored
 
 

@@ -5,10 +5,11 @@ import json
 import pytest
 
 import vibe.bench
-from vibe.bench import Bench, Row
+from vibe.bench import Bench
+from vibe.bench.measure import BenchRow
 from vibe.cli.app import main
 
-FOUND = Bench("a machine, 2 cores", "cpu", {"vibe": "1"}, (Row("decoding", 5.25, "ms a frame", "fine"),))
+FOUND = Bench("a machine, 2 cores", "cpu", {"vibe": "1"}, (BenchRow("decoding", 5.25, "ms a frame", "fine"),))
 
 
 @pytest.fixture

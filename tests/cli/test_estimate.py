@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from pretended import make_video, pretend
 
-from vibe import assets, cli, method, pipeline, skeletons
-from vibe.data import clips
+from vibe import assets, cli, skeletons
+from vibe.inference import config, estimate
 from vibe.motion import Result, npz
+from vibe.synthetic import clips
 from vibe.video import open_video
 
 
@@ -126,13 +127,13 @@ def test_a_video_gives_three_files_a_table_and_exit_code_0(tmp_path, people, cap
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_the_options_reach_the_method(given, taken, tmp_path, people, monkeypatch):
-    whole, options = method.settle, {}
+    whole, options = config.settle, {}
 
-    def settle(**given: object) -> method.Method:
+    def settle(**given: object) -> config.Method:
         options.update(given)
         return whole() if given["prior"] == "mposer" else whole(**given)
 
-    monkeypatch.setattr(method, "settle", settle)
+    monkeypatch.setattr(config, "settle", settle)
     assert run("estimate", make_video(tmp_path / "clip.mp4"), "-o", tmp_path / "out", "--no-overlay", *given) == 0
     assert {name: options[name] for name in taken} == taken
 
@@ -226,7 +227,7 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(where, tmp_path
     def never(*_: object, **__: object) -> None:
         raise AssertionError("the work has begun")
 
-    monkeypatch.setattr(pipeline, "run", never)
+    monkeypatch.setattr(estimate, "run", never)
     video, out = make_video(tmp_path / "clip.mp4"), tmp_path / "out"
     if where == "a folder in place of the result":
         (out / "clip" / "motion.npz").mkdir(parents=True)
@@ -269,14 +270,14 @@ def test_a_full_disk_is_one_line_and_leaves_no_result_but_what_the_next_run_goes
 
 
 def test_ctrl_c_is_exit_code_130_and_keeps_only_what_was_finished(tmp_path, people, monkeypatch, capsys):
-    whole = pipeline.run
+    whole = estimate.run
 
     def interrupted(path: Path, *given: object, **options: object) -> Result:
         if path.name == "second.mp4":
             raise KeyboardInterrupt
         return whole(path, *given, **options)
 
-    monkeypatch.setattr(pipeline, "run", interrupted)
+    monkeypatch.setattr(estimate, "run", interrupted)
     videos = [make_video(tmp_path / f"{name}.mp4", len(name)) for name in ("first", "second", "later on")]
     assert run("estimate", *videos, "-o", tmp_path / "out", "--no-overlay") == 130
     assert files(tmp_path / "out") == ["first/motion.npz", "first/summary.json", "report.csv", "report.json"]
@@ -286,14 +287,14 @@ def test_ctrl_c_is_exit_code_130_and_keeps_only_what_was_finished(tmp_path, peop
 
 
 def test_a_fault_of_our_own_is_one_line_and_the_other_videos_finish(tmp_path, people, monkeypatch, capsys):
-    whole = pipeline.run
+    whole = estimate.run
 
     def faulty(path: Path, *given: object, **options: object) -> Result:
         if path.name == "first.mp4":
             raise KeyError("betas")
         return whole(path, *given, **options)
 
-    monkeypatch.setattr(pipeline, "run", faulty)
+    monkeypatch.setattr(estimate, "run", faulty)
     videos = [make_video(tmp_path / f"{name}.mp4", len(name)) for name in ("first", "second")]
     assert run("estimate", *videos, "-o", tmp_path / "out", "--no-overlay") == 1
     said = capsys.readouterr().err
@@ -313,7 +314,7 @@ def models() -> None:
     """The model files that `vibe fetch` gets and the shipped weights."""
     try:
         for name in assets.MODELS:
-            assets.find(name)
+            assets.find_model(name)
         assets.weights_path()
     except FileNotFoundError as error:
         pytest.skip(str(error))

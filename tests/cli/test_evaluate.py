@@ -11,7 +11,7 @@ import pytest
 
 from vibe import cli
 from vibe.cli.evaluate import METAVAR, TABLE1
-from vibe.data.column import ColumnWriter
+from vibe.data.columns import ColumnWriter
 from vibe.evaluate.measure import NAMES
 from vibe.evaluate.protocols import PROTOCOLS
 

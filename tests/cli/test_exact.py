@@ -12,8 +12,9 @@ import roma
 import torch
 from reference import recipe, state
 
-from vibe import assets, cli, pipeline
+from vibe import assets, cli
 from vibe.body import joints_and_keypoints, load_smpl, rest_joints
+from vibe.inference import estimate
 from vibe.motion import npz
 from vibe.video import VideoWriter, open_video
 
@@ -30,7 +31,7 @@ def home(shared, tmp_path_factory):
     """What `vibe assets add` makes of the official files: SMPL, both regressors, ResNet-50 with SPIN, the generator."""
     try:
         for name in assets.MODELS:
-            assets.find(name)
+            assets.find_model(name)
     except FileNotFoundError as error:
         pytest.skip(str(error))
     make, given = recipe(shared), tmp_path_factory.mktemp("given")
@@ -126,7 +127,7 @@ def test_a_missing_file_is_one_error_before_the_work(missing, home, clip, tmp_pa
     def never(*_: object, **__: object) -> None:
         raise AssertionError("the work has begun")
 
-    monkeypatch.setattr(pipeline, "estimate", never)
+    monkeypatch.setattr(estimate, "estimate", never)
     (home / missing).rename(home / "away")
     try:
         assert run("estimate", clip, "-o", tmp_path / "out", "--weights", "official", "--body", "smpl") == 2

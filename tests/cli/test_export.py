@@ -14,9 +14,9 @@ from reference import recipe
 from vibe import cli
 from vibe.body import load_body, load_smpl
 from vibe.cameras import default_camera
+from vibe.export.formats import FORMS
 from vibe.motion import Motion, Result, npz
 from vibe.records import Clip, Weights
-from vibe.results.forms import FORMS
 
 
 def run(*arguments: object) -> int:

@@ -9,8 +9,8 @@ import pytest
 
 from vibe import cli
 from vibe.body.load import load_body
-from vibe.evaluate import build, held_out
-from vibe.evaluate.held_out import HeldOut, Listing, checksum, clip_checksum
+from vibe.evaluate import open_benchmark_clips
+from vibe.evaluate.open_benchmark_clips import HeldOut, Listing, clip_checksum, clips_checksum
 
 
 def run(*arguments: object) -> int:
@@ -26,14 +26,14 @@ def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez(tmp_path / "tiny.npz", poses=poses, trans=trans, **clips)
     monkeypatch.setenv("VIBE_MOTION", str(tmp_path))
     listing = Listing("tiny.npz", 1, 300, (HeldOut("cmu_03_01", 24, clip_checksum(poses, trans)),), "")
-    listing = replace(listing, sha256=checksum(build.make(listing, load_body())))
+    listing = replace(listing, sha256=clips_checksum(open_benchmark_clips.make_benchmark_clip(listing, load_body())))
     (tmp_path / "list.json").write_text(json.dumps(asdict(listing)))
-    monkeypatch.setattr(held_out, "LISTING", tmp_path / "list.json")
+    monkeypatch.setattr(open_benchmark_clips, "LISTING", tmp_path / "list.json")
 
 
 def test_what_prepare_makes_evaluate_reads_and_tells_twice_the_same(listed: None, tmp_path: Path, capsys) -> None:
     assert run("prepare", "open-benchmark", "-o", tmp_path / "data") == 0
-    sha256 = held_out.read_listing().sha256
+    sha256 = open_benchmark_clips.read_listing().sha256
     assert capsys.readouterr().out == f"{tmp_path / 'data'}: open-benchmark, SHA-256 {sha256}\n"
     told = []
     for name in ("one", "two"):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from vibe import cli
-from vibe.train import loop, prior
-from vibe.train.prior import PRIOR_RECIPES
+from vibe.train import loop, priors
+from vibe.train.priors import PRIOR_RECIPES
 from vibe.train.recipes import RECIPES
-from vibe.train.running import NotANumber
+from vibe.train.trainer import NotANumber
 
 
 def run(*arguments: object) -> int:
@@ -29,7 +29,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Path, str]]:
         yield {"step": 50.0, "loss": 0.25}
 
     monkeypatch.setattr(loop, "train", train)
-    monkeypatch.setattr(prior, "train", train)
+    monkeypatch.setattr(priors, "train", train)
     return calls
 
 

@@ -9,11 +9,12 @@ import performers
 import pytest
 import torch
 
-from vibe import cli, pipeline
+from vibe import cli
 from vibe.body import load_body
+from vibe.inference import estimate
 from vibe.motion import load
-from vibe.results import page
 from vibe.video import VideoWriter
+from vibe.viewer import page
 
 if not page.TEMPLATE.is_file():
     pytest.skip("vibe was installed without its page (npm could not fetch its packages)", allow_module_level=True)
@@ -136,7 +137,7 @@ def test_a_folder_in_the_place_of_the_page_is_left_as_it_is(motion, tmp_path, ca
 @pytest.fixture
 def found(motion, monkeypatch) -> None:
     """Lets `vibe estimate` find what the motion file holds."""
-    monkeypatch.setattr(pipeline, "estimate", lambda *_, **__: load(motion))
+    monkeypatch.setattr(estimate, "estimate", lambda *_, **__: load(motion))
 
 
 def test_estimate_writes_the_page_with_its_other_files(found, tmp_path):

@@ -7,8 +7,8 @@ import invented
 import pytest
 
 from vibe import assets
-from vibe.data.catalogue import SETS
 from vibe.data.prepare import prepare
+from vibe.data.sets.catalogue import SETS
 
 each_set = pytest.mark.parametrize("name", SETS)
 

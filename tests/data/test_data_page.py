@@ -10,7 +10,7 @@ import pytest
 from scipy import io
 
 from vibe import cli
-from vibe.data.catalogue import SETS
+from vibe.data.sets.catalogue import SETS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
 

@@ -11,10 +11,9 @@ from data.sets import test_bandai
 from faults.kit import fill, full_disk, linux_only
 
 from vibe import assets, cli
-from vibe.data.catalogue import SETS
 from vibe.data.prepare import prepare
-from vibe.data.raw import Job, RawSet
-from vibe.data.recording import Recording
+from vibe.data.recording import RawJob, RawSet, Recording
+from vibe.data.sets.catalogue import SETS
 from vibe.data.store import open_store
 
 READ: list[str] = []
@@ -32,9 +31,9 @@ def people(path: Path) -> Iterator[Recording]:
         yield Recording(f"{path.stem}/{person}", np.arange(int(count)), 25.0, points={"smpl24": points})
 
 
-def jobs(raw: Path) -> Iterator[Job]:
+def jobs(raw: Path) -> Iterator[RawJob]:
     for path in sorted((raw / "people").glob("*.txt")):
-        yield Job(path.stem, partial(people, path))
+        yield RawJob(path.stem, partial(people, path))
 
 
 def sources(raw: Path) -> Iterable[Path]:
@@ -84,9 +83,9 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_store(raw: Path, tmp_path: P
     prepare("invented", INVENTED, raw, tmp_path / "whole")
     READ.clear()
 
-    def stopped(raw: Path) -> Iterator[Job]:
+    def stopped(raw: Path) -> Iterator[RawJob]:
         for number, job in enumerate(jobs(raw)):
-            yield job if number < after else Job(job.name, stop)
+            yield job if number < after else RawJob(job.name, stop)
 
     def stop() -> Iterable[Recording]:
         raise KeyboardInterrupt
@@ -122,7 +121,7 @@ def test_strict_fails_on_a_finished_store_from_which_something_was_dropped(raw: 
 
 def test_recordings_of_one_name_are_dropped_after_the_first(raw: Path, tmp_path: Path) -> None:
     twice = RawSet(
-        **{**vars(INVENTED), "jobs": lambda raw: iter([*jobs(raw), Job("e", lambda: [*jobs(raw)][3].read())])}
+        **{**vars(INVENTED), "jobs": lambda raw: iter([*jobs(raw), RawJob("e", lambda: [*jobs(raw)][3].read())])}
     )
     made = prepare("invented", twice, raw, tmp_path / "out")
     assert made.recordings == 5 and "comes twice" in made.dropped["d/0 (in part)"]

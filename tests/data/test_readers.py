@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vibe.data.readers import keypoints_in_box
-from vibe.people.landmarks import Landmarks, PoseLandmarks
+from vibe.tracking.pose_model import Landmarks, PoseLandmarks
 from vibe.video import open_video
 
 BOX = np.array([50.0, 40.0, 20.0, 60.0], np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vibe.data.column import ColumnWriter
+from vibe.data.columns import ColumnWriter
 from vibe.data.recording import Recording
 from vibe.data.store import open_store
 from vibe.data.writer import StoreWriter

@@ -3,7 +3,7 @@ import pytest
 
 from vibe.data.recording import Recording
 from vibe.data.store import Store, open_store
-from vibe.data.windows import Runs, draw, find_places, find_runs, gather, gather_held, tile
+from vibe.data.windows import Runs, draw_window, find_places, find_runs, gather_held, gather_windows, tile
 from vibe.data.writer import StoreWriter
 
 
@@ -67,20 +67,20 @@ def test_a_stride_that_leaves_frames_out_is_refused(store):
 
 def test_random_windows_lie_within_runs_and_every_place_is_as_likely(store):
     places = find_places(find_runs(store), 3)
-    starts = draw(places, 14_000, np.random.default_rng(0))
+    starts = draw_window(places, 14_000, np.random.default_rng(0))
     found, counts = np.unique(starts, return_counts=True)
     assert found.tolist() == [0, 1, 4, 5, 6, 7, 10, 11, 12, 13, 16, 17] and len(places) == 12
     assert np.abs(counts / 14_000 - 1 / 12).max() < 0.01
-    rows = gather(store.column("trans"), starts[:50], 3)
+    rows = gather_windows(store.column("trans"), starts[:50], 3)
     assert np.array_equal(rows[:, :, 0], starts[:50, None] + np.arange(3))
     with pytest.raises(ValueError, match="nowhere are there 7 frames"):
-        draw(find_places(find_runs(store), 7), 1, np.random.default_rng(0))
+        draw_window(find_places(find_runs(store), 7), 1, np.random.default_rng(0))
 
 
 def test_gathering_into_an_array_fills_that_array(store):
     starts, out = np.array([4, 0]), np.empty((2, 3, 3), np.float32)
-    assert gather(store.column("trans"), starts, 3, out) is out
-    assert np.array_equal(out, gather(store.column("trans"), starts, 3))
+    assert gather_windows(store.column("trans"), starts, 3, out) is out
+    assert np.array_equal(out, gather_windows(store.column("trans"), starts, 3))
 
 
 def test_a_shorter_window_is_held_at_its_last_row(store):

@@ -15,7 +15,7 @@ from manual import PAGES, ROOT, Command, commands, snippets, spans
 
 from vibe import cli
 from vibe.cli import app
-from vibe.data import clips
+from vibe.synthetic import clips
 
 NOT_RUN = {
     r"vibe fetch": "needs a network",
@@ -74,7 +74,7 @@ def desk(tmp_path_factory, done) -> Path:
     from vibe import assets
 
     try:
-        models = [assets.find(name) for name in assets.MODELS]
+        models = [assets.find_model(name) for name in assets.MODELS]
     except FileNotFoundError as error:
         pytest.skip(f"the manual's commands find people with two model files: {error}")
     folder = tmp_path_factory.mktemp("desk")

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from vibe.body.load import load_body
-from vibe.evaluate import build
-from vibe.evaluate.held_out import HeldOut, Listing, checksum, clip_checksum
+from vibe.evaluate import open_benchmark_clips
+from vibe.evaluate.open_benchmark_clips import HeldOut, Listing, clip_checksum, clips_checksum
 
 
 @pytest.fixture
@@ -26,4 +26,4 @@ def listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Listing:
         for name, start, stop in zip(names, ends[:-1], ends[1:], strict=True)
     )
     listed = Listing("tiny.npz", 1, 36, clips, "")
-    return replace(listed, sha256=checksum(build.make(listed, load_body())))
+    return replace(listed, sha256=clips_checksum(open_benchmark_clips.make_benchmark_clip(listed, load_body())))

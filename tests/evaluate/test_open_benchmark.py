@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 import torch
 
-from vibe import reading
+from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
-from vibe.body.marks import joints_and_keypoints
 from vibe.cameras import project
-from vibe.evaluate import build
 from vibe.evaluate import open_benchmark as protocol
-from vibe.evaluate.held_out import Listing
+from vibe.evaluate import open_benchmark_clips
+from vibe.evaluate.open_benchmark_clips import Listing
 from vibe.evaluate.scores import WHOLE, systems
-from vibe.network import Network, load_network
+from vibe.inference import predict
+from vibe.inference.network import Network, load_network
 
 
 @pytest.fixture
 def folder(listing: Listing, tmp_path: Path) -> Path:
-    build.build(tmp_path / "benchmark", listing)
+    open_benchmark_clips.build_open_benchmark(tmp_path / "benchmark", listing)
     return tmp_path / "benchmark"
 
 
@@ -68,7 +68,7 @@ def test_the_truth_is_what_the_clean_keypoints_show(folder: Path) -> None:
         )
         focal_px = float(arrays[f"{shot.clip}/0/picture"][0])
         K_px = torch.tensor([[focal_px, 0, shot.width / 2], [0, focal_px, shot.height / 2], [0, 0, 1]])
-        joints, keypoints = joints_and_keypoints(load_body(), shot.rotmat, shot.betas, build.POINTS)
+        joints, keypoints = joints_and_keypoints(load_body(), shot.rotmat, shot.betas, open_benchmark_clips.POINTS)
         pelvis = trans @ R_cam_world.mT + t_cam_world
         seen = project(keypoints - joints[:, :1] + pelvis[:, None], K_px)
         assert np.abs(seen.numpy() - shot.keypoints_px["clean"][..., :2]).max() < 0.01
@@ -80,21 +80,21 @@ def test_a_network_that_says_the_truth_has_no_error(
     manifest, arrays = protocol.read_folder(folder)
     waiting = [shot for shot in protocol.shots(arrays, manifest["clips"], manifest["views"]) for _ in range(2)]
 
-    def told(track, times, camera, network, body) -> reading.Reading:
+    def told(track, times, camera, network, body) -> predict.Reading:
         shot = waiting.pop(0)
         frames, everything = len(times), (slice(0, len(times)),)
-        return reading.Reading(
+        return predict.Reading(
             shot.rotmat, shot.betas.expand(frames, 10), torch.tensor([0.0, 0.0, 4.0]).expand(frames, 3),
             track.keypoints_px, times, everything, everything, False,
         )  # fmt: skip
 
-    monkeypatch.setattr(reading, "read_keypoints", told)
+    monkeypatch.setattr(predict, "read_keypoints", told)
     scores = protocol.open_benchmark(folder, network, systems(False, "none")).scores
     for score in [score for score in scores if score.evidence == "clean"]:
         assert max(score.errors.values()) < 0.01
 
 
-@pytest.mark.parametrize("file", [build.MANIFEST, build.ARRAYS])
+@pytest.mark.parametrize("file", [open_benchmark_clips.MANIFEST, open_benchmark_clips.ARRAYS])
 def test_an_unfinished_folder_says_what_to_run(folder: Path, network: Network, file: str) -> None:
     (folder / file).unlink()
     with pytest.raises(FileNotFoundError, match="vibe prepare open-benchmark"):
@@ -104,13 +104,15 @@ def test_an_unfinished_folder_says_what_to_run(folder: Path, network: Network, f
 def test_changed_evidence_another_body_and_weights_for_pictures_are_refused(folder: Path, network: Network) -> None:
     with pytest.raises(ValueError, match="pictures"):
         protocol.open_benchmark(folder, replace(network, evidence="images"), systems())
-    manifest = json.loads((folder / build.MANIFEST).read_text())
-    (folder / build.MANIFEST).write_text(json.dumps(manifest | {"body": {"name": "other", "sha256": "0"}}))
+    manifest = json.loads((folder / open_benchmark_clips.MANIFEST).read_text())
+    (folder / open_benchmark_clips.MANIFEST).write_text(
+        json.dumps(manifest | {"body": {"name": "other", "sha256": "0"}})
+    )
     with pytest.raises(ValueError, match="another open body"):
         protocol.open_benchmark(folder, network, systems())
-    (folder / build.MANIFEST).write_text(json.dumps(manifest))
+    (folder / open_benchmark_clips.MANIFEST).write_text(json.dumps(manifest))
     _, arrays = protocol.read_folder(folder)
     arrays["cmu_03_01/0/noisy"][3, 4, 0] += 0.001
-    np.savez(folder / build.ARRAYS, **arrays)
+    np.savez(folder / open_benchmark_clips.ARRAYS, **arrays)
     with pytest.raises(ValueError, match="was changed"):
         protocol.open_benchmark(folder, network, systems())

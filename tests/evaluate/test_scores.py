@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vibe.evaluate.scores import JOINTS, METRICS, WHOLE, Compared, Tally, joined, systems
+from vibe.evaluate.scores import JOINTS, METRICS, WHOLE, Compared, Tally, joined_scores, systems
 
 
 def clip(frames: int, off: float) -> Compared:
@@ -20,7 +20,7 @@ def tally(*clips: Compared, wanted: tuple[str, ...] = JOINTS) -> Tally:
 
 
 def test_a_whole_is_the_mean_over_frames_and_not_over_clips() -> None:
-    both = joined([tally(clip(10, 0.3)), tally(clip(20, 0.6))]).score(WHOLE, "clean", "x", "y")
+    both = joined_scores([tally(clip(10, 0.3)), tally(clip(20, 0.6))]).score(WHOLE, "clean", "x", "y")
     assert both.frames == 30
     assert both.errors["mpjpe_mm"] == pytest.approx((10 * 100 + 20 * 200) / 30, rel=1e-5)
     assert both.errors["acceleration_error_mm"] < 1e-3
@@ -60,7 +60,7 @@ def test_the_coverage_is_over_all_who_were_there() -> None:
     one, other = tally(clip(3, 0.1)), tally(clip(1, 0.1))
     one.found.append(torch.tensor([True, True, True, False]))
     other.found.append(torch.tensor([False, False, True, False]))
-    assert joined([one, other]).score(WHOLE, "", "", "").errors["coverage"] == 50.0
+    assert joined_scores([one, other]).score(WHOLE, "", "", "").errors["coverage"] == 50.0
 
 
 def test_without_a_fit_and_smoothing_the_network_is_alone() -> None:

@@ -2,23 +2,23 @@ import pytest
 import roma
 import torch
 
+from vibe.body.lbs import vertices
 from vibe.body.load import load_body
-from vibe.body.shape import rest_joints
-from vibe.body.skin import vertices
-from vibe.evaluate import surface
-from vibe.evaluate.surface import Posed, has_one_mesh, surface_errors_mm
+from vibe.body.pose import rest_joints
+from vibe.evaluate import metrics
+from vibe.evaluate.metrics import PosedBodies, has_one_mesh, surface_errors_mm
 
 BODY = load_body(detail="low")
 
 
-def posed(frames: int, shapes: bool) -> Posed:
-    return Posed(BODY, roma.random_rotmat((frames, 24)), torch.randn(*((frames, 10) if shapes else (10,))))
+def posed(frames: int, shapes: bool) -> PosedBodies:
+    return PosedBodies(BODY, roma.random_rotmat((frames, 24)), torch.randn(*((frames, 10) if shapes else (10,))))
 
 
 @pytest.mark.parametrize("shapes", [False, True], ids=["one shape", "a shape a frame"])
 def test_a_surface_in_pieces_has_the_errors_of_the_whole(shapes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = posed(7, shapes), posed(7, shapes)
-    monkeypatch.setattr(surface, "PIECE", 3)
+    monkeypatch.setattr(metrics, "PIECE", 3)
     found = surface_errors_mm(one, other)
     skins = [vertices(each.body, each.rotmat, each.betas).double() for each in (one, other)]
     pelves = [rest_joints(each.body, each.betas)[..., :1, :].double() for each in (one, other)]

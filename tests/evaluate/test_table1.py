@@ -5,10 +5,10 @@ from pathlib import Path
 import invented
 import pytest
 
-from vibe import reading
 from vibe.evaluate import table1
 from vibe.evaluate.protocols import PROTOCOLS
 from vibe.evaluate.scores import systems
+from vibe.inference import predict
 
 ALONE = systems(False, "none")
 
@@ -20,12 +20,12 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> table1.Table1:
     monkeypatch.setenv("VIBE_HOME", str(tmp_path / "home"))
     invented.write_bodies(tmp_path / "home")
     folder = invented.write_store(tmp_path / "sets" / "3dpw", PROTOCOLS["vibe-official"])
-    monkeypatch.setattr(reading, "read_features", invented.knowing(folder))
+    monkeypatch.setattr(predict, "read_features", invented.knowing(folder))
     return table1.table1(tmp_path / "sets", invented.picture_network(), ALONE)
 
 
 def test_ours_stands_beside_the_paper_s_and_what_there_is_no_data_for_is_blank(table: table1.Table1) -> None:
-    lines = [line for line in table1.markdown(table).splitlines() if line.startswith("| ")]
+    lines = [line for line in table1.table1_markdown(table).splitlines() if line.startswith("| ")]
     cells = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
     assert all(len(line.split("|")) == 2 + 1 + len(table1.COLUMNS) for line in lines)
     assert ["VIBE", "51.9", "82.9", "99.1", "23.4", "64.6", "96.6", "89.3", "41.4", "65.6"] in cells
@@ -36,13 +36,13 @@ def test_ours_stands_beside_the_paper_s_and_what_there_is_no_data_for_is_blank(t
 
 
 def test_it_says_what_ours_was_measured_on_and_what_is_missing(table: table1.Table1) -> None:
-    for text in (table1.markdown(table), table1.latex(table).replace(r"\_", "_")):
+    for text in (table1.table1_markdown(table), table1.table1_latex(table).replace(r"\_", "_")):
         told = ("vibe-official", "common14 about the mid-hip, 48 frames", "true boxes", "knowing abc123abc123")
         assert [word for word in (*told, "No store of h36m, mpi-inf-3dhp") if word not in text] == []
 
 
 def test_each_line_of_the_csv_says_all_that_is_needed_to_read_it(table: table1.Table1) -> None:
-    rows = list(csv.DictReader(io.StringIO(table1.as_csv(table))))
+    rows = list(csv.DictReader(io.StringIO(table1.table1_csv(table))))
     mine = [row for row in rows if row["origin"] == "measured"]
     assert [(row["set"], row["metric"]) for row in mine] == [
         ("3DPW", name) for name in ("PA-MPJPE", "MPJPE", "PVE", "Accel")

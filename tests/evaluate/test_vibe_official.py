@@ -7,7 +7,7 @@ import torch
 
 from vibe.evaluate import metrics
 from vibe.evaluate.scores import Compared
-from vibe.evaluate.vibe_official import end_to_end, official_score
+from vibe.evaluate.vibe_official import official_end_to_end, official_score
 
 REFERENCE = ("mpjpe_m", "pa_mpjpe_m", "accel", "accel_error")
 
@@ -86,6 +86,6 @@ def test_pieces_become_one_clip() -> None:
         )
         for n in (3, 4)
     ]  # fmt: skip
-    whole = end_to_end(parts)
+    whole = official_end_to_end(parts)
     assert whole.frames.tolist() == list(range(7)) and whole.predicted.shape == (7, 14, 3)
     assert torch.equal(whole.surface_mm["pve_mm"][3:], parts[1].surface_mm["pve_mm"])

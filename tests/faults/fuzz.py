@@ -25,6 +25,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE.parent / "fixtures"))
 
 HEADROOM = 1536 << 20
 """Bytes of address space that a reader's process gets beside what it has once the reader is set up."""
@@ -242,8 +243,8 @@ def _instrumented() -> Iterator[None]:
     import atheris
     import torch  # noqa: F401
 
-    import vibe.data.sets.crc32c
-    import vibe.results.raster  # noqa: F401
+    import vibe.data.sets.tfrecord
+    import vibe.render.rasterizer  # noqa: F401
 
     with atheris.instrument_imports(include=["vibe", "cdflib", "zipfile"], enable_loader_override=False):
         yield

@@ -124,7 +124,7 @@ def _hang(*_: object) -> None:
 
 def sentence(error: Exception) -> str:
     """What the user is told."""
-    from vibe.cli.say import sentence as told
+    from vibe.cli.console import sentence as told
 
     return told(error)
 

@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fixtures"))
 
 import av
 import numpy as np
@@ -40,7 +41,7 @@ def write_videos(
     folder: Path, count: int, broken: int, seconds: float = 2.0, places: int = PLACES
 ) -> tuple[list[Path], list[Path]]:
     """So many videos in subfolders, and among them broken ones: those that are right, and the broken ones."""
-    from vibe.data.clips import make_clip
+    from vibe.synthetic.clips import make_clip
     from vibe.video import open_video
 
     bases = []
@@ -214,13 +215,13 @@ def _is_alive(pid: int) -> bool:
 
 def differing(videos: Sequence[Path], folder: Path, out: Path) -> list[str]:
     """Videos whose motion is not that of a single run, array for array."""
-    from vibe import pipeline
-    from vibe.method import settle
+    from vibe.inference import estimate
+    from vibe.inference.config import settle
 
     method, off = settle(), []
     with tempfile.TemporaryDirectory() as scratch:
         for video in videos:
-            pipeline.run(video, method).save(Path(scratch) / "alone.npz")
+            estimate.run(video, method).save(Path(scratch) / "alone.npz")
             place = video.relative_to(folder).with_suffix("")
             try:
                 with np.load(Path(scratch) / "alone.npz") as alone, np.load(out / place / "motion.npz") as found:

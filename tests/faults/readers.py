@@ -226,7 +226,7 @@ def _pickles(folder: Path) -> Iterable[Path]:
 
 
 def _read_pickle() -> Read:
-    from vibe.data.sets.pieces import read_pickle
+    from vibe.data.sets.raw_checks import read_pickle
 
     return lambda path: read_pickle(path, (), "a set", 1 << 28)
 
@@ -236,10 +236,10 @@ def _weights(recipe: dict | None = None) -> bytes:
     import torch
     from safetensors.torch import save
 
-    from vibe.model.encoder import EncoderConfig
-    from vibe.model.regressor import RegressorConfig
-    from vibe.network import NetworkConfig, build_network
-    from vibe.observe.keypoints import EmbeddingConfig
+    from vibe.features.keypoint_embedding import EmbeddingConfig
+    from vibe.inference.network import NetworkConfig, build_network
+    from vibe.models.gru import EncoderConfig
+    from vibe.models.regressor import RegressorConfig
 
     torch.manual_seed(0)
     sizes = {
@@ -261,7 +261,7 @@ def _networks(folder: Path) -> Iterable[Path]:
 
 
 def _load_network() -> Read:
-    from vibe.network import load_network
+    from vibe.inference.network import load_network
 
     return load_network
 
@@ -269,7 +269,7 @@ def _load_network() -> Read:
 def _priors(folder: Path) -> Iterable[Path]:
     import test_prior
 
-    from vibe.train.prior import PriorRecipe
+    from vibe.train.priors import PriorRecipe
 
     for kind, sizes in test_prior.SIZES.items():
         test_prior.saved(folder / f"{kind}.safetensors", PriorRecipe("small", kind, sizes))
@@ -277,7 +277,7 @@ def _priors(folder: Path) -> Iterable[Path]:
 
 
 def _load_prior() -> Read:
-    from vibe.prior import load_prior
+    from vibe.inference.priors import load_prior
 
     return load_prior.__wrapped__
 
@@ -286,23 +286,23 @@ def _run(folder: Path) -> tuple[list[Path], Read]:
     """A training run's folder: checkpoint, run.json and log."""
     import torch
 
-    from vibe.train import checkpoints, journal
-    from vibe.train.prior import PriorRecipe
+    from vibe.train import checkpoints, log
+    from vibe.train.priors import PriorRecipe
 
     checkpoints.source = lambda: "here"
     recipe, layer = PriorRecipe("small", "vposer", None), torch.nn.Linear(2, 2)
     parts = {"network": layer, "optimiser": torch.optim.Adam(layer.parameters())}
     checkpoints.begin_folder(folder, recipe, {"a": "b"})
     checkpoints.save_checkpoint(folder / "last.pt", recipe, parts, 3, 0.5)
-    (folder / journal.LOG).write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.25}\n')
+    (folder / log.LOG).write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.25}\n')
 
     def read(path: Path) -> None:
         checkpoints.begin_folder(folder, recipe, {"a": "b"}, writes=False)
-        journal.cut_log(folder / journal.LOG, 2)
-        journal.read_log(folder)
+        log.cut_log(folder / log.LOG, 2)
+        log.read_log(folder)
         checkpoints.load_checkpoint(folder / "last.pt", recipe, parts)
 
-    return [folder / "last.pt", folder / checkpoints.ABOUT, folder / journal.LOG], read
+    return [folder / "last.pt", folder / checkpoints.ABOUT, folder / log.LOG], read
 
 
 def _store(folder: Path) -> tuple[list[Path], Read]:
@@ -350,7 +350,7 @@ def _models(folder: Path) -> Iterable[Path]:
 
 
 def _open_model() -> Read:
-    from vibe.people.onnx import open_session
+    from vibe.tracking.onnx_models import open_session
 
     return open_session
 
@@ -480,18 +480,18 @@ def _read_matlab() -> Read:
 def _stage(folder: Path) -> Iterable[Path]:
     import torch
 
-    from vibe.stages import Shelf
+    from vibe.cache import StageCache
 
-    with Shelf(folder, {}) as shelf:
+    with StageCache(folder, {}) as shelf:
         shelf.save("motion", "motion", {"a": torch.eye(3), "b": torch.arange(4)}, {"x": [1, 2.5, None], "y": "z"})
     yield folder / "motion" / "motion.safetensors"
 
 
 def _load_stage() -> Read:
-    from vibe.stages import Shelf
+    from vibe.cache import StageCache
 
     def read(path: Path) -> None:
-        shelf = Shelf(path.parents[1], {})
+        shelf = StageCache(path.parents[1], {})
         shelf.load("motion", "motion")
         if shelf.notes:
             raise ValueError(shelf.notes[0])
@@ -503,7 +503,7 @@ def _signed(path: Path) -> None:
     """Make the checksum right that a stage's file has, so that what is wrong with its content is met."""
     import safetensors.torch
 
-    from vibe.stages import _digest
+    from vibe.cache import _digest
 
     content = path.read_bytes()
     try:
@@ -520,8 +520,8 @@ def _state(folder: Path) -> tuple[list[Path], Read]:
 
     from raw_files import write_video
 
-    from vibe import following
-    from vibe.people.detect import Detections
+    from vibe.inference import track
+    from vibe.tracking.detector import Detections
 
     film, place = folder / "film.mp4", folder / "state"
     place.mkdir()
@@ -534,16 +534,16 @@ def _state(folder: Path) -> tuple[list[Path], Read]:
         if done == 20:
             raise EndedError
 
-    following.EVERY = 0.0
+    track.EVERY = 0.0
     with suppress(EndedError):
-        following.follow(film, nobody, _Landmarks(), place, end)
-    following.EVERY = 1000.0
+        track.track_video(film, nobody, _Landmarks(), place, end)
+    track.EVERY = 1000.0
     kept = {path.relative_to(place): path.read_bytes() for path in place.rglob("*") if path.is_file()}
 
     def read(path: Path) -> None:
         _signed(path)
         try:
-            notes = following.follow(film, nobody, _Landmarks(), place)[2]
+            notes = track.track_video(film, nobody, _Landmarks(), place)[2]
         finally:
             shutil.rmtree(place, ignore_errors=True)
             for name, content in kept.items():
@@ -574,16 +574,16 @@ def _summary(folder: Path) -> Iterable[Path]:
 
 
 def _understand() -> Read:
-    from vibe.many import kept, report
+    from vibe.batch import manifest, report
 
     def read(path: Path) -> None:
         """A summary that is damaged is as good as none."""
-        known = kept.understand("a", path.read_bytes())
+        known = manifest.read_manifest_summary("a", path.read_bytes())
         if known is None:
             raise ValueError(f"{path} tells of no results")
         known.whole({"motion.npz": 100})
-        report.as_json([report.skipped("a.mp4", "a", known)])
-        report.as_csv([report.skipped("a.mp4", "a", known)])
+        report.report_json([report.skipped_outcome("a.mp4", "a", known)])
+        report.report_csv([report.skipped_outcome("a.mp4", "a", known)])
 
     return read
 
@@ -596,9 +596,9 @@ def _list(folder: Path) -> Iterable[Path]:
 
 
 def _find() -> Read:
-    from vibe.many.sources import find
+    from vibe.batch.sources import find_videos
 
-    return lambda path: find([str(path)], str(path.with_name("out")))
+    return lambda path: find_videos([str(path)], str(path.with_name("out")))
 
 
 READERS: dict[str, Reader] = {

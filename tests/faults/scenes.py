@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fixtures"))
 
 from faults import kit
 
@@ -44,7 +45,7 @@ class Stage:
     @cached_property
     def clip(self) -> Path:
         """A short clip of a walker, made once, which every scene gets a copy of."""
-        from vibe.data import clips
+        from vibe.synthetic import clips
 
         whole = self.shared / "clip.mp4"
         if not whole.exists():
@@ -239,18 +240,18 @@ def train_full(stage: Stage) -> str:
     data = stage.folder / "sets"
     clip_sets.write_sets(data)
     recipe = clip_sets.tiny_recipe(data)
-    list(loop.train(recipe, stage.folder / "whole"))
+    list(loop.train_generator(recipe, stage.folder / "whole"))
     with kit.full_disk(64 << 20) as disk:
         ballast = kit.fill(disk, 40_000)
         try:
-            list(loop.train(recipe, disk / "run"))
+            list(loop.train_generator(recipe, disk / "run"))
         except OSError as error:
             said = f"{error.strerror}: {Path(str(error.filename)).name}"
         else:
             raise AssertionError("the disk was not full")
         assert [name for name in kit.leftovers(disk) if name.endswith(".part")] == []
         ballast.unlink()
-        list(loop.train(recipe, disk / "run"))
+        list(loop.train_generator(recipe, disk / "run"))
         mine, its = (load((run / "weights.safetensors").read_bytes()) for run in (disk / "run", stage.folder / "whole"))
         assert mine.keys() == its.keys() and all(torch.equal(mine[name], its[name]) for name in its)
     return said

@@ -11,7 +11,7 @@ def shared(tmp_path_factory):
     """What the scenes share, made once."""
     try:
         for name in assets.MODELS:
-            assets.find(name)
+            assets.find_model(name)
     except FileNotFoundError as error:
         pytest.skip(str(error))
     return tmp_path_factory.mktemp("shared")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from vibe.body import Body
-from vibe.results.export import export
-from vibe.results.staging import Staging, stage
+from vibe.export.export import export
+from vibe.motion.scene import Staging, build_scene
 from vibe.skeletons import SMPL_PARENTS
 
 READER = Path(__file__).with_name("in_aitviewer.py")
@@ -50,7 +50,7 @@ def write_smplh(path: Path, body: Body) -> None:
 def test_joints_of_amass_files_are_ours_to_a_millimetre(aitviewer_python, given, body, tmp_path):
     write_smplh(tmp_path / "models" / "smplh" / "SMPLH_FEMALE.npz", body)
     done = export(given, tmp_path / "all", "amass", body=body)
-    for path, actor in zip(done.files, stage(given, body, Staging()).actors, strict=True):
+    for path, actor in zip(done.files, build_scene(given, body, Staging()).actors, strict=True):
         out = tmp_path / "found.npz"
         ran = subprocess.run([aitviewer_python, READER, tmp_path / "models", path, out], capture_output=True, text=True)
         assert ran.returncode == 0, ran.stderr[-2000:]

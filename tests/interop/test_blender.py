@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from vibe.body import vertices
-from vibe.results.export import export
-from vibe.results.staging import Staging, stage
+from vibe.export.export import export
+from vibe.motion.scene import Staging, build_scene
 from vibe.skeletons import SMPL
 
 READER = Path(__file__).with_name("in_blender.py")
@@ -59,7 +59,7 @@ def assert_person(found: dict[str, np.ndarray], number: int, actor, body, skin: 
 def test_glb_has_a_skeleton_and_an_action_for_each_person_and_the_camera(blender_python, given, body, tmp_path):
     export(given, tmp_path / "x.glb", "glb", body=body)
     found = opened(blender_python, tmp_path / "x.glb")
-    for number, actor in enumerate(stage(given, body, Staging()).actors, start=1):
+    for number, actor in enumerate(build_scene(given, body, Staging()).actors, start=1):
         assert_person(found, number, actor, body, 0.015)
         assert found[f"{number}/name"] == f"person {number}"
         assert str(found[f"{number}/action"]).startswith("everybody"), "with the person's name before Blender 4.4"
@@ -75,7 +75,7 @@ def test_usd_has_the_same(up, blender_python, given, body, tmp_path):
     pytest.importorskip("pxr")
     export(given, tmp_path / "x.usdc", "usd", up=up, body=body)
     found = opened(blender_python, tmp_path / "x.usdc")
-    for number, actor in enumerate(stage(given, body, Staging()).actors, start=1):
+    for number, actor in enumerate(build_scene(given, body, Staging()).actors, start=1):
         assert_person(found, number, actor, body, 0.0001)
         assert found[f"{number}/name"] == f"skeleton_{number}"
         assert np.allclose(found[f"{number}/scale"], 1)
@@ -85,7 +85,7 @@ def test_usd_has_the_same(up, blender_python, given, body, tmp_path):
 
 def test_bvh_comes_in_at_its_size_and_rate(blender_python, given, body, tmp_path):
     done = export(given, tmp_path / "all", "bvh", body=body)
-    for path, actor in zip(done.files, stage(given, body, Staging()).actors, strict=True):
+    for path, actor in zip(done.files, build_scene(given, body, Staging()).actors, strict=True):
         found = opened(blender_python, path)
         assert_person(found, 1, actor, body, 0)
         assert np.allclose(found["1/scale"], 1)
@@ -99,7 +99,7 @@ def test_fbx_is_made_and_read_back_with_skin(blender_python, given, body, tmp_pa
     program.chmod(0o755)
     done = export(given, tmp_path / "all", "fbx", blender=program, body=body)
     assert [path.name for path in done.files] == ["person1.fbx", "person2.fbx"]
-    for path, actor in zip(done.files, stage(given, body, Staging()).actors, strict=True):
+    for path, actor in zip(done.files, build_scene(given, body, Staging()).actors, strict=True):
         found = opened(blender_python, path)
         assert_person(found, 1, actor, body, 0.015)
         assert found["1/name"] == "Armature"
@@ -110,7 +110,7 @@ def test_fbx_is_made_and_read_back_with_skin(blender_python, given, body, tmp_pa
 
 
 def test_what_blender_says_is_in_the_error(blender_python, given, body, tmp_path, monkeypatch):
-    from vibe.results import fbx
+    from vibe.export import fbx
 
     program = tmp_path / "blender"
     program.write_text(STAND_IN.format(python=blender_python))

@@ -15,9 +15,9 @@ from readers import (
 )
 
 from vibe.body import vertices
-from vibe.results.export import export
-from vibe.results.forms import FORMS
-from vibe.results.staging import Staging, stage
+from vibe.export.export import export
+from vibe.export.formats import FORMS
+from vibe.motion.scene import Staging, build_scene
 
 TOGETHER = {
     "glb": lambda path, body, up: glb_joints(path),
@@ -41,7 +41,7 @@ def test_joints_read_back_are_ours_to_a_millimetre(form, up, ground, given, body
         pytest.importorskip(NEEDS[form])
     if form == "glb" and up == "z":
         pytest.skip("glTF's y points up, always")
-    actors = stage(given, body, Staging(up, ground=ground)).actors
+    actors = build_scene(given, body, Staging(up, ground=ground)).actors
     assert not actors[0].confidence[21:25].any() and len(actors[0].joints) == 60, "the gap is closed"
     path = tmp_path / FORMS[form].file if form in TOGETHER else tmp_path / "all"
     done = export(given, path, form, up=up, ground=ground, body=body)
@@ -57,7 +57,7 @@ def test_joints_read_back_are_ours_to_a_millimetre(form, up, ground, given, body
 @pytest.mark.parametrize("form", ["obj", "ply"])
 def test_surfaces_read_back_are_ours_to_a_millimetre(form, up, given, body, tmp_path):
     trimesh = pytest.importorskip("trimesh")
-    actors = stage(given, body, Staging(up)).actors
+    actors = build_scene(given, body, Staging(up)).actors
     done = export(given, tmp_path / "all", form, up=up, body=body)
     for folder, actor in zip(done.files, actors, strict=True):
         files = sorted(folder.iterdir())

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from vibe.results.export import export
+from vibe.export.export import export
 
 PROGRAM = """
 const validator = require("gltf-validator"), files = require("fs");

@@ -10,10 +10,10 @@ from sightings import FPS, HEIGHT, WIDTH, last_answer, sighting
 
 from vibe import cameras
 from vibe.body import load_body
-from vibe.body.marks import joints_and_keypoints
-from vibe.live.crowd import Moment
-from vibe.live.source import Shot
-from vibe.method import Method, settle
+from vibe.body.keypoint_regressor import joints_and_keypoints
+from vibe.inference.config import Method, settle
+from vibe.live.pose import Moment
+from vibe.live.source import LiveFrame
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +43,6 @@ def moment(method, swaying) -> Moment:
 
 
 @pytest.fixture
-def shot() -> Shot:
+def shot() -> LiveFrame:
     """A picture of one colour."""
-    return Shot(0.2, 0.0, np.full((HEIGHT, WIDTH, 3), (200, 30, 30), np.uint8))
+    return LiveFrame(0.2, 0.0, np.full((HEIGHT, WIDTH, 3), (200, 30, 30), np.uint8))

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from vibe.live.crowd import Crowd, Moment
+from vibe.live.detect import Sighting, Watch
 from vibe.live.loop import follow_live
-from vibe.live.source import Shot, Source
-from vibe.live.watch import Sighting, Watch
+from vibe.live.pose import Crowd, Moment
+from vibe.live.source import LiveFrame, LiveSource
 
 
 class Glance(Watch):
@@ -46,13 +46,13 @@ class Notebook:
     """Keeps what it is told."""
 
     def __init__(self) -> None:
-        self.answers: list[tuple[Moment, Shot, float]] = []
+        self.answers: list[tuple[Moment, LiveFrame, float]] = []
 
-    def put(self, moment: Moment, shot: Shot, delay_ms: float) -> None:
+    def put(self, moment: Moment, shot: LiveFrame, delay_ms: float) -> None:
         self.answers.append((moment, shot, delay_ms))
 
 
-def numbered(count: int, fps: float = 100.0, error: Exception | None = None) -> Source:
+def numbered(count: int, fps: float = 100.0, error: Exception | None = None) -> LiveSource:
     """Pictures whose brightness is their number."""
 
     def pictures() -> Iterator[tuple[float, np.ndarray]]:
@@ -61,7 +61,7 @@ def numbered(count: int, fps: float = 100.0, error: Exception | None = None) -> 
         if error:
             raise error
 
-    return Source("numbers", 4, 4, pictures(), lambda: None, True)
+    return LiveSource("numbers", 4, 4, pictures(), lambda: None, True)
 
 
 def test_an_answer_comes_with_its_own_picture_and_the_time_since_that_arrived():
@@ -106,7 +106,7 @@ def test_a_fault_of_the_watch_is_not_swallowed():
 
 def test_a_reader_who_left_ends_it():
     class Gone(Notebook):
-        def put(self, moment: Moment, shot: Shot, delay_ms: float) -> None:
+        def put(self, moment: Moment, shot: LiveFrame, delay_ms: float) -> None:
             raise BrokenPipeError("the reader left")
 
     with pytest.raises(BrokenPipeError):

@@ -11,10 +11,10 @@ import pytest
 
 from vibe import cameras
 from vibe.body import load_body
-from vibe.live.crowd import Moment
-from vibe.live.packets import Packets
+from vibe.live.messages import Packets
+from vibe.live.pose import Moment
 from vibe.live.server import Offer, Server
-from vibe.results import page
+from vibe.viewer import page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("websockets", reason="websockets is not installed")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from vibe.body import load_body
-from vibe.live.crowd import Moment
-from vibe.live.packets import Packets
+from vibe.live.messages import Packets
+from vibe.live.pose import Moment
 from vibe.live.server import Offer, Server
 
 client = pytest.importorskip("websockets.sync.client", reason="websockets is not installed")

@@ -10,7 +10,7 @@ import torch
 
 import vibe
 from vibe.body import Body, keypoints, load_body, rest_joints, vertices
-from vibe.motion import Motion, Result, points
+from vibe.motion import Motion, Result, record
 from vibe.records import Weights
 
 FRAMES = torch.cat([torch.arange(10, 30), torch.arange(40, 55)])
@@ -76,7 +76,7 @@ def test_joints_of_other_sets_lie_on_the_body_at_its_place(motion, body, still):
 
 @pytest.mark.parametrize("still", [True, False])
 def test_vertices_come_in_pieces_as_they_do_at_once(motion, body, still, monkeypatch):
-    monkeypatch.setattr(points, "CHUNK", 8)
+    monkeypatch.setattr(record, "CHUNK", 8)
     motion = motion if still else changing(motion)
     rest = rest_joints(body, motion.betas)[..., :1, :]
     truth = vertices(body, motion.rotmat, motion.betas) - rest + motion.trans[:, None]
@@ -86,7 +86,7 @@ def test_vertices_come_in_pieces_as_they_do_at_once(motion, body, still, monkeyp
 
 
 def test_more_vertices_than_memory_is_to_hold_are_refused_with_the_way_out(motion, monkeypatch):
-    monkeypatch.setattr(points, "LARGEST", 12 * 13524 * 20)
+    monkeypatch.setattr(record, "LARGEST", 12 * 13524 * 20)
     with pytest.raises(ValueError, match="in parts, as in"):
         motion.vertices()
     assert len(motion[:1.2].vertices()) == 20

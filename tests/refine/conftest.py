@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from vibe import cameras, skeletons
+from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
-from vibe.body.marks import joints_and_keypoints
 
 LIVELY = {"shoulder": 0.5, "elbow": 0.5, "hip": 0.35, "knee": 0.4, "spine": 0.1, "neck": 0.1, "pelvis": 0.2}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vibe.refine.mixture import OPEN, about_mixture, load_mixture, mixture, mixture_energy
+from vibe.refine.mixture import OPEN, about_mixture, load_mixture, mixture_energy, mixture_model
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_the_energy_is_minus_the_log_density_of_the_best_part_up_to_a_constant(p
         torch.distributions.MultivariateNormal(mean, covar).log_prob(poses) + math.log(weight)
         for mean, covar, weight in zip(means, covars, weights.tolist(), strict=True)
     ]
-    found = mixture_energy(poses, mixture(*parts)) + torch.stack(logs).amax(0)
+    found = mixture_energy(poses, mixture_model(*parts)) + torch.stack(logs).amax(0)
     assert found.shape == (5, 4)
     torch.testing.assert_close(found, found[0, 0].expand_as(found), rtol=1e-4, atol=1e-3)
 
@@ -30,9 +30,9 @@ def test_the_energy_is_minus_the_log_density_of_the_best_part_up_to_a_constant(p
 def test_what_is_no_mixture_is_refused(parts, tmp_path):
     means, covars, weights = parts
     with pytest.raises(ValueError, match="1 covariances and 0 weights"):
-        mixture(means, covars * torch.tensor([1.0, -1.0, 1.0])[:, None, None], weights)
+        mixture_model(means, covars * torch.tensor([1.0, -1.0, 1.0])[:, None, None], weights)
     with pytest.raises(ValueError, match="0 covariances and 1 weights"):
-        mixture(means, covars, weights - 0.2)
+        mixture_model(means, covars, weights - 0.2)
     path = tmp_path / "pose_mixture.npz"
     np.savez(path, means=means, covars=covars[:, :60])
     with pytest.raises(ValueError, match=r"`covars` is of shape \(3, 60, 69\)"):
@@ -47,7 +47,7 @@ def test_a_user_s_file_is_read(parts, tmp_path):
     np.savez(tmp_path / "pose_mixture.npz", means=means, covars=covars, weights=weights)
     found = load_mixture(tmp_path / "pose_mixture.npz")
     torch.testing.assert_close(found.means, means.float())
-    torch.testing.assert_close(found.roots, mixture(*parts).roots)
+    torch.testing.assert_close(found.roots, mixture_model(*parts).roots)
 
 
 def test_the_shipped_mixture_likes_a_person_s_pose_better_than_a_knot():

@@ -2,14 +2,7 @@ import pytest
 import roma
 import torch
 
-from vibe.refine.one_euro import (
-    PER_FRAME,
-    PER_SECOND,
-    OneEuro,
-    OneEuroFilter,
-    one_euro,
-    one_euro_rotations,
-)
+from vibe.refine.one_euro import PER_FRAME, PER_SECOND, OneEuro, OneEuroFilter, one_euro, one_euro_rotations
 
 
 def test_what_does_not_move_is_left_alone():

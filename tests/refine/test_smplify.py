@@ -6,8 +6,8 @@ import roma
 import torch
 
 from vibe import cameras
+from vibe.refine.energies import HEIGHT, FitEvidence, FitPose
 from vibe.refine.fitting import BODY, CAMERA, ENERGIES, FITTINGS, OPEN, Fitting
-from vibe.refine.priors import HEIGHT, Evidence, Pose
 from vibe.refine.smplify import fit
 from vibe.refine.translation import solve_translation
 
@@ -104,9 +104,9 @@ def objective(a, body, keypoints_px, fitting, rotmat, betas, trans):
         keypoints_px[:, [11, 12], 2] = 0
     joints, points = body(rotmat, betas)
     offset = roma.rotmat_to_rotvec(a.start.mT @ rotmat)
-    pose = Pose(offset, rotmat, betas, trans, joints - joints[:, :1], points - joints[:, :1])
+    pose = FitPose(offset, rotmat, betas, trans, joints - joints[:, :1], points - joints[:, :1])
     size_px = a.K_px[0, 0] * HEIGHT / a.trans[:, 2]
-    seen = Evidence(keypoints_px, a.K_px, size_px, a.times, a.trans[:, 2])
+    seen = FitEvidence(keypoints_px, a.K_px, size_px, a.times, a.trans[:, 2])
     return float(sum(weight * ENERGIES[name](pose, seen) for name, weight in stage.weights.items()))
 
 

@@ -1,7 +1,7 @@
 import torch
 
 from vibe import skeletons
-from vibe.refine.trust import FADE, bridge, reach, trust
+from vibe.refine.conditioning import FADE, bridge, trust_weights, visible_reach
 
 
 def seen(frames, *names):
@@ -11,7 +11,7 @@ def seen(frames, *names):
 
 
 def test_a_joint_is_trusted_where_a_keypoint_that_it_moves_is_seen():
-    found = trust(seen(3, "left_wrist"))
+    found = trust_weights(seen(3, "left_wrist"))
     trusted = {name for name, share in zip(skeletons.SMPL, found[0].tolist(), strict=True) if share}
     arm = ("spine1", "spine2", "spine3", "left_collar", "left_shoulder", "left_elbow")
     assert trusted == {"pelvis", *arm}
@@ -20,7 +20,7 @@ def test_a_joint_is_trusted_where_a_keypoint_that_it_moves_is_seen():
 def test_an_unsure_keypoint_is_trusted_in_part():
     keypoints_px = seen(2, "nose")
     keypoints_px[..., 2] *= 0.15
-    assert torch.allclose(trust(keypoints_px)[:, 0], torch.tensor(0.5))
+    assert torch.allclose(trust_weights(keypoints_px)[:, 0], torch.tensor(0.5))
 
 
 def test_what_is_trusted_is_left_as_it_is():
@@ -33,7 +33,7 @@ def test_a_change_fades_over_half_a_second_whatever_the_frame_rate():
         times = torch.arange(int(3 * rate)) / rate
         change = torch.where(times <= 1.0, 1.0, torch.nan)[:, None, None].nan_to_num(100.0)
         share = (times <= 1.0).float()[:, None]
-        for found in (bridge(change, share, times)[:, 0, 0], reach(share, times)[:, 0]):
+        for found in (bridge(change, share, times)[:, 0, 0], visible_reach(share, times)[:, 0]):
             assert (found[times <= 1.0] == 1).all()
             assert (found[times > 1.0 + FADE] == 0).all()
             assert found.diff().max() < 1e-5 and found.diff().abs().max() < 4 / rate

@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vibe.model.discriminator import DiscriminatorConfig
-from vibe.model.encoder import EncoderConfig
-from vibe.model.regressor import RegressorConfig
-from vibe.network import NetworkConfig
-from vibe.observe.keypoints import EmbeddingConfig
+from vibe.features.keypoint_embedding import EmbeddingConfig
+from vibe.inference.network import NetworkConfig
+from vibe.models.discriminator import DiscriminatorConfig
+from vibe.models.gru import EncoderConfig
+from vibe.models.regressor import RegressorConfig
 from vibe.train.recipes import RECIPES, Recipe
 
 

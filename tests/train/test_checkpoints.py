@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from vibe.train import checkpoints, journal
-from vibe.train.prior import PRIOR_RECIPES
+from vibe.train import checkpoints, log
+from vibe.train.priors import PRIOR_RECIPES
 
 RECIPE = PRIOR_RECIPES["vposer"]
 
@@ -68,13 +68,13 @@ def test_a_message_about_another_recipe_has_an_end():
 
 @pytest.mark.parametrize("line", [b"{\n", b"[]\n", b"{}\n", b'{"step": "x"}\n', b"\xff\n"])
 def test_a_damaged_log_is_named_with_its_line(tmp_path, line):
-    (tmp_path / journal.LOG).write_bytes(b'{"step": 1}\n' + line + b'{"step": 2}\n')
-    with pytest.raises(ValueError, match=rf"{journal.LOG} is damaged in line"):
-        journal.read_log(tmp_path)
+    (tmp_path / log.LOG).write_bytes(b'{"step": 1}\n' + line + b'{"step": 2}\n')
+    with pytest.raises(ValueError, match=rf"{log.LOG} is damaged in line"):
+        log.read_log(tmp_path)
 
 
 def test_a_line_that_was_not_finished_is_no_damage(tmp_path):
-    (tmp_path / journal.LOG).write_text(json.dumps({"step": 1}) + "\n" + '{"step": 2, "lo')
-    assert journal.read_log(tmp_path) == [{"step": 1}]
-    journal.cut_log(tmp_path / journal.LOG, 5)
-    assert (tmp_path / journal.LOG).read_text() == '{"step": 1}\n'
+    (tmp_path / log.LOG).write_text(json.dumps({"step": 1}) + "\n" + '{"step": 2, "lo')
+    assert log.read_log(tmp_path) == [{"step": 1}]
+    log.cut_log(tmp_path / log.LOG, 5)
+    assert (tmp_path / log.LOG).read_text() == '{"step": 1}\n'

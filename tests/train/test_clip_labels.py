@@ -8,10 +8,9 @@ from vibe import skeletons
 from vibe.body.load import load_body
 from vibe.body.record import Body
 from vibe.records import Theta
-from vibe.train.clip_labels import coco_keypoints, fitted_clips
-from vibe.train.labels import LabelConfig
-from vibe.train.official import Annotation
-from vibe.train.paper_course import projected
+from vibe.train.labels import LabelConfig, coco_keypoints, fitted_clips
+from vibe.train.losses_features import Annotation
+from vibe.train.task_features import projected
 
 CLIPS, FRAMES = 3, 8
 

@@ -8,10 +8,10 @@ from vibe.body.load import load_body
 from vibe.body.record import Body
 from vibe.data.motion import Motions, clip_weights, find_motion, load_motions
 from vibe.records import Theta
-from vibe.train.labels import LabelConfig, fitted
-from vibe.train.losses import LossConfig, losses
+from vibe.synthetic.examples import Example, SynthesisConfig, synthesise
+from vibe.train.labels import LabelConfig, fit_labels
+from vibe.train.losses_keypoints import LossConfig, keypoint_losses
 from vibe.train.recipes import Recipe
-from vibe.train.synthesis import Example, SynthesisConfig, synthesise
 
 HALF = SynthesisConfig(batch=6, frames=8, labelled=0.5)
 
@@ -65,7 +65,7 @@ def test_the_truth_of_windows_without_labels_moves_no_loss(motions: Motions, bod
         feet_down=batch.feet_down | hidden[:, None, None],
     )
     config = LossConfig(slide=1.0)
-    one, two = losses(made, batch, body, config), losses(made, other, body, config)
+    one, two = keypoint_losses(made, batch, body, config), keypoint_losses(made, other, body, config)
     assert {name: float(term) for name, term in one.items()} == {name: float(term) for name, term in two.items()}
 
 
@@ -73,19 +73,19 @@ def test_windows_without_labels_teach_by_their_detected_keypoints(motions: Motio
     batch = example(motions, body, replace(HALF, labelled=0.0), noisy=True)
     made = near(batch)
     rotmat = made.rotmat.requires_grad_()
-    terms = losses(made, batch, body, LossConfig())
+    terms = keypoint_losses(made, batch, body, LossConfig())
     assert all(float(term.detach()) == 0 for name, term in terms.items() if name != "reprojection")
     terms["reprojection"].backward()
     assert rotmat.grad is not None and float(rotmat.grad.abs().amax((1, 2, 3, 4)).min()) > 0
     unseen = replace(batch, observation=replace(batch.observation, keypoints=batch.observation.keypoints * 0))
-    assert float(losses(made, unseen, body, LossConfig())["reprojection"].detach()) == 0
+    assert float(keypoint_losses(made, unseen, body, LossConfig())["reprojection"].detach()) == 0
 
 
 def test_the_fit_gives_labels_nearer_the_truth_than_the_generator_was(motions: Motions, body: Body) -> None:
     batch = example(motions, body)
     made = near(batch)
-    labels = fitted(made, batch, body, LabelConfig(fit=True))
-    begun = fitted(made, batch, body, LabelConfig(fit=True, evaluations=1))
+    labels = fit_labels(made, batch, body, LabelConfig(fit=True))
+    begun = fit_labels(made, batch, body, LabelConfig(fit=True, evaluations=1))
     assert labels.labelled.all()
     assert torch.equal(labels.points[:3], batch.points[:3]) and torch.equal(labels.rotmat[:3], batch.rotmat[:3])
     assert (error(labels, batch) < 0.9 * error(begun, batch)).all()
@@ -94,10 +94,10 @@ def test_the_fit_gives_labels_nearer_the_truth_than_the_generator_was(motions: M
 def test_windows_are_fitted_as_if_each_were_alone(motions: Motions, body: Body) -> None:
     batch = example(motions, body)
     made, config = near(batch), LabelConfig(fit=True, evaluations=200)
-    together = fitted(made, batch, body, config)
+    together = fit_labels(made, batch, body, config)
     for window in (3, 4, 5):
         alone = replace(batch, labelled=torch.arange(6) != window)
-        found = fitted(made, alone, body, config)
+        found = fit_labels(made, alone, body, config)
         off = (found.points - together.points)[window].norm(dim=-1).mean()
         assert float(off) < 0.1 * float(error(together, batch)[window - 3] + 0.02)
 
@@ -105,4 +105,4 @@ def test_windows_are_fitted_as_if_each_were_alone(motions: Motions, body: Body) 
 def test_a_window_that_is_hardly_seen_gets_no_label(motions: Motions, body: Body) -> None:
     batch = example(motions, body)
     batch.observation.keypoints[4, ..., 2] = 0.05
-    assert fitted(near(batch), batch, body, LabelConfig(fit=True)).labelled.tolist() == [True] * 4 + [False, True]
+    assert fit_labels(near(batch), batch, body, LabelConfig(fit=True)).labelled.tolist() == [True] * 4 + [False, True]

@@ -15,18 +15,18 @@ from torch import nn
 from vibe import assets
 from vibe.body.load import load_body
 from vibe.data.motion import clip_weights, find_motion, load_motions
-from vibe.model.mposer import MPoser, MPoserConfig
-from vibe.network import build_network, load_network
+from vibe.inference.network import build_network, load_network
+from vibe.models.mposer import MPoser, MPoserConfig
+from vibe.synthetic.examples import synthesise
 from vibe.train.checkpoints import save_weights
-from vibe.train.journal import read_log
-from vibe.train.loop import train
-from vibe.train.losses import LossConfig, losses
-from vibe.train.players import start_from_mean
-from vibe.train.prior import PRIOR_RECIPES
+from vibe.train.log import read_log
+from vibe.train.loop import train_generator
+from vibe.train.losses_keypoints import LossConfig, keypoint_losses
+from vibe.train.priors import PRIOR_RECIPES
 from vibe.train.recipes import RECIPES, AdversarialConfig, PriorConfig, Recipe
-from vibe.train.running import NotANumber
 from vibe.train.schedules import cosine
-from vibe.train.synthesis import synthesise
+from vibe.train.state import start_from_mean
+from vibe.train.trainer import NotANumber
 
 SMALL = AdversarialConfig(weight=0.5, rate=1e-2)
 
@@ -44,7 +44,7 @@ def written_out(recipe: Recipe) -> tuple[list[float], nn.Module]:
         batch = synthesise(motions, clip_weights(motions), body, recipe.synthesis, random)
         torch.manual_seed(recipe.seed * 1_000_003 + step)
         optimiser.param_groups[0]["lr"] = cosine(recipe.rate, step, recipe.steps, recipe.warmup)
-        loss = torch.stack(list(losses(network(batch.observation), batch, body, recipe.losses).values())).sum()
+        loss = torch.stack(list(keypoint_losses(network(batch.observation), batch, body, recipe.losses).values())).sum()
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
@@ -63,33 +63,33 @@ def weights_of(run: Path) -> dict[str, torch.Tensor]:
 
 def test_without_discriminator_and_prior_it_is_the_plain_loop_to_the_bit(tiny: Recipe, tmp_path: Path) -> None:
     curve, average = written_out(tiny)
-    assert [record["loss"] for record in train(replace(tiny, log_every=1), tmp_path)] == curve
+    assert [record["loss"] for record in train_generator(replace(tiny, log_every=1), tmp_path)] == curve
     expected, made = average.state_dict(), weights_of(tmp_path)
     assert all(torch.equal(made[name], expected[name].half()) for name in expected)
 
 
 def test_reduced_precision_is_for_graphics_cards_alone(tiny: Recipe, tmp_path: Path) -> None:
-    one = [record["loss"] for record in train(tiny, tmp_path / "one")]
-    assert [record["loss"] for record in train(replace(tiny, precision="bfloat16"), tmp_path / "two")] == one
+    one = [record["loss"] for record in train_generator(tiny, tmp_path / "one")]
+    assert [record["loss"] for record in train_generator(replace(tiny, precision="bfloat16"), tmp_path / "two")] == one
 
 
 def test_without_an_average_the_parameters_themselves_ship(tiny: Recipe, tmp_path: Path) -> None:
-    list(train(replace(tiny, average=0.0, steps=2), tmp_path))
+    list(train_generator(replace(tiny, average=0.0, steps=2), tmp_path))
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["parts"]["network"]
     made = weights_of(tmp_path)
     assert all(torch.equal(made[name], state[name].half()) for name in state)
 
 
 def test_the_discriminator_learns_to_tell_what_the_generator_makes(tiny: Recipe, tmp_path: Path) -> None:
-    records = list(train(replace(tiny, steps=40, warmup=5, log_every=1, adversarial=SMALL), tmp_path))
+    records = list(train_generator(replace(tiny, steps=40, warmup=5, log_every=1, adversarial=SMALL), tmp_path))
     curve = [record["real"] + record["fake"] for record in records]
     assert sum(curve[-10:]) < 0.8 * sum(curve[:10])
     assert all(record["adversarial"] >= 0 for record in records)
 
 
 def test_the_generator_learns_from_the_discriminator(tiny: Recipe, tmp_path: Path) -> None:
-    list(train(tiny, tmp_path / "alone"))
-    list(train(replace(tiny, adversarial=SMALL), tmp_path / "both"))
+    list(train_generator(tiny, tmp_path / "alone"))
+    list(train_generator(replace(tiny, adversarial=SMALL), tmp_path / "both"))
     one, two = weights_of(tmp_path / "alone"), weights_of(tmp_path / "both")
     assert not torch.equal(one["regressor.decpose.weight"], two["regressor.decpose.weight"])
     assert one.keys() == two.keys()
@@ -99,17 +99,17 @@ def test_the_generator_learns_from_a_prior_that_stays_as_it_is(tiny: Recipe, tmp
     sizes, file = MPoserConfig(hidden=8, layers=1), tmp_path / "small.safetensors"
     save_weights(file, replace(PRIOR_RECIPES["mposer"], prior=sizes), 1, MPoser(sizes))
     prior = PriorConfig(weight=0.1, weights=str(file))
-    records = list(train(replace(tiny, prior=prior, log_every=1), tmp_path / "run"))
+    records = list(train_generator(replace(tiny, prior=prior, log_every=1), tmp_path / "run"))
     assert all(record["prior"] > 0 for record in records)
     about = json.loads((tmp_path / "run" / "run.json").read_text())
     assert about["data"].keys() == {"tiny.npz", "prior"} and about["data"]["prior"] == assets.sha256(file)
-    list(train(tiny, tmp_path / "alone"))
+    list(train_generator(tiny, tmp_path / "alone"))
     one, two = weights_of(tmp_path / "alone"), weights_of(tmp_path / "run")
     assert not torch.equal(one["regressor.decpose.weight"], two["regressor.decpose.weight"])
 
 
 def test_the_rates_of_a_plateau_stay_where_validation_gains(tiny: Recipe, tmp_path: Path) -> None:
-    list(train(replace(tiny, schedule="plateau", rate=2e-4, adversarial=SMALL), tmp_path))
+    list(train_generator(replace(tiny, schedule="plateau", rate=2e-4, adversarial=SMALL), tmp_path))
     parts = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["parts"]
     assert parts["optimiser of network"]["param_groups"][0]["lr"] == 2e-4
     assert parts["optimiser of discriminator"]["param_groups"][0]["lr"] == 1e-2
@@ -117,14 +117,14 @@ def test_the_rates_of_a_plateau_stay_where_validation_gains(tiny: Recipe, tmp_pa
 
 
 def test_another_recipe_does_not_take_up_the_run(tiny: Recipe, tmp_path: Path) -> None:
-    list(train(tiny, tmp_path))
+    list(train_generator(tiny, tmp_path))
     with pytest.raises(ValueError, match="another recipe .rate: 0.0015 there, 0.5 here"):
-        list(train(replace(tiny, rate=0.5), tmp_path))
+        list(train_generator(replace(tiny, rate=0.5), tmp_path))
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(tiny: Recipe, tmp_path: Path) -> None:
     with pytest.raises(NotANumber, match="step 0"):
-        list(train(replace(tiny, losses=LossConfig(points=float("nan"))), tmp_path))
+        list(train_generator(replace(tiny, losses=LossConfig(points=float("nan"))), tmp_path))
     batch = torch.load(tmp_path / "nan_batch.pt", weights_only=True)
     assert batch["observation.keypoints"].shape == (4, 8, 17, 3) and batch["rotmat"].shape == (4, 8, 24, 3, 3)
 
@@ -137,7 +137,7 @@ def test_the_weights_of_every_recipe_can_be_loaded(name: str, tiny: Recipe, tmp_
         given, motion=tiny.motion, steps=2, synthesis=tiny.synthesis, discriminator=tiny.discriminator,
         network=replace(tiny.network, encoder=encoder),
     )  # fmt: skip
-    list(train(small, tmp_path))
+    list(train_generator(small, tmp_path))
     for file in ("weights.safetensors", "best.safetensors"):
         network = load_network(tmp_path / file)
         assert network.about.licence == small.licence and not network.model.training
@@ -164,7 +164,7 @@ def test_two_processes_learn_what_one_learns(tiny: Recipe, tmp_path: Path, motio
         [*command, source, str(tmp_path / "recipe.pkl"), str(tmp_path / "two")], check=True, capture_output=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=120,
     )  # fmt: skip
-    list(train(plain, tmp_path / "one"))
+    list(train_generator(plain, tmp_path / "one"))
     one, two = read_log(tmp_path / "one"), read_log(tmp_path / "two")
     assert [record.keys() for record in one] == [record.keys() for record in two]
     for expected, record in zip(one, two, strict=True):
@@ -178,5 +178,5 @@ def test_two_processes_learn_what_one_learns(tiny: Recipe, tmp_path: Path, motio
 
 
 def test_a_recipe_is_kept_beside_the_weights_as_plain_values(tiny: Recipe, tmp_path: Path) -> None:
-    list(train(tiny, tmp_path))
+    list(train_generator(tiny, tmp_path))
     assert assets.load_recipe(tmp_path / "weights.safetensors") == json.loads(json.dumps(asdict(tiny)))

@@ -2,7 +2,7 @@ import numpy as np
 import roma
 import torch
 
-from vibe.body.mirror import mirror_rotmat
+from vibe.body.pose import mirror_rotmat
 from vibe.data.motion import load_motions
 from vibe.refine.mixture import OPEN
 from vibe.train.mixture import FLOOR, body_poses, fit_mixture, log_densities

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from vibe.train.ablations import ABLATIONS
-from vibe.train.prior import PRIOR_RECIPES
+from vibe.train.priors import PRIOR_RECIPES
 from vibe.train.recipes import PAPER_RECIPES, RECIPES
 
 EVERY = {**RECIPES, **PAPER_RECIPES, **PRIOR_RECIPES, **{each.name: each for each in ABLATIONS.values()}}

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vibe.train.schedules import cosine, follow, plateau, set_rate
+from vibe.train.schedules import cosine, follow_schedule, on_plateau, set_rate
 
 
 def adam(rate: float) -> torch.optim.Optimizer:
@@ -24,23 +24,23 @@ def test_a_cosine_without_warm_up_begins_at_the_top() -> None:
 
 def test_rates_are_lowered_after_five_epochs_without_gain_and_only_then() -> None:
     generator, discriminator = adam(5e-5), adam(1e-4)
-    schedules = [plateau(generator), plateau(discriminator)]
+    schedules = [on_plateau(generator), on_plateau(discriminator)]
     scores = [60, 58, 59, 58, 61, 58, 58.5, 57, 57, 57, 57, 57, 57, 57]
     lowered = [False] * 6 + [True] * 8
     for score, low in zip(scores[:12], lowered[:12], strict=True):
-        follow(schedules, score)
+        follow_schedule(schedules, score)
         assert rate_of(generator) == pytest.approx(5e-6 if low else 5e-5)
         assert rate_of(discriminator) == pytest.approx(1e-5 if low else 1e-4)
-    follow(schedules, 57)
+    follow_schedule(schedules, 57)
     assert rate_of(generator) == pytest.approx(5e-7)
 
 
 def test_a_plateau_goes_on_from_its_state() -> None:
     optimiser = adam(1.0)
-    first = plateau(optimiser)
+    first = on_plateau(optimiser)
     for score in (3, 3, 3):
         first.step(score)
-    second = plateau(optimiser)
+    second = on_plateau(optimiser)
     second.load_state_dict(first.state_dict())
     for score in (3, 3, 3):
         second.step(score)

@@ -8,10 +8,10 @@ from torch import Tensor
 from vibe.body import load_body
 from vibe.data.motion import Motions, clip_weights, draw_windows, load_motions
 from vibe.evaluate.metrics import mpjpe_mm
-from vibe.model.latent import Latent, Reconstruction, pose_energy
-from vibe.model.mposer import MPoser, MPoserConfig
-from vibe.model.vposer import VPoser, VPoserConfig
-from vibe.train.vae import VAEWeights, body_points, kl_divergence, losses
+from vibe.models.latent import Latent, Reconstruction, pose_energy
+from vibe.models.mposer import MPoser, MPoserConfig
+from vibe.models.vposer import VPoser, VPoserConfig
+from vibe.train.priors import VAEWeights, kl_divergence, vae_losses, vae_points
 
 
 def test_the_standard_normal_has_no_divergence() -> None:
@@ -34,7 +34,7 @@ def test_the_divergence_agrees_with_torchs_own() -> None:
 
 def test_a_perfect_reconstruction_costs_its_divergence_alone() -> None:
     rotmat, latent = roma.random_rotmat((2, 5, 23)), Latent(torch.randn(2, 5, 32), torch.randn(2, 5, 32))
-    terms = losses(Reconstruction(rotmat, latent, latent.mean), rotmat, VAEWeights(kl=0.5))
+    terms = vae_losses(Reconstruction(rotmat, latent, latent.mean), rotmat, VAEWeights(kl=0.5))
     assert terms["rotations"] == 0
     torch.testing.assert_close(terms["kl"], 0.5 * kl_divergence(latent).mean())
 
@@ -42,7 +42,7 @@ def test_a_perfect_reconstruction_costs_its_divergence_alone() -> None:
 @pytest.mark.parametrize("kind", ["joints", "vertices"])
 def test_points_are_those_of_a_body_that_stands_with_its_root_unturned(kind: str) -> None:
     body = load_body(detail="low")
-    points = body_points(body, kind)
+    points = vae_points(body, kind)
     still = points(torch.eye(3).expand(3, 23, 3, 3))
     assert still.shape == (3, 24 if kind == "joints" else len(body.v_template), 3)
     expected = body.J_template if kind == "joints" else body.v_template
@@ -51,15 +51,15 @@ def test_points_are_those_of_a_body_that_stands_with_its_root_unturned(kind: str
 
 def test_other_points_are_refused() -> None:
     with pytest.raises(ValueError, match="joints or vertices"):
-        body_points(load_body(detail="low"), "hair")
+        vae_points(load_body(detail="low"), "hair")
 
 
 def test_the_term_of_points_is_their_mean_distance_in_metres() -> None:
-    points = body_points(load_body(detail="low"), "joints")
+    points = vae_points(load_body(detail="low"), "joints")
     truth, latent = torch.eye(3).expand(4, 23, 3, 3), Latent(torch.zeros(4, 32), torch.zeros(4, 32))
     bent = truth.clone()
     bent[:, 3] = roma.rotvec_to_rotmat(torch.tensor([0.5, 0.0, 0.0]))
-    terms = losses(Reconstruction(bent, latent, latent.mean), truth, VAEWeights(points=2.0), points)
+    terms = vae_losses(Reconstruction(bent, latent, latent.mean), truth, VAEWeights(points=2.0), points)
     expected = 2 * mpjpe_mm(points(bent), points(truth)).mean() / 1000
     assert terms["points"].item() == pytest.approx(expected.item(), abs=1e-3)
 
@@ -86,7 +86,7 @@ def learnt(request: pytest.FixtureRequest, motion: tuple[Motions, Motions]) -> M
     optimiser = torch.optim.Adam(prior.parameters(), lr=4e-3)
     for _ in range(150):
         rotmat = windows(motion[0], 16, generator)
-        terms = losses(prior(rotmat, generator), rotmat, VAEWeights(kl=0.005))
+        terms = vae_losses(prior(rotmat, generator), rotmat, VAEWeights(kl=0.005))
         optimiser.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
         optimiser.step()
@@ -99,7 +99,7 @@ def test_a_prior_gives_motion_back_better_than_the_mean_pose(
     train, held_out = motion
     rotmat = windows(held_out, 64, torch.Generator().manual_seed(1))
     mean = roma.special_procrustes(roma.unitquat_to_rotmat(train.quaternions[::50, 1:]).mean(0)).expand_as(rotmat)
-    points = body_points(load_body(detail="low"), "joints")
+    points = vae_points(load_body(detail="low"), "joints")
     lost, without = (mpjpe_mm(points(made), points(rotmat)).mean() for made in (learnt(rotmat).rotmat, mean))
     assert lost < 0.7 * without
 

@@ -14,8 +14,8 @@ import torch
 
 from tests.video.conftest import turn
 from vibe.video import ahead, open_video
-from vibe.video.mark import REMEMBERED
 from vibe.video.read import Video
+from vibe.video.stream import REMEMBERED
 
 ONE = 1 << 16
 TICKS = [33 * i + 11 * (i % 3) + (400 if i > 50 else 0) for i in range(90)]

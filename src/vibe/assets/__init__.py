@@ -1,9 +1,9 @@
 """Where weights and licensed files live: find, fetch, verify, convert."""
 
-from vibe.assets.fetched import MODELS, fetch, find
-from vibe.assets.offers import Entry, catalogue
-from vibe.assets.places import folders, home, library, sha256, whole_file, write_whole
-from vibe.assets.recognise import Added, Refused, add
+from vibe.assets.convert import Added, Refused, add
+from vibe.assets.download import MODELS, fetch, find_model
+from vibe.assets.paths import folders, home, library, sha256, whole_file, write_whole
+from vibe.assets.registry import Entry, catalogue
 from vibe.assets.weights import load_recipe, load_weights, weights_path
 
 __all__ = [
@@ -14,7 +14,7 @@ __all__ = [
     "add",
     "catalogue",
     "fetch",
-    "find",
+    "find_model",
     "folders",
     "home",
     "library",

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vibe.assets import arrays
+from vibe.assets import pickle_arrays
 
 MAX_DIRECTORY = 1 << 22
 """Bytes of a zip file's table of contents."""
@@ -101,7 +101,7 @@ class Zip:
 def npy(content: bytes) -> NDArray[Any]:
     """The numbers of an .npy file; raises ValueError."""
     dtype, fortran, shape, start = header(content[: MAX_HEADER + 12])
-    return arrays.plain(memoryview(content)[start:], dtype, shape, fortran)
+    return pickle_arrays.plain(memoryview(content)[start:], dtype, shape, fortran)
 
 
 def npz(archive: Zip) -> dict[str, Callable[[], Any]]:
@@ -165,8 +165,10 @@ def _reader(archive: Zip, name: str) -> Callable[[], Any]:
             if re.fullmatch(r"[<>|=]?[US]\d+", dtype) and shape == () and archive.size(name) < MAX_HEADER:
                 content = archive.read(name, MAX_HEADER)[start:]
                 return content.decode("utf-32-le" if "U" in dtype else "latin1", "replace").rstrip("\0")
-            arrays.check(dtype, shape, archive.size(name) - start)
-            return arrays.plain(memoryview(archive.read(name, archive.size(name)))[start:], dtype, shape, fortran)
+            pickle_arrays.check(dtype, shape, archive.size(name) - start)
+            return pickle_arrays.plain(
+                memoryview(archive.read(name, archive.size(name)))[start:], dtype, shape, fortran
+            )
         except ValueError as error:
             raise ValueError(f"{name[:-4]} {error}") from error
 

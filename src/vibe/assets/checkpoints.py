@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vibe.assets import arrays, pickles
+from vibe.assets import pickle_arrays, pickles
 from vibe.assets.archives import Zip
-from vibe.assets.names import STORAGES
+from vibe.assets.pickle_names import STORAGES
 from vibe.assets.pickles import Made, Name
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -25,7 +25,7 @@ MAX_PICKLE = 1 << 26
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint holds; its tensors are notes, which `view` understands."""
+    """What a checkpoint holds; its tensors are notes, which `storage_view` understands."""
 
     value: Any
     storages: Mapping[str, Callable[[], bytes | memoryview]]
@@ -33,7 +33,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
-class View:
+class StorageView:
     """A tensor whose numbers are still in the file."""
 
     dtype: str
@@ -78,7 +78,7 @@ def from_zip(archive: Zip) -> Checkpoint:
     if order in archive.names() and archive.read(order, 16) != b"little":
         raise ValueError("its numbers are not in little-endian order: save it anew on a common machine")
     references: list[Any] = []
-    value, _ = pickles.read(archive.read(pickle[0], MAX_PICKLE), references=references)
+    value, _ = pickles.read_pickle(archive.read(pickle[0], MAX_PICKLE), references=references)
     storages = {}
     for key, (dtype, count) in _storages(references).items():
         name, wanted = f"{folder}data/{key}", count * _itemsize(dtype)
@@ -96,16 +96,16 @@ def _member(archive: Zip, name: str, size: int) -> Callable[[], bytes]:
 
 def from_legacy(content: bytes) -> Checkpoint:
     """The checkpoint in the format of torch 0.4 to 1.5: five pickles, then the numbers; raises ValueError."""
-    magic, at = pickles.read(content)
-    protocol, at = pickles.read(content, at)
-    system, at = pickles.read(content, at)
+    magic, at = pickles.read_pickle(content)
+    protocol, at = pickles.read_pickle(content, at)
+    system, at = pickles.read_pickle(content, at)
     if magic != MAGIC or protocol != PROTOCOL:
         raise ValueError("it is a checkpoint of a format that is not known: save it anew with a newer torch")
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise ValueError("its numbers are not in little-endian order: save it anew on a common machine")
     references: list[Any] = []
-    value, at = pickles.read(content, at, references)
-    keys, at = pickles.read(content, at)
+    value, at = pickles.read_pickle(content, at, references)
+    keys, at = pickles.read_pickle(content, at)
     announced = _storages(references)
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or set(keys) != announced.keys():
         raise ValueError("its list of storages is not that of its tensors: copy the file again")
@@ -127,7 +127,7 @@ def _slice(whole: memoryview, start: int, stop: int) -> Callable[[], memoryview]
     return lambda: whole[start:stop]
 
 
-def view(checkpoint: Checkpoint, value: Any, name: str) -> View:
+def storage_view(checkpoint: Checkpoint, value: Any, name: str) -> StorageView:
     """A tensor of a checkpoint, checked against its storage; raises ValueError, which names it, if it is none."""
     if isinstance(value, Made) and value.kind == "torch.nn.Parameter" and value.args:
         value = value.args[0]
@@ -145,9 +145,9 @@ def view(checkpoint: Checkpoint, value: Any, name: str) -> View:
     total = math.prod(sizes)
     if total and not last < count or offset > count:
         raise ValueError(f"{name} reaches number {last} of a storage of {count}")
-    if total * _itemsize(dtype) > arrays.MAX_BYTES:
+    if total * _itemsize(dtype) > pickle_arrays.MAX_BYTES:
         raise ValueError(f"{name} has {total} numbers, more than any tensor of these files")
-    return View(dtype, sizes, steps, offset, checkpoint.storages[key])
+    return StorageView(dtype, sizes, steps, offset, checkpoint.storages[key])
 
 
 def _whole(value: Any, name: str) -> tuple[int, ...]:

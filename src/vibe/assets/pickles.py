@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from vibe.assets.names import known
+from vibe.assets.pickle_names import known
 
 MAX_OPCODES = 1_000_000
 MAX_DEPTH = 200
@@ -52,7 +52,7 @@ class _Machine:
     memo: dict[int, Any] = field(default_factory=dict)
 
 
-def read(data: bytes | memoryview, start: int = 0, references: list[Any] | None = None) -> tuple[Any, int]:
+def read_pickle(data: bytes | memoryview, start: int = 0, references: list[Any] | None = None) -> tuple[Any, int]:
     """The value of the pickle at `start`, and where the pickle ends; raises ValueError.
 
     Where a list is given, references to something beside the pickle are let through, as `Made("reference", (what,))`,

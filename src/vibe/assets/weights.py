@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from vibe import records
-from vibe.assets.offers import CONVERTED
-from vibe.assets.places import folders, lying, sha256
+from vibe.assets.paths import folders, lying, sha256
+from vibe.assets.registry import CONVERTED
 
 MAX_WEIGHTS_BYTES = 512 * 2**20
 SHIPPED = Path(__file__).parents[1] / "weights"

@@ -1,5 +1,5 @@
 """How fast everything is on this machine."""
 
-from vibe.bench.run import Bench, Row, bench
+from vibe.bench.run import Bench, bench
 
-__all__ = ["Bench", "Row", "bench"]
+__all__ = ["Bench", "bench"]

@@ -11,16 +11,16 @@ from statistics import median
 from typing import Any
 
 from vibe import cameras
+from vibe.batch.work import StageTimes
 from vibe.bench.machine import peak_mb
-from vibe.finishing import finish_track
-from vibe.many.work import Clock
-from vibe.method import Method, settle
+from vibe.inference.config import Method, settle
+from vibe.inference.estimate import run
+from vibe.inference.predict import read_keypoints
+from vibe.inference.refine import finish_track
 from vibe.motion import Result
-from vibe.people import search
-from vibe.pipeline import run
-from vibe.reading import read_keypoints
+from vibe.parallel import Seat
 from vibe.records import Track
-from vibe.spread import Seat
+from vibe.tracking import tiling
 from vibe.video import open_video
 
 TRIES, PATIENCE = 30, 1.5
@@ -28,7 +28,7 @@ TRIES, PATIENCE = 30, 1.5
 
 
 @dataclass(frozen=True)
-class Row:
+class BenchRow:
     """One figure."""
 
     what: str
@@ -47,7 +47,7 @@ class Shift:
     frames: int
 
 
-def begin_bench(device: str | None, seat: Seat) -> Callable[[Path], list[Row]]:
+def begin_bench(device: str | None, seat: Seat) -> Callable[[Path], list[BenchRow]]:
     """A worker that measures everything that one process can."""
     return partial(everything, settle(device=device), seat.tell)
 
@@ -67,9 +67,9 @@ def shift(method: Method, video: Path) -> Shift:
     return Shift(began, time.time(), len(result.clip.timestamps))
 
 
-def everything(method: Method, tell: Callable[[Any], None], video: Path) -> list[Row]:
+def everything(method: Method, tell: Callable[[Any], None], video: Path) -> list[BenchRow]:
     """The run without overlay, then the overlay, then the parts."""
-    clock = Clock(tell)
+    clock = StageTimes(tell)
     last: dict[str, float] = {}
 
     def note(stage: str, done: float, total: float | None) -> None:
@@ -83,22 +83,22 @@ def everything(method: Method, tell: Callable[[Any], None], video: Path) -> list
     size = (
         f"{result.clip.width}x{result.clip.height}, {frames} frames, {people} {'person' if people == 1 else 'people'}"
     )
-    rows = [Row("end to end, no overlay", frames / seconds, "frames/s", size)]
+    rows = [BenchRow("end to end, no overlay", frames / seconds, "frames/s", size)]
     for stage, name in (("people", "of it, people followed"), ("features", "of it, features")):
         if stage in last:
-            rows.append(Row(name, 1000 * (last[stage] - before) / frames, "ms a frame"))
+            rows.append(BenchRow(name, 1000 * (last[stage] - before) / frames, "ms a frame"))
             before = last[stage]
-    rows.append(Row("of it, network, fit, smoothing", 1000 * (began + seconds - before) / frames, "ms a frame"))
+    rows.append(BenchRow("of it, network, fit, smoothing", 1000 * (began + seconds - before) / frames, "ms a frame"))
     if (peak := peak_mb()) is not None:
-        rows.append(Row("peak memory", peak, "MB", "of the run without overlay"))
-    rows.append(Row("overlay, drawn and encoded", overlay(result, video, clock), "frames/s"))
+        rows.append(BenchRow("peak memory", peak, "MB", "of the run without overlay"))
+    rows.append(BenchRow("overlay, drawn and encoded", overlay(result, video, clock), "frames/s"))
     clock("parts", 0, None)
     return rows + parts(method, result, video)
 
 
-def overlay(result: Result, video: Path, clock: Clock) -> float:
+def overlay(result: Result, video: Path, clock: StageTimes) -> float:
     """Frames a second, from the first that is drawn to the last."""
-    from vibe.results.overlay import write_overlay
+    from vibe.render.film import write_overlay
 
     drawn: list[float] = []
 
@@ -112,30 +112,30 @@ def overlay(result: Result, video: Path, clock: Clock) -> float:
     return (len(drawn) - 1) / (drawn[-1] - drawn[0]) if len(drawn) > 1 else 0.0
 
 
-def parts(method: Method, result: Result, video: Path) -> list[Row]:
+def parts(method: Method, result: Result, video: Path) -> list[BenchRow]:
     """Each part alone: the sum is more than a frame takes, since some of them work at the same time."""
     began = time.perf_counter()
     with open_video(video) as frames:
         pictures = [frame.rgb for frame in frames if frame.index < 2]
-        rows = [Row("decoding", 1000 * (time.perf_counter() - began) / len(result.clip.timestamps), "ms a frame")]
+        rows = [BenchRow("decoding", 1000 * (time.perf_counter() - began) / len(result.clip.timestamps), "ms a frame")]
     rgb = pictures[-1]
-    left, top, width, height = search.by_turns(rgb.shape[1], rgb.shape[0], 1)[0]
+    left, top, width, height = tiling.by_turns(rgb.shape[1], rgb.shape[0], 1)[0]
     window = rgb[top : top + height, left : left + width]
-    rows.append(Row("detection", _milliseconds(lambda: method.detector(window)), "ms a window"))
+    rows.append(BenchRow("detection", _milliseconds(lambda: method.detector(window)), "ms a window"))
     if not result.people:
         return rows
     person = result.people[0]
     track = Track(person.frames, person.box_px, person.keypoints_px)
     region = method.pose_model.start(person.box_px[0].double().numpy(), None)
-    rows.append(Row("2D keypoints", _milliseconds(lambda: method.pose_model(rgb, region)), "ms a person"))
+    rows.append(BenchRow("2D keypoints", _milliseconds(lambda: method.pose_model(rgb, region)), "ms a person"))
     clip, count = result.clip, len(person.frames)
     camera = cameras.default_camera(clip.width, clip.height)
     read = partial(read_keypoints, track, clip.timestamps[track.frames], camera, method.network, method.body)
-    rows.append(Row("network, both sides", _milliseconds(read) / count, "ms a frame and person"))
+    rows.append(BenchRow("network, both sides", _milliseconds(read) / count, "ms a frame and person"))
     finish = partial(
         finish_track, track, read(), clip, camera, method.body, method.smoothing, method.fitting, method.energies
     )
-    rows.append(Row("fit and smoothing", _milliseconds(finish) / count, "ms a frame and person"))
+    rows.append(BenchRow("fit and smoothing", _milliseconds(finish) / count, "ms a frame and person"))
     return rows
 
 

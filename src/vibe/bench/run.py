@@ -11,11 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from vibe.bench import footage, machine, rival
-from vibe.bench.measure import Row, Shift, begin_bench, begin_shift
-from vibe.many.crew import cores, usual_workers
+from vibe.batch.workers import available_cores, usual_workers
+from vibe.bench import machine, mediapipe_pose, videos
+from vibe.bench.measure import BenchRow, Shift, begin_bench, begin_shift
+from vibe.parallel import in_processes
 from vibe.records import Progress
-from vibe.spread import in_processes
 
 MOST_WORKERS = 8
 EACH = 2
@@ -31,7 +31,7 @@ class Bench:
     machine: str
     device: str
     versions: dict[str, str]
-    rows: tuple[Row, ...]
+    rows: tuple[BenchRow, ...]
 
 
 def bench(
@@ -50,14 +50,14 @@ def bench(
         clip = Path(folder) / "clip.mp4"
         progress("video", 0, None)
         if video is None:
-            footage.walker(clip, progress)
+            videos.walker(clip, progress)
         else:
-            footage.beginning(video, clip, progress)
-        rows: list[Row] = []
+            videos.beginning(video, clip, progress)
+        rows: list[BenchRow] = []
         heard = partial(_pass_on, progress)
         [(_, found)] = in_processes(partial(begin_bench, device), [clip], 1, heard=heard)
         rows += found
-        if (count := usual_workers(min(cores(), MOST_WORKERS))) > 1:
+        if (count := usual_workers(min(available_cores(), MOST_WORKERS))) > 1:
             progress("workers", 0, None)
             rows.append(_workers(clip, count, device, rows[0].value))
         if mediapipe is not None:
@@ -71,11 +71,11 @@ def _pass_on(progress: Progress, seat: int, task: int, word: Any) -> None:
     progress(*word)
 
 
-def _workers(clip: Path, count: int, device: str | None, alone: float) -> Row:
+def _workers(clip: Path, count: int, device: str | None, alone: float) -> BenchRow:
     """Several videos at once; the time in which workers load the models does not count."""
     shifts = in_processes(partial(begin_shift, device, 1), [clip] * (EACH * count), count)
     rate = throughput([shift for _, shift in shifts])
-    return Row(
+    return BenchRow(
         f"{count} workers", rate, "frames/s", f"{rate / alone:.2f} times one run alone, which takes more than one core"
     )
 
@@ -87,9 +87,9 @@ def throughput(shifts: Sequence[Shift]) -> float:
     )
 
 
-def measure_rival(clip: Path, python: Path, ours: float) -> Row:
+def measure_rival(clip: Path, python: Path, ours: float) -> BenchRow:
     """MediaPipe's pose solution on the same video."""
-    command = [str(python), rival.__file__, str(clip)]
+    command = [str(python), mediapipe_pose.__file__, str(clip)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=RIVAL_SECONDS)
         found = json.loads(done.stdout.splitlines()[-1])
@@ -99,4 +99,4 @@ def measure_rival(clip: Path, python: Path, ours: float) -> Row:
         raise OSError(f"MediaPipe could not be measured with {python} ({last}): give a Python that has it") from error
     rate = found["frames"] / found["seconds"]
     note = f"vibe end to end: {ours / rate:.2f} times as fast; found a person in {found['found']:.0f} frames"
-    return Row("MediaPipe's pose solution, one person", rate, "frames/s", note)
+    return BenchRow("MediaPipe's pose solution, one person", rate, "frames/s", note)

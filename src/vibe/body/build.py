@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from vibe.body import decimate, makehuman, pack, population
+from vibe.body import decimate, makehuman, open_body, population
 from vibe.body.load import BETAS, OPEN_BODY
 from vibe.body.regress import regressors
 from vibe.body.soften import soften
@@ -121,7 +121,7 @@ def _face(v_template: Float[np.ndarray, "vertex 3"], assets: makehuman.Assets) -
 def main(source: Path | None = None, out: Path = OPEN_BODY) -> None:
     """Builds the body and writes its file."""
     plain, low = build(source)
-    pack.write(out, plain, low, NAME, LICENCE)
+    open_body.write(out, plain, low, NAME, LICENCE)
 
 
 if __name__ == "__main__":

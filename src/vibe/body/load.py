@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,8 @@ from numpy.typing import NDArray
 
 from vibe import assets
 from vibe.assets.archives import read_npz
-from vibe.body import pack
-from vibe.body.marks import fold
-from vibe.body.points import detected, point_rows
+from vibe.body import open_body
+from vibe.body.keypoint_regressor import detected_rows, fold_regressors, point_rows
 from vibe.body.record import Body
 from vibe.records import Weights
 from vibe.skeletons import SMPL_PARENTS
@@ -40,7 +40,7 @@ OPTIONAL = {
     "extra_regressor": (9, "vertex"),
     "h36m_regressor": (17, "vertex"),
 }
-NAMES = {*LAYOUT, *OPTIONAL, "name", "licence", *pack.NAMES}
+NAMES = {*LAYOUT, *OPTIONAL, "name", "licence", *open_body.NAMES}
 """Arrays that are read; a file may hold others, of any kind."""
 BESIDE = {"extra_regressor": "j_regressor_extra.npz", "h36m_regressor": "j_regressor_h36m.npz"}
 """Files that hold SMPL's regressors."""
@@ -113,11 +113,11 @@ def _loaded(path: Path, detail: str, regressors: dict[str, NDArray]) -> Body:
 
 def _unpacked(path: Path, arrays: dict[str, NDArray]) -> tuple[dict[str, NDArray], dict[str, NDArray] | None]:
     """SMPL's arrays, and those of the low-polygon mesh where the file is in the open body's own form."""
-    if not pack.is_packed(arrays):
+    if not open_body.is_packed(arrays):
         return arrays, None
     try:
-        plain = pack.full(arrays)
-        return plain, pack.low(arrays, plain)
+        plain = open_body.full(arrays)
+        return plain, open_body.low(arrays, plain)
     except (KeyError, IndexError, ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}): install vibe again or build the body anew") from error
 
@@ -167,9 +167,9 @@ def _body(plain: dict[str, NDArray], low: dict[str, NDArray] | None, origin: Wei
     rows = point_rows(full)
     skin = full["weights"], full["v_template"], full["shapedirs"], posedirs
     vertices = len(full["v_template"])
-    marks = {name: fold(points, *skin, J_template, J_shapedirs) for name, points in rows.items()}
+    marks = {name: fold_regressors(points, *skin, J_template, J_shapedirs) for name, points in rows.items()}
     if "coco17" in marks:
-        marks["detected17"] = detected(marks["coco17"])
+        marks["detected17"] = detected_rows(marks["coco17"])
     surface = full if low is None else _tensors(low)
     return Body(
         v_template=surface["v_template"],
@@ -199,3 +199,35 @@ def _tensors(arrays: dict[str, NDArray]) -> dict[str, torch.Tensor]:
     tensors = {name: torch.from_numpy(np.asarray(arrays[name], np.float64)) for name in names}
     tensors["shapedirs"] = tensors["shapedirs"][..., :BETAS].contiguous()
     return tensors
+
+
+def find_body(origin: Weights, body: Body | Path | str | None = None) -> Body:
+    """The body of this name and SHA-256: the one that is given, else the open body or the user's SMPL.
+
+    Raises FileNotFoundError, with what to do, if that body is not here, and ValueError if another one is given.
+    """
+    if body is None:
+        return _held(origin.name, origin.sha256)
+    found = body if isinstance(body, Body) else load_body(body)
+    if found.origin.sha256 != origin.sha256:
+        raise ValueError(
+            f"the motion was made with the body {origin.name} (SHA-256 {origin.sha256[:12]}...), this one is "
+            f"{found.origin.name} ({found.origin.sha256[:12]}...): give the same body"
+        )
+    return found
+
+
+@lru_cache(maxsize=2)
+def _held(name: str, sha256: str) -> Body:
+    """The named body with this checksum, kept for the next to ask; one that is not here is looked for anew."""
+    for each in BODIES:
+        try:
+            found = load_body(each)
+        except FileNotFoundError:
+            continue
+        if found.origin.sha256 == sha256:
+            return found
+    raise FileNotFoundError(
+        f"the motion was made with the body {name} (SHA-256 {sha256[:12]}...), which is not here: give its file (on "
+        "the command line with --body), or run `vibe assets add` on the SMPL file that it was made with"
+    )

@@ -1,4 +1,4 @@
-"""From rotations to joints: forward kinematics."""
+"""From betas and rotations to joints: the body at rest, forward kinematics, and poses seen in a mirror."""
 
 from __future__ import annotations
 
@@ -8,8 +8,35 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vibe import skeletons
 from vibe.body.record import Body
-from vibe.body.shape import rest_joints
+
+
+def rest_joints(body: Body, betas: Float[Tensor, "*b 10"]) -> Float[Tensor, "*b 24 3"]:
+    """Joints of the shaped body in the T-pose, without touching its vertices."""
+    return body.J_template + linear(body.J_shapedirs, betas)
+
+
+def rest_vertices(body: Body, betas: Float[Tensor, "*b 10"]) -> Float[Tensor, "*b vertex 3"]:
+    """Vertices of the shaped body in the T-pose."""
+    return rest_planes(body, betas).mT.contiguous()
+
+
+def rest_planes(body: Body, betas: Float[Tensor, "*b 10"]) -> Float[Tensor, "*b 3 vertex"]:
+    """The same, all x before all y before all z, which is how the body keeps its directions."""
+    flat = torch.nn.functional.linear(betas, planes(body.shapedirs), body.v_template.mT.flatten())
+    return flat.unflatten(-1, (3, -1))
+
+
+def planes(directions: Float[Tensor, "vertex 3 n"]) -> Float[Tensor, "coordinate n"]:
+    """Directions of x of all vertices, then y, then z."""
+    return directions.transpose(0, 1).flatten(0, 1)
+
+
+def linear(directions: Float[Tensor, "row *tail n"], numbers: Float[Tensor, "*b n"]) -> Float[Tensor, "*b row width"]:
+    """Sum of directions, each times its number; all axes of a row are laid out flat."""
+    flat = torch.nn.functional.linear(numbers, directions.flatten(0, -2))
+    return flat.unflatten(-1, (len(directions), -1))
 
 
 def joints(body: Body, rotmat: Float[Tensor, "*b 24 3 3"], betas: Float[Tensor, "*#b 10"]) -> Float[Tensor, "*b 24 3"]:
@@ -51,3 +78,14 @@ def _runs(parents: tuple[int, ...]) -> list[tuple[int, int, int, int, int]]:
         bounds.append((first, last))
         first = last
     return runs
+
+
+def mirror_rotmat(rotmat: Float[Tensor, "*b 24 3 3"]) -> Float[Tensor, "*b 24 3 3"]:
+    """SMPL's 24 rotations as matrices."""
+    flip = rotmat.new_tensor([1.0, -1.0, -1.0])
+    return rotmat[..., skeletons.mirrored(skeletons.SMPL), :, :] * flip[:, None] * flip
+
+
+def mirror_quaternions(quaternions: Float[Tensor, "*b 24 4"]) -> Float[Tensor, "*b 24 4"]:
+    """SMPL's 24 rotations as quaternions (x, y, z, w)."""
+    return quaternions[..., skeletons.mirrored(skeletons.SMPL), :] * quaternions.new_tensor([1.0, -1.0, -1.0, 1.0])

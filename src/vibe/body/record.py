@@ -51,7 +51,7 @@ class Body:
     parents: tuple[int, ...]
     """The parent of each joint, before it in the order; -1 for the pelvis."""
     marks: Mapping[str, Marks]
-    """Point sets by name: those that the file's arrays suffice for (`vibe.body.marks.joints_and_keypoints`)."""
+    """Point sets by name: those that the file's arrays suffice for (`joints_and_keypoints`)."""
     regressors: Mapping[str, Float[Tensor, "_ vertex"]]
     """Those of them that lie on the skin alone, as weights of the posed vertices; none for the low-polygon mesh."""
     origin: Weights

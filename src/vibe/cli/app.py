@@ -11,21 +11,19 @@ import tyro
 from tyro.conf import subcommand
 
 from vibe import __version__
-from vibe.cli.assets import assets
+from vibe.cli.assets import assets, fetch
 from vibe.cli.bench import bench
 from vibe.cli.clean import clean
-from vibe.cli.clip import make_clip
+from vibe.cli.console import DONE, FAILED, INTERRUPTED, USAGE, print_error
 from vibe.cli.estimate import estimate
 from vibe.cli.evaluate import evaluate
-from vibe.cli.evidence import evidence
 from vibe.cli.export import export
-from vibe.cli.fetch import fetch
 from vibe.cli.live import live
-from vibe.cli.prepare import prepare
+from vibe.cli.prepare import evidence, make_clip, prepare
 from vibe.cli.render import render
-from vibe.cli.say import DONE, FAILED, INTERRUPTED, USAGE, attempt, complain
 from vibe.cli.train import train, train_by
 from vibe.cli.view import view
+from vibe.errors import run_guarded
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "estimate": estimate,
@@ -56,12 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return DONE
     codes: list[int] = []
     try:
-        complaint = attempt(lambda: codes.append(_run(arguments)))
+        complaint = run_guarded(lambda: codes.append(_run(arguments)))
     except KeyboardInterrupt:
-        complain("interrupted: what was finished is whole")
+        print_error("interrupted: what was finished is whole")
         return INTERRUPTED
     if complaint is not None:
-        complain(complaint)
+        print_error(complaint)
         return FAILED
     return codes[0]
 

@@ -1,4 +1,4 @@
-"""`vibe assets`: the files that come from their owners, listed and added."""
+"""`vibe assets` and `vibe fetch`: the files that come from their owners, listed, added and fetched."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 from tyro.conf import Positional, arg
 
-from vibe.cli.say import DONE, FAILED, complain, refuse, say
+from vibe.cli.console import DONE, FAILED, print_error, print_info, usage_error
 
 if TYPE_CHECKING:
     from vibe.assets import Entry
@@ -39,9 +39,9 @@ def assets(
             file of your own training.
     """
     if action == "list":
-        return refuse("to add files, say `vibe assets add FILE ...`") if files else _list()
+        return usage_error("to add files, say `vibe assets add FILE ...`") if files else _list()
     if not files:
-        return refuse("no file: give one file or more, as in `vibe assets add SMPL_NEUTRAL.pkl`")
+        return usage_error("no file: give one file or more, as in `vibe assets add SMPL_NEUTRAL.pkl`")
     return _add(files)
 
 
@@ -62,10 +62,12 @@ def _list() -> int:
     here = sum(entry.path is not None for entry in entries)
     own = sorted({path.stem for path in home().glob("*.safetensors")} - {Path(entry.name).stem for entry in entries})
     if own:
-        say(console, f"Weights of your own: {', '.join(own)}")
-    say(console, f"{here} of {len(entries)} are here. `vibe fetch` gets those that find people. Get the others from")
-    say(console, "their owners: `vibe assets add FILE ...` converts them and keeps them in")
-    say(console, str(home()))
+        print_info(console, f"Weights of your own: {', '.join(own)}")
+    print_info(
+        console, f"{here} of {len(entries)} are here. `vibe fetch` gets those that find people. Get the others from"
+    )
+    print_info(console, "their owners: `vibe assets add FILE ...` converts them and keeps them in")
+    print_info(console, str(home()))
     return DONE
 
 
@@ -89,17 +91,34 @@ def _add(files: Sequence[Path]) -> int:
 
     empty = [path for path in files if path.is_dir() and not _inside(path)]
     for path in empty:
-        complain(f"{path}: there is no file in this folder")
+        print_error(f"{path}: there is no file in this folder")
     failed = bool(empty)
     for answer in add([file for path in files for file in (_inside(path) if path.is_dir() else [path])]):
         if isinstance(answer, Refused):
             failed = True
-            complain(answer.reason)
+            print_error(answer.reason)
         else:
-            say(Console(), f"{answer.source}: {answer.kind}, now {answer.path}")
+            print_info(Console(), f"{answer.source}: {answer.kind}, now {answer.path}")
     return FAILED if failed else DONE
 
 
 def _inside(folder: Path) -> list[Path]:
     """The files in a folder in order of their names, hidden ones left out."""
     return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+
+
+def fetch(into: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None) -> int:
+    """Download the two model files that find people and their 2D keypoints, and check them.
+
+    They come out of a Python package (mediapipe, Apache-2.0) of which nothing is installed; 36 MB are downloaded, 9 MB
+    kept. Needed once; does nothing where they are already. The only command that needs a network.
+
+    Args:
+        into: Where to keep them. If not given, the folder in the environment variable VIBE_HOME, or the user's data
+            folder.
+    """
+    from vibe import assets
+
+    for path in assets.fetch(into):
+        print(path)
+    return DONE

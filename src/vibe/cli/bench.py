@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional, arg
 
-from vibe.cli.meter import Meter
-from vibe.cli.say import DONE, say
+from vibe.cli.console import DONE, print_info
+from vibe.cli.progress import Meter
 
 if TYPE_CHECKING:
     from vibe.bench import Bench
@@ -55,8 +55,8 @@ def _print(found: Bench) -> None:
     for row in found.rows:
         table.add_row(row.what, f"{row.value:.1f}", row.unit, row.note)
     console.print(table, markup=False)
-    say(console, f"on {found.machine}; networks on {found.device}")
-    say(console, ", ".join(f"{name} {version}" for name, version in found.versions.items()))
+    print_info(console, f"on {found.machine}; networks on {found.device}")
+    print_info(console, ", ".join(f"{name} {version}" for name, version in found.versions.items()))
 
 
 def _write(path: Path, found: Bench) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from vibe.cli.say import DONE, refuse, say
+from vibe.cli.console import DONE, print_info, usage_error
 
 
 def clean(
@@ -30,10 +30,10 @@ def clean(
         dry_run: Only say what would be removed.
         yes: Don't ask.
     """
-    from vibe.many.leftovers import leftovers, remove, size
+    from vibe.batch.cleanup import leftovers, remove, size
 
     if not out.is_dir():
-        return refuse(f"{out} is no folder: give the one that `vibe estimate -o OUT` wrote to")
+        return usage_error(f"{out} is no folder: give the one that `vibe estimate -o OUT` wrote to")
     found, console = leftovers(out), Console()
     for paths, what in (
         (found.stages, "stages of videos"),
@@ -41,20 +41,20 @@ def clean(
         (found.half, "half-written files"),
     ):
         if paths:
-            say(console, f"{what}: {len(paths)}, {size(paths) / 1e6:.1f} MB")
+            print_info(console, f"{what}: {len(paths)}, {size(paths) / 1e6:.1f} MB")
     if not found:
-        say(console, f"nothing to remove in {out}")
+        print_info(console, f"nothing to remove in {out}")
         return DONE
     if dry_run:
-        say(console, "nothing was removed: leave --dry-run out to remove it")
+        print_info(console, "nothing was removed: leave --dry-run out to remove it")
         return DONE
     if not yes:
         if not sys.stdin.isatty():
-            return refuse("nobody is here to ask: give --yes to remove it, or --dry-run to only look")
+            return usage_error("nobody is here to ask: give --yes to remove it, or --dry-run to only look")
         if input("Remove it? [y/N] ").strip().lower() not in ("y", "yes"):
-            say(console, "nothing was removed")
+            print_info(console, "nothing was removed")
             return DONE
     freed = size((*found.stages, *found.work, *found.half))
     remove(out, found)
-    say(console, f"removed, {freed / 1e6:.1f} MB")
+    print_info(console, f"removed, {freed / 1e6:.1f} MB")
     return DONE

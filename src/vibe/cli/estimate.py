@@ -14,21 +14,21 @@ from rich.table import Table
 from rich.text import Text
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from vibe.cli.asked import Asked
-from vibe.cli.board import Board
-from vibe.cli.meter import Meter, gentle
-from vibe.cli.say import DONE, FAILED, complain, refuse, say, sentence
+from vibe.cli.console import DONE, FAILED, print_error, print_info, usage_error
+from vibe.cli.estimate_options import EstimateFlags
+from vibe.cli.progress import Board, Meter, gentle
+from vibe.errors import one_line
 
 if TYPE_CHECKING:
-    from vibe.many.plan import Plan
-    from vibe.many.report import Outcome
-    from vibe.many.storage import Store
-    from vibe.many.work import Order
-    from vibe.method import Method
+    from vibe.batch.plan import Plan
+    from vibe.batch.report import Outcome
+    from vibe.batch.storage import Store
+    from vibe.batch.work import EstimateOptions
+    from vibe.inference.config import Method
 
 
 VIDEOS = arg(metavar="VIDEO|DIR|PATTERN|LIST|URL [...]", help_behavior_hint="(required)")
-AS_USUAL = Asked()
+AS_USUAL = EstimateFlags()
 WORKERS = arg(metavar="N", help_behavior_hint="(default: one a core, if memory allows)")
 
 
@@ -38,7 +38,7 @@ def estimate(
     out: Annotated[str, arg(aliases=["-o"], metavar="OUT")] = "out",
     overlay: bool = True,
     page: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
-    method: Annotated[Asked, arg(name="")] = AS_USUAL,
+    method: Annotated[EstimateFlags, arg(name="")] = AS_USUAL,
     workers: Annotated[int | None, WORKERS] = None,
     ray: Annotated[str | None, arg(metavar="ADDRESS", help_behavior_hint="")] = None,
     again: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
@@ -68,14 +68,14 @@ def estimate(
         keep_stages: Keep the stages of the work in OUT/.vibe, so that other settings repeat only what they change.
     """
     if not videos:
-        return refuse("no video: give one file or more, as in `vibe estimate clip.mp4 -o out`")
+        return usage_error("no video: give one file or more, as in `vibe estimate clip.mp4 -o out`")
     if workers is not None and workers < 1:
-        return refuse(f"there can't be {workers} workers: choose 1 or more")
+        return usage_error(f"there can't be {workers} workers: choose 1 or more")
     files = ["motion.npz", *(["overlay.mp4"] if overlay else []), *(["page.html"] if page else [])]
     try:
         order, plan, settled = _prepare(videos, out, method.options(), files, ray, again, keep_stages)
     except (ValueError, OSError, ImportError) as error:
-        return refuse(sentence(error))
+        return usage_error(one_line(error))
     with _tidied(order.store):
         for content in () if keep_stages else plan.finished:
             order.store.forget(content)
@@ -87,27 +87,27 @@ def estimate(
 def _prepare(
     videos: Sequence[str], out: str, options: Mapping[str, Any], files: Sequence[str], ray: str | None, again: bool,
     keep_stages: bool,
-) -> tuple[Order, Plan, Method]:  # fmt: skip
+) -> tuple[EstimateOptions, Plan, Method]:  # fmt: skip
     """Everything that can be wrong before the work, found out. Raises ValueError, OSError, ImportError."""
-    from vibe import pipeline
-    from vibe.many.plan import make_plan
-    from vibe.many.sources import find
-    from vibe.many.storage import open_store
-    from vibe.many.work import Order
-    from vibe.method import settle
+    from vibe.batch.plan import make_plan
+    from vibe.batch.sources import find_videos
+    from vibe.batch.storage import open_storage
+    from vibe.batch.work import EstimateOptions
+    from vibe.inference import estimate as pipeline
+    from vibe.inference.config import settle
 
-    store = open_store(out)
-    sources = find(videos, out)
+    store = open_storage(out)
+    sources = find_videos(videos, out)
     if ray is not None:
         sources, store = [source.absolute() for source in sources], store.absolute()
     if keep_stages and store.stages("") is None:
         raise ValueError(f"--keep-stages keeps them in a folder: leave it out, or choose one with -o in place of {out}")
     method = settle(**options)
     if "page.html" in files:
-        from vibe.results.page import page_template
+        from vibe.viewer.page import page_template
 
         page_template()
-    order = Order(options, store, keep_stages, again)
+    order = EstimateOptions(options, store, keep_stages, again)
     with Meter(Console(stderr=True), out) as meter:
         told = meter if len(sources) > 1 else None
         plan = make_plan(sources, store, lambda content: pipeline.keys(content, method)["result"], files, again, told)
@@ -124,7 +124,7 @@ def _tidied(store: Store) -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):
-            from vibe.many.claims import sweep
+            from vibe.batch.lock import sweep
 
             sweep(store.scratch)
         store.tidy()
@@ -133,11 +133,11 @@ def _tidied(store: Store) -> Iterator[None]:
                 folder.rmdir()
 
 
-def _one(plan: Plan, order: Order, method: Method) -> int:
+def _one(plan: Plan, order: EstimateOptions, method: Method) -> int:
     """A single video, in this process."""
-    from vibe.many.report import complete
-    from vibe.many.work import work
-    from vibe.spread import here
+    from vibe.batch.report import complete
+    from vibe.batch.work import estimate_one
+    from vibe.parallel import in_this_process
 
     video = plan.order[0]
     with Meter(Console(stderr=True), Path(video).name) as meter, gentle() as pause:
@@ -146,31 +146,31 @@ def _one(plan: Plan, order: Order, method: Method) -> int:
             pause()
             meter(*word)
 
-        begin = lambda seat: partial(work, order, method, seat)  # noqa: E731
-        answers = [answer for _, answer in here(begin, plan.jobs, heard=heard)]
+        begin = lambda seat: partial(estimate_one, order, method, seat)  # noqa: E731
+        answers = [answer for _, answer in in_this_process(begin, plan.jobs, heard=heard)]
     (outcome,) = complete(plan, answers)
     if outcome.state == "failed":
-        complain(outcome.reason)
+        print_error(outcome.reason)
         return FAILED
     _people(outcome)
     if outcome.state == "done":
-        say(Console(), f"written to {outcome.results}: {', '.join(outcome.files)}")
+        print_info(Console(), f"written to {outcome.results}: {', '.join(outcome.files)}")
     else:
-        say(Console(), f"{outcome.video}: {outcome.reason}, in {outcome.results}; --again does it anew")
+        print_info(Console(), f"{outcome.video}: {outcome.reason}, in {outcome.results}; --again does it anew")
     _licences([outcome])
     return DONE
 
 
-def _many(plan: Plan, order: Order, workers: int | None, ray: str | None) -> int:
+def _many(plan: Plan, order: EstimateOptions, workers: int | None, ray: str | None) -> int:
     """Several videos, shared out among workers."""
-    from vibe.many.crew import cores, spread_over, usual_devices, usual_workers
-    from vibe.many.report import complete, count
-    from vibe.many.work import begin
+    from vibe.batch.report import complete, count
+    from vibe.batch.work import begin_worker
+    from vibe.batch.workers import available_cores, spread_over, usual_devices, usual_workers
 
     hands = workers or usual_workers(len(plan.jobs))
     device = order.options["device"]
     gpus = float(str(device).startswith("cuda"))
-    order = replace(order, threads=1 if ray else max(1, cores() // hands))
+    order = replace(order, threads=1 if ray else max(1, available_cores() // hands))
     if ray is None:
         order = replace(order, devices=usual_devices(device))
     before = count(list(plan.outcomes.values()))
@@ -179,7 +179,7 @@ def _many(plan: Plan, order: Order, workers: int | None, ray: str | None) -> int
     try:
         with Board(Console(stderr=True), names, len(plan.order), before["skipped"], before["failed"]) as board:
             spread = spread_over(hands, ray, heard=board.heard, gpus=gpus)
-            with closing(cast(Generator[tuple[int, Any]], spread(partial(begin, order), plan.jobs))) as finished:
+            with closing(cast(Generator[tuple[int, Any]], spread(partial(begin_worker, order), plan.jobs))) as finished:
                 for number, answer in finished:
                     answers.append(answer)
                     board.finished(number, answer)
@@ -190,24 +190,24 @@ def _many(plan: Plan, order: Order, workers: int | None, ray: str | None) -> int
     _licences(outcomes)
     failures = [outcome.reason for outcome in outcomes if outcome.state == "failed"]
     if failures:
-        complain(f"{len(failures)} of {len(outcomes)} videos failed:", *(f"  {failure}" for failure in failures))
+        print_error(f"{len(failures)} of {len(outcomes)} videos failed:", *(f"  {failure}" for failure in failures))
     return FAILED if failures else DONE
 
 
 def _write_report(store: Store, outcomes: Sequence[Outcome]) -> None:
     """report.csv and report.json; the results count more than they do."""
-    from vibe.many.report import as_csv, as_json
+    from vibe.batch.report import report_csv, report_json
 
     try:
-        store.write("report.csv", as_csv(outcomes))
-        store.write("report.json", as_json(outcomes))
+        store.write("report.csv", report_csv(outcomes))
+        store.write("report.json", report_json(outcomes))
     except OSError as error:
-        complain(f"the report could not be written: {sentence(error)}")
+        print_error(f"the report could not be written: {one_line(error)}")
 
 
 def _table(outcomes: Sequence[Outcome], store: Store) -> None:
     """What came of each video, and the counts."""
-    from vibe.many.report import count
+    from vibe.batch.report import count
 
     console = Console()
     table = Table()
@@ -219,8 +219,8 @@ def _table(outcomes: Sequence[Outcome], store: Store) -> None:
         row = (Path(each.video).name, each.state, *numbers, f"{each.seconds:.1f}", place)
         table.add_row(*map(Text, row))
     console.print(table)
-    say(console, ", ".join(f"{number} {state}" for state, number in count(outcomes).items()))
-    say(console, f"written to {store.name('report.csv')} and {store.name('report.json')}")
+    print_info(console, ", ".join(f"{number} {state}" for state, number in count(outcomes).items()))
+    print_info(console, f"written to {store.name('report.csv')} and {store.name('report.json')}")
 
 
 def _people(outcome: Outcome) -> None:
@@ -234,12 +234,12 @@ def _people(outcome: Outcome) -> None:
     if outcome.rows:
         console.print(table, markup=False)
     else:
-        say(console, f"{name}: nobody was found in view")
+        print_info(console, f"{name}: nobody was found in view")
     for note in outcome.notes:
-        say(console, f"note: {note}")
+        print_info(console, f"note: {note}")
 
 
 def _licences(outcomes: Sequence[Outcome]) -> None:
     """What weights and bodies may be used for, once each."""
     for licence in sorted({licence for outcome in outcomes for licence in outcome.licences}):
-        say(Console(), licence)
+        print_info(Console(), licence)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from vibe.cli.meter import Meter
-from vibe.cli.say import DONE, refuse, say
+from vibe.cli.console import DONE, print_info, usage_error
+from vibe.cli.progress import Meter
 
 if TYPE_CHECKING:
     from vibe.evaluate.scores import System
-    from vibe.network import Network
+    from vibe.inference.network import Network
 
 TABLE1 = "table1"
 METAVAR = "{3dpw,3dpw-smpl24,mpi-inf-3dhp,h36m-p1,h36m-p2,vibe-official,open-benchmark,real,table1}"
@@ -67,14 +67,14 @@ def evaluate(
     """
     from vibe.assets import write_whole
     from vibe.evaluate.measure import NAMES, OWN
-    from vibe.network import load_network
+    from vibe.inference.network import load_network
 
     if protocol not in (*NAMES, TABLE1):
-        return refuse(f"no protocol is called {protocol}: choose one of {', '.join(NAMES)}, {TABLE1}")
+        return usage_error(f"no protocol is called {protocol}: choose one of {', '.join(NAMES)}, {TABLE1}")
     if protocol in OWN and (boxes or raw):
-        return refuse(f"{protocol} has {OWN[protocol][1]} boxes: leave --boxes and --raw out")
+        return usage_error(f"{protocol} has {OWN[protocol][1]} boxes: leave --boxes and --raw out")
     if (boxes == "detected") != (raw is not None):
-        return refuse("detected boxes need pictures: give --boxes detected and --raw RAW_DIR, or neither")
+        return usage_error("detected boxes need pictures: give --boxes detected and --raw RAW_DIR, or neither")
     network = load_network(weights, runtime="torch" if boxes == "detected" else None)
     after = _systems(network, no_refine, smooth)
     form, found = _measured(protocol, data, network, after, raw)
@@ -82,7 +82,7 @@ def evaluate(
     for path, written in ((table, form.markdown), (csv, form.as_csv), (latex, form.latex), (json, form.as_json)):
         if path is not None:
             write_whole(path, written(found).encode())
-    say(Console(), text)
+    print_info(Console(), text)
     return DONE
 
 
@@ -91,12 +91,12 @@ def _measured(
 ) -> tuple[ModuleType, Any]:
     """What a protocol found, and the module that tells it."""
     from vibe.evaluate import table1, tables
-    from vibe.evaluate.measure import measure
+    from vibe.evaluate.measure import evaluate_protocol
 
     with Meter(Console(stderr=True), protocol) as meter:
         if protocol == TABLE1:
             return table1, table1.table1(data, network, after, meter, raw)
-        return tables, measure(protocol, data, network, after, meter, raw)
+        return tables, evaluate_protocol(protocol, data, network, after, meter, raw)
 
 
 def _systems(network: Network, no_refine: bool, smooth: str | None) -> tuple[System, ...]:

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from vibe.cli.meter import Meter
-from vibe.cli.say import DONE, refuse, say
-from vibe.results.forms import FORMS
+from vibe.cli.console import DONE, print_info, usage_error
+from vibe.cli.progress import Meter
+from vibe.export.formats import FORMS
 
 OUT = arg(aliases=["-o"], metavar="PATH", help_behavior_hint="(default: beside the motion file)")
 UP = arg(metavar="{y,z}", help_behavior_hint="(default: y; z with amass)")
@@ -74,24 +74,24 @@ def export(
 
 def _export(motion: Path, to: str, out: Path | None, options: dict[str, Any]) -> int:
     """The same, with the options of `vibe.export`."""
+    from vibe.export.export import Misuse
+    from vibe.export.export import export as write
     from vibe.motion import load
-    from vibe.results.export import Misuse
-    from vibe.results.export import export as write
 
     if to not in FORMS:
-        return refuse(f"no form is called {to}: choose one of {', '.join(FORMS)}")
+        return usage_error(f"no form is called {to}: choose one of {', '.join(FORMS)}")
     form, place = FORMS[to], out or motion.parent
     if not form.frames and (place / form.file if place.is_dir() else place).resolve() == motion.resolve():
-        return refuse(f"{motion} would be overwritten by its own export: choose another file with -o")
+        return usage_error(f"{motion} would be overwritten by its own export: choose another file with -o")
     result = load(motion)
     folder = out or motion.parent / form.file.replace(".", "_")
     try:
         with Meter(Console(stderr=True), motion.name) as meter:
             done = write(result, place, to, **options, folder=folder, progress=meter)
     except Misuse as error:
-        return refuse(str(error))
+        return usage_error(str(error))
     for note in done.notes:
-        say(Console(stderr=True), f"{motion.name}: {note}")
+        print_info(Console(stderr=True), f"{motion.name}: {note}")
     for path in done.files:
         print(path)
     return DONE

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Annotated
 from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from vibe.cli.say import DONE, complain, refuse, say, sentence
+from vibe.cli.console import DONE, print_error, print_info, usage_error
+from vibe.errors import one_line
 
 if TYPE_CHECKING:
-    from vibe.live.crowd import Crowd
-    from vibe.live.loop import Sink
-    from vibe.live.meter import Delays
+    from vibe.inference.config import Method
+    from vibe.live.detect import Watch
+    from vibe.live.loop import Delays, Output
+    from vibe.live.pose import Crowd
     from vibe.live.server import Server
-    from vibe.live.source import Source
-    from vibe.live.watch import Watch
-    from vibe.method import Method
+    from vibe.live.source import LiveSource
 
 TELL_EVERY = 5.0
 """Seconds between two lines on speed and delay."""
@@ -98,12 +98,12 @@ def live(
     """
     wide, _, high = size.partition("x")
     if not all(side.isdecimal() and 16 <= int(side) <= 8192 for side in (wide, high)):
-        return refuse(f"--size is {size}: give width and height in pixels, as in 1280x720")
+        return usage_error(f"--size is {size}: give width and height in pixels, as in 1280x720")
     for name, value, least, most in (("people", people, 1, 64), ("delay", delay, 0, 30), ("port", port, 0, 65535)):
         if not least <= value <= most:
-            return refuse(f"--{name} is {value}: give {least} to {most}")
+            return usage_error(f"--{name} is {value}: give {least} to {most}")
     if seconds is not None and not seconds > 0:
-        return refuse(f"--seconds is {seconds:g}: give more than 0")
+        return usage_error(f"--seconds is {seconds:g}: give more than 0")
     page, shape = page or not (socket or json or osc or out), (int(wide), int(high))
     outputs = page, socket, json, osc, out, host, port, no_browser
     return _follow(_Wanted(source, shape, people, delay, seconds, *outputs), weights, body, fov)
@@ -111,11 +111,11 @@ def live(
 
 def _follow(wanted: _Wanted, weights: str | None, body: str | None, fov: float | None) -> int:
     """Load and open everything, then answer until the end."""
-    from vibe.live.crowd import Crowd
-    from vibe.live.message import start_json
+    from vibe.inference.config import settle
+    from vibe.live.detect import Watch
+    from vibe.live.messages import start_json
+    from vibe.live.pose import Crowd
     from vibe.live.source import open_source
-    from vibe.live.watch import Watch
-    from vibe.method import settle
 
     method = settle(weights=weights, body=body, fov_deg=fov)
     if wanted.out is not None:
@@ -133,9 +133,9 @@ def _follow(wanted: _Wanted, weights: str | None, body: str | None, fov: float |
 
 
 @contextmanager
-def _sent(wanted: _Wanted, start: str) -> Iterator[list[Sink]]:
+def _sent(wanted: _Wanted, start: str) -> Iterator[list[Output]]:
     """What sends answers off, closed at the end."""
-    from vibe.live import sinks
+    from vibe.live import outputs as sinks
 
     with ExitStack() as opened:
         found: list[sinks.Outbox] = []
@@ -150,12 +150,12 @@ def _sent(wanted: _Wanted, start: str) -> Iterator[list[Sink]]:
 
 
 @contextmanager
-def _shown(wanted: _Wanted, start: str, source: Source, crowd: Crowd, method: Method) -> Iterator[list[Sink]]:
+def _shown(wanted: _Wanted, start: str, source: LiveSource, crowd: Crowd, method: Method) -> Iterator[list[Output]]:
     """The page and the socket, closed at the end."""
     from vibe.body import load_body
-    from vibe.live.packets import Packets
+    from vibe.live.messages import Packets
     from vibe.live.server import Offer, Server
-    from vibe.results.page import live_page, page_template
+    from vibe.viewer.page import live_page, page_template
 
     if not (wanted.page or wanted.socket):
         yield []
@@ -171,9 +171,9 @@ def _shown(wanted: _Wanted, start: str, source: Source, crowd: Crowd, method: Me
 
 
 @contextmanager
-def _kept(wanted: _Wanted, source: Source, crowd: Crowd, method: Method) -> Iterator[list[Sink]]:
+def _kept(wanted: _Wanted, source: LiveSource, crowd: Crowd, method: Method) -> Iterator[list[Output]]:
     """What keeps the answers, and writes them at the end, whatever ended it."""
-    from vibe.live.keep import Keeper
+    from vibe.live.recorder import Keeper
 
     if (out := wanted.out) is None:
         yield []
@@ -189,13 +189,12 @@ def _kept(wanted: _Wanted, source: Source, crowd: Crowd, method: Method) -> Iter
             _tell(f"{out} was not written: there was no answer")
 
 
-def _run(wanted: _Wanted, source: Source, watch: Watch, crowd: Crowd, sinks: Sequence[Sink]) -> None:
+def _run(wanted: _Wanted, source: LiveSource, watch: Watch, crowd: Crowd, sinks: Sequence[Output]) -> None:
     """Answer until the end, telling the speed every now and then.
 
     Ctrl-C, and a reader of standard output who leaves, are ends like any other.
     """
-    from vibe.live.loop import follow_live
-    from vibe.live.meter import Delays
+    from vibe.live.loop import Delays, follow_live
 
     _tell(f"{source.name}: {source.width}x{source.height}; Ctrl-C ends it")
     last = time.monotonic()
@@ -219,7 +218,7 @@ def _tell_address(server: Server, wanted: _Wanted) -> None:
     """Where to look and listen; the browser is opened where there is a screen."""
     _tell(f"page: {server.address}" if wanted.page else f"socket: {server.socket_address}")
     if server.is_open:
-        complain(f"{server.host} can be reached from other machines: who has the token sees what the camera sees")
+        print_error(f"{server.host} can be reached from other machines: who has the token sees what the camera sees")
     screen = sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
     if wanted.page and screen and not wanted.no_browser:
         webbrowser.open(server.address)
@@ -235,9 +234,9 @@ def _try_writing(out: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise OSError(f"cannot write to {out.parent}: {sentence(error)}; give another place with -o") from error
+        raise OSError(f"cannot write to {out.parent}: {one_line(error)}; give another place with -o") from error
 
 
 def _tell(text: str) -> None:
     """One line on stderr: standard output is for JSON."""
-    say(Console(stderr=True), text)
+    print_info(Console(stderr=True), text)

@@ -1,16 +1,17 @@
-"""`vibe prepare`: data to train and to evaluate on, made on disk."""
+"""`vibe prepare`, `vibe evidence` and `vibe make-clip`: data to train and to evaluate on, and the demo's video."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from vibe.cli.meter import Meter
-from vibe.cli.say import DONE, complain, refuse, say
+from vibe.cli.console import DONE, print_error, print_info, usage_error
+from vibe.cli.progress import Meter
 
 BENCHMARK = "open-benchmark"
 NAMED = 50
@@ -46,51 +47,51 @@ def prepare(
         strict: Fail if anything had to be left out; once the raw files are mended the same command goes on.
     """
     if name == "list":
-        return refuse("to make a store, say `vibe prepare NAME RAW_DIR -o DIR`") if raw or out else _list()
+        return usage_error("to make a store, say `vibe prepare NAME RAW_DIR -o DIR`") if raw or out else _list()
     if name == BENCHMARK:
         if raw or out is None:
-            return refuse(f"say `vibe prepare {BENCHMARK} -o DIR`")
+            return usage_error(f"say `vibe prepare {BENCHMARK} -o DIR`")
         return _benchmark(out)
-    from vibe.data.catalogue import SETS
+    from vibe.data.sets.catalogue import SETS
 
     if name not in SETS:
-        return refuse(f"no data set is called {name}: choose one of {', '.join([*SETS, BENCHMARK])}")
+        return usage_error(f"no data set is called {name}: choose one of {', '.join([*SETS, BENCHMARK])}")
     if raw is None or out is None:
-        return refuse(f"say `vibe prepare {name} RAW_DIR -o DIR`; RAW_DIR holds {SETS[name].layout}")
+        return usage_error(f"say `vibe prepare {name} RAW_DIR -o DIR`; RAW_DIR holds {SETS[name].layout}")
     if workers < 1:
-        return refuse(f"there can't be {workers} workers: choose 1 or more")
+        return usage_error(f"there can't be {workers} workers: choose 1 or more")
     return _prepare(name, raw, out, workers, strict)
 
 
 def _list() -> int:
     """Every set with its licence and layout."""
-    from vibe.data.catalogue import SETS
+    from vibe.data.sets.catalogue import SETS
 
     console = Console()
     for name, each in SETS.items():
-        say(console, f"{name}: {each.title}\n  {each.licence}\n  {each.layout}\n")
-    say(console, f"{BENCHMARK}: needs no raw folder")
+        print_info(console, f"{name}: {each.title}\n  {each.licence}\n  {each.layout}\n")
+    print_info(console, f"{BENCHMARK}: needs no raw folder")
     return DONE
 
 
 def _benchmark(out: Path) -> int:
-    from vibe.evaluate.build import build
+    from vibe.evaluate.open_benchmark_clips import build_open_benchmark
 
     with Meter(Console(stderr=True), BENCHMARK) as meter:
-        sha256 = build(out, progress=meter)
-    say(Console(), f"{out}: {BENCHMARK}, SHA-256 {sha256}")
+        sha256 = build_open_benchmark(out, progress=meter)
+    print_info(Console(), f"{out}: {BENCHMARK}, SHA-256 {sha256}")
     return DONE
 
 
 def _prepare(name: str, raw: Path, out: Path, workers: int, strict: bool) -> int:
     """Make the store and tell what was kept and dropped."""
     from vibe.data import prepare
-    from vibe.data.catalogue import SETS
+    from vibe.data.sets.catalogue import SETS
 
     with Meter(Console(stderr=True), name) as meter:
         made = prepare.prepare(name, SETS[name], raw, out, strict, meter, workers)
     tell_dropped(made.dropped)
-    say(
+    print_info(
         Console(),
         f"{out}: {name}, kept {made.recordings} recordings of {made.rows} frames, {len(made.dropped)} dropped",
     )
@@ -99,6 +100,81 @@ def _prepare(name: str, raw: Path, out: Path, workers: int, strict: bool) -> int
 
 def tell_dropped(dropped: Mapping[str, str]) -> None:
     """A line on stderr for each thing that was left out, up to many."""
-    complain(*(f"dropped {name}: {reason}" for name, reason in list(dropped.items())[:NAMED]))
+    print_error(*(f"dropped {name}: {reason}" for name, reason in list(dropped.items())[:NAMED]))
     if len(dropped) > NAMED:
-        complain(f"and {len(dropped) - NAMED} more were dropped")
+        print_error(f"and {len(dropped) - NAMED} more were dropped")
+
+
+def evidence(
+    kind: Annotated[Positional[Literal["features", "keypoints"]], arg(metavar="{features,keypoints}")],
+    store: Annotated[Positional[Path], arg(metavar="DIR")],
+    raw: Annotated[Positional[Path], arg(metavar="RAW_DIR")],
+    /,
+    weights: Annotated[str | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: official-frame)")] = None,
+    workers: Annotated[int, arg(metavar="N")] = 1,
+    ray: Annotated[str | None, arg(metavar="ADDRESS", help_behavior_hint="")] = None,
+    device: Annotated[str, arg(metavar="DEVICE")] = "cpu",
+    strict: Annotated[bool, FlagCreatePairsOff, arg(help_behavior_hint="")] = False,
+) -> int:
+    """Add what the network reads to a store that `vibe prepare` made.
+
+    features: ResNet-50's 2048 numbers of the crop around each box. keypoints: COCO's 17 keypoints of the person in
+    each box, by the detector that ships (`vibe fetch`).
+
+    The same numbers however many workers there are. Where one dies its batch is done again; a run that was stopped
+    goes on where it was; one that is finished changes nothing. Pictures that can't be read are named at the end.
+
+    Exit code: 0 done, 1 failed, or with --strict some pictures could not be read, 2 wrong usage.
+
+    Args:
+        kind: What to compute.
+        store: Folder of the store.
+        raw: The raw folder that it was prepared from, for the pictures.
+        weights: With features: the weights whose ResNet-50 makes them.
+        workers: Processes on this machine, or with --ray actors; each computes on one thread and takes about 1 GB.
+        ray: Address of a Ray cluster whose machines see DIR's pictures under the same path; `local` starts one here.
+        device: With features: where ResNet-50 runs: cpu, cuda, mps.
+        strict: Fail if a picture could not be read; once the raw files are mended the same command goes on.
+    """
+    if workers < 1:
+        return usage_error(f"there can't be {workers} workers: choose 1 or more")
+    if kind == "keypoints" and (weights is not None or device != "cpu"):
+        return usage_error(
+            "keypoints are read by the detector that ships, on the CPU: leave --weights and --device out"
+        )
+    from vibe.assets import weights_path
+    from vibe.data.columns import add_evidence
+    from vibe.data.pictures import read_pictures
+    from vibe.data.readers import ReadOptions
+    from vibe.data.sets.catalogue import SETS
+    from vibe.data.store import open_store
+    from vibe.inference.network import BACKBONE
+    from vibe.parallel import in_processes, in_this_process
+    from vibe.parallel.ray_cluster import in_ray
+
+    known = SETS.get(open_store(store).manifest["recipe"].get("set", ""))
+    pictures = (known and known.pictures) or read_pictures
+    path = weights_path(weights or BACKBONE) if kind == "features" else None
+    spread = in_this_process if workers == 1 else partial(in_processes, workers=workers)
+    if ray is not None:
+        spread = partial(in_ray, workers=workers, address=ray, gpus=float(device.startswith("cuda")))
+    with Meter(Console(stderr=True), store.name) as meter:
+        added = add_evidence(store, ReadOptions(kind, raw, pictures, path, device), spread, strict, meter)
+    tell_dropped(added.dropped)
+    without = f", {added.without} without a picture or a box" if added.without else ""
+    print_info(Console(), f"{store}: {kind} of {added.rows} frames{without}, {len(added.dropped)} recordings not whole")
+    return DONE
+
+
+def make_clip(out: Annotated[Positional[Path], arg(metavar="OUT.mp4")], /) -> int:
+    """Make the short video of the demo: the open body walks and turns in front of a painted background.
+
+    Args:
+        out: The video file to write; replaced if it is there.
+    """
+    from vibe.synthetic import clips
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    clips.make_clip(out)
+    print(out)
+    return DONE

@@ -8,9 +8,8 @@ from typing import Annotated, Any, Literal
 from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from vibe.cli.meter import Meter
-from vibe.cli.named import named_video
-from vibe.cli.say import DONE, say
+from vibe.cli.console import DONE, named_video, print_info
+from vibe.cli.progress import Meter
 
 SHOW = arg(metavar="{mesh,wireframe,skeleton,keypoints} ...")
 VIEW = arg(metavar="{camera,side,turn} ...")
@@ -80,7 +79,7 @@ def render(
 def _drawn(motion: Path, video: Path | None, out: Path, wishes: dict[str, Any]) -> int:
     """Draw, say what was left out and print where the film is."""
     from vibe.motion import load
-    from vibe.results.render import render as draw
+    from vibe.render.film import render as draw
 
     result = load(motion)
     if video is None and wishes["layout"] != "alone":
@@ -88,6 +87,6 @@ def _drawn(motion: Path, video: Path | None, out: Path, wishes: dict[str, Any]) 
     with Meter(Console(stderr=True), motion.name) as meter:
         notes = draw(result, out, video, progress=meter, **wishes)
     for note in notes:
-        say(Console(stderr=True), f"{out.name}: {note}")
+        print_info(Console(stderr=True), f"{out.name}: {note}")
     print(out)
     return DONE

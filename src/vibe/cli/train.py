@@ -13,15 +13,15 @@ import tyro
 from rich.console import Console
 from tyro.conf import AvoidSubcommands, Positional, arg
 
-from vibe.cli.meter import Meter
-from vibe.cli.say import DONE, FAILED, complain, refuse
+from vibe.cli.console import DONE, FAILED, print_error, usage_error
+from vibe.cli.progress import Meter
 
 R = TypeVar("R")
 Trainer = Callable[[Any, Path, str, Meter | None], Iterator[dict[str, float]]]
 
 
 @dataclass(frozen=True)
-class Order(Generic[R]):
+class TrainOptions(Generic[R]):
     """Train weights by a recipe. The numbers below are its own; each can be given another value."""
 
     recipe: Annotated[R, arg(name="")]
@@ -61,9 +61,9 @@ def train_by(name: str, options: Sequence[str]) -> int:
     """Train by the recipe of that name, with the options that follow it on the command line; the exit code."""
     offers = _offers()
     if name not in offers:
-        return refuse(f"no recipe is called {name}: choose one of {', '.join(offers)}")
+        return usage_error(f"no recipe is called {name}: choose one of {', '.join(offers)}")
     recipe, trainer = offers[name]
-    kind, given = Order[type(recipe)], Order(recipe)
+    kind, given = TrainOptions[type(recipe)], TrainOptions(recipe)
     order = tyro.cli(kind, prog=f"vibe train {name}", default=given, args=list(options), config=(AvoidSubcommands,))
     out = order.out or Path("runs") / name
     wanted = order.recipe if order.epochs is None else _for_epochs(order.recipe, order.epochs)
@@ -74,19 +74,19 @@ def train_by(name: str, options: Sequence[str]) -> int:
     try:
         _show(name, out, lambda meter: trainer(wanted, out, order.device, meter))
     except FloatingPointError as error:
-        complain(str(error))
+        print_error(str(error))
         return FAILED
     return DONE
 
 
 def _offers() -> Mapping[str, tuple[Any, Trainer]]:
     """Each recipe, and what trains by it."""
-    from vibe.train import ablations, loop, prior, recipes
+    from vibe.train import ablations, loop, priors, recipes
 
     rows = {each.name: each for each in ablations.ABLATIONS.values()}
     generators: Mapping[str, Any] = recipes.RECIPES | recipes.PAPER_RECIPES | rows
-    offers: dict[str, tuple[Any, Trainer]] = {name: (each, loop.train) for name, each in generators.items()}
-    return offers | {name: (each, prior.train) for name, each in prior.PRIOR_RECIPES.items()}
+    offers: dict[str, tuple[Any, Trainer]] = {name: (each, loop.train_generator) for name, each in generators.items()}
+    return offers | {name: (each, priors.train_prior) for name, each in priors.PRIOR_RECIPES.items()}
 
 
 def _for_epochs(recipe: R, epochs: int) -> R:

@@ -8,8 +8,8 @@ from typing import Annotated
 from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from vibe.cli.meter import Meter
-from vibe.cli.say import DONE, refuse, say
+from vibe.cli.console import DONE, print_info, usage_error
+from vibe.cli.progress import Meter
 
 VIDEO = arg(metavar="VIDEO", help_behavior_hint="(default: the one named in the file, if it is there)")
 OUT = arg(aliases=["-o"], metavar="PAGE.html", help_behavior_hint="(default: a temporary file, opened in the browser)")
@@ -39,14 +39,14 @@ def view(
         body: The body that the motion was made with; to be named only if it is a file of your own.
     """
     if no_video and video is not None:
-        return refuse("a video was given, and --no-video: give one of them")
+        return usage_error("a video was given, and --no-video: give one of them")
     if not limit > 0:
-        return refuse(f"--limit is {limit:g} MB: give more than 0, or --no-video")
+        return usage_error(f"--limit is {limit:g} MB: give more than 0, or --no-video")
     if out is not None and out.resolve() == motion.resolve():
-        return refuse(f"{out} would be overwritten by its own page: choose another file with -o")
-    from vibe.cli.named import named_video
+        return usage_error(f"{out} would be overwritten by its own page: choose another file with -o")
+    from vibe.cli.console import named_video
     from vibe.motion import load
-    from vibe.results import page
+    from vibe.viewer import page
 
     page.page_template()
     result = load(motion)
@@ -54,7 +54,9 @@ def view(
         video = named_video(motion, result)
         if video is None:
             named = result.clip.path
-            say(Console(stderr=True), f"{motion.name}: its video {named} is not here: the bodies are shown alone")
+            print_info(
+                Console(stderr=True), f"{motion.name}: its video {named} is not here: the bodies are shown alone"
+            )
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
     with Meter(Console(stderr=True), motion.name) as meter:

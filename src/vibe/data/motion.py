@@ -65,7 +65,7 @@ def load_motions(paths: Sequence[Path], held_out: bool) -> Motions:
     """
     quaternions, places, lengths, subjects = [], [], [], []
     for path in paths:
-        poses, trans, offsets, names = read_clips(path)
+        poses, trans, offsets, names = read_motion_clips(path)
         for name, start, stop in zip(names, offsets[:-1], offsets[1:], strict=True):
             subject = subject_of(name)
             if (subject in HELD_OUT) == held_out:
@@ -81,7 +81,7 @@ def load_motions(paths: Sequence[Path], held_out: bool) -> Motions:
     return Motions(torch.cat(quaternions), torch.cat(places), sizes.cumsum(0) - sizes, sizes, tuple(subjects))
 
 
-def read_clips(path: Path) -> tuple[Float[ndarray, "frame 72"], Float[ndarray, "frame 3"], list[int], list[str]]:
+def read_motion_clips(path: Path) -> tuple[Float[ndarray, "frame 72"], Float[ndarray, "frame 3"], list[int], list[str]]:
     """A motion file's poses and places, where its clips begin and the last one ends, and their names.
 
     Raises OSError, or ValueError for a file that is none.

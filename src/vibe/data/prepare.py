@@ -8,12 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from vibe import assets
-from vibe.data.raw import Job, RawSet
-from vibe.data.recording import Recording
+from vibe.data.recording import RawJob, RawSet, Recording
 from vibe.data.writer import StoreWriter
+from vibe.parallel import Begin, Seat, in_processes
+from vibe.parallel.processes import one_thread
 from vibe.records import Progress
-from vibe.spread import Begin, Seat, in_processes
-from vibe.threads import one_thread
 
 Outcome = tuple[list[Recording], str | None]
 """What a job gave, and what it said when it could not go on."""
@@ -85,10 +84,10 @@ def checksums(raw: Path, files: Iterable[Path], progress: Progress | None = None
 
 
 def _read_all(
-    jobs: list[Job],
+    jobs: list[RawJob],
     store: StoreWriter,
     drop: Callable[[str, str], None],
-    spread: Callable[[list[int]], Iterator[Job]],
+    spread: Callable[[list[int]], Iterator[RawJob]],
     progress: Progress | None,
 ) -> None:
     """Every job that is not done yet; those that nothing was dropped from are noted as done."""
@@ -104,22 +103,22 @@ def _read_all(
                 done.flush()
 
 
-def _one_by_one(jobs: list[Job], left: list[int]) -> Iterator[Job]:
+def _one_by_one(jobs: list[RawJob], left: list[int]) -> Iterator[RawJob]:
     """The jobs that are left, in their order."""
     return (jobs[at] for at in left)
 
 
-def _by_workers(jobs: list[Job], begin: Begin[int, Outcome], workers: int, left: list[int]) -> Iterator[Job]:
+def _by_workers(jobs: list[RawJob], begin: Begin[int, Outcome], workers: int, left: list[int]) -> Iterator[RawJob]:
     """The same, each done by a worker before it comes; what it raised is raised when the job is read."""
     outcomes: dict[int, Outcome] = {}
     answers = in_processes(begin, left, workers)
     for turn, at in enumerate(left):
         while turn not in outcomes:
             number, outcomes[number] = next(answers)
-        yield Job(jobs[at].name, partial(_replay, *outcomes.pop(turn)))
+        yield RawJob(jobs[at].name, partial(_replay, *outcomes.pop(turn)))
 
 
-def _begin(find: Callable[[Path], Iterator[Job]], raw: Path, _: Seat) -> Callable[[int], Outcome]:
+def _begin(find: Callable[[Path], Iterator[RawJob]], raw: Path, _: Seat) -> Callable[[int], Outcome]:
     """A worker that does the job of a number."""
     jobs = list(find(raw))
 
@@ -141,7 +140,7 @@ def _replay(recordings: list[Recording], error: str | None) -> Iterator[Recordin
         raise ValueError(error)
 
 
-def _read(job: Job, store: StoreWriter, drop: Callable[[str, str], None]) -> bool:
+def _read(job: RawJob, store: StoreWriter, drop: Callable[[str, str], None]) -> bool:
     """Add what a job has; whether nothing of it was dropped."""
     whole, reading = True, None
     while True:

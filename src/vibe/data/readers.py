@@ -13,20 +13,89 @@ from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 
 from vibe import assets, cameras
-from vibe.data.batches import Batch
 from vibe.data.pictures import read_pictures
-from vibe.data.raw import Pictures
-from vibe.data.recording import column_layout
-from vibe.network import BACKBONE
-from vibe.observe.crops import SIDE, cut
-from vibe.observe.features import BATCH, Extractor
-from vibe.observe.resnet import read_resnet
-from vibe.people import evidence
-from vibe.people.detect import iou
-from vibe.people.landmarks import PoseLandmarks, PoseModel
-from vibe.people.track import Following
-from vibe.spread import Seat
-from vibe.threads import one_thread
+from vibe.data.recording import Pictures, column_layout
+from vibe.data.store import INDEX, Store, read_images
+from vibe.features.crops import SIDE, cut
+from vibe.features.extractor import BATCH, Extractor
+from vibe.features.resnet import read_resnet
+from vibe.inference.network import BACKBONE
+from vibe.parallel import Seat
+from vibe.parallel.processes import one_thread
+from vibe.tracking import appearance
+from vibe.tracking.detector import iou
+from vibe.tracking.pose_model import PoseLandmarks, PoseModel
+from vibe.tracking.tracker import TrackerConfig
+
+PICTURES = 512
+"""Of one batch: what is lost where a worker dies."""
+PARTS = 8
+"""At most so many batches of one video, since each reads it from its beginning."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops of some pictures of one source, in the order of the pictures."""
+
+    source: str
+    """Below the raw folder."""
+    frames: tuple[int, ...]
+    """Of each picture."""
+    images: tuple[str, ...]
+    """Of each picture, below `source`; none if that is a video."""
+    picture: Int[ndarray, "crop"]
+    """Which picture each crop is of; does not fall."""
+    rows: Int[ndarray, "crop"]
+    """Where each crop's evidence goes in the store."""
+    box_px: Float[ndarray, "crop 4"]
+
+
+def rows_with_pictures(store: Store) -> Bool[ndarray, "row"]:
+    """Rows that have a picture and in it a box; raises ValueError if the store has no boxes."""
+    box_px = store.column("box_px")
+    wanted = np.zeros(len(store), bool)
+    for sequence in store.sequences:
+        if sequence.source:
+            wanted[sequence.rows] = box_px[sequence.rows, 2:].max(1) > 0
+    return wanted
+
+
+def cut_batches(store: Store) -> Iterator[Batch]:
+    """All rows that have pictures; a picture of several people is in one batch, once."""
+    wanted = rows_with_pictures(store)
+    images = np.array(read_images(store.folder / INDEX, slice(0, len(store))))
+    places: dict[str, list[slice]] = {}
+    for sequence in store.sequences:
+        places.setdefault(sequence.source, []).append(sequence.rows)
+    for source, slices in places.items():
+        rows = np.concatenate([np.arange(each.start, each.stop) for each in slices])
+        rows = rows[wanted[rows]]
+        if len(rows):
+            yield from _cut(store, source, rows, images[rows])
+
+
+def _cut(store: Store, source: str, rows: Int[ndarray, "crop"], images: ndarray) -> Iterator[Batch]:
+    """The batches of one source: a video in order of its frames, files in the order in which the set names them."""
+    frames, is_video = store.frames[rows], not images.any()
+    _, first, picture = np.unique(frames if is_video else images, return_index=True, return_inverse=True)
+    if not is_video:
+        order = np.argsort(first)
+        first, picture = first[order], np.argsort(order)[picture]
+    by_picture = np.argsort(picture, kind="stable")
+    rows, picture = rows[by_picture], picture[by_picture]
+    size = max(PICTURES, -(-len(first) // PARTS)) if is_video else PICTURES
+    for start in range(0, len(first), size):
+        chosen = first[start : start + size]
+        crops = slice(*np.searchsorted(picture, [start, start + size]))
+        yield Batch(
+            source,
+            tuple(frames[chosen].tolist()),
+            () if is_video else tuple(images[chosen].tolist()),
+            picture[crops] - start,
+            rows[crops],
+            np.array(store.column("box_px")[rows[crops]]),
+        )
+
 
 View = tuple[ndarray, ndarray, ndarray]
 """One picture: places of its crops in the batch, RGB, and their boxes."""
@@ -40,7 +109,7 @@ MOST_LOOKS = 3
 
 
 @dataclass(frozen=True)
-class Order:
+class ReadOptions:
     """What a worker has to know before its first batch."""
 
     kind: str
@@ -53,7 +122,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Answer:
+class CropEvidence:
     """The evidence of one batch."""
 
     values: Float[ndarray, "crop ..."]
@@ -63,10 +132,10 @@ class Answer:
     """Why some could not be; empty if all were."""
 
 
-def recipe_of(order: Order) -> dict[str, Any]:
+def recipe_of(order: ReadOptions) -> dict[str, Any]:
     """What decides the numbers."""
     if order.kind == "keypoints":
-        return {"evidence": "keypoints", "model": MODEL, "sha256": assets.sha256(assets.find(MODEL))}
+        return {"evidence": "keypoints", "model": MODEL, "sha256": assets.sha256(assets.find_model(MODEL))}
     tensors, about = assets.load_weights(order.weights)
     if "conv1.weight" not in tensors:
         raise ValueError(f"{about.name} holds no ResNet-50 that makes features: choose weights that do, as {BACKBONE}")
@@ -74,18 +143,18 @@ def recipe_of(order: Order) -> dict[str, Any]:
     return {"evidence": "features", "weights": about.name, "sha256": about.sha256, **about_crops}
 
 
-def begin(order: Order, _: Seat) -> Callable[[Batch], Answer]:
+def begin_reading(order: ReadOptions, _: Seat) -> Callable[[Batch], CropEvidence]:
     """Load the model; gives what reads one batch, on one thread."""
     read = READERS[order.kind](order)
 
-    def work(batch: Batch) -> Answer:
+    def work(batch: Batch) -> CropEvidence:
         with one_thread():
             return _answer(order, read, batch)
 
     return work
 
 
-def _answer(order: Order, read: Read, batch: Batch) -> Answer:
+def _answer(order: ReadOptions, read: Read, batch: Batch) -> CropEvidence:
     dtype, shape = column_layout(COLUMNS[order.kind][0])
     values, seen = np.zeros((len(batch.rows), *shape), dtype), np.zeros(len(batch.rows), bool)
     errors: list[str] = []
@@ -95,10 +164,10 @@ def _answer(order: Order, read: Read, batch: Batch) -> Answer:
     if len(missing) and not errors:
         first = batch.images[missing[0]] if batch.images else f"frame {batch.frames[missing[0]]}"
         errors.append(f"{len(missing)} of {len(batch.frames)} pictures are missing or damaged, the first is {first}")
-    return Answer(values, seen, " ".join("; ".join(errors).split()))
+    return CropEvidence(values, seen, " ".join("; ".join(errors).split()))
 
 
-def _views(order: Order, batch: Batch, errors: list[str]) -> Iterator[View]:
+def _views(order: ReadOptions, batch: Batch, errors: list[str]) -> Iterator[View]:
     """Each picture that can be read, with its crops; why others can't goes to `errors`."""
     starts = np.searchsorted(batch.picture, np.arange(len(batch.frames) + 1))
     try:
@@ -109,7 +178,7 @@ def _views(order: Order, batch: Batch, errors: list[str]) -> Iterator[View]:
         errors.append(str(error))
 
 
-def _features(order: Order) -> Read:
+def _features(order: ReadOptions) -> Read:
     """ResNet-50's features, so many crops at a time whichever pictures they are of."""
     tensors, _ = assets.load_weights(order.weights)
     extractor = Extractor(read_resnet(tensors)).to(order.device)
@@ -130,9 +199,9 @@ def _features(order: Order) -> Read:
     return read
 
 
-def _keypoints(_: Order) -> Read:
+def _keypoints(_: ReadOptions) -> Read:
     """COCO-17 keypoints of the person in each box."""
-    model = PoseLandmarks(assets.find(MODEL))
+    model = PoseLandmarks(assets.find_model(MODEL))
 
     def read(views: Iterator[View]) -> Iterator[tuple[ndarray, ndarray]]:
         for places, rgb, box_px in views:
@@ -141,7 +210,7 @@ def _keypoints(_: Order) -> Read:
     return read
 
 
-READERS: dict[str, Callable[[Order], Read]] = {"features": _features, "keypoints": _keypoints}
+READERS: dict[str, Callable[[ReadOptions], Read]] = {"features": _features, "keypoints": _keypoints}
 
 
 def keypoints_in_box(
@@ -156,12 +225,12 @@ def keypoints_in_box(
     region = model.start(box_px, None)
     for _ in range(MOST_LOOKS):
         seen = model(rgb, region)
-        inside = iou(evidence.box_px(seen.keypoints_px)[None], box_px[None])[0, 0]
+        inside = iou(appearance.box_px(seen.keypoints_px)[None], box_px[None])[0, 0]
         sure = float(seen.keypoints_px[:, 2].mean() * inside)
         if best is not None and sure <= most:
             break
         best, most, region = seen, sure, seen.follow
     assert best is not None
     keypoints_px = best.keypoints_px.astype(np.float32)
-    keypoints_px[:, 2] *= best.presence >= Following().least_presence
+    keypoints_px[:, 2] *= best.presence >= TrackerConfig().least_presence
     return keypoints_px

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 
 from vibe import skeletons
@@ -89,7 +90,7 @@ def column_layout(name: str) -> tuple[str, tuple[int, ...]]:
     return COLUMNS[name]
 
 
-def fitted(values: ndarray, name: str, count: int, whose: str) -> ndarray:
+def fitted_columns(values: ndarray, name: str, count: int, whose: str) -> ndarray:
     """Rows of a column as they lie on disk; raises ValueError, with `whose`, for another shape or what is no number."""
     dtype, shape = column_layout(name)
     if values.shape != (count, *shape):
@@ -108,7 +109,7 @@ def columns_of(recording: Recording) -> dict[str, ndarray]:
     """Every column of a recording, the masks in any case; raises ValueError that names it if something is wrong."""
     check_index(recording)
     count, whose = len(recording.frames), f"recording {recording.name!r}"
-    rows = {name: fitted(values, name, count, whose) for name, values in _given(recording)}
+    rows = {name: fitted_columns(values, name, count, whose) for name, values in _given(recording)}
     if ("poses" in rows) != ("betas" in rows):
         raise ValueError(f"{whose} has only one of poses and betas: give both, or neither")
     known = {"has_theta": "poses" in rows, "has_points": bool(recording.points), "valid": True}
@@ -148,3 +149,39 @@ def _given(recording: Recording) -> Iterator[tuple[str, Any]]:
     for kind in BY_JOINT_SET:
         for joints, values in getattr(recording, kind).items():
             yield f"{kind}.{joints}", values
+
+
+Pictures = Callable[[Path, Sequence[int], Sequence[str]], Iterator[tuple[int, UInt8[ndarray, "height width 3"]]]]
+"""The wanted pictures of one source, in order, each with its place among those asked for: the source's path, indices of
+frames (increasing), their images (empty for a video). Pictures that can't be read are left out; raises ValueError or
+OSError if none can."""
+
+
+@dataclass(frozen=True)
+class RawJob:
+    """One piece of a raw set that becomes recordings, of one person or several."""
+
+    name: str
+    """Unique in its set, and the same in every run."""
+    read: Callable[[], Iterable[Recording]]
+    """Does the work; raises ValueError or OSError with the file, what was seen and what to do."""
+
+
+@dataclass(frozen=True)
+class RawSet:
+    """A data set as its owner offers it."""
+
+    title: str
+    licence: str
+    """One sentence: whose it is and what it allows."""
+    layout: str
+    """What the raw folder has to look like, for people to read."""
+    jobs: Callable[[Path], Iterator[RawJob]]
+    """Finds the pieces, in the same order every time; raises FileNotFoundError with the missing file or folder and the
+    layout. Workers call it anew, so it is a function of a module."""
+    sources: Callable[[Path], Iterable[Path]]
+    """The files of annotations, whose SHA-256 are noted; no videos and no images."""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    """Plain values that decide the result: conventions, crop scale, frame rate."""
+    pictures: Pictures | None = None
+    """Reads pictures where a recording's source is neither a video nor a folder of images."""

@@ -13,9 +13,18 @@ import numpy as np
 
 import vibe
 from vibe import assets
-from vibe.data.index import INDEX, SAID, read_names, write_index
 from vibe.data.recording import Recording, column_layout, columns_of
-from vibe.data.store import MANIFEST, SCHEMA, column_path, described, read_manifest
+from vibe.data.store import (
+    INDEX,
+    MANIFEST,
+    SAID,
+    SCHEMA,
+    column_path,
+    described,
+    read_manifest,
+    read_names,
+    write_index,
+)
 
 JOURNAL = "unfinished.jsonl"
 """One line for each recording that is whole on disk; there until the manifest is."""

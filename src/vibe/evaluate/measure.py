@@ -6,24 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vibe.data.store import MANIFEST
-from vibe.evaluate import open_benchmark, real
-from vibe.evaluate.detected import detected
+from vibe.evaluate import balancing_clip, open_benchmark
+from vibe.evaluate.end_to_end import end_to_end
 from vibe.evaluate.protocols import PROTOCOLS, VIBE_OFFICIAL
 from vibe.evaluate.scores import Measure, Report, System
-from vibe.evaluate.stored import stored
 from vibe.evaluate.vibe_official import vibe_official
-from vibe.network import Network
+from vibe.evaluate.with_true_boxes import with_true_boxes
+from vibe.inference.network import Network
 from vibe.records import Progress
 
 OWN: dict[str, tuple[Measure, str]] = {
     open_benchmark.PROTOCOL: (open_benchmark.open_benchmark, open_benchmark.BOXES),
-    real.PROTOCOL: (real.real, real.BOXES),
+    balancing_clip.PROTOCOL: (balancing_clip.balancing_clip, balancing_clip.BOXES),
 }
 """The protocols that have data of their own, and where their boxes come from."""
 NAMES = (*PROTOCOLS, *OWN)
 
 
-def measure(
+def evaluate_protocol(
     name: str, data: Path, network: Network, after: Sequence[System], progress: Progress | None = None,
     raw: Path | None = None,
 ) -> Report:  # fmt: skip
@@ -42,7 +42,7 @@ def measure(
     if not (data / MANIFEST).is_file() and (data / protocol.store).is_dir():
         data = data / protocol.store
     if raw is not None:
-        return detected(data, raw, protocol, network, after, progress)
+        return end_to_end(data, raw, protocol, network, after, progress)
     if name == VIBE_OFFICIAL.name:
         return vibe_official(data, network, progress)
-    return stored(data, protocol, network, after, progress)
+    return with_true_boxes(data, protocol, network, after, progress)

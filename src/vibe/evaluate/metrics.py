@@ -7,12 +7,17 @@ measured over several frames is not a number (NaN) where a frame between them is
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import roma
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from vibe.body.lbs import vertices
+from vibe.body.pose import rest_joints
+from vibe.body.record import Body
 
 HIPS = (2, 3)
 """Right and left among the 14 evaluation joints; their mean is what MPJPE and the acceleration call the pelvis."""
@@ -42,7 +47,7 @@ def mpjpe_mm(predicted: Float[Tensor, "*b joint 3"], truth: Float[Tensor, "*b jo
 def pve_mm(predicted: Float[Tensor, "*b vertex 3"], truth: Float[Tensor, "*b vertex 3"]) -> Float[Tensor, "*b"]:
     """Mean distance of the vertices as they stand (per-vertex error): the published one aligns nothing.
 
-    Whole data sets go through `vibe.evaluate.surface`, which never holds all vertices.
+    Whole data sets go through `vibe.evaluate.metrics`, which never holds all vertices.
     """
     return _lengths_mm(predicted.double() - truth.double())
 
@@ -155,3 +160,45 @@ def _distances_mm(
 def _lengths_mm(vectors: Float[Tensor, "*b point 3"]) -> Float[Tensor, "*b"]:
     """Mean over points."""
     return vectors.norm(dim=-1).mean(-1) * 1000
+
+
+PIECE = 32
+"""Frames whose surfaces are held at once: few enough for the cache."""
+
+
+@dataclass(frozen=True)
+class PosedBodies:
+    """A body in the shapes and poses of a clip."""
+
+    body: Body
+    rotmat: Float[Tensor, "time 24 3 3"]
+    betas: Float[Tensor, "*t 10"]
+    """One shape for the clip, or one a frame."""
+
+
+def has_one_mesh(predicted: Body, truth: Body) -> bool:
+    """Whether the vertices of one body stand for those of the other."""
+    return predicted.faces.shape == truth.faces.shape and bool((predicted.faces == truth.faces).all())
+
+
+@torch.no_grad()
+def surface_errors_mm(predicted: PosedBodies, truth: PosedBodies) -> dict[str, Float[Tensor, "time"]]:
+    """Per-vertex error of each frame, by the metric's name.
+
+    `pve_mm` brings both together at the pelvis joint. `pve_unaligned_mm` leaves them about each body's own origin, as
+    the published evaluator does.
+    """
+    found: dict[str, list[Tensor]] = {"pve_mm": [], "pve_unaligned_mm": []}
+    for start in range(0, len(truth.rotmat), PIECE):
+        (mine, my_pelvis), (true, its_pelvis) = (_piece(each, start) for each in (predicted, truth))
+        found["pve_unaligned_mm"].append(pve_mm(mine, true))
+        found["pve_mm"].append(pve_mm(mine - my_pelvis, true - its_pelvis))
+    none = truth.rotmat.new_zeros(0, dtype=torch.float64)
+    return {name: torch.cat([none, *errors]) for name, errors in found.items()}
+
+
+def _piece(posed: PosedBodies, start: int) -> tuple[Float[Tensor, "part vertex 3"], Float[Tensor, "*part 1 3"]]:
+    """The surface of some frames, and where its pelvis is."""
+    part = slice(start, start + PIECE)
+    betas = posed.betas[part] if posed.betas.ndim > 1 else posed.betas
+    return vertices(posed.body, posed.rotmat[part], betas), rest_joints(posed.body, betas)[..., :1, :]

@@ -14,24 +14,22 @@ from jaxtyping import Float
 from numpy import ndarray as Array
 from torch import Tensor
 
-from vibe import finishing, reading
 from vibe.assets.archives import read_npz
+from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
-from vibe.body.marks import joints_and_keypoints
 from vibe.body.record import Body
 from vibe.cameras import default_camera
 from vibe.data.motion import FPS
-from vibe.evaluate.build import ARRAYS, MANIFEST
-from vibe.evaluate.held_out import checksum
-from vibe.evaluate.metrics import HIPS
+from vibe.evaluate.metrics import HIPS, PosedBodies, surface_errors_mm
+from vibe.evaluate.open_benchmark_clips import ARRAYS, MANIFEST, clips_checksum
 from vibe.evaluate.scores import JOINTS, Compared, Report, System, Tally, all_scores
-from vibe.evaluate.surface import Posed, surface_errors_mm
-from vibe.network import Network
-from vibe.people.evidence import box_px
-from vibe.people.finish import Finish, tidy
-from vibe.people.pieces import Piece
+from vibe.inference import predict, refine
+from vibe.inference.network import Network
+from vibe.parallel.processes import one_thread
 from vibe.records import Clip, Progress, Track
-from vibe.threads import one_thread
+from vibe.tracking.appearance import box_px
+from vibe.tracking.postprocess import PostprocessConfig, tidy_keypoints
+from vibe.tracking.tracklets import Piece
 
 PROTOCOL = "open-benchmark"
 EVIDENCE = ("clean", "noisy")
@@ -41,7 +39,7 @@ SMPL24, COMMON14 = "24 joints about the pelvis", "common14 about the hips"
 
 
 @dataclass(frozen=True)
-class Shot:
+class BenchmarkClip:
     """One held-out clip before one camera."""
 
     clip: str
@@ -85,7 +83,7 @@ def read_folder(data: Path) -> tuple[dict, dict[str, Array]]:
             raise FileNotFoundError(f"{data} has no {name}: run `vibe prepare open-benchmark -o {data}`")
     manifest = json.loads((data / MANIFEST).read_text(encoding="utf-8"))
     arrays = read_npz(data / ARRAYS)
-    if (seen := checksum(arrays)) != manifest["sha256"]:
+    if (seen := clips_checksum(arrays)) != manifest["sha256"]:
         raise ValueError(
             f"{data / ARRAYS} has SHA-256 {seen[:12]}, its manifest says {manifest['sha256'][:12]}: it was changed, "
             f"run `vibe prepare open-benchmark -o {data}` anew"
@@ -93,7 +91,7 @@ def read_folder(data: Path) -> tuple[dict, dict[str, Array]]:
     return manifest, arrays
 
 
-def shots(arrays: Mapping[str, Array], clips: Sequence[str], views: int) -> Iterator[Shot]:
+def shots(arrays: Mapping[str, Array], clips: Sequence[str], views: int) -> Iterator[BenchmarkClip]:
     """Every clip before each of its cameras."""
     for clip in clips:
         rotvec = torch.from_numpy(arrays[f"{clip}/poses"].astype(np.float64)).unflatten(-1, (24, 3))
@@ -101,7 +99,7 @@ def shots(arrays: Mapping[str, Array], clips: Sequence[str], views: int) -> Iter
         for view in range(views):
             seen = {name: arrays[f"{clip}/{view}/{name}"] for name in ("R_cam_world", "betas", "picture", *EVIDENCE)}
             root = torch.from_numpy(seen["R_cam_world"]) @ rotmat[:, 0]
-            yield Shot(
+            yield BenchmarkClip(
                 clip=clip,
                 rotmat=torch.cat([root[:, None], rotmat[:, 1:]], 1).float(),
                 betas=torch.from_numpy(seen["betas"]).float(),
@@ -111,33 +109,37 @@ def shots(arrays: Mapping[str, Array], clips: Sequence[str], views: int) -> Iter
             )
 
 
-def follow(keypoints_px: Float[Array, "time 17 3"]) -> tuple[Track, Clip]:
+def benchmark_track(keypoints_px: Float[Array, "time 17 3"]) -> tuple[Track, Clip]:
     """What the product makes of a detector's keypoints: flips undone, spikes doubted, gaps filled, boxes smoothed."""
     frames = np.flatnonzero(keypoints_px[..., 2].any(1))
     times = np.arange(len(keypoints_px)) / FPS
     seen = keypoints_px[frames]
     around = box_px(seen)
     region = np.concatenate([around[:, :2], 1.25 * around[:, 2:].max(1, keepdims=True), np.zeros((len(seen), 1))], 1)
-    track, _ = tidy(Piece(frames, times[frames], seen, region), times, Finish())
+    track, _ = tidy_keypoints(Piece(frames, times[frames], seen, region), times, PostprocessConfig())
     return track, Clip(Path("benchmark"), FPS, 0, 0, torch.from_numpy(times), 0)
 
 
 def _score(
-    shot: Shot, network: Network, body: Body, after: Sequence[System], tallies: dict[tuple[str, str, str, str], Tally]
+    shot: BenchmarkClip,
+    network: Network,
+    body: Body,
+    after: Sequence[System],
+    tallies: dict[tuple[str, str, str, str], Tally],
 ) -> None:
     """Run every system on both kinds of evidence of one view, and count the errors."""
     camera = default_camera(shot.width, shot.height)
     truth = joints_and_keypoints(body, shot.rotmat, shot.betas, "common14")
-    true = Posed(body, shot.rotmat, shot.betas)
+    true = PosedBodies(body, shot.rotmat, shot.betas)
     for evidence in EVIDENCE:
-        track, clip = follow(shot.keypoints_px[evidence])
+        track, clip = benchmark_track(shot.keypoints_px[evidence])
         assert len(track.frames) == len(shot.rotmat), "every frame is scored"
-        read = reading.read_keypoints(track, clip.timestamps, camera, network, body)
+        read = predict.read_keypoints(track, clip.timestamps, camera, network, body)
         for system in after:
-            motion = finishing.finish_track(track, read, clip, camera, body, system.smoothing, system.fitting)
+            motion = refine.finish_track(track, read, clip, camera, body, system.smoothing, system.fitting)
             rotmat, row = motion.rotmat, (evidence, system.name)
             joints, common = joints_and_keypoints(body, rotmat, motion.betas, "common14")
-            off = surface_errors_mm(Posed(body, rotmat, motion.betas), true)
+            off = surface_errors_mm(PosedBodies(body, rotmat, motion.betas), true)
             whole = Compared(joints, truth[0], track.frames, FPS, [0], surface_mm=off)
             tallies.setdefault((*row, SMPL24, shot.clip), Tally()).add(whole, (*JOINTS, "pve_mm"))
             few = Compared(common, truth[1], track.frames, FPS, HIPS)

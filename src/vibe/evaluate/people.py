@@ -15,14 +15,13 @@ from numpy import ndarray
 from torch import Tensor
 
 from vibe import skeletons
+from vibe.body.keypoint_regressor import keypoints
 from vibe.body.load import load_smpl
-from vibe.body.marks import keypoints
 from vibe.body.pose import joints as posed_joints
 from vibe.body.record import Body
-from vibe.data.index import SequenceRows
-from vibe.data.store import Store
+from vibe.data.store import SequenceRows, Store
+from vibe.evaluate.metrics import PosedBodies
 from vibe.evaluate.protocols import Protocol
-from vibe.evaluate.surface import Posed
 from vibe.records import Clip, Progress, Track
 
 KEYPOINTS = ("keypoints_px.detected17", "keypoints_px.coco17")
@@ -30,7 +29,7 @@ KEYPOINTS = ("keypoints_px.detected17", "keypoints_px.coco17")
 
 
 @dataclass(frozen=True)
-class Person:
+class EvaluatedPerson:
     """One recording's truth, row by row; tensors of the rows that count and whose truth is known."""
 
     sequence: SequenceRows
@@ -42,12 +41,12 @@ class Person:
     """Neighbours are one apart where no row is missing between them, and more elsewhere."""
     points: Float[Tensor, "time joint 3"]
     """The protocol's joints in the camera's frame, metres."""
-    posed: Posed | None
+    posed: PosedBodies | None
     """The body, where the protocol takes the truth from it."""
 
 
 @dataclass(frozen=True)
-class Evidence:
+class EvaluatedEvidence:
     """What is read of one person, at the rows that have it."""
 
     rows: Int[Tensor, "time"]
@@ -59,9 +58,9 @@ class Evidence:
     """The column that it comes from."""
 
 
-def everybody(
+def evaluated_people(
     store: Store, protocol: Protocol, pictures: bool, progress: Progress | None = None
-) -> Iterator[tuple[Person, Evidence]]:
+) -> Iterator[tuple[EvaluatedPerson, EvaluatedEvidence]]:
     """Each person that a protocol counts, and what a network reads of them, in their true boxes.
 
     Raises ValueError or FileNotFoundError, with what to do, if the store lacks any of it.
@@ -92,7 +91,7 @@ def sequences_of(store: Store, protocol: Protocol) -> list[SequenceRows]:
     return chosen
 
 
-def person_of(store: Store, sequence: SequenceRows, protocol: Protocol, smpl: Callable[[str], Body]) -> Person:
+def person_of(store: Store, sequence: SequenceRows, protocol: Protocol, smpl: Callable[[str], Body]) -> EvaluatedPerson:
     """A recording's truth in a protocol's frames and joints; `smpl` gives the user's body of a gender.
 
     Raises ValueError if the store lacks it, FileNotFoundError without the user's SMPL body or the H36M regressor where
@@ -121,10 +120,10 @@ def person_of(store: Store, sequence: SequenceRows, protocol: Protocol, smpl: Ca
         if protocol.half:
             points, poses, betas = points.half().float(), poses.half().float(), betas.half().float()
         posed = _posed(body, poses, betas)
-    return Person(sequence, at, torch.from_numpy(frames)[at], torch.from_numpy(numbers)[at], points, posed)
+    return EvaluatedPerson(sequence, at, torch.from_numpy(frames)[at], torch.from_numpy(numbers)[at], points, posed)
 
 
-def evidence_of(store: Store, sequence: SequenceRows, pictures: bool) -> Evidence:
+def evidence_of(store: Store, sequence: SequenceRows, pictures: bool) -> EvaluatedEvidence:
     """What a network reads of a recording: features of its pictures, or keypoints; in boxes that are true.
 
     Raises ValueError, with what to do, if the store has none.
@@ -146,7 +145,9 @@ def evidence_of(store: Store, sequence: SequenceRows, pictures: bool) -> Evidenc
     features = torch.from_numpy(store.column(column)[rows + sequence.start]).float() if pictures else None
     box_px = torch.from_numpy(store.column("box_px")[rows + sequence.start])
     frames = torch.from_numpy(store.frames[sequence.rows][rows])
-    return Evidence(torch.from_numpy(rows), Track(frames, box_px, torch.from_numpy(seen[rows])), features, column)
+    return EvaluatedEvidence(
+        torch.from_numpy(rows), Track(frames, box_px, torch.from_numpy(seen[rows])), features, column
+    )
 
 
 def made_of(store: Store, column: str) -> str | None:
@@ -162,14 +163,14 @@ def clip_of(sequence: SequenceRows, frames: int) -> Clip:
     return Clip(Path(sequence.source), rate, 0, 0, torch.arange(frames, dtype=torch.float64) / rate, 0)
 
 
-def points_of(posed: Posed, joints: str) -> Float[Tensor, "time joint 3"]:
+def points_of(posed: PosedBodies, joints: str) -> Float[Tensor, "time joint 3"]:
     """A joint set of a body about its own origin, metres."""
     body = posed.body
     if joints == "smpl24":
         return posed_joints(body, posed.rotmat, posed.betas)
     if joints in body.marks:
         return keypoints(body, posed.rotmat, posed.betas, joints)
-    return skeletons.convert(keypoints(body, posed.rotmat, posed.betas, "h36m17"), "h36m17", joints)
+    return skeletons.convert_joints(keypoints(body, posed.rotmat, posed.betas, "h36m17"), "h36m17", joints)
 
 
 def remarks(body: Body, joints: str) -> tuple[str, ...]:
@@ -187,8 +188,8 @@ def _has_regressor(body: Body) -> bool:
     return "h36m17" in body.regressors
 
 
-def _posed(body: Body, poses: Float[Tensor, "time 72"], betas: Float[Tensor, "time 10"]) -> Posed:
-    return Posed(body, roma.rotvec_to_rotmat(poses.unflatten(-1, (24, 3))), betas)
+def _posed(body: Body, poses: Float[Tensor, "time 72"], betas: Float[Tensor, "time 10"]) -> PosedBodies:
+    return PosedBodies(body, roma.rotvec_to_rotmat(poses.unflatten(-1, (24, 3))), betas)
 
 
 def _points(store: Store, joints: str, rows: Int[ndarray, "time"]) -> Float[Tensor, "time joint 3"]:
@@ -200,7 +201,7 @@ def _points(store: Store, joints: str, rows: Int[ndarray, "time"]) -> Float[Tens
         raise ValueError(f"{store.folder} has no true joints {joints} (it has {have}): prepare the set again")
     holder = joints if joints in holders else holders[0]
     points = torch.from_numpy(np.array(store.column(f"points.{holder}")[rows]))
-    return skeletons.convert(points, holder, joints)
+    return skeletons.convert_joints(points, holder, joints)
 
 
 def _point_sets(store: Store) -> Iterator[str]:

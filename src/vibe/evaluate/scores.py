@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from vibe.evaluate import metrics
-from vibe.network import Network
+from vibe.inference.network import Network
 from vibe.records import Progress, Weights
 from vibe.refine.fitting import FITTINGS, Fitting
 from vibe.refine.one_euro import OneEuro
@@ -48,7 +48,7 @@ class Compared:
     feet: Sequence[int] = ()
     """The joints that stand on the floor."""
     surface_mm: Mapping[str, Float[Tensor, "time"]] = field(default_factory=dict)
-    """Errors of the surface (`vibe.evaluate.surface`), where it is known."""
+    """Errors of the surface (`vibe.evaluate.metrics`), where it is known."""
 
     @property
     def joints(self) -> tuple[Float[Tensor, "time joint 3"], Float[Tensor, "time joint 3"]]:
@@ -172,7 +172,7 @@ class Tally:
         return Score(part, evidence, system, joints, self.frames, known)
 
 
-def joined(tallies: Sequence[Tally]) -> Tally:
+def joined_scores(tallies: Sequence[Tally]) -> Tally:
     """All that several tallies counted."""
     whole = Tally()
     for tally in tallies:
@@ -188,5 +188,5 @@ def all_scores(tallies: Mapping[tuple[str, str, str, str], Tally]) -> tuple[Scor
     rows: dict[tuple[str, str, str], list[Tally]] = {}
     for (evidence, system, joints, _), tally in tallies.items():
         rows.setdefault((evidence, system, joints), []).append(tally)
-    whole = [joined(parts).score(WHOLE, *row) for row, parts in rows.items()]
+    whole = [joined_scores(parts).score(WHOLE, *row) for row, parts in rows.items()]
     return (*whole, *(tally.score(part, *row) for (*row, part), tally in tallies.items()))

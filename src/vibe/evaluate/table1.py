@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vibe.data.store import MANIFEST
-from vibe.evaluate.measure import measure
+from vibe.evaluate.measure import evaluate_protocol
 from vibe.evaluate.protocols import PROTOCOLS
 from vibe.evaluate.scores import WHOLE, Report, Score, System
 from vibe.evaluate.tables import note, piped, tabular
-from vibe.network import Network
+from vibe.inference.network import Network
 from vibe.records import Progress
 
 
@@ -111,7 +111,9 @@ def table1(
     reports: dict[str, Report] = {}
     for name in dict.fromkeys(chosen.values()):
         if (store := PROTOCOLS[name].store) not in missing:
-            reports[name] = measure(name, data / store, network, after, progress, raw / store if raw else None)
+            reports[name] = evaluate_protocol(
+                name, data / store, network, after, progress, raw / store if raw else None
+            )
     published = tuple(
         Line(name, tuple(None if value is None else Cell(value) for value in values))
         for name, values in PUBLISHED.items()
@@ -127,13 +129,13 @@ def table1(
     return Table1(published, tuple(ours), tuple(reports.values()), tuple(missing))
 
 
-def markdown(table: Table1) -> str:
+def table1_markdown(table: Table1) -> str:
     """The table, and what our rows were measured on."""
     lines = ["## Table 1 of the paper", "", *piped(_head(), _cells(table)), ""]
     return "\n".join([*lines, "\n\n".join(_notes(table))]) + "\n"
 
 
-def latex(table: Table1) -> str:
+def table1_latex(table: Table1) -> str:
     """The same as a LaTeX table."""
     groups = {name: sum(column.group == name for column in COLUMNS) for name in dict.fromkeys(c.group for c in COLUMNS)}
     above = " & " + " & ".join(f"\\multicolumn{{{count}}}{{c}}{{{name}}}" for name, count in groups.items()) + r" \\"
@@ -141,7 +143,7 @@ def latex(table: Table1) -> str:
     return tabular(head, _cells(table), " ".join(_notes(table)), 1, above)
 
 
-def as_csv(table: Table1) -> str:
+def table1_csv(table: Table1) -> str:
     """One line for each number: whose, of which set and metric, and all that is needed to read ours."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -155,9 +157,9 @@ def as_csv(table: Table1) -> str:
     return text.getvalue()
 
 
-def as_json(table: Table1) -> str:
+def table1_json(table: Table1) -> str:
     """The same lines as JSON."""
-    return json.dumps(list(csv.DictReader(io.StringIO(as_csv(table)))), indent=1) + "\n"
+    return json.dumps(list(csv.DictReader(io.StringIO(table1_csv(table)))), indent=1) + "\n"
 
 
 def _protocol(column: Column, whole_method: bool) -> str:

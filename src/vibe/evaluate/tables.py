@@ -27,7 +27,7 @@ def markdown(report: Report) -> str:
     """The table of the scores of everything, of its parts too if they are few, and what they were measured on."""
     lines = [f"## {report.protocol}, {report.boxes} boxes: {report.weights.name} {report.weights.sha256[:12]}", ""]
     names = measured(report.scores)
-    lines += piped([*HEAD, *(heading(name) for name in names)], [_cells(score, names) for score in shown(report)])
+    lines += piped([*HEAD, *(heading(name) for name in names)], [_cells(score, names) for score in shown_value(report)])
     return "\n".join([*lines, "", note(report)]) + "\n"
 
 
@@ -35,7 +35,7 @@ def latex(report: Report) -> str:
     """The same as a LaTeX table, which needs no package."""
     names = measured(report.scores)
     head = [*HEAD, *(heading(name) for name in names)]
-    return tabular(head, [_cells(score, names) for score in shown(report)], note(report))
+    return tabular(head, [_cells(score, names) for score in shown_value(report)], note(report))
 
 
 def as_csv(report: Report) -> str:
@@ -68,7 +68,7 @@ def note(report: Report) -> str:
     )
 
 
-def shown(report: Report) -> list[Score]:
+def shown_value(report: Report) -> list[Score]:
     """The scores that a table has: those of everything, and those of the parts if they are few."""
     few = 1 < len({score.part for score in report.scores} - {WHOLE}) <= FEW
     return [score for score in report.scores if few or score.part == WHOLE]

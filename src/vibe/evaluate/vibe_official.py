@@ -17,17 +17,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vibe import method
 from vibe.body.record import Body
 from vibe.data.store import open_store
 from vibe.evaluate.metrics import HIPS
-from vibe.evaluate.people import Evidence, Person, everybody
+from vibe.evaluate.people import EvaluatedEvidence, EvaluatedPerson, evaluated_people
 from vibe.evaluate.protocols import VIBE_OFFICIAL, Protocol
 from vibe.evaluate.scores import Compared, Report, Score, Tally, systems
-from vibe.evaluate.stored import BOXES, both, compared, measurable, motions, report
-from vibe.network import Network
+from vibe.evaluate.with_true_boxes import BOXES, both, compared, measurable, motions, report
+from vibe.inference import config
+from vibe.inference.network import Network
+from vibe.parallel.processes import one_thread
 from vibe.records import Progress, Track
-from vibe.threads import one_thread
 
 ALONE = systems(refine=False, smoothing="none")
 """Nothing follows the network."""
@@ -41,12 +41,12 @@ def vibe_official(
 
     Raises FileNotFoundError or ValueError, with what to do, for a folder that is no store or lacks what is needed.
     """
-    store, body = open_store(data), method.choose_body(None, network)[0]
+    store, body = open_store(data), config.choose_body(None, network)[0]
     what = ""
     parts: list[Compared] = []
     wanted: list[str] = []
     with one_thread():
-        for person, seen in everybody(store, protocol, network.evidence == "images", progress):
+        for person, seen in evaluated_people(store, protocol, network.evidence == "images", progress):
             what, wanted = seen.what, measurable(protocol, person, body)
             parts += pieces(person, seen, network, body, protocol)
     if not parts:
@@ -54,7 +54,7 @@ def vibe_official(
             f"{data} has no recording of {protocol.window} frames: {protocol.name} reads so many at a time"
         )
     whole = Tally()
-    whole.add(end_to_end(parts), wanted)
+    whole.add(official_end_to_end(parts), wanted)
     tallies = {(what, ALONE[0].name, protocol.says, protocol.split): whole}
     return report(store, protocol, BOXES, network, body, tallies)
 
@@ -67,13 +67,15 @@ def official_score(
     surface = {} if pve_mm is None else {SURFACE: pve_mm}
     whole = Tally()
     whole.add(
-        end_to_end([Compared(predicted, truth, torch.arange(len(truth)), 1.0, HIPS, surface_mm=surface)]),
+        official_end_to_end([Compared(predicted, truth, torch.arange(len(truth)), 1.0, HIPS, surface_mm=surface)]),
         [name for name in VIBE_OFFICIAL.metrics if surface or name != SURFACE],
     )
     return whole.score(VIBE_OFFICIAL.split, "arrays", ALONE[0].name, VIBE_OFFICIAL.says)
 
 
-def pieces(person: Person, seen: Evidence, network: Network, body: Body, protocol: Protocol) -> Iterator[Compared]:
+def pieces(
+    person: EvaluatedPerson, seen: EvaluatedEvidence, network: Network, body: Body, protocol: Protocol
+) -> Iterator[Compared]:
     """One person's frames, as many at a time as the protocol's window, each piece read by itself."""
     assert protocol.window is not None
     size, sequence = protocol.window, person.sequence
@@ -83,12 +85,12 @@ def pieces(person: Person, seen: Evidence, network: Network, body: Body, protoco
         part = mine[start : start + size]
         track = Track(at * sequence.step, seen.track.box_px[part], seen.track.keypoints_px[part])
         features = None if seen.features is None else seen.features[part]
-        piece = Evidence(at, track, features, seen.what)
+        piece = EvaluatedEvidence(at, track, features, seen.what)
         for motion in motions(sequence, piece, network, body, ALONE).values():
             yield compared(person, its[start : start + size], motion, at, body, protocol)
 
 
-def end_to_end(parts: Sequence[Compared]) -> Compared:
+def official_end_to_end(parts: Sequence[Compared]) -> Compared:
     """Pieces as if they were one clip."""
     first = parts[0]
     return replace(

@@ -10,28 +10,67 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Protocol, runtime_checkable
 
-from vibe.live.crowd import Crowd, Moment
-from vibe.live.meter import Delays
-from vibe.live.source import PATIENCE, Shot, Source
-from vibe.live.watch import Sighting, Watch
-from vibe.threads import one_thread
+import numpy as np
+
+from vibe.live.detect import Sighting, Watch
+from vibe.live.pose import Crowd, Moment
+from vibe.live.source import PATIENCE, LiveFrame, LiveSource
+from vibe.parallel.processes import one_thread
+
+MOST_MS = 5000
+"""The longest delay that is told apart from longer ones."""
+
+
+class Delays:
+    """Milliseconds from a picture's arrival to its answer, counted without keeping them."""
+
+    def __init__(self, now: float) -> None:
+        """`now` and all times are seconds on one clock."""
+        self._began = now
+        self._counts = np.zeros(MOST_MS + 1, np.int64)
+
+    def add(self, delay_ms: float) -> None:
+        """One more answer."""
+        self._counts[min(max(int(delay_ms), 0), MOST_MS)] += 1
+
+    @property
+    def answers(self) -> int:
+        """How many there were."""
+        return int(self._counts.sum())
+
+    def at(self, share: float) -> float:
+        """The delay that this share of the answers keeps within, in milliseconds, rounded up; NaN without answers."""
+        if not self.answers:
+            return float("nan")
+        return float(np.searchsorted(self._counts.cumsum(), share * self.answers) + 1)
+
+    def line(self, now: float, dropped: int) -> str:
+        """Answers a second, delays, and pictures that nobody had time for."""
+        seconds = max(now - self._began, 1e-6)
+        if not self.answers:
+            return f"no answer in {seconds:.0f} s"
+        return (
+            f"{self.answers / seconds:.1f} frames a second, delay {self.at(0.5):.0f} ms (95 % within "
+            f"{self.at(0.95):.0f} ms), {dropped} of {self.answers + dropped} frames left out"
+        )
+
 
 WAKES = 0.2
 """Seconds after which who waits looks up: an interruption is heard then on every system."""
-Work = SimpleQueue["tuple[Shot, Sighting] | Exception | None"]
+Work = SimpleQueue["tuple[LiveFrame, Sighting] | Exception | None"]
 
 
 @runtime_checkable
-class Sink(Protocol):
+class Output(Protocol):
     """Whoever wants to know; never waited for."""
 
-    def put(self, moment: Moment, shot: Shot, delay_ms: float) -> None:
+    def put(self, moment: Moment, shot: LiveFrame, delay_ms: float) -> None:
         """Take an answer with its picture, and how long after the picture's arrival it is given; return at once."""
         ...
 
 
 def follow_live(
-    source: Source, watch: Watch, crowd: Crowd, sinks: Sequence[Sink], delay: int, seconds: float | None = None,
+    source: LiveSource, watch: Watch, crowd: Crowd, sinks: Sequence[Output], delay: int, seconds: float | None = None,
     told: Callable[[Delays, int], None] | None = None,
 ) -> tuple[Delays, int]:  # fmt: skip
     """Answer until the source ends or for some seconds: the delays, and how many pictures were left out.
@@ -41,7 +80,7 @@ def follow_live(
     """
     work: Work = SimpleQueue()
     ended = threading.Event()
-    shots: deque[Shot] = deque(maxlen=delay + 1)
+    shots: deque[LiveFrame] = deque(maxlen=delay + 1)
     skipped = 0
     with one_thread(), source:
         watcher = threading.Thread(
@@ -72,7 +111,7 @@ def follow_live(
     return delays, source.shots.dropped + skipped
 
 
-def _watch(source: Source, watch: Watch, work: Work, ended: threading.Event) -> None:
+def _watch(source: LiveSource, watch: Watch, work: Work, ended: threading.Event) -> None:
     """Look at the newest picture, again and again; the end, or the error that ended it, comes last."""
     try:
         with one_thread():
@@ -87,9 +126,9 @@ def _watch(source: Source, watch: Watch, work: Work, ended: threading.Event) -> 
         watch.close()
 
 
-def _news(work: Work, until: float) -> list[tuple[Shot, Sighting]]:
+def _news(work: Work, until: float) -> list[tuple[LiveFrame, Sighting]]:
     """All that was seen since the last time, waited for; nothing at the end. Raises the error that ended it."""
-    found: list[tuple[Shot, Sighting]] = []
+    found: list[tuple[LiveFrame, Sighting]] = []
     while time.monotonic() < until:
         try:
             item = work.get(block=not found, timeout=WAKES)

@@ -18,17 +18,17 @@ from numpy import ndarray
 from torch import Tensor
 
 from vibe.body import pose_joints
-from vibe.body.marks import joints_and_keypoints
+from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.record import Body
-from vibe.network import Network
-from vibe.people.finish import Finish, tidy
-from vibe.people.landmarks import Landmarks
-from vibe.people.pieces import Piece
-from vibe.reading import read_keypoints
+from vibe.inference.network import Network
+from vibe.inference.predict import read_keypoints
 from vibe.records import Camera, Track
 from vibe.refine.one_euro import OneEuro, OneEuroFilter, RotationFilter
 from vibe.refine.smooth import Smoothing, one_shape, smooth
 from vibe.refine.translation import solve_translation
+from vibe.tracking.pose_model import Landmarks
+from vibe.tracking.postprocess import PostprocessConfig, tidy_keypoints
+from vibe.tracking.tracklets import Piece
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Streaming:
 
 
 @dataclass(frozen=True)
-class Pose:
+class LivePose:
     """One person in one frame."""
 
     number: int
@@ -131,7 +131,7 @@ class LivePerson:
     @torch.no_grad()
     def answer(
         self, at: int, indices: Sequence[int], times: Sequence[float], camera: Camera, network: Network, body: Body
-    ) -> Pose | None:
+    ) -> LivePose | None:
         """The pose in frame `at`, told by all that was seen up to now; None if they were not seen around it.
 
         `indices` and `times` are those of the latest frames, in step and without a hole.
@@ -140,7 +140,7 @@ class LivePerson:
         if not first <= at <= self.last.index:
             return None
         clock = np.array(times[first - indices[0] :])
-        whole, _ = tidy(self.piece(first), clock, Finish())
+        whole, _ = tidy_keypoints(self.piece(first), clock, PostprocessConfig())
         lately = torch.from_numpy(clock)[whole.frames] > clock[-1] - self._how.window + 1e-6
         track = Track(whole.frames[lately], whole.box_px[lately], whole.keypoints_px[lately])
         row = int(np.searchsorted(track.frames.numpy(), at - first))
@@ -176,7 +176,7 @@ class LivePerson:
 
     def _pose(
         self, rotmat: Tensor, trans: Tensor, betas: Tensor, keypoints_px: Tensor, box_px: Tensor, body: Body
-    ) -> Pose:
+    ) -> LivePose:
         """The record of an answer."""
         _, joints = pose_joints(body, rotmat, betas)
-        return Pose(self.number, rotmat, betas, trans, joints - joints[0] + trans, keypoints_px, box_px)
+        return LivePose(self.number, rotmat, betas, trans, joints - joints[0] + trans, keypoints_px, box_px)

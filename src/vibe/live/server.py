@@ -11,10 +11,10 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
-from vibe.live.crowd import Moment
-from vibe.live.gate import is_loopback, new_token, refusal
-from vibe.live.packets import Packets
-from vibe.live.source import Shot
+from vibe.live.auth import is_loopback, new_token, refusal
+from vibe.live.messages import Packets
+from vibe.live.pose import Moment
+from vibe.live.source import LiveFrame
 
 MOST_LISTENERS = 16
 """Sockets that are open at once."""
@@ -81,7 +81,7 @@ class Server:
         """Whether other machines can reach it."""
         return not is_loopback(self.host)
 
-    def put(self, moment: Moment, shot: Shot, delay_ms: float) -> None:
+    def put(self, moment: Moment, shot: LiveFrame, delay_ms: float) -> None:
         """Give everybody the newest answer as soon as they are done with the last."""
         self._offer.packets.take(moment, shot, delay_ms)
         self._loop.call_soon_threadsafe(self._ring)

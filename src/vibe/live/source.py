@@ -23,7 +23,7 @@ from av.container import InputContainer
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from vibe.live.mailbox import Mailbox
+from vibe.live.latest import Mailbox
 from vibe.video import open_video
 
 PROTOCOLS = {
@@ -49,7 +49,7 @@ Pictures = Iterator[tuple[float | None, UInt8[ndarray, "height width 3"]]]
 
 
 @dataclass(frozen=True)
-class Shot:
+class LiveFrame:
     """One picture as it came."""
 
     time: float
@@ -59,7 +59,7 @@ class Shot:
     rgb: UInt8[ndarray, "height width 3"]
 
 
-class Source:
+class LiveSource:
     """Pictures as they come, read by a thread of its own from the moment of `with`; the newest is in `shots`."""
 
     def __init__(
@@ -71,12 +71,12 @@ class Source:
         """Pixels."""
         self.is_file = is_file
         """Whether it ends by itself."""
-        self.shots: Mailbox[Shot] = Mailbox()
+        self.shots: Mailbox[LiveFrame] = Mailbox()
         self._pictures, self._close = pictures, close
         self._ended = threading.Event()
         self._reader = threading.Thread(target=self._read, name="vibe-live-source", daemon=True)
 
-    def __enter__(self) -> Source:
+    def __enter__(self) -> LiveSource:
         self._reader.start()
         return self
 
@@ -110,16 +110,16 @@ class Source:
     def _gone(self, what: str) -> OSError:
         return OSError(f"{self.name} {what}: it was unplugged, switched off or cut off")
 
-    def _played(self) -> Iterator[Shot]:
+    def _played(self) -> Iterator[LiveFrame]:
         """A file's pictures, each when its time has come."""
         start = time.monotonic()
         for seconds, rgb in self._pictures:
             due = start + (seconds or 0.0)
             if self._ended.wait(max(0.0, due - time.monotonic())):
                 return
-            yield Shot(seconds or 0.0, due, rgb)
+            yield LiveFrame(seconds or 0.0, due, rgb)
 
-    def _arriving(self) -> Iterator[Shot]:
+    def _arriving(self) -> Iterator[LiveFrame]:
         """Pictures as they arrive, with the source's own clock where it is sound."""
         last, told, arrived = 0.0, None, time.monotonic()
         for seconds, rgb in self._pictures:
@@ -128,10 +128,10 @@ class Source:
             if told is not None and seconds is not None and 0 < seconds - told <= LONGEST_STEP:
                 step = seconds - told
             last, told, arrived = last + max(step, 1e-3), seconds, now
-            yield Shot(last, now, rgb)
+            yield LiveFrame(last, now, rgb)
 
 
-def open_source(name: str, size: tuple[int, int] = (640, 480), fps: float = 30.0) -> Source:
+def open_source(name: str, size: tuple[int, int] = (640, 480), fps: float = 30.0) -> LiveSource:
     """What a user names: a camera by its number or device, an address, or a file.
 
     `size` and `fps` are asked of cameras, which may give others. Raises FileNotFoundError, PermissionError, OSError or
@@ -144,12 +144,14 @@ def open_source(name: str, size: tuple[int, int] = (640, 480), fps: float = 30.0
     return _file(Path(name))
 
 
-def _file(path: Path) -> Source:
+def _file(path: Path) -> LiveSource:
     video = open_video(path)
-    return Source(path.name, video.width, video.height, ((frame.time, frame.rgb) for frame in video), video.close, True)
+    return LiveSource(
+        path.name, video.width, video.height, ((frame.time, frame.rgb) for frame in video), video.close, True
+    )
 
 
-def _address(name: str) -> Source:
+def _address(name: str) -> LiveSource:
     try:
         parts = urlsplit(name)
     except ValueError as error:
@@ -174,7 +176,7 @@ def _address(name: str) -> Source:
     return _stream(container, shown)
 
 
-def _camera(name: str, size: tuple[int, int], fps: float) -> Source:
+def _camera(name: str, size: tuple[int, int], fps: float) -> LiveSource:
     system = SYSTEMS.get(sys.platform)
     if system is None:
         raise ValueError(f"no cameras are read on {sys.platform}: give a file or an address")
@@ -217,7 +219,7 @@ def _refused(shown: str, error: av.error.FFmpegError) -> OSError:
     return OSError(f"{shown} can't be read ({_reason(error)}): is it a camera, and free?")
 
 
-def _stream(container: InputContainer, shown: str) -> Source:
+def _stream(container: InputContainer, shown: str) -> LiveSource:
     """The pictures of an open camera or address, as soon as they can be decoded."""
     try:
         stream = next(iter(container.streams.video), None)
@@ -238,7 +240,7 @@ def _stream(container: InputContainer, shown: str) -> Source:
     except BaseException:
         container.close()
         raise
-    return Source(shown, width, height, _same_size(first, pictures, (height, width)), container.close, False)
+    return LiveSource(shown, width, height, _same_size(first, pictures, (height, width)), container.close, False)
 
 
 def _decoded(container: InputContainer, index: int) -> Pictures:

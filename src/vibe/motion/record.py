@@ -12,14 +12,49 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from vibe.body import Body, find_body
-from vibe.motion import points
+from vibe.body import Body, find_body, keypoints, rest_joints, vertices
 from vibe.motion.series import CAMERA, PARENT, Series, within
 from vibe.records import Camera, Clip, Weights
 from vibe.skeletons import JOINT_SETS, SMPL
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+
+CHUNK = 64
+"""Frames whose vertices are computed at a time."""
+LARGEST = 1 << 31
+"""Bytes of vertices that are held together."""
+
+
+@torch.no_grad()
+def keypoints_cam(motion: Motion, body: Body, points: str) -> Float[Tensor, "time point 3"]:
+    """One of the body's point sets, metres; raises ValueError if the body does not have it."""
+    body = body.to(motion.trans.device)
+    return keypoints(body, motion.rotmat, motion.betas, points) + _origin(motion, body)
+
+
+@torch.no_grad()
+def vertices_cam(motion: Motion, body: Body) -> Float[Tensor, "time vertex 3"]:
+    """The surface, metres; raises ValueError if it takes more memory than `LARGEST`."""
+    shape = (len(motion), *body.v_template.shape)
+    size = 4 * shape[0] * shape[1] * shape[2]
+    if size > LARGEST:
+        raise ValueError(
+            f"the vertices of {shape[0]} frames take {size / 1e9:.1f} GB, {LARGEST / 1e9:.1f} at most are held: go "
+            "through the motion in parts, as in motion[0.0:10.0].vertices()"
+        )
+    body, surface = body.to(motion.trans.device), motion.trans.new_empty(shape)
+    for start in range(0, len(motion), CHUNK):
+        rows = torch.arange(start, min(start + CHUNK, len(motion)), device=motion.trans.device)
+        part = motion.at(rows)
+        surface[rows] = vertices(body, part.rotmat, part.betas) + _origin(part, body)
+    return surface
+
+
+def _origin(motion: Motion, body: Body) -> Float[Tensor, "time 1 3"]:
+    """Where the body's own origin lies: `trans` is the place of the pelvis joint."""
+    return (motion.trans - rest_joints(body, motion.betas)[..., 0, :])[:, None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +139,7 @@ class Motion:
             raise ValueError(
                 f"there is no joint set {set!r}: choose smpl24, coco17, detected17, spin49, h36m17 or common14"
             )
-        places = self.joints_cam if set == "smpl24" else points.keypoints_cam(self, find_body(self.body, body), set)
+        places = self.joints_cam if set == "smpl24" else keypoints_cam(self, find_body(self.body, body), set)
         return Series(places, tuple(JOINT_SETS[set]), self.times, self.frames, "m", CAMERA)
 
     def angles(self) -> Series:
@@ -126,7 +161,7 @@ class Motion:
         `vibe.load_body(detail="low")`. ValueError if all would take more than 2.1 GB (13,000 frames of the open body's
         13,524 vertices): then go through it in parts. FileNotFoundError if the body is not here.
         """
-        return points.vertices_cam(self, find_body(self.body, body))
+        return vertices_cam(self, find_body(self.body, body))
 
     def to_dataframe(self, set: str = "smpl24", body: Body | Path | str | None = None) -> DataFrame:
         """A row for each frame and joint: frame, time_s, joint, x_m, y_m, z_m, confidence (of the frame).

@@ -6,16 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from vibe.refine import priors, published
-from vibe.refine.priors import Energy
+from vibe.refine import energies, energies_paper
+from vibe.refine.energies import Energy
 
 ENERGIES: dict[str, Energy] = {
     energy.__name__: energy
     for energy in (
-        *(priors.reprojection, priors.nearness, priors.steadiness, priors.joint_acceleration),
-        *(priors.root_acceleration, priors.straightness, priors.shape),
-        *(published.crop_reprojection, published.pose_prior, published.angle_prior, published.smooth_picture),
-        *(published.smooth_space, published.torso, published.depth),
+        *(energies.reprojection_energy, energies.nearness, energies.steadiness, energies.joint_acceleration),
+        *(energies.root_acceleration, energies.straightness, energies.shape),
+        *(
+            energies_paper.crop_reprojection,
+            energies_paper.pose_prior,
+            energies_paper.angle_prior,
+            energies_paper.smooth_picture,
+        ),
+        *(energies_paper.smooth_space, energies_paper.torso, energies_paper.depth_energy),
     )
 }
 """Every energy by name. A pose prior of another kind is handed in under the name `pose_prior`."""
@@ -24,7 +29,7 @@ IGNORED = ("left_hip", "right_hip", "op_left_hip", "op_right_hip", "op_neck")
 
 
 @dataclass(frozen=True)
-class Stage:
+class FitStage:
     """One search by L-BFGS with strong Wolfe line search."""
 
     weights: Mapping[str, float]
@@ -49,7 +54,7 @@ class Stage:
 class Fitting:
     """Stages, one after the other; the last one's energies are what the fit as a whole must lower."""
 
-    stages: tuple[Stage, ...]
+    stages: tuple[FitStage, ...]
     window: int = 300
     """Frames fitted at once."""
     overlap: int = 60
@@ -66,7 +71,7 @@ class Fitting:
             raise ValueError(f"windows of {self.window} frames can't share {self.overlap}: let them share fewer")
 
 
-OPEN = Stage(
+OPEN = FitStage(
     weights={
         "reprojection": 1.0,
         "nearness": 0.1,
@@ -81,9 +86,9 @@ OPEN = Stage(
     evaluations=45,
 )
 """Everything at once, near what the network said; 1 is the price of a keypoint of confidence 1 missed by far."""
-CAMERA = Stage(weights={"torso": 1.0, "depth": 100.0**2}, free=("orientation", "place"))
+CAMERA = FitStage(weights={"torso": 1.0, "depth": 100.0**2}, free=("orientation", "place"))
 """The paper's first stage: the torso is brought to where it is seen."""
-BODY = Stage(
+BODY = FitStage(
     weights={
         "crop_reprojection": 1.0,
         "pose_prior": 4.78**2,

@@ -31,14 +31,14 @@ class Mixture:
     roots: Float[Tensor, "part 69 69"]
     """R with R.T @ R the inverse of the covariance."""
     costs: Float[Tensor, "part"]
-    """Minus the logarithm of each weight, normalised as in `mixture`."""
+    """Minus the logarithm of each weight, normalised as in `mixture_model`."""
 
     def to(self, like: Tensor) -> Mixture:
         """The same with the device and dtype of another tensor."""
         return Mixture(self.means.to(like), self.roots.to(like), self.costs.to(like))
 
 
-def mixture(
+def mixture_model(
     means: Float[Tensor, "part 69"], covars: Float[Tensor, "part 69 69"], weights: Float[Tensor, "part"]
 ) -> Mixture:
     """Built from what a mixture's file holds; raises ValueError if a covariance or a weight is not positive.
@@ -86,7 +86,7 @@ def load_mixture(path: Path = OPEN) -> Mixture:
         tensors.append(torch.from_numpy(found.astype(np.float64)))
     if len({len(tensor) for tensor in tensors}) != 1:
         raise ValueError(f"{path}: means, covars and weights are of {[len(tensor) for tensor in tensors]} parts")
-    return mixture(*tensors)
+    return mixture_model(*tensors)
 
 
 def about_mixture(path: Path = OPEN) -> Weights:

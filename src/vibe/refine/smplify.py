@@ -13,11 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe import skeletons
-from vibe.refine.fitting import ENERGIES, FITTINGS, IGNORED, Fitting, Stage
-from vibe.refine.priors import HEIGHT, TORSO, Energy, Evidence, Pose
-from vibe.refine.trust import bridge, reach, trust
-from vibe.refine.whiten import Whitening, whitening
-from vibe.threads import one_thread
+from vibe.parallel.processes import one_thread
+from vibe.refine.conditioning import Whitening, bridge, trust_weights, visible_reach, whitening
+from vibe.refine.energies import HEIGHT, TORSO, Energy, FitEvidence, FitPose
+from vibe.refine.fitting import ENERGIES, FITTINGS, IGNORED, FitStage, Fitting
 
 BodyPoints = Callable[
     [Float[Tensor, "time 24 3 3"], Float[Tensor, "1 10"]],
@@ -41,7 +40,7 @@ class Problem:
     """What the fit does not change."""
 
     rotmat: Float[Tensor, "time 24 3 3"]
-    evidence: Evidence
+    evidence: FitEvidence
     body: BodyPoints
     energies: Mapping[str, Energy]
     ignored: tuple[int, ...]
@@ -74,12 +73,12 @@ def fit(
     if lost := wanted - set(energies):
         raise ValueError(f"no energy is called {', '.join(sorted(lost))}: there are {', '.join(energies)}")
     keypoints_px = keypoints_px.where(keypoints_px[..., 2:] > 0, 0.0)
-    share = trust(keypoints_px)
+    share = trust_weights(keypoints_px)
     if len(times) < 3 or not bool(share.any()):
         return rotmat, betas, trans
     names = skeletons.JOINT_SETS[fitting.points]
-    evidence = Evidence(
-        keypoints_px=skeletons.convert(keypoints_px, "coco17", fitting.points),
+    evidence = FitEvidence(
+        keypoints_px=skeletons.convert_joints(keypoints_px, "coco17", fitting.points),
         K_px=K_px,
         size_px=K_px[0, 0] * HEIGHT / trans[:, 2].clamp_min(0.1),
         times=times,
@@ -109,7 +108,7 @@ def _kept(
     if fitting.bridged:
         offset, step = bridge(found.offset, share, times), bridge(step, share[:, :1], times)
     else:
-        near = reach(share, times)[..., None]
+        near = visible_reach(share, times)[..., None]
         offset, step = near * found.offset, near[:, :1] * step
     return Fit(offset, found.betas, start.trans + step[:, 0])
 
@@ -182,14 +181,14 @@ def _cut(problem: Problem, fit: Fit, span: slice) -> tuple[Problem, Fit]:
     )
 
 
-def _pose(problem: Problem, fit: Fit) -> Pose:
+def _pose(problem: Problem, fit: Fit) -> FitPose:
     rotmat = problem.rotmat @ roma.rotvec_to_rotmat(fit.offset)
     joints, keypoints = problem.body(rotmat, fit.betas[None])
     pelvis = joints[:, :1]
-    return Pose(fit.offset, rotmat, fit.betas, fit.trans, joints - pelvis, keypoints - pelvis)
+    return FitPose(fit.offset, rotmat, fit.betas, fit.trans, joints - pelvis, keypoints - pelvis)
 
 
-def _seen(problem: Problem, stage: Stage) -> Evidence:
+def _seen(problem: Problem, stage: FitStage) -> FitEvidence:
     """The evidence as far as a stage looks at it."""
     if stage.hips:
         return problem.evidence
@@ -198,16 +197,16 @@ def _seen(problem: Problem, stage: Stage) -> Evidence:
     return replace(problem.evidence, keypoints_px=keypoints_px)
 
 
-def energy(problem: Problem, fit: Fit, stage: Stage) -> Float[Tensor, ""]:
+def energy(problem: Problem, fit: Fit, stage: FitStage) -> Float[Tensor, ""]:
     """What a stage is to lower."""
     return _sum(_pose(problem, fit), _seen(problem, stage), stage, problem.energies)
 
 
-def _sum(pose: Pose, seen: Evidence, stage: Stage, energies: Mapping[str, Energy]) -> Float[Tensor, ""]:
+def _sum(pose: FitPose, seen: FitEvidence, stage: FitStage, energies: Mapping[str, Energy]) -> Float[Tensor, ""]:
     return torch.stack([weight * energies[name](pose, seen) for name, weight in stage.weights.items()]).sum()
 
 
-def _moved(start: Fit, white: Whitening, numbers: Float[Tensor, "n"], stage: Stage) -> Fit:
+def _moved(start: Fit, white: Whitening, numbers: Float[Tensor, "n"], stage: FitStage) -> Fit:
     """The start, moved by numbers of unit stiffness."""
     frames = len(start.trans)
     turn, place, shape = numbers.split([72 * frames, 3 * frames, 10])
@@ -226,7 +225,7 @@ def _moved(start: Fit, white: Whitening, numbers: Float[Tensor, "n"], stage: Sta
     return Fit(offset, betas, trans)
 
 
-def _minimise(problem: Problem, start: Fit, stage: Stage) -> Fit:
+def _minimise(problem: Problem, start: Fit, stage: FitStage) -> Fit:
     """The best that L-BFGS with strong Wolfe line search comes across; the start, if nothing is better."""
     seen = _seen(problem, stage)
     with torch.no_grad():

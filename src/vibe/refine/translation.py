@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe import cameras
-from vibe.refine import priors
+from vibe.refine import energies
 
-ROBUST = priors.ROBUST * priors.HEIGHT
+ROBUST = energies.ROBUST * energies.HEIGHT
 """Distance in metres, at the person's depth, at which a keypoint starts to count as wrong."""
 NOISE = 0.04
 """What is expected of a keypoint and the pose together, metres at the person's depth."""

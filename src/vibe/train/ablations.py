@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from vibe.model.attention import AttentionConfig
-from vibe.model.convolutional import ConvolutionalConfig
-from vibe.model.discriminator import DiscriminatorConfig
-from vibe.model.encoder import EncoderConfig
-from vibe.model.encoders import AnyEncoderConfig
-from vibe.model.transformer import TransformerConfig
-from vibe.network import WIDTH
+from vibe.inference.network import WIDTH
+from vibe.models.attention import AttentionConfig
+from vibe.models.convolutional import ConvolutionalConfig
+from vibe.models.discriminator import DiscriminatorConfig
+from vibe.models.encoders import AnyEncoderConfig
+from vibe.models.gru import EncoderConfig
+from vibe.models.transformer import TransformerConfig
+from vibe.synthetic.poses import PoseConfig
 from vibe.train.labels import LabelConfig
-from vibe.train.poses import PoseConfig
 from vibe.train.recipes import ADVERSARIAL, FRAME, OPEN, WITH_PRIOR, Recipe
 
 WINDOWS, FRAMES = 32, 16
@@ -46,7 +46,7 @@ def encoded(encoder: AnyEncoderConfig) -> Recipe:
     return small(OPEN, network=replace(OPEN.network, encoder=encoder))
 
 
-def windows(frames: int) -> Recipe:
+def window_recipe(frames: int) -> Recipe:
     recipe = small(OPEN)
     synthesis = replace(recipe.synthesis, batch=WINDOWS * FRAMES // frames, frames=frames)
     return replace(recipe, synthesis=synthesis)
@@ -67,8 +67,8 @@ _ROWS: Mapping[str, Recipe] = {
     "attention": encoded(AttentionConfig(features=WIDTH, hidden=256)),
     "transformer": encoded(TransformerConfig(features=WIDTH, hidden=256)),
     "one-direction": encoded(EncoderConfig(features=WIDTH, hidden=224)),
-    "t-32": windows(32),
-    "t-64": windows(64),
+    "t-32": window_recipe(32),
+    "t-64": window_recipe(64),
 }
 ABLATIONS = {row: replace(recipe, name=f"ablation-{row}") for row, recipe in _ROWS.items()}
 """What each row trains."""

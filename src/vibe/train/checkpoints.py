@@ -147,7 +147,7 @@ def save_batch(path: Path, step: int, batch: Mapping[str, Tensor]) -> None:
     assets.write_whole(path, _bytes({"step": step, **batch}))
 
 
-def checksum(files: Mapping[str, Path]) -> dict[str, str]:
+def data_checksum(files: Mapping[str, Path]) -> dict[str, str]:
     """SHA-256 of each file, by its name in the run."""
     return {name: assets.sha256(path) for name, path in files.items()}
 

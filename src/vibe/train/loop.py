@@ -11,34 +11,33 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vibe.model.discriminator import motion_numbers
-from vibe.model.latent import prior_loss
-from vibe.model.vibe import VIBE
+from vibe.models.discriminator import motion_numbers
+from vibe.models.generator import VIBE
+from vibe.models.latent import prior_loss
 from vibe.records import Observation, Theta
-from vibe.train.adversarial import contest, smoothed_target
 from vibe.train.checkpoints import save_weights
-from vibe.train.course import Course
-from vibe.train.open_course import open_course
-from vibe.train.paper_course import paper_course
-from vibe.train.players import Players, gather
+from vibe.train.distributed import Team, batch_share, join_team, leave_team, mean_over_team
+from vibe.train.gan_losses import contest, smoothed_target
 from vibe.train.recipes import GeneratorRecipe, PaperRecipe, Recipe
-from vibe.train.running import (
+from vibe.train.schedules import cosine, follow_schedule, set_rate
+from vibe.train.state import Task, TrainState, gather_state
+from vibe.train.task_features import paper_course
+from vibe.train.task_keypoints import open_course
+from vibe.train.trainer import (
     Pace,
     Progress,
-    Run,
+    RunProtocol,
     check_finite,
     descend,
     finite_total,
-    generator,
     keep_running,
     seed_step,
+    seeded_generator,
 )
-from vibe.train.schedules import cosine, follow, set_rate
-from vibe.train.team import Team, join_team, leave_team, mean_over_team, share
 
 REAL = 1
 """The purpose of a step's random numbers that real motion and its targets are drawn from."""
-COURSES: Mapping[type[GeneratorRecipe], Callable[[Any, Team], Course]] = {
+COURSES: Mapping[type[GeneratorRecipe], Callable[[Any, Team], Task]] = {
     Recipe: open_course,
     PaperRecipe: paper_course,
 }
@@ -54,7 +53,7 @@ class RealMotion:
     """What it is to score, at most 1."""
 
 
-def train(
+def train_generator(
     recipe: GeneratorRecipe, run: Path, device: str = "cpu", progress: Progress | None = None
 ) -> Iterator[dict[str, float]]:
     """Train until the recipe's last step, yielding the records of the log; `run` ends up with `weights.safetensors`.
@@ -65,22 +64,22 @@ def train(
     """
     team = join_team(device)
     course = COURSES[type(recipe)](recipe, team)
-    players = gather(recipe, course.build, team.device)
+    players = gather_state(recipe, course.build, team.device)
 
     def take_step(step: int) -> dict[str, float]:
-        batch = course.batch(generator(recipe.seed, step))
+        batch = course.batch(seeded_generator(recipe.seed, step))
         seed_step(recipe.seed, step, team.rank)
         if recipe.schedule == "cosine":
             for name, top in (("network", recipe.rate), ("discriminator", recipe.adversarial.rate)):
                 if name in players.optimisers:
                     set_rate(players.optimisers[name], cosine(top, step, recipe.steps, recipe.warmup))
-        real = real_motion(course, recipe, step, team) if players.discriminator is not None else None
-        terms = learn(players, share(batch, team), real, course, recipe, step)
+        real = draw_real_motion(course, recipe, step, team) if players.discriminator is not None else None
+        terms = learn(players, batch_share(batch, team), real, course, recipe, step)
         track_average(players.average, players.network, min(recipe.average, 1.0 if step > recipe.warmup else 0.9))
         return mean_over_team(terms, team)
 
     yield from keep_running(
-        Run(
+        RunProtocol(
             folder=run,
             recipe=recipe,
             pace=Pace(recipe.steps, recipe.log_every, recipe.validate_every, recipe.save_every),
@@ -89,7 +88,7 @@ def train(
             validate=lambda: validate(players.average, course, recipe, team.device),
             score=course.score,
             save_weights=lambda path, step: save_weights(path, recipe, step, players.average),
-            after_validation=lambda score: follow(players.plateaus.values(), score),
+            after_validation=lambda score: follow_schedule(players.plateaus.values(), score),
             data=course.data,
         ),
         team,
@@ -99,7 +98,7 @@ def train(
 
 
 def learn(
-    players: Players, batch: Any, real: RealMotion | None, course: Course, recipe: GeneratorRecipe, step: int
+    players: TrainState, batch: Any, real: RealMotion | None, course: Task, recipe: GeneratorRecipe, step: int
 ) -> dict[str, float]:
     """One step of the generator and, where there is one, of the discriminator, from the same windows; its losses."""
     terms = add_gradients(players, batch, real, course, recipe, step)
@@ -110,7 +109,7 @@ def learn(
 
 
 def add_gradients(
-    players: Players, batch: Any, real: RealMotion | None, course: Course, recipe: GeneratorRecipe, step: int
+    players: TrainState, batch: Any, real: RealMotion | None, course: Task, recipe: GeneratorRecipe, step: int
 ) -> dict[str, Float[Tensor, ""]]:
     """Add each network's gradients to its parameters'; returns the losses, which hold none.
 
@@ -134,12 +133,12 @@ def add_gradients(
     return {name: value.detach() for name, value in ({"loss": total} | terms).items()}
 
 
-def real_motion(course: Course, recipe: GeneratorRecipe, step: int, team: Team) -> RealMotion:
+def draw_real_motion(course: Task, recipe: GeneratorRecipe, step: int, team: Team) -> RealMotion:
     """As many windows of motion capture as a batch has, and what the discriminator is to say of them (equation 3)."""
-    seed = generator(recipe.seed, step, REAL)
+    seed = seeded_generator(recipe.seed, step, REAL)
     rotmat = course.motion(seed)
     target = smoothed_target(torch.ones(len(rotmat)), seed, recipe.adversarial.smoothing)
-    return RealMotion(motion_numbers(share(rotmat, team), recipe.discriminator.form), share(target, team))
+    return RealMotion(motion_numbers(batch_share(rotmat, team), recipe.discriminator.form), batch_share(target, team))
 
 
 def predict(network: VIBE, evidence: Observation | Float[Tensor, "*b time feature"], precision: str) -> Theta:
@@ -158,7 +157,7 @@ def track_average(average: nn.Module, network: nn.Module, decay: float) -> None:
 
 
 @torch.no_grad()
-def validate(network: VIBE, course: Course, recipe: GeneratorRecipe, device: torch.device) -> dict[str, float]:
+def validate(network: VIBE, course: Task, recipe: GeneratorRecipe, device: torch.device) -> dict[str, float]:
     """The course's errors of a network."""
     alone = Team(device=device)
-    return course.validate(lambda evidence: predict(network.eval(), share(evidence, alone), recipe.precision))
+    return course.validate(lambda evidence: predict(network.eval(), batch_share(evidence, alone), recipe.precision))

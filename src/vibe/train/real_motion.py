@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vibe.data.motion import clip_weights, draw_windows, find_motion, load_motions
 from vibe.data.store import MANIFEST, Store
-from vibe.data.windows import draw, find_places, find_runs, gather
+from vibe.data.windows import draw_window, find_places, find_runs, gather_windows
 
 Motion = Callable[[int, torch.Generator], Float[Tensor, "real time 24 3 3"]]
 """So many random windows of rotations."""
@@ -50,7 +50,7 @@ def _stored(store: Store, frames: int) -> tuple[int, Motion]:
     poses = store.column("poses")
 
     def motion(count: int, seed: torch.Generator) -> Float[Tensor, "real time 24 3 3"]:
-        found = gather(poses, draw(places, count, numpy_stream(seed)), frames)
+        found = gather_windows(poses, draw_window(places, count, numpy_stream(seed)), frames)
         return roma.rotvec_to_rotmat(torch.from_numpy(found).unflatten(-1, (24, 3)))
 
     if len(places) == 0:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from vibe.model.discriminator import PAPER, RELEASED, DiscriminatorConfig
-from vibe.model.encoder import EncoderConfig
-from vibe.model.encoders import AnyEncoderConfig
-from vibe.model.regressor import RegressorConfig
-from vibe.network import NetworkConfig
+from vibe.inference.network import NetworkConfig
+from vibe.models.discriminator import PAPER, RELEASED, DiscriminatorConfig
+from vibe.models.encoders import AnyEncoderConfig
+from vibe.models.gru import EncoderConfig
+from vibe.models.regressor import RegressorConfig
+from vibe.synthetic.examples import SynthesisConfig
 from vibe.train.labels import LabelConfig
-from vibe.train.losses import LossConfig
-from vibe.train.official import LossWeights
-from vibe.train.synthesis import SynthesisConfig
+from vibe.train.losses_features import LossWeights
+from vibe.train.losses_keypoints import LossConfig
 
 
 @dataclass(frozen=True)

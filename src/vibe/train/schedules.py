@@ -26,12 +26,12 @@ def set_rate(optimiser: Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def plateau(optimiser: Optimizer) -> ReduceLROnPlateau:
+def on_plateau(optimiser: Optimizer) -> ReduceLROnPlateau:
     """Lowers an optimiser's rates each time PATIENCE epochs have gone by without a new lowest score."""
     return ReduceLROnPlateau(optimiser, "min", FACTOR, PATIENCE - 1, threshold=0.0)
 
 
-def follow(plateaus: Iterable[ReduceLROnPlateau], score: float) -> None:
+def follow_schedule(plateaus: Iterable[ReduceLROnPlateau], score: float) -> None:
     """Tell the schedules the score of an epoch."""
     for each in plateaus:
         each.step(score)

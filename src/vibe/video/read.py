@@ -25,8 +25,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from vibe.records import Clip
-from vibe.video.clock import JOINED, Clock
-from vibe.video.mark import FIRST, LAST, REMEMBERED, Mark, checksum
+from vibe.video.stream import FIRST, JOINED, LAST, REMEMBERED, Clock, Mark, picture_checksum
 
 SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".m2ts"),
@@ -203,7 +202,7 @@ class Video:
         self._begun = True
         while (frame := self._next()) is not None:
             rgb = self._upright(frame)
-            yield Picture(frame, rgb, self._broken, self._packet, checksum(rgb))
+            yield Picture(frame, rgb, self._broken, self._packet, picture_checksum(rgb))
 
     def taken(self, pictures: Iterator[Picture]) -> Iterator[Frame]:
         """The other half: `clip()`, `notes` and `mark()` grow by a picture only when it is taken from here."""
@@ -266,7 +265,7 @@ class Video:
             if frame.pts is None or frame.pts > last:
                 return False
             if frame.pts >= first:
-                found.append((frame.pts, checksum(self._upright(frame))))
+                found.append((frame.pts, picture_checksum(self._upright(frame))))
             if frame.pts == last:
                 return found == list(zip(mark.stamps, mark.checks, strict=True))
         return False
@@ -278,7 +277,7 @@ class Video:
             if (frame := self._next()) is None:
                 break
             rgb = self._upright(frame) if index >= unseen else nothing
-            self._take(Picture(frame, rgb, self._broken, self._packet, checksum(rgb)))
+            self._take(Picture(frame, rgb, self._broken, self._packet, picture_checksum(rgb)))
         if self.mark() != mark:
             raise ValueError(f"{self.path} is not as it was when the place {len(mark.times)} frames in was marked")
 

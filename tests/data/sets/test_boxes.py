@@ -3,7 +3,7 @@
 import numpy as np
 
 from vibe.cameras import BOX_MARGIN
-from vibe.data.sets.boxes import boxes_around, filled, square_boxes
+from vibe.data.sets.annotations import boxes_around, filled, square_boxes
 
 
 def test_a_square_is_so_many_times_the_longer_side_of_the_joints():

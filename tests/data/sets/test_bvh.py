@@ -4,7 +4,7 @@ import captures
 import pytest
 import torch
 
-from vibe.data.sets import bvh, capture
+from vibe.data.sets import bvh, mocap
 
 WHO = captures.person(
     [
@@ -101,7 +101,7 @@ def test_a_file_that_ends_in_the_middle_and_one_with_nan_are_refused(tmp_path):
 
 
 def test_a_file_too_large_to_be_a_clip_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(capture, "LARGEST", 100)
+    monkeypatch.setattr(mocap, "LARGEST", 100)
     with pytest.raises(ValueError, match="read at most"):
         bvh.read_bvh(written(tmp_path), 0.01)
 

@@ -18,7 +18,7 @@ from vibe.data.sets.human36m import CAMERAS, HUMAN36M, read_camera
 from vibe.data.store import Store, open_store
 from vibe.evaluate.people import person_of, sequences_of
 from vibe.evaluate.protocols import PROTOCOLS
-from vibe.skeletons import COMMON14, H36M17, SPIN49, convert
+from vibe.skeletons import COMMON14, H36M17, SPIN49, convert_joints
 
 COUNT = 11
 ORDER = (
@@ -76,7 +76,7 @@ def assert_joints(store: Store, each, points: np.ndarray) -> None:
     pixels = projected(points[rows][:, names])
     flagged = np.concatenate([pixels, np.ones_like(pixels[..., :1])], -1)
     for column, value in (("points.spin49", points[rows][:, names] / 1000), ("keypoints_px.spin49", flagged)):
-        wanted = convert(torch.from_numpy(value), H36M17, SPIN49).numpy()
+        wanted = convert_joints(torch.from_numpy(value), H36M17, SPIN49).numpy()
         np.testing.assert_allclose(store.column(column)[each.rows], wanted, rtol=1e-5, atol=1e-5)
     assert store.column("points.spin49")[each.rows][:, [SPIN49.index(name) for name in COMMON14]].all()
     low, high = pixels.min(1), pixels.max(1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vibe.data.sets.intrinsics import fit_intrinsics
+from vibe.data.sets.annotations import fit_intrinsics
 
 K_PX = np.array([[1500.0, 0, 1000], [0, 1490, 1050], [0, 0, 1]])
 

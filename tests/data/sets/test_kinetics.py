@@ -8,15 +8,14 @@ import pytest
 import torch
 
 from vibe import assets
-from vibe.data.clips import make_clip
 from vibe.data.prepare import prepare
-from vibe.data.sets import followed
-from vibe.data.sets.kinetics import KINETICS
-from vibe.data.sets.videos import VIDEOS
+from vibe.data.sets import pseudo_labels
+from vibe.data.sets.videos import KINETICS, VIDEOS
 from vibe.data.store import open_store
-from vibe.people.track import Follower
 from vibe.records import Track
 from vibe.skeletons import COCO, SPIN49
+from vibe.synthetic.clips import make_clip
+from vibe.tracking.tracker import Tracker
 
 READ: list[int] = []
 """How many frames each follower was fed, in order."""
@@ -40,7 +39,7 @@ def track(frames: list[int], seed: int) -> Track:
     return Track(torch.tensor(frames), boxes, points)
 
 
-class Told(Follower):
+class Told(Tracker):
     """Sees two people in long videos and a third for only 15 frames in a row, and nobody in short ones."""
 
     killed_after = 0
@@ -64,7 +63,7 @@ class Told(Follower):
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> None:
     READ.clear()
-    monkeypatch.setattr(followed, "Follower", Told)
+    monkeypatch.setattr(pseudo_labels, "Follower", Told)
     monkeypatch.setattr(assets, "find", Path)
 
 
@@ -167,7 +166,7 @@ def test_without_the_detector_no_video_is_left_out_for_good(told, raw, tmp_path,
 
 def test_the_shipped_detector_finds_the_body_where_it_was_drawn(tmp_path) -> None:
     try:
-        assets.find("pose_landmark_full.tflite")
+        assets.find_model("pose_landmark_full.tflite")
     except FileNotFoundError as absent:
         pytest.skip(str(absent))
     (tmp_path / "raw").mkdir()

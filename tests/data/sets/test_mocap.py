@@ -19,7 +19,7 @@ def spinning(fps: float, seconds: float = 2.0) -> tuple[torch.Tensor, torch.Tens
 
 @pytest.mark.parametrize("fps", [24.0, 25.0, 29.97, 30.0, 50.0, 59.94, 60.0, 100.0, 119.88, 120.0, 150.0])
 def test_a_steady_motion_is_the_same_at_any_frame_rate(fps):
-    rotmat, pelvis = mocap.resample(*spinning(fps), fps)
+    rotmat, pelvis = mocap.resample_rotations(*spinning(fps), fps)
     plain, path = spinning(30.0)
     count = min(len(plain), len(rotmat))
     assert abs(len(plain) - len(rotmat)) <= 1
@@ -29,7 +29,7 @@ def test_a_steady_motion_is_the_same_at_any_frame_rate(fps):
 
 def test_whole_multiples_keep_every_nth_frame():
     rotmat, path = captures.motion(24, 121, 120)
-    fewer, places = mocap.resample(rotmat, path, 120.0)
+    fewer, places = mocap.resample_rotations(rotmat, path, 120.0)
     assert len(fewer) == 31
     assert torch.allclose(fewer, rotmat[::4], atol=1e-9) and torch.allclose(places, path[::4], atol=1e-12)
 
@@ -39,7 +39,7 @@ def test_whole_multiples_keep_every_nth_frame():
     [(2, 30.0, 2), (121, 120.0, 31), (120, 120.0, 30), (101, 100.0, 31), (100, 100.0, 30), (50, 25.0, 59)],
 )
 def test_a_clip_keeps_its_length_in_time_to_a_frame(frames, fps, left):
-    assert len(mocap.resample(*captures.motion(24, frames, fps), fps)[0]) == left
+    assert len(mocap.resample_rotations(*captures.motion(24, frames, fps), fps)[0]) == left
 
 
 def test_the_pelvis_stands_where_it_was_when_the_body_is_moved_by_trans():

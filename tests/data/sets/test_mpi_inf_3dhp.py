@@ -17,7 +17,7 @@ from vibe.data.sets.mpi_inf_3dhp import CHOSEN, MPI_INF_3DHP, MPI_INF_3DHP_ALL, 
 from vibe.data.store import Store, open_store
 from vibe.evaluate.people import person_of, sequences_of
 from vibe.evaluate.protocols import PROTOCOLS
-from vibe.skeletons import COMMON14, MPII3D28, MPII3D_TEST17, SPIN49, convert
+from vibe.skeletons import COMMON14, MPII3D28, MPII3D_TEST17, SPIN49, convert_joints
 
 COUNT, TEST_COUNT, SIDE = 12, 9, 2048
 CAMERA = """name          {name}
@@ -127,7 +127,7 @@ def assert_joints(store: Store, each, points: np.ndarray, pixels: np.ndarray, na
     """Joints, keypoints and the published crop (1.1 * 1.3 times the longer side) of a recording."""
     flagged = np.concatenate([pixels, np.ones_like(pixels[..., :1])], -1)
     for column, value in (("points.spin49", points), ("keypoints_px.spin49", flagged)):
-        wanted = convert(torch.from_numpy(value), names, SPIN49).numpy()
+        wanted = convert_joints(torch.from_numpy(value), names, SPIN49).numpy()
         np.testing.assert_allclose(store.column(column)[each.rows], wanted, rtol=2e-6, atol=2e-6)
     assert store.column("points.spin49")[each.rows][:, [SPIN49.index(name) for name in COMMON14]].all()
     low, high = pixels.min(1), pixels.max(1)

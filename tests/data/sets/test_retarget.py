@@ -9,7 +9,7 @@ import torch
 from vibe import body
 from vibe.body import pose_joints
 from vibe.data.sets import bandai, bvh, cmu, retarget, style100
-from vibe.data.sets.capture import Capture
+from vibe.data.sets.mocap import Capture
 from vibe.skeletons import SMPL, SMPL_PARENTS
 
 NO_SHAPE = torch.zeros(10, dtype=torch.float64)

@@ -14,10 +14,9 @@ import roma
 import torch
 from raw_files import cut, write_images
 
+from vibe.body.lbs import vertices
 from vibe.body.load import load_smpl
-from vibe.body.pose import joints
-from vibe.body.shape import rest_joints
-from vibe.body.skin import vertices
+from vibe.body.pose import joints, rest_joints
 from vibe.cameras import CROP_SCALE
 from vibe.data.prepare import prepare
 from vibe.data.sets.threedpw import COCO18, THREEDPW

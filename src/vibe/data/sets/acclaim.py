@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vibe.data.sets.capture import MOST_FRAMES, MOST_JOINTS, Capture, chain, read_text
+from vibe.data.sets.mocap import MOST_FRAMES, MOST_JOINTS, Capture, chain, read_text
 
 INCH = 0.0254
 ANGLES = {"rx", "ry", "rz"}

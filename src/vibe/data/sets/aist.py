@@ -16,14 +16,13 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from vibe.assets import arrays
+from vibe.assets import pickle_arrays
 from vibe.data.motion import FPS
-from vibe.data.raw import Job, RawSet
-from vibe.data.recording import Recording
-from vibe.data.sets.boxes import boxes_around
+from vibe.data.recording import RawJob, RawSet, Recording
+from vibe.data.sets.annotations import boxes_around
 from vibe.data.sets.mocap import RECIPE, pelvis_at_rest, take
-from vibe.data.sets.pieces import checked, each, read_pickle
-from vibe.skeletons import convert
+from vibe.data.sets.raw_checks import checked, each, read_pickle
+from vibe.skeletons import convert_joints
 
 RATE = 60.0
 """Frames a second of videos and annotations."""
@@ -39,7 +38,7 @@ VIDEO_LAYOUT = f"{LAYOUT}, keypoints2d/*.pkl, keypoints3d/*.pkl, cameras/mapping
 
 
 @dataclass(frozen=True)
-class Motion:
+class AistMotion:
     """A file of motions/; lengths in metres of the mean body, which the set scales to its dancer."""
 
     rotmat: Float[Tensor, "time 24 3 3"]
@@ -48,7 +47,7 @@ class Motion:
     """Of the world's units, which are about centimetres, how many make one of these metres."""
 
 
-def read_motion(path: Path) -> Motion:
+def read_motion(path: Path) -> AistMotion:
     """Raises OSError, or ValueError with the file and what is wrong."""
     content = _content(path, ("smpl_poses", "smpl_trans", "smpl_scaling"))
     poses = _numbers(path, content, "smpl_poses")
@@ -60,7 +59,7 @@ def read_motion(path: Path) -> Motion:
             f"{path}: smpl_scaling is {unit}, and about 90 is expected: the file is damaged, copy it again"
         )
     rotmat = roma.rotvec_to_rotmat(torch.from_numpy(poses).unflatten(1, (24, 3)))
-    return Motion(rotmat, torch.from_numpy(trans) / unit + pelvis_at_rest(), unit)
+    return AistMotion(rotmat, torch.from_numpy(trans) / unit + pelvis_at_rest(), unit)
 
 
 def _content(path: Path, keys: Sequence[str]) -> dict[Any, Any]:
@@ -68,7 +67,7 @@ def _content(path: Path, keys: Sequence[str]) -> dict[Any, Any]:
 
 
 def _numbers(path: Path, content: dict[Any, Any], key: str) -> ndarray:
-    return arrays.numbers(content[key], f"{path}: {key}")
+    return pickle_arrays.numbers(content[key], f"{path}: {key}")
 
 
 def sequences(raw: Path) -> dict[str, str]:
@@ -110,9 +109,9 @@ def _read(raw: Path, name: str, split: str) -> Iterator[Recording]:
     yield take(name, motion.rotmat, motion.pelvis, RATE, _subject(name), split, GENDER)
 
 
-def _jobs(raw: Path) -> Iterator[Job]:
+def _jobs(raw: Path) -> Iterator[RawJob]:
     for name, split in sequences(raw).items():
-        yield Job(name, partial(_read, raw, name, split))
+        yield RawJob(name, partial(_read, raw, name, split))
 
 
 def _sources(raw: Path) -> Iterable[Path]:
@@ -168,7 +167,7 @@ def _video(raw: Path, name: str, view: str) -> Path:
 
 
 def _view(
-    name: str, view: str, split: str, motion: Motion, points: ndarray, pixels: ndarray, camera: dict[str, ndarray]
+    name: str, view: str, split: str, motion: AistMotion, points: ndarray, pixels: ndarray, camera: dict[str, ndarray]
 ) -> Recording:
     """One camera's recording: every other frame, where the dancer was found in it."""
     count = min(len(motion.rotmat), len(points), len(pixels))
@@ -203,16 +202,16 @@ def _view(
 
 
 def _spin49(values: Float[ndarray, "time 17 3"]) -> Float[ndarray, "time 49 3"]:
-    return convert(torch.from_numpy(values.astype(np.float64)), "coco17", "spin49").numpy()
+    return convert_joints(torch.from_numpy(values.astype(np.float64)), "coco17", "spin49").numpy()
 
 
-def _video_jobs(raw: Path) -> Iterator[Job]:
+def _video_jobs(raw: Path) -> Iterator[RawJob]:
     for folder in ("keypoints2d", "keypoints3d", "cameras", "videos"):
         if not (raw / folder).is_dir():
             raise FileNotFoundError(f"there is no folder {raw / folder}: {raw} should hold {VIDEO_LAYOUT}")
     for name, split in sequences(raw).items():
         if any(_video(raw, name, view).is_file() for view in VIEWS):
-            yield Job(name, partial(_read_videos, raw, name, split))
+            yield RawJob(name, partial(_read_videos, raw, name, split))
 
 
 def _video_sources(raw: Path) -> Iterable[Path]:

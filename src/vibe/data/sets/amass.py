@@ -15,10 +15,9 @@ from numpy import ndarray
 from torch import Tensor
 
 from vibe.assets.archives import read_npz
-from vibe.data.raw import Job, RawSet
-from vibe.data.recording import GENDERS, Recording
+from vibe.data.recording import GENDERS, RawJob, RawSet, Recording
 from vibe.data.sets.mocap import RECIPE, below, pelvis_at_rest, take
-from vibe.data.sets.pieces import checked
+from vibe.data.sets.raw_checks import checked
 
 NAMES = {
     "BioMotionLab_NTroje": "BMLrub",
@@ -112,19 +111,19 @@ def _read(path: Path, name: str, subject: str, split: str) -> Iterator[Recording
     yield to_take(path, read_npz(path, NEEDED), name, subject, split)
 
 
-def _amass_jobs(raw: Path) -> Iterator[Job]:
+def _amass_jobs(raw: Path) -> Iterator[RawJob]:
     for path in _amass_files(raw):
         subset, subject = path.absolute().parts[-3:-1]
         subset = NAMES.get(subset, subset)
         name = f"{subset}/{subject}/{clip_name(path)}"
-        yield Job(name, partial(_read, path, name, f"{subset}_{subject}", SPLITS.get(subset, "train")))
+        yield RawJob(name, partial(_read, path, name, f"{subset}_{subject}", SPLITS.get(subset, "train")))
 
 
-def _any_jobs(raw: Path) -> Iterator[Job]:
+def _any_jobs(raw: Path) -> Iterator[RawJob]:
     for path in _any_files(raw):
         place = path.relative_to(raw).parent
         name = (place / clip_name(path)).as_posix()
-        yield Job(name, partial(_read, path, name, place.as_posix(), "train"))
+        yield RawJob(name, partial(_read, path, name, place.as_posix(), "train"))
 
 
 HOW = RECIPE | {

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from vibe.data.raw import Job, RawSet
-from vibe.data.recording import Recording
+from vibe.data.recording import RawJob, RawSet, Recording
 from vibe.data.sets.bvh import read_bvh
 from vibe.data.sets.mocap import RECIPE, below, take
 from vibe.data.sets.retarget import Axes, Rig, both_sides, to_smpl
@@ -66,9 +65,9 @@ def _read(path: Path) -> Iterator[Recording]:
     yield take(path.stem, rotmat, pelvis, capture.fps, subject=path.stem.split("_")[0])
 
 
-def _jobs(raw: Path) -> Iterator[Job]:
+def _jobs(raw: Path) -> Iterator[RawJob]:
     for path in _files(raw):
-        yield Job(path.stem, partial(_read, path))
+        yield RawJob(path.stem, partial(_read, path))
 
 
 BANDAI = RawSet(

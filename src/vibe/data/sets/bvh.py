@@ -14,7 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from vibe.data.sets.capture import MOST_FRAMES, MOST_JOINTS, Capture, chain, read_text
+from vibe.data.sets.mocap import MOST_FRAMES, MOST_JOINTS, Capture, chain, read_text
 
 HEAD = re.compile(r"Frames\s*:\s*(\d{1,9})\s+Frame\s+Time\s*:\s*(\S+)")
 NO_NAME = re.compile(r"^$|[{}]|\b(ROOT|JOINT|OFFSET)\b")

@@ -8,12 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from vibe.data.motion import HELD_OUT
-from vibe.data.raw import Job, RawSet
-from vibe.data.recording import Recording
+from vibe.data.recording import RawJob, RawSet, Recording
 from vibe.data.sets.acclaim import INCH, read_amc, read_asf
 from vibe.data.sets.bvh import read_bvh
-from vibe.data.sets.capture import Capture, part
-from vibe.data.sets.mocap import RECIPE, below, take
+from vibe.data.sets.mocap import RECIPE, Capture, below, part, take
 from vibe.data.sets.retarget import Rig, about_x, both_sides, to_smpl
 
 UNIT = INCH / 0.45
@@ -107,9 +105,9 @@ def _read(name: str, path: Path) -> Iterator[Recording]:
     yield take(name, rotmat, pelvis, fps, subject, split="test" if subject in HELD_OUT else "train")
 
 
-def _jobs(raw: Path) -> Iterator[Job]:
+def _jobs(raw: Path) -> Iterator[RawJob]:
     for name, path in clips(raw).items():
-        yield Job(name, partial(_read, name, path))
+        yield RawJob(name, partial(_read, name, path))
 
 
 def _sources(raw: Path) -> Iterable[Path]:

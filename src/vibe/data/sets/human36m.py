@@ -13,13 +13,11 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from vibe.assets.archives import read_npz
-from vibe.data.raw import Job, RawSet
-from vibe.data.recording import Recording
-from vibe.data.sets.boxes import boxes_around
+from vibe.data.recording import RawJob, RawSet, Recording
+from vibe.data.sets.annotations import boxes_around, fit_intrinsics
 from vibe.data.sets.cdf import read_cdf
-from vibe.data.sets.intrinsics import fit_intrinsics
-from vibe.data.sets.pieces import absent, checked, shared_frames
-from vibe.skeletons import convert
+from vibe.data.sets.raw_checks import absent, checked, shared_frames
+from vibe.skeletons import convert_joints
 from vibe.video import count_frames
 
 LAYOUT = (
@@ -42,7 +40,7 @@ JOINTS = (0, 6, 7, 8, 1, 2, 3, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
 SUBJECTS_IN_METADATA = 11
 
 
-def _jobs(root: Path) -> Iterator[Job]:
+def _jobs(root: Path) -> Iterator[RawJob]:
     if not any((root / subject).is_dir() for subject in (*TRAIN, *TEST)):
         raise FileNotFoundError(f"{root} holds no folder S1 and the like; Human3.6M looks like this: {LAYOUT}")
     for subject in (*TRAIN, *TEST):
@@ -51,7 +49,7 @@ def _jobs(root: Path) -> Iterator[Job]:
         names = {path.stem for path in (*annotated, *(folder / "Videos").glob("*.mp4"))}
         names = {name for name in names if not name.startswith("_ALL")}
         for name in sorted(names):
-            yield Job(f"{subject}/{name}", partial(_read, root, subject, name))
+            yield RawJob(f"{subject}/{name}", partial(_read, root, subject, name))
         if not names:
             yield absent(subject, folder / "MyPoseFeatures" / "D2_Positions")
 
@@ -102,8 +100,8 @@ def _read(root: Path, subject: str, name: str) -> Iterator[Recording]:
         source=video.relative_to(root).as_posix(),
         step=STEP,
         K_px=fit_intrinsics(points, pixels),
-        points={"spin49": convert(torch.from_numpy(points[frames]), "h36m17", "spin49").numpy()},
-        keypoints_px={"spin49": convert(torch.from_numpy(marked), "h36m17", "spin49").numpy()},
+        points={"spin49": convert_joints(torch.from_numpy(points[frames]), "h36m17", "spin49").numpy()},
+        keypoints_px={"spin49": convert_joints(torch.from_numpy(marked), "h36m17", "spin49").numpy()},
         box_px=boxes_around(marked),
         **_parameters(root / subject / "SMPL" / f"{name}.npz", frames),
     )

@@ -18,9 +18,8 @@ from numpy import ndarray
 from vibe import skeletons
 from vibe.cameras import CROP_SCALE
 from vibe.data.pictures import decode_picture
-from vibe.data.raw import Job, RawSet
-from vibe.data.recording import Recording
-from vibe.data.sets.pieces import checked, each
+from vibe.data.recording import RawJob, RawSet, Recording
+from vibe.data.sets.raw_checks import checked, each
 from vibe.data.sets.tfrecord import read_example, read_record, read_records
 
 LAYOUT = "train/*.tfrecord, and test/*.tfrecord if there are any"
@@ -33,16 +32,16 @@ POINTS = {"image/xys": (2, 14), "image/face_pts": (3, 5), "image/toe_pts": (3, 6
 """Rows (x, y, and confidence but for the first) and joints of each group, which together are `insta25`."""
 
 
-def jobs(raw: Path) -> Iterator[Job]:
+def insta_variety_jobs(raw: Path) -> Iterator[RawJob]:
     """A job for each shard; raises FileNotFoundError if there is none."""
     paths = _shards(raw)
     if not paths:
         raise FileNotFoundError(f"{raw} has no shards of InstaVariety, which lie there as {LAYOUT}")
     for path in paths:
-        yield Job(f"{path.parent.name}/{path.stem}", partial(read, path))
+        yield RawJob(f"{path.parent.name}/{path.stem}", partial(read_insta_variety, path))
 
 
-def read(path: Path) -> Iterator[Recording]:
+def read_insta_variety(path: Path) -> Iterator[Recording]:
     """The people of one shard, each in a video of their own; raises ValueError, at the end where it can."""
     yield from each(_people(path))
 
@@ -50,7 +49,7 @@ def read(path: Path) -> Iterator[Recording]:
 def pictures(
     path: Path, frames: Sequence[int], images: Sequence[str]
 ) -> Iterator[tuple[int, UInt8[ndarray, "height width 3"]]]:
-    """The wanted pictures of a shard with their places in `images`; see `vibe.data.raw.Pictures`."""
+    """The wanted pictures of a shard with their places in `images`; see `vibe.data.recording.Pictures`."""
     record, encoded, found, reason = -1, [], False, "it holds no JPEG image there"
     for place, (byte, number) in enumerate(image.split("#") for image in images):
         if record != int(byte):
@@ -105,7 +104,7 @@ def _person(path: Path, number: int, place: int, content: bytes | None) -> Recor
     return Recording(
         name, np.arange(count), FPS, split=SPLITS[path.parent.name], source=f"{path.parent.name}/{path.name}",
         images=tuple(f"{place}#{frame}" for frame in range(count)), box_px=np.tile(box_px, (count, 1)),
-        keypoints_px={"spin49": skeletons.convert(known, "insta25", "spin49").numpy()},
+        keypoints_px={"spin49": skeletons.convert_joints(known, "insta25", "spin49").numpy()},
     )  # fmt: skip
 
 
@@ -137,7 +136,7 @@ INSTA_VARIETY = RawSet(
     title="InstaVariety",
     licence="InstaVariety: for research; the videos belong to those who put them on Instagram.",
     layout=LAYOUT,
-    jobs=jobs,
+    jobs=insta_variety_jobs,
     sources=_shards,
     recipe={"box": "its crop is the whole picture", "fps": FPS, "confidence": "1 if OpenPose saw it, else 0"},
     pictures=pictures,

@@ -12,14 +12,12 @@ import torch
 from jaxtyping import Float, Shaped
 from numpy import ndarray
 
-from vibe.data.raw import Job, RawSet
-from vibe.data.recording import Recording
-from vibe.data.sets.boxes import boxes_around, filled, square_boxes
-from vibe.data.sets.intrinsics import fit_intrinsics
+from vibe.data.recording import RawJob, RawSet, Recording
+from vibe.data.sets.annotations import boxes_around, filled, fit_intrinsics, square_boxes
 from vibe.data.sets.matlab import read_matlab
-from vibe.data.sets.pieces import absent, checked, each, image_names, shared_frames, wanted_images
-from vibe.failures import shown
-from vibe.skeletons import JOINT_SETS, convert
+from vibe.data.sets.raw_checks import absent, checked, each, image_names, shared_frames, wanted_images
+from vibe.errors import shorten
+from vibe.skeletons import JOINT_SETS, convert_joints
 from vibe.video import count_frames
 
 LAYOUT = (
@@ -42,7 +40,7 @@ SPARE = 25
 
 
 @dataclass(frozen=True)
-class View:
+class StudioCamera:
     """One camera of a calibration file."""
 
     size: tuple[float, float]
@@ -56,7 +54,7 @@ class _Take:
 
     path: Path
     found: Mapping[str, ndarray]
-    views: Mapping[int, View]
+    views: Mapping[int, StudioCamera]
     subject: str
     fps: float
 
@@ -78,7 +76,7 @@ def _raw_set(title: str, cameras: Sequence[int]) -> RawSet:
     )
 
 
-def _jobs(cameras: Sequence[int], root: Path) -> Iterator[Job]:
+def _jobs(cameras: Sequence[int], root: Path) -> Iterator[RawJob]:
     tests = _tests(root)
     pieces: dict[str, tuple[Path, Callable[[Path], Iterator[Recording]]]] = {}
     for subject in SUBJECTS:
@@ -91,7 +89,7 @@ def _jobs(cameras: Sequence[int], root: Path) -> Iterator[Job]:
             f"{root} holds no S1/Seq1/annot.mat and the like; MPI-INF-3DHP looks like this: {LAYOUT}"
         )
     for name, (path, read) in pieces.items():
-        yield Job(name, partial(read, path)) if path.is_file() else absent(name, path)
+        yield RawJob(name, partial(read, path)) if path.is_file() else absent(name, path)
 
 
 def _tests(root: Path) -> Path:
@@ -143,7 +141,7 @@ def _seen(root: Path, take: _Take, camera: int) -> Recording:
         source=source.relative_to(root).as_posix(),
         images=tuple(images[frame] for frame in frames) if images else (),
         K_px=view.K_px,
-        points={"spin49": convert(torch.from_numpy(points[frames]), "mpii3d28", "spin49").numpy()},
+        points={"spin49": convert_joints(torch.from_numpy(points[frames]), "mpii3d28", "spin49").numpy()},
         keypoints_px={"spin49": keypoints_px[frames]},
         box_px=square_boxes(boxes_around(_flagged(pixels[frames])), SIDE),
     )
@@ -173,14 +171,14 @@ def _pictures(folder: Path, camera: int) -> tuple[Path, list[str], int]:
     raise FileNotFoundError(f"there is neither {video} nor a folder of its frames, imageFrames/{name} or {name}")
 
 
-def read_calibration(path: Path) -> dict[int, View]:
+def read_calibration(path: Path) -> dict[int, StudioCamera]:
     """The cameras of a Skeletool calibration file by their number.
 
     Raises FileNotFoundError, or ValueError, which names the file, if it is none.
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: get it from the set's owner")
-    views: dict[int, View] = {}
+    views: dict[int, StudioCamera] = {}
     name, size = -1, (0.0, 0.0)
     try:
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -191,9 +189,9 @@ def read_calibration(path: Path) -> dict[int, View]:
                 size = float(values[0]), float(values[1])
             elif key == "intrinsic":
                 K_px = np.array(values, np.float64).reshape(4, 4)[:3, :3]
-                views[name] = View(size, checked(K_px, (3, 3), f"intrinsic of camera {name}"))
+                views[name] = StudioCamera(size, checked(K_px, (3, 3), f"intrinsic of camera {name}"))
     except (ValueError, IndexError) as error:
-        raise ValueError(f"{path} is no camera calibration, or damaged ({shown(error)}): copy it again") from error
+        raise ValueError(f"{path} is no camera calibration, or damaged ({shorten(error)}): copy it again") from error
     if not views:
         raise ValueError(f"{path} holds no camera: copy it again")
     return views
@@ -227,7 +225,7 @@ def _test(root: Path, path: Path) -> Iterator[Recording]:
         source=folder.relative_to(root).as_posix(),
         images=wanted_images(folder, [f"img_{frame:06d}.jpg" for frame in range(1, len(pixels) + 1)]),
         K_px=fit_intrinsics(points[known], pixels[known]),
-        points={"spin49": convert(torch.from_numpy(scaled / 1000), "mpii3d_test17", "spin49").numpy()},
+        points={"spin49": convert_joints(torch.from_numpy(scaled / 1000), "mpii3d_test17", "spin49").numpy()},
         keypoints_px={"spin49": keypoints_px},
         box_px=filled(square_boxes(boxes_around(_flagged(pixels)), SIDE), known),
         has_points=known,
@@ -252,7 +250,7 @@ def _flagged(pixels: Float[ndarray, "time joint 2"]) -> Float[ndarray, "time joi
 
 
 def _in_spin49(pixels: Float[ndarray, "time joint 2"], joints: str) -> Float[ndarray, "time 49 3"]:
-    return convert(torch.from_numpy(_flagged(pixels)), joints, "spin49").numpy()
+    return convert_joints(torch.from_numpy(_flagged(pixels)), joints, "spin49").numpy()
 
 
 MPI_INF_3DHP = _raw_set("MPI-INF-3DHP", CHOSEN)

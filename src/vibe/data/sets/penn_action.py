@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from vibe import skeletons
-from vibe.data.raw import Job, RawSet
-from vibe.data.recording import Recording
-from vibe.data.sets import marks
+from vibe.data.recording import RawJob, RawSet, Recording
+from vibe.data.sets import annotations
 from vibe.data.sets.matlab import read_matlab
-from vibe.data.sets.pieces import absent, checked, wanted_images
+from vibe.data.sets.raw_checks import absent, checked, wanted_images
 
 LAYOUT = "labels/0001.mat ... and frames/0001/000001.jpg ... (the folder Penn_Action of the download)"
 FPS = 30.0
@@ -24,7 +23,7 @@ person's right: so read they agree with other sets (Kanazawa et al., Learning 3D
 FIELDS = ("x", "y", "visibility", "train", "nframes")
 
 
-def jobs(raw: Path) -> Iterator[Job]:
+def penn_action_jobs(raw: Path) -> Iterator[RawJob]:
     """A job for each video that has labels or frames; raises FileNotFoundError without one of the two folders."""
     for name in ("labels", "frames"):
         if not (raw / name).is_dir():
@@ -33,12 +32,12 @@ def jobs(raw: Path) -> Iterator[Job]:
     videos = {path.name for path in (raw / "frames").iterdir() if path.is_dir() and not path.name.startswith(".")}
     for name in sorted(labels.keys() | videos):
         if name in labels:
-            yield Job(name, partial(read, labels[name], raw))
+            yield RawJob(name, partial(read_penn_action, labels[name], raw))
         else:
             yield absent(name, raw / "labels" / f"{name}.mat")
 
 
-def read(path: Path, raw: Path) -> Iterator[Recording]:
+def read_penn_action(path: Path, raw: Path) -> Iterator[Recording]:
     """The person of one video; raises ValueError or FileNotFoundError."""
     found = read_matlab(path, FIELDS)
     x = checked(found["x"], (None, len(JOINTS)), f"{path}: x")
@@ -52,7 +51,7 @@ def read(path: Path, raw: Path) -> Iterator[Recording]:
         source=folder.relative_to(raw).as_posix(),
         images=wanted_images(folder, [f"{frame:06d}.jpg" for frame in range(1, len(x) + 1)]),
     )  # fmt: skip
-    yield marks.mark(recording, np.stack([x, y, (visibility > 0).astype(float)], -1), JOINTS)
+    yield annotations.mark(recording, np.stack([x, y, (visibility > 0).astype(float)], -1), JOINTS)
 
 
 def _labels(raw: Path) -> list[Path]:
@@ -63,7 +62,7 @@ PENN_ACTION = RawSet(
     title="Penn Action",
     licence="Penn Action: University of Pennsylvania; for research, its pictures belong to those who took them.",
     layout=LAYOUT,
-    jobs=jobs,
+    jobs=penn_action_jobs,
     sources=_labels,
-    recipe={**marks.RECIPE, "fps": FPS, "confidence": "1 if visible, else 0", "first_of_each_pair": "right"},
+    recipe={**annotations.RECIPE, "fps": FPS, "confidence": "1 if visible, else 0", "first_of_each_pair": "right"},
 )

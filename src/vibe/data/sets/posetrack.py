@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from vibe import skeletons
-from vibe.data.raw import Job, RawSet
-from vibe.data.recording import Recording
-from vibe.data.sets import marks
-from vibe.data.sets.pieces import checked, each, wanted_images
-from vibe.failures import shown
+from vibe.data.recording import RawJob, RawSet, Recording
+from vibe.data.sets import annotations
+from vibe.data.sets.raw_checks import checked, each, wanted_images
+from vibe.errors import shorten
 
 LAYOUT = (
     "annotations/{train,val,test}/*.json, or the same in posetrack_data, and the images below one of the two folders, "
@@ -33,23 +32,24 @@ Marked = tuple[PurePosixPath, int, np.ndarray]
 """The image, the number of the person, and their joints."""
 
 
-def jobs(raw: Path) -> Iterator[Job]:
+def posetrack_jobs(raw: Path) -> Iterator[RawJob]:
     """A job for each video's file; raises FileNotFoundError if there is none."""
     paths = _annotations(raw)
     if not paths:
         raise FileNotFoundError(f"{raw} has no annotations of PoseTrack, which lie there as {LAYOUT}")
     for path in paths:
-        yield Job(f"{path.parent.name}/{path.stem}", partial(read, path, raw))
+        yield RawJob(f"{path.parent.name}/{path.stem}", partial(read_posetrack, path, raw))
 
 
-def read(path: Path, raw: Path) -> Iterator[Recording]:
+def read_posetrack(path: Path, raw: Path) -> Iterator[Recording]:
     """Everyone in one video; nobody in a test video, whose people are kept secret. Raises ValueError."""
     try:
         content = json.loads(path.read_bytes())
         joints, people = _read_2017(content) if "annolist" in content else _read_2018(content)
     except (KeyError, IndexError, TypeError, AttributeError, RecursionError, ValueError) as error:
         raise ValueError(
-            f"{path} is not as PoseTrack 2017 or 2018 write it ({type(error).__name__}: {shown(error)}): copy it again"
+            f"{path} is not as PoseTrack 2017 or 2018 write it ({type(error).__name__}: {shorten(error)}): "
+            "copy it again"
         ) from error
     tracks: dict[int, list[Marked]] = defaultdict(list)
     for one in people:
@@ -73,7 +73,7 @@ def _track(path: Path, raw: Path, marked: list[Marked], joints: Sequence[str]) -
         split=SPLITS[path.parent.name], source=folder.relative_to(raw).as_posix(),
         images=wanted_images(folder, [image.name for image, _, _ in marked]),
     )  # fmt: skip
-    return marks.mark(recording, np.stack([points for _, _, points in marked]), joints)
+    return annotations.mark(recording, np.stack([points for _, _, points in marked]), joints)
 
 
 def _read_2018(content: Mapping[str, Any]) -> tuple[Sequence[str], list[Marked]]:
@@ -137,7 +137,7 @@ POSETRACK = RawSet(
     title="PoseTrack 2017 or 2018",
     licence="PoseTrack: the annotations allow non-commercial research only; the videos belong to those who took them.",
     layout=LAYOUT,
-    jobs=jobs,
+    jobs=posetrack_jobs,
     sources=_annotations,
-    recipe={**marks.RECIPE, "fps": FPS, "confidence": "1 if marked as visible, else 0"},
+    recipe={**annotations.RECIPE, "fps": FPS, "confidence": "1 if marked as visible, else 0"},
 )

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vibe.data.sets.capture import Capture
+from vibe.data.sets.mocap import Capture
 from vibe.skeletons import SMPL, SMPL_PARENTS
 
 Axes = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]

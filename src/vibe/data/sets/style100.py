@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from vibe.data.raw import Job, RawSet
-from vibe.data.recording import Recording
+from vibe.data.recording import RawJob, RawSet, Recording
 from vibe.data.sets.bvh import read_bvh
-from vibe.data.sets.capture import Capture, part
-from vibe.data.sets.mocap import RECIPE, below, take
+from vibe.data.sets.mocap import RECIPE, Capture, below, part, take
 from vibe.data.sets.retarget import Rig, both_sides, to_smpl
 
 CENTIMETRE = 0.01
@@ -79,10 +77,10 @@ def _read(path: Path, cut: tuple[int, int] | None) -> Iterator[Recording]:
     yield take(path.stem, rotmat, pelvis, capture.fps, subject="100style")
 
 
-def _jobs(raw: Path) -> Iterator[Job]:
+def _jobs(raw: Path) -> Iterator[RawJob]:
     files, keep = _files(raw), cuts(raw)
     for path in files:
-        yield Job(path.stem, partial(_read, path, keep.get(path.stem)))
+        yield RawJob(path.stem, partial(_read, path, keep.get(path.stem)))
 
 
 def _sources(raw: Path) -> Iterable[Path]:

@@ -1,9 +1,4 @@
-"""TensorFlow's files of records, and the `tf.train.Example` inside, without TensorFlow.
-
-A record is its length (8 bytes, little-endian), the length's checksum (4), the content, the content's checksum (4);
-checksums are CRC-32C, turned and shifted ("masked"). Maintained packages for them bring protobuf or a checksum under
-the LGPL; this needs what is here anyway.
-"""
+"""TensorFlow's files of records, and the `tf.train.Example` inside, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -13,7 +8,31 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+from jaxtyping import UInt8
 from numpy import ndarray
+
+from vibe.body.mesh import jit
+
+
+def _table() -> ndarray:
+    """What each byte makes of a CRC."""
+    table = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        table = table >> 1 ^ (table & 1) * np.uint32(0x82F63B78)
+    return table
+
+
+TABLE = _table()
+
+
+@jit
+def crc32c(content: UInt8[ndarray, "byte"]) -> np.uint32:
+    """The checksum of some bytes."""
+    crc = np.uint32(0xFFFFFFFF)
+    for byte in content:
+        crc = TABLE[(crc ^ byte) & np.uint32(255)] ^ (crc >> np.uint32(8))
+    return crc ^ np.uint32(0xFFFFFFFF)
+
 
 HEAD, TAIL = 12, 4
 """Bytes before and after a record's content."""
@@ -75,7 +94,6 @@ def _read(file: IO[bytes], size: int, place: int) -> bytes | None:
 
 def masked_crc(content: bytes) -> int:
     """CRC-32C of the content, masked as these files do it."""
-    from vibe.data.sets.crc32c import crc32c
 
     crc = int(crc32c(np.frombuffer(content, np.uint8)))
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

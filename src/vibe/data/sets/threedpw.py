@@ -15,16 +15,15 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from vibe import assets
-from vibe.assets import arrays
+from vibe.assets import pickle_arrays
+from vibe.body.keypoint_regressor import keypoints
 from vibe.body.load import BESIDE, load_smpl
-from vibe.body.marks import keypoints
+from vibe.body.pose import rest_joints
 from vibe.body.record import Body
-from vibe.body.shape import rest_joints
-from vibe.data.raw import Job, RawSet
-from vibe.data.recording import Recording
-from vibe.data.sets.boxes import boxes_around, filled
-from vibe.data.sets.pieces import absent, checked, each, read_pickle, wanted_images
-from vibe.skeletons import OPENPOSE, convert
+from vibe.data.recording import RawJob, RawSet, Recording
+from vibe.data.sets.annotations import boxes_around, filled
+from vibe.data.sets.raw_checks import absent, checked, each, read_pickle, wanted_images
+from vibe.skeletons import OPENPOSE, convert_joints
 
 LAYOUT = (
     "sequenceFiles/{train,validation,test}/SEQUENCE.pkl and imageFiles/SEQUENCE/image_00000.jpg ..., as its two "
@@ -60,15 +59,15 @@ class _Sequence:
     def numbers(self, key: str, person: int) -> ndarray:
         """One person's part of a list, or of an array of all persons; raises ValueError, which names it."""
         what, held = f"{self.path}: {key} of person {person}", self.content.get(key)
-        parts = held if isinstance(held, list) else arrays.numbers(held, f"{self.path}: {key}")
+        parts = held if isinstance(held, list) else pickle_arrays.numbers(held, f"{self.path}: {key}")
         if parts is held and len(parts) > person:
-            return arrays.numbers(parts[person], what)
+            return pickle_arrays.numbers(parts[person], what)
         if np.ndim(parts) == 0 or len(parts) <= person:
             raise ValueError(f"{what} is not there: the annotation is damaged, copy it again")
         return parts[person]
 
 
-def _jobs(root: Path) -> Iterator[Job]:
+def _jobs(root: Path) -> Iterator[RawJob]:
     folder = root / "sequenceFiles"
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}: 3DPW looks like this: {LAYOUT}")
@@ -80,7 +79,7 @@ def _jobs(root: Path) -> Iterator[Job]:
     for split in SPLITS:
         paths = sorted((folder / split).glob("*.pkl"))
         for path in paths:
-            yield Job(f"{split}/{path.stem}", partial(_read, root, split, path, bodies))
+            yield RawJob(f"{split}/{path.stem}", partial(_read, root, split, path, bodies))
         if not paths:
             yield absent(split, folder / split / "*.pkl")
 
@@ -124,7 +123,8 @@ def _open(path: Path) -> _Sequence:
     """The file's content; raises ValueError, which names the file."""
     content = read_pickle(path, ("cam_poses", "cam_intrinsics", "poses"), "3DPW", LARGEST)
     poses, K_px = (
-        arrays.numbers(content[key], f"{path}: {key}").astype(np.float64) for key in ("cam_poses", "cam_intrinsics")
+        pickle_arrays.numbers(content[key], f"{path}: {key}").astype(np.float64)
+        for key in ("cam_poses", "cam_intrinsics")
     )
     if poses.ndim != 3 or poses.shape[1:] != (4, 4):
         raise ValueError(f"{path}: cam_poses have the shape {poses.shape}, expected frames by 4 by 4: copy it again")
@@ -136,7 +136,7 @@ def _person(root: Path, split: str, sequence: _Sequence, person: int, bodies: Bo
     count, name = len(sequence.cam_poses), f"{sequence.path.stem}_{person}"
     where = f"{sequence.path}: %s of person {person}"
     held = sequence.content.get("genders")
-    gender = GENDERS.get(arrays.text(held[person]) if isinstance(held, list) and len(held) > person else "")
+    gender = GENDERS.get(pickle_arrays.text(held[person]) if isinstance(held, list) and len(held) > person else "")
     if gender is None:
         raise ValueError(f"{where % 'the gender'} is neither m nor f: copy the file again")
     found = checked(sequence.numbers("poses2d", person), (count, 3, 18), where % "poses2d").transpose(0, 2, 1)
@@ -225,7 +225,7 @@ def _boxes(found: Float[ndarray, "time 18 3"]) -> tuple[Float[ndarray, "time 4"]
 def _in_spin49(found: Float[ndarray, "time 18 3"]) -> Float[ndarray, "time 49 3"]:
     seen = found[..., 2:] > SEEN
     flagged = np.concatenate([found[..., :2], np.ones(seen.shape)], -1) * seen
-    return convert(torch.from_numpy(flagged), COCO18, "spin49").numpy()
+    return convert_joints(torch.from_numpy(flagged), COCO18, "spin49").numpy()
 
 
 def _counted(found: Float[ndarray, "time 18 3"]) -> Bool[ndarray, "time"]:

@@ -1,0 +1,66 @@
+"""What lies in a folder of results beside them: stages that were kept, and what killed runs left."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vibe.batch.lock import busy
+from vibe.batch.storage import HIDDEN, Folder
+
+HALF = re.compile(r"\..+\.\d+\.part|\.vibe-\d+")
+"""Names of files that were being written, or tried to be, when their process ended."""
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """What can go without a result being lost."""
+
+    stages: tuple[Path, ...]
+    """A folder for each video."""
+    work: tuple[Path, ...]
+    """Folders in which nobody works any more."""
+    half: tuple[Path, ...]
+    """Files that were never finished."""
+
+    def __len__(self) -> int:
+        """Folders and files."""
+        return len(self.stages) + len(self.work) + len(self.half)
+
+
+def leftovers(root: Path) -> Leftovers:
+    """What can go from a folder of results; raises OSError, with what to do, while somebody is at work in it."""
+    home = Folder(root)
+    if busy(home.scratch):
+        raise OSError(f"a run is at work in {root}: wait until it is done, or stop it")
+    kept = home.stages("")
+    work = (home.scratch,) if home.scratch.is_dir() else ()
+    return Leftovers(tuple(sorted(kept.iterdir())) if kept.is_dir() else (), work, tuple(sorted(_half(root))))
+
+
+def size(paths: tuple[Path, ...]) -> int:
+    """Bytes of files, and of all that is in folders."""
+    files = [file for path in paths for file in (path, *(() if path.is_symlink() else path.rglob("*")))]
+    return sum(file.lstat().st_size for file in files if not file.is_dir())
+
+
+def remove(root: Path, found: Leftovers) -> None:
+    """Take it away, and our own folders with it once they are empty. Raises OSError."""
+    for path in (*found.stages, *found.work, *found.half):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    Folder(root).tidy()
+
+
+def _half(root: Path) -> Iterator[Path]:
+    """Unfinished files beside the results."""
+    for folder, below, files in os.walk(root):
+        if HIDDEN in below:
+            below.remove(HIDDEN)
+        yield from (Path(folder) / name for name in files if HALF.fullmatch(name))

@@ -1,0 +1,136 @@
+"""summary.json: what was found in a video and what it cost, and which results are there already."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vibe import __version__, assets, cache
+from vibe.motion import Result
+
+
+@dataclass(frozen=True)
+class PersonSummary:
+    """One line of the table."""
+
+    person: int
+    """Counted from 1, as in motion.npz."""
+    frames: int
+    coverage: float
+    """Share of the video's frames, 0 to 1."""
+    confidence: float
+    """Mean confidence of the 2D keypoints over the frames that were not filled in, 0 to 1."""
+
+
+def person_summaries(result: Result) -> tuple[PersonSummary, ...]:
+    """One for each person, in the file's order."""
+    length = max(len(result.clip.timestamps), 1)
+    table = []
+    for person, motion in enumerate(result.people, start=1):
+        seen = motion.confidence[motion.confidence > 0]
+        mean = float(seen.mean()) if len(seen) else 0.0
+        table.append(PersonSummary(person, len(motion.frames), len(motion.frames) / length, mean))
+    return tuple(table)
+
+
+def write_summary(
+    path: Path, result: Result, seconds: Mapping[str, float], files: Sequence[str], origin: Mapping[str, Any]
+) -> None:
+    """Write the summary whole or not at all; raises OSError.
+
+    `seconds` is the work that each stage took, `files` the names of what was written beside it, `origin` what tells
+    whether it would come out the same again (docs/conventions.md).
+    """
+    clip = result.clip
+    content = {
+        "video": str(clip.path),
+        "width_px": clip.width,
+        "height_px": clip.height,
+        "fps": round(clip.fps, 6),
+        "frames": len(clip.timestamps),
+        "damaged_packets": clip.damaged,
+        "people": [
+            {
+                "person": row.person,
+                "frames": row.frames,
+                "coverage": round(row.coverage, 4),
+                "confidence": round(row.confidence, 4),
+            }
+            for row in person_summaries(result)
+        ],
+        "notes": list(result.notes),
+        "seconds": {stage: round(spent, 3) for stage, spent in seconds.items()},
+        "body": asdict(result.body),
+        "weights": asdict(result.weights),
+        "files": list(files),
+        "vibe_version": __version__,
+        **origin,
+    }
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    assets.write_whole(Path(path), text.encode("utf-8", "backslashreplace"))
+
+
+MOTION, OVERLAY, PAGE, SUMMARY = "motion.npz", "overlay.mp4", "page.html", "summary.json"
+RENDERS = (OVERLAY, PAGE)
+LARGEST = 1 << 24
+"""Bytes of a summary."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The results of one video."""
+
+    place: str
+    """Their folder below OUT, with forward slashes."""
+    summary: Mapping[str, Any]
+    content: str
+    """SHA-256 of the video."""
+    source: str
+    """The video's path or URL when they were made."""
+    stamp: str
+    """What its store then said of its content; empty of a local file."""
+    motion: str
+    """SHA-256 of motion.npz."""
+    keys: Mapping[str, str]
+    """Of each file: what it depends on."""
+    bytes: Mapping[str, int]
+    """Of each file: its size."""
+    stages: bool
+    """Whether the stages of its making were to be kept."""
+
+    def whole(self, sizes: Mapping[str, int]) -> tuple[str, ...]:
+        """Those of its files that have their size, given all sizes that are there."""
+        return tuple(name for name, size in self.bytes.items() if sizes.get(name) == size)
+
+
+def result_keys(result: str) -> dict[str, str]:
+    """What each file depends on, if the motion depends on `result`."""
+    return {MOTION: result} | {name: cache.key(name, result) for name in RENDERS}
+
+
+def read_manifest_summary(place: str, text: bytes) -> Kept | None:
+    """The results that a summary tells of; None if it tells of none, or is damaged."""
+    try:
+        summary = json.loads(text)
+        source, keys, sizes = summary["source"], summary["keys"], summary["bytes"]
+        given = [source["sha256"], source["path"], source["stamp"], summary["motion_sha256"], *keys.values()]
+        right = [
+            MOTION in keys,
+            all(isinstance(each, str) for each in given),
+            all(isinstance(size, int) for size in sizes.values()),
+            isinstance(summary["notes"], list),
+            isinstance(summary["frames"], int),
+            all(isinstance(summary[name][what], str) for name in ("body", "weights") for what in ("name", "licence")),
+            all(isinstance(row[name], int | float) for row in summary["people"] for name in row),
+        ]
+        if not all(right):
+            return None
+        return Kept(
+            place=place, summary=summary, content=source["sha256"], source=source["path"], stamp=source["stamp"],
+            motion=summary["motion_sha256"], keys=keys, bytes=sizes, stages=summary["stages"] is True,
+        )  # fmt: skip
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None

@@ -1,0 +1,112 @@
+"""What came of each video: for the screen, and as report.csv and report.json."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from vibe.batch.manifest import MOTION, SUMMARY, Kept
+
+if TYPE_CHECKING:
+    from vibe.batch.plan import Plan
+
+STATES = ("done", "skipped", "failed", "left")
+COLUMNS = ("video", "state", "reason", "results", "people", "frames", "seconds", "key")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a video."""
+
+    video: str
+    """Its path or URL."""
+    state: Literal["done", "skipped", "failed", "left"]
+    """`left`: the run was interrupted before."""
+    reason: str = ""
+    results: str = ""
+    """Folder or URL."""
+    rows: tuple[Mapping[str, Any], ...] = ()
+    """Person, frames, coverage and confidence of each person, as in summary.json."""
+    frames: int = 0
+    """Of the video."""
+    seconds: float = 0.0
+    """That the work took this time."""
+    key: str = ""
+    """What the motion depends on."""
+    files: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
+
+    def columns(self) -> dict[str, Any]:
+        """A row of the report."""
+        values = (
+            *(self.video, self.state, self.reason, self.results),
+            *(len(self.rows), self.frames, round(self.seconds, 3), self.key),
+        )
+        return dict(zip(COLUMNS, values, strict=True))
+
+
+def failed_outcome(video: str, reason: str) -> Outcome:
+    """A video that could not be read, or over which something else went wrong."""
+    return Outcome(video, "failed", reason if video in reason else f"{video}: {reason}")
+
+
+def found_outcome(outcome: Outcome, kept: Kept) -> Outcome:
+    """An outcome with what the summary of its results tells."""
+    summary = kept.summary
+    return replace(
+        outcome,
+        rows=tuple(summary["people"]),
+        frames=summary["frames"],
+        key=kept.keys[MOTION],
+        files=(*kept.bytes, SUMMARY),
+        notes=tuple(map(str, summary["notes"])),
+        licences=tuple(f"{what} {summary[what]['name']}: {summary[what]['licence']}" for what in ("weights", "body")),
+    )
+
+
+def skipped_outcome(video: str, results: str, kept: Kept, reason: str = "done before") -> Outcome:
+    """A video whose results are there."""
+    return found_outcome(Outcome(video, "skipped", reason, results), kept)
+
+
+def complete(plan: Plan, answers: Sequence[Outcome]) -> list[Outcome]:
+    """One outcome for each video of a plan, in its order; what nobody answered for is left."""
+    known = {**plan.outcomes, **{outcome.video: outcome for outcome in answers}}
+    outcomes = []
+    for video in plan.order:
+        outcome = known.get(plan.twins.get(video, video), Outcome(video, "left", "the run was interrupted"))
+        if video in plan.twins:
+            twin = plan.twins[video]
+            state = "skipped" if outcome.state == "done" else outcome.state
+            why = f"the same video as {twin}"
+            why = f"{video}: {why}, {outcome.reason}" if outcome.state == "failed" else why
+            outcome = replace(outcome, video=video, state=state, reason=why, seconds=0.0)
+        outcomes.append(outcome)
+    return outcomes
+
+
+def count(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """How many videos came to each state."""
+    states = Counter(outcome.state for outcome in outcomes)
+    return {state: states[state] for state in STATES if states[state] or state != "left"}
+
+
+def report_csv(outcomes: Sequence[Outcome]) -> bytes:
+    """The report as a table, UTF-8."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(COLUMNS)
+    table.writerows(outcome.columns().values() for outcome in outcomes)
+    return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def report_json(outcomes: Sequence[Outcome]) -> bytes:
+    """The report with its counts, UTF-8."""
+    content = {**count(outcomes), "videos": [outcome.columns() for outcome in outcomes]}
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")

@@ -1,0 +1,246 @@
+"""What a worker does with one video, from the file to its results in their place."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vibe.batch.lock import claim, sweep
+from vibe.batch.manifest import MOTION, OVERLAY, PAGE, SUMMARY, result_keys
+from vibe.batch.plan import VideoJob, overwritten
+from vibe.batch.report import Outcome, failed_outcome, found_outcome, skipped_outcome
+from vibe.batch.storage import Store, download, local
+from vibe.cache import SUFFIX, content_key
+from vibe.errors import run_guarded
+from vibe.parallel import TRIES, Seat
+
+if TYPE_CHECKING:
+    from vibe.inference.config import Method
+    from vibe.motion import Result
+
+BUSY = "another run is at work on it"
+EVERY = 0.1
+"""Seconds between two words of progress."""
+
+
+@dataclass(frozen=True)
+class EstimateOptions:
+    """What holds for all videos of a plan."""
+
+    options: Mapping[str, Any]
+    """Those of `vibe.inference.config.settle`."""
+    store: Store
+    keep_stages: bool = False
+    again: bool = False
+    """Whether what is there is to be made anew."""
+    threads: int | None = None
+    """That a worker computes on; None for as many as PyTorch takes."""
+    devices: tuple[str, ...] = ()
+    """Where workers compute, by turns; none for where the options say."""
+    done: Mapping[str, str] | None = None
+    """Where the results of a key are already: for videos whose content is known once they are fetched."""
+
+
+class StageTimes:
+    """Passes progress on, not too often, and remembers the seconds that each stage took."""
+
+    def __init__(self, tell: Callable[[Any], None]) -> None:
+        self.seconds: dict[str, float] = {}
+        self._tell, self._stage = tell, ""
+        self._since = self._told = time.monotonic()
+
+    def __call__(self, stage: str, done: float, total: float | None) -> None:
+        """Note that `done` of `total` units of a stage are finished; `total` is None while it is unknown."""
+        now = time.monotonic()
+        if stage != self._stage:
+            self.stop()
+            self._stage, self._told = stage, 0.0
+        if now - self._told >= EVERY:
+            self._told = now
+            self._tell((stage, done, total))
+
+    def stop(self) -> None:
+        """End the stage that is under way."""
+        now = time.monotonic()
+        if self._stage:
+            self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + now - self._since
+        self._stage, self._since = "", now
+
+
+def begin_worker(order: EstimateOptions, seat: Seat) -> Callable[[VideoJob], Outcome]:
+    """Settle the method; gives what works on a video."""
+    import torch
+
+    from vibe.inference.config import settle
+
+    if order.threads:
+        torch.set_num_threads(order.threads)
+    options = dict(order.options)
+    if order.devices:
+        options["device"] = order.devices[seat.number % len(order.devices)]
+    sweep(order.store.scratch)
+    return partial(estimate_one, order, settle(**options), seat)
+
+
+def lost_worker(job: VideoJob, how: str) -> Outcome:
+    """What came of a video over which worker after worker died."""
+    return failed_outcome(
+        job.source.name, f"{TRIES} workers died over it (the last {how}): if memory is short take fewer"
+    )
+
+
+def estimate_one(order: EstimateOptions, method: Method, seat: Seat, job: VideoJob) -> Outcome:
+    """Everything that is to be done with one video; what goes wrong is an outcome too."""
+    began = time.monotonic()
+    answers: list[Outcome] = []
+    clock = StageTimes(seat.tell)
+    complaint = run_guarded(lambda: answers.append(_claimed(order, method, clock, job)))
+    outcome = answers[0] if complaint is None else failed_outcome(job.source.name, complaint)
+    return replace(outcome, seconds=time.monotonic() - began)
+
+
+def _claimed(order: EstimateOptions, method: Method, clock: StageTimes, job: VideoJob) -> Outcome:
+    """The work in a folder of its own, unless somebody else is at it or has done it."""
+    import hashlib
+
+    from vibe.inference import estimate
+
+    store, source = order.store, job.source
+    if overwritten(job, store, (*job.make, SUMMARY)):
+        raise ValueError(f"{source.name} would be overwritten by its own results: choose another folder with -o")
+    claimed = hashlib.sha256(store.name(job.place).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    with claim(store.scratch, claimed) as folder:
+        if folder is None:
+            return Outcome(source.name, "skipped", BUSY, store.name(job.place))
+        video, content = local(source.name), job.content
+        if source.remote:
+            clock("fetching", 0, None)
+            video = folder / f"video{source.file.suffix}"
+            download(source.name, video)
+            content = content_key(video)
+        assert content is not None
+        keys = result_keys(estimate.keys(content, method)["result"])
+        if not order.again:
+            place = (order.done or {}).get(keys[MOTION], job.place) if job.content is None else job.place
+            there = store.look(place)
+            if there and keys[MOTION] == there.keys.get(MOTION) and set(job.make) <= set(store.whole(there)):
+                if not there.stages:
+                    store.forget(content)
+                return skipped_outcome(source.name, store.name(place), there)
+        made = folder / "made"
+        made.mkdir()
+        job = replace(job, content=content)
+        shelf = store.stages(content) or folder / "stages"
+        with _stages(shelf) as kept:
+            stale = _make(order, method, clock, job, video, made, keys, kept)
+        store.put(made, job.place, stale)
+        if not order.keep_stages:
+            store.forget(content)
+        there = store.look(job.place)
+        assert there is not None
+        return found_outcome(Outcome(source.name, "done", "", store.name(job.place)), there)
+
+
+def _make(
+    order: EstimateOptions, method: Method, clock: StageTimes, job: VideoJob, video: Path, made: Path,
+    keys: Mapping[str, str], kept: Path,
+) -> tuple[str, ...]:  # fmt: skip
+    """Write the files of a job into a folder; gives the older ones that they make wrong."""
+    from vibe import assets
+    from vibe.batch.manifest import write_summary
+    from vibe.inference import estimate
+
+    before = order.store.look(job.place)
+    if MOTION in job.make:
+        result = estimate.run(video, method, stages=kept, progress=clock)
+        if job.source.remote:
+            result = replace(result, clip=replace(result.clip, path=Path(job.source.file.name)))
+        clock("writing", 0, None)
+        result.save(made / MOTION)
+        older, spent = {}, {}
+    else:
+        assert before is not None
+        result = _read(order.store, job.place, made / MOTION, before.summary)
+        older = {name: size for name, size in before.bytes.items() if before.keys.get(name) == keys.get(name)}
+        spent = before.summary.get("seconds", {})
+    result = _render(job.make, video, result, made, method, clock)
+    clock.stop()
+    files = {path.name: path.stat().st_size for path in sorted(made.iterdir())}
+    stale = tuple(name for name in keys if before and name in before.bytes and name not in {**older, **files})
+    sizes = {name: files.get(name, older.get(name)) for name in (MOTION, OVERLAY, PAGE) if name in {**older, **files}}
+    source = {"path": job.source.name, "sha256": job.content, "stamp": job.stamp}
+    write_summary(
+        made / SUMMARY,
+        result,
+        {**spent, **clock.seconds},
+        (*sizes, SUMMARY),
+        {
+            "source": source,
+            "keys": {name: keys[name] for name in sizes},
+            "bytes": sizes,
+            "motion_sha256": assets.sha256(made / MOTION),
+            "stages": order.keep_stages,
+        },
+    )
+    return stale
+
+
+def _render(
+    wanted: tuple[str, ...], video: Path, result: Result, made: Path, method: Method, clock: StageTimes
+) -> Result:
+    """Draw what is wanted; the result with the notes on it."""
+    notes: tuple[str, ...] = ()
+    if OVERLAY in wanted:
+        clock("overlay", 0, None)
+        from vibe.render.film import write_overlay
+
+        notes += write_overlay(video, result, made / OVERLAY, method.body, clock)
+    if PAGE in wanted:
+        clock("page", 0, None)
+        from vibe.viewer.page import TooLarge, view
+
+        try:
+            view(result, made / PAGE, video, method.body, progress=clock)
+        except TooLarge as error:
+            view(result, made / PAGE, body=method.body)
+            notes += (f"the page shows the bodies alone: {error}",)
+    return replace(result, notes=tuple(dict.fromkeys(result.notes + notes)))
+
+
+def _read(store: Store, place: str, path: Path, summary: Mapping[str, Any]) -> Result:
+    """The motion that is there, copied to `path`, with what its summary knows beside it."""
+    from vibe import motion
+
+    store.get(place, MOTION, path)
+    result = motion.load(path)
+    return replace(
+        result,
+        notes=tuple(map(str, summary["notes"])),
+        clip=replace(result.clip, damaged=int(summary["damaged_packets"])),
+        body=replace(result.body, licence=summary["body"]["licence"]),
+        weights=replace(result.weights, licence=summary["weights"]["licence"]),
+    )
+
+
+@contextmanager
+def _stages(folder: Path) -> Iterator[Path]:
+    """A folder for a video's stages, without what a killed process left half-written.
+
+    It goes if another run could make nothing of it, or the video itself is at fault, for it would see the same.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in folder.rglob("*.part"):
+        with suppress(OSError):
+            part.unlink()
+    try:
+        yield folder
+    except BaseException as error:
+        if isinstance(error, ValueError) or not any(folder.rglob("*" + SUFFIX)):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise

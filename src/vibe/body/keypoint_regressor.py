@@ -1,0 +1,212 @@
+"""Where the points of a joint set lie on a body: weights of its skinned vertices and of its joints.
+
+A row holds the weights of all vertices, then those of the 24 joints. The 49 joints of SPIN and VIBE are some of the 24,
+eleven vertices picked on SMPL's mesh and the 9 rows of a regressor that comes with their files; Human3.6M's 17 joints,
+which the 14 evaluation joints are among, are the rows of another. Where a regressor is not here or the mesh is another
+one, points stand near: means of joints and of points of the face, and the outermost vertices of head and feet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import one_hot, pad
+
+from vibe.body.lbs import pose_feature
+from vibe.body.pose import linear, pose_joints
+from vibe.body.record import Body, Marks
+from vibe.skeletons import COCO, COMMON14, H36M17, JOINT_SETS, OPENPOSE, SMPL, index
+
+SMPL_VERTICES = 6890
+SMPL_FACE = {"nose": 332, "left_eye": 2800, "right_eye": 6260, "left_ear": 583, "right_ear": 4071}
+SMPL_FEET = {
+    "op_left_big_toe": 3216, "op_left_small_toe": 3226, "op_left_heel": 3387,
+    "op_right_big_toe": 6617, "op_right_small_toe": 6624, "op_right_heel": 6787,
+}  # fmt: skip
+"""Vertices of the 6890-vertex mesh, as are those of the face."""
+EXTRA = ("right_hip", "left_hip", "lsp_neck", "head_top", "mid_hip", "thorax", "h36m_spine", "jaw", "h36m_head")
+"""What the rows of SPIN's `J_regressor_extra` find."""
+MEANS = {
+    "op_neck": {"neck": 1.0},
+    "op_mid_hip": {"pelvis": 1.0},
+    "mid_hip": {"left_hip": 0.5, "right_hip": 0.5},
+    "h36m_spine": {"spine1": 0.36, "spine2": 0.64},
+    "thorax": {"neck": 0.25, "left_shoulder": 0.375, "right_shoulder": 0.375},
+    "lsp_neck": {"neck": 0.5, "left_shoulder": 0.25, "right_shoulder": 0.25},
+    "jaw": {"nose": 1.6, "left_eye": -0.6, "right_eye": -0.6, "left_ear": 0.3, "right_ear": 0.3},
+    "h36m_head": {"nose": 1 / 3, "left_ear": 1 / 3, "right_ear": 1 / 3},
+}
+"""Points as means of joints and of points of the face; the jaw as far below the nose as the eyes are above it."""
+TIPS = {
+    "head_top": ("head", (0.0, 1.0, 0.0)),
+    "op_left_big_toe": ("left_ankle", (-0.5, 0.0, 1.0)),
+    "op_left_small_toe": ("left_ankle", (1.0, 0.0, 0.8)),
+    "op_left_heel": ("left_ankle", (0.0, -0.5, -1.0)),
+    "op_right_big_toe": ("right_ankle", (0.5, 0.0, 1.0)),
+    "op_right_small_toe": ("right_ankle", (-1.0, 0.0, 0.8)),
+    "op_right_heel": ("right_ankle", (0.0, -0.5, -1.0)),
+}
+"""Points that are the outermost vertex, in a direction, of what a joint and the next carry."""
+
+
+DETECTED = {
+    "nose": ("head", (0.0, 0.016, -0.023)),
+    "left_eye": ("head", (-0.005, 0.007, -0.020)),
+    "left_ear": ("head", (-0.024, 0.013, 0.020)),
+    "left_shoulder": ("left_collar", (-0.016, 0.018, -0.014)),
+    "left_elbow": ("left_shoulder", (-0.014, 0.004, 0.011)),
+    "left_wrist": ("left_elbow", (0.005, 0.006, 0.007)),
+    "left_hip": ("pelvis", (-0.016, 0.009, 0.029)),
+    "left_knee": ("left_hip", (0.000, 0.011, 0.002)),
+    "left_ankle": ("left_knee", (0.005, 0.001, 0.008)),
+}
+"""Where the shipped detector marks COCO's keypoints, from where they are: metres in the axes of a joint, the right side
+in the mirror. Read off `benchmarks/detector_noise.md`: rendered clips of the open body, both sides averaged."""
+
+
+def detected_rows(coco: Marks) -> Marks:
+    """COCO's keypoints, moved to where the shipped detector marks them."""
+    joints, offsets = zip(*(_moved(name) for name in COCO), strict=True)
+    none = coco.template.new_zeros(len(COCO), 3, coco.shapedirs.shape[-1])
+    still = None if coco.posedirs is None else coco.posedirs.new_zeros(len(COCO), *coco.posedirs.shape[1:])
+    return replace(
+        coco,
+        joint=torch.cat([coco.joint, torch.tensor(joints, device=coco.joint.device)]),
+        template=torch.cat([coco.template, coco.template.new_tensor(offsets)]),
+        shapedirs=torch.cat([coco.shapedirs, none]),
+        posedirs=None if coco.posedirs is None or still is None else torch.cat([coco.posedirs, still]),
+        sums=torch.cat([coco.sums, torch.eye(len(COCO)).to(coco.sums)], 1),
+    )
+
+
+def _moved(name: str) -> tuple[int, tuple[float, float, float]]:
+    """The joint in whose axes a keypoint is moved, and by how much."""
+    if name in DETECTED:
+        joint, offset = DETECTED[name]
+        return SMPL.index(joint), offset
+    joint, (x, y, z) = DETECTED[name.replace("right", "left")]
+    return SMPL.index(joint.replace("left", "right")), (-x, y, z)
+
+
+def point_rows(body: dict[str, Tensor]) -> dict[str, Float[Tensor, "point row"]]:
+    """The rows of each point set that can be found on a body, from the arrays of its file.
+
+    "coco17" needs `coco_regressor` or SMPL's mesh, and the others need it too; "spin49" is exact with SMPL's mesh and
+    `extra_regressor`; "h36m17" and "common14" are with `h36m_regressor`, which is all that they need then.
+    """
+    sets: dict[str, Tensor] = {}
+    coco = body["coco_regressor"] if "coco_regressor" in body else _smpl_coco(body["J_regressor"])
+    if coco is not None:
+        named = _named(body, coco)
+        sets["coco17"] = _on_skin(coco)
+        sets |= {name: torch.stack([named[point] for point in JOINT_SETS[name]]) for name in ("spin49", "h36m17")}
+    if "h36m_regressor" in body:
+        sets["h36m17"] = _on_skin(body["h36m_regressor"])
+    if "h36m17" in sets:
+        sets["common14"] = sets["h36m17"][index(H36M17, COMMON14)]
+    return sets
+
+
+def _named(body: dict[str, Tensor], coco: Float[Tensor, "17 vertex"]) -> dict[str, Float[Tensor, "row"]]:
+    """A row for each name in the sets of 49 and of 17 joints."""
+    vertices = coco.shape[1]
+    named = dict(zip(SMPL, pad(torch.eye(24, dtype=coco.dtype), (vertices, 0)), strict=True))
+    named |= {name: row for name, row in zip(COCO, _on_skin(coco), strict=True) if name not in SMPL}
+    for name, parts in MEANS.items():
+        named[name] = torch.stack([share * named[part] for part, share in parts.items()]).sum(0)
+    tips = _tips(body["v_template"], body["weights"]) | (SMPL_FEET if vertices == SMPL_VERTICES else {})
+    named |= {name: _on_skin(_picked(vertex, vertices)) for name, vertex in tips.items()}
+    for name in OPENPOSE:
+        if name not in named:
+            named[name] = named[name.removeprefix("op_")]
+    if "extra_regressor" in body:
+        named |= dict(zip(EXTRA, _on_skin(body["extra_regressor"]), strict=True))
+    return named
+
+
+def _tips(v_template: Float[Tensor, "vertex 3"], weights: Float[Tensor, "vertex 24"]) -> dict[str, int]:
+    found = {}
+    for name, (joint, direction) in TIPS.items():
+        carried = weights[:, [SMPL.index(part) for part in (joint, joint.replace("ankle", "foot"))]].amax(1)
+        outward = v_template @ v_template.new_tensor(direction)
+        found[name] = int(outward.where(carried >= min(0.5, float(carried.max())), -torch.inf).argmax())
+    return found
+
+
+def _smpl_coco(J_regressor: Float[Tensor, "24 vertex"]) -> Float[Tensor, "17 vertex"] | None:
+    """COCO-17 for the 6890-vertex mesh: five vertices of the face, and SMPL's own joints for the limbs."""
+    vertices = J_regressor.shape[1]
+    if vertices != SMPL_VERTICES:
+        return None
+    rows = {name: _picked(vertex, vertices) for name, vertex in SMPL_FACE.items()}
+    return torch.stack([rows[name] if name in rows else J_regressor[SMPL.index(name)] for name in COCO])
+
+
+def _picked(vertex: int, vertices: int) -> Float[Tensor, "vertex"]:
+    return one_hot(torch.tensor(vertex), vertices).double()
+
+
+def _on_skin(regressor: Float[Tensor, "*point vertex"]) -> Float[Tensor, "*point row"]:
+    return pad(regressor, (0, len(SMPL)))
+
+
+def keypoints(
+    body: Body, rotmat: Float[Tensor, "*b 24 3 3"], betas: Float[Tensor, "*#b 10"], points: str = "coco17"
+) -> Float[Tensor, "*b point 3"]:
+    """One of the body's point sets, metres; raises ValueError if the body does not have it."""
+    return joints_and_keypoints(body, rotmat, betas, points)[1]
+
+
+def joints_and_keypoints(
+    body: Body, rotmat: Float[Tensor, "*b 24 3 3"], betas: Float[Tensor, "*#b 10"], points: str = "coco17"
+) -> tuple[Float[Tensor, "*b 24 3"], Float[Tensor, "*b point 3"]]:
+    """SMPL's 24 joints and one of the body's point sets from one pass, metres.
+
+    `points` is "coco17", "detected17" (the same where the shipped detector marks them), "spin49", "h36m17" or
+    "common14" (the evaluation joints); see `vibe.skeletons` for their order. Raises ValueError if the body does not
+    have it.
+    """
+    if points not in body.marks:
+        raise ValueError(
+            f"the body {body.origin.name} has no points {points!r} (it has {', '.join(body.marks) or 'none'}): "
+            "add `coco_regressor` [17, V] to its file"
+        )
+    marks = body.marks[points]
+    R_world, posed = pose_joints(body, rotmat, betas)
+    offsets = marks.template + linear(marks.shapedirs, betas)
+    if marks.posedirs is not None:
+        offsets = offsets + linear(marks.posedirs, pose_feature(rotmat))
+    offsets = offsets.expand(*rotmat.shape[:-3], -1, 3).movedim(-2, 0)[..., None]
+    terms = (R_world.movedim(-3, 0).index_select(0, marks.joint) @ offsets)[..., 0]
+    found = torch.tensordot(marks.sums, terms, 1) + torch.tensordot(marks.share, posed.movedim(-2, 0), 1)
+    return posed, found.movedim(0, -2)
+
+
+def fold_regressors(
+    rows: Float[Tensor, "point row"],
+    weights: Float[Tensor, "vertex 24"],
+    v_template: Float[Tensor, "vertex 3"],
+    shapedirs: Float[Tensor, "vertex 3 10"],
+    posedirs: Float[Tensor, "vertex 3 207"] | None,
+    J_template: Float[Tensor, "24 3"],
+    J_shapedirs: Float[Tensor, "24 3 10"],
+) -> Marks:
+    """Points that `rows` find on skinned vertices and joints (see above), folded onto the joints."""
+    regressor, on_joints = rows.split([len(weights), 24], 1)
+    used = regressor.any(0).nonzero()[:, 0]
+    regressor, weights = regressor[:, used], weights[used]
+    share = regressor @ weights
+    point, joint = (regressor.abs() @ weights).nonzero(as_tuple=True)
+    pull = regressor[point] * weights.mT[joint]
+    part = share[point, joint][:, None]
+    return Marks(
+        joint=joint,
+        template=pull @ v_template[used] - part * J_template[joint],
+        shapedirs=torch.tensordot(pull, shapedirs[used], 1) - part[..., None] * J_shapedirs[joint],
+        posedirs=None if posedirs is None else torch.tensordot(pull, posedirs[used], 1),
+        sums=torch.nn.functional.one_hot(point, len(regressor)).mT.to(weights.dtype).contiguous(),
+        share=share + on_joints,
+    )

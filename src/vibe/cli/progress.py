@@ -1,0 +1,171 @@
+"""Where the work stands, on stderr: one video, or many."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from vibe.cli.console import print_info
+
+if TYPE_CHECKING:
+    from vibe.batch.report import Outcome
+
+
+PLAIN_SECONDS = 10.0
+"""Between two lines of progress where there is no terminal."""
+
+
+@contextmanager
+def gentle() -> Iterator[Callable[[], None]]:
+    """Ctrl-C waits for a moment at which nothing is half-done: for a call of what this gives; a second one does not.
+
+    Raised anywhere, KeyboardInterrupt can leave a pool of threads locked, and whoever waits for it waits for ever.
+    """
+    pressed = threading.Event()
+
+    def press(number: int, frame: FrameType | None) -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+        pressed.set()
+
+    def pause() -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield pause
+    finally:
+        signal.signal(signal.SIGINT, before)
+    pause()
+
+
+class Meter:
+    """Shows where the work stands.
+
+    A bar with the time left on a terminal; elsewhere a line for each stage and every ten seconds.
+    """
+
+    def __init__(self, console: Console, label: str) -> None:
+        self._console, self._label = console, label
+        self._stage, self._since, self._said = "", time.monotonic(), 0.0
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(show_speed=True),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task(label, total=None)
+
+    def __enter__(self) -> Meter:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, stage: str, done: float, total: float | None) -> None:
+        """Note that `done` of `total` units of a stage are finished; `total` is None while it is unknown."""
+        now = time.monotonic()
+        fresh = stage != self._stage
+        if fresh:
+            self._stage, self._since = stage, now
+            self._bar.remove_task(self._task)
+            self._task = self._bar.add_task(f"{self._label}: {stage}", total=total)
+        self._bar.update(self._task, completed=done, total=total)
+        if not self._console.is_terminal and (fresh or now - self._said >= PLAIN_SECONDS):
+            self._said = now
+            share = f", {done / total:.0%}{self._left(now, done / total)}" if total and not fresh else ""
+            print_info(self._console, f"{self._label}: {stage}{share}")
+
+    def _left(self, now: float, share: float) -> str:
+        """The time that the stage still takes, if it goes on as it did."""
+        seconds = round((now - self._since) * (1 - share) / share) if share else 0
+        return f", {timedelta(seconds=seconds)} left" if seconds else ""
+
+
+class Board:
+    """A bar for all videos and one for each worker on a terminal; elsewhere a line for each video that is finished.
+
+    Where a video takes long, a line every ten seconds tells of it there.
+    """
+
+    def __init__(self, console: Console, videos: Sequence[str], total: int, skipped: int, failed: int) -> None:
+        """`videos` are the names of those that are worked on, of `total` all together."""
+        self._console, self._videos, self._total = console, videos, total
+        self._counts = {"done": 0, "skipped": skipped, "failed": failed}
+        self._said: dict[int, float] = {}
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._all = self._bar.add_task(self._counted(), total=len(videos))
+        self._under_way: dict[int, tuple[int, str, TaskID]] = {}
+        """Of each seat: number of the video, stage and bar."""
+
+    def __enter__(self) -> Board:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def heard(self, seat: int, number: int, word: Any) -> None:
+        """Show how far a worker is with a video."""
+        stage, done, total = word
+        share = f" {done / total:.0%}" if total and done else ""
+        text = f"{self._videos[number]}: {stage}{share}"
+        if self._under_way.get(seat, (None, None))[:2] != (number, stage):
+            self._leave(seat)
+            self._under_way[seat] = number, stage, self._bar.add_task("", total=total)
+        self._bar.update(self._under_way[seat][2], description="  " + text, completed=done, total=total)
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._said.setdefault(number, now) >= PLAIN_SECONDS:
+            self._said[number] = now
+            print_info(self._console, text)
+
+    def finished(self, number: int, outcome: Outcome) -> None:
+        """Count a video, and say what came of it."""
+        for seat in [seat for seat, (at, *_) in self._under_way.items() if at == number]:
+            self._leave(seat)
+        self._counts[outcome.state] += 1
+        self._bar.update(self._all, advance=1, description=self._counted())
+        if outcome.state == "failed":
+            print_info(self._console, f"vibe: {outcome.reason}")
+        elif not self._console.is_terminal:
+            at = f"[{sum(self._counts.values())}/{self._total}] {outcome.video}: {outcome.state}"
+            people = f"{len(outcome.rows)} {'person' if len(outcome.rows) == 1 else 'people'}"
+            detail = f"{people}, {outcome.frames} frames, {outcome.seconds:.1f} s"
+            print_info(self._console, f"{at}, {detail if outcome.state == 'done' else outcome.reason}")
+
+    def _leave(self, seat: int) -> None:
+        if seat in self._under_way:
+            self._bar.remove_task(self._under_way.pop(seat)[2])
+
+    def _counted(self) -> str:
+        return ", ".join(f"{number} {state}" for state, number in self._counts.items())

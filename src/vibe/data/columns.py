@@ -1,0 +1,216 @@
+"""Columns added to a finished store: features or 2D keypoints of every row's crop; goes on where it was killed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int
+from numpy import ndarray
+
+from vibe import assets
+from vibe.data.prepare import complaint
+from vibe.data.readers import (
+    COLUMNS,
+    Batch,
+    CropEvidence,
+    ReadOptions,
+    begin_reading,
+    cut_batches,
+    recipe_of,
+    rows_with_pictures,
+)
+from vibe.data.recording import column_layout, fitted_columns
+from vibe.data.store import MANIFEST, Store, column_path, described, open_store, read_manifest
+from vibe.data.writer import shortened
+from vibe.parallel import Spread
+from vibe.records import Progress
+
+
+class ColumnWriter:
+    """Adds one column to a finished store, rows in any order; a second run does only the rows that are missing.
+
+    The column is in the store once `finish` has run. Several processes may write different rows at the same time.
+    Raises ValueError if the column was begun or made by another recipe.
+    """
+
+    def __init__(self, folder: Path, name: str, recipe: Mapping[str, Any]) -> None:
+        """`recipe` says what the column is made with, in plain values."""
+        self.folder, self.name = Path(folder), name
+        self._partial, self._marks, self._note = (
+            self.folder / f".{name}.{end}" for end in ("npy.part", "done.npy", "json")
+        )
+        self._recipe = json.loads(json.dumps(dict(recipe)))
+        manifest = read_manifest(self.folder)
+        self._rows = int(manifest["rows"])
+        self._values: ndarray | None = None
+        self._done: ndarray = np.ones(self._rows, bool)
+        self.finished = name in manifest["columns"]
+        """Whether the column is in the store."""
+        self._refuse_another(manifest["columns"][name].get("recipe") if self.finished else self._begun())
+        if self.finished:
+            return
+        if self._begun() is None:
+            self._lay_out()
+        if self._partial.exists():
+            self._values = np.load(self._partial, mmap_mode="r+", allow_pickle=False)
+            self._done = np.load(self._marks, mmap_mode="r+", allow_pickle=False)
+
+    def done(self) -> Bool[ndarray, "row"]:
+        """Which rows are written."""
+        return np.array(self._done)
+
+    def write(self, start: int, values: ndarray) -> None:
+        """Rows from `start` on; raises ValueError if they hold NaN or do not fit."""
+        stop = start + len(values)
+        if self._values is None or not 0 <= start <= stop <= self._rows:
+            raise ValueError(f"{self.folder}: rows {start} to {stop} of {self.name} can't be written, of {self._rows}")
+        self._values[start:stop] = fitted_columns(values, self.name, len(values), f"{self.folder}, rows from {start}")
+        self._done[start:stop] = True
+
+    def finish(self) -> None:
+        """Make the column part of the store; raises ValueError if rows are missing."""
+        if missing := self._rows - int(np.count_nonzero(self._done)):
+            raise ValueError(f"{self.folder}: {missing} rows of {self.name} are not written yet")
+        if isinstance(self._values, np.memmap):
+            self._values.flush()
+            self._values, self._done = None, self.done()
+            self._partial.replace(column_path(self.folder, self.name))
+        if not self.finished:
+            manifest = read_manifest(self.folder)
+            manifest["columns"][self.name] = described(self.name) | {"recipe": self._recipe}
+            assets.write_whole(self.folder / MANIFEST, json.dumps(manifest, indent=1).encode())
+        for left in (self._note, self._marks):
+            left.unlink(missing_ok=True)
+        self.finished = True
+
+    def _begun(self) -> Any:
+        """The recipe of a run that did not finish, or None."""
+        return json.loads(self._note.read_text(encoding="utf-8")) if self._note.exists() else None
+
+    def _lay_out(self) -> None:
+        """Empty files of the full size; the note comes last and says that they are there."""
+        dtype, shape = column_layout(self.name)
+        for path, kind, sizes in ((self._partial, dtype, shape), (self._marks, "bool", ())):
+            np.lib.format.open_memmap(path, "w+", np.dtype(kind), (self._rows, *sizes)).flush()
+        assets.write_whole(self._note, json.dumps(self._recipe).encode())
+
+    def _refuse_another(self, its: Any) -> None:
+        if its is not None and its != self._recipe:
+            raise ValueError(
+                f"{self.folder}: {self.name} is made with {shortened(its)}, not {shortened(self._recipe)}: delete its "
+                "files and its entry in the manifest, or prepare another folder"
+            )
+
+
+@dataclass(frozen=True)
+class AddedColumns:
+    """What became of a store's rows."""
+
+    rows: int
+    """With evidence."""
+    without: int
+    """Rows of no picture or no box, for which nothing can be read."""
+    dropped: Mapping[str, str]
+    """Recordings of which pictures could not be read: how many, and why if this run tried."""
+
+
+def add_evidence(
+    folder: Path,
+    order: ReadOptions,
+    spread: Spread[Batch, CropEvidence],
+    strict: bool = False,
+    progress: Progress | None = None,
+) -> AddedColumns:
+    """Add a kind of evidence to a finished store; goes on where it was killed.
+
+    The batches, and each one's numbers, are the same however the work is spread. What can't be read gets zeros, or with
+    `strict` is a ValueError at the end and tried again by the next run. Raises FileNotFoundError for a missing store,
+    raw folder or model, ValueError if the store has no boxes or such evidence of another model.
+    """
+    store = open_store(folder)
+    if not order.raw.is_dir():
+        raise FileNotFoundError(f"{order.raw} is not there: give the raw folder that {folder} was prepared from")
+    writers = _writers(store, order)
+    wanted = rows_with_pictures(store)
+    reasons: dict[str, str] = {}
+    if not all(writer.finished for writer in writers):
+        _write(writers, np.flatnonzero(~wanted & ~_done(writers)), None)
+        for batch, answer in _answers(store, order, _done(writers), spread, progress):
+            if answer.reason:
+                reasons[batch.source] = answer.reason
+            if not (strict and answer.reason):
+                _write(writers, batch.rows, answer)
+        if strict and reasons:
+            raise ValueError(complaint(reasons))
+        for writer in writers:
+            writer.finish()
+    added = _report(open_store(folder), order, wanted, reasons)
+    if strict and added.dropped:
+        raise ValueError(complaint(added.dropped))
+    return added
+
+
+def _answers(
+    store: Store,
+    order: ReadOptions,
+    done: Bool[ndarray, "row"],
+    spread: Spread[Batch, CropEvidence],
+    progress: Progress | None,
+) -> Iterator[tuple[Batch, CropEvidence]]:
+    """What the workers find in each batch that is not done."""
+    batches = [batch for batch in cut_batches(store) if not done[batch.rows].all()]
+    rows, left = 0, sum(len(batch.rows) for batch in batches)
+    if progress:
+        progress(order.kind, 0, left)
+    for number, answer in spread(partial(begin_reading, order), batches) if batches else ():
+        yield batches[number], answer
+        rows += len(batches[number].rows)
+        if progress:
+            progress(order.kind, rows, left)
+
+
+def _writers(store: Store, order: ReadOptions) -> list[ColumnWriter]:
+    """One for each column; raises ValueError if the set itself came with it."""
+    names = COLUMNS[order.kind]
+    recipe = recipe_of(order)
+    for name in names:
+        if name in store.columns and "recipe" not in store.manifest["columns"][name]:
+            raise ValueError(f"{store.folder} came with {name} of its own: there is nothing to add")
+    return [ColumnWriter(store.folder, name, recipe) for name in names]
+
+
+def _done(writers: Sequence[ColumnWriter]) -> Bool[ndarray, "row"]:
+    return np.all([writer.done() for writer in writers], axis=0)
+
+
+def _write(writers: Sequence[ColumnWriter], rows: Int[ndarray, "n"], answer: CropEvidence | None) -> None:
+    """The rows of every column, runs of neighbours together; zeros without an answer."""
+    order = np.argsort(rows)
+    for part in np.split(order, np.flatnonzero(np.diff(rows[order]) > 1) + 1):
+        for writer in writers:
+            if len(part) and not writer.finished:
+                dtype, shape = column_layout(writer.name)
+                values = np.zeros((len(part), *shape), dtype)
+                if answer is not None:
+                    values = answer.seen[part] if dtype == "bool" else answer.values[part]
+                writer.write(int(rows[part[0]]), values)
+
+
+def _report(store: Store, order: ReadOptions, wanted: Bool[ndarray, "row"], reasons: Mapping[str, str]) -> AddedColumns:
+    """What the store has now."""
+    values = store.column(COLUMNS[order.kind][-1])
+    within = tuple(range(1, values.ndim))
+    dropped, all_lost = {}, 0
+    for sequence in store.sequences:
+        rows = np.arange(sequence.start, sequence.stop)[wanted[sequence.rows]]
+        if lost := len(rows) - int(np.count_nonzero(values[rows].any(within))):
+            why = f" ({reasons[sequence.source]})" if sequence.source in reasons else ""
+            dropped[sequence.name] = f"{lost} of {len(rows)} frames have no {order.kind}{why}"
+            all_lost += lost
+    return AddedColumns(int(np.count_nonzero(wanted)) - all_lost, int(np.count_nonzero(~wanted)), dropped)

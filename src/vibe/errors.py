@@ -1,0 +1,52 @@
+"""What went wrong, in one sentence for whoever uses the program."""
+
+from __future__ import annotations
+
+import os
+import re
+import traceback
+from collections.abc import Callable
+
+EXPECTED = (ValueError, OSError, MemoryError, ImportError)
+"""What the borders raise about the user's files; anything else is our own mistake."""
+NO_MEMORY = re.compile(
+    r"allocate (memory|\d)|insufficient memory|out of memory|failed to alloc|bad_?alloc|XNNPack.* failed|"
+    r"start new thread",
+    re.IGNORECASE,
+)
+"""How PyTorch, OpenCV, LiteRT (whose models are checked before) and Python say that there is too little memory."""
+
+LONGEST = 240
+"""Characters of what is repeated whole in a message; paths that are longer are rare."""
+
+
+def run_guarded(work: Callable[[], None]) -> str | None:
+    """Do the work; if it fails, the one sentence that says why."""
+    try:
+        work()
+    except EXPECTED as error:
+        if os.environ.get("VIBE_TRACEBACK"):
+            traceback.print_exc()
+        return one_line(error)
+    except Exception as error:
+        if os.environ.get("VIBE_TRACEBACK"):
+            traceback.print_exc()
+        if NO_MEMORY.search(str(error)):
+            return one_line(MemoryError())
+        return f"a fault of vibe's own, {type(error).__name__}: {one_line(error)} (VIBE_TRACEBACK=1 shows where)"
+    return None
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, on one line."""
+    if isinstance(error, MemoryError):
+        return "the memory of this machine is not enough for it"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def shorten(value: object) -> str:
+    """What somebody else wrote, such as a name, at a length that leaves a message readable."""
+    text = str(value)
+    return text if len(text) <= LONGEST else f"{text[:120]} ... {text[-60:]} ({len(text)} characters)"

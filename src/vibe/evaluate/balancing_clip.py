@@ -1,0 +1,83 @@
+"""The balancing clip's protocol: a real video of two views whose 3D truth is known, from its pictures to its joints.
+
+The truth was triangulated from 2D detections and has an error of 2 to 3 cm of its own. Nothing is ever tuned on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vibe import assets, cameras, skeletons
+from vibe.evaluate.scores import Compared, Report, System, Tally, all_scores
+from vibe.inference import config, estimate, refine
+from vibe.inference import track as following
+from vibe.inference.network import Network
+from vibe.parallel.processes import one_thread
+from vibe.records import Clip, Progress, Track
+from vibe.tracking.tracker import Tracker
+from vibe.video import open_video
+
+PROTOCOL = "real"
+BOXES = "detected"
+VIEWS = ("cam01", "cam02")
+FPS = 60.0
+LIMBS12 = "12 limb joints about the hips"
+HIPS = skeletons.index(skeletons.LIMBS, ["left_hip", "right_hip"])
+
+
+def balancing_clip(data: Path, network: Network, after: Sequence[System], progress: Progress | None = None) -> Report:
+    """Score a network, with each of the systems after it, on the balancing clip in a folder.
+
+    Raises FileNotFoundError if the clip is not there.
+    """
+    body = config.choose_body(None, network)[0]
+    limbs = skeletons.index(skeletons.SMPL, skeletons.LIMBS)
+    tallies: dict[tuple[str, str, str, str], Tally] = {}
+    with one_thread():
+        for view in VIEWS:
+            truth = truth_of(data, view)
+            clip, track = follow_tallest(data / f"{view}.mp4", Tracker(), progress)
+            camera = cameras.default_camera(clip.width, clip.height)
+            [read] = estimate.predict_tracks(network, clip, [track], camera, body, progress)
+            for system in after:
+                motion = refine.finish_track(track, read, clip, camera, body, system.smoothing, system.fitting)
+                tally = tallies.setdefault(("video", system.name, LIMBS12, view), Tally())
+                tally.add(Compared(motion.joints_cam[:, limbs], truth[track.frames], track.frames, FPS, HIPS))
+    return Report(PROTOCOL, BOXES, truth_checksum(data), (FPS,), network.about, body.origin, all_scores(tallies))
+
+
+def truth_checksum(data: Path) -> str:
+    """SHA-256 of the truth's file."""
+    return assets.sha256(_present(data / "truth.npz"))
+
+
+def follow_tallest(path: Path, follower: Tracker, progress: Progress | None = None) -> tuple[Clip, Track]:
+    """The clip and the track of the person who is tallest in it: the one whose truth is known."""
+    with open_video(_present(path)) as video:
+        clip, tracks, _ = following.track_frames(video, follower, progress)
+    return clip, max(tracks, key=lambda one: float(one.box_px[:, 3].median()))
+
+
+def truth_of(data: Path, view: str) -> Float[Tensor, "time 12 3"]:
+    """The 12 limb joints (`skeletons.LIMBS`) in a camera's frame, metres; raises FileNotFoundError without the file."""
+    with np.load(_present(data / "truth.npz"), allow_pickle=False) as file:
+        names = list(file["joint_names"])
+        joints = torch.from_numpy(file[f"{view}.joints_cam"])
+    return joints[:, [names.index(_truth_name(name)) for name in skeletons.LIMBS]]
+
+
+def _truth_name(name: str) -> str:
+    side, joint = name.split("_")
+    return side[0].upper() + joint.capitalize()
+
+
+def _present(path: Path) -> Path:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not here: give the folder of the balancing clip with --data")
+    return path

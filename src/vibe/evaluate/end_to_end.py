@@ -1,0 +1,217 @@
+"""The whole method over the videos behind a store: who is found is compared with who is there, and who is not counts.
+
+A person who is found is the one whose square region overlaps the true one most, frame by frame, best pairs first. The
+errors are means over the frames in which a person was found; beside them stands the coverage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from vibe import cameras
+from vibe.body.load import load_smpl
+from vibe.body.record import Body
+from vibe.data.pictures import read_pictures
+from vibe.data.store import SequenceRows, Store, open_store
+from vibe.evaluate.people import EvaluatedPerson, person_of, sequences_of
+from vibe.evaluate.protocols import Protocol
+from vibe.evaluate.scores import Report, System, Tally
+from vibe.evaluate.with_true_boxes import compared, measurable, report
+from vibe.features.extractor import FeatureReader
+from vibe.inference import config, predict, refine
+from vibe.inference.network import Network
+from vibe.inference.predict import Reading
+from vibe.motion import Motion
+from vibe.parallel.processes import one_thread
+from vibe.records import Clip, Progress, Track
+from vibe.tracking.tracker import Tracker
+from vibe.video import Frame, open_video
+
+BOXES = "detected"
+OVERLAP = 0.3
+"""Least intersection over union of the square regions of a person who is found and of one who is there."""
+Footage = Callable[[], Iterator[tuple[int, Frame]]]
+"""The frames of a source, from the first, each with its number in the source; they are counted from 0 without gaps."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Everyone who was found in one source."""
+
+    clip: Clip
+    numbers: Int[Tensor, "frame"]
+    """Of the source, of each frame of the clip."""
+    tracks: tuple[Track, ...]
+    readings: tuple[Reading, ...]
+
+
+def end_to_end(
+    data: Path, raw: Path, protocol: Protocol, network: Network, after: Sequence[System],
+    progress: Progress | None = None,
+) -> Report:  # fmt: skip
+    """Score the whole method, from the pictures in `raw`, on the people of the store in a folder.
+
+    The camera is the product's default one, and nobody is told where people are. Raises FileNotFoundError or
+    ValueError, with what to do, for a folder that is no store, pictures that are not there, or a protocol that is
+    defined by true boxes.
+    """
+    if protocol.window is not None:
+        raise ValueError(f"{protocol.name} is defined with true boxes: leave --boxes out")
+    store, body = open_store(data), config.choose_body(None, network)[0]
+    people = sequences_of(store, protocol)
+    smpl = cache(load_smpl)
+    tallies: dict[tuple[str, str, str, str], Tally] = {}
+    with one_thread():
+        for source in dict.fromkeys(sequence.source for sequence in people):
+            here = [sequence for sequence in people if sequence.source == source]
+            found = tracks_of(recorded_video(store, here, raw), raw / source, network, body, progress)
+            boxes = [_true_boxes(store, sequence) for sequence in here]
+            pairs = matched(boxes, [(found.numbers[track.frames], track.box_px) for track in found.tracks])
+            truth = [person_of(store, sequence, protocol, smpl) for sequence in here]
+            for system in after:
+                moves = cache(partial(_moves, found, body, system))
+                for person, pairing in zip(truth, pairs, strict=True):
+                    row = ("video", system.name, protocol.says, person.sequence.name)
+                    _count(tallies.setdefault(row, Tally()), person, pairing, moves, body, protocol)
+    return report(store, protocol, BOXES, network, body, tallies)
+
+
+def recorded_video(store: Store, people: Sequence[SequenceRows], raw: Path) -> Footage:
+    """The pictures behind recordings of one source: a video, or those files of a folder that any of them names.
+
+    Raises ValueError if the store names none, FileNotFoundError if they are not there.
+    """
+    first = people[0]
+    if not first.source:
+        raise ValueError(f"{first.name} has no pictures: measure with true boxes")
+    named = {
+        int(number): name
+        for sequence in people
+        for number, name in zip(store.frames[sequence.rows], store.images(sequence), strict=True)
+        if name
+    }
+    path = raw / first.source
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there: give the folder of the set's own downloads with --raw")
+    return partial(_pictures, path, named, first.fps * first.step) if named else partial(_video, path)
+
+
+def tracks_of(shown: Footage, path: Path, network: Network, body: Body, progress: Progress | None) -> Found:
+    """Everyone in the pictures, and what the network says of them; ValueError if no picture can be read."""
+    follower, numbers, times, size = Tracker(), [], [], (0, 0)
+    for number, frame in shown():
+        follower.step(frame.index, frame.time, frame.rgb)
+        numbers.append(number)
+        times.append(frame.time)
+        size = frame.rgb.shape[1], frame.rgb.shape[0]
+        if progress:
+            progress(f"people in {path.name}", frame.index + 1, None)
+    tracks, _ = follower.finish()
+    if not numbers:
+        raise ValueError(f"{path} holds no picture that can be read: copy the set's files again")
+    timestamps = torch.tensor(times, dtype=torch.float64)
+    rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 1.0
+    clip = Clip(path, rate, *size, timestamps, 0)
+    camera = cameras.default_camera(*size)
+    if network.extractor is None:
+        read = [predict.read_keypoints(track, timestamps[track.frames], camera, network, body) for track in tracks]
+    else:
+        features = FeatureReader(tracks, network.extractor)
+        for _, frame in shown():
+            features.step(frame.index, frame.rgb)
+        read = [
+            predict.read_features(track, timestamps[track.frames], camera, network, seen, body)
+            for track, seen in zip(tracks, features.finish(), strict=True)
+        ]
+    return Found(clip, torch.tensor(numbers, dtype=torch.int64), tuple(tracks), tuple(read))
+
+
+def matched(
+    true: Sequence[tuple[Int[Tensor, "_"], Float[Tensor, "_ 4"]]],
+    found: Sequence[tuple[Int[Tensor, "_"], Float[Tensor, "_ 4"]]],
+) -> list[Int[Tensor, "_"]]:
+    """For each frame of each true person, who was found there: an index into `found`, or -1.
+
+    Both are numbers of frames and boxes (centre, width, height). In each frame pairs are made in the order of their
+    overlap, each of one person on either side.
+    """
+    end = 1 + max((int(numbers.max()) for numbers, _ in (*true, *found) if len(numbers)), default=0)
+    overlap = _overlaps(_laid_out(true, end), _laid_out(found, end))
+    chosen = torch.full((len(true), end), -1)
+    for _ in range(min(len(true), len(found))):
+        best, place = overlap.flatten(0, 1).max(0)
+        frames = (best >= OVERLAP).nonzero()[:, 0]
+        person, track = place[frames] // len(found), place[frames] % len(found)
+        chosen[person, frames] = track
+        overlap[person, :, frames] = 0
+        overlap[:, track, frames] = 0
+    return [chosen[person, numbers] for person, (numbers, _) in enumerate(true)]
+
+
+def _count(
+    tally: Tally, person: EvaluatedPerson, pairing: Int[Tensor, "row"], moves: Callable[[int], tuple[Motion, Tensor]],
+    body: Body, protocol: Protocol,
+) -> None:  # fmt: skip
+    """Add one person's errors, track by track, so that no acceleration is taken from one to another."""
+    who = pairing[person.rows]
+    tally.found.append(who >= 0)
+    for track in who[who >= 0].unique().tolist():
+        motion, numbers = moves(track)
+        its = (who == track).nonzero()[:, 0]
+        mine = torch.searchsorted(numbers, person.frames[its])
+        tally.add(compared(person, its, motion, mine, body, protocol), measurable(protocol, person, body))
+
+
+def _moves(found: Found, body: Body, system: System, number: int) -> tuple[Motion, Int[Tensor, "time"]]:
+    """The motion of one of those who were found, and the source's number of each of its frames."""
+    track, clip = found.tracks[number], found.clip
+    camera = cameras.default_camera(clip.width, clip.height)
+    read = found.readings[number]
+    motion = refine.finish_track(track, read, clip, camera, body, system.smoothing, system.fitting)
+    return motion, found.numbers[track.frames]
+
+
+def _true_boxes(store: Store, sequence: SequenceRows) -> tuple[Int[Tensor, "time"], Float[Tensor, "time 4"]]:
+    box_px = np.array(store.column("box_px")[sequence.rows])
+    return torch.from_numpy(np.array(store.frames[sequence.rows])), torch.from_numpy(box_px)
+
+
+def _laid_out(people: Sequence[tuple[Tensor, Tensor]], frames: int) -> Float[Tensor, "person frame 3"]:
+    """Centre and half side of everybody's square region in every frame; NaN where they are not."""
+    laid = torch.full((len(people), frames, 3), torch.nan)
+    for row, (numbers, box_px) in zip(laid, people, strict=True):
+        row[numbers] = torch.cat([box_px[:, :2], box_px[:, 2:].amax(-1, keepdim=True) / 2], -1)
+    return laid
+
+
+def _overlaps(
+    one: Float[Tensor, "one frame 3"], other: Float[Tensor, "other frame 3"]
+) -> Float[Tensor, "one other frame"]:
+    """Intersection over union of squares; 0 where one is not there."""
+    (one_xy, one_half), (other_xy, other_half) = (each.split([2, 1], -1) for each in (one[:, None], other[None]))
+    low = torch.maximum(one_xy - one_half, other_xy - other_half)
+    high = torch.minimum(one_xy + one_half, other_xy + other_half)
+    shared = (high - low).clamp_min(0).prod(-1)
+    return (shared / (4 * (one_half**2 + other_half**2)[..., 0] - shared)).nan_to_num(0.0)
+
+
+def _video(path: Path) -> Iterator[tuple[int, Frame]]:
+    with open_video(path) as video:
+        for frame in video:
+            yield frame.index, frame
+
+
+def _pictures(folder: Path, named: dict[int, str], rate: float) -> Iterator[tuple[int, Frame]]:
+    """The files of a folder in the order of their numbers; those that can't be read are left out."""
+    numbers = sorted(named)
+    shown = read_pictures(folder, numbers, [named[number] for number in numbers])
+    for index, (place, rgb) in enumerate(shown):
+        yield numbers[place], Frame(index, numbers[place] / rate, rgb)

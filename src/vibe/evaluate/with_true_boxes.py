@@ -1,0 +1,138 @@
+"""A network over a store of clips, in boxes that are true: its errors by a protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from vibe import assets
+from vibe.body.pose import rest_joints
+from vibe.body.record import Body
+from vibe.data.store import MANIFEST, SequenceRows, Store, open_store
+from vibe.evaluate.metrics import PosedBodies, has_one_mesh, surface_errors_mm
+from vibe.evaluate.people import (
+    EvaluatedEvidence,
+    EvaluatedPerson,
+    clip_of,
+    evaluated_people,
+    made_of,
+    points_of,
+    remarks,
+    sequences_of,
+)
+from vibe.evaluate.protocols import Protocol
+from vibe.evaluate.scores import Compared, Report, System, Tally, all_scores
+from vibe.inference import config, predict, refine
+from vibe.inference.network import Network
+from vibe.motion import Motion
+from vibe.parallel.processes import one_thread
+from vibe.records import Camera, Progress
+
+BOXES = "true"
+
+
+def with_true_boxes(
+    data: Path, protocol: Protocol, network: Network, after: Sequence[System], progress: Progress | None = None
+) -> Report:
+    """Score a network, with each of the systems after it, on the store in a folder.
+
+    Works on one thread, person by person, so that the numbers do not depend on the machine's load. Raises
+    FileNotFoundError or ValueError, with what to do, for a folder that is no store or lacks what the protocol needs.
+    """
+    store, body = open_store(data), config.choose_body(None, network)[0]
+    tallies: dict[tuple[str, str, str, str], Tally] = {}
+    with one_thread():
+        for person, seen in evaluated_people(store, protocol, network.evidence == "images", progress):
+            found = torch.isin(person.rows, seen.rows)
+            made = motions(person.sequence, seen, network, body, after)
+            for system in after:
+                tally = tallies.setdefault((seen.what, system.name, protocol.says, person.sequence.name), Tally())
+                tally.found.append(found)
+                if system.name in made:
+                    its, mine = both(person.rows, seen.rows)
+                    clip = compared(person, its, made[system.name], mine, body, protocol)
+                    tally.add(clip, measurable(protocol, person, body))
+    return report(store, protocol, BOXES, network, body, tallies)
+
+
+def motions(
+    sequence: SequenceRows, seen: EvaluatedEvidence, network: Network, body: Body, after: Sequence[System]
+) -> dict[str, Motion]:
+    """What the network says of one person, by the name of the system after it; nothing where nothing is read."""
+    if not len(seen.rows):
+        return {}
+    clip, camera = clip_of(sequence, int(seen.track.frames[-1]) + 1), camera_of(sequence, network)
+    times = clip.timestamps[seen.track.frames]
+    if seen.features is None:
+        read = predict.read_keypoints(seen.track, times, camera, network, body)
+    else:
+        read = predict.read_features(seen.track, times, camera, network, seen.features, body)
+    return {
+        system.name: refine.finish_track(seen.track, read, clip, camera, body, system.smoothing, system.fitting)
+        for system in after
+    }
+
+
+def camera_of(sequence: SequenceRows, network: Network) -> Camera:
+    """The recording's own camera.
+
+    Features of pictures need none for poses, and get a stand-in where it is not known; keypoints do: ValueError.
+    """
+    if sequence.K_px is not None:
+        return Camera(torch.from_numpy(sequence.K_px).float(), 0, 0)
+    if network.evidence == "keypoints":
+        raise ValueError(
+            f"the camera of {sequence.name} is not known, and {network.about.name} reads keypoints in it: prepare the "
+            "set with its intrinsics, or measure with --boxes detected"
+        )
+    return Camera(torch.tensor([[1e3, 0.0, 0.0], [0.0, 1e3, 0.0], [0.0, 0.0, 1.0]]), 0, 0)
+
+
+def both(one: Int[Tensor, "_"], other: Int[Tensor, "_"]) -> tuple[Int[Tensor, "common"], Int[Tensor, "common"]]:
+    """Where the numbers that both lists hold stand in each; both increase."""
+    return torch.isin(one, other).nonzero()[:, 0], torch.isin(other, one).nonzero()[:, 0]
+
+
+def compared(
+    person: EvaluatedPerson,
+    its: Int[Tensor, "row"],
+    motion: Motion,
+    mine: Int[Tensor, "row"],
+    body: Body,
+    protocol: Protocol,
+) -> Compared:
+    """Rows of a motion beside those rows of the truth, in the camera's frame."""
+    betas = motion.betas[mine] if motion.betas.ndim > 1 else motion.betas
+    posed = PosedBodies(body, motion.rotmat[mine], betas)
+    placed = points_of(posed, protocol.joints) - rest_joints(body, betas)[..., :1, :] + motion.trans[mine, None]
+    surface, true = {}, person.posed
+    if true is not None and has_one_mesh(body, true.body):
+        surface = surface_errors_mm(posed, replace(true, rotmat=true.rotmat[its], betas=true.betas[its]))
+    return Compared(
+        placed, person.points[its], person.numbers[its], person.sequence.fps, protocol.centre, protocol.ground, surface
+    )
+
+
+def measurable(protocol: Protocol, person: EvaluatedPerson, body: Body) -> list[str]:
+    """The protocol's metrics but for those of surfaces that can't be compared, and of places without a camera."""
+    meshes = person.posed is not None and has_one_mesh(body, person.posed.body)
+    unknown = () if person.sequence.K_px is not None else ("foot_slide_mm",)
+    surfaces = () if meshes else ("pve_mm", "pve_unaligned_mm")
+    return [name for name in protocol.metrics if name not in (*unknown, *surfaces)]
+
+
+def report(
+    store: Store, protocol: Protocol, boxes: str, network: Network, body: Body,
+    tallies: dict[tuple[str, str, str, str], Tally],
+) -> Report:  # fmt: skip
+    """The scores with all that is needed to read them."""
+    made = (made_of(store, column) for column in dict.fromkeys(evidence for evidence, *_ in tallies))
+    notes = (f"Counted: {protocol.frames}.", *filter(None, made), *remarks(body, protocol.joints))
+    rates = tuple(sorted({sequence.fps for sequence in sequences_of(store, protocol)}))
+    data = assets.sha256(store.folder / MANIFEST)
+    return Report(protocol.name, boxes, data, rates, network.about, body.origin, all_scores(tallies), notes)

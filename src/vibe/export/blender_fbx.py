@@ -1,0 +1,65 @@
+"""What Blender runs to make an FBX file: its own Python, with nothing of this package.
+
+Arguments: the GLB of one person, the FBX, frames a second, frames.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+CLOCK = 30
+"""Frames a second of the GLB, whatever the motion's: importers of Blender's misplace frames at broken rates."""
+AT_REST = -1
+"""The frame at which the body is held in its T-pose."""
+
+
+def glb_to_fbx(glb: str, fbx: str, fps: float, frames: int) -> None:
+    """Import one, export the other.
+
+    FBX's unit is the centimetre, and here the scene's too: otherwise objects get a scale of 100, which other programs
+    show or stumble over. Bones keep the axes of the file, so that a T-pose is no rotation.
+    """
+    bpy = import_module("bpy")
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", 0.01
+    scene.render.fps = CLOCK
+    bpy.ops.import_scene.gltf(filepath=glb, bone_heuristic="BLENDER")
+    whole = max(1, round(fps))
+    scene.render.fps, scene.render.fps_base = whole, whole / fps
+    scene.frame_start, scene.frame_end = 0, frames - 1
+    (armature,) = [each for each in scene.objects if each.type == "ARMATURE"]
+    scene.name, armature.name = armature.name, "Armature"
+    for each in scene.objects:
+        each.select_set(each == armature or each.find_armature() == armature)
+        for modifier in each.modifiers:
+            modifier.show_viewport = False  # spares posing the skin in every frame
+    _hold_at_rest(bpy, scene, armature)
+    bpy.ops.export_scene.fbx(
+        filepath=fbx,
+        use_selection=True,
+        object_types={"ARMATURE", "MESH"},
+        add_leaf_bones=False,
+        mesh_smooth_type="OFF",
+        use_armature_deform_only=False,
+        bake_anim_use_nla_strips=False,
+        bake_anim_use_all_actions=False,
+        bake_anim_simplify_factor=0.0,
+    )
+
+
+def _hold_at_rest(bpy: Any, scene: Any, armature: Any) -> None:
+    """The exporter writes the pose of the frame that it is called in as that of the model: make it the T-pose."""
+
+    def pose(scene: Any, *_: Any) -> None:
+        armature.data.pose_position = "REST" if scene.frame_current == AT_REST else "POSE"
+
+    bpy.app.handlers.frame_change_pre.append(pose)
+    scene.frame_set(AT_REST)
+
+
+if __name__ == "__main__":
+    glb, fbx, fps, frames = sys.argv[sys.argv.index("--") + 1 :]
+    glb_to_fbx(glb, fbx, float(fps), int(frames))

@@ -1,0 +1,138 @@
+"""A result in the form of other programs: one way for the command line and for Python."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vibe.assets.paths import folders_above, whole_folder
+from vibe.body import Body, find_body
+from vibe.export.formats import FORMS, Form, Wishes
+from vibe.export.legacy import write_legacy
+from vibe.export.meshes import write_meshes
+from vibe.motion import Result
+from vibe.motion.scene import AXES, Scene, Staging, build_scene
+from vibe.records import Progress
+
+CHOICES = {
+    "up": ("y", "z"),
+    "facing": tuple(AXES),
+    "root": ("origin", "in-place", "camera"),
+    "unit": ("cm", "m"),
+}
+"""What options may be; the command line knows by itself."""
+
+
+class Misuse(ValueError):
+    """What was asked for can't be, whatever the motion is."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote."""
+
+    files: tuple[Path, ...]
+    """The file; or one for each person; or a folder of frames for each."""
+    notes: tuple[str, ...]
+    """One sentence for each thing that was changed or could not be known."""
+
+
+def export(
+    result: Result,
+    path: Path | str,
+    to: str,
+    *,
+    person: int | None = None,
+    up: Literal["y", "z"] | None = None,
+    facing: Literal["x", "y", "z", "-x", "-y", "-z"] | None = None,
+    root: Literal["origin", "in-place", "camera"] | None = None,
+    ground: bool = False,
+    fps: float | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    unit: Literal["cm", "m"] | None = None,
+    blender: Path | str | None = None,
+    body: Body | Path | str | None = None,
+    folder: Path | str | None = None,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write a result in the form of another program, whole or not at all; what was written, and what to know about it.
+
+        import vibe
+
+        result = vibe.load("out/dance/motion.npz")
+        vibe.export(result, "dance.glb", to="glb", ground=True)
+        vibe.export(result, "dance.bvh", to="bvh", person=1, start=2.0, end=5.0)
+
+    `to` is one of `vibe.export.formats.FORMS`, with the options of `vibe export` (docs/export.md): `start` and `end`
+    are seconds in the video, both inclusive; lengths are metres, but centimetres in fbx and in bvh unless its `unit` is
+    "m". `blender` is the program that makes fbx, where it is not found by itself. `path` is the file, or a folder that
+    is there; where a form takes a file for each person or frame they go into `folder`, by default `path` itself. `body`
+    is needed only where the motion was made with a body file of one's own.
+    Raises ValueError for what can't be written, FileNotFoundError if the body is not here, OSError if the file can't be
+    written.
+    """
+    if to not in FORMS:
+        raise Misuse(f"no form is called {to}: choose one of {', '.join(FORMS)}")
+    refuse_others(up=up, facing=facing, root=root, unit=unit)
+    if unit and to != "bvh":
+        raise Misuse("a unit is for bvh: other forms have their own")
+    if blender and to != "fbx":
+        raise Misuse("Blender is asked for fbx alone: no other form needs it")
+    form, path, made_with = FORMS[to], Path(path), find_body(result.body, body)
+    file, folder = path / form.file if path.is_dir() else path, Path(folder or path)
+    if to == "legacy":
+        if ground or any(wish is not None for wish in (person, up, facing, root, fps, start, end)):
+            raise Misuse("legacy holds everybody as in the video: it takes no option but the file and the body")
+        with folders_above(file):
+            write_legacy(file, result, made_with, progress)
+        return Exported((file,), ())
+    staging = Staging(up or form.up, facing, root or "origin", ground, fps, start, end)
+    own = Wishes(unit or "cm", Path(blender) if blender else None)
+    staged = build_scene(result, made_with, staging, person)
+    if form.frames or (form.each and len(staged.actors) != 1):
+        return Exported(_several(folder, form, staged, made_with, own, progress), staged.notes)
+    _single(file, form, staged, made_with, own)
+    return Exported((file,), staged.notes)
+
+
+def refuse_others(**given: str | None) -> None:
+    """Raise Misuse for what is none of an option's `CHOICES`, as a Python program may give it."""
+    for name, value in given.items():
+        if value is not None and value not in CHOICES[name]:
+            raise Misuse(f"{name} is {value!r}: choose one of {', '.join(CHOICES[name])}")
+
+
+def _single(file: Path, form: Form, stage: Scene, body: Body, own: Wishes) -> None:
+    """Write what stands on the stage as one file."""
+    with folders_above(file):
+        if form.one:
+            form.one(file, stage, body)
+        elif form.each:
+            (actor,) = stage.actors
+            form.each(file, stage, actor, body, own)
+
+
+def _several(
+    folder: Path, form: Form, stage: Scene, body: Body, own: Wishes, progress: Progress | None
+) -> tuple[Path, ...]:
+    """Write a file for each person, or a folder of frames for each."""
+    if folder.is_file() or (form.each and folder.suffix == Path(form.file).suffix):
+        raise Misuse(f"{folder} is one file, and several are to be written: give a folder, or one person")
+    if form.frames and folder.is_dir() and any(folder.iterdir()):
+        raise Misuse(f"{folder} is not empty: give a new folder, so that the frames of two exports don't mix")
+    names = []
+    with whole_folder(folder) as partial:
+        for actor in stage.actors:
+            if form.frames:
+                inside = partial / f"person{actor.number}"
+                inside.mkdir()
+                write_meshes(inside, form.frames, stage, actor, body, progress)
+            elif form.each:
+                inside = partial / f"person{actor.number}{Path(form.file).suffix}"
+                form.each(inside, stage, actor, body, own)
+            else:
+                continue
+            names.append(inside.name)
+    return tuple(folder / name for name in names)

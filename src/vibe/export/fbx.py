@@ -1,0 +1,93 @@
+"""FBX, which a Blender of the user's makes out of our GLB: a separate program, run in the background."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from vibe import assets
+from vibe.body import Body
+from vibe.export.blender_fbx import CLOCK
+from vibe.export.gltf import write_glb
+from vibe.motion.scene import Character, Scene
+
+PATIENCE, PATIENCE_FRAME = 120.0, 0.1
+"""Seconds that Blender is given, and more for each frame."""
+TAIL = 8
+"""Lines of what Blender said that an error repeats."""
+NO_BLENDER = (
+    "FBX is written by Blender, which is not here: install it from blender.org or your system's packages, or name the "
+    "program with --blender. Without it, glb and bvh open in the same programs"
+)
+
+
+def write_fbx(path: Path, stage: Scene, actor: Character, body: Body, blender: Path | None = None) -> None:
+    """One person's skinned body and motion, written whole or not at all.
+
+    Centimetres, y up. Raises FileNotFoundError where there is no Blender (`find_blender`), OSError if it fails or takes
+    longer than two minutes and 0.1 s a frame, and ValueError if z is to point up.
+    """
+    if stage.up != "y":
+        raise ValueError("FBX is written with y up: leave --up out, programs turn it to their own axes")
+    program = find_blender(blender)
+    alone = replace(stage, actors=(replace(actor, first=0),), t_stage_cam=None, fps=float(CLOCK))
+    with tempfile.TemporaryDirectory(prefix="vibe-fbx-") as folder:
+        glb, fbx = Path(folder) / "motion.glb", Path(folder) / "motion.fbx"
+        write_glb(glb, alone, body)
+        _run(program, [str(glb), str(fbx), repr(stage.fps), str(len(actor.joints))], len(actor.joints))
+        if not fbx.is_file():
+            raise OSError(f"{program} ended without an FBX file: is it Blender? 4.2 and 5.0 were tried")
+        assets.write_whole(path, fbx.read_bytes())
+
+
+def find_blender(named: Path | None = None) -> Path:
+    """The Blender that was named; else that on the PATH; else the newest of those in the usual places.
+
+    Raises FileNotFoundError that says how to get one.
+    """
+    if named is not None:
+        if found := shutil.which(str(named.expanduser())):
+            return Path(found)
+        raise FileNotFoundError(f"{named} is no program: name Blender's with --blender")
+    if found := shutil.which("blender"):
+        return Path(found)
+    installed = [path for path in _places() if os.access(path, os.X_OK)]
+    if not installed:
+        raise FileNotFoundError(NO_BLENDER)
+    return installed[-1]
+
+
+def _places() -> Iterator[Path]:
+    """Where Blender's installers and people who unpack it put it, older versions first."""
+    if sys.platform == "darwin":
+        for folder in (Path("/Applications"), Path.home() / "Applications"):
+            yield from sorted(folder.glob("Blender*.app/Contents/MacOS/Blender"))
+    elif sys.platform == "win32":
+        programs = Path(os.environ.get("PROGRAMFILES", "C:/Program Files"))
+        yield from sorted((programs / "Blender Foundation").glob("Blender*/blender.exe"))
+    else:
+        for folder in (Path("/opt"), Path.home(), Path.home() / "Applications"):
+            yield from sorted(folder.glob("blender*/blender"))
+        yield Path("/snap/bin/blender")
+
+
+def _run(program: Path, given: list[str], frames: int) -> None:
+    """Blender in the background, with nothing of the user's own settings and add-ons."""
+    script = str(Path(__file__).with_name("blender_fbx.py"))
+    command = [str(program), "--background", "--factory-startup", "--python-exit-code", "1", "--python", script, "--"]
+    patience = PATIENCE + PATIENCE_FRAME * frames
+    try:
+        done = subprocess.run(
+            command + given, capture_output=True, stdin=subprocess.DEVNULL, timeout=patience, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise OSError(f"{program} took longer than {patience:.0f} s and was stopped: write a part by --end") from error
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).decode(errors="replace").splitlines()
+        raise OSError(f"{program} failed with code {done.returncode}: {' | '.join(said[-TAIL:]) or 'it said nothing'}")

@@ -1,0 +1,99 @@
+"""The formats by name; what writes one is brought in when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from vibe.body import Body
+    from vibe.motion.scene import Character, Scene
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What single forms can be told."""
+
+    unit: Literal["cm", "m"] = "cm"
+    """Of lengths in bvh."""
+    blender: Path | None = None
+    """The program that makes fbx; None: found."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form that motions are exported in: one file, a file for each person, or a file for each of their frames."""
+
+    file: str
+    """Name of the file, or of the folder where several are written, unless the user gives another."""
+    one: Callable[[Path, Scene, Body], None] | None = None
+    each: Callable[[Path, Scene, Character, Body, Wishes], None] | None = None
+    frames: str | None = None
+    """Ending of the files of a sequence."""
+    up: Literal["y", "z"] = "y"
+    """The axis that points up unless the user says otherwise."""
+
+
+def _amass(path: Path, stage: Scene, actor: Character, body: Body, _: Wishes) -> None:
+    from vibe.export.amass import write_amass
+
+    write_amass(path, stage, actor, body)
+
+
+def _bvh(path: Path, stage: Scene, actor: Character, body: Body, wishes: Wishes) -> None:
+    from vibe.export.bvh import write_bvh
+
+    write_bvh(path, stage, actor, body, wishes.unit)
+
+
+def _glb(path: Path, stage: Scene, body: Body) -> None:
+    from vibe.export.gltf import write_glb
+
+    write_glb(path, stage, body)
+
+
+def _usd(path: Path, stage: Scene, body: Body) -> None:
+    from vibe.export.usd import write_usd
+
+    write_usd(path, stage, body)
+
+
+def _fbx(path: Path, stage: Scene, actor: Character, body: Body, wishes: Wishes) -> None:
+    from vibe.export.fbx import write_fbx
+
+    write_fbx(path, stage, actor, body, wishes.blender)
+
+
+def _csv(path: Path, stage: Scene, _: Body) -> None:
+    from vibe.export.tables import write_csv
+
+    write_csv(path, stage)
+
+
+def _trc(path: Path, stage: Scene, actor: Character, _: Body, __: Wishes) -> None:
+    from vibe.export.tables import write_trc
+
+    write_trc(path, stage, actor)
+
+
+def _smplx_json(path: Path, stage: Scene, actor: Character, body: Body, _: Wishes) -> None:
+    from vibe.export.smplx_json import write_smplx_json
+
+    write_smplx_json(path, stage, actor, body)
+
+
+FORMS = {
+    "bvh": Form("motion.bvh", each=_bvh),
+    "glb": Form("motion.glb", one=_glb),
+    "usd": Form("motion.usdc", one=_usd),
+    "fbx": Form("motion.fbx", each=_fbx),
+    "amass": Form("motion_amass.npz", each=_amass, up="z"),
+    "csv": Form("joints.csv", one=_csv),
+    "trc": Form("joints.trc", each=_trc),
+    "obj": Form("obj", frames="obj"),
+    "ply": Form("ply", frames="ply"),
+    "smplx-json": Form("smplx.json", each=_smplx_json),
+    "legacy": Form("vibe_output.pkl"),
+}

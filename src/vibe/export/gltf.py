@@ -1,0 +1,193 @@
+"""GLB: everybody as a skinned, moving body with an action of their own, and the camera; metres, y up."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import roma
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vibe import __version__, assets
+from vibe.body import Body, rest_vertices
+from vibe.body.lbs import influences
+from vibe.body.mesh import vertex_normals
+from vibe.motion.scene import Character, Scene, colour
+from vibe.rotations import continuous
+from vibe.skeletons import SMPL, SMPL_PARENTS
+
+INFLUENCES = 4
+"""Joints that may carry a vertex: what every program reads."""
+KINDS = {np.dtype(np.float32): 5126, np.dtype(np.uint32): 5125, np.dtype(np.uint16): 5123, np.dtype(np.uint8): 5121}
+SHAPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
+VERTICES, FACES = 34962, 34963
+"""What a buffer is for, in OpenGL's numbers."""
+R_CAM_GLTF = np.diag([1.0, -1.0, -1.0, 1.0])
+"""From glTF's camera (y up, looks along -z) to ours."""
+
+
+class _File:
+    """A glTF file in the making: the JSON, and the bytes that it points into."""
+
+    def __init__(self) -> None:
+        self.json: dict[str, Any] = {"accessors": [], "bufferViews": []}
+        self._bytes: list[bytes] = []
+        self._size = 0
+
+    def add(self, kind: str, entry: dict[str, Any]) -> int:
+        """Append to a list of the file; its index there."""
+        entries = self.json.setdefault(kind, [])
+        entries.append(entry)
+        return len(entries) - 1
+
+    def array(self, numbers: NDArray, target: int | None = None, bounds: bool = False) -> int:
+        """An accessor of an array, a row an element."""
+        numbers = np.ascontiguousarray(numbers)
+        flat = numbers.reshape(len(numbers), -1)
+        view = {"buffer": 0, "byteOffset": self._size, "byteLength": numbers.nbytes}
+        content = numbers.tobytes()
+        self._bytes.append(content + b"\0" * (-len(content) % 4))
+        self._size += len(self._bytes[-1])
+        accessor = {
+            "bufferView": self.add("bufferViews", view | ({"target": target} if target else {})),
+            "componentType": KINDS[numbers.dtype],
+            "count": len(flat),
+            "type": SHAPES[flat.shape[1]],
+        }
+        if bounds:
+            accessor |= {"min": flat.min(0).tolist(), "max": flat.max(0).tolist()}
+        return self.add("accessors", accessor)
+
+    def content(self) -> bytes:
+        """The whole file."""
+        text = json.dumps(self.json | {"buffers": [{"byteLength": self._size}]}, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % 4)
+        size = 12 + 8 + len(text) + 8 + self._size
+        if size >= 1 << 32:
+            raise ValueError(f"the file would have {size >> 30} GB, glTF ends at 4: write a part by --start and --end")
+        head = struct.pack("<4sII", b"glTF", 2, size) + struct.pack("<I4s", len(text), b"JSON") + text
+        return b"".join([head, struct.pack("<I4s", self._size, b"BIN\0"), *self._bytes])
+
+
+def write_glb(path: Path, stage: Scene, body: Body) -> None:
+    """Everybody, written whole or not at all; raises OSError, and ValueError if z is to point up.
+
+    Each person has a mesh, a skin, a skeleton of SMPL's joints and an animation `person N`, on one clock. Of several
+    people the first animation is `everybody`: most programs begin with the first, and play one. A vertex follows its
+    four strongest joints. What a pose does to the flesh beyond the skeleton (SMPL's pose blend shapes) has no place in
+    a skin.
+    """
+    if stage.up != "y":
+        raise ValueError("glTF's y points up, always: leave --up out, programs turn it to their own axes")
+    file = _File()
+    file.json["asset"] = {
+        "version": "2.0",
+        "generator": f"vibe {__version__}",
+        "extras": {
+            "units": "metres, seconds, radians",
+            "axes": "right-handed, y up",
+            "joints": "SMPL's 24",
+            "video": stage.video,
+            "start_seconds": stage.start,
+            "fps": stage.fps,
+            "body": {"name": stage.body.name, "sha256": stage.body.sha256, "licence": body.origin.licence},
+        },
+    }
+    nodes = [node for actor in stage.actors for node in _person(file, stage, actor, body)]
+    if len(stage.actors) > 1:
+        file.json["animations"].insert(0, _together(file.json["animations"]))
+    if stage.t_stage_cam is not None:
+        nodes.append(_camera(file, stage, stage.t_stage_cam))
+    file.add("scenes", {"nodes": nodes})
+    file.json["scene"] = 0
+    assets.write_whole(path, file.content())
+
+
+def _person(file: _File, stage: Scene, actor: Character, body: Body) -> list[int]:
+    """Mesh, skeleton and action of one person; the nodes of the scene."""
+    name, rest = f"person {actor.number}", actor.rest.numpy()
+    joints = [
+        file.add("nodes", {"name": joint, "translation": step}) for joint, step in zip(SMPL, actor.steps.tolist())
+    ]
+    for child, parent in enumerate(SMPL_PARENTS):
+        if parent >= 0:
+            file.json["nodes"][joints[parent]].setdefault("children", []).append(joints[child])
+    inverse = np.tile(np.eye(4, dtype=np.float32), (len(SMPL), 1, 1))
+    inverse[:, 3, :3] = -rest  # columns one after the other, as glTF stores matrices
+    skin = {"name": name, "joints": joints, "skeleton": joints[0], "inverseBindMatrices": file.array(inverse)}
+    mesh = {"name": f"{name} skin", "mesh": _mesh(file, actor, body), "skin": file.add("skins", skin)}
+    extras = {"person": actor.number, "first_frame": actor.first, "betas": actor.betas.tolist()}
+    file.add("animations", {"name": name} | _action(file, stage, actor, joints))
+    # Each skeleton under a node of its own: of skeletons side by side Blender makes one.
+    skeleton = {"name": name, "children": [joints[0]], "extras": extras}
+    return [file.add("nodes", skeleton), file.add("nodes", mesh)]
+
+
+def _mesh(file: _File, actor: Character, body: Body) -> int:
+    """The body at rest with the joints that carry it."""
+    surface, faces = rest_vertices(body, actor.betas).numpy(), body.faces.numpy()
+    joints, weights = influences(body.weights, INFLUENCES)
+    paint = {"baseColorFactor": [*linear_colour(actor.number), 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.6}
+    name = f"person {actor.number}"
+    primitive = {
+        "attributes": {
+            "POSITION": file.array(surface, VERTICES, bounds=True),
+            "NORMAL": file.array(vertex_normals(surface, faces), VERTICES),
+            "JOINTS_0": file.array(joints.numpy().astype(np.uint8), VERTICES),
+            "WEIGHTS_0": file.array(weights.numpy(), VERTICES),
+        },
+        "indices": file.array(faces.astype(np.uint32 if len(surface) > 65535 else np.uint16).reshape(-1, 1), FACES),
+        "material": file.add("materials", {"name": name, "pbrMetallicRoughness": paint}),
+    }
+    return file.add("meshes", {"name": name, "primitives": [primitive]})
+
+
+def linear_colour(number: int) -> tuple[float, float, float]:
+    """The person's colour as in films and pages, in linear RGB, rounded to what nobody sees."""
+    red, green, blue = (round(((float(part) + 0.055) / 1.055) ** 2.4, 3) for part in colour(number))
+    return red, green, blue
+
+
+def _action(file: _File, stage: Scene, actor: Character, joints: list[int]) -> dict[str, Any]:
+    """Rotations of all joints and the place of the pelvis, straight lines between the frames."""
+    times = ((actor.first + np.arange(len(actor.joints))) / stage.fps).astype(np.float32)
+    clock = file.array(times, bounds=True)
+    turns = continuous(roma.rotmat_to_unitquat(actor.rotmat)).numpy()
+    samplers, channels = [], []
+    for node, numbers, what in [
+        (joints[0], actor.joints[:, 0].numpy(), "translation"),
+        *((node, turns[:, joint], "rotation") for joint, node in enumerate(joints)),
+    ]:
+        channels.append({"sampler": len(samplers), "target": {"node": node, "path": what}})
+        samplers.append({"input": clock, "output": file.array(numbers), "interpolation": "LINEAR"})
+    return {"channels": channels, "samplers": samplers}
+
+
+def _together(animations: list[dict[str, Any]]) -> dict[str, Any]:
+    """One animation of several, over the same numbers."""
+    samplers, channels = [], []
+    for animation in animations:
+        channels += [channel | {"sampler": channel["sampler"] + len(samplers)} for channel in animation["channels"]]
+        samplers += animation["samplers"]
+    return {"name": "everybody", "channels": channels, "samplers": samplers}
+
+
+def _camera(file: _File, stage: Scene, place: Float[Tensor, "3"]) -> int:
+    """The camera that the video was seen with, as far as glTF can say it: without an off-centre principal point."""
+    (fx, _, _), (_, fy, _), _ = stage.camera.K_px.tolist()
+    width, height = stage.camera.width, stage.camera.height
+    lens = {
+        "yfov": 2 * math.atan(height / 2 / fy),
+        "aspectRatio": width / height * fy / fx,
+        "znear": 0.01,
+    }
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = stage.R_stage_cam.numpy(), place.numpy()
+    node = {"name": "camera", "matrix": (matrix @ R_CAM_GLTF).T.flatten().tolist()}
+    return file.add("nodes", node | {"camera": file.add("cameras", {"type": "perspective", "perspective": lens})})

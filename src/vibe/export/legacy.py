@@ -1,0 +1,166 @@
+"""vibe_output.pkl: a result in the published program's form, for the tools built on it; nothing is pickled."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import roma
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vibe import cameras
+from vibe.assets import whole_file
+from vibe.body import Body, find_body, joints_and_keypoints, vertices
+from vibe.motion import Motion, Result
+from vibe.records import Progress
+from vibe.skeletons import COCO, STAF21, convert_joints
+
+KINDS = {"float32": "f4", "int64": "i8"}
+RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R"
+"""An empty array, to be filled."""
+
+
+@dataclass(frozen=True)
+class PickleStream:
+    """An array that comes in parts along its first axis."""
+
+    shape: tuple[int, ...]
+    parts: Iterable[NDArray]
+    kind: str = "float32"
+
+
+Value = PickleStream | NDArray | Mapping
+Write = Callable[[bytes | memoryview], object]
+
+
+def write_pickle(write: Write, content: Mapping[int, Value] | Mapping[str, Value]) -> None:
+    """Hand the bytes of nested dictionaries to `write`: keys are words or numbers, arrays float32 or int64."""
+    write(b"\x80\x04")
+    _write_value(write, content)
+    write(b".")
+
+
+def _write_value(write: Write, value: Value) -> None:
+    if isinstance(value, Mapping):
+        write(b"}")
+        for key, below in value.items():
+            write(_word(key) if isinstance(key, str) else _number(key))
+            _write_value(write, below)
+            write(b"s")
+    else:
+        _write_array(
+            write, value if isinstance(value, PickleStream) else PickleStream(value.shape, (value,), value.dtype.name)
+        )
+
+
+def _write_array(write: Write, array: PickleStream) -> None:
+    """The call that makes an array, then its state: version, shape, kind of number, order of axes, bytes."""
+    kind = np.dtype(KINDS[array.kind]).newbyteorder("<")
+    size = math.prod(array.shape) * kind.itemsize
+    shape = b"(" + b"".join(map(_number, array.shape)) + b"t"
+    number = b"cnumpy\ndtype\n" + _word(KINDS[array.kind]) + b"\x89\x88\x87R"
+    order = b"(K\x03" + _word("<") + b"NNN" + _number(-1) + _number(-1) + b"K\x00tb"
+    write(RECONSTRUCT + b"(K\x01" + shape + number + order + b"\x89\x8e" + struct.pack("<Q", size))
+    written = 0
+    for part in array.parts:
+        content = np.ascontiguousarray(part, kind)
+        assert content.shape[1:] == array.shape[1:], "a part has another shape than the whole"
+        write(content.data)
+        written += content.nbytes
+    assert written == size, f"{written} bytes came, {size} were promised"
+    write(b"tb")
+
+
+def _number(value: int) -> bytes:
+    return b"J" + struct.pack("<i", value)
+
+
+def _word(text: str) -> bytes:
+    return b"X" + struct.pack("<I", len(text.encode())) + text.encode()
+
+
+CHUNK = 64
+"""Frames whose vertices are held at a time."""
+
+
+def write_legacy(path: Path, result: Result, body: Body, progress: Progress | None = None) -> None:
+    """Write everybody's motion whole or not at all, people numbered from 1; raises OSError.
+
+    `body` is the one that the result was made with; ValueError if it is another.
+    """
+    find_body(result.body, body)
+    size = result.camera.width, result.camera.height
+    total = sum(len(motion.frames) for motion in result.people)
+    count = _counter(progress, total)
+    content = {number: _person(motion, body, size, count) for number, motion in enumerate(result.people, start=1)}
+    with whole_file(Path(path)) as file:
+        write_pickle(file.write, content)
+
+
+def _person(
+    motion: Motion, body: Body, size: tuple[int, int], count: Callable[[int], None]
+) -> dict[str, NDArray | PickleStream]:
+    """The ten arrays of one person, in the published order."""
+    pose = torch.cat([motion.global_orient, motion.body_pose], 1)
+    betas = motion.betas.expand(len(pose), -1)
+    centre_px, side_px = motion.box_px[:, :2], cameras.crop_side(motion.box_px)
+    with torch.no_grad():
+        read = [joints_and_keypoints(body, *chunk, points="spin49")[1] for chunk in _chunks(pose, betas)]
+    joints = torch.cat(read)
+    in_crop = cameras.project_in_crop(joints, motion.pred_cam)
+    return {
+        "pred_cam": _array(motion.pred_cam),
+        "orig_cam": _array(cameras.picture_camera(motion.pred_cam, centre_px, side_px, size)),
+        "verts": PickleStream((len(pose), len(body.v_template), 3), _surfaces(body, pose, betas, count)),
+        "pose": _array(pose),
+        "betas": _array(betas),
+        "joints3d": _array(joints),
+        "joints2d": _array(convert_joints(motion.keypoints_px, [f"op_{name}" for name in COCO], STAF21)),
+        "joints2d_img_coord": _array(cameras.crop_to_picture(in_crop, centre_px, side_px)),
+        "bboxes": _array(torch.cat([centre_px, motion.box_px[:, 2:].amax(1, keepdim=True).expand(-1, 2)], 1)),
+        "frame_ids": motion.frames.numpy().astype(np.int64),
+    }
+
+
+def _chunks(
+    pose: Float[Tensor, "time 72"], betas: Float[Tensor, "time 10"]
+) -> Iterator[tuple[Float[Tensor, "chunk 24 3 3"], Float[Tensor, "chunk 10"]]]:
+    """Rotations and betas, some frames at a time; an empty chunk if there are none."""
+    for start in range(0, max(len(pose), 1), CHUNK):
+        rotvec = pose[start : start + CHUNK].unflatten(1, (24, 3))
+        yield roma.rotvec_to_rotmat(rotvec), betas[start : start + CHUNK]
+
+
+def _surfaces(
+    body: Body, pose: Float[Tensor, "time 72"], betas: Float[Tensor, "time 10"], count: Callable[[int], None]
+) -> Iterator[NDArray[np.float32]]:
+    """Vertices, some frames at a time, about the body's own origin."""
+    for rotmat, shape in _chunks(pose, betas):
+        with torch.no_grad():
+            surface = vertices(body, rotmat, shape)
+        count(len(rotmat))
+        yield _array(surface)
+
+
+def _array(tensor: Tensor) -> NDArray[np.float32]:
+    return tensor.numpy().astype(np.float32)
+
+
+def _counter(progress: Progress | None, total: int) -> Callable[[int], None]:
+    """Adds up the frames that are done and passes the sum on."""
+    done = 0
+
+    def count(frames: int) -> None:
+        nonlocal done
+        done += frames
+        if progress:
+            progress("vertices", done, total)
+
+    return count

@@ -1,0 +1,59 @@
+"""Joint positions as tables: CSV for spreadsheets, TRC for OpenSim."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from vibe import assets
+from vibe.motion.scene import Character, Scene
+from vibe.skeletons import SMPL
+
+
+def number_rows(numbers: Float[ndarray, "row column"], form: str, between: str) -> str:
+    """One line for each row, every number in the form of `printf`, each line ended."""
+    line = between.join([form] * numbers.shape[1]) + "\n"
+    return "".join([line % tuple(row) for row in numbers.tolist()])
+
+
+def write_csv(path: Path, stage: Scene) -> None:
+    """Everybody, a row for each person and frame, written whole or not at all; raises OSError.
+
+    Columns: person, frame of the export, time in the video (s), confidence, then x, y, z of each joint in metres, with
+    the axis that points up in the name of its column: `pelvis_y_up_m`.
+    """
+    axes = [axis + ("_up" if axis == stage.up else "") for axis in "xyz"]
+    names = ["person", "frame", "time_s", "confidence", *(f"{joint}_{axis}_m" for joint in SMPL for axis in axes)]
+    text = [",".join(names) + "\n"]
+    for actor in stage.actors:
+        frames = actor.first + np.arange(len(actor.joints))
+        times = stage.start + frames / stage.fps
+        joints = number_rows(actor.joints.flatten(1).numpy(), "%.5f", ",").splitlines(keepends=True)
+        sure = actor.confidence.tolist()
+        text += [
+            f"{actor.number},{frame},{time:.6f},{seen:.3f},{line}"
+            for frame, time, seen, line in zip(frames.tolist(), times.tolist(), sure, joints, strict=True)
+        ]
+    assets.write_whole(path, "".join(text).encode())
+
+
+def write_trc(path: Path, stage: Scene, actor: Character) -> None:
+    """One person, every joint a marker, in metres, times from the stage's first frame; raises OSError.
+
+    Written whole or not at all.
+    """
+    frames, rate = len(actor.joints), f"{stage.fps:.6f}".rstrip("0").rstrip(".")
+    names = "\t\t\t".join(SMPL)
+    axes = "\t".join(f"{axis}{number}" for number in range(1, len(SMPL) + 1) for axis in "XYZ")
+    head = (
+        f"PathFileType\t4\t(X/Y/Z)\t{path.name}\n"
+        "DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame\tOrigNumFrames\n"
+        f"{rate}\t{rate}\t{frames}\t{len(SMPL)}\tm\t{rate}\t1\t{frames}\n"
+        f"Frame#\tTime\t{names}\t\t\n\t\t{axes}\n\n"
+    )
+    joints = number_rows(actor.joints.flatten(1).numpy(), "%.5f", "\t").splitlines(keepends=True)
+    lines = [f"{frame + 1}\t{(actor.first + frame) / stage.fps:.6f}\t{line}" for frame, line in enumerate(joints)]
+    assets.write_whole(path, (head + "".join(lines)).encode())

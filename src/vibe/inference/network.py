@@ -1,0 +1,134 @@
+"""The networks that can be run: put together from their parts, and read from their files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from vibe import assets
+from vibe.features.extractor import Extractor, Reader
+from vibe.features.keypoint_embedding import EmbeddingConfig, KeypointEmbedding
+from vibe.features.resnet import HEAD, read_resnet
+from vibe.features.runtimes import RUNTIMES
+from vibe.models.encoders import AnyEncoderConfig, build_encoder, encoder_config
+from vibe.models.generator import VIBE
+from vibe.models.gru import EncoderConfig
+from vibe.models.regressor import Regressor, RegressorConfig
+from vibe.records import Weights
+
+WIDTH = 384
+BACKBONE = "official-frame"
+"""The weights whose ResNet-50 makes the features that generators read; they hold the single-frame baseline too."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes of the keypoint network's three parts."""
+
+    embedding: EmbeddingConfig = EmbeddingConfig(features=WIDTH)
+    encoder: AnyEncoderConfig | None = EncoderConfig(features=WIDTH, hidden=224, bidirectional=True)
+    regressor: RegressorConfig = RegressorConfig(features=WIDTH, hidden=384, dropout=0.0, activation="relu")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network ready to run, with what it reads and what it may be used for."""
+
+    model: VIBE
+    evidence: Literal["keypoints", "images"]
+    """What the model reads; of images, the features."""
+    extractor: Reader | None
+    """Makes features of crops; None for a model that reads keypoints, and where there are features already."""
+    window: int
+    """Frames of keypoints that are read at a time, twice those of the windows that the model was trained on; features
+    are read as a stream."""
+    body: str
+    """Whose betas it gives: open or smpl."""
+    about: Weights
+    backbone: str = ""
+    """SHA-256 of the file that the extractor came from; empty without one."""
+
+
+def build_network(config: NetworkConfig) -> VIBE:
+    """The keypoint network with fresh parameters."""
+    return VIBE(KeypointEmbedding(config.embedding), build_encoder(config.encoder), Regressor(config.regressor))
+
+
+def load_network(
+    path: Path | str | None = None, device: torch.device | str = "cpu", runtime: str | None = "torch"
+) -> Network:
+    """The network of a weights file (a path, a name, or the default), ready to run.
+
+    `runtime` is what computes a picture's features; None where there are features already. Raises FileNotFoundError or
+    ValueError, which names what does not fit, and ImportError if the runtime is not installed.
+    """
+    recipe = assets.load_recipe(path)
+    tensors, about = assets.load_weights(path)
+    evidence, extractor, backbone, window = "keypoints", None, "", 0
+    try:
+        if recipe.get("evidence") == "images":
+            evidence, model = "images", _of_pictures(recipe, tensors)
+            if runtime:
+                extractor, backbone = _extractor(tensors, about, device, runtime)
+        else:
+            config, window = _config(recipe["network"], len(tensors)), 2 * int(recipe["synthesis"]["frames"])
+            model = _filled(lambda: build_network(config), {name: each.float() for name, each in tensors.items()})
+    except (TypeError, LookupError, RuntimeError, ValueError, AttributeError, ArithmeticError, AssertionError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)[:500]
+        raise ValueError(f"{assets.weights_path(path)} does not fit the network: {reason}") from error
+    model = model.to(device).eval().requires_grad_(False)
+    return Network(model, evidence, extractor, window, str(recipe.get("body", "open")), about, backbone)
+
+
+def _of_pictures(recipe: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> VIBE:
+    """A generator of the paper, or the single-frame baseline's regressor, whose file holds its ResNet as well."""
+    _check_layers(recipe["encoder"], len(tensors))
+    encoder, regressor = encoder_config(recipe["encoder"]), RegressorConfig(**recipe["regressor"])
+    if encoder is None:
+        tensors = {f"regressor.{name}": tensor for name, tensor in tensors.items() if name.startswith(HEAD)}
+    return _filled(lambda: VIBE(nn.Identity(), build_encoder(encoder), Regressor(regressor)), tensors)
+
+
+def _filled(build: Callable[[], VIBE], tensors: Mapping[str, Tensor]) -> VIBE:
+    """A network with these parameters, whose sizes are compared before memory is taken; raises ValueError."""
+    with torch.device("meta"):
+        wanted = {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    differing = [name for name in {**wanted, **found} if wanted.get(name) != found.get(name)]
+    if differing:
+        told = (
+            f"{name} is {found.get(name, 'missing')}, expected {wanted.get(name, 'none')}" for name in differing[:4]
+        )
+        raise ValueError(f"{len(differing)} of its parameters have other sizes than its recipe says: {', '.join(told)}")
+    model = build()
+    model.load_state_dict(tensors)
+    return model
+
+
+def _check_layers(encoder: Any, tensors: int) -> None:
+    """Raises ValueError for an encoder of more layers or blocks than there are tensors for."""
+    for name in ("layers", "blocks"):
+        count = encoder.get(name, 0) if isinstance(encoder, Mapping) else 0
+        if not isinstance(count, int) or not 0 <= count <= tensors:
+            raise ValueError(f"its recipe says {ascii(count)[:20]} {name}, and there are {tensors} parameters")
+
+
+def _extractor(
+    tensors: Mapping[str, Tensor], about: Weights, device: torch.device | str, runtime: str
+) -> tuple[Reader, str]:
+    """What makes features of crops, and its checksum: these parameters' ResNet, or the single-frame baseline's."""
+    if "conv1.weight" not in tensors:
+        tensors, about = assets.load_weights(BACKBONE)
+    return RUNTIMES[runtime](Extractor(read_resnet(tensors)).to(device), None), about.sha256
+
+
+def _config(sizes: Any, tensors: int) -> NetworkConfig:
+    """Sizes from a recipe's plain values, for a file of so many tensors."""
+    _check_layers(sizes["encoder"], tensors)
+    encoder = encoder_config(sizes["encoder"])
+    return NetworkConfig(EmbeddingConfig(**sizes["embedding"]), encoder, RegressorConfig(**sizes["regressor"]))

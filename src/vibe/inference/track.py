@@ -1,0 +1,240 @@
+"""The first pass over a video: everyone in it, tracked from the first frame to the last."""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from array import array
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vibe import __version__, cache
+from vibe.cache import StageCache
+from vibe.records import Clip, Progress, Track
+from vibe.tracking.detector import Detector
+from vibe.tracking.pose_model import PoseModel
+from vibe.tracking.rows import Rows
+from vibe.tracking.tracker import Tracker, TrackerConfig
+from vibe.video import Mark, Video, ahead, open_video
+
+EVERY = 20.0
+"""Seconds of work between two states."""
+STATE = "state"
+ROWS = "rows-*.bin"
+Tracking = tuple[Clip, list[Track], list[str]]
+Keep = Callable[[Video, Tracker], None]
+
+
+def track_video(
+    path: Path,
+    detector: Detector | None = None,
+    pose_model: PoseModel | None = None,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+) -> Tracking:
+    """One pass over a video: everyone in it, with their keypoints, and what was dropped or repaired.
+
+    With a folder, which is for this video alone, the pass goes on where an earlier one ended, however that ended, and
+    finds what an undisturbed one finds; the folder is empty when all is done. A detector or pose model that answers
+    the same picture differently each time cannot be gone on with. Errors as of `open_video`, OSError where the folder
+    cannot be written.
+    """
+    if folder is None:
+        with open_video(path) as video:
+            return track_frames(video, Tracker(detector, pose_model), progress)
+    journal = TrackingJournal(folder, path, detector, pose_model)
+    video, follower = journal.resumed() or journal.begun()
+    with video, closing(follower):
+        clip, tracks, notes = track_frames(video, follower, progress, journal.keep)
+    journal.clear()
+    return clip, tracks, notes + journal.notes
+
+
+def track_frames(
+    video: Video, follower: Tracker, progress: Progress | None = None, keep: Keep | None = None
+) -> Tracking:
+    """Show a follower all frames of a video: what it found, and what was dropped or repaired."""
+    for frame in ahead(video):
+        follower.step(frame.index, frame.time, frame.rgb)
+        if keep:
+            keep(video, follower)
+        if progress:
+            progress("people", frame.index + 1, video.expected_frames)
+    clip = video.clip()
+    tracks, notes = follower.finish()
+    return clip, tracks, notes + list(video.notes)
+
+
+class TrackingJournal:
+    """A folder in which a pass over a video writes down how far it is."""
+
+    def __init__(
+        self, folder: Path, path: Path, detector: Detector | None = None, pose_model: PoseModel | None = None
+    ) -> None:
+        """Of the pass over the video at `path`; raises OSError if the folder is none."""
+        self.notes: list[str] = []
+        """What of an earlier pass could not be used."""
+        self._folder, self._path, self._models = folder, path, (detector, pose_model)
+        self._shelf = cache.StageCache(folder, {})
+        self._file = folder / ROWS.replace("*", uuid.uuid4().hex[:12])
+        self._key: str | None = None
+        self._since = time.monotonic()
+
+    def begun(self) -> tuple[Video, Tracker]:
+        """At the first frame."""
+        video = open_video(self._path)
+        return video, Tracker(*self._models, rows=Rows(self._file))
+
+    def resumed(self) -> tuple[Video, Tracker] | None:
+        """Where an earlier pass ended; None if none did, or not so that it can be gone on with."""
+        if (kept := self._shelf.load(STATE, STATE)) is None:
+            self.notes += [f"{note}: all were followed from the first frame" for note in self._shelf.notes]
+            return None
+        rows = None
+        try:
+            state = _unpacked(kept[1], kept[0])
+            if state["key"] != self._its_key():
+                raise ValueError("it is of another video, or of other settings")
+            rows, before = Rows(self._file), self._folder / Path(state["rows"]).name
+            rows.take_over(before, state["count"], state["crc"])
+            self._remove_rows(self._file, before)
+            follower = Tracker(*self._models, rows=rows)
+            follower.restore(state["follower"])
+            times = array("d", state["follower"]["times"])
+            seen = {name: tuple(state["mark"][name]) for name in ("stamps", "checks")}
+            notes = tuple((note, count) for note, count in state["mark"]["notes"])
+            return open_video(
+                self._path, after=Mark(**state["mark"] | seen | {"times": times, "notes": notes})
+            ), follower
+        except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+            self.notes.append(f"the state of an earlier pass was of no use ({error}): all were followed anew")
+            if rows:
+                rows.close()
+            return None
+
+    def keep(self, video: Video, follower: Tracker) -> None:
+        """Write down the state, if it is time; raises OSError."""
+        if time.monotonic() - self._since >= EVERY:
+            self.save(video, follower)
+            self._since = time.monotonic()
+
+    def save(self, video: Video, follower: Tracker) -> None:
+        """Write down how far the pass is; raises OSError."""
+        state, mark = follower.state(), vars(video.mark()) | {"times": None}
+        rows = {"rows": self._file.name, "count": follower.rows.count, "crc": follower.rows.crc}
+        tensors: dict[str, Tensor] = {}
+        about = _packed({"key": self._its_key(), "follower": state, "mark": mark, **rows}, tensors)
+        self._shelf.save(STATE, STATE, tensors, about)
+        self._remove_rows(self._file)
+
+    def clear(self) -> None:
+        """Leave the folder empty; what another program holds open may stay."""
+        self._remove_rows()
+        place = self._shelf.place(STATE)
+        for file in place.iterdir():
+            with suppress(OSError):
+                file.unlink()
+        with suppress(OSError):
+            place.rmdir()
+
+    def _remove_rows(self, *but: Path) -> None:
+        """Remove what passes have left that came to an end."""
+        for file in self._folder.glob(ROWS):
+            if file not in but:
+                with suppress(OSError):
+                    file.unlink()
+
+    def _its_key(self) -> str:
+        """Of the video's content and all that decides what is seen in it."""
+        if self._key is None:
+            models = [f"{type(model).__module__}.{type(model).__qualname__}" for model in self._models]
+            self._key = cache.key(cache.content_key(self._path), __version__, asdict(TrackerConfig()), models)
+        return self._key
+
+
+def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """Plain JSON values, with the arrays among them put aside under numbers."""
+    if isinstance(value, np.ndarray):
+        tensors[str(len(tensors))] = torch.from_numpy(np.array(value))
+        return {"array": len(tensors) - 1}
+    if isinstance(value, dict):
+        return {name: _packed(each, tensors) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_packed(each, tensors) for each in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _unpacked(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """The values with their arrays again; raises KeyError for one that is not there."""
+    if isinstance(value, list):
+        return [_unpacked(each, tensors) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"array"}:
+        return tensors[str(value["array"])].numpy()
+    return {name: _unpacked(each, tensors) for name, each in value.items()}
+
+
+STAGE = "tracks"
+FIELDS = {"frames": (torch.int64, ()), "box_px": (torch.float32, (4,)), "keypoints_px": (torch.float32, (17, 3))}
+"""Kind of number, and shape but for the frames, of each array of a track."""
+
+
+def track_people(
+    path: Path, detector: Detector, pose_model: PoseModel, shelf: StageCache, progress: Progress | None
+) -> Tracking:
+    """The clip, everybody's tracks, and what was dropped or repaired. Errors as of `open_video`."""
+    kept = shelf.load(STAGE, STAGE)
+    if kept and (found := _found(path, *kept)):
+        return found
+    if not shelf.keeps:
+        return track_video(path, detector, pose_model, None, progress)
+    state = shelf.place(STAGE) / "following"
+    state.mkdir(exist_ok=True)
+    clip, tracks, notes = track_video(path, detector, pose_model, state, progress)
+    tensors = {"timestamps": clip.timestamps}
+    for number, track in enumerate(tracks):
+        tensors |= {f"{number}/{name}": getattr(track, name) for name in FIELDS}
+    about = {"fps": clip.fps, "width": clip.width, "height": clip.height, "damaged": clip.damaged, "notes": notes}
+    shelf.save(STAGE, STAGE, tensors, about)
+    with suppress(OSError):
+        state.rmdir()
+    return clip, tracks, notes
+
+
+def _found(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> Tracking | None:
+    """The same as it was saved; None if it can't have been."""
+    times = tensors.get("timestamps", torch.zeros(0))
+    sizes = [about.get(name) for name in ("width", "height", "damaged")]
+    fps, notes = about.get("fps"), about.get("notes")
+    right = times.dtype == torch.float64 and times.ndim == 1 and len(times) and bool((times.diff() > 0).all())
+    if not right or not isinstance(fps, float) or not 0 < fps < math.inf or not isinstance(notes, list):
+        return None
+    if not all(isinstance(size, int) for size in sizes) or not all(isinstance(note, str) for note in notes):
+        return None
+    tracks = []
+    while f"{len(tracks)}/frames" in tensors:
+        parts = {name: tensors.get(f"{len(tracks)}/{name}", torch.zeros(0)) for name in FIELDS}
+        if not _fits(parts, len(times)):
+            return None
+        tracks.append(Track(**parts))
+    width, height, damaged = (int(size or 0) for size in sizes)
+    return Clip(path, fps, width, height, times, damaged), tracks, notes
+
+
+def _fits(parts: dict[str, Tensor], frames: int) -> bool:
+    """Whether these are the arrays of one track through a clip of so many frames."""
+    rows = parts["frames"]
+    shaped = all(
+        parts[name].dtype == kind and tuple(parts[name].shape) == (len(rows), *shape)
+        for name, (kind, shape) in FIELDS.items()
+    )
+    return shaped and len(rows) > 0 and bool((rows.diff() > 0).all()) and int(rows[0]) >= 0 and int(rows[-1]) < frames

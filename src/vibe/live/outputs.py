@@ -1,0 +1,135 @@
+"""Where answers go: lines of JSON, and OSC messages, sent by threads of their own so that no answer waits."""
+
+from __future__ import annotations
+
+import queue
+import re
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import roma
+
+from vibe.live.messages import moment_json
+from vibe.live.person import LivePose
+from vibe.live.pose import Moment
+from vibe.live.source import LiveFrame
+from vibe.skeletons import SMPL
+
+WAITING = 64
+"""Answers that may wait for somebody slow; the oldest gives way to a newer one."""
+
+
+class Outbox:
+    """Hands answers on from a thread of its own; what comes too fast for the receiver is left out."""
+
+    def __init__(self, send: Callable[[Moment, float], None], name: str) -> None:
+        """`send` may raise OSError when the receiver is gone: the next `put` passes it on."""
+        self.dropped = 0
+        self._send = send
+        self._waiting: queue.Queue[tuple[Moment, float] | None] = queue.Queue(WAITING)
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._run, name=f"vibe-live-{name}", daemon=True)
+        self._thread.start()
+
+    def put(self, moment: Moment, shot: LiveFrame, delay_ms: float) -> None:
+        """Leave an answer; raises OSError if the receiver is gone."""
+        if self._error is not None:
+            raise self._error
+        try:
+            self._waiting.put_nowait((moment, delay_ms))
+        except queue.Full:
+            self.dropped += 1
+            self._make_room()
+            self.put(moment, shot, delay_ms)
+
+    def close(self, seconds: float = 2.0) -> None:
+        """Hand on what still waits, for some seconds at most."""
+        while True:
+            try:
+                self._waiting.put(None, timeout=seconds)
+                break
+            except queue.Full:
+                self._make_room()
+        self._thread.join(seconds)
+
+    def _make_room(self) -> None:
+        with suppress(queue.Empty):
+            self._waiting.get_nowait()
+
+    def _run(self) -> None:
+        while (item := self._waiting.get()) is not None:
+            try:
+                self._send(*item)
+            except OSError as error:
+                self._error = error
+                return
+
+
+def json_lines(write: Callable[[str], None], start: str) -> Outbox:
+    """Lines of JSON to what writes a line and sends it off; `start` is the first."""
+    write(start)
+    return Outbox(lambda moment, delay_ms: write(moment_json(moment, delay_ms)), "json")
+
+
+def osc(address: str) -> Outbox:
+    """OSC bundles over UDP to HOST:PORT.
+
+    Raises ValueError for what is no address, OSError for a host that is not known, ImportError without python-osc.
+    """
+    host, port = host_and_port(address)
+    try:
+        from pythonosc.udp_client import UDPClient
+    except ImportError as error:
+        raise ImportError("OSC needs python-osc: pip install 'vibe[live]'") from error
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0][0]
+    except OSError as error:
+        raise OSError(f"{host} is not known: give --osc an address that is, as in 127.0.0.1:{port}") from error
+    client = UDPClient(host, port, family=family)
+
+    def send(moment: Moment, delay_ms: float) -> None:
+        for bundle in bundles(moment, delay_ms):
+            client.send(bundle)
+
+    return Outbox(send, "osc")
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """The two parts of HOST:PORT or [IPv6]:PORT; raises ValueError."""
+    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]\s/]+)):(\d{1,5})", address)
+    if not found or not 0 < int(found[3]) < 65536:
+        raise ValueError(f"{address} is no address: give HOST:PORT, as in 127.0.0.1:9000")
+    return found[1] or found[2], int(found[3])
+
+
+def bundles(moment: Moment, delay_ms: float) -> list[Any]:
+    """One bundle with what there is, and two for each person, of joints and of rotations: each fits a packet."""
+    there = [("/vibe/frame", [moment.index, moment.time, float(delay_ms), len(moment.people)])]
+    there.append(("/vibe/people", [pose.number for pose in moment.people]))
+    return [_bundle(there)] + [_bundle(part) for pose in moment.people for part in _parts(pose)]
+
+
+def _parts(pose: LivePose) -> list[list[tuple[str, list]]]:
+    """A person's messages: places in metres, then quaternions x, y, z, w."""
+    here = f"/vibe/{pose.number}"
+    places = [(f"{here}/joint/{name}", place) for name, place in zip(SMPL, pose.joints.tolist(), strict=True)]
+    quaternions = roma.rotmat_to_unitquat(pose.rotmat).tolist()
+    turns = [(f"{here}/rotation/{name}", turn) for name, turn in zip(SMPL, quaternions, strict=True)]
+    shape = [(f"{here}/confidence", [pose.confidence]), (f"{here}/trans", pose.trans.tolist())]
+    return [[*shape, *places], [*turns, (f"{here}/betas", pose.betas.tolist())]]
+
+
+def _bundle(messages: list[tuple[str, list]]) -> Any:
+    from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
+    from pythonosc.osc_message_builder import OscMessageBuilder
+
+    bundle = OscBundleBuilder(IMMEDIATELY)
+    for address, values in messages:
+        message = OscMessageBuilder(address)
+        for value in values:
+            message.add_arg(value)
+        bundle.add_content(message.build())
+    return bundle.build()

@@ -1,0 +1,139 @@
+"""The motion discriminator D_M: a motion in, a score out, near 1 for real motion (the paper, section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import roma
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vibe.models.gru import GRU
+from vibe.rotations import rotmat_to_6d
+
+BODY_JOINTS = 23
+FORMS: dict[str, Callable[[Tensor], Tensor]] = {"axis_angle": roma.rotmat_to_rotvec, "6d": rotmat_to_6d}
+"""How a rotation is written for the discriminator. Axis-angle is what was published; it jumps at half a turn."""
+WIDTHS = {"axis_angle": 3, "6d": 6}
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """Sizes of the discriminator; the defaults are those of the paper's best rows (table 3, appendix 6.1)."""
+
+    form: Literal["axis_angle", "6d"] = "axis_angle"
+    """How the body's rotations are written."""
+    hidden: int = 1024
+    """Units of a GRU layer."""
+    layers: int = 2
+    """GRU layers."""
+    pooling: Literal["attention", "last", "mean", "max", "concat"] = "attention"
+    """How the states of all frames become one."""
+    attention_layers: int = 2
+    """Layers of the perceptron that weighs the frames, the one that ends in the score included: 1, 2 or 3."""
+    attention_units: int = 1024
+    """Units of each layer before the last."""
+    dropout: float = 0.1
+    """Of the attention's perceptron."""
+
+
+PAPER = DiscriminatorConfig()
+"""Two layers of attention, dropout 0.1 (appendix 6.1)."""
+RELEASED = DiscriminatorConfig(attention_layers=3, dropout=0.2)
+"""What the published configuration trains."""
+
+
+def motion_numbers(
+    rotmat: Float[Tensor, "*b time joint 3 3"], form: str = "axis_angle"
+) -> Float[Tensor, "*b time number"]:
+    """The 23 body rotations of each frame in a row: what the discriminator reads.
+
+    Takes all 24 rotations (`Theta.rotmat`), of which it leaves the global orientation out, or the 23 alone; shape and
+    camera are no motion. Gradients are finite for every rotation. Raises ValueError for another form or number.
+    """
+    if form not in FORMS:
+        raise ValueError(f"rotations can't be written as {form!r}: choose {' or '.join(FORMS)}")
+    joints = rotmat.shape[-3]
+    if joints not in (BODY_JOINTS, BODY_JOINTS + 1):
+        raise ValueError(f"got {joints} rotations a frame: give the body's {BODY_JOINTS}, or those and the root's")
+    return FORMS[form](rotmat[..., joints - BODY_JOINTS :, :, :]).flatten(-2)
+
+
+class SelfAttention(nn.Module):
+    """Weighs frames by a perceptron and returns their weighted mean (equation 4).
+
+    As published, tanh and dropout also act on the score of a frame, before the softmax.
+    """
+
+    def __init__(self, features: int, units: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        widths = [features, *[units] * (layers - 1), 1]
+        steps: list[nn.Module] = []
+        for first, second in zip(widths[:-1], widths[1:], strict=True):
+            linear = nn.Linear(first, second)
+            nn.init.uniform_(linear.weight, -0.1, 0.1)
+            nn.init.constant_(linear.bias, 0.01)
+            steps += [linear, nn.Tanh(), nn.Dropout(dropout)]
+        self.attention = nn.Sequential(*steps)
+
+    def weights(self, states: Float[Tensor, "*b time unit"]) -> Float[Tensor, "*b time"]:
+        """The share of each frame; they sum to 1."""
+        return self.attention(states)[..., 0].softmax(-1)
+
+    def forward(self, states: Float[Tensor, "*b time unit"]) -> Float[Tensor, "*b unit"]:
+        return (self.weights(states)[..., None] * states).sum(-2)
+
+
+def last(states: Float[Tensor, "*b time unit"]) -> Float[Tensor, "*b unit"]:
+    """The state after the last frame."""
+    return states[..., -1, :]
+
+
+def mean(states: Float[Tensor, "*b time unit"]) -> Float[Tensor, "*b unit"]:
+    """The mean over time of the positive parts."""
+    return states.relu().mean(-2)
+
+
+def largest(states: Float[Tensor, "*b time unit"]) -> Float[Tensor, "*b unit"]:
+    """The largest positive part of each unit."""
+    return states.relu().amax(-2)
+
+
+def mean_and_largest(states: Float[Tensor, "*b time unit"]) -> Float[Tensor, "*b twice"]:
+    """Both, one after the other."""
+    return torch.cat([mean(states), largest(states)], -1)
+
+
+POOLS: dict[str, Callable[[Tensor], Tensor]] = {
+    "last": last, "mean": mean, "max": largest, "concat": mean_and_largest,
+}  # fmt: skip
+
+
+class MotionDiscriminator(nn.Module):
+    """GRU over the frames, pooling, one linear layer; no sigmoid, since the losses are squares (equations 2 and 3).
+
+    Raises ValueError for attention of other than 1 to 3 layers.
+    """
+
+    def __init__(self, config: DiscriminatorConfig = PAPER) -> None:
+        super().__init__()
+        if not 1 <= config.attention_layers <= 3:
+            raise ValueError(f"attention has 1, 2 or 3 layers, not {config.attention_layers}")
+        self.gru = GRU(BODY_JOINTS * WIDTHS[config.form], config.hidden, config.layers)
+        self.attention = None
+        if config.pooling == "attention":
+            self.attention = SelfAttention(
+                config.hidden, config.attention_units, config.attention_layers, config.dropout
+            )
+        self.form = config.form
+        self.pooling = config.pooling
+        self.fc = nn.Linear(config.hidden * (2 if config.pooling == "concat" else 1), 1)
+
+    def forward(self, motion: Float[Tensor, "*b time number"]) -> Float[Tensor, "*b"]:
+        """One score a motion, of `motion_numbers` in the discriminator's form."""
+        states, _ = self.gru(motion.reshape(-1, *motion.shape[-2:]))
+        pooled = POOLS[self.pooling](states) if self.attention is None else self.attention(states)
+        return self.fc(pooled)[..., 0].reshape(motion.shape[:-2])

@@ -1,0 +1,129 @@
+"""The generator: evidence, temporal encoder, regressor (the paper, section 3.1), also over tracks of any length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vibe.models.gru import GRUEncoder
+from vibe.models.regressor import Regressor, fold_iterations
+from vibe.records import Observation, Theta
+
+
+class VIBE(nn.Module):
+    """Composed of parts that are passed in; one class for training and for inference.
+
+    `embedding` makes one feature vector a frame: of keypoints, or nn.Identity where the evidence is ResNet-50's
+    features already.
+    """
+
+    def __init__(self, embedding: nn.Module, encoder: nn.Module, regressor: nn.Module) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.encoder = encoder
+        self.regressor = regressor
+
+    def forward(self, evidence: Observation | Float[Tensor, "*b time feature"]) -> Theta:
+        return self.regressor(self.encoder(self.embedding(evidence)))
+
+
+class GeneratorStream:
+    """The generator on a track that arrives piece by piece; what comes out doesn't depend on how it was cut.
+
+    The network must not change meanwhile. Raises ValueError where its encoder has to see later frames.
+    """
+
+    def __init__(self, network: VIBE) -> None:
+        self.encoder = network.encoder
+        if not _streams(self.encoder):
+            raise ValueError(
+                "this encoder looks ahead and can't be fed piece by piece: use `run_stream` on whole tracks"
+            )
+        self.embedding = network.embedding
+        self.regress = _regress(network)
+        self.state: Tensor | None = None
+
+    @torch.no_grad()
+    def step(self, features: Float[Tensor, "*b time feature"]) -> Theta:
+        """The answer for the next frames; the leading axes stay the same throughout a track."""
+        features = self.embedding(features)
+        if isinstance(self.encoder, GRUEncoder):
+            features, self.state = self.encoder.step(features, self.state)
+        return self.regress(features)
+
+
+@torch.no_grad()
+def run_stream(network: VIBE, features: Float[Tensor, "*b time feature"], chunk: int = 512) -> Theta:
+    """The generator's answer for whole tracks, `chunk` frames at a time, the same as `network(features)`.
+
+    A bidirectional GRU goes through the track once a layer and direction; any other encoder that looks ahead reads all
+    frames at once, and only what follows is cut. Raises ValueError if `chunk` is not positive.
+    """
+    answers = list(run_generator(network, lambda part: features[..., part, :], features.shape[-2], chunk))
+    return Theta(
+        torch.cat([theta.rotmat for theta in answers], -4),
+        torch.cat([theta.betas for theta in answers], -2),
+        torch.cat([theta.pred_cam for theta in answers], -2),
+    )
+
+
+@torch.no_grad()
+def run_generator(
+    network: VIBE, features: Callable[[slice], Float[Tensor, "*b part feature"]], frames: int, chunk: int = 512
+) -> Iterator[Theta]:
+    """The same piece by piece, of features that are asked for when it is their turn, all at once if need be."""
+    if chunk < 1:
+        raise ValueError(f"{chunk} frames at a time is too few: give 1 or more")
+    if _streams(network.encoder):
+        live = GeneratorStream(network)
+        for first in range(0, frames, chunk):
+            yield live.step(features(slice(first, min(first + chunk, frames))))
+    else:
+        regress = _regress(network)
+        for piece in _encoded(network, features(slice(0, frames)), chunk):
+            yield regress(piece)
+
+
+def _encoded(
+    network: VIBE, features: Float[Tensor, "*b time feature"], chunk: int
+) -> Iterator[Float[Tensor, "*b part feature"]]:
+    """The latent vectors piece by piece, read with all frames in view."""
+    features, encoder = network.embedding(features), network.encoder
+    if isinstance(encoder, GRUEncoder):
+        units = read_both_ways(encoder.gru, features.reshape(-1, *features.shape[-2:]), chunk)
+        units = units.reshape(*features.shape[:-1], -1)
+        for part, piece in zip(units.split(chunk, -2), features.split(chunk, -2), strict=True):
+            yield encoder.answer(part, piece)
+    else:
+        yield from encoder(features).split(chunk, -2)
+
+
+def read_both_ways(gru: nn.GRU, features: Float[Tensor, "b time feature"], chunk: int) -> Float[Tensor, "b time unit"]:
+    """What a bidirectional GRU gives for whole tracks, with the inner products of only `chunk` frames in memory."""
+    starts = range(0, features.shape[1], chunk)
+    for layer in range(gru.num_layers):
+        units = features.new_empty(*features.shape[:2], 2, gru.hidden_size)
+        for side, suffix in enumerate(("", "_reverse")):
+            names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            weights: list[Tensor] = [gru.get_parameter(f"{name}_l{layer}{suffix}") for name in names]
+            state = features.new_zeros(1, len(features), gru.hidden_size)
+            for start in reversed(starts) if suffix else starts:
+                turned = [1] if suffix else []
+                piece = features[:, start : start + chunk].flip(turned)
+                answer, state = torch.gru(piece, state, weights, True, 1, 0.0, False, False, True)
+                units[:, start : start + chunk, side] = answer.flip(turned)
+        features = units.flatten(-2)
+    return features
+
+
+def _streams(encoder: nn.Module) -> bool:
+    """Whether the encoder's answer for a frame waits for no later frame, and its memory can be carried."""
+    return isinstance(encoder, nn.Identity) or (isinstance(encoder, GRUEncoder) and encoder.streams)
+
+
+def _regress(network: VIBE) -> Callable[[Tensor], Theta]:
+    """The network's regressor in its cheapest form."""
+    return fold_iterations(network.regressor) if isinstance(network.regressor, Regressor) else network.regressor

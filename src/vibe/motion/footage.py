@@ -1,0 +1,50 @@
+"""The frames that a motion was found in, from its video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from vibe.records import Clip
+from vibe.video import Frame, Video, count_frames, open_video
+
+SPARE = 0.02
+"""Share of packets that may not have been decoded when the motion was found."""
+
+
+def open_footage(path: Path | str, clip: Clip) -> Video:
+    """The video of a motion; raises FileNotFoundError or ValueError if it can't be read or is another one."""
+    expected, count = len(clip.timestamps), count_frames(path)
+    if not expected <= count <= expected + clip.damaged + 2 + SPARE * expected:
+        raise ValueError(
+            f"{path} does not fit the motion: it has {count} frames, the motion's video {expected}: {GIVE}"
+        )
+    video = open_video(path)
+    if (video.width, video.height) != (clip.width, clip.height):
+        video.close()
+        raise ValueError(
+            f"{path} does not fit the motion: it has {video.width}x{video.height} pixels, the motion's video "
+            f"{clip.width}x{clip.height}: {GIVE}"
+        )
+    return video
+
+
+def video_frames(video: Video, clip: Clip) -> Iterator[Frame]:
+    """Its frames, one for each of the clip's; raises ValueError where they are not at the times of the motion's."""
+    late = 0.5 / max(clip.fps, 1e-3)
+    expected = clip.timestamps.tolist()
+    for frame in video:
+        if frame.index >= len(expected):
+            break
+        if abs(frame.time - expected[frame.index]) > late:
+            raise ValueError(
+                f"{video.path} does not fit the motion: frame {frame.index} is at {frame.time:.3f} s, in the motion's "
+                f"video at {expected[frame.index]:.3f} s: {GIVE}"
+            )
+        yield frame
+        if frame.index == len(expected) - 1:
+            return
+    raise ValueError(f"{video.path} does not fit the motion: it ends before the motion does: {GIVE}")
+
+
+GIVE = "give the video that the motion was made from"

@@ -1,0 +1,125 @@
+"""The energies of the open fit over time: what the picture says, and what is known about bodies and motion.
+
+An energy takes a pose and the evidence and returns a number, summed over frames. All are free of the picture's
+resolution: a length in the picture counts in metres at the person's depth, over the height of a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vibe import cameras, skeletons
+
+HEIGHT = 1.7
+"""Metres taken for a person where a scale is needed that does not change with the pose."""
+ROBUST = 0.06
+"""Error in heights of a person at which a keypoint starts to count as wrong."""
+TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
+DOUBT = {
+    "pelvis": 0.50, "hip": 0.35, "knee": 0.35, "ankle": 0.15, "foot": 0.05, "spine": 0.15, "neck": 0.10,
+    "head": 0.10, "collar": 0.15, "shoulder": 0.40, "elbow": 0.40, "wrist": 0.10, "hand": 0.05,
+}  # fmt: skip
+"""Expected error of the network's rotations, radians."""
+
+
+@dataclass(frozen=True)
+class FitEvidence:
+    """What the fit is told and does not change."""
+
+    keypoints_px: Float[Tensor, "time point 3"]
+    """x, y, confidence of each of the body's points."""
+    K_px: Float[Tensor, "3 3"]
+    size_px: Float[Tensor, "time"]
+    """How tall a person appears at the depth of the start."""
+    times: Float[Tensor, "time"]
+    """Seconds."""
+    depth: Float[Tensor, "time"]
+    """Of the pelvis at the start, metres."""
+    torso: tuple[int, ...] = tuple(skeletons.index(skeletons.COCO, TORSO))
+    """Which of the points are the hips and the shoulders."""
+
+
+@dataclass(frozen=True)
+class FitPose:
+    """A body in motion, at one moment of the fit."""
+
+    offset: Float[Tensor, "time 24 3"]
+    """Rotation vectors that turn the network's rotations into these, in the frame of each joint."""
+    rotmat: Float[Tensor, "time 24 3 3"]
+    betas: Float[Tensor, "10"]
+    trans: Float[Tensor, "time 3"]
+    """Pelvis in the camera's frame, metres."""
+    joints: Float[Tensor, "time 24 3"]
+    """About the pelvis, in the camera's axes, metres."""
+    keypoints: Float[Tensor, "time point 3"]
+    """What the evidence is about, likewise."""
+
+
+Energy = Callable[[FitPose, FitEvidence], Tensor]
+
+
+def reprojection_energy(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
+    """Geman-McClure of the distance to the keypoints, each weighted by its confidence squared; at most that much."""
+    points_px = cameras.project(pose.keypoints + pose.trans[:, None], seen.K_px)
+    off = (points_px - seen.keypoints_px[..., :2]) / seen.size_px[:, None, None]
+    square = off.square().sum(-1)
+    return (seen.keypoints_px[..., 2].square() * square / (square + ROBUST**2)).sum()
+
+
+def nearness(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
+    """How far the rotations have left the network's, in expected errors squared."""
+    return (pose.offset / doubt().to(pose.offset)[:, None]).square().sum()
+
+
+def steadiness(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
+    """Speed of the offsets in radians per second, squared: corrections come and go slowly."""
+    return _velocity(pose.offset, seen.times).square().sum()
+
+
+def joint_acceleration(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
+    """Acceleration of the joints about the pelvis in metres per second squared, squared."""
+    return acceleration(pose.joints, seen.times).square().sum()
+
+
+def root_acceleration(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
+    """Acceleration of the pelvis in metres per second squared, squared."""
+    return acceleration(pose.trans, seen.times).square().sum()
+
+
+def straightness(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
+    """Sine of the angle by which a knee or an elbow is bent the wrong way, squared.
+
+    Shins bend back and forearms forward: the bone's direction, seen from its parent, has a sign along z.
+    """
+    knees = pose.rotmat[:, _KNEES, 2, 1]
+    elbows = pose.rotmat[:, _ELBOWS, 2, 0] * pose.rotmat.new_tensor([1.0, -1.0])
+    return (-torch.cat([knees, elbows], -1)).relu().square().sum()
+
+
+def shape(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
+    """Betas squared, once for each frame so that it keeps pace with the evidence."""
+    return pose.betas.square().sum() * len(seen.times)
+
+
+_KNEES = skeletons.index(skeletons.SMPL, ["left_knee", "right_knee"])
+_ELBOWS = skeletons.index(skeletons.SMPL, ["left_elbow", "right_elbow"])
+
+
+def doubt() -> Float[Tensor, "24"]:
+    """`DOUBT` for each of SMPL's joints."""
+    return torch.tensor([next(DOUBT[part] for part in DOUBT if part in name) for name in skeletons.SMPL])
+
+
+def acceleration(x: Float[Tensor, "time *rest"], times: Float[Tensor, "time"]) -> Float[Tensor, "time-2 *rest"]:
+    """Second difference at uneven times, in units per second squared."""
+    middle = (times[2:] - times[:-2]) / 2
+    return _velocity(x, times).diff(dim=0) / middle.to(x).view(-1, *[1] * (x.ndim - 1))
+
+
+def _velocity(x: Float[Tensor, "time *rest"], times: Float[Tensor, "time"]) -> Float[Tensor, "time-1 *rest"]:
+    return x.diff(dim=0) / times.diff().to(x).view(-1, *[1] * (x.ndim - 1))

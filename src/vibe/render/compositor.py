@@ -1,0 +1,165 @@
+"""One picture of people from one viewpoint: background, ground, bodies, bones, 2D evidence, numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+
+from vibe.motion.scene import colour
+from vibe.render import rasterizer
+from vibe.render.ground_plane import ground_of, lay, shadow
+from vibe.render.labels import badges
+from vibe.render.posed import PosedFrames
+from vibe.render.shading import Light
+from vibe.render.skeleton import evidence_triangles, skeleton_triangles
+from vibe.render.viewpoints import Place, Viewpoint
+
+UNSEEN = 0.6
+"""Share of the opacity that people keep who are filled in between frames in which their keypoints were found."""
+LINE_PX, LIMB_PX = 1 / 900, 1 / 200
+"""Width of a wireframe's lines and of the limbs of the evidence, in longer sides of the picture."""
+FLAT = Light(key=(0, 0, 0), sky=(1, 1, 1), ground=(1, 1, 1), sheen=0.0, rim=0.0)
+"""Shows every surface in its own colour."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A picture and what is drawn in it."""
+
+    width: int
+    height: int
+    show: tuple[str, ...]
+    """Of mesh, wireframe, skeleton and keypoints."""
+    views: Sequence[Viewpoint]
+    """One for each frame that is drawn."""
+    window: tuple[int, int, int, int] | None = None
+    """Left, top, width and height of the part of the video's picture that is shown; None from beside people."""
+    filmed: bool = False
+    """Whether the video lies behind; else the background is plain."""
+    place: Place | None = None
+    """Where the ground is; None draws none."""
+    background: tuple[float, float, float] | None = (1.0, 1.0, 1.0)
+    """sRGB; None is transparent and gives pictures of four channels."""
+    opacity: float = 1.0
+    numbers: bool = False
+    samples: int = 4
+
+
+def paint(
+    panel: Panel, turn: int, frame: int, rgb: UInt8[ndarray, "rows columns 3"] | None, people: Sequence[PosedFrames]
+) -> UInt8[ndarray, "height width channel"]:
+    """The panel's picture number `turn`, of this frame of the clip; opacity, if there is such, multiplied in."""
+    view = panel.views[turn]
+    picture = _background(panel, rgb)
+    if panel.place is not None:
+        _lay_ground(picture, panel, view, frame, people)
+    solid = [_body(person, panel, view) for person in people] if {"mesh", "wireframe"} & {*panel.show} else []
+    picture = rasterizer.rasterize(picture, solid, view.K_px, samples=panel.samples)
+    if "skeleton" in panel.show:
+        bones = [
+            skeleton_triangles(
+                view.seen(person.joints),
+                colour(person.number),
+                float(view.K_px[1, 1]),
+                1.0 if person.seen else UNSEEN,
+            )
+            for person in people
+        ]
+        picture = rasterizer.rasterize(picture, bones, view.K_px, samples=panel.samples)
+    if "keypoints" in panel.show:
+        picture = _evidence(picture, panel, people)
+    if panel.numbers:
+        named = [(person.number, colour(person.number), view.seen(person.points)) for person in people]
+        badges(picture, named, view.K_px)
+    return picture
+
+
+def placed_panels(
+    window: tuple[int, int, int, int], width: int, height: int
+) -> tuple[tuple[int, int, int, int], Float[ndarray, "3 3"]]:
+    """Where a part of the video lies in a panel, as large as fits (left, top, width, height), and the map of pixels."""
+    left, top, wide, high = window
+    scale = min(width / wide, height / high)
+    w, h = max(1, round(wide * scale)), max(1, round(high * scale))
+    x, y = (width - w) // 2, (height - h) // 2
+    a, b = w / wide, h / high
+    return (x, y, w, h), np.array([[a, 0, x - a * left], [0, b, y - b * top], [0, 0, 1]])
+
+
+def _background(panel: Panel, rgb: UInt8[ndarray, "rows columns 3"] | None) -> UInt8[ndarray, "height width channel"]:
+    """The video's frame, or its part, in the panel; the rest plain."""
+    if panel.background is None:
+        picture = np.zeros((panel.height, panel.width, 4), np.uint8)
+    else:
+        picture = np.empty((panel.height, panel.width, 3), np.uint8)
+    if panel.window is None or not panel.filmed or rgb is None:
+        if panel.background is not None:
+            picture[:] = np.round(255 * np.array(panel.background))
+        return picture
+    left, top, wide, high = panel.window
+    (x, y, w, h), _ = placed_panels(panel.window, panel.width, panel.height)
+    if panel.background is not None and (w, h) != (panel.width, panel.height):
+        picture[:] = np.round(255 * np.array(panel.background))
+    part = rgb[top : top + high, left : left + wide]
+    if (w, h) != (wide, high):
+        part = cv2.resize(part, (w, h), interpolation=cv2.INTER_AREA if w < wide else cv2.INTER_CUBIC)
+    picture[y : y + h, x : x + w, :3] = part
+    if panel.background is None:
+        picture[y : y + h, x : x + w, 3] = 255
+    return picture
+
+
+def _lay_ground(picture: ndarray, panel: Panel, view: Viewpoint, frame: int, people: Sequence[PosedFrames]) -> None:
+    assert panel.place is not None
+    ground = ground_of(panel.place, view, frame)
+    if ground is None:
+        return
+    dark = panel.background is not None and np.mean(panel.background) < 0.4
+    line = np.full(3, 0.92 if panel.filmed else 0.42 if dark else 0.55)
+    lay(picture, ground, line, shadow([(person.vertices, person.faces) for person in people], panel.place))
+
+
+def _opacity(person: PosedFrames, panel: Panel) -> float:
+    return panel.opacity * (1.0 if person.seen else UNSEEN)
+
+
+def _body(person: PosedFrames, panel: Panel, view: Viewpoint) -> rasterizer.Mesh:
+    wired = "mesh" not in panel.show
+    return rasterizer.Mesh(
+        view.seen(person.vertices),
+        person.faces,
+        np.broadcast_to(colour(person.number), person.vertices.shape),
+        opacity=_opacity(person, panel),
+        line_px=max(1.0, LINE_PX * max(panel.width, panel.height)) if wired else 0.0,
+    )
+
+
+def _evidence(
+    picture: UInt8[ndarray, "height width channel"], panel: Panel, people: Sequence[PosedFrames]
+) -> UInt8[ndarray, "height width channel"]:
+    """The keypoints as they were found, where the panel shows what the video's camera sees."""
+    if panel.window is None:
+        return picture
+    _, pixels = placed_panels(panel.window, panel.width, panel.height)
+    width_px = max(1.5, LIMB_PX * max(panel.width, panel.height))
+    faint, sure = [], []
+    for person in people:
+        found = person.keypoints_px.astype(np.float64)
+        found[:, :2] = found[:, :2] * pixels[[0, 1], [0, 1]] + pixels[:2, 2]
+        low, high = evidence_triangles(found, colour(person.number), width_px)
+        faint, sure = faint + low, sure + high
+    for meshes in (faint, sure):
+        picture = rasterizer.rasterize(picture, meshes, np.eye(3), FLAT, panel.samples)
+    return picture
+
+
+def straight(picture: UInt8[ndarray, "height width 4"]) -> UInt8[ndarray, "height width 4"]:
+    """The same with the colours not multiplied by the opacity, as picture files have them."""
+    opacity = picture[..., 3:].astype(np.float32)
+    colours = np.minimum(255.0, picture[..., :3] * (255.0 / np.maximum(opacity, 1.0)) + 0.5)
+    return np.concatenate([colours.astype(np.uint8), picture[..., 3:]], -1)

@@ -1,0 +1,322 @@
+"""A motion as a film or a picture: over its video, beside it or alone, from the camera or around people."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+from numpy import ndarray
+
+from vibe.body import Body, find_body, load_body
+from vibe.motion import Motion, Result
+from vibe.motion.footage import open_footage, video_frames
+from vibe.parallel.processes import one_thread
+from vibe.records import Progress
+from vibe.render import compositor
+from vibe.render.compositor import Panel
+from vibe.render.options import LARGEST, Layout, RenderOptions, Show, View
+from vibe.render.posed import PosedFrames, Poser
+from vibe.render.rasterizer import NEAR
+from vibe.render.viewpoints import Place, Viewpoint, orbit_view, place
+from vibe.render.writers import open_writer
+from vibe.video import Video
+
+Picture = UInt8[ndarray, "height width channel"]
+MOST_FRAMES = 1 << 20
+"""About 10 hours at 30 frames a second."""
+OPACITY, SEE_THROUGH = 0.93, 0.45
+"""Of people over the video; of those whose bones are to be seen inside."""
+TALL_PX, STATURE = 400.0, 1.7
+"""People who come nearer than a height of so many pixels are drawn with all polygons; metres, for that purpose."""
+CROP_MARGIN = 0.12
+"""Share of the longer side of where people go that is left around them."""
+ENDINGS = ("", ".mp4", ".mov", ".webm", ".gif", ".png")
+GIF_FPS = 12.5
+"""Frames a second of a gif, unless asked otherwise; its times are whole hundredths of a second."""
+MOST_PX = {".gif": 480, ".png": 960}
+"""Longer side of a panel, unless asked otherwise."""
+WORKERS = min(4, os.cpu_count() or 1)
+"""Pictures drawn at a time."""
+
+
+def render(
+    result: Result,
+    path: Path | str,
+    video: Path | str | None = None,
+    *,
+    show: Show | Sequence[Show] = "mesh",
+    view: View | Sequence[View] = "camera",
+    layout: Layout | None = None,
+    ground: bool | None = None,
+    background: str = "white",
+    size: str | None = None,
+    crop: bool = False,
+    person: int | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    fps: float | None = None,
+    opacity: float | None = None,
+    numbers: bool = False,
+    columns: int = 5,
+    body: Body | Path | str | None = None,
+    progress: Progress | None = None,
+) -> tuple[str, ...]:
+    """Draw a result and write it whole or not at all; one sentence for each thing that was left out.
+
+        import vibe
+
+        result = vibe.load("out/dance/motion.npz")
+        vibe.render(result, "dance.mp4", "dance_source.mp4", view=("camera", "side"))
+        vibe.render(result, "figure.png", show="skeleton", view="side", columns=6)
+
+    `path` ends with .mp4, .mov, .webm or .gif; with .png it becomes one picture, a column for each of `columns`
+    moments; without an ending it is a folder of numbered .png files. `video` is the file that the motion was made
+    from; without it people are drawn alone. All other options are those of `vibe render` (docs/render.md); `start` and
+    `end` are seconds in the video, both inclusive. `body` is needed only where the motion was made with a body file of
+    one's own. Raises ValueError for what can't be drawn or a video that does not fit, FileNotFoundError if the video or
+    the body is not here, OSError if the file can't be written.
+    """
+    shows, views = ((asked,) if isinstance(asked, str) else tuple(asked) for asked in (show, view))
+    look = RenderOptions(
+        shows, views, layout, ground, background, size, crop, person, start, end, fps, opacity, numbers, columns
+    )
+    return _rendered(result, Path(path), video, look, body, progress)
+
+
+def _rendered(
+    result: Result, path: Path, video: Path | str | None, look: RenderOptions, body: Body | Path | str | None,
+    progress: Progress | None,
+) -> tuple[str, ...]:  # fmt: skip
+    """The same with all wishes in one."""
+    layout, ending = look.layout or ("over" if video is not None else "alone"), path.suffix.lower()
+    if ending not in ENDINGS:
+        raise ValueError(
+            f"{path} has no ending that tells what to write: choose {', '.join(ENDINGS[1:])}, or a name without one "
+            "for a folder of pictures"
+        )
+    if layout != "alone" and video is None:
+        raise ValueError(f"the layout {layout} needs the video: name its file")
+    if video is not None and path.resolve() == Path(video).resolve():
+        raise ValueError(f"{video} would be overwritten by its own rendering: choose another file")
+    made_with = find_body(result.body, body)
+    cast = _cast(result, look, made_with)
+    film = _film(result, look, ending, cast)
+    drawn = _panels(result, look, layout, film, cast, ending)
+    with (
+        one_thread(),  # threads of PyTorch that wait take time from those that draw, decode and encode
+        open_footage(video, result.clip) if video is not None and layout != "alone" else nullcontext() as source,
+        open_writer(path, [(panel.width, panel.height) for panel in drawn], film.fps, len(film.frames), source,
+                  film.start, look.colour) as sink,
+    ):  # fmt: skip
+        surface = any({"mesh", "wireframe"} & {*panel.show} or panel.place for panel in drawn)
+        light = [(number, motion, _enough(motion, made_with, drawn)) for number, motion, made_with in cast]
+        work = _work(film, _footage(film, source, result), Poser(light, surface), drawn)
+        for done, (time, pictures) in enumerate(_pooled(work), start=1):
+            sink.write(pictures, time)
+            if progress:
+                progress("drawing", done, len(film.frames))
+    return sink.notes
+
+
+@dataclass(frozen=True)
+class Film:
+    """Which frames of the clip are shown, and when."""
+
+    frames: Int[ndarray, "frame"]
+    times: Float[ndarray, "frame"]
+    """Seconds from the first."""
+    fps: float
+    start: float
+    """Seconds in the video of the first."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return len(self.frames) / self.fps
+
+
+def _film(result: Result, look: RenderOptions, ending: str, cast: Sequence[tuple[int, Motion, Body]]) -> Film:
+    """The frames of the stretch: the video's own, those at even moments, or a few for a picture."""
+    times = result.clip.timestamps.numpy()
+    low = look.start if look.start is not None else -np.inf
+    high = look.end if look.end is not None else np.inf
+    inside = np.flatnonzero((times >= low - 1e-6) & (times <= high + 1e-6))
+    if not len(inside):
+        last = times[-1] if len(times) else 0.0
+        raise ValueError(f"there is no frame from {low:g} to {high:g} s: the video lies between 0 and {last:.2f} s")
+    first, fps = times[inside[0]], look.fps
+    if fps is None and ending == ".gif" and result.clip.fps > GIF_FPS:
+        fps = GIF_FPS
+    if ending == ".png":
+        peopled = np.isin(inside, np.concatenate([motion.frames for _, motion, _ in cast] or [[]]))
+        inside = inside[peopled] if peopled.any() else inside
+        inside = inside[np.linspace(0, len(inside) - 1, min(look.columns, len(inside))).round().astype(int)]
+    elif fps is not None:
+        if (count := float(times[inside[-1]] - first) * fps) > MOST_FRAMES:
+            raise ValueError(f"the film would have {count:.0f} frames, {MOST_FRAMES} at most are drawn: take a part")
+        moments = np.arange(0.0, float(times[inside[-1]] - first) + 1e-6, 1 / fps)
+        shown = inside[np.searchsorted(times[inside], first + moments + 1e-6, side="right") - 1]
+        return Film(shown, moments, fps, float(first))
+    return Film(inside, times[inside] - first, result.clip.fps, float(first))
+
+
+def _cast(result: Result, look: RenderOptions, body: Body) -> list[tuple[int, Motion, Body]]:
+    """Those who are drawn, with their numbers."""
+    return [(number, motion, body) for number, motion in result.numbered(look.person) if len(motion)]
+
+
+def _panels(
+    result: Result, look: RenderOptions, layout: str, film: Film, cast: Sequence[tuple[int, Motion, Body]], ending: str
+) -> list[Panel]:
+    """What is drawn beside each other."""
+    clip = result.clip
+    within = set(film.frames.tolist())
+    cast = [each for each in cast if within & set(each[1].frames.tolist())]
+    if layout != "over" and not cast:
+        raise ValueError("nobody is in view in this stretch: name another with --start and --end, or draw the video")
+    window = _window(cast, film, clip.width, clip.height) if look.crop else (0, 0, clip.width, clip.height)
+    width, height = look.panel(window[2], window[3], MOST_PX.get(ending, LARGEST))
+    K_px = compositor.placed_panels(window, width, height)[1] @ result.camera.K_px.numpy().astype(np.float64)
+    camera = [Viewpoint(K_px, np.eye(3), np.zeros(3))] * len(film.frames)
+    floored = look.ground or (look.ground is None and look.colour is not None and {*look.show} != {"keypoints"})
+    where = None
+    if floored or look.view != ("camera",):
+        where = place(_during(cast, film), clip.timestamps.numpy())
+    row = []
+    if layout == "beside":
+        row.append(Panel(width, height, (), camera, window, filmed=True, background=look.colour))
+    for view in look.view:
+        filmed = layout == "over" and view == "camera"
+        wide = width if view == "camera" else look.broad(width, height)
+        here = camera if view == "camera" else _around(view, where, film, wide, height)
+        shown = look.show if view == "camera" else tuple(what for what in look.show if what != "keypoints")
+        row.append(
+            Panel(
+                wide, height, shown, here, window if view == "camera" else None, filmed,
+                place=where if floored and (look.ground or not filmed) else None,
+                background=look.colour, numbers=look.numbers,
+                opacity=look.opacity or _opacity(shown, filmed),
+                samples=8 if ending == ".png" else 4,
+            )
+        )  # fmt: skip
+    return row
+
+
+def _enough(motion: Motion, body: Body, row: Sequence[Panel]) -> Body:
+    """The body, with fewer polygons where they are too small to be told apart or too many for lines."""
+    tallest = max(
+        STATURE * float(panel.views[0].K_px[1, 1]) / max(NEAR, float(motion.trans[:, 2].min()))
+        if panel.window
+        else float(panel.height)
+        for panel in row
+    )
+    wired = any("wireframe" in panel.show and "mesh" not in panel.show for panel in row)
+    simple = load_body(detail="low")
+    return simple if body.origin == simple.origin and (wired or tallest <= TALL_PX) else body
+
+
+def _opacity(shown: Sequence[str], filmed: bool) -> float:
+    if {"mesh", "skeleton"} <= {*shown}:
+        return SEE_THROUGH
+    return OPACITY if filmed else 1.0
+
+
+def _during(cast: Sequence[tuple[int, Motion, Body]], film: Film) -> list[tuple[int, Motion, Body]]:
+    """People's motions in the frames from the film's first to its last."""
+    low, high = int(film.frames[0]), int(film.frames[-1])
+    return [
+        (number, motion.at((motion.frames >= low) & (motion.frames <= high)), body) for number, motion, body in cast
+    ]
+
+
+def _around(view: str, where: Place | None, film: Film, width: int, height: int) -> list[Viewpoint]:
+    if where is None:
+        raise ValueError("nobody is in view in this stretch, so there is nothing to look at from another side")
+    return orbit_view(view, where, film.frames, film.seconds, width, height)
+
+
+def _window(cast: Sequence[tuple[int, Motion, Body]], film: Film, width: int, height: int) -> tuple[int, int, int, int]:
+    """Left, top, width and height of the part of the picture in which people are during the film; sides are even."""
+    points = [motion.joints_px.flatten(0, 1).numpy() for _, motion, _ in _during(cast, film)]
+    spots = np.concatenate(points) if points else np.zeros((0, 2))
+    spots = spots[np.isfinite(spots).all(1)]
+    if not len(spots):
+        return 0, 0, width, height
+    low, high = np.clip(spots.min(0), 0, (width, height)), np.clip(spots.max(0), 0, (width, height))
+    margin = CROP_MARGIN * float((high - low).max()) + 4
+    left, top = (int(max(0, at - margin)) for at in low)
+    right, bottom = (int(min(side, at + margin)) for side, at in zip((width, height), high, strict=True))
+    if right - left < 32 or bottom - top < 32:
+        return 0, 0, width, height
+    return left, top, (right - left) // 2 * 2, (bottom - top) // 2 * 2
+
+
+def _footage(film: Film, source: Video | None, result: Result) -> Iterator[ndarray | None]:
+    """The video's picture for each frame of the film; None where none is shown."""
+    if source is None:
+        yield from [None] * len(film.frames)
+        return
+    shown = iter(film.frames.tolist())
+    wanted = next(shown, None)
+    for frame in video_frames(source, result.clip):
+        while wanted == frame.index:
+            yield frame.rgb
+            wanted = next(shown, None)
+        if wanted is None:
+            return
+
+
+def _work(
+    film: Film, pictures: Iterator[ndarray | None], poser: Poser, row: Sequence[Panel]
+) -> Iterator[tuple[float, Callable[[], list[Picture]]]]:
+    """What is to be drawn, frame by frame."""
+    for turn, (frame, rgb) in enumerate(zip(film.frames.tolist(), pictures)):
+        yield float(film.times[turn]), partial(_draw, row, turn, frame, rgb, poser.at(frame))
+
+
+def _draw(
+    row: Sequence[Panel], turn: int, frame: int, rgb: ndarray | None, people: Sequence[PosedFrames]
+) -> list[Picture]:
+    return [compositor.paint(panel, turn, frame, rgb, people) for panel in row]
+
+
+def _pooled(
+    work: Iterator[tuple[float, Callable[[], list[Picture]]]],
+) -> Iterator[tuple[float, list[Picture]]]:
+    """The pictures in their order; some are drawn while others are decoded and encoded."""
+    waiting: deque[tuple[float, Future[list[Picture]]]] = deque()
+    with ThreadPoolExecutor(WORKERS) as pool:
+        try:
+            for time, task in work:
+                waiting.append((time, pool.submit(task)))
+                if len(waiting) > WORKERS:
+                    time, drawn = waiting.popleft()
+                    yield time, drawn.result()
+            while waiting:
+                time, drawn = waiting.popleft()
+                yield time, drawn.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def write_overlay(
+    video: Path | str,
+    result: Result,
+    path: Path | str,
+    body: Body | None = None,
+    progress: Progress | None = None,
+) -> tuple[str, ...]:
+    """Writes the video with everybody and their numbers drawn over it, its size, times and sound kept; returns notes.
+
+    `body` is the surface to draw; by default the motion's own. Raises as `render` does.
+    """
+    told = None if progress is None else lambda _, done, total: progress("overlay", done, total)
+    return render(result, path, video, numbers=True, body=body, progress=told)

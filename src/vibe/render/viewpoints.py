@@ -1,0 +1,146 @@
+"""From where a motion is looked at: the video's camera, or one that stands beside people or goes around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy.ndimage import gaussian_filter1d
+
+from vibe.body import Body
+from vibe.motion import Motion
+from vibe.motion.gravity import lowest_foot, upright
+
+FOCAL = 2.4
+"""Focal length of the cameras beside people, in heights of their picture: 24 degrees from top to bottom."""
+LOOK_DOWN_DEG = 9.0
+"""By how much those cameras look down, so that the ground is seen as a plane."""
+MARGIN, SKIN = 0.07, 0.14
+"""Share of the picture left free on each side; metres by which the body reaches beyond its joints."""
+CALM = 0.8
+"""Seconds over which those cameras follow people; quicker movements are left to be seen."""
+TURN_SECONDS = 8.0
+"""A whole number of turns is made, each of about as long."""
+
+
+@dataclass(frozen=True)
+class Viewpoint:
+    """A camera in one frame."""
+
+    K_px: Float[ndarray, "3 3"]
+    R_view_cam: Float[ndarray, "3 3"]
+    t_view_cam: Float[ndarray, "3"]
+
+    def seen(self, points_cam: Float[ndarray, "*b 3"]) -> Float[ndarray, "*b 3"]:
+        """Points of the video's camera in the frame of this one."""
+        return (points_cam @ self.R_view_cam.T + self.t_view_cam).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where people are through the clip, in the frame of the video's camera, metres."""
+
+    up: Float[ndarray, "3"]
+    floor: float
+    """Height of the lowest foot: how far it reaches along `up`."""
+    centres: Float[ndarray, "frame 3"]
+    """The calmed middle of everybody in view, at half the height that anybody reaches."""
+    frames: Int[ndarray, "row"]
+    joints: Float[ndarray, "row 24 3"]
+    """Everybody's joints, with the frame that each row is of."""
+
+    @property
+    def across(self) -> Float[ndarray, "2 3"]:
+        """The level directions to the right of the video's camera and ahead of it."""
+        ahead = np.array([0.0, 0.0, 1.0]) - self.up[2] * self.up
+        ahead /= np.linalg.norm(ahead)
+        return np.stack([np.cross(ahead, self.up), ahead])
+
+
+def place(people: Sequence[tuple[int, Motion, Body]], seconds: Float[ndarray, "frame"]) -> Place | None:
+    """Where people are in the frames of the clip; None if there is nobody.
+
+    Up is where people stand upright, or the picture's up where hardly anybody stands.
+    """
+    if not people:
+        return None
+    joints = torch.cat([motion.joints_cam for _, motion, _ in people])
+    found = upright(joints)
+    up = found[0].float() if found else torch.tensor([0.0, -1.0, 0.0])
+    floor = min(lowest_foot(body, one.mean_betas, one.rotmat, one.joints_cam, up) for _, one, body in people)
+    rows = torch.cat([motion.frames for _, motion, _ in people]).numpy()
+    where = joints.numpy()
+    return Place(up.numpy(), floor, _centres(where, rows, up.numpy(), floor, seconds), rows, where)
+
+
+def _centres(
+    joints: Float[ndarray, "row 24 3"],
+    rows: Int[ndarray, "row"],
+    up: Float[ndarray, "3"],
+    floor: float,
+    seconds: ndarray,
+) -> Float[ndarray, "frame 3"]:
+    """The middle of the box around everybody, calmed over time and held where nobody is in view."""
+    low, high = np.full((2, len(seconds), 3), np.inf) * [[[1.0]], [[-1.0]]]
+    np.minimum.at(low, rows, joints.min(1))
+    np.maximum.at(high, rows, joints.max(1))
+    there = np.flatnonzero(np.isfinite(low[:, 0]))
+    middle = (low[there] + high[there]) / 2
+    path = np.stack([np.interp(np.arange(len(seconds)), there, axis) for axis in middle.T], 1)
+    step = float(np.diff(seconds).mean()) if len(seconds) > 1 else 1.0
+    path = gaussian_filter1d(path, CALM / max(step, 1e-3), axis=0, mode="nearest")
+    level = (floor + float((joints @ up).max())) / 2
+    return path + (level - path @ up)[:, None] * up
+
+
+def _side(share: Float[ndarray, "frame"], seconds: float) -> Float[ndarray, "frame"]:
+    return np.full(len(share), np.pi / 2)
+
+
+def _turn(share: Float[ndarray, "frame"], seconds: float) -> Float[ndarray, "frame"]:
+    return share * 2 * np.pi * max(1, round(seconds / TURN_SECONDS))
+
+
+AROUND: dict[str, Callable[[Float[ndarray, "frame"], float], Float[ndarray, "frame"]]] = {"side": _side, "turn": _turn}
+"""How far a camera has gone around people, to the right, by the share of the film that has passed and its length."""
+
+
+def orbit_view(
+    view: str, place: Place, frames: Int[ndarray, "frame"], seconds: float, width: int, height: int
+) -> list[Viewpoint]:
+    """The cameras of a view of `AROUND` at these frames of the clip, everybody in the picture in each of them.
+
+    `seconds` is the length of the film, in which a turning camera comes back to where it began.
+    """
+    share = np.arange(len(frames)) / len(frames)
+    angle = AROUND[view](share, seconds)[:, None]
+    right, ahead = place.across
+    forward = np.cos(angle) * ahead - np.sin(angle) * right
+    tilt = np.radians(LOOK_DOWN_DEG)
+    z = np.cos(tilt) * forward - np.sin(tilt) * place.up
+    x = np.cross(forward, place.up)
+    R = np.stack([x, np.cross(z, x), z], 1)
+    focal = FOCAL * height
+    distance = _far_enough(place, frames, R, focal, width, height)
+    K_px = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
+    ends = np.array([0.0, 0.0, distance])
+    return [Viewpoint(K_px, R[k], ends - R[k] @ place.centres[frame]) for k, frame in enumerate(frames)]
+
+
+def _far_enough(
+    place: Place, frames: Int[ndarray, "frame"], R: Float[ndarray, "frame 3 3"], focal: float, width: int, height: int
+) -> float:
+    """Metres from the middle of people at which all of them, and the ground under them, are in the picture."""
+    needed = 1.0
+    free = np.array([0.5 - MARGIN] * 2) * (width, height) / focal
+    for k, frame in enumerate(frames):
+        points = place.joints[place.frames == frame].reshape(-1, 3)
+        if len(points):
+            feet = points - ((points @ place.up) - place.floor)[:, None] * place.up
+            seen = (np.concatenate([points, feet]) - place.centres[frame]) @ R[k].T
+            needed = max(needed, float(((np.abs(seen[:, :2]) + SKIN) / free - seen[:, 2:]).max()))
+    return needed

@@ -1,0 +1,147 @@
+"""Training examples: real motion, random bodies, synthetic cameras, imitated detections; exact truth beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import roma
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+from vibe import cameras
+from vibe.body.keypoint_regressor import joints_and_keypoints
+from vibe.body.record import Body
+from vibe.data.motion import Motions, draw_windows
+from vibe.features.keypoint_embedding import observe
+from vibe.records import Observation
+from vibe.skeletons import SMPL, index
+from vibe.synthetic.cameras import SyntheticCamera, ViewConfig, draw_views
+from vibe.synthetic.keypoint_noise import NoiseConfig, imitate_detector
+from vibe.synthetic.poses import PoseConfig, widen
+
+FEET = index(SMPL, ["left_foot", "right_foot"])
+NEAR_GROUND = 0.05
+"""Metres above the lowest place of a window's feet, below which a foot may stand."""
+STILL = 0.01
+"""Metres from frame to frame, below which it does: 0.3 metres a second."""
+
+
+@dataclass(frozen=True)
+class SynthesisConfig:
+    """How examples are made."""
+
+    batch: int = 96
+    frames: int = 24
+    """Of a window, at 30 a second."""
+    fastest: float = 1.6
+    """Motion is played at up to this many times its speed, or as much slower."""
+    betas: float = 1.2
+    """Standard deviation of each shape number."""
+    labelled: float = 1.0
+    """Share of the windows whose 3D truth is known; of the others the losses see the detected keypoints alone."""
+    poses: PoseConfig = field(default_factory=PoseConfig)
+    views: ViewConfig = field(default_factory=ViewConfig)
+    noise: NoiseConfig = field(default_factory=NoiseConfig)
+
+
+@dataclass(frozen=True)
+class Example:
+    """Evidence and truth of a batch of windows; the truth in the view of the crop."""
+
+    observation: Observation
+    rotmat: Float[Tensor, "batch time 24 3 3"]
+    betas: Float[Tensor, "batch 10"]
+    points: Float[Tensor, "batch time 41 3"]
+    """24 joints and 17 keypoints about the pelvis, metres."""
+    keypoints_2d: Float[Tensor, "batch time 17 2"]
+    """Without error, in half crop sides from the crop's centre."""
+    half_side: Float[Tensor, "batch time"]
+    """Of the crop at unit distance."""
+    feet_down: Bool[Tensor, "batch time-1 2"]
+    """Whether the left and the right foot stand from one frame to the next."""
+    labelled: Bool[Tensor, "batch"]
+    """Windows whose truth the losses may look at; of the others they have the evidence alone."""
+
+    @property
+    def evidence(self) -> Observation:
+        """What the generator reads."""
+        return self.observation
+
+
+def example_points(
+    body: Body, rotmat: Float[Tensor, "*b 24 3 3"], betas: Float[Tensor, "*#b 10"]
+) -> Float[Tensor, "*b 41 3"]:
+    """24 joints and 17 keypoints, where the shipped detector marks them, about the pelvis."""
+    joints, keypoints = joints_and_keypoints(body, rotmat, betas, "detected17")
+    return torch.cat([joints, keypoints], -2) - joints[..., :1, :]
+
+
+def synthesise(
+    motions: Motions, weights: Float[Tensor, "clip"], body: Body, config: SynthesisConfig, seed: torch.Generator,
+    noisy: bool = True,
+) -> Example:  # fmt: skip
+    """One batch; the same for the same generator state. Without noise the keypoints are the true ones."""
+    windows = draw_windows(motions, weights, config.batch, config.frames, config.fastest, seed)
+    quaternions, trans = widen(*windows, config.poses, seed)
+    betas = config.betas * torch.randn(config.batch, 10, generator=seed)
+    view = draw_views(trans, config.views, seed)
+    noise = config.noise if noisy else None
+    made = project_example(roma.unitquat_to_rotmat(quaternions), trans, betas, view, body, noise, seed)
+    return replace(made, labelled=torch.arange(config.batch) < round(config.labelled * config.batch))
+
+
+def project_example(
+    rotmat: Float[Tensor, "batch time 24 3 3"], trans: Float[Tensor, "batch time 3"], betas: Float[Tensor, "batch 10"],
+    view: SyntheticCamera, body: Body, noise: NoiseConfig | None, seed: torch.Generator,
+) -> Example:  # fmt: skip
+    """What a camera sees of bodies going along `trans` in a y-up world, with a detector's noise or without any."""
+    rotmat = torch.cat([(view.R_cam_world @ rotmat[:, :, 0])[:, :, None], rotmat[:, :, 1:]], 2)
+    points = example_points(body, rotmat, betas[:, None])
+    keypoints_cam = points[:, :, 24:] + view.pelvis_cam[:, :, None]
+    metre = view.zoom[:, None, None] / keypoints_cam[..., 2].clamp_min(0.3)
+    truth = keypoints_cam[..., :2] * metre[..., None]
+    if noise is None:
+        keypoints = functional.pad(truth, (0, 1), value=0.95)
+    else:
+        keypoints = imitate_detector(truth, metre, view.half_picture, noise, seed)
+    box = steady_boxes(keypoints, truth, 0.0 if noise is None else 0.04, seed)
+    identity = torch.eye(3)
+    R_crop_cam, _, _ = cameras.crop_view(
+        torch.cat([box[..., :2] / view.zoom[:, None, None], box[..., 2:]], -1), identity
+    )
+    observation = observe(keypoints, box, identity)
+    turned = torch.cat([(R_crop_cam @ rotmat[:, :, 0])[:, :, None], rotmat[:, :, 1:]], 2)
+    return Example(
+        observation=observation,
+        rotmat=turned,
+        betas=betas,
+        points=points @ R_crop_cam.mT,
+        keypoints_2d=observe(functional.pad(truth, (0, 1), value=1.0), box, identity).keypoints[..., :2],
+        half_side=observation.box[..., 2].exp(),
+        feet_down=feet_down(points[:, :, FEET] @ view.R_cam_world + trans[:, :, None]),
+        labelled=torch.ones(len(rotmat), dtype=torch.bool),
+    )
+
+
+def feet_down(feet_world: Float[Tensor, "*b time foot 3"]) -> Bool[Tensor, "*b time-1 foot"]:
+    """Whether a foot stands between two frames: near the ground, y up, and hardly moving."""
+    height = feet_world[..., 1] - feet_world[..., 1].amin((-2, -1), keepdim=True)
+    near = height < NEAR_GROUND
+    return near[..., 1:, :] & near[..., :-1, :] & (feet_world.diff(dim=-3).norm(dim=-1) < STILL)
+
+
+def steady_boxes(
+    keypoints: Float[Tensor, "batch time 17 3"], truth: Float[Tensor, "batch time 17 2"], wobble: float,
+    seed: torch.Generator,
+) -> Float[Tensor, "batch time 4"]:  # fmt: skip
+    """Boxes as the tracker gives them: around the keypoints, averaged over a quarter of a second, a little off."""
+    box = cameras.box_from_keypoints(keypoints)
+    whole = cameras.box_from_keypoints(functional.pad(truth, (0, 1), value=1.0))
+    box = torch.where(box.isnan(), whole, box)
+    smooth = functional.avg_pool1d(functional.pad(box.mT, (3, 3), mode="replicate"), 7, stride=1).mT
+    batch = len(box)
+    shift = wobble * torch.randn(batch, 1, 2, generator=seed) * smooth[..., 2:]
+    scale = torch.exp(wobble * torch.randn(batch, 1, 2, generator=seed))
+    return torch.cat([smooth[..., :2] + shift, smooth[..., 2:] * scale], -1)

@@ -1,0 +1,133 @@
+"""A keypoint detector's errors, imitated: bias, drift, jitter, spikes, swaps, missing joints, honest confidences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+from vibe import skeletons
+
+
+@dataclass(frozen=True)
+class NoiseConfig:
+    """Errors in millimetres at the joint's distance; one number for each of nose, eyes, ears, shoulders ... ankles.
+
+    Near what `benchmarks/detector_noise.py` measures on rendered clips of the open body; sides are exchanged for longer
+    and legs, limbs and people unseen more often than there, where nothing hides anybody.
+    """
+
+    bias_mm: tuple[float, ...] = (12.5, 11.0, 10.5, 12.5, 12.5, 11.0, 16.0, 12.0, 9.0)
+    """Standard deviation of what stays the same through a window."""
+    drift: float = 1.0
+    """What wanders within half a second, over the bias."""
+    jitter: float = 0.33
+    """What changes from frame to frame, over the bias."""
+    spread: float = 0.4
+    """Deviation of the logarithm by which a whole window is better or worse than that."""
+    spike: float = 0.005
+    """Share of joint-frames at which a run of up to five wrong ones begins."""
+    spike_mm: float = 120.0
+    astray: float = 0.6
+    """Share of the windows in which a limb is guessed wrong for a while, as where it is hidden; drawn twice."""
+    astray_mm: float = 75.0
+    swap: float = 0.05
+    """Share of the windows with left and right exchanged for a while, in arms, legs or both."""
+    lost: float = 0.1
+    """Share of the windows in which one limb is not seen for a while."""
+    cut: float = 0.08
+    """Share of the windows in which the legs, or all below the chest, are not seen."""
+    blank: float = 0.1
+    """Share of the windows with a gap in which nobody is seen."""
+    sure: tuple[float, ...] = (2.6, 2.9, 2.2, 2.1, 1.6, 1.8, 1.6, 1.5, 1.5)
+    """Logit of the confidence of a joint without error."""
+    doubt: float = 1.2
+    """By how much the logit falls for each 100 mm of error."""
+    vague: float = 0.5
+    """Deviation of the logit that the error does not explain."""
+    mood: float = 0.4
+    """Deviation of the logit that a whole window shares."""
+    hidden: float = 4.5
+    """By how much the logit falls, on average, where a limb is guessed wrong."""
+    outside: float = 3.0
+    """By how much the logit falls outside the picture."""
+
+
+SIDES = (0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8)
+"""Which of the nine numbers belongs to each keypoint."""
+LIMBS = ((7, 9), (8, 10)) * 6 + ((13, 15), (14, 16), (5, 7, 9), (6, 8, 10), (0, 1, 2, 3, 4))
+"""Arms behind the body are what the detector misses most."""
+CUTS = ((13, 14, 15, 16), (15, 16), (11, 12, 13, 14, 15, 16), (9, 10, 11, 12, 13, 14, 15, 16))
+SWAPS = (tuple(range(17)), (11, 12, 13, 14, 15, 16), (5, 6, 7, 8, 9, 10), (13, 14, 15, 16), (15, 16))
+
+
+def imitate_detector(
+    keypoints: Float[Tensor, "batch time 17 2"], metre: Float[Tensor, "batch time 17"],
+    half_picture: Float[Tensor, "batch 2"], config: NoiseConfig, seed: torch.Generator,
+) -> Float[Tensor, "batch time 17 3"]:  # fmt: skip
+    """What a detector would say of true keypoints: x, y, confidence.
+
+    `metre` is the length of a metre in the picture at each keypoint, in the unit of the keypoints.
+    """
+    batch, frames = keypoints.shape[:2]
+    astray = _spans(batch, frames, config.astray, LIMBS, seed) | _spans(batch, frames, config.astray, LIMBS, seed)
+    error = _errors(batch, frames, astray, config, seed)
+    seen = keypoints + error * metre[..., None]
+    swapped = _spans(batch, frames, config.swap, SWAPS, seed)
+    mirrored = seen[:, :, skeletons.mirrored(skeletons.COCO)]
+    wrong = torch.where(swapped[..., None], mirrored, seen)
+    shift = (wrong - keypoints).norm(dim=-1) / metre
+    logit = torch.tensor(config.sure)[list(SIDES)] - config.doubt * shift.clamp(max=0.3) / 0.1
+    logit = logit - astray * config.hidden * (1 + torch.randn(batch, 1, 1, generator=seed))
+    logit = logit + config.mood * torch.randn(batch, 1, 1, generator=seed)
+    logit = logit + config.vague * torch.randn(batch, 1, 17, generator=seed)
+    logit = logit + 0.3 * config.vague * torch.randn(batch, frames, 17, generator=seed)
+    logit = logit - config.outside * (wrong.abs() > half_picture[:, None, None]).any(-1)
+    missing = _spans(batch, frames, config.lost, LIMBS, seed)
+    missing |= _spans(batch, frames, config.cut, CUTS, seed, whole=True)
+    missing |= _spans(batch, frames, config.blank, (tuple(range(17)),), seed)
+    return torch.cat([wrong, (logit.sigmoid() * ~missing)[..., None]], -1)
+
+
+def _errors(
+    batch: int, frames: int, astray: Bool[Tensor, "batch time 17"], config: NoiseConfig, seed: torch.Generator
+) -> Float[Tensor, "batch time 17 2"]:
+    """Bias, drift, jitter, spikes and limbs gone astray, in metres."""
+
+    def normal(time: int) -> Tensor:
+        return torch.randn(batch, time, 17, 2, generator=seed)
+
+    size = torch.tensor(config.bias_mm)[list(SIDES)][:, None] / 1000
+    size = size * torch.exp(config.spread * torch.randn(batch, 1, 1, 1, generator=seed))
+    knots = functional.interpolate(
+        normal(max(frames // 8, 2)).flatten(2).mT, size=frames, mode="linear", align_corners=True
+    )
+    drift = knots.mT.unflatten(-1, (17, 2))
+    starts = torch.rand(batch, frames, 17, generator=seed) < config.spike
+    spikes = torch.zeros(batch, frames, 17, dtype=torch.bool)
+    for late in range(5):
+        runs_on = torch.rand(batch, frames, 17, generator=seed) < 0.7**late
+        spikes |= functional.pad(starts, (0, 0, late, 0))[:, :frames] & runs_on
+    jump = normal(1) * config.spike_mm / 1000 + normal(frames) * config.spike_mm / 3000
+    away = (normal(1) + 0.5 * drift) * config.astray_mm / 1000
+    steady = size * (normal(1) + config.drift * drift + config.jitter * normal(frames))
+    return steady + jump * spikes[..., None] + away * astray[..., None]
+
+
+def _spans(
+    batch: int, frames: int, share: float, groups: tuple[tuple[int, ...], ...], seed: torch.Generator,
+    whole: bool = False,
+) -> Bool[Tensor, "batch time 17"]:  # fmt: skip
+    """True for one group of joints in one span of time, in a share of the windows."""
+    table = torch.zeros(len(groups), 17, dtype=torch.bool)
+    for row, group in enumerate(groups):
+        table[row, list(group)] = True
+    chosen = table[torch.randint(len(groups), (batch,), generator=seed)]
+    chosen &= torch.rand(batch, 1, generator=seed) < share
+    ends = (torch.rand(batch, 2, generator=seed) * (frames + 1)).sort(-1).values
+    time = torch.arange(frames)
+    span = (time >= ends[:, :1]) & (time < ends[:, 1:])
+    return (span | whole)[..., None] & chosen[:, None]

@@ -1,0 +1,123 @@
+"""A person in sight, as they are followed: the last moments whole, what lies before them in the rows."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray as Array
+
+from vibe.tracking import appearance
+from vibe.tracking.pose_model import Landmarks
+from vibe.tracking.rows import ROW, Rows, with_block
+from vibe.tracking.tracklets import END, Block, End, Piece, Stretch, first_end, last_end
+
+SLIDE = 30
+"""Frames over which a track may have slid from one person to another."""
+LEAST = 256
+"""Frames that are moved to the rows at once."""
+
+
+class ActiveTrack:
+    """A person in sight: the last reading, and a few numbers of each frame that a later one may ask for."""
+
+    def __init__(self, number: int, first: Landmarks) -> None:
+        self.number = number
+        self.last = first
+        self.since = math.inf
+        """Time of the first frame."""
+        self.frames: list[int] = []
+        self.times: list[float] = []
+        self.keypoints: list[Array] = []
+        self.regions: list[Array] = []
+        self.looks: list[Array] = []
+        self.first: End | None = None
+        """Once frames have left."""
+        self.blocks: tuple[Block, ...] = ()
+        """Where they are."""
+
+    def add(self, index: int, time: float, landmarks: Landmarks, look: Float[Array, "128"]) -> None:
+        """One more frame, and what the person wears in it."""
+        self.since = min(self.since, time)
+        self.frames.append(index)
+        self.times.append(time)
+        self.keypoints.append(landmarks.keypoints_px.astype(np.float32))
+        self.regions.append(landmarks.follow.astype(np.float32))
+        self.looks.append(look.astype(np.float16))
+        self.last = landmarks
+
+    def drop_last(self) -> None:
+        """One frame less."""
+        for values in (self.frames, self.times, self.keypoints, self.regions, self.looks):
+            values.pop()
+
+    def settled(self) -> int:
+        """How many frames from the first one here no later frame can ask for, change or undo."""
+        if len(self.times) <= SLIDE:
+            return 0
+        return bisect_left(self.times, self.times[-SLIDE - 1] - END)
+
+    def settle(self, rows: Rows) -> None:
+        """Move the frames that are settled to the rows, if they are enough."""
+        count = self.settled()
+        if count < LEAST or (self.first is None and self.times[count - 1] <= self.since + END):
+            return
+        self.first = self._first()
+        self.blocks = with_block(self.blocks, rows.append(self._rows(count)))
+        self._forget(count)
+
+    def forget(self) -> None:
+        """Let the frames go that are settled, for who never asks for the whole."""
+        self._forget(self.settled())
+
+    def stretch(self, rows: Rows) -> Stretch | None:
+        """All that was seen, now in the rows; None if it was nothing."""
+        if not self.frames:
+            return None
+        last = last_end(self._piece())
+        blocks = with_block(self.blocks, rows.append(self._rows(len(self.frames))))
+        return Stretch(self._first(), last, blocks)
+
+    def ahead(self, time: float, steadiness: float) -> Float[Array, "4"]:
+        """The region to look at next: moved on at constant velocity; side and turn follow within `steadiness` s."""
+        region = self.regions[-1].astype(float)
+        if len(self.times) > 1:
+            step = self.times[-1] - self.times[-2]
+            region[:2] += (region[:2] - self.regions[-2][:2]) * min((time - self.times[-1]) / step, 3.0) * 0.7
+            old = self.last.region
+            part = math.exp(-step / steadiness)
+            region[2] += (old[2] - region[2]) * part
+            region[3] += math.remainder(old[3] - region[3], 2 * math.pi) * part
+        return region
+
+    def surprise(self) -> float:
+        """How far the last keypoints lie from where constant velocity puts them, over the person's size."""
+        if len(self.times) < 3:
+            return math.inf
+        before, last, now = (keypoints[:, :2] for keypoints in self.keypoints[-3:])
+        ratio = (self.times[-1] - self.times[-2]) / (self.times[-2] - self.times[-3])
+        expected = last + (last - before) * min(ratio, 3.0)
+        return float(np.linalg.norm(now - expected, axis=-1).mean() / appearance.size_px(self.keypoints[-2]))
+
+    def _first(self) -> End:
+        """The first moments; they are noted before any frame leaves."""
+        return self.first or first_end(self._piece())
+
+    def _piece(self) -> Piece:
+        """What is here."""
+        rows = np.stack(self.keypoints), np.stack(self.regions), np.stack(self.looks)
+        return Piece(np.array(self.frames), np.array(self.times), *rows)
+
+    def _rows(self, count: int) -> Array:
+        """The first frames here as rows."""
+        rows = np.empty(count, ROW)
+        for name, values in zip(ROW.names or (), (self.frames, self.times, self.keypoints, self.regions), strict=True):
+            rows[name] = values[:count]
+        return rows
+
+    def _forget(self, count: int) -> None:
+        """The first frames here are elsewhere."""
+        for values in (self.frames, self.times, self.keypoints, self.regions, self.looks):
+            del values[:count]

@@ -1,0 +1,89 @@
+"""Several processes training one network: torchrun starts them, each takes its part of every batch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor, distributed, nn
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class Team:
+    """This process among those that train together."""
+
+    rank: int = 0
+    size: int = 1
+    device: torch.device = torch.device("cpu")
+    """Where this process computes."""
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process validates, logs and saves."""
+        return self.rank == 0
+
+
+def join_team(device: str = "cpu") -> Team:
+    """The team that torchrun made, or one of a single process; on `cuda` each process of a host has its own card."""
+    if "RANK" not in os.environ:
+        return Team(device=torch.device(device))
+    own = torch.device(f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" else device)
+    if not distributed.is_initialized():
+        distributed.init_process_group("nccl" if own.type == "cuda" else "gloo")
+    return Team(distributed.get_rank(), distributed.get_world_size(), own)
+
+
+def leave_team() -> None:
+    """Wait until everybody is done, then part; a process that just ends takes the others' messages with it."""
+    if distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
+
+
+def from_first(number: float, team: Team) -> float:
+    """The first process' number, in all of them."""
+    if team.size == 1:
+        return number
+    message = torch.tensor(number, dtype=torch.float64, device=team.device)
+    distributed.broadcast(message, 0)
+    return float(message)
+
+
+def mean_over_team(numbers: Mapping[str, float], team: Team) -> dict[str, float]:
+    """Each number's mean over the processes, in all of them."""
+    if team.size == 1:
+        return dict(numbers)
+    message = torch.tensor(list(numbers.values()), dtype=torch.float64, device=team.device)
+    distributed.all_reduce(message)
+    return dict(zip(numbers, (message / team.size).tolist(), strict=True))
+
+
+def batch_share(batch: Record, team: Team) -> Record:
+    """This process' part of a batch, where it computes: every tensor of the record, cut along its first axis.
+
+    All processes make the same batch, so that the team's mean is that of the whole. Raises ValueError if the batch
+    can't be shared evenly.
+    """
+    if isinstance(batch, Tensor):
+        if len(batch) % team.size:
+            raise ValueError(f"{len(batch)} windows can't be shared by {team.size} processes: change the batch")
+        return batch.tensor_split(team.size)[team.rank].to(team.device)  # pyright: ignore[reportReturnType]
+    parts = {field.name: batch_share(getattr(batch, field.name), team) for field in fields(batch)}  # pyright: ignore[reportArgumentType]
+    return replace(batch, **parts)  # pyright: ignore[reportArgumentType]
+
+
+def average_gradients(network: nn.Module) -> None:
+    """The mean of every process' gradients, in one message."""
+    if not distributed.is_initialized():
+        return
+    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    flat /= distributed.get_world_size()
+    for gradient, part in zip(gradients, flat.split([len(g.flatten()) for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))

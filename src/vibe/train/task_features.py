@@ -1,0 +1,201 @@
+"""The course of the paper's recipes: clips of data sets, by the features of their pictures (sections 4.1 and 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import roma
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vibe import cameras
+from vibe.body.keypoint_regressor import joints_and_keypoints
+from vibe.body.load import load_body
+from vibe.body.record import Body
+from vibe.data.store import MANIFEST, Store, open_store
+from vibe.data.windows import Clips, Portion, Windows, draw_clips, find_runs, gather_held, is_labelled, portion, tile
+from vibe.evaluate.metrics import about, acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
+from vibe.models.encoders import build_encoder
+from vibe.models.generator import VIBE
+from vibe.models.regressor import Regressor
+from vibe.records import Theta
+from vibe.train.checkpoints import data_checksum
+from vibe.train.distributed import Team, mean_over_team
+from vibe.train.labels import fitted_clips
+from vibe.train.losses_features import JOINTS_14, Annotation, Known, Prediction, feature_losses
+from vibe.train.real_motion import motion_files, numpy_stream, real_motion
+from vibe.train.recipes import PaperRecipe
+from vibe.train.state import Answer, Task, begun_from, start_from_mean
+
+JUDGED = 64
+"""Windows that are validated at once."""
+
+
+@dataclass(frozen=True)
+class ClipBatch:
+    """What one step learns from."""
+
+    evidence: Float[Tensor, "batch time feature"]
+    """ResNet-50's features of each frame."""
+    truth: Annotation
+
+
+@dataclass(frozen=True)
+class Held:
+    """What is validated on: windows of a store, none of them in its training split."""
+
+    store: Store
+    windows: Windows
+    joints: str
+    """The set of the truth's joints."""
+
+
+def paper_course(recipe: PaperRecipe, team: Team) -> Task:
+    """Material and judgement of a paper's recipe; raises FileNotFoundError or ValueError for what its folder lacks."""
+    stores = stores_in(Path(recipe.data))
+    kinds, held = clip_mixture(recipe, stores), held_out(recipe, stores)
+    motion = real_motion(recipe.motion, stores, recipe.frames)
+    body = load_body(recipe.body).to(team.device)
+
+    def build() -> VIBE:
+        network = VIBE(nn.Identity(), build_encoder(recipe.encoder), Regressor(recipe.regressor))
+        start_from_mean(network, motion(256, torch.Generator().manual_seed(recipe.seed)).flatten(0, 1))
+        return network
+
+    def terms(made: Theta, batch: ClipBatch) -> dict[str, Float[Tensor, ""]]:
+        truth = fitted_clips(made, batch.truth, body, recipe.labels) if recipe.labels.fit else batch.truth
+        masks = {"points": truth.has_points, "theta": truth.has_theta}
+        known = mean_over_team({name: float(mask.sum()) for name, mask in masks.items()}, team)
+        return feature_losses(projected(made, body), truth, recipe.losses, Known(**known))
+
+    seen = [*(each.store for _, some in kinds for each in some), *(each.store for each in held)]
+    refuse_two_networks(seen)
+    used = {store.folder.name: store.folder / MANIFEST for store in seen}
+    return Task(
+        build=build,
+        batch=lambda seed: as_batch(draw_clips(kinds, numpy_stream(seed))),
+        motion=lambda seed: motion(recipe.batch, seed),
+        losses=terms,
+        validate=lambda answer: validate_features(answer, held, body, recipe.frames),
+        score="pa_mpjpe_mm",
+        data=data_checksum(used | motion_files(recipe.motion, stores) | begun_from(recipe)),
+    )
+
+
+def stores_in(folder: Path) -> dict[str, Store]:
+    """The finished stores of a folder, by name; raises FileNotFoundError if there is none."""
+    found = {path.parent.name: open_store(path.parent) for path in sorted(folder.glob(f"*/{MANIFEST}"))}
+    if not found:
+        raise FileNotFoundError(
+            f"{folder} holds no store of clips: `vibe prepare NAME RAW_DIR -o {folder}/NAME` makes one"
+        )
+    return found
+
+
+def clip_mixture(recipe: PaperRecipe, stores: Mapping[str, Store]) -> list[tuple[int, list[Portion]]]:
+    """How many clips of a batch have no 3D labels, and how many have; and of which sets.
+
+    Where there are sets of one kind only, all clips are of that kind.
+    """
+    wanted: dict[str, float | None] = dict(recipe.sets) or dict.fromkeys(learnable(stores))
+    if unknown := wanted.keys() - stores.keys():
+        raise FileNotFoundError(f"{recipe.data} has no store {', '.join(sorted(unknown))}, only {', '.join(stores)}")
+    if not wanted:
+        raise ValueError(
+            f"no store in {recipe.data} has a training split with features: `vibe evidence features` adds them"
+        )
+    plain: list[Portion] = []
+    labelled: list[Portion] = []
+    for name, weight in wanted.items():
+        stores[name].column("features")
+        (labelled if is_labelled(stores[name]) else plain).append(portion(stores[name], recipe.frames, weight))
+    unlabelled = int(recipe.batch * recipe.ratio) if plain and labelled else recipe.batch * bool(plain)
+    return [(count, kind) for count, kind in ((unlabelled, plain), (recipe.batch - unlabelled, labelled)) if count]
+
+
+def learnable(stores: Mapping[str, Store]) -> list[str]:
+    """The stores that have features and a training split."""
+    return [
+        name for name, store in stores.items()
+        if "features" in store.columns and any(each.split == "train" for each in store.sequences)
+    ]  # fmt: skip
+
+
+def held_out(recipe: PaperRecipe, stores: Mapping[str, Store]) -> list[Held]:
+    """The validation splits that decide; raises ValueError if there is none."""
+    if unknown := set(recipe.validation) - stores.keys():
+        raise FileNotFoundError(f"{recipe.data} has no store {', '.join(sorted(unknown))}, only {', '.join(stores)}")
+    found = []
+    for name in recipe.validation or stores:
+        store = stores[name]
+        joints = next((each for each in ("common14", "spin49") if f"points.{each}" in store.columns), None)
+        if "features" not in store.columns or joints is None:
+            continue
+        known = np.array(store.column("has_points")) & np.array(store.columns.get("has_features", True))
+        windows = tile(find_runs(store, "validation", known), recipe.frames, tails=True)
+        if len(windows):
+            found.append(Held(store, windows, joints))
+    if not found:
+        names = ", ".join(recipe.validation or stores)
+        raise ValueError(
+            f"none of {names} in {recipe.data} has a validation split with features and 3D joints, by which the best "
+            "weights are told: prepare such a set, 3dpw for one"
+        )
+    return found
+
+
+def refuse_two_networks(stores: Sequence[Store]) -> None:
+    """Raise ValueError if features of different ResNets would be learnt from together; those a set came with pass."""
+    made = {store.folder.name: store.manifest["columns"]["features"].get("recipe", {}) for store in stores}
+    if len({recipe["sha256"] for recipe in made.values() if "sha256" in recipe}) > 1:
+        told = ", ".join(f"{name} of {recipe.get('weights', 'its own')}" for name, recipe in made.items())
+        raise ValueError(f"the features are not of one ResNet ({told}): make them anew, or choose others with --sets")
+
+
+def as_batch(clips: Clips) -> ClipBatch:
+    """Clips as a network and its losses read them: 2D in half crop sides from the crop's middle, poses as matrices."""
+    box, keypoints = torch.from_numpy(clips.box_px), torch.from_numpy(clips.keypoints_px)
+    half = cameras.crop_side(box).clamp_min(1e-3)[..., None, None] / 2
+    place = (keypoints[..., :2] - box[..., None, :2]) / half
+    truth = Annotation(
+        keypoints_2d=torch.cat([place, keypoints[..., 2:]], -1),
+        points=torch.from_numpy(clips.points),
+        rotmat=roma.rotvec_to_rotmat(torch.from_numpy(clips.poses).unflatten(-1, (24, 3))),
+        betas=torch.from_numpy(clips.betas),
+        has_points=torch.from_numpy(clips.has_points),
+        has_theta=torch.from_numpy(clips.has_theta),
+    )
+    return ClipBatch(torch.from_numpy(clips.features).float(), truth)
+
+
+def projected(made: Theta, body: Body) -> Prediction:
+    """The generator's answer with the 49 joints and their places in the crop, without vertices."""
+    _, points = joints_and_keypoints(body, made.rotmat, made.betas, "spin49")
+    return Prediction(made, points, cameras.project_in_crop(points, made.pred_cam))
+
+
+def validate_features(answer: Answer, held: Sequence[Held], body: Body, frames: int) -> dict[str, float]:
+    """Errors of the 14 joints about the hips, over all frames of all windows."""
+    errors: dict[str, list[Tensor]] = {"pa_mpjpe_mm": [], "mpjpe_mm": [], "acceleration_error_mm": []}
+    for each in held:
+        for at in range(0, len(each.windows), JUDGED):
+            chosen = Windows(each.windows.starts[at : at + JUDGED], each.windows.lengths[at : at + JUDGED])
+            theta = answer(torch.from_numpy(gather_held(each.store.column("features"), chosen, frames)).float())
+            found = about(fourteen(joints_and_keypoints(body, theta.rotmat, theta.betas, each.joints)[1].cpu()))
+            truth = about(
+                fourteen(torch.from_numpy(gather_held(each.store.column(f"points.{each.joints}"), chosen, frames)))
+            )
+            seen = torch.arange(frames) < torch.from_numpy(chosen.lengths)[:, None]
+            errors["pa_mpjpe_mm"].append(pa_mpjpe_mm(found, truth)[seen])
+            errors["mpjpe_mm"].append(mpjpe_mm(found, truth)[seen])
+            errors["acceleration_error_mm"].append(acceleration_error_mm(found, truth)[seen[:, 2:]])
+    return {name: float(torch.cat(each).mean()) for name, each in errors.items()}
+
+
+def fourteen(points: Float[Tensor, "*b joint 3"]) -> Float[Tensor, "*b 14 3"]:
+    """The 14 joints that errors are of, out of themselves or the 49."""
+    return points if points.shape[-2] == 14 else points[..., JOINTS_14, :]

@@ -1,0 +1,76 @@
+"""The course of the open recipes: free motion capture, seen by imitated cameras and an imitated detector."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import roma
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vibe.body.load import load_body
+from vibe.body.record import Body
+from vibe.data.motion import Motions, clip_weights, draw_windows, find_motion, load_motions
+from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
+from vibe.inference.network import build_network
+from vibe.models.generator import VIBE
+from vibe.records import Theta
+from vibe.synthetic.examples import Example, example_points, synthesise
+from vibe.train.checkpoints import data_checksum
+from vibe.train.distributed import Team
+from vibe.train.labels import fit_labels
+from vibe.train.losses_keypoints import keypoint_losses
+from vibe.train.recipes import Recipe
+from vibe.train.state import Answer, Task, begun_from, start_from_mean
+from vibe.train.trainer import seeded_generator
+
+
+def open_course(recipe: Recipe, team: Team) -> Task:
+    """Material and judgement of an open recipe; raises FileNotFoundError or ValueError for its motion files."""
+    paths = [find_motion(name) for name in recipe.motion]
+    motions, held_out = load_motions(paths, held_out=False), load_motions(paths[:1], held_out=True)
+    weights, body, synthesis = clip_weights(motions), load_body(), recipe.synthesis
+    near = body.to(team.device)
+
+    def build() -> VIBE:
+        network = build_network(recipe.network)
+        start_from_mean(network, roma.unitquat_to_rotmat(motions.quaternions[::10]))
+        return network
+
+    def motion(seed: torch.Generator) -> Float[Tensor, "real time 24 3 3"]:
+        quaternions, _ = draw_windows(motions, weights, synthesis.batch, synthesis.frames, synthesis.fastest, seed)
+        return roma.unitquat_to_rotmat(quaternions)
+
+    def terms(made: Theta, batch: Example) -> dict[str, Float[Tensor, ""]]:
+        known = fit_labels(made, batch, near, recipe.labels) if recipe.labels.fit else batch
+        return keypoint_losses(made, known, near, recipe.losses)
+
+    return Task(
+        build=build,
+        batch=lambda seed: synthesise(motions, weights, body, synthesis, seed),
+        motion=motion,
+        losses=terms,
+        validate=lambda answer: validate_keypoints(answer, recipe, body, held_out),
+        score="noisy_pa_mpjpe_mm",
+        data=data_checksum({path.name: path for path in paths} | begun_from(recipe)),
+    )
+
+
+def validate_keypoints(answer: Answer, recipe: Recipe, body: Body, held_out: Motions) -> dict[str, float]:
+    """Errors on held-out subjects, always the same windows: detections imitated ("noisy") and true ("clean")."""
+    weights = clip_weights(held_out)
+    plain = replace(recipe.synthesis.poses, limb=0.0, wobble=0.0, tumble=0.0)
+    config = replace(recipe.synthesis, batch=128, fastest=1.0, poses=plain)
+    results = {}
+    for name, noisy in (("noisy", True), ("clean", False)):
+        batch = synthesise(held_out, weights, body, config, seeded_generator(12345, 0), noisy)
+        theta = answer(batch.evidence)
+        points = example_points(body, theta.rotmat.cpu(), theta.betas.cpu())
+        predicted, truth = points[..., :24, :], batch.points[..., :24, :]
+        results |= {
+            f"{name}_pa_mpjpe_mm": float(pa_mpjpe_mm(predicted, truth).mean()),
+            f"{name}_mpjpe_mm": float(mpjpe_mm(predicted, truth).mean()),
+            f"{name}_acceleration_error_mm": float(acceleration_error_mm(predicted, truth).mean()),
+        }
+    return results

@@ -1,0 +1,174 @@
+"""What every training run does, whatever it trains: take up, step, validate, write down, save; never lost.
+
+A run is killed at any moment and started again, and goes on to the same numbers: what a step draws at random is made
+of the recipe's seed and the step, and everything else that a step depends on is in the last whole checkpoint.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vibe.records import Progress
+from vibe.train.checkpoints import (
+    BEST,
+    CHECKPOINT,
+    Stateful,
+    begin_folder,
+    load_checkpoint,
+    save_batch,
+    save_checkpoint,
+)
+from vibe.train.distributed import Team, average_gradients, from_first
+from vibe.train.log import TrainingLog
+
+WEIGHTS, BEST_WEIGHTS = "weights.safetensors", "best.safetensors"
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a run is, and how often it does what is not done in every step; the last step does everything."""
+
+    steps: int
+    log_every: int = 50
+    validate_every: int = 250
+    save_every: int = 250
+
+
+@dataclass(frozen=True)
+class RunProtocol:
+    """One training run: what is trained, and how a step of it is taken."""
+
+    folder: Path
+    recipe: Any
+    """A frozen dataclass of plain values, kept beside the weights; a folder is taken up by the same one alone."""
+    pace: Pace
+    parts: Mapping[str, Stateful]
+    """Networks, averages, optimisers, schedules: all whose state the next step depends on."""
+    take_step: Callable[[int], dict[str, float]]
+    """Takes the step of that number, counted from 0, and gives its losses; raises NotANumber."""
+    validate: Callable[[], dict[str, float]]
+    """Errors by name; called in the first process alone, so it must change nothing."""
+    score: str
+    """The name of the error that decides which weights are the best: the lowest."""
+    save_weights: Callable[[Path, int], None]
+    """Writes the weights to ship, whole, with the number of steps behind them."""
+    after_validation: Callable[[float], object] | None = None
+    """Told each score, in every process: for learning rates that depend on it."""
+    data: Mapping[str, str] = field(default_factory=dict)
+    """Checksums of the files that are trained on, by name."""
+
+
+class NotANumber(FloatingPointError):
+    """A loss or its gradient stopped being a number; `batch` is what it was made from."""
+
+    def __init__(self, message: str, batch: Mapping[str, Tensor]) -> None:
+        super().__init__(message)
+        self.batch = dict(batch)
+
+
+def keep_running(run: RunProtocol, team: Team, progress: Progress | None = None) -> Iterator[dict[str, float]]:
+    """Go on until the last step, yielding the records that go into the log; from the first process of the team alone.
+
+    The folder ends up with what `docs/train.md` lists. What is written before the checkpoint of a step is written again
+    if the run dies before that checkpoint is whole. Raises NotANumber, with the batch in `nan_batch.pt`, and ValueError
+    if the folder belongs to another recipe or to other data.
+    """
+    begin_folder(run.folder, run.recipe, run.data, team.writes)
+    first, best = load_checkpoint(run.folder / CHECKPOINT, run.recipe, run.parts)
+    with TrainingLog(run.folder, first, team.writes) as journal:
+        began = time.monotonic()
+        for done in range(first + 1, run.pace.steps + 1):
+            terms = _step(run, done - 1)
+            record = {"step": float(done), "seconds_a_step": (time.monotonic() - began) / (done - first)} | terms
+            better = False
+            if validates := _due(done, run.pace.validate_every, run.pace):
+                errors = run.validate() if team.writes else {}
+                score = from_first(errors.get(run.score, 0.0), team)
+                record, better, best = record | errors, score < best, min(score, best)
+                if run.after_validation is not None:
+                    run.after_validation(score)
+            if not team.writes:
+                continue
+            if logs := validates or _due(done, run.pace.log_every, run.pace):
+                journal.write(record)
+            if better:
+                run.save_weights(run.folder / BEST_WEIGHTS, done)
+                save_checkpoint(run.folder / BEST, run.recipe, run.parts, done, best)
+            if _due(done, run.pace.save_every, run.pace):
+                run.save_weights(run.folder / WEIGHTS, done)
+                save_checkpoint(run.folder / CHECKPOINT, run.recipe, run.parts, done, best)
+            if progress is not None:
+                progress("training", done, run.pace.steps)
+            if logs:
+                yield record
+
+
+def seeded_generator(seed: int, step: int, purpose: int = 0) -> torch.Generator:
+    """The random stream of one step, whatever came before it; each purpose of a step has its own."""
+    return torch.Generator().manual_seed(_number(seed, step, purpose))
+
+
+def seed_step(seed: int, step: int, rank: int = 0) -> None:
+    """Begin torch's own random stream (that of dropout) anew for a step; processes of a team have different ones."""
+    torch.manual_seed(_number(seed, step, -rank))
+
+
+def finite_total(terms: Mapping[str, Tensor], step: int, batch: object) -> Tensor:
+    """The sum of the losses; raises NotANumber, with the batch's tensors."""
+    total = torch.stack(list(terms.values())).sum()
+    check_finite(total, "loss", step, batch)
+    return total
+
+
+def check_finite(number: Tensor, what: str, step: int, batch: object) -> None:
+    """Raise NotANumber, with the batch's tensors, unless it is a finite number."""
+    if not torch.isfinite(number):
+        raise NotANumber(f"the {what} is {float(number.detach())} at step {step}", tensors_of(batch))
+
+
+def descend(network: nn.Module, optimiser: torch.optim.Optimizer, clip: float, step: int, batch: object) -> None:
+    """One step down the gradients that are there, which a team shares, cut to the norm `clip` unless that is 0."""
+    average_gradients(network)
+    check_finite(nn.utils.clip_grad_norm_(network.parameters(), clip or math.inf), "gradient's norm", step, batch)
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+
+
+def tensors_of(record: object, name: str = "") -> dict[str, Tensor]:
+    """Every tensor of a record (frozen, or a mapping) and of the records in it, by its dotted name."""
+    if isinstance(record, Tensor):
+        return {name or "batch": record.detach().cpu()}
+    inside = record if isinstance(record, Mapping) else {}
+    if is_dataclass(record):
+        inside = {each.name: getattr(record, each.name) for each in fields(record)}
+    found: dict[str, Tensor] = {}
+    for key, value in inside.items():
+        found |= tensors_of(value, f"{name}.{key}".strip("."))
+    return found
+
+
+def _step(run: RunProtocol, step: int) -> dict[str, float]:
+    """The losses of a step; where they are no numbers, what they came from is kept, by whichever process has it."""
+    try:
+        return run.take_step(step)
+    except NotANumber as error:
+        path = run.folder / "nan_batch.pt"
+        save_batch(path, step, error.batch)
+        raise NotANumber(f"{error}: {path} holds the batch", error.batch) from error
+
+
+def _due(done: int, every: int, pace: Pace) -> bool:
+    return done % every == 0 or done == pace.steps
+
+
+def _number(seed: int, step: int, purpose: int) -> int:
+    """A number below 2^32 for each; torch's generator on the CPU ignores higher bits."""
+    return (seed * 1_000_003 + step + purpose * 2_654_435_769) % 2**32

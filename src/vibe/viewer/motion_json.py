@@ -1,0 +1,150 @@
+"""What a page is told of a motion: numbers in few bytes, as JSON.
+
+Real numbers are rounded to what nobody sees: rotations to 0.003 degrees, the surface to 0.03 mm. Frames and units are
+those of docs/conventions.md; the page itself skins and interpolates (`page/src/`).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+import roma
+import torch
+from jaxtyping import Float, Int16, Shaped, UInt16
+from numpy import ndarray
+from torch import Tensor
+
+from vibe import __version__
+from vibe.body import Body, rest_joints, rest_vertices
+from vibe.body.lbs import influences
+from vibe.motion import Motion, Result
+from vibe.motion.scene import COLOURS, R_STAGE_CAM, Staging, build_scene
+from vibe.records import Camera
+from vibe.skeletons import SMPL, SMPL_PARENTS
+
+INFLUENCES = 4
+"""Joints that may carry a vertex on a graphics card, as three.js does it."""
+KINDS = ("uint8", "uint16", "uint32", "int16", "int32", "float32", "float64")
+"""Of number that an array in the page may have."""
+QUATERNION_UNIT = 32767
+"""What 1 becomes in a quaternion."""
+WEIGHT_UNIT = 65535
+"""What 1 becomes in a weight of the skin."""
+
+
+def motion_json(result: Result, body: Body) -> str:
+    """The whole motion, without a character that would end the script it stands in; raises ValueError.
+
+    `body` is the one that the motion was made with. A shape in every frame becomes their mean.
+    """
+    R_stage_cam, t_stage_cam, notes = _level(result, body)
+    content = {
+        "version": __version__,
+        "video": result.clip.path.name,
+        "width": result.clip.width,
+        "height": result.clip.height,
+        "K": result.camera.K_px.flatten().tolist(),
+        "R_stage_cam": R_stage_cam.flatten().tolist(),
+        "t_stage_cam": t_stage_cam.tolist(),
+        "timestamps": _array(result.clip.timestamps.numpy().astype(np.float64)),
+        "joint_names": SMPL,
+        "parents": SMPL_PARENTS,
+        "body": _body(body),
+        "people": [_person(number, motion, body) for number, motion in enumerate(result.people, start=1)],
+        "notes": [*result.notes, *notes],
+    }
+    return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def live_json(name: str, camera: Camera, body: Body) -> str:
+    """The same for a page that people's poses are sent to as they happen: nobody is in it yet."""
+    content = {
+        "live": True,
+        "version": __version__,
+        "video": name,
+        "width": camera.width,
+        "height": camera.height,
+        "K": camera.K_px.flatten().tolist(),
+        "R_stage_cam": torch.tensor(R_STAGE_CAM["y"]).flatten().tolist(),
+        "t_stage_cam": [0.0, 1.5, 0.0],
+        "timestamps": _array(np.zeros(1)),
+        "joint_names": SMPL,
+        "parents": SMPL_PARENTS,
+        "body": _body(body),
+        "people": [],
+        "notes": [],
+    }
+    return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _level(result: Result, body: Body) -> tuple[Float[Tensor, "3 3"], Float[Tensor, "3"], tuple[str, ...]]:
+    """From the camera to a level stage with y up and the lowest foot at height 0; what is to be said about it."""
+    if not any(len(motion.frames) for motion in result.people):
+        return torch.tensor(R_STAGE_CAM["y"]), torch.tensor([0.0, 1.5, 0.0]), ()
+    level = build_scene(result, body, Staging(up="y", ground=True))
+    assert level.t_stage_cam is not None
+    tilt = tuple(note for note in level.notes if not note.startswith("person"))
+    return level.R_stage_cam, level.t_stage_cam, tilt
+
+
+def _body(body: Body) -> dict[str, Any]:
+    """What all people share: faces, and the four joints that carry each vertex."""
+    joints, weights = influences(body.weights, INFLUENCES)
+    faces = body.faces.numpy()
+    return {
+        "name": body.origin.name,
+        "licence": body.origin.licence,
+        "joints": _array(joints.numpy().astype(np.uint8)),
+        "weights": _array(quantised_weights(weights.numpy())),
+        "faces": _array(faces.astype(np.uint32 if len(body.v_template) > 65535 else np.uint16)),
+    }
+
+
+def _person(number: int, motion: Motion, body: Body) -> dict[str, Any]:
+    """One person: shape at rest, and a row for each frame."""
+    rotvec = torch.cat([motion.global_orient, motion.body_pose], 1).unflatten(1, (24, 3))
+    confidence = motion.confidence.nan_to_num(0.0).clamp(0, 1).numpy()
+    return {
+        **at_rest(number, motion.mean_betas, body),
+        "frames": _array(motion.frames.numpy().astype(np.int32)),
+        "rotations": _array(quantised_rotations(rotvec)),
+        "pelvis": _array(motion.trans.numpy().astype(np.float32)),
+        "confidence": _array(np.ceil(255 * confidence).astype(np.uint8)),
+    }
+
+
+def at_rest(number: int, betas: Float[Tensor, "10"], body: Body) -> dict[str, Any]:
+    """What one person looks like in the T-pose."""
+    surface = rest_vertices(body, betas).numpy().astype(np.float64)
+    low = surface.min(0)
+    step = float((surface - low).max()) / np.iinfo(np.uint16).max
+    return {
+        "number": number,
+        "colour": COLOURS[(number - 1) % len(COLOURS)],
+        "rest": _array(rest_joints(body, betas).numpy().astype(np.float32)),
+        "surface": _array(np.rint((surface - low) / step).astype(np.uint16)),
+        "surface_low": low.tolist(),
+        "surface_step": step,
+    }
+
+
+def quantised_rotations(rotvec: Float[Tensor, "time 24 3"]) -> Int16[ndarray, "time 24 4"]:
+    """Unit quaternions x, y, z, w as whole numbers, 32767 for 1."""
+    return np.rint(roma.rotvec_to_unitquat(rotvec.double()).numpy() * QUATERNION_UNIT).astype(np.int16)
+
+
+def quantised_weights(weights: Float[ndarray, "vertex 4"]) -> UInt16[ndarray, "vertex 4"]:
+    """Weights of the skin as whole numbers whose sum is 65535 exactly: the first, which is the largest, gives way."""
+    whole = np.rint(weights.astype(np.float64) * WEIGHT_UNIT).astype(np.int64)
+    whole[:, 0] += WEIGHT_UNIT - whole.sum(1)
+    return whole.astype(np.uint16)
+
+
+def _array(numbers: Shaped[ndarray, "..."]) -> dict[str, str]:
+    """An array for JSON: its kind of number, and its bytes, little-endian, row by row."""
+    assert numbers.dtype.name in KINDS
+    content = np.ascontiguousarray(numbers, numbers.dtype.newbyteorder("<")).tobytes()
+    return {"kind": numbers.dtype.name, "base64": base64.b64encode(content).decode()}

@@ -1,0 +1,154 @@
+"""One HTML file that plays a motion: the video beside or under the moving bodies; nothing is fetched from anywhere."""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+import webbrowser
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vibe import assets
+from vibe.body import Body, find_body
+from vibe.motion import Result
+from vibe.motion.footage import open_footage, video_frames
+from vibe.records import Camera, Clip, Progress
+from vibe.video import Video, VideoWriter
+from vibe.video.playable import browser_kind
+from vibe.video.sound import has_sound
+from vibe.viewer.motion_json import live_json, motion_json
+
+__all__ = ["TooLarge", "live_page", "page", "page_template", "view"]
+TEMPLATE = Path(__file__).with_name("page.html")
+"""The page with places for the data; `hatch_build.py` makes it when the package is installed."""
+NAME = "page.html"
+"""Of a page that nobody named."""
+LIMIT_MB = 100.0
+"""Millions of bytes of video that a page may carry; they take a third more as text."""
+LONGEST_PX = 1280
+"""Longer side of a video that is encoded anew."""
+
+
+def view(
+    result: Result,
+    path: Path | str | None = None,
+    video: Path | str | None = None,
+    body: Body | Path | str | None = None,
+    limit_mb: float = LIMIT_MB,
+    progress: Progress | None = None,
+) -> Path:
+    """Write the page of a motion, and open it in the browser if no `path` is given; where it is.
+
+        import vibe
+
+        result = vibe.load("out/dance/motion.npz")
+        vibe.view(result, "dance.html", "dance.mp4")
+
+    `video` is the one that the motion was made from; without it the bodies move alone. `body` is found by the motion
+    itself, unless it was made with a file of your own. Raises FileNotFoundError or ValueError if the video, the body or
+    the motion is not what it should be or the video takes more than `limit_mb`, OSError if the file can't be written.
+    """
+    template = page_template()
+    if path is not None and video is not None and Path(path).resolve() == Path(video).resolve():
+        raise ValueError(f"{video} would be overwritten by its own page: choose another file")
+    film = None if video is None else read_film(video, result.clip, limit_mb, progress)
+    content = page(template, result, find_body(result.body, body), film)
+    place = Path(tempfile.mkdtemp(prefix="vibe-")) / NAME if path is None else Path(path)
+    assets.write_whole(place, content.encode())
+    if path is None:
+        webbrowser.open(place.resolve().as_uri())
+    return place
+
+
+def page_template() -> str:
+    """The page without data; raises FileNotFoundError, with what to do, if this installation has none."""
+    if not TEMPLATE.is_file():
+        raise FileNotFoundError(
+            "vibe was installed without its page, because the npm packages that it is built with could not be fetched: "
+            "install vibe once more while there is a network"
+        )
+    return TEMPLATE.read_text(encoding="utf-8")
+
+
+def page(template: str, result: Result, body: Body, film: PageVideo | None) -> str:
+    """The whole page as text; raises ValueError."""
+    return _filled(
+        template,
+        {
+            "%motion%": motion_json(result, body),
+            "%kind%": film.kind if film else "",
+            "%sound%": "yes" if film and film.sound else "",
+            "%film%": base64.b64encode(film.content).decode() if film else "",
+        },
+    )
+
+
+def live_page(template: str, name: str, camera: Camera, body: Body) -> str:
+    """The page that is told by the server it came from, over a WebSocket, how people move."""
+    policy, open_policy = ("default-src 'none';", "default-src 'none'; connect-src 'self';")
+    assert policy in template
+    given = {"%motion%": live_json(name, camera, body), "%kind%": "", "%sound%": "", "%film%": ""}
+    return _filled(template.replace(policy, open_policy, 1), given)
+
+
+def _filled(template: str, given: Mapping[str, str]) -> str:
+    """The page with what belongs in its places, which stand in this order; what fills one is not looked into."""
+    parts, rest = [], template
+    for place, content in given.items():
+        before, _, rest = rest.partition(place)
+        parts += [before, content]
+    return "".join([*parts, rest])
+
+
+@dataclass(frozen=True)
+class PageVideo:
+    """A video that browsers play, whose first picture is shown at 0 seconds."""
+
+    content: bytes
+    kind: str
+    """Its MIME type."""
+    sound: bool
+
+
+class TooLarge(ValueError):
+    """A video that takes more than a page may carry, encoded anew or not."""
+
+
+def read_film(path: Path | str, clip: Clip, limit_mb: float = LIMIT_MB, progress: Progress | None = None) -> PageVideo:
+    """The video that a motion was made from, for a page.
+
+    It is taken as it is if it is an H.264, VP9 or AV1 file in mp4 or webm that keeps its times and is not larger than
+    `limit_mb`; else it is encoded anew in H.264, with its sound, at most 1280 pixels a side. Raises FileNotFoundError
+    or ValueError if it can't be read, is another video than the motion's or is larger than the limit in any case.
+    """
+    path = Path(path)
+    with open_footage(path, clip) as video:
+        small = path.stat().st_size <= limit_mb * 1e6
+        kind = browser_kind(path, clip.timestamps.numpy()) if small else None
+        film = PageVideo(path.read_bytes(), kind, has_sound(path)) if kind else _encoded(video, clip, progress)
+    if len(film.content) > limit_mb * 1e6:
+        raise TooLarge(
+            f"{path} would take {len(film.content) / 1e6:.1f} MB of the page, more than the limit of {limit_mb:g} MB: "
+            "give a higher --limit, or --no-video"
+        )
+    return film
+
+
+def _encoded(video: Video, clip: Clip, progress: Progress | None) -> PageVideo:
+    """The video in H.264, with even sides."""
+    scale = min(1.0, LONGEST_PX / max(video.width, video.height))
+    width, height = (max(2, 2 * round(side * scale / 2)) for side in (video.width, video.height))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "film.mp4"
+        with VideoWriter(path, width, height, video.fps, video) as writer:
+            for frame in video_frames(video, clip):
+                same = frame.rgb.shape[:2] == (height, width)
+                rgb = frame.rgb if same else cv2.resize(frame.rgb, (width, height), interpolation=cv2.INTER_AREA)
+                writer.write(np.asarray(rgb, np.uint8), frame.time)
+                if progress:
+                    progress("video", frame.index + 1, len(clip.timestamps))
+        return PageVideo(path.read_bytes(), "video/mp4", has_sound(path))

@@ -1,0 +1,101 @@
+"""FBX: what is asked of a Blender, and what is said where there is none or it fails. `make interop` runs a real one."""
+
+import sys
+from pathlib import Path
+
+import performers
+import pytest
+import torch
+from readers import glb_joints
+
+from vibe.body import load_body
+from vibe.export import fbx
+from vibe.export.fbx import find_blender, write_fbx
+from vibe.motion.scene import Staging, build_scene
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for Blender is a script with a shebang")
+
+
+@pytest.fixture(scope="module")
+def body():
+    return load_body(detail="low")
+
+
+@pytest.fixture(scope="module")
+def staged(body):
+    people = performers.performer(body, torch.arange(9)), performers.performer(body, torch.arange(4, 9), 1)
+    return build_scene(performers.show(body, *people, fps=29.97), body, Staging())
+
+
+@pytest.fixture
+def blender(tmp_path):
+    """Makes a program that stands in for Blender; `given` are its arguments."""
+
+    def make(does: str) -> Path:
+        (tmp_path / "bin").mkdir()
+        program = tmp_path / "bin" / "blender"
+        program.write_text(f"#!{sys.executable}\nimport sys\ngiven = sys.argv[1:]\n{does}\n")
+        program.chmod(0o755)
+        return program
+
+    return make
+
+
+def left(tmp_path):
+    return sorted(path.name for path in tmp_path.iterdir() if path.name != "bin")
+
+
+def test_blender_is_given_one_person_and_a_script_without_the_user_s_settings(body, staged, blender, tmp_path):
+    copy = tmp_path / "bin" / "copy.glb"
+    program = blender(
+        f"import shutil; shutil.copy(given[-4], {str(copy)!r}); open(given[-3], 'w').write('|'.join(given))"
+    )
+    write_fbx(tmp_path / "x.fbx", staged, staged.actors[1], body, program)
+    told = (tmp_path / "x.fbx").read_text().split("|")
+    assert told[:4] == ["--background", "--factory-startup", "--python-exit-code", "1"]
+    assert told[4] == "--python" and Path(told[5]).is_file() and told[6] == "--"
+    assert told[-2:] == ["29.97", "5"]
+    (found,) = glb_joints(copy)
+    assert abs(found - staged.actors[1].joints.numpy()).max() < 1e-4
+    assert left(tmp_path) == ["x.fbx"]
+
+
+@pytest.mark.parametrize(
+    ("does", "words"),
+    [
+        ("print('a sad end', file=sys.stderr); sys.exit(3)", "code 3: a sad end"),
+        ("sys.exit(1)", "it said nothing"),
+        ("open(given[-3] + '.part', 'w')", "without an FBX file"),
+        ("import time; time.sleep(60)", "longer than 1 s"),
+    ],
+    ids=["fails", "fails silently", "writes nothing", "never ends"],
+)
+def test_a_blender_that_fails_is_one_error_and_no_file(does, words, body, staged, blender, tmp_path, monkeypatch):
+    monkeypatch.setattr(fbx, "PATIENCE", 1.0)
+    monkeypatch.setattr(fbx, "PATIENCE_FRAME", 0.0)
+    with pytest.raises(OSError, match=words):
+        write_fbx(tmp_path / "x.fbx", staged, staged.actors[0], body, blender(does))
+    assert left(tmp_path) == []
+
+
+def test_blender_is_the_one_named_then_that_on_the_path_then_the_newest_installed(blender, tmp_path, monkeypatch):
+    program = blender("")
+    monkeypatch.setattr(fbx, "_places", lambda: iter([tmp_path / "none", program, tmp_path / "none"]))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_blender(program) == program
+    assert find_blender() == program
+    monkeypatch.setenv("PATH", str(program.parent))
+    monkeypatch.setattr(fbx, "_places", lambda: iter([]))
+    assert find_blender() == program
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"blender\.org.*--blender.*glb and bvh"):
+        find_blender()
+    with pytest.raises(FileNotFoundError, match="nowhere is no program"):
+        find_blender(tmp_path / "nowhere")
+
+
+def test_z_can_t_point_up(body, staged, tmp_path):
+    given = performers.show(body, performers.performer(body, torch.arange(3)))
+    up = build_scene(given, body, Staging("z"))
+    with pytest.raises(ValueError, match="--up"):
+        write_fbx(tmp_path / "x.fbx", up, up.actors[0], body)

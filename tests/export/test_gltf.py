@@ -1,0 +1,122 @@
+"""GLB: read by published programs, joints, skin and camera are where they were."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import performers
+import pytest
+import torch
+from readers import glb_array, glb_matrices, read_glb
+
+from vibe.body import load_body, vertices
+from vibe.export.gltf import influences, write_glb
+from vibe.motion.scene import Staging, build_scene
+from vibe.render.compositor import colour
+from vibe.skeletons import SMPL
+
+
+@pytest.fixture(scope="module")
+def body():
+    return load_body(detail="low")
+
+
+@pytest.fixture(scope="module")
+def staged(body):
+    people = performers.performer(body, torch.arange(60)), performers.performer(body, torch.arange(20, 50), 1)
+    return build_scene(performers.show(body, *people), body, Staging())
+
+
+@pytest.fixture(scope="module")
+def path(body, staged, tmp_path_factory):
+    path = tmp_path_factory.mktemp("glb") / "x.glb"
+    write_glb(path, staged, body)
+    return path
+
+
+@pytest.fixture(scope="module")
+def read(path):
+    return read_glb(path)
+
+
+def test_every_person_s_action_gives_the_joints(read, staged):
+    for person, actor in enumerate(staged.actors):
+        clock = glb_array(read, read[0]["animations"][1 + person]["samplers"][0]["input"])[:, 0]
+        assert np.allclose(clock, (actor.first + np.arange(len(actor.joints))) / 25)
+        for frame in (0, 11, 29):
+            assert (glb_matrices(read, person, frame)[:, :3, 3] - actor.joints[frame]).abs().max() < 1e-4
+
+
+def test_the_first_animation_moves_everybody_as_their_own_do(read):
+    def moved(action):
+        return [(channel["target"], action["samplers"][channel["sampler"]]) for channel in action["channels"]]
+
+    together, *own = read[0]["animations"]
+    assert moved(together) == [each for action in own for each in moved(action)]
+
+
+def test_the_skin_follows_to_some_millimetres(read, staged, body):
+    """Four joints a vertex stand for up to seven; the mean of all is far below a millimetre."""
+    for person, actor in enumerate(staged.actors):
+        told = read[0]["meshes"][person]["primitives"][0]["attributes"]
+        rest, joints, weights = (glb_array(read, told[name]) for name in ("POSITION", "JOINTS_0", "WEIGHTS_0"))
+        inverse = torch.tensor(glb_array(read, read[0]["skins"][person]["inverseBindMatrices"])).reshape(24, 4, 4).mT
+        matrices = (glb_matrices(read, person, 17) @ inverse)[joints.astype(np.int64)]
+        blended = (matrices * torch.tensor(weights)[..., None, None]).sum(1)
+        found = (blended @ torch.nn.functional.pad(torch.tensor(rest), (0, 1), value=1.0)[..., None])[:, :3, 0]
+        truth = vertices(body, actor.rotmat[17], actor.betas) - actor.rest[0] + actor.joints[17, 0]
+        apart = (found - truth).norm(dim=-1)
+        assert apart.max() < 0.015 and apart.mean() < 0.0005
+        exact = (body.weights > 0).sum(1) <= 4
+        assert apart[exact].max() < 1e-4
+
+
+def test_the_camera_sees_a_joint_where_the_video_has_it(read, staged, body):
+    head, _ = read
+    node = next(node for node in head["nodes"] if node.get("camera") is not None)
+    lens = head["cameras"][0]["perspective"]
+    matrix = np.array(node["matrix"]).reshape(4, 4).T
+    joints = staged.actors[0].joints[5].numpy()
+    seen = (joints - matrix[:3, 3]) @ matrix[:3, :3]
+    assert (seen[:, 2] < 0).all(), "glTF's camera looks along -z"
+    tall = np.tan(lens["yfov"] / 2)
+    x = seen[:, 0] / -seen[:, 2] / (tall * lens["aspectRatio"])
+    y = seen[:, 1] / -seen[:, 2] / tall
+    found_px = np.stack([(x + 1) / 2 * performers.WIDTH, (1 - y) / 2 * performers.HEIGHT], 1)
+    truth_px = performers.performer(body, torch.arange(60)).joints_px[5].numpy()
+    assert np.abs(found_px - truth_px).max() < 0.01
+
+
+def test_units_axes_and_body_are_in_the_file(read, body):
+    extras = read[0]["asset"]["extras"]
+    assert extras["units"].startswith("metres") and extras["axes"] == "right-handed, y up"
+    assert extras["body"]["sha256"] == body.origin.sha256 and extras["body"]["licence"]
+    assert [action["name"] for action in read[0]["animations"]] == ["everybody", "person 1", "person 2"]
+    assert {node["name"] for node in read[0]["nodes"]} >= {*SMPL, "person 1", "person 2", "camera"}
+
+
+def test_trimesh_opens_it(path, body):
+    trimesh = pytest.importorskip("trimesh")
+    scene = trimesh.load(io.BytesIO(path.read_bytes()), file_type="glb")
+    assert sorted(len(mesh.faces) for mesh in scene.geometry.values()) == [len(body.faces)] * 2
+
+
+def test_four_joints_carry_all_of_every_vertex(body):
+    joints, weights = influences(body.weights, 4)
+    assert torch.allclose(weights.sum(1), torch.ones(len(weights)), atol=1e-6)
+    assert (joints[weights == 0] == 0).all()
+
+
+def test_z_can_t_point_up_and_held_people_leave_no_camera(body, tmp_path: Path):
+    given = performers.show(body, performers.performer(body, torch.arange(3)))
+    with pytest.raises(ValueError, match="--up"):
+        write_glb(tmp_path / "x.glb", build_scene(given, body, Staging("z")), body)
+    assert not list(tmp_path.iterdir())
+    write_glb(tmp_path / "x.glb", build_scene(given, body, Staging(root="in-place")), body)
+    assert b'"cameras"' not in (tmp_path / "x.glb").read_bytes()
+
+
+def test_a_person_has_the_colour_that_films_give_them(read, staged):
+    for actor, material in zip(staged.actors, read[0]["materials"], strict=True):
+        linear = np.array(material["pbrMetallicRoughness"]["baseColorFactor"][:3])
+        assert np.allclose(1.055 * linear ** (1 / 2.4) - 0.055, colour(actor.number), atol=0.003)

@@ -1,0 +1,66 @@
+"""OBJ and PLY: a published reader finds the surface of each frame."""
+
+import numpy as np
+import performers
+import pytest
+import torch
+
+from vibe.assets.paths import whole_folder
+from vibe.body import load_body, vertices
+from vibe.export.meshes import write_meshes
+from vibe.motion.scene import Staging, build_scene
+
+
+@pytest.fixture(scope="module")
+def body():
+    return load_body(detail="low")
+
+
+@pytest.fixture(scope="module")
+def staged(body):
+    return build_scene(performers.show(body, performers.performer(body, torch.arange(4, 9))), body, Staging("z"))
+
+
+def written(kind, staged, body, folder):
+    said = []
+    write_meshes(folder, kind, staged, staged.actors[0], body, lambda *given: said.append(given))
+    assert said == [("person 1", 5, 5)]
+    return sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["obj", "ply"])
+def test_trimesh_reads_every_frame(kind, body, staged, tmp_path):
+    trimesh = pytest.importorskip("trimesh")
+    files = written(kind, staged, body, tmp_path)
+    (actor,) = staged.actors
+    truth = vertices(body, actor.rotmat, actor.betas) - actor.rest[0] + actor.joints[:, :1]
+    assert [file.name for file in files] == [f"00000{frame}.{kind}" for frame in range(5)]
+    for file, surface in zip(files, truth, strict=True):
+        mesh = trimesh.load(file, process=False, maintain_order=True)
+        assert np.abs(mesh.vertices - surface.numpy()).max() < 1e-5
+        assert np.array_equal(mesh.faces, body.faces)
+
+
+@pytest.mark.parametrize("kind", ["obj", "ply"])
+def test_units_and_axes_are_in_a_comment(kind, body, staged, tmp_path):
+    head = written(kind, staged, body, tmp_path)[0].read_bytes()[:200]
+    assert b"metres, right-handed, z up" in head
+
+
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
+    def fail(folder):
+        with whole_folder(folder) as partial:
+            (partial / "a").write_text("new")
+            raise OSError("the disk is full")
+
+    for present in (False, True):
+        if present:
+            (tmp_path / "x").mkdir()
+            (tmp_path / "x" / "a").write_text("old")
+        with pytest.raises(OSError, match="full"):
+            fail(tmp_path / "x")
+        assert [path.name for path in tmp_path.rglob("*")] == (["x", "a"] if present else [])
+    with whole_folder(tmp_path / "x") as partial:
+        (partial / "a").write_text("new")
+        (partial / "b").write_text("new")
+    assert {path.name: path.read_text() for path in (tmp_path / "x").iterdir()} == {"a": "new", "b": "new"}

@@ -1,0 +1,99 @@
+from dataclasses import replace
+from pathlib import Path
+
+import roma
+import torch
+
+from vibe import cameras
+from vibe.body.keypoint_regressor import joints_and_keypoints
+from vibe.body.load import load_body
+from vibe.body.pose import rest_joints
+from vibe.inference import estimate
+from vibe.inference import refine as finishing
+from vibe.inference.network import load_network
+from vibe.motion import Motion
+from vibe.records import Camera, Clip, Track
+from vibe.refine.fitting import FITTINGS
+from vibe.refine.smooth import SMOOTHING
+
+
+def scene(rate: float, frames: int, zoom: int = 1) -> tuple[Track, Clip, Camera]:
+    """Somebody who waves both arms, seen from 4 metres without error."""
+    body, camera = load_body(), cameras.default_camera(720 * zoom, 1280 * zoom)
+    times = torch.arange(frames, dtype=torch.float64) / rate
+    rotvec = torch.zeros(frames, 24, 3)
+    swing = torch.sin(2 * torch.pi * 0.5 * times).float()
+    rotvec[:, 16, 2], rotvec[:, 17, 2] = -0.9 + 0.4 * swing, 0.9 - 0.4 * swing
+    rotmat = roma.rotvec_to_rotmat(rotvec)
+    rotmat[:, 0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+    _, keypoints = joints_and_keypoints(body, rotmat, torch.zeros(10))
+    seen = cameras.project(keypoints + torch.tensor([0.2, 0.0, 4.0]), camera.K_px)
+    points = torch.nn.functional.pad(seen, (0, 1), value=0.9)
+    track = Track(torch.arange(frames), cameras.box_from_keypoints(points), points)
+    return track, Clip(Path("none.mp4"), rate, camera.width, camera.height, times, 0), camera
+
+
+def estimated(track: Track, clip: Clip, camera: Camera, refine: bool = True) -> Motion:
+    network, body = load_network(), load_body()
+    [reading] = estimate.predict_tracks(network, clip, [track], camera, body, None)
+    fitting = FITTINGS["open"] if refine else None
+    return finishing.finish_track(track, reading, clip, camera, body, SMOOTHING["light"], fitting)
+
+
+def placed(motion: Motion) -> tuple[torch.Tensor, torch.Tensor]:
+    """Joints and keypoints in the camera's frame, from the record's rotations, shape and translation alone."""
+    body = load_body()
+    rotvec = torch.cat([motion.global_orient[:, None], motion.body_pose.unflatten(-1, (23, 3))], 1)
+    shift = motion.trans[:, None] - rest_joints(body, motion.betas)[0]
+    joints, keypoints = joints_and_keypoints(body, roma.rotvec_to_rotmat(rotvec), motion.betas)
+    return joints + shift, keypoints + shift
+
+
+def test_the_record_agrees_with_itself() -> None:
+    track, clip, camera = scene(30.0, 40)
+    motion = estimated(track, clip, camera)
+    joints, _ = placed(motion)
+    torch.testing.assert_close(joints, motion.joints_cam, atol=1e-4, rtol=0)
+    torch.testing.assert_close(cameras.project(motion.joints_cam, camera.K_px), motion.joints_px)
+    weak = cameras.translation_from_weak(motion.pred_cam, motion.box_px, camera.K_px)
+    pelvis = rest_joints(load_body(), motion.betas)[0]
+    torch.testing.assert_close(weak + pelvis, motion.trans, atol=1e-3, rtol=0)
+
+
+def test_the_fitted_body_lies_on_its_keypoints() -> None:
+    track, clip, camera = scene(30.0, 40)
+    motion = estimated(track, clip, camera)
+    _, keypoints = placed(motion)
+    seen = cameras.project(keypoints, camera.K_px)
+    off = (seen - track.keypoints_px[..., :2]).norm(dim=-1) / track.box_px[:, 3:]
+    assert off.mean() < 0.015
+
+
+def test_the_resolution_of_the_picture_does_not_matter() -> None:
+    small, large = estimated(*scene(30.0, 30), refine=False), estimated(*scene(30.0, 30, zoom=3), refine=False)
+    torch.testing.assert_close(small.joints_cam, large.joints_cam, atol=1e-3, rtol=0)
+
+
+def test_the_frame_rate_of_the_video_hardly_matters() -> None:
+    slow, fast = estimated(*scene(30.0, 40)), estimated(*scene(60.0, 79))
+    assert (slow.joints_cam - fast.joints_cam[::2]).norm(dim=-1).mean() < 0.02
+
+
+def test_a_long_gap_leaves_a_motion_at_the_frames_of_the_track() -> None:
+    track, clip, camera = scene(30.0, 90)
+    kept = torch.cat([torch.arange(30), torch.arange(60, 90)])
+    cut = replace(track, frames=kept, box_px=track.box_px[kept], keypoints_px=track.keypoints_px[kept])
+    motion = estimated(cut, clip, camera)
+    assert torch.equal(motion.frames, kept) and motion.joints_cam.isfinite().all()
+
+
+def test_a_single_frame_has_a_motion() -> None:
+    track, clip, camera = scene(30.0, 1)
+    motion = estimated(track, clip, camera)
+    assert motion.joints_cam.shape == (1, 24, 3) and motion.joints_cam.isfinite().all()
+
+
+def test_without_refinement_the_network_alone_speaks() -> None:
+    track, clip, camera = scene(30.0, 30)
+    alone, refined = (estimated(track, clip, camera, refine=each).joints_cam for each in (False, True))
+    assert not torch.equal(alone, refined)

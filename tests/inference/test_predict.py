@@ -1,0 +1,200 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import roma
+import torch
+from torch import Tensor, nn
+
+from vibe import cameras
+from vibe.body.keypoint_regressor import joints_and_keypoints
+from vibe.body.load import load_body
+from vibe.body.pose import mirror_rotmat, rest_joints
+from vibe.body.record import Body
+from vibe.cache import StageCache
+from vibe.features.keypoint_embedding import mirror_observation, observe
+from vibe.features.video_features import VideoFeatures
+from vibe.inference import refine
+from vibe.inference.network import Network, NetworkConfig, build_network, load_network
+from vibe.inference.predict import (
+    in_eight_bits,
+    knows_shapes,
+    predict_pieces,
+    predict_windows,
+    read_features,
+    sample_crops,
+)
+from vibe.models.generator import VIBE
+from vibe.models.gru import EncoderConfig, GRUEncoder
+from vibe.models.regressor import Regressor, RegressorConfig
+from vibe.records import Clip, Observation, Track, Weights
+from vibe.refine.smooth import SMOOTHING
+from vibe.video import VideoWriter
+
+
+def waving(frames: int) -> Observation:
+    """What a camera sees of somebody who waves, 4 metres away."""
+    time = torch.arange(frames) / 30
+    rotvec = torch.zeros(frames, 24, 3)
+    rotvec[:, 16, 2], rotvec[:, 17, 2] = -1.0 + 0.4 * torch.sin(3 * time), 1.0 - 0.3 * torch.sin(2 * time)
+    rotvec[:, 4, 0] = 0.3 + 0.3 * torch.sin(2.5 * time)
+    rotmat = roma.rotvec_to_rotmat(rotvec)
+    rotmat[:, 0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+    _, keypoints = joints_and_keypoints(load_body(), rotmat, torch.zeros(10))
+    camera = cameras.default_camera(1280, 720)
+    points = cameras.project(keypoints + torch.tensor([0.5, 0.0, 4.0]), camera.K_px)
+    points = torch.nn.functional.pad(points, (0, 1), value=0.9)
+    return observe(points, cameras.box_from_keypoints(points), camera.K_px)
+
+
+def test_mirrored_evidence_gives_the_mirrored_motion() -> None:
+    network, observation = load_network().model, waving(100)
+    straight, flipped = (
+        predict_windows(network, observation, 72),
+        predict_windows(network, mirror_observation(observation), 72),
+    )
+    torch.testing.assert_close(mirror_rotmat(flipped.rotmat), straight.rotmat, atol=1e-5, rtol=0)
+    torch.testing.assert_close(flipped.pred_cam * torch.tensor([1.0, -1.0, 1.0]), straight.pred_cam, atol=1e-5, rtol=0)
+    torch.testing.assert_close(flipped.betas, straight.betas, atol=1e-5, rtol=0)
+
+
+def test_what_comes_a_window_later_changes_nothing() -> None:
+    network, observation = load_network().model, waving(500)
+    whole, part = (
+        predict_windows(network, Observation(*each), 72)
+        for each in ((observation.keypoints, observation.box), (observation.keypoints[:300], observation.box[:300]))
+    )
+    torch.testing.assert_close(part.rotmat[:228], whole.rotmat[:228], atol=1e-5, rtol=0)
+    assert not torch.allclose(part.rotmat[228:], whole.rotmat[228:300], atol=1e-3)
+
+
+def test_windows_leave_no_seams() -> None:
+    theta = predict_windows(load_network().model, waving(500), 72)
+    turn = roma.rotmat_geodesic_distance(theta.rotmat[1:], theta.rotmat[:-1])
+    jerk = turn.diff(n=2, dim=0).abs().amax(1)[36:-36]
+    at_seams = jerk[::36][:11].max()
+    assert at_seams < 2 * jerk.quantile(0.9)
+
+
+def test_read_in_pieces_from_anywhere_it_says_the_weighted_mean_of_its_windows() -> None:
+    network, observation = load_network().model, waving(150)
+    sums = [torch.zeros(150, *shape) for shape in ((24, 3, 3), (10,), (3,), (1,))]
+    for first in (*range(0, 78, 36), 78):
+        at = slice(first, first + 72)
+        said = predict_windows(network, Observation(observation.keypoints[at], observation.box[at]), 72)
+        near = torch.minimum(torch.arange(1, 73), torch.arange(72, 0, -1)).float()[:, None]
+        for total, each in zip(sums, (said.rotmat, said.betas, said.pred_cam, torch.ones(72, 1)), strict=True):
+            total[at] += near.reshape(-1, *[1] * (each.ndim - 1)) * each
+    whole = predict_windows(network, observation, 72)
+    torch.testing.assert_close(whole.betas, sums[1] / sums[3], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(whole.pred_cam, sums[2] / sums[3], atol=1e-5, rtol=1e-5)
+
+    def look(span: slice) -> Observation:
+        return Observation(observation.keypoints[span], observation.box[span])
+
+    for start in (0, 1, 40, 77, 149):
+        parts = torch.cat([theta.rotmat for theta in predict_pieces(network, look, 150, 72, start)])
+        assert torch.equal(parts, whole.rotmat[start:])
+
+
+@pytest.mark.parametrize("frames", [1, 2, 50, 51, 99, 100, 101, 150, 151])
+def test_every_length_comes_back_whole(frames: int) -> None:
+    network = build_network(NetworkConfig()).eval()
+    with torch.no_grad():
+        theta = predict_windows(network, Observation(torch.zeros(frames, 17, 3), torch.zeros(frames, 3)), 100)
+    assert theta.rotmat.shape == (frames, 24, 3, 3) and theta.pred_cam.shape == (frames, 3)
+
+
+def brightness(crops: np.ndarray | Tensor) -> Tensor:
+    """Stands in for the ResNet: how bright each crop is, everywhere in the feature vector."""
+    return torch.as_tensor(crops).float().mean((1, 2, 3))[:, None].expand(-1, 2048) / 255
+
+
+def of_pictures(body: str = "open") -> Network:
+    encoder = GRUEncoder(EncoderConfig(hidden=16, layers=1))
+    model = VIBE(nn.Identity(), encoder, Regressor(RegressorConfig(hidden=32))).eval()
+    for part in (model.regressor.decpose, model.regressor.decshape):
+        nn.init.normal_(part.weight, std=0.1)
+    return Network(model, "images", brightness, 0, body, Weights("test", "00", "free"))
+
+
+def standing(frames: list[int], x_px: float) -> Track:
+    box_px = torch.tensor([x_px, 60.0, 30.0, 60.0]).expand(len(frames), 4)
+    return Track(torch.tensor(frames), box_px, torch.rand(len(frames), 17, 3))
+
+
+@pytest.fixture
+def shades(tmp_path: Path) -> Clip:
+    """Twelve frames, each brighter than the one before, the right half twice as bright as the left."""
+    path = tmp_path / "shades.mp4"
+    with VideoWriter(path, 160, 120, 30.0) as writer:
+        for index in range(12):
+            picture = np.full((120, 160, 3), 8 * index, np.uint8)
+            picture[:, 80:] *= 2
+            writer.write(picture, index / 30)
+    return Clip(path, 30.0, 160, 120, torch.arange(12, dtype=torch.float64) / 30, 0)
+
+
+def test_features_are_those_of_each_person_in_each_frame(shades: Clip) -> None:
+    tracks = [standing([0, 3, 4, 11], 40.0), standing([2, 3], 120.0)]
+    with StageCache(None, {}) as shelf:
+        features = VideoFeatures(shelf, shades, tracks, brightness, None)
+        left, right = features.of(0, slice(None)), features.of(1, slice(0, 2))
+        assert torch.equal(features.of(0, slice(1, 3)), left[1:3])
+    torch.testing.assert_close(left[:, 0] * 255, torch.tensor([0.0, 24.0, 32.0, 88.0]), atol=3.0, rtol=0)
+    torch.testing.assert_close(right[:, 7] * 255, torch.tensor([32.0, 48.0]), atol=3.0, rtol=0)
+
+
+def test_unsmoothed_and_unrefined_the_picture_network_s_own_numbers_come_back(shades: Clip) -> None:
+    network, body, camera = of_pictures(), load_body(), cameras.default_camera(160, 120)
+    track, features = standing(list(range(12)), 40.0), torch.randn(12, 2048)
+    reading = read_features(track, shades.timestamps, camera, network, features, body)
+    motion = refine.finish_track(track, reading, shades, camera, body, SMOOTHING["none"], None)
+    with torch.no_grad():
+        theta = network.model(features)
+    rotvec = torch.cat([motion.global_orient, motion.body_pose], 1).unflatten(1, (24, 3))
+    torch.testing.assert_close(roma.rotvec_to_rotmat(rotvec), theta.rotmat, atol=1e-5, rtol=0)
+    torch.testing.assert_close(motion.betas, theta.betas, atol=1e-6, rtol=0)
+    torch.testing.assert_close(motion.pred_cam, theta.pred_cam, atol=1e-5, rtol=1e-5)
+    origin = rest_joints(body, motion.betas)[:, 0]
+    placed = cameras.translation_from_weak(theta.pred_cam, track.box_px, camera.K_px)
+    torch.testing.assert_close(motion.trans, placed + origin, atol=1e-4, rtol=1e-4)
+
+
+def test_crops_for_ranges_come_from_all_people_over_the_whole_video(shades: Clip) -> None:
+    tracks = [standing(list(range(12)), 40.0), standing([2, 3], 120.0)]
+    every = sample_crops(shades.path, tracks)
+    assert len(every) == 14
+    few = sample_crops(shades.path, tracks, 4)
+    assert 4 <= len(few) <= 5 and {crop.mean() for crop in few} <= {crop.mean() for crop in every}
+    assert few[-1].mean() - few[0].mean() > 50 and len(sample_crops(shades.path, [])) == 0
+
+
+def test_too_few_crops_for_8_bits_leave_the_features_as_they_are_and_say_so(shades: Clip) -> None:
+    network = of_pictures()
+    same, remarks = in_eight_bits(network, shades, [standing([0, 1], 40.0)], "onnxruntime")
+    assert same is network and "floats" in remarks[0]
+    with pytest.raises(ValueError, match="onnxruntime"):
+        in_eight_bits(network, shades, [], "torch")
+
+
+@torch.no_grad()
+def test_the_network_s_memory_does_not_cross_a_gap(shades: Clip) -> None:
+    network, camera = of_pictures(), cameras.default_camera(160, 120)
+    times, features = torch.tensor([0.0, 0.1, 2.0, 2.1], dtype=torch.float64), torch.randn(4, 2048)
+    reading = read_features(standing([0, 3, 60, 63], 40.0), times, camera, network, features, load_body())
+    assert reading.frames == (slice(0, 2), slice(2, 4))
+    torch.testing.assert_close(reading.rotmat[2:], network.model(features[2:]).rotmat)
+    assert not torch.allclose(reading.rotmat, network.model(features).rotmat, atol=1e-4)
+
+
+def test_a_body_whose_shapes_the_network_does_not_know_keeps_its_mean(shades: Clip) -> None:
+    stranger, camera = of_pictures("smpl"), cameras.default_camera(160, 120)
+    track, features = standing([0, 1, 2], 40.0), torch.randn(3, 2048)
+    body: Body = load_body()
+    assert knows_shapes(of_pictures("open"), body) and not knows_shapes(stranger, body)
+    reading = read_features(track, shades.timestamps[:3], camera, stranger, features, body)
+    assert not reading.betas.any()
+    known = read_features(track, shades.timestamps[:3], camera, replace(stranger, body="open"), features, body)
+    assert known.betas.any() and torch.equal(known.rotmat, reading.rotmat)

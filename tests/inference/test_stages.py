@@ -1,0 +1,310 @@
+"""Runs that keep their stages: what is there is used, what is not is computed, and the result is the same."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import roma
+import torch
+from torch import Tensor, nn
+
+from vibe import cameras, video
+from vibe.body.keypoint_regressor import joints_and_keypoints
+from vibe.body.load import load_body
+from vibe.features import video_features
+from vibe.features.keypoint_embedding import EmbeddingConfig
+from vibe.inference import estimate, pages, predict, sections, track
+from vibe.inference.config import Method, settle
+from vibe.inference.network import NetworkConfig, build_network, load_network
+from vibe.models.generator import VIBE
+from vibe.models.gru import EncoderConfig, GRUEncoder
+from vibe.models.regressor import Regressor, RegressorConfig
+from vibe.motion import Motion, Result
+from vibe.records import Clip, Track, Weights
+from vibe.refine.fitting import FITTINGS
+from vibe.refine.smooth import SMOOTHING
+from vibe.tracking.detector import Detections
+from vibe.tracking.pose_model import Landmarks
+from vibe.video import Mark, Video, VideoWriter
+
+FRAMES = 90
+
+
+def nobody(rgb: np.ndarray) -> Detections:
+    return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+
+
+class Blind:
+    def start(self, box_px: np.ndarray, keypoints_px: np.ndarray | None) -> np.ndarray:
+        return np.zeros(4)
+
+    def __call__(self, rgb: np.ndarray, region: np.ndarray) -> Landmarks:
+        return Landmarks(np.zeros((17, 3)), 0.0, region, region)
+
+
+BLIND = Blind()
+
+
+@cache
+def waving(frames: int, seed: int) -> Track:
+    """Somebody who waves, as a camera of 1280 x 720 sees them from 4 metres, nearly without error."""
+    time = torch.arange(frames) / 30 + seed
+    rotvec = torch.zeros(frames, 24, 3)
+    rotvec[:, 16, 2], rotvec[:, 17, 2] = -1.0 + 0.4 * torch.sin(3 * time), 1.0 - 0.3 * torch.sin(2 * time)
+    rotmat = roma.rotvec_to_rotmat(rotvec)
+    rotmat[:, 0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+    _, keypoints = joints_and_keypoints(load_body(), rotmat, torch.zeros(10))
+    seen = cameras.project(keypoints + torch.tensor([0.5 * seed, 0.0, 4.0]), cameras.default_camera(1280, 720).K_px)
+    noise = torch.randn(seen.shape, generator=torch.Generator().manual_seed(seed))
+    points = torch.nn.functional.pad(seen + noise, (0, 1), value=0.9)
+    return Track(torch.arange(frames), cameras.box_from_keypoints(points), points)
+
+
+@pytest.fixture
+def film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that no decoder reads, so that only the first pass, which is told what it finds, can have seen it."""
+    monkeypatch.setattr(track, "follow", found)
+    monkeypatch.setattr(sections, "SECTION", 40)
+    monkeypatch.setattr(sections, "SHARED", 10)
+    monkeypatch.setattr(pages, "PAGE", 25)
+    LOOKS.clear()
+    (tmp_path / "film.mp4").write_bytes(b"no film")
+    return tmp_path / "film.mp4"
+
+
+LOOKS: list[Path] = []
+
+
+def found(path: Path, *_: object) -> tuple[Clip, list[Track], list[str]]:
+    LOOKS.append(path)
+    times = torch.arange(FRAMES, dtype=torch.float64) / 30
+    return Clip(path, 30.0, 1280, 720, times, 0), [waving(FRAMES, 0), waving(30, 1)], ["one person left"]
+
+
+def quick(**options: object) -> Method:
+    """The default method with a short search and, not to be waited for, a small network."""
+    chosen = settle(detector=nobody, pose_model=BLIND, **options)
+    small = NetworkConfig(
+        EmbeddingConfig(features=8, blocks=1),
+        EncoderConfig(features=8, hidden=4, bidirectional=True),
+        RegressorConfig(features=8, hidden=8, dropout=0.0),
+    )
+    torch.manual_seed(0)
+    network = replace(chosen.network, model=build_network(small).eval().requires_grad_(False), window=12)
+    how = FITTINGS["open"]
+    short = replace(how, window=24, overlap=8, stages=(replace(how.stages[0], iterations=2, evaluations=3),))
+    sums = chosen.checksums | {"detector": "d", "pose_model": "p"}
+    return replace(chosen, network=network, fitting=chosen.fitting and short, checksums=sums)
+
+
+def same(one: Result, other: Result) -> bool:
+    """Whether two results are equal bit for bit."""
+    names = [field.name for field in fields(Motion) if field.name != "body"]
+    pairs = [(getattr(a, name), getattr(b, name)) for a, b in zip(one, other, strict=True) for name in names]
+    return one.notes == other.notes and all(torch.equal(*pair) for pair in pairs)
+
+
+def kept(folder: Path) -> dict[str, int]:
+    """How many files there are of each stage."""
+    names = [file.parent.name.split("-")[0] for file in folder.rglob("*.safetensors")]
+    return {name: names.count(name) for name in sorted(set(names))}
+
+
+@pytest.fixture(scope="module")
+def method() -> Method:
+    return quick()
+
+
+def test_kept_stages_change_no_bit(film: Path, method: Method, tmp_path: Path) -> None:
+    alone = estimate.run(film, method)
+    first = estimate.run(film, method, tmp_path / "stages")
+    again = estimate.run(film, method, tmp_path / "stages")
+    assert len(LOOKS) == 2 and same(alone, first) and same(first, again)
+    assert kept(tmp_path / "stages") == {"motion": 6, "refinement": 4, "tracks": 1}
+
+
+def test_a_changed_smoothing_runs_neither_the_detector_nor_the_network_nor_the_fit(
+    film: Path, method: Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimate.run(film, method, tmp_path / "stages")
+    strong = replace(method, smoothing=SMOOTHING["strong"])
+    alone = estimate.run(film, strong)
+    monkeypatch.setattr(sections, "fit", None)
+    monkeypatch.setattr(predict, "lifted", None)
+    assert same(alone, estimate.run(film, strong, tmp_path / "stages")) and len(LOOKS) == 2
+
+
+@pytest.mark.parametrize("change", ["fov", "weights", "refinement"])
+def test_another_lens_other_weights_or_fit_look_at_no_frame(
+    change: str, film: Path, method: Method, tmp_path: Path
+) -> None:
+    estimate.run(film, method, tmp_path / "stages")
+    about = replace(method.network.about, sha256="0")
+    other = {
+        "fov": replace(method, fov_deg=80.0),
+        "weights": replace(method, network=replace(method.network, about=about)),
+        "refinement": replace(method, fitting=None),
+    }[change]
+    alone = estimate.run(film, other)
+    assert same(alone, estimate.run(film, other, tmp_path / "stages")) and len(LOOKS) == 2
+
+
+def test_a_renamed_video_is_the_same_one_and_a_changed_one_another(film: Path, method: Method, tmp_path: Path) -> None:
+    estimate.run(film, method, tmp_path / "stages")
+    renamed = film.rename(tmp_path / "renamed.mp4")
+    assert estimate.run(renamed, method, tmp_path / "stages").clip.path == renamed and len(LOOKS) == 1
+    renamed.write_bytes(b"other film")
+    estimate.run(renamed, method, tmp_path / "stages")
+    assert len(LOOKS) == 2
+
+
+def test_damaged_or_lost_pieces_are_computed_anew_with_a_note(film: Path, method: Method, tmp_path: Path) -> None:
+    whole = estimate.run(film, method, tmp_path / "stages")
+    for number, file in enumerate(sorted((tmp_path / "stages").rglob("*.safetensors"))):
+        if number % 2:
+            file.write_bytes(file.read_bytes()[:-1])
+        elif number % 4:
+            file.unlink()
+    mended = estimate.run(film, method, tmp_path / "stages")
+    assert same(whole, replace(mended, notes=whole.notes)) and len(LOOKS) <= 2
+    assert all("damaged" in note for note in mended.notes[len(whole.notes) :]) and len(mended.notes) > len(whole.notes)
+    assert same(whole, estimate.run(film, method, tmp_path / "stages"))
+
+
+def test_an_interrupted_run_goes_on_where_it_was(
+    film: Path, method: Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, fit, fitted = estimate.run(film, method), sections.fit, []
+
+    def counted(*given: object) -> object:
+        fitted.append(given)
+        if len(fitted) == 3:
+            raise KeyboardInterrupt
+        return fit(*given)
+
+    monkeypatch.setattr(sections, "fit", counted)
+    with pytest.raises(KeyboardInterrupt):
+        estimate.run(film, method, tmp_path / "stages")
+    assert same(whole, estimate.run(film, method, tmp_path / "stages"))
+    assert len(fitted) == 3 + 2 and len(LOOKS) == 2
+
+
+def test_sections_join_without_a_seam(
+    film: Path, method: Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = replace(method, network=load_network())
+    parts = estimate.run(film, real).people[0]
+    monkeypatch.setattr(sections, "SECTION", 1000)
+    whole = estimate.run(film, real).people[0]
+    jerk = parts.joints_cam.diff(n=2, dim=0).norm(dim=-1).amax(1)
+    assert (parts.joints_cam - whole.joints_cam).norm(dim=-1).mean() < 0.01
+    assert jerk.max() < 1.5 * whole.joints_cam.diff(n=2, dim=0).norm(dim=-1).max()
+
+
+def brightness(crops: np.ndarray | Tensor) -> Tensor:
+    """Stands in for the ResNet: how bright each crop is."""
+    CROPS.append(len(crops))
+    return torch.as_tensor(crops).float().mean((1, 2, 3))[:, None].expand(-1, 2048) / 255
+
+
+CROPS: list[int] = []
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[Path, Method]]:
+    """A film that shines, somebody in it, and a method that reads pictures."""
+    path = tmp_path / "film.mp4"
+    with VideoWriter(path, 64, 48, 30.0) as writer:
+        for index in range(40):
+            writer.write(np.full((48, 64, 3), 5 * index, np.uint8), index / 30)
+
+    def follow(path: Path, *_: object) -> tuple[Clip, list[Track], list[str]]:
+        times = torch.arange(40, dtype=torch.float64) / 30
+        box_px = torch.tensor([32.0, 24.0, 10.0, 20.0])
+        tracks = [
+            Track(torch.arange(first, last), box_px.repeat(last - first, 1), torch.full((last - first, 17, 3), 0.5))
+            for first, last in ((0, 40), (9, 30))
+        ]
+        return Clip(path, 30.0, 64, 48, times, 0), tracks, []
+
+    monkeypatch.setattr(track, "follow", follow)
+    model = VIBE(nn.Identity(), GRUEncoder(EncoderConfig(hidden=16, layers=1)), Regressor(RegressorConfig(hidden=32)))
+    nn.init.normal_(model.regressor.decpose.weight, std=0.1)
+    network = replace(
+        quick().network, model=model.eval(), evidence="images", extractor=brightness, window=0,
+        about=Weights("test", "00", "free"), backbone="eyes",
+    )  # fmt: skip
+    CROPS.clear()
+    return lambda: (path, replace(quick(smoothing="none", refine=False), network=network))
+
+
+def test_features_are_read_once_piece_by_piece_and_the_pass_goes_on(pictures, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(video_features, "PIECE", 16)
+    monkeypatch.setattr(pages, "PAGE", 25)
+    path, method = pictures()
+    whole = estimate.run(path, method)
+    assert sum(CROPS) == 61
+    first = estimate.run(path, method, tmp_path / "stages")
+    assert same(whole, first) and sum(CROPS) == 122
+    motions = [each for each in (tmp_path / "stages").iterdir() if each.name.startswith("motion")]
+    features = sorted((tmp_path / "stages").glob("evidence-*/*.safetensors"))
+    assert len(features) == 4
+    for file in [*motions[0].iterdir(), features[2]]:
+        file.unlink()
+    assert same(whole, estimate.run(path, method, tmp_path / "stages")) and sum(CROPS) == 122 + 61 - 32
+    wider = replace(method, fov_deg=70.0)
+    estimate.run(path, wider, tmp_path / "stages")
+    assert sum(CROPS) == 122 + 61 - 32
+
+
+def test_the_pass_over_the_pictures_goes_on_in_the_video(pictures, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(video_features, "PIECE", 16)
+    monkeypatch.setattr(video_features, "EVERY", 4)
+    path, method = pictures()
+    whole, opened = estimate.run(path, method), []
+
+    def open_video(path: Path, after: Mark | None = None) -> Video:
+        opened.append(0 if after is None else len(after.times))
+        return video.open_video(path, after)
+
+    monkeypatch.setattr(video_features, "open_video", open_video)
+
+    def tired(crops: np.ndarray) -> Tensor:
+        if sum(CROPS) >= 61 + 40:
+            raise KeyboardInterrupt
+        return brightness(crops)
+
+    with pytest.raises(KeyboardInterrupt):
+        killed = replace(method, network=replace(method.network, extractor=tired))
+        estimate.run(path, killed, tmp_path / "stages")
+    assert same(whole, estimate.run(path, method, tmp_path / "stages"))
+    assert sum(CROPS) == 61 + 40 + 61 - 32 and opened == [0, 20]
+
+
+def test_several_people_at_once_change_no_bit(film: Path, method: Method, tmp_path: Path) -> None:
+    alone, told = estimate.run(film, method), []
+    torch.set_num_threads(3)
+    try:
+        together = estimate.run(film, method, progress=lambda *state: told.append(state))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(1)
+    assert same(alone, together)
+    assert [state[1] for state in told] == sorted(state[1] for state in told) and told[-1] == ("motion", 120, 120)
+
+
+def test_a_fault_in_one_thread_stops_all(film: Path, method: Method, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sections, "fit", full)
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(OSError, match="No space"):
+            estimate.run(film, method)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)

@@ -1,0 +1,166 @@
+"""Laws of the first pass over a video: whenever it ends, another one goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import boards
+import numpy as np
+import pytest
+
+from vibe.inference import track as following
+from vibe.tracking import active_track
+from vibe.tracking.tracker import Tracker
+
+FRAMES = 150
+
+
+class Ended(Exception):
+    """Raised in the middle of a pass."""
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    return boards.film(tmp_path_factory.mktemp("film") / "film.mp4", FRAMES)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(film):
+    found = following.track_video(film, boards.detect, boards.Pose())
+    assert len(found[1]) >= 3
+    return found
+
+
+@pytest.fixture
+def often(monkeypatch):
+    """A state after each frame, and frames that leave memory early."""
+    monkeypatch.setattr(following, "EVERY", 0.0)
+    monkeypatch.setattr(active_track, "LEAST", 20)
+
+
+def follow(film, folder, ends=None):
+    """A pass that ends before its time."""
+
+    def progress(what, done, most):
+        if done == ends:
+            raise Ended
+
+    return following.track_video(film, boards.detect, boards.Pose(), folder, progress)
+
+
+def same(one, other):
+    clips = [{**vars(clip), "timestamps": clip.timestamps.tolist()} for clip in (one[0], other[0])]
+    tracks = [
+        [{name: value.tolist() for name, value in vars(each).items()} for each in found[1]] for found in (one, other)
+    ]
+    return clips[0] == clips[1] and tracks[0] == tracks[1] and one[2] == other[2]
+
+
+def test_a_pass_that_ends_again_and_again_finds_what_an_undisturbed_one_finds(film, undisturbed, often, tmp_path):
+    for ends in (1, 2, 57, 91, 92, 140, FRAMES):
+        with pytest.raises(Ended):
+            follow(film, tmp_path, ends)
+        assert len(list(tmp_path.glob("rows-*.bin"))) <= 2
+    assert same(follow(film, tmp_path), undisturbed)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_frames_that_have_left_memory_are_in_the_tracks_as_they_were(film, undisturbed, often, tmp_path, monkeypatch):
+    short = following.track_video(film, boards.detect, boards.Pose())
+    monkeypatch.setattr(active_track, "LEAST", 10**6)
+    assert same(following.track_video(film, boards.detect, boards.Pose()), undisturbed)
+    assert same(short, undisturbed)
+
+
+def test_what_is_kept_of_a_person_in_sight_does_not_grow(monkeypatch):
+    monkeypatch.setattr(active_track, "LEAST", 50)
+    follower, most = Tracker(boards.detect, boards.Pose()), 0
+    for index in range(300):
+        follower.step(index, index / 30, boards.paint(0.2))
+        most = max(most, *(len(one.frames) for one in follower._live), 0)
+    assert most < active_track.LEAST + active_track.SLIDE + 0.3 * 30
+    assert [len(track.frames) for track in follower.finish()[0]] == [300] * 3
+
+
+def test_a_pass_that_is_killed_again_and_again_finds_what_an_undisturbed_one_finds(film, undisturbed, tmp_path):
+    script, random = Path(__file__).parents[1] / "fixtures" / "killed_follower.py", np.random.default_rng(3)
+    folder, out, kills = tmp_path / "folder", tmp_path / "out.npz", 0
+    folder.mkdir()
+    command = [sys.executable, str(script), str(film), str(folder), str(out)]
+    while True:
+        process = subprocess.Popen(command)
+        began = time.monotonic()
+        while process.poll() is None and kills < 2 and not list(folder.glob("state/*")):
+            time.sleep(0.005)
+        if kills < 2 and process.poll() is None:
+            time.sleep(random.uniform(0, 0.3))
+            process.kill()
+            kills += 1
+        if process.wait(60 - (time.monotonic() - began)) == 0:
+            break
+    assert kills == 2
+    with np.load(out, allow_pickle=False) as found:
+        assert np.array_equal(found["times"], undisturbed[0].timestamps.numpy())
+        assert found["notes"].tolist() == undisturbed[2]
+        for number, track in enumerate(undisturbed[1]):
+            for name, values in vars(track).items():
+                assert np.array_equal(found[f"{number}/{name}"], values.numpy())
+    assert list(folder.iterdir()) == []
+
+
+def test_a_pass_goes_on_where_it_was(film, often, tmp_path):
+    with pytest.raises(Ended):
+        follow(film, tmp_path, 100)
+    seen: list[float] = []
+    following.track_video(film, boards.detect, boards.Pose(), tmp_path, lambda what, done, most: seen.append(done))
+    assert seen[0] == 101 and seen[-1] == FRAMES
+
+
+def damage(file, place=0.5):
+    content = bytearray(file.read_bytes())
+    content[int(place * len(content))] ^= 255
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("what", ["state", "state cut off", "rows", "rows cut off", "rows gone", "another film"])
+def test_a_state_of_no_use_is_told_of_and_the_pass_begins_anew(what, film, undisturbed, often, tmp_path):
+    folder, watched = tmp_path / "folder", tmp_path / "film.mp4"
+    folder.mkdir()
+    watched.write_bytes(film.read_bytes())
+    with pytest.raises(Ended):
+        follow(watched, folder, 70)
+    [rows], [state] = folder.glob("rows-*"), (folder / "state").iterdir()
+    if what == "another film":
+        watched.write_bytes(boards.film(tmp_path / "other.mp4", FRAMES, fps=25).read_bytes())
+        undisturbed = following.track_video(watched, boards.detect, boards.Pose())
+    elif what == "rows gone":
+        rows.unlink()
+    elif what.endswith("cut off"):
+        file = rows if "rows" in what else state
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    else:
+        damage(rows if what == "rows" else state)
+    clip, tracks, notes = follow(watched, folder)
+    assert len(notes) == len(undisturbed[2]) + 1 and "\n" not in notes[-1], notes
+    assert same((clip, tracks, notes[:-1]), (replace(undisturbed[0], path=watched), *undisturbed[1:]))
+    assert list(folder.iterdir()) == []
+
+
+def test_other_models_begin_anew(film, often, tmp_path):
+    class Other(boards.Pose):
+        pass
+
+    with pytest.raises(Ended):
+        follow(film, tmp_path, 3)
+    *_, notes = following.track_video(film, boards.detect, Other(), tmp_path)
+    assert "other settings" in notes[-1]
+
+
+def test_a_video_that_cannot_be_read_is_told_of_as_ever(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing.mp4"):
+        following.track_video(tmp_path / "nothing.mp4", boards.detect, boards.Pose(), tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,61 @@
+"""Who is let in: the token, the address and the page that asks."""
+
+import pytest
+
+from vibe.live.auth import is_loopback, new_token, refusal
+
+TOKEN = new_token()
+
+
+def asked(path: str = f"/live?token={TOKEN}", host: str = "127.0.0.1", **headers: str) -> str | None:
+    return refusal(path, {"Host": "127.0.0.1:8765", **headers}, TOKEN, host)
+
+
+def test_the_token_lets_in_from_the_address_or_from_a_header():
+    assert asked() is None
+    assert asked("/live", Authorization=f"Bearer {TOKEN}") is None
+    assert asked(f"/?page=1&token={TOKEN}") is None
+
+
+@pytest.mark.parametrize("path", ["/live", "/live?token=", f"/live?token={TOKEN}x", "/live?token=ünï", "/?t=1", "//["])
+def test_another_token_or_none_is_refused(path):
+    assert asked(path) is not None
+    assert asked(path, Authorization="Bearer nonsense") is not None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8765", "localhost:8765", "LOCALHOST", "[::1]:8765", "192.168.1.7:80"])
+def test_a_number_and_localhost_are_this_server(host):
+    assert asked(Host=host) is None
+    assert asked(Host=host, Origin=f"http://{host}") is None
+
+
+@pytest.mark.parametrize("host", ["evil.example:8765", "127.0.0.1.evil.example", "", "[::1", "localhost.evil.example"])
+def test_a_name_that_was_made_to_mean_this_machine_is_refused(host):
+    assert "address" in (asked(Host=host) or "")
+
+
+def test_the_name_that_the_server_was_told_to_have_is_its_own():
+    assert asked(host="studio.lan", Host="studio.lan:8765") is None
+    assert asked(host="0.0.0.0", Host="studio.lan:8765") is not None
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://evil.example", "null", "http://127.0.0.1:3000", "https://127.0.0.1:8765", "file://", "http://localhost:8765"],
+)  # fmt: skip
+def test_a_page_from_another_place_is_refused_even_with_the_token(origin):
+    assert "another place" in (asked(Origin=origin) or "")
+
+
+def test_tokens_are_long_and_never_the_same():
+    assert len({new_token() for _ in range(100)}) == 100 and len(TOKEN) >= 22
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_loopback_is_for_this_machine_alone(host):
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "studio.lan"])
+def test_other_addresses_are_for_others_too(host):
+    assert not is_loopback(host)

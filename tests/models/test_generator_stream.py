@@ -1,0 +1,108 @@
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import torch
+
+from vibe.models.convolutional import ConvolutionalConfig, ConvolutionalEncoder
+from vibe.models.generator import VIBE, GeneratorStream, read_both_ways, run_stream
+from vibe.models.gru import EncoderConfig, GRUEncoder
+from vibe.models.regressor import Regressor, RegressorConfig
+from vibe.records import Theta
+
+ENCODERS = {
+    "one direction": lambda: GRUEncoder(EncoderConfig(features=12, hidden=8)),
+    "two directions": lambda: GRUEncoder(EncoderConfig(features=12, hidden=8, bidirectional=True)),
+    "convolutions": lambda: ConvolutionalEncoder(ConvolutionalConfig(features=12, groups=3)),
+    "frame by frame": torch.nn.Identity,
+}
+LONG = """
+import re, torch
+from pathlib import Path
+from vibe.models.gru import EncoderConfig, GRUEncoder
+from vibe.models.regressor import Regressor, RegressorConfig
+from vibe.models.generator import run_stream
+from vibe.models.generator import VIBE
+
+
+def peak_mb():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
+
+torch.set_num_threads(1)
+network = VIBE(torch.nn.Identity(), GRUEncoder(EncoderConfig(512, 32)), Regressor(RegressorConfig(512))).eval()
+features = torch.randn(18_000, 512)
+stream(network, features[:600])
+before = peak_mb()
+stream(network, features)
+print(peak_mb() - before)
+"""
+
+
+def network(encoder: str, activation: Literal["none", "relu"] = "none") -> VIBE:
+    regressor = Regressor(RegressorConfig(features=12, hidden=16, activation=activation))
+    return VIBE(torch.nn.Identity(), ENCODERS[encoder](), regressor).eval()
+
+
+def assert_same(one: Theta, other: Theta) -> None:
+    torch.testing.assert_close(one.rotmat, other.rotmat, rtol=0, atol=1e-5)
+    torch.testing.assert_close(one.betas, other.betas, rtol=0, atol=1e-5)
+    torch.testing.assert_close(one.pred_cam, other.pred_cam, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("activation", ["none", "relu"])
+@pytest.mark.parametrize("chunk", [1, 7, 30, 31, 1000])
+def test_a_streamed_track_gives_what_the_network_gives(
+    encoder: str, activation: Literal["none", "relu"], chunk: int
+) -> None:
+    made, features = network(encoder, activation), torch.randn(2, 31, 12)
+    with torch.no_grad():
+        expected = made(features)
+    assert_same(run_stream(made, features, chunk), expected)
+    assert_same(
+        run_stream(made, features[0], chunk), Theta(expected.rotmat[0], expected.betas[0], expected.pred_cam[0])
+    )
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("chunk", [1, 8, 20, 21, 100])
+def test_both_directions_in_pieces_give_what_they_give_at_once(layers: int, chunk: int) -> None:
+    gru, features = torch.nn.GRU(12, 8, layers, batch_first=True, bidirectional=True), torch.randn(3, 21, 12)
+    with torch.no_grad():
+        torch.testing.assert_close(read_both_ways(gru, features, chunk), gru(features)[0], rtol=0, atol=1e-6)
+
+
+def test_frames_can_be_answered_as_they_come() -> None:
+    made, features = network("one direction"), torch.randn(9, 12)
+    live, expected = GeneratorStream(made), run_stream(made, features)
+    for frame in range(9):
+        torch.testing.assert_close(live.step(features[frame : frame + 1]).betas[0], expected.betas[frame])
+
+
+def test_two_streams_of_one_network_do_not_meet() -> None:
+    made, features = network("one direction"), torch.randn(2, 9, 12)
+    one, other = GeneratorStream(made), GeneratorStream(made)
+    mixed = [(one.step(features[0, t : t + 3]).betas, other.step(features[1, t : t + 3]).betas) for t in (0, 3, 6)]
+    alone = run_stream(made, features)
+    for track in range(2):
+        torch.testing.assert_close(torch.cat([pair[track] for pair in mixed]), alone.betas[track])
+
+
+@pytest.mark.parametrize("encoder", ["two directions", "convolutions"])
+def test_an_encoder_that_looks_ahead_can_not_be_fed_piece_by_piece(encoder: str) -> None:
+    with pytest.raises(ValueError, match="looks ahead"):
+        GeneratorStream(network(encoder))
+
+
+def test_pieces_without_frames_are_refused() -> None:
+    with pytest.raises(ValueError, match="1 or more"):
+        run_stream(network("one direction"), torch.randn(4, 12), 0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system keeps no peak in /proc")
+def test_ten_minutes_take_little_more_memory_than_their_answer() -> None:
+    done = subprocess.run([sys.executable, "-c", LONG], check=True, capture_output=True, text=True)
+    assert float(done.stdout) < 80

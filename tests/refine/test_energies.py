@@ -1,0 +1,58 @@
+from dataclasses import replace
+
+import pytest
+import roma
+import torch
+
+from vibe.refine.energies import FitEvidence, FitPose, acceleration
+from vibe.refine.fitting import ENERGIES, OPEN
+
+
+@pytest.fixture
+def pose_and_evidence(scene, body):
+    a = scene(20)
+    joints, keypoints = body(a.rotmat, a.betas)
+    pelvis = joints[:, :1]
+    pose = FitPose(torch.zeros(20, 24, 3), a.rotmat, torch.zeros(10), a.trans, joints - pelvis, keypoints - pelvis)
+    return pose, FitEvidence(a.keypoints_px, a.K_px, torch.full((20,), 500.0), a.times, a.trans[:, 2])
+
+
+def test_true_keypoints_cost_nothing(pose_and_evidence):
+    assert ENERGIES["reprojection"](*pose_and_evidence) < 1e-4
+
+
+def test_a_keypoint_costs_at_most_its_confidence_squared(pose_and_evidence):
+    pose, seen = pose_and_evidence
+    keypoints_px = seen.keypoints_px.clone()
+    keypoints_px[3, 7] = torch.tensor([1e6, 1e6, 0.5])
+    assert abs(float(ENERGIES["reprojection"](pose, replace(seen, keypoints_px=keypoints_px))) - 0.25) < 1e-3
+
+
+@pytest.mark.parametrize(("joint", "axis", "good"), [(4, 0, 1), (5, 0, 1), (18, 1, -1), (19, 1, 1)])
+def test_knees_and_elbows_bend_one_way(pose_and_evidence, joint, axis, good):
+    pose, seen = pose_and_evidence
+    straight = torch.eye(3).repeat(20, 24, 1, 1)
+    costs = []
+    for angle in (good * 0.5, -good * 0.5):
+        rotmat = straight.clone()
+        rotmat[:, joint] = roma.rotvec_to_rotmat(angle * torch.eye(3)[axis])
+        costs.append(float(ENERGIES["straightness"](replace(pose, rotmat=rotmat), seen)))
+    assert costs[0] == 0 and abs(costs[1] - 20 * torch.tensor(0.5).sin().square()) < 1e-4
+
+
+def test_acceleration_is_known_at_uneven_times():
+    times = torch.tensor([0.0, 0.1, 0.15, 0.4, 0.45], dtype=torch.float64)
+    fall = -4.9 * times[:, None] ** 2 + 3 * times[:, None]
+    assert torch.allclose(acceleration(fall, times), torch.full((3, 1), -9.8, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name", [name for name in OPEN.weights if name != "reprojection"])
+def test_a_body_at_rest_as_the_network_has_it_costs_nothing(name, pose_and_evidence):
+    pose, seen = pose_and_evidence
+    still = replace(
+        pose,
+        rotmat=torch.eye(3).repeat(20, 24, 1, 1),
+        trans=pose.trans[:1].expand(20, -1),
+        joints=pose.joints[:1].expand(20, -1, -1),
+    )
+    assert ENERGIES[name](still, seen) == 0

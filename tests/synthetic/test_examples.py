@@ -1,0 +1,100 @@
+from dataclasses import replace
+
+import roma
+import torch
+
+from vibe.body.load import load_body
+from vibe.data.motion import clip_weights, find_motion, load_motions
+from vibe.records import Theta
+from vibe.skeletons import SMPL
+from vibe.synthetic import examples, keypoint_noise, poses
+from vibe.train import losses_keypoints
+from vibe.train.recipes import RECIPES, Recipe
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def example(recipe: Recipe, noisy: bool, known: float = 0.3) -> examples.Example:
+    motions = load_motions([find_motion("tiny.npz")], held_out=False)
+    config = replace(recipe.synthesis, batch=16, views=replace(recipe.synthesis.views, known=known))
+    return examples.synthesise(motions, clip_weights(motions), load_body(), config, seeded(), noisy)
+
+
+def test_the_same_random_state_makes_the_same_example(tiny: Recipe) -> None:
+    first, second = example(tiny, True), example(tiny, True)
+    assert torch.equal(first.observation.keypoints, second.observation.keypoints)
+    assert torch.equal(first.rotmat, second.rotmat)
+
+
+def test_without_noise_the_evidence_is_the_truth(tiny: Recipe) -> None:
+    batch = example(tiny, False)
+    torch.testing.assert_close(batch.observation.keypoints[..., :2], batch.keypoints_2d, atol=1e-5, rtol=0)
+
+
+def test_the_true_body_seen_by_the_best_weak_camera_lies_on_its_keypoints(tiny: Recipe) -> None:
+    batch = example(tiny, False, known=1.0)
+    points = batch.points[..., 24:, :].double()
+    rays = batch.keypoints_2d.double() * batch.half_side[..., None, None]
+    ones, zeros = torch.ones_like(rays[..., 0]), torch.zeros_like(rays[..., 0])
+    rows = torch.stack([
+        torch.stack([ones, zeros, -rays[..., 0]], -1), torch.stack([zeros, ones, -rays[..., 1]], -1)
+    ], -2).flatten(-3, -2)  # fmt: skip
+    aims = (rays * points[..., 2:] - points[..., :2]).flatten(-2)[..., None]
+    pelvis = torch.linalg.lstsq(rows, aims).solution[..., 0]
+    scale = 1 / (pelvis[..., 2] * batch.half_side)
+    seen = losses_keypoints.project_weak(
+        points, torch.stack([scale, pelvis[..., 0], pelvis[..., 1]], -1), batch.half_side
+    )
+    close = (batch.keypoints_2d.abs().amax((-1, -2)) < 2.5) & (pelvis[..., 2] > 1)
+    assert close.float().mean() > 0.8
+    torch.testing.assert_close(seen[close], batch.keypoints_2d.double()[close], atol=2e-3, rtol=0)
+
+
+def test_the_truth_has_no_loss(tiny: Recipe) -> None:
+    batch = example(tiny, True)
+    theta = Theta(batch.rotmat, batch.betas[:, None].expand(-1, 8, -1), torch.ones(16, 8, 3))
+    terms = losses_keypoints.keypoint_losses(theta, batch, load_body(), losses_keypoints.LossConfig())
+    for name in ("points", "shape_of_pose", "rotations", "betas", "velocity"):
+        assert float(terms[name]) < 0.01, name
+
+
+def test_a_detector_without_errors_says_the_truth() -> None:
+    silent = keypoint_noise.NoiseConfig(
+        bias_mm=(0.0,) * 9, spike=0.0, astray=0.0, swap=0.0, lost=0.0, cut=0.0, blank=0.0, mood=0.0, vague=0.0
+    )
+    truth, metre = torch.rand(4, 10, 17, 2) - 0.5, torch.full((4, 10, 17), 0.2)
+    seen = keypoint_noise.imitate_detector(truth, metre, torch.ones(4, 2), silent, seeded())
+    torch.testing.assert_close(seen[..., :2], truth)
+    assert seen[..., 2].min() > 0.7
+
+
+def test_confidence_falls_with_the_error() -> None:
+    truth, metre = torch.zeros(64, 20, 17, 2), torch.full((64, 20, 17), 0.2)
+    seen = keypoint_noise.imitate_detector(truth, metre, torch.ones(64, 2), keypoint_noise.NoiseConfig(), seeded())
+    error, confidence = seen[..., :2].norm(dim=-1) / 0.2, seen[..., 2]
+    there = confidence > 0
+    assert confidence[there & (error < 0.03)].mean() > confidence[there & (error > 0.15)].mean() + 0.2
+
+
+def test_wobble_never_bends_a_hinge_backwards() -> None:
+    still = torch.tensor([0.0, 0.0, 0.0, 1.0]).expand(200, 8, 24, 4)
+    rotvec = roma.unitquat_to_rotvec(poses.wobble(still, 1.0, seeded()))
+    for name, (axis, sense) in poses.HINGES.items():
+        joint = SMPL.index(name)
+        assert (rotvec[:, :, joint, axis] * sense).min() > -1e-5
+
+
+def test_exchanged_limbs_come_whole_from_one_window() -> None:
+    windows = torch.arange(6.0)[:, None, None, None].expand(6, 4, 24, 4)
+    mixed = poses.exchange_limbs(windows, 0.7, seeded())
+    for group in poses.GROUPS:
+        joints = [SMPL.index(name) for name in group]
+        assert (mixed[:, :, joints] == mixed[:, :1, joints[:1]]).all()
+    assert (mixed[:, :, 0] == windows[:, :, 0]).all()
+
+
+def test_the_shipped_recipes_name_their_licence() -> None:
+    assert "NSF EIA-0196217" in RECIPES["open"].licence
+    assert "non-commercial" in RECIPES["open-nc"].licence

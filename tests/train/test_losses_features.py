@@ -1,0 +1,103 @@
+from dataclasses import replace
+
+import parity
+import pytest
+import roma
+import torch
+
+from vibe.records import Theta
+from vibe.train.losses_features import PUBLISHED, Annotation, Known, Prediction, feature_losses
+
+
+def small() -> tuple[Prediction, Annotation]:
+    rotmat = roma.random_rotmat((2, 5, 24))
+    predicted = Prediction(
+        Theta(rotmat, torch.randn(2, 5, 10), torch.randn(2, 5, 3)), torch.randn(2, 5, 49, 3), torch.randn(2, 5, 49, 2)
+    )
+    everywhere = torch.ones(2, 5, dtype=torch.bool)
+    points_2d = torch.cat([torch.randn(2, 5, 49, 2), torch.ones(2, 5, 49, 1)], -1)
+    truth = Annotation(
+        points_2d, torch.randn(2, 5, 49, 3), roma.random_rotmat((2, 5, 24)), torch.randn(2, 5, 10), everywhere,
+        everywhere,
+    )  # fmt: skip
+    return predicted, truth
+
+
+def test_the_truth_costs_nothing_wherever_the_body_stands() -> None:
+    predicted, truth = small()
+    exact = Prediction(
+        Theta(truth.rotmat, truth.betas, predicted.theta.pred_cam), truth.points + 3.0, truth.keypoints_2d[..., :2]
+    )
+    assert max(feature_losses(exact, truth).values()) < 1e-9
+
+
+@pytest.mark.parametrize("mask, terms", [("has_points", {"keypoints_3d"}), ("has_theta", {"pose", "shape"})])
+def test_what_no_frame_knows_costs_nothing(mask: str, terms: set[str]) -> None:
+    predicted, truth = small()
+    nowhere = torch.zeros(2, 5, dtype=torch.bool)
+    found = feature_losses(predicted, replace(truth, **{mask: nowhere}))
+    assert {name for name, value in found.items() if value == 0} == terms
+    whole = feature_losses(predicted, truth)
+    assert all(found[name] == whole[name] for name in found if name not in terms)
+
+
+def test_what_is_not_known_may_be_no_number(given: parity.Given) -> None:
+    predicted, truth = parity.loss_batch(given)
+    assert truth.points.isnan().any() and truth.rotmat.isnan().any()
+    points, rotmat = predicted.points.clone().requires_grad_(), predicted.theta.rotmat.clone().requires_grad_()
+    guess = replace(predicted, points=points, theta=replace(predicted.theta, rotmat=rotmat))
+    torch.stack(list(feature_losses(guess, truth).values())).sum().backward()
+    for number, known in ((points, truth.has_points), (rotmat, truth.has_theta)):
+        assert number.grad is not None and number.grad.isfinite().all()
+        assert (number.grad[~known] == 0).all() and (number.grad[known] != 0).any()
+
+
+def test_the_mean_is_over_the_known_frames() -> None:
+    predicted, truth = small()
+    some = torch.tensor([[True, False, True, False, False], [False] * 5])
+    chosen = feature_losses(predicted, replace(truth, has_theta=some))["pose"]
+    off = (predicted.theta.rotmat - truth.rotmat)[0, [0, 2]]
+    torch.testing.assert_close(chosen, PUBLISHED.pose * off.square().mean())
+
+
+@pytest.mark.parametrize("angle", [0.0, torch.pi])
+def test_the_pose_term_has_a_gradient_at_rest_and_at_half_a_turn(angle: float) -> None:
+    predicted, truth = small()
+    axis = torch.nn.functional.normalize(torch.randn(2, 5, 24, 3), dim=-1)
+    rotmat = roma.rotvec_to_rotmat(angle * axis).requires_grad_()
+    feature_losses(replace(predicted, theta=replace(predicted.theta, rotmat=rotmat)), truth)["pose"].backward()
+    assert rotmat.grad is not None and rotmat.grad.isfinite().all() and rotmat.grad.abs().max() > 0
+
+
+def test_leading_axes_are_free() -> None:
+    predicted, truth = small()
+    one = Prediction(
+        Theta(predicted.theta.rotmat[0], predicted.theta.betas[0], predicted.theta.pred_cam[0]), predicted.points[0],
+        predicted.points_2d[0],
+    )  # fmt: skip
+    its = Annotation(
+        truth.keypoints_2d[0], truth.points[0], truth.rotmat[0], truth.betas[0], truth.has_points[0],
+        truth.has_theta[0],
+    )  # fmt: skip
+    doubled = Prediction(
+        Theta(*(torch.stack([x, x]) for x in (one.theta.rotmat, one.theta.betas, one.theta.pred_cam))),
+        torch.stack([one.points] * 2),
+        torch.stack([one.points_2d] * 2),
+    )
+    both = Annotation(*(torch.stack([getattr(its, name)] * 2) for name in Annotation.__dataclass_fields__))
+    for name, value in feature_losses(one, its).items():
+        torch.testing.assert_close(feature_losses(doubled, both)[name], value)
+
+
+def test_the_halves_of_a_batch_have_the_whole_batch_s_losses_as_their_mean() -> None:
+    predicted, truth = small()
+    some = torch.tensor([[True, False, True, False, False], [True, True, True, True, False]])
+    truth = replace(truth, has_points=some, has_theta=~some)
+    halves = []
+    for at in range(2):
+        theta = Theta(*(getattr(predicted.theta, name)[at : at + 1] for name in ("rotmat", "betas", "pred_cam")))
+        part = Prediction(theta, predicted.points[at : at + 1], predicted.points_2d[at : at + 1])
+        its = Annotation(*(getattr(truth, name)[at : at + 1] for name in Annotation.__dataclass_fields__))
+        halves.append(feature_losses(part, its, known=Known(float(some.sum()) / 2, float((~some).sum()) / 2)))
+    for name, value in feature_losses(predicted, truth).items():
+        torch.testing.assert_close((halves[0][name] + halves[1][name]) / 2, value)

@@ -1,0 +1,159 @@
+"""What a page is told of a motion: little, and enough."""
+
+import base64
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import performers
+import pytest
+import roma
+import torch
+
+from vibe.body import load_body, pose_joints, rest_joints, vertices
+from vibe.viewer.motion_json import QUATERNION_UNIT, WEIGHT_UNIT, motion_json, quantised_rotations, quantised_weights
+
+FRAMES = 25
+
+
+@pytest.fixture(scope="module")
+def body():
+    return load_body()
+
+
+@pytest.fixture(scope="module")
+def result(body):
+    late = performers.performer(body, torch.cat([torch.arange(10, 20), torch.arange(40, 55)]), 1)
+    return performers.show(body, performers.performer(body, torch.arange(FRAMES)), late)
+
+
+def unpacked(value):
+    """As the page's own `data.js` reads it."""
+    if isinstance(value, dict) and "base64" in value:
+        return np.frombuffer(base64.b64decode(value["base64"]), value["kind"])
+    if isinstance(value, dict):
+        return {name: unpacked(part) for name, part in value.items()}
+    return [unpacked(part) for part in value] if isinstance(value, list) else value
+
+
+@pytest.fixture(scope="module")
+def told(result, body):
+    return unpacked(json.loads(motion_json(result, body)))
+
+
+def rotmat(person) -> torch.Tensor:
+    turns = torch.from_numpy(person["rotations"].reshape(-1, 24, 4).astype(np.float32))
+    return roma.unitquat_to_rotmat(torch.nn.functional.normalize(turns, dim=-1))
+
+
+def skinned(told, person) -> np.ndarray:
+    """The surface as a graphics card makes it from what the page is told, in the camera's frame."""
+    rest, parents = person["rest"].reshape(24, 3), told["parents"]
+    local, moved = rotmat(person).numpy(), np.zeros((len(person["frames"]), 24, 3, 4), np.float32)
+    for joint, parent in enumerate(parents):
+        if parent < 0:
+            R, place = local[:, 0], person["pelvis"].reshape(-1, 3)
+        else:
+            R = moved[:, parent, :, :3] @ local[:, joint]
+            place = (moved[:, parent] @ np.append(rest[joint] - rest[parent], 1)).astype(np.float32)
+        moved[:, joint, :, :3], moved[:, joint, :, 3] = R, place
+    surface = person["surface"].reshape(-1, 3) * person["surface_step"] + person["surface_low"]
+    joints, weights = told["body"]["joints"].reshape(-1, 4), told["body"]["weights"].reshape(-1, 4) / WEIGHT_UNIT
+    points = 0
+    for slot in range(4):
+        about = moved[:, joints[:, slot]]
+        offset = (surface - rest[joints[:, slot]])[None, ..., None]
+        points = points + weights[:, slot, None] * ((about[..., :3] @ offset)[..., 0] + about[..., 3])
+    return points
+
+
+def test_rotations_come_back_to_a_hundredth_of_a_degree():
+    rotvec = 3 * torch.randn(50, 24, 3)
+    turns = torch.from_numpy(quantised_rotations(rotvec).astype(np.float64)) / QUATERNION_UNIT
+    back = roma.unitquat_to_rotmat(torch.nn.functional.normalize(turns, dim=-1))
+    off = roma.rotmat_geodesic_distance(back, roma.rotvec_to_rotmat(rotvec.double()))
+    assert math.degrees(float(off.max())) < 0.01
+
+
+def test_the_weights_of_every_vertex_sum_to_one_exactly(body):
+    weights = torch.distributions.Dirichlet(torch.ones(4)).sample((500,)).sort(1, descending=True).values
+    assert (quantised_weights(weights.numpy()).astype(int).sum(1) == WEIGHT_UNIT).all()
+
+
+def test_the_skin_of_the_page_is_the_body_to_a_tenth_of_a_millimetre_in_the_mean(told, result, body):
+    for person, motion in zip(told["people"], result.people, strict=True):
+        whole = vertices(body, motion.rotmat, motion.betas) - rest_joints(body, motion.betas)[0] + motion.trans[:, None]
+        off_mm = 1000 * np.linalg.norm(skinned(told, person) - whole.numpy(), axis=-1)
+        assert off_mm.mean() < 0.2
+        assert np.quantile(off_mm, 0.99) < 4
+
+
+def test_the_joints_of_the_page_are_the_motions_to_a_tenth_of_a_millimetre(told, result, body):
+    for person, motion in zip(told["people"], result.people, strict=True):
+        betas = motion.betas
+        joints = pose_joints(body, rotmat(person), betas)[1] - rest_joints(body, betas)[0] + motion.trans[:, None]
+        assert float((joints - motion.joints_cam).norm(dim=-1).max()) < 3e-4
+
+
+def test_frames_times_and_confidence_are_the_motions(told, result):
+    np.testing.assert_array_equal(told["timestamps"], result.clip.timestamps.numpy())
+    for person, motion in zip(told["people"], result.people, strict=True):
+        np.testing.assert_array_equal(person["frames"], motion.frames.numpy())
+        np.testing.assert_allclose(person["confidence"] / 255, motion.confidence.numpy(), atol=0.004)
+
+
+def test_a_frame_that_was_filled_in_has_no_confidence_and_any_other_has_some(result, body):
+    motion = result.people[0]
+    levels = torch.linspace(0, 0.01, FRAMES)
+    told = json.loads(motion_json(replace(result, people=(replace(motion, confidence=levels),)), body))
+    seen = unpacked(told)["people"][0]["confidence"] > 0
+    np.testing.assert_array_equal(seen, levels.numpy() > 0)
+
+
+def test_the_stage_is_level_and_the_lowest_foot_stands_on_it(body):
+    upright = performers.show(body, performers.standing(body, FRAMES))
+    told = unpacked(json.loads(motion_json(upright, body)))
+    surface = skinned(told, told["people"][0]) @ np.reshape(told["R_stage_cam"], (3, 3)).T + told["t_stage_cam"]
+    assert abs(surface[..., 1].min()) < 0.01
+    head, feet = surface[0][surface[0][:, 1].argmax()], surface[0][surface[0][:, 1].argmin()]
+    assert math.hypot(head[0] - feet[0], head[2] - feet[2]) < 0.25
+
+
+def test_ten_seconds_of_two_people_take_less_than_a_megabyte(body):
+    frames = torch.arange(300)
+    people = [performers.performer(body, frames, seed) for seed in range(2)]
+    clip = replace(performers.show(body).clip, timestamps=frames.double() / 30, fps=30.0)
+    text = motion_json(replace(performers.show(body, *people), clip=clip), body)
+    assert len(text) < 1.1e6
+
+
+def test_names_and_notes_cannot_end_the_script_that_they_stand_in(result, body):
+    hostile = "</script><script>alert(1)</script><!--"
+    named = replace(result, notes=(hostile,), clip=replace(result.clip, path=Path("x<script>.mp4")))
+    text = motion_json(named, body)
+    assert "<" not in text
+    assert hostile in json.loads(text)["notes"]
+    assert json.loads(text)["video"] == "x<script>.mp4"
+
+
+def test_nobody_in_view_makes_an_empty_stage(body):
+    told = json.loads(motion_json(performers.show(body), body))
+    assert told["people"] == []
+
+
+def test_who_is_in_no_frame_of_a_stretch_keeps_their_number(result, body):
+    late = replace(result.people[1], betas=result.people[1].betas.repeat(25, 1))
+    told = unpacked(json.loads(motion_json(replace(result, people=(result.people[0], late))[0.0:0.3], body)))
+    assert [(person["number"], len(person["frames"])) for person in told["people"]] == [(1, 8), (2, 0)]
+    nobody = unpacked(json.loads(motion_json(result[3.5:4.0], body)))
+    assert [len(person["frames"]) for person in nobody["people"]] == [0, 0]
+
+
+@pytest.mark.parametrize("field", ["trans", "betas", "body_pose", "global_orient"])
+def test_numbers_that_are_not_finite_are_refused(result, body, field):
+    motion = result.people[0]
+    broken = replace(motion, **{field: getattr(motion, field) * math.nan})
+    with pytest.raises(ValueError, match=f"1/{field}.*not finite"):
+        motion_json(replace(result, people=(broken,)), body)

@@ -1,0 +1,393 @@
+"""The page in a real browser, with the network off: what is seen is what the motion says."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+import av
+import numpy as np
+import performers
+import pytest
+import torch
+
+from vibe import cameras
+from vibe.body import load_body
+from vibe.render import rasterizer
+from vibe.render.posed import Poser
+from vibe.video import VideoWriter
+from vibe.viewer import page
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+if BROWSER is None:
+    pytest.skip("no Chromium is on the search path", allow_module_level=True)
+if not page.TEMPLATE.is_file():
+    pytest.skip("vibe was installed without its page (npm could not fetch its packages)", allow_module_level=True)
+
+FLAGS = (
+    "--no-sandbox --use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader --disable-background-networking "
+    "--disable-component-update --disable-sync --no-first-run --autoplay-policy=no-user-gesture-required"
+).split()
+WIDTH, HEIGHT, FRAMES = 320, 180, 40
+TIMES = [index / 25 + 0.007 * (index % 3) for index in range(FRAMES)]
+"""Seconds; not even, as in a phone's videos."""
+SCREEN = {"width": 640, "height": 560}
+HOSTILE = "</script><script>window.hit=1</script><img src=x onerror=window.hit=1>"
+
+
+@pytest.fixture(scope="module")
+def body():
+    return load_body(detail="low")
+
+
+@pytest.fixture(scope="module")
+def result(body):
+    """Two people of unusual shape; the second comes later and is away for a while."""
+    late = torch.cat([torch.arange(5, 18), torch.arange(24, 38)])
+    camera = cameras.default_camera(WIDTH, HEIGHT)
+    people = [performers.performer(body, torch.arange(FRAMES), 0), performers.performer(body, late, 1)]
+    people = [replace(one, joints_px=cameras.project(one.joints_cam, camera.K_px)) for one in people]
+    shown = performers.show(body, *people)
+    times = torch.tensor(TIMES, dtype=torch.float64)
+    clip = replace(shown.clip, path=Path(HOSTILE), width=WIDTH, height=HEIGHT, timestamps=times)
+    return replace(shown, clip=clip, camera=camera, notes=(HOSTILE,))
+
+
+@pytest.fixture(scope="module")
+def files(result, body, tmp_path_factory) -> tuple[Path, Path]:
+    """The page with a film whose brightness numbers its frames, and the page without one."""
+    folder = tmp_path_factory.mktemp("page")
+    with VideoWriter(folder / "film.webm", WIDTH, HEIGHT, 25) as writer:
+        for index in range(FRAMES):
+            writer.write(np.full((HEIGHT, WIDTH, 3), 20 + 5 * index, np.uint8), TIMES[index])
+    page.view(result, folder / "film.html", folder / "film.webm", body)
+    page.view(result, folder / "alone.html", body=body)
+    return folder / "film.html", folder / "alone.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+class Watched:
+    """A page that was opened from disk with the network off, and what it complained of and asked for."""
+
+    def __init__(self, browser: Any, file: Path, **screen: Any):
+        self.context = browser.new_context(offline=True, **{"viewport": SCREEN} | screen)
+        self.tab = self.context.new_page()
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.tab.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.tab.on("request", lambda request: self.requests.append(request.url))
+        self.tab.goto(file.as_uri())
+        self.until("window.vibe && !vibe.waiting")
+
+    def ask(self, expression: str) -> Any:
+        return self.tab.evaluate(expression)
+
+    def until(self, expression: str) -> None:
+        """Wait for something to be true; the page's policy forbids the driver's own way of waiting."""
+        for _ in range(600):
+            if self.ask(f"Boolean({expression})"):
+                return
+            sleep(0.02)
+        raise TimeoutError(f"{expression} does not come true")
+
+    def settle(self) -> None:
+        """Wait until the film has reached its frame and everything is drawn."""
+        self.until("vibe.clock.wanted < 0 && !vibe.waiting")
+        self.ask("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def seek(self, frame: int) -> None:
+        self.ask(f"vibe.clock.seekFrame({frame})")
+        self.settle()
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.tab.keyboard.press(key)
+        self.settle()
+
+    def picture(self, element: str = "#picture") -> np.ndarray:
+        """Pixels of an element, RGB in [0, 255]."""
+        shot = self.tab.locator(element).screenshot()
+        with av.open(BytesIO(shot)) as file:
+            return next(file.decode(video=0)).to_ndarray(format="rgb24").astype(int)
+
+
+@pytest.fixture
+def open_page(browser) -> Iterator[Callable[..., Watched]]:
+    """Opens further pages, which are closed when the test ends."""
+    pages: list[Watched] = []
+
+    def opener(file: Path, **screen: Any) -> Watched:
+        pages.append(Watched(browser, file, **screen))
+        return pages[-1]
+
+    yield opener
+    for each in pages:
+        each.context.close()
+
+
+@pytest.fixture(scope="module")
+def opened(browser, files) -> Iterator[Watched]:
+    watched = Watched(browser, files[0])
+    yield watched
+    watched.context.close()
+
+
+@pytest.fixture
+def tab(opened) -> Watched:
+    """The page with the film, as it was when it was opened."""
+    opened.ask("vibe.clock.pause(); vibe.showAll(); vibe.setView('free'); vibe.clock.setRate(1); vibe.view.home()")
+    opened.ask("vibe.filmShown || vibe.toggleFilm(); document.getElementById('over').hidden = false")
+    opened.seek(10)
+    return opened
+
+
+def film_comes_to(tab: Watched, frame: int) -> bool:
+    """Whether the film shows this frame, by its brightness; the screen may follow the film a little later."""
+    for _ in range(20):
+        if round((tab.picture("#film")[60:80, 60:80].mean() - 20) / 5) == frame:
+            return True
+        sleep(0.05)
+    return False
+
+
+def frame_at(time: float) -> int:
+    """The last frame that begins before this time, or at it."""
+    return int(np.searchsorted(TIMES, time + 1e-3, side="right")) - 1
+
+
+def blue(picture: np.ndarray) -> np.ndarray:
+    """Where the first person's colour is."""
+    return (picture[..., 2] > 110) & (picture[..., 2] > picture[..., 0] + 45)
+
+
+def orange(picture: np.ndarray) -> np.ndarray:
+    """Where the second person's colour is."""
+    return (picture[..., 0] > 110) & (picture[..., 0] > picture[..., 2] + 45)
+
+
+def test_a_silent_film_has_no_button_for_sound(opened):
+    assert opened.ask("document.getElementById('sound').hidden")
+    assert not opened.ask("document.getElementById('film-button').hidden")
+
+
+def test_it_opens_from_disk_with_the_network_off_and_asks_for_nothing(tab, files):
+    assert tab.complaints == []
+    assert [url for url in tab.requests if not url.startswith("blob:")] == [files[0].as_uri()]
+    assert blue(tab.picture()).sum() > 500 and orange(tab.picture()).sum() > 500
+
+
+def test_names_from_the_file_are_text_and_nothing_else(tab):
+    assert tab.ask("window.hit") is None
+    assert tab.tab.locator("#title").text_content() == Path(HOSTILE).name
+    assert HOSTILE in tab.tab.locator("#notes").text_content()
+
+
+def test_a_person_is_hidden_and_shown_by_chip_and_by_key(tab):
+    before = tab.picture()
+    tab.press("2")
+    without = tab.picture()
+    assert orange(without).sum() == 0 and abs(blue(without).sum() - blue(before).sum()) < 0.2 * blue(before).sum()
+    tab.tab.get_by_label("Person 2").click()
+    tab.settle()
+    assert abs(tab.picture() - before).max() < 8
+
+
+def test_somebody_who_is_out_of_view_is_not_drawn(tab):
+    tab.seek(20)
+    assert orange(tab.picture()).sum() == 0
+    assert tab.ask("vibe.names.jointsPx(2)") is None
+
+
+@pytest.mark.parametrize("frame", [0, 17, 21, 24, 39])
+def test_the_film_shows_the_frame_of_the_playhead(tab, frame):
+    tab.seek(frame)
+    assert film_comes_to(tab, frame)
+
+
+def test_scrubbing_moves_bodies_and_film(tab):
+    before = tab.picture()
+    bar = tab.tab.locator("#scrubber").bounding_box()
+    tab.tab.mouse.move(bar["x"] + 5, bar["y"] + 10)
+    tab.tab.mouse.down()
+    tab.tab.mouse.move(bar["x"] + 0.7 * bar["width"], bar["y"] + 10, steps=4)
+    tab.tab.mouse.up()
+    tab.settle()
+    there = frame_at(0.7 * tab.ask("vibe.clock.duration"))
+    assert tab.ask("vibe.clock.frame") == there
+    assert film_comes_to(tab, there)
+    assert (abs(tab.picture() - before).max(-1) > 40).mean() > 0.005
+
+
+def test_it_plays_with_the_film_and_the_film_leads(tab):
+    before = tab.picture()
+    tab.press("[", "[")
+    tab.press("Space")
+    tab.until("vibe.clock.frame > 13")
+    tab.press("Space")
+    tab.settle()
+    assert not tab.ask("vibe.clock.playing") and tab.ask("vibe.film.playbackRate") == 0.25
+    assert film_comes_to(tab, tab.ask("vibe.clock.frame"))
+    assert (abs(tab.picture() - before).max(-1) > 40).mean() > 0.005
+
+
+def test_keys_step_seek_and_change_the_pace(tab):
+    def frame() -> int:
+        return tab.ask("vibe.clock.frame")
+
+    tab.press(".", ".", ".", ",")
+    assert frame() == 12
+    tab.press("End")
+    assert frame() == FRAMES - 1
+    tab.press("ArrowLeft")
+    assert frame() == frame_at(TIMES[-1] - 1)
+    tab.press("Home")
+    assert frame() == 0
+    tab.press("ArrowRight")
+    assert frame() == frame_at(1.0)
+    tab.press("]", "]")
+    assert tab.ask("vibe.clock.rate") == 2
+    tab.press("c")
+    assert tab.ask("vibe.view.view") == "camera"
+
+
+def test_the_camera_view_puts_joints_where_the_motion_has_them(tab, result):
+    tab.press("c")
+    scale = tab.ask("vibe.view.size[0]") / WIDTH
+    for frame in (0, 12, 30):
+        tab.seek(frame)
+        for number, motion in enumerate(result.people, start=1):
+            row = (motion.frames == frame).nonzero()
+            if len(row):
+                there = np.array(tab.ask(f"vibe.names.jointsPx({number})")) / scale
+                assert np.abs(there - motion.joints_px[int(row[0])].numpy()).max() < 0.5
+            else:
+                assert tab.ask(f"vibe.names.jointsPx({number})") is None
+
+
+def test_the_camera_view_shows_the_silhouettes_of_our_own_renderer(tab, result, body):
+    tab.press("c", "v")
+    tab.ask("document.getElementById('over').hidden = true")
+    seen = tab.picture().max(-1) > 24
+    scale = seen.shape[1] / WIDTH
+    K_px = np.diag([scale, scale, 1.0]) @ result.camera.K_px.numpy().astype(np.float64)
+    poser = Poser([(number, motion, body) for number, motion in enumerate(result.people, start=1)])
+    white = [rasterizer.Mesh(one.vertices, one.faces, np.ones_like(one.vertices)) for one in poser.at(10)]
+    ours = rasterizer.rasterize(np.zeros((*seen.shape, 3), np.uint8), white, K_px).max(-1) > 24
+    assert (seen & ours).sum() / (seen | ours).sum() > 0.97
+
+
+def test_orbiting_by_mouse_wheel_and_key_changes_the_view_and_reset_brings_it_back(tab):
+    before = tab.picture()
+    box = tab.tab.locator("#scene").bounding_box()
+    tab.tab.mouse.move(box["x"] + 30, box["y"] + 30)
+    tab.tab.mouse.down()
+    tab.tab.mouse.move(box["x"] + 130, box["y"] + 50, steps=3)
+    tab.tab.mouse.up()
+    tab.tab.mouse.wheel(0, 300)
+    tab.press("a", "w", "+")
+    assert (abs(tab.picture() - before).max(-1) > 40).mean() > 0.005
+    tab.tab.mouse.move(5, 5)
+    tab.press("r")
+    assert abs(tab.picture() - before).max() < 8
+
+
+def test_at_first_everybody_is_in_sight_also_who_stands_high_above_the_others(open_page, result, body, tmp_path):
+    low, high = result.people
+    lifted = replace(high, trans=high.trans - torch.tensor([0.0, 3.0, 0.0]))
+    page.view(replace(result, people=(low, lifted)), tmp_path / "high.html", body=body)
+    for screen in ({"width": 900, "height": 600}, {"width": 390, "height": 844}):
+        watched = open_page(tmp_path / "high.html", viewport=screen)
+        width, height = watched.ask("vibe.view.size")
+        for frame in (5, 17, 30):
+            watched.seek(frame)
+            x, y = np.array(watched.ask("[1, 2].flatMap((number) => vibe.names.jointsPx(number))")).T
+            assert x.min() > 0 and x.max() < width and y.min() > 0 and y.max() < height
+
+
+def test_the_joint_under_the_pointer_is_named_and_a_click_plots_it(tab, result):
+    box = tab.tab.locator("#scene").bounding_box()
+    wrist = tab.ask("vibe.names.jointsPx(1)[20]")
+    tab.tab.mouse.move(box["x"] + wrist[0], box["y"] + wrist[1])
+    angle = float(result.people[0].angles().values[10, 20])
+    assert tab.tab.locator(".joint-name").text_content() == f"left wrist · {angle:.0f}°"
+    tab.tab.mouse.down()
+    tab.tab.mouse.up()
+    assert tab.ask("vibe.plots.joint") == 20
+    assert "left wrist" in tab.tab.locator("[data-plot=speed] .plot-head").text_content()
+
+
+def test_curves_are_the_motions_own_numbers_and_follow_the_playhead(tab, result):
+    tab.ask("vibe.chooseJoint(20)")
+    series = result.people[0].joints().values[:, 20]
+    speed = (series[2:] - series[:-2]).norm(dim=-1) / (torch.tensor(TIMES[2:]) - torch.tensor(TIMES[:-2]))
+    for kind, whole in (("angle", result.people[0].angles().values[:, 20]), ("speed", speed)):
+        index = ["angle", "speed"].index(kind)
+        drawn = np.array(tab.ask(f"Array.from(vibe.plots.kinds[{index}].curves[0])"))
+        drawn = drawn[1:-1] if kind == "speed" else drawn
+        np.testing.assert_allclose(drawn, whole.numpy(), atol=0.02 if kind == "angle" else 0.01)
+    places = []
+    for frame in (5, 30):
+        tab.seek(frame)
+        places.append(tab.tab.locator("[data-plot=angle] .plot-line").bounding_box()["x"])
+        values = tab.tab.locator("[data-plot=angle] .plot-values span").first.text_content()
+        assert values == f"{float(result.people[0].angles().values[frame, 20]):.0f}"
+    assert places[1] > places[0] + 50
+
+
+def test_without_a_film_bodies_play_by_themselves_and_move_between_frames(open_page, files):
+    alone = open_page(files[1])
+    alone.press("[", "[", "[")
+    alone.tab.keyboard.press("Space")
+    alone.until("vibe.clock.frame > 1")
+    assert alone.ask("vibe.clock.time - vibe.motion.timestamps[vibe.clock.frame]") >= 0
+    halfway = alone.ask(
+        f"vibe.clock.pause(), vibe.view.draw(3, {(TIMES[3] + TIMES[4]) / 2}), "
+        "vibe.view.people[0].bones[18].quaternion.toArray()"
+    )
+    ends = [
+        np.array(
+            alone.ask(f"vibe.view.draw({frame}, {TIMES[frame]}), vibe.view.people[0].bones[18].quaternion.toArray()")
+        )
+        for frame in (3, 4)
+    ]
+    middle = ends[0] + np.sign(ends[0] @ ends[1]) * ends[1]
+    assert abs(np.dot(middle / np.linalg.norm(middle), halfway)) > 1 - 1e-6
+    assert alone.complaints == []
+    assert not alone.tab.locator("#film-button").is_visible()
+
+
+def test_on_a_phone_everything_is_in_reach_and_touch_works(open_page, files):
+    phone = open_page(files[0], viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    phone.seek(10)
+    assert phone.ask("document.documentElement.scrollWidth") <= 390
+    for name in ("#play", "#view-camera", "#plots-button", "#scrubber", "#picture", "#film"):
+        box = phone.tab.locator(name).bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["y"] + box["height"] <= 844
+    phone.tab.locator("#view-camera").tap()
+    phone.settle()
+    assert phone.ask("vibe.view.view") == "camera"
+    phone.tab.get_by_label("Person 1").tap()
+    phone.settle()
+    assert blue(phone.picture()).sum() < 60  # the badge of nobody
+    assert phone.complaints == []
+
+
+def test_no_other_script_can_run_in_the_page(open_page, files, tmp_path):
+    text = files[1].read_text(encoding="utf-8")
+    planted = re.sub("<main ", "<script>window.hit = 1</script><img src=x onerror='window.hit = 1'><main ", text)
+    (tmp_path / "planted.html").write_text(planted, encoding="utf-8")
+    watched = open_page(tmp_path / "planted.html")
+    assert watched.ask("window.hit") is None
