@@ -30,11 +30,11 @@ from vibe.models.discriminator import MotionDiscriminator, motion_numbers
 from vibe.models.encoders import build_encoder
 from vibe.models.generator import VIBE
 from vibe.models.regressor import Regressor
-from vibe.records import Theta
+from vibe.records import GeneratorOutput
 from vibe.rotations import rotmat_from_6d
 from vibe.train.gan_losses import contest, loss_of_generator, losses_of_discriminator
 from vibe.train.loop import RealMotion, add_gradients, learn
-from vibe.train.losses_features import Annotation, Prediction, feature_losses
+from vibe.train.losses_features import Annotation, PredictedClips, feature_losses
 from vibe.train.recipes import RELEASED_RECIPE, PaperRecipe
 from vibe.train.state import Task, TrainState, gather_state
 from vibe.train.task_features import ClipBatch, projected
@@ -97,14 +97,14 @@ def lesson(body: Body) -> Lesson:
     return Lesson(clips, RealMotion(motion_numbers(rotmat), torch.ones(BATCH)), course)
 
 
-def plain_prediction(generator: VIBE, arrays: textbook.Arrays, features: Tensor) -> Prediction:
+def plain_prediction(generator: VIBE, arrays: textbook.Arrays, features: Tensor) -> PredictedClips:
     """By full iterations, vertices, and joints regressed from them."""
     latent = generator.encoder(features).flatten(0, 1)
     pose, betas, camera = textbook.regress(generator.regressor, latent).split([144, 10, 3], 1)
     rotmat = rotmat_from_6d(pose.unflatten(-1, (24, 6)))
     points = textbook.points49(arrays, *textbook.skinned(arrays, rotmat, betas))
     rotmat, betas, camera, points = (each.unflatten(0, (BATCH, FRAMES)) for each in (rotmat, betas, camera, points))
-    return Prediction(Theta(rotmat, betas, camera), points, cameras.project_in_crop(points, camera))
+    return PredictedClips(GeneratorOutput(rotmat, betas, camera), points, cameras.project_in_crop(points, camera))
 
 
 def plain_step(players: TrainState, arrays: textbook.Arrays, given: Lesson) -> dict[str, Tensor]:
@@ -179,7 +179,7 @@ def parts(arrays: textbook.Arrays, body: Body, given: Lesson) -> dict[str, Calla
     """Both ways, and what they are made of."""
     ours, plain, real = our_players(True), plain_players(True), given.real.motion
 
-    def both(prediction: Callable[[], Prediction]) -> Callable[[], object]:
+    def both(prediction: Callable[[], PredictedClips]) -> Callable[[], object]:
         return lambda: torch.stack(list(feature_losses(prediction(), given.clips.truth).values())).sum().backward()
 
     def three_runs() -> None:

@@ -86,8 +86,8 @@ class SmplParams:
 
 
 @dataclass(frozen=True)
-class Theta:
-    """SMPL parameters and weak camera (the paper's Theta), in the view of the crop."""
+class GeneratorOutput:
+    """SMPL parameters and weak camera (the Theta of the paper), in the view of the crop."""
 
     rotmat: Float[Tensor, "*b time 24 3 3"]
     """`global_orient` first, then the 23 rotations of `body_pose`, each relative to its parent."""

@@ -12,15 +12,15 @@ from vibe.models.convolutional import (
     Hallucinator,
     HallucinatorConfig,
 )
-from vibe.records import Theta
+from vibe.records import GeneratorOutput
 
 SMALL = ConvolutionalConfig(features=12, groups=3)
 CHANGE = DynamicsConfig(features=12, hidden=16)
 
 
-def present(*lead: int) -> Theta:
+def present(*lead: int) -> GeneratorOutput:
     rotmat = roma.random_rotmat(torch.Size((*lead, 24)))
-    return Theta(rotmat, torch.randn(*lead, 10), torch.randn(*lead, 3))
+    return GeneratorOutput(rotmat, torch.randn(*lead, 10), torch.randn(*lead, 3))
 
 
 @pytest.mark.parametrize(("blocks", "reach"), [(1, 2), (2, 4), (3, 6)])

@@ -10,7 +10,7 @@ from vibe.models.convolutional import ConvolutionalConfig, ConvolutionalEncoder
 from vibe.models.generator import VIBE, GeneratorStream, read_both_ways, run_stream
 from vibe.models.gru import EncoderConfig, GRUEncoder
 from vibe.models.regressor import Regressor, RegressorConfig
-from vibe.records import Theta
+from vibe.records import GeneratorOutput
 
 ENCODERS = {
     "one direction": lambda: GRUEncoder(EncoderConfig(features=12, hidden=8)),
@@ -46,7 +46,7 @@ def network(encoder: str, activation: Literal["none", "relu"] = "none") -> VIBE:
     return VIBE(torch.nn.Identity(), ENCODERS[encoder](), regressor).eval()
 
 
-def assert_same(one: Theta, other: Theta) -> None:
+def assert_same(one: GeneratorOutput, other: GeneratorOutput) -> None:
     torch.testing.assert_close(one.rotmat, other.rotmat, rtol=0, atol=1e-5)
     torch.testing.assert_close(one.betas, other.betas, rtol=0, atol=1e-5)
     torch.testing.assert_close(one.pred_cam, other.pred_cam, rtol=0, atol=1e-5)
@@ -63,7 +63,8 @@ def test_a_streamed_track_gives_what_the_network_gives(
         expected = made(features)
     assert_same(run_stream(made, features, chunk), expected)
     assert_same(
-        run_stream(made, features[0], chunk), Theta(expected.rotmat[0], expected.betas[0], expected.pred_cam[0])
+        run_stream(made, features[0], chunk),
+        GeneratorOutput(expected.rotmat[0], expected.betas[0], expected.pred_cam[0]),
     )
 
 

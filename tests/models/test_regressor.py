@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from vibe.models.regressor import Folded, Regressor, RegressorConfig, fold_iterations
-from vibe.records import Theta
+from vibe.records import GeneratorOutput
 from vibe.rotations import rotmat_from_6d
 
 each_activation = pytest.mark.parametrize("activation", ["none", "relu"])
@@ -18,7 +18,7 @@ def regressor(activation: Literal["none", "relu"] = "none", dropout: float = 0.5
     return made.double()
 
 
-def plain(made: Regressor, features: Tensor, iterations: int = 3) -> Theta:
+def plain(made: Regressor, features: Tensor, iterations: int = 3) -> GeneratorOutput:
     """Features and state side by side through the whole first layer, in each iteration."""
     pose, betas, pred_cam = (
         start.expand(len(features), -1) for start in (made.init_pose, made.init_shape, made.init_cam)
@@ -31,10 +31,10 @@ def plain(made: Regressor, features: Tensor, iterations: int = 3) -> Theta:
             betas + made.decshape(hidden),
             pred_cam + made.deccam(hidden),
         )
-    return Theta(rotmat_from_6d(pose.unflatten(-1, (24, 6))), betas, pred_cam)
+    return GeneratorOutput(rotmat_from_6d(pose.unflatten(-1, (24, 6))), betas, pred_cam)
 
 
-def assert_same(one: Theta, other: Theta) -> None:
+def assert_same(one: GeneratorOutput, other: GeneratorOutput) -> None:
     torch.testing.assert_close(one.rotmat, other.rotmat, rtol=0, atol=1e-9)
     torch.testing.assert_close(one.betas, other.betas, rtol=0, atol=1e-9)
     torch.testing.assert_close(one.pred_cam, other.pred_cam, rtol=0, atol=1e-9)

@@ -5,7 +5,7 @@ import torch
 
 from vibe.body.load import load_body
 from vibe.data.motion import clip_weights, find_motion, load_motions
-from vibe.records import Theta
+from vibe.records import GeneratorOutput
 from vibe.skeletons import SMPL
 from vibe.synthetic import examples, keypoint_noise, poses
 from vibe.train import losses_keypoints
@@ -54,7 +54,7 @@ def test_the_true_body_seen_by_the_best_weak_camera_lies_on_its_keypoints(tiny: 
 
 def test_the_truth_has_no_loss(tiny: Recipe) -> None:
     batch = example(tiny, True)
-    theta = Theta(batch.rotmat, batch.betas[:, None].expand(-1, 8, -1), torch.ones(16, 8, 3))
+    theta = GeneratorOutput(batch.rotmat, batch.betas[:, None].expand(-1, 8, -1), torch.ones(16, 8, 3))
     terms = losses_keypoints.keypoint_losses(theta, batch, load_body(), losses_keypoints.LossConfig())
     for name in ("points", "shape_of_pose", "rotations", "betas", "velocity"):
         assert float(terms[name]) < 0.01, name

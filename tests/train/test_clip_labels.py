@@ -7,7 +7,7 @@ import torch
 from vibe import skeletons
 from vibe.body.load import load_body
 from vibe.body.record import Body
-from vibe.records import Theta
+from vibe.records import GeneratorOutput
 from vibe.train.labels import LabelConfig, coco_keypoints, fitted_clips
 from vibe.train.losses_features import Annotation
 from vibe.train.task_features import projected
@@ -20,7 +20,7 @@ def body() -> Body:
     return load_body()
 
 
-def walked(angle: float) -> Theta:
+def walked(angle: float) -> GeneratorOutput:
     """A motion seen from the front; with an angle, another that is off by so much in every joint."""
     seed = torch.Generator().manual_seed(0)
     time = torch.arange(FRAMES)[:, None, None] / 25
@@ -29,7 +29,7 @@ def walked(angle: float) -> Theta:
     rotmat[:, :, 0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
     turn = roma.rotvec_to_rotmat(angle * torch.randn(CLIPS, 1, 24, 3, generator=seed))
     pred_cam = torch.tensor([0.9, 0.0, 0.0]).expand(CLIPS, FRAMES, 3)
-    return Theta(rotmat @ turn, torch.zeros(CLIPS, FRAMES, 10), pred_cam)
+    return GeneratorOutput(rotmat @ turn, torch.zeros(CLIPS, FRAMES, 10), pred_cam)
 
 
 def annotation(body: Body) -> tuple[Annotation, Annotation]:

@@ -7,7 +7,7 @@ import torch
 from vibe.body.load import load_body
 from vibe.body.record import Body
 from vibe.data.motion import Motions, clip_weights, find_motion, load_motions
-from vibe.records import Theta
+from vibe.records import GeneratorOutput
 from vibe.synthetic.examples import Example, SynthesisConfig, synthesise
 from vibe.train.labels import LabelConfig, fit_labels
 from vibe.train.losses_keypoints import LossConfig, keypoint_losses
@@ -30,12 +30,12 @@ def example(motions: Motions, body: Body, config: SynthesisConfig = HALF, noisy:
     return synthesise(motions, clip_weights(motions), body, config, torch.Generator().manual_seed(4), noisy)
 
 
-def near(batch: Example, angle: float = 0.15) -> Theta:
+def near(batch: Example, angle: float = 0.15) -> GeneratorOutput:
     """The truth, each joint turned a little and the same way through a window; the camera of the truth."""
     turn = roma.rotvec_to_rotmat(angle * torch.randn(len(batch.rotmat), 1, 24, 3, generator=torch.manual_seed(1)))
     depth = 1 / (0.9 * batch.half_side)
     pred_cam = torch.stack([0.9 * torch.ones_like(depth), *torch.zeros(2, *depth.shape)], -1)
-    return Theta(batch.rotmat @ turn, batch.betas[:, None].expand(-1, batch.rotmat.shape[1], -1), pred_cam)
+    return GeneratorOutput(batch.rotmat @ turn, batch.betas[:, None].expand(-1, batch.rotmat.shape[1], -1), pred_cam)
 
 
 def error(batch: Example, truth: Example) -> torch.Tensor:

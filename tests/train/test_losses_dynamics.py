@@ -2,18 +2,22 @@ import pytest
 import roma
 import torch
 
-from vibe.records import Theta
+from vibe.records import GeneratorOutput
 from vibe.train.losses_temporal import best_camera, hallucination_loss, meet
 
 
-def thetas(frames: int) -> Theta:
-    return Theta(roma.random_rotmat(torch.Size((2, frames, 24))), torch.randn(2, frames, 10), torch.randn(2, frames, 3))
+def thetas(frames: int) -> GeneratorOutput:
+    return GeneratorOutput(
+        roma.random_rotmat(torch.Size((2, frames, 24))), torch.randn(2, frames, 10), torch.randn(2, frames, 3)
+    )
 
 
 @pytest.mark.parametrize("offset", [-5, -1, 0, 3, 5])
 def test_what_is_predicted_for_a_frame_meets_that_frame(offset: int) -> None:
     truth = thetas(12)
-    ahead = Theta(truth.rotmat.roll(-offset, 1), truth.betas.roll(-offset, 1), truth.pred_cam.roll(-offset, 1))
+    ahead = GeneratorOutput(
+        truth.rotmat.roll(-offset, 1), truth.betas.roll(-offset, 1), truth.pred_cam.roll(-offset, 1)
+    )
     predicted, expected = meet(ahead, truth, offset)
     assert predicted.betas.shape[1] == 12 - abs(offset)
     assert torch.equal(predicted.rotmat, expected.rotmat)

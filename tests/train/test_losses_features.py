@@ -5,14 +5,16 @@ import pytest
 import roma
 import torch
 
-from vibe.records import Theta
-from vibe.train.losses_features import PUBLISHED, Annotation, Known, Prediction, feature_losses
+from vibe.records import GeneratorOutput
+from vibe.train.losses_features import PUBLISHED, Annotation, Known, PredictedClips, feature_losses
 
 
-def small() -> tuple[Prediction, Annotation]:
+def small() -> tuple[PredictedClips, Annotation]:
     rotmat = roma.random_rotmat((2, 5, 24))
-    predicted = Prediction(
-        Theta(rotmat, torch.randn(2, 5, 10), torch.randn(2, 5, 3)), torch.randn(2, 5, 49, 3), torch.randn(2, 5, 49, 2)
+    predicted = PredictedClips(
+        GeneratorOutput(rotmat, torch.randn(2, 5, 10), torch.randn(2, 5, 3)),
+        torch.randn(2, 5, 49, 3),
+        torch.randn(2, 5, 49, 2),
     )
     everywhere = torch.ones(2, 5, dtype=torch.bool)
     points_2d = torch.cat([torch.randn(2, 5, 49, 2), torch.ones(2, 5, 49, 1)], -1)
@@ -25,8 +27,10 @@ def small() -> tuple[Prediction, Annotation]:
 
 def test_the_truth_costs_nothing_wherever_the_body_stands() -> None:
     predicted, truth = small()
-    exact = Prediction(
-        Theta(truth.rotmat, truth.betas, predicted.theta.pred_cam), truth.points + 3.0, truth.keypoints_2d[..., :2]
+    exact = PredictedClips(
+        GeneratorOutput(truth.rotmat, truth.betas, predicted.theta.pred_cam),
+        truth.points + 3.0,
+        truth.keypoints_2d[..., :2],
     )
     assert max(feature_losses(exact, truth).values()) < 1e-9
 
@@ -71,16 +75,16 @@ def test_the_pose_term_has_a_gradient_at_rest_and_at_half_a_turn(angle: float) -
 
 def test_leading_axes_are_free() -> None:
     predicted, truth = small()
-    one = Prediction(
-        Theta(predicted.theta.rotmat[0], predicted.theta.betas[0], predicted.theta.pred_cam[0]), predicted.points[0],
+    one = PredictedClips(
+        GeneratorOutput(predicted.theta.rotmat[0], predicted.theta.betas[0], predicted.theta.pred_cam[0]), predicted.points[0],
         predicted.points_2d[0],
     )  # fmt: skip
     its = Annotation(
         truth.keypoints_2d[0], truth.points[0], truth.rotmat[0], truth.betas[0], truth.has_points[0],
         truth.has_theta[0],
     )  # fmt: skip
-    doubled = Prediction(
-        Theta(*(torch.stack([x, x]) for x in (one.theta.rotmat, one.theta.betas, one.theta.pred_cam))),
+    doubled = PredictedClips(
+        GeneratorOutput(*(torch.stack([x, x]) for x in (one.theta.rotmat, one.theta.betas, one.theta.pred_cam))),
         torch.stack([one.points] * 2),
         torch.stack([one.points_2d] * 2),
     )
@@ -95,8 +99,10 @@ def test_the_halves_of_a_batch_have_the_whole_batch_s_losses_as_their_mean() -> 
     truth = replace(truth, has_points=some, has_theta=~some)
     halves = []
     for at in range(2):
-        theta = Theta(*(getattr(predicted.theta, name)[at : at + 1] for name in ("rotmat", "betas", "pred_cam")))
-        part = Prediction(theta, predicted.points[at : at + 1], predicted.points_2d[at : at + 1])
+        theta = GeneratorOutput(
+            *(getattr(predicted.theta, name)[at : at + 1] for name in ("rotmat", "betas", "pred_cam"))
+        )
+        part = PredictedClips(theta, predicted.points[at : at + 1], predicted.points_2d[at : at + 1])
         its = Annotation(*(getattr(truth, name)[at : at + 1] for name in Annotation.__dataclass_fields__))
         halves.append(feature_losses(part, its, known=Known(float(some.sum()) / 2, float((~some).sum()) / 2)))
     for name, value in feature_losses(predicted, truth).items():

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vibe.body.load import load_body
 from vibe.data.motion import clip_weights, find_motion, load_motions
-from vibe.records import Theta
+from vibe.records import GeneratorOutput
 from vibe.synthetic.examples import Example, feet_down, synthesise
 from vibe.train.losses_keypoints import LossConfig, keypoint_losses, slide
 from vibe.train.recipes import Recipe
@@ -26,8 +26,8 @@ def example(recipe: Recipe) -> Example:
     return synthesise(motions, clip_weights(motions), load_body(), recipe.synthesis, torch.Generator().manual_seed(0))
 
 
-def exact(batch: Example) -> Theta:
-    return Theta(batch.rotmat, batch.betas[:, None].expand(*batch.rotmat.shape[:2], 10), torch.ones(4, 8, 3))
+def exact(batch: Example) -> GeneratorOutput:
+    return GeneratorOutput(batch.rotmat, batch.betas[:, None].expand(*batch.rotmat.shape[:2], 10), torch.ones(4, 8, 3))
 
 
 def test_a_foot_stands_where_it_is_low_and_still() -> None:

@@ -25,14 +25,14 @@ from vibe.models.discriminator import DiscriminatorConfig, MotionDiscriminator, 
 from vibe.models.generator import VIBE
 from vibe.models.gru import EncoderConfig, GRUEncoder
 from vibe.models.regressor import Regressor, RegressorConfig
-from vibe.records import Theta
+from vibe.records import GeneratorOutput
 from vibe.rotations import rotmat_from_6d
 from vibe.train.checkpoints import save_weights
 from vibe.train.distributed import Team
 from vibe.train.gan_losses import loss_of_generator, losses_of_discriminator
 from vibe.train.log import read_log
 from vibe.train.loop import RealMotion, add_gradients, train_generator
-from vibe.train.losses_features import Annotation, Prediction, feature_losses
+from vibe.train.losses_features import Annotation, PredictedClips, feature_losses
 from vibe.train.recipes import PAPER_RECIPE, RELEASED_RECIPE, AdversarialConfig, PaperRecipe
 from vibe.train.state import Task, TrainState
 from vibe.train.task_features import ClipBatch, as_batch, clip_mixture, held_out, paper_course, projected, stores_in
@@ -104,7 +104,7 @@ def test_parameters_of_a_gendered_body_teach_nothing_and_its_points_all_the_same
     assert other.truth.has_theta.all() and not mine.truth.has_theta.any() and mine.truth.has_points.all()
     assert torch.equal(mine.truth.points, other.truth.points)
     rotmat, betas = roma.random_rotmat((2, FRAMES, 24)), torch.randn(2, FRAMES, 10)
-    terms = feature_losses(projected(Theta(rotmat, betas, torch.rand(2, FRAMES, 3)), load_body()), mine.truth)
+    terms = feature_losses(projected(GeneratorOutput(rotmat, betas, torch.rand(2, FRAMES, 3)), load_body()), mine.truth)
     assert {name for name, term in terms.items() if term == 0} == {"pose", "shape"}
 
 
@@ -119,7 +119,7 @@ def test_clips_in_2d_alone_give_no_3d_gradient(tiny: PaperRecipe) -> None:
     clips = draw_clips(clip_mixture(tiny, stores_in(Path(tiny.data)))[:1], np.random.default_rng(0))
     truth = as_batch(clips).truth
     rotmat, shape = roma.random_rotmat(truth.rotmat.shape[:3]), truth.betas.shape
-    made = Theta(rotmat.requires_grad_(), torch.zeros(shape).requires_grad_(), torch.rand(*shape[:2], 3))
+    made = GeneratorOutput(rotmat.requires_grad_(), torch.zeros(shape).requires_grad_(), torch.rand(*shape[:2], 3))
     terms = feature_losses(projected(made, body), truth)
     assert {name for name, term in terms.items() if term == 0} == {"keypoints_3d", "pose", "shape"}
     (pull,) = torch.autograd.grad(torch.stack([terms[name] for name in terms]).sum(), made.rotmat, retain_graph=True)
@@ -255,7 +255,7 @@ def batch() -> tuple[ClipBatch, Tensor]:
     return ClipBatch(torch.randn(BATCH, FRAMES, FEATURES), truth), real
 
 
-def plain_prediction(generator: VIBE, body: Body, features: Tensor) -> Prediction:
+def plain_prediction(generator: VIBE, body: Body, features: Tensor) -> PredictedClips:
     """The regressor's three full iterations on features and state side by side."""
     regressor, latent = generator.regressor, generator.encoder(features)
     state = torch.cat([regressor.init_pose, regressor.init_shape, regressor.init_cam], 1).double()
@@ -266,7 +266,7 @@ def plain_prediction(generator: VIBE, body: Body, features: Tensor) -> Predictio
     pose, betas, camera = state.split([144, 10, 3], -1)
     rotmat = rotmat_from_6d(pose.unflatten(-1, (24, 6)))
     points = joints_and_keypoints(body, rotmat, betas, "spin49")[1]
-    return Prediction(Theta(rotmat, betas, camera), points, cameras.project_in_crop(points, camera))
+    return PredictedClips(GeneratorOutput(rotmat, betas, camera), points, cameras.project_in_crop(points, camera))
 
 
 def plain_gradients(players: TrainState, body: Body, given: ClipBatch, rotmat: Tensor) -> dict[str, Tensor]:

@@ -27,7 +27,7 @@ from vibe.features.timeline import even_times, resample_evidence, stretches
 from vibe.inference.network import Network
 from vibe.models.generator import VIBE, run_generator
 from vibe.parallel.processes import one_thread
-from vibe.records import Camera, Clip, Observation, Theta, Track
+from vibe.records import Camera, Clip, GeneratorOutput, Observation, Track
 from vibe.video import open_video
 
 LEAST_CROPS = 16
@@ -203,7 +203,7 @@ def feature_answers(
             first = at.stop
 
 
-def predict_windows(model: VIBE, observation: Observation, window: int) -> Theta:
+def predict_windows(model: VIBE, observation: Observation, window: int) -> GeneratorOutput:
     """The keypoint network's answer for a track of any length, averaged with that for the mirrored evidence.
 
     Tracks longer than `window` are read in windows, each of which shares half with the next, the last one more, and
@@ -212,12 +212,12 @@ def predict_windows(model: VIBE, observation: Observation, window: int) -> Theta
     frames = observation.box.shape[-2]
     look = partial(_windowed, observation)
     parts = [(theta.rotmat, theta.betas, theta.pred_cam) for theta in predict_pieces(model, look, frames, window)]
-    return Theta(*(torch.cat(each) for each in zip(*parts, strict=True)))
+    return GeneratorOutput(*(torch.cat(each) for each in zip(*parts, strict=True)))
 
 
 def predict_pieces(
     model: VIBE, look: Callable[[slice], Observation], frames: int, window: int, first: int = 0
-) -> Iterator[Theta]:
+) -> Iterator[GeneratorOutput]:
     """The same piece by piece, from the frame number `first` on, of evidence that is looked at window by window."""
     length = min(window, frames)
     starts = [*range(0, frames - length, max(length // 2, 1)), frames - length]
@@ -242,24 +242,24 @@ def predict_pieces(
         done, sums = end - start, [each[end - start :] for each in new]
         rotmat, betas, pred_cam, total = (each[max(first - start, 0) : done] for each in new)
         if len(total):
-            yield Theta(
+            yield GeneratorOutput(
                 cast(Tensor, roma.special_procrustes(rotmat / total[..., None, None])), betas / total, pred_cam / total
             )
 
 
-def _both_sides(model: VIBE, observation: Observation) -> Theta:
+def _both_sides(model: VIBE, observation: Observation) -> GeneratorOutput:
     """The mean of the straight and the mirrored reading; that of the rotations is not one itself."""
     other = mirror_observation(observation)
     both = model(
         Observation(torch.stack([observation.keypoints, other.keypoints]), torch.stack([observation.box, other.box]))
     )
     flipped = both.pred_cam[1] * both.pred_cam.new_tensor([1.0, -1.0, 1.0])
-    return Theta(
+    return GeneratorOutput(
         (both.rotmat[0] + mirror_rotmat(both.rotmat[1])) / 2, both.betas.mean(0), (both.pred_cam[0] + flipped) / 2
     )
 
 
-def _placed(theta: Theta, box_px: Float[Tensor, "time 4"], camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
+def _placed(theta: GeneratorOutput, box_px: Float[Tensor, "time 4"], camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
     """Rotations, betas and pelvis: from the view that looks at the crop's middle to the camera's."""
     R_crop_cam, _, half_side = cameras.crop_view(box_px, camera.K_px)
     depth = cameras.depth_from_scale(theta.pred_cam[:, 0].clamp_min(0.05), half_side)
@@ -286,8 +286,8 @@ def _moved(features: Callable[[slice], Features], first: int, place: Tensor, spa
     return features(slice(first + span.start, first + span.stop)).to(place)
 
 
-def _to_cpu(theta: Theta) -> Theta:
-    return Theta(theta.rotmat.cpu(), theta.betas.cpu(), theta.pred_cam.cpu())
+def _to_cpu(theta: GeneratorOutput) -> GeneratorOutput:
+    return GeneratorOutput(theta.rotmat.cpu(), theta.betas.cpu(), theta.pred_cam.cpu())
 
 
 def _runs(sizes: Sequence[int]) -> tuple[slice, ...]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vibe.models.regressor import POSE
-from vibe.records import Theta
+from vibe.records import GeneratorOutput
 from vibe.rotations import rotmat_from_6d, rotmat_to_6d
 
 
@@ -96,12 +96,12 @@ class Dynamics(nn.Module):
         self.offsets = tuple(config.offsets)
         self.regressors = nn.ModuleDict({f"{offset:+d}": _Change(config) for offset in config.offsets})
 
-    def forward(self, latent: Float[Tensor, "*b time feature"], present: Theta) -> dict[int, Theta]:
+    def forward(self, latent: Float[Tensor, "*b time feature"], present: GeneratorOutput) -> dict[int, GeneratorOutput]:
         """By offset, the parameters that many frames from each frame; shape and camera stay the present ones."""
         pose = rotmat_to_6d(present.rotmat).flatten(-2)
         moved = {offset: self.regressors[f"{offset:+d}"](latent, pose) for offset in self.offsets}
         return {
-            offset: Theta(rotmat_from_6d(other.unflatten(-1, (24, 6))), present.betas, present.pred_cam)
+            offset: GeneratorOutput(rotmat_from_6d(other.unflatten(-1, (24, 6))), present.betas, present.pred_cam)
             for offset, other in moved.items()
         }
 

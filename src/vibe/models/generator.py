@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vibe.models.gru import GRUEncoder
 from vibe.models.regressor import Regressor, fold_iterations
-from vibe.records import Observation, Theta
+from vibe.records import GeneratorOutput, Observation
 
 
 class VIBE(nn.Module):
@@ -26,7 +26,7 @@ class VIBE(nn.Module):
         self.encoder = encoder
         self.regressor = regressor
 
-    def forward(self, evidence: Observation | Float[Tensor, "*b time feature"]) -> Theta:
+    def forward(self, evidence: Observation | Float[Tensor, "*b time feature"]) -> GeneratorOutput:
         return self.regressor(self.encoder(self.embedding(evidence)))
 
 
@@ -47,7 +47,7 @@ class GeneratorStream:
         self.state: Tensor | None = None
 
     @torch.no_grad()
-    def step(self, features: Float[Tensor, "*b time feature"]) -> Theta:
+    def step(self, features: Float[Tensor, "*b time feature"]) -> GeneratorOutput:
         """The answer for the next frames; the leading axes stay the same throughout a track."""
         features = self.embedding(features)
         if isinstance(self.encoder, GRUEncoder):
@@ -56,14 +56,14 @@ class GeneratorStream:
 
 
 @torch.no_grad()
-def run_stream(network: VIBE, features: Float[Tensor, "*b time feature"], chunk: int = 512) -> Theta:
+def run_stream(network: VIBE, features: Float[Tensor, "*b time feature"], chunk: int = 512) -> GeneratorOutput:
     """The generator's answer for whole tracks, `chunk` frames at a time, the same as `network(features)`.
 
     A bidirectional GRU goes through the track once a layer and direction; any other encoder that looks ahead reads all
     frames at once, and only what follows is cut. Raises ValueError if `chunk` is not positive.
     """
     answers = list(run_generator(network, lambda part: features[..., part, :], features.shape[-2], chunk))
-    return Theta(
+    return GeneratorOutput(
         torch.cat([theta.rotmat for theta in answers], -4),
         torch.cat([theta.betas for theta in answers], -2),
         torch.cat([theta.pred_cam for theta in answers], -2),
@@ -73,7 +73,7 @@ def run_stream(network: VIBE, features: Float[Tensor, "*b time feature"], chunk:
 @torch.no_grad()
 def run_generator(
     network: VIBE, features: Callable[[slice], Float[Tensor, "*b part feature"]], frames: int, chunk: int = 512
-) -> Iterator[Theta]:
+) -> Iterator[GeneratorOutput]:
     """The same piece by piece, of features that are asked for when it is their turn, all at once if need be."""
     if chunk < 1:
         raise ValueError(f"{chunk} frames at a time is too few: give 1 or more")
@@ -124,6 +124,6 @@ def _streams(encoder: nn.Module) -> bool:
     return isinstance(encoder, nn.Identity) or (isinstance(encoder, GRUEncoder) and encoder.streams)
 
 
-def _regress(network: VIBE) -> Callable[[Tensor], Theta]:
+def _regress(network: VIBE) -> Callable[[Tensor], GeneratorOutput]:
     """The network's regressor in its cheapest form."""
     return fold_iterations(network.regressor) if isinstance(network.regressor, Regressor) else network.regressor

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vibe import rotations
-from vibe.records import Theta
+from vibe.records import GeneratorOutput
 
 POSE, SHAPE, CAMERA = 24 * 6, 10, 3
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"none": lambda x: x, "relu": functional.relu}
@@ -55,7 +55,7 @@ class Regressor(nn.Module):
         self.register_buffer("init_shape", torch.zeros(1, SHAPE))
         self.register_buffer("init_cam", torch.tensor([[0.9, 0.0, 0.0]]))
 
-    def forward(self, features: Float[Tensor, "*b time feature"]) -> Theta:
+    def forward(self, features: Float[Tensor, "*b time feature"]) -> GeneratorOutput:
         width = features.shape[-1]
         from_features, from_state = self.fc1.weight.split([width, POSE + SHAPE + CAMERA], 1)
         steady = functional.linear(features, from_features, self.fc1.bias)
@@ -75,7 +75,7 @@ class Folded:
     weight: Float[Tensor, "157 feature"]
     bias: Float[Tensor, "157"]
 
-    def __call__(self, features: Float[Tensor, "*b time feature"]) -> Theta:
+    def __call__(self, features: Float[Tensor, "*b time feature"]) -> GeneratorOutput:
         return theta(functional.linear(features, self.weight, self.bias))
 
 
@@ -102,7 +102,7 @@ def fold_iterations(regressor: Regressor) -> Regressor | Folded:
     return Folded(weight, bias)
 
 
-def theta(state: Float[Tensor, "*b time 157"]) -> Theta:
+def theta(state: Float[Tensor, "*b time 157"]) -> GeneratorOutput:
     """Pose in 6D, shape and camera side by side, as a record."""
     pose, betas, pred_cam = state.split([POSE, SHAPE, CAMERA], -1)
-    return Theta(rotations.rotmat_from_6d(pose.unflatten(-1, (24, 6))), betas, pred_cam)
+    return GeneratorOutput(rotations.rotmat_from_6d(pose.unflatten(-1, (24, 6))), betas, pred_cam)

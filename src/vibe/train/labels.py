@@ -11,7 +11,7 @@ from torch import Tensor
 from vibe import skeletons
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.record import Body
-from vibe.records import Theta
+from vibe.records import GeneratorOutput
 from vibe.refine.fitting import FITTINGS, OPEN
 from vibe.refine.smplify import fit
 from vibe.refine.translation import solve_translation
@@ -37,7 +37,7 @@ class LabelConfig:
     """Mean confidence of the keypoints that a window must have to be fitted."""
 
 
-def fit_labels(made: Theta, batch: Example, body: Body, config: LabelConfig) -> Example:
+def fit_labels(made: GeneratorOutput, batch: Example, body: Body, config: LabelConfig) -> Example:
     """The batch with labels for the windows that have none but enough evidence, fitted from what the generator made.
 
     All are fitted in one search, each with the shape that the generator gave it; so the labels of a batch that several
@@ -104,7 +104,7 @@ FOUND = [f"op_{name}" for name in skeletons.COCO]
 """COCO's joints by the names that OpenPose's have among the 49."""
 
 
-def fitted_clips(made: Theta, truth: Annotation, body: Body, config: LabelConfig) -> Annotation:
+def fitted_clips(made: GeneratorOutput, truth: Annotation, body: Body, config: LabelConfig) -> Annotation:
     """The truth with labels for the clips that have none but enough keypoints, fitted from what the generator made.
 
     Their shape is the generator's own. All are fitted in one search, so the labels of a batch that several processes

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from vibe.models.discriminator import motion_numbers
 from vibe.models.generator import VIBE
 from vibe.models.latent import prior_loss
-from vibe.records import Observation, Theta
+from vibe.records import GeneratorOutput, Observation
 from vibe.train.checkpoints import save_weights
 from vibe.train.distributed import Team, batch_share, join_team, leave_team, mean_over_team
 from vibe.train.gan_losses import contest, smoothed_target
@@ -141,12 +141,12 @@ def draw_real_motion(course: Task, recipe: GeneratorRecipe, step: int, team: Tea
     return RealMotion(motion_numbers(batch_share(rotmat, team), recipe.discriminator.form), batch_share(target, team))
 
 
-def predict(network: VIBE, evidence: Observation | Float[Tensor, "*b time feature"], precision: str) -> Theta:
+def predict(network: VIBE, evidence: Observation | Float[Tensor, "*b time feature"], precision: str) -> GeneratorOutput:
     """The network's answer in float32, on a graphics card computed in the recipe's precision."""
     device = next(network.parameters()).device.type
     with torch.autocast(device, torch.bfloat16, enabled=device == "cuda" and precision == "bfloat16"):
         theta = network(evidence)
-    return Theta(theta.rotmat.float(), theta.betas.float(), theta.pred_cam.float())
+    return GeneratorOutput(theta.rotmat.float(), theta.betas.float(), theta.pred_cam.float())
 
 
 def track_average(average: nn.Module, network: nn.Module, decay: float) -> None:

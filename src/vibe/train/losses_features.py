@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vibe.evaluate.metrics import about
-from vibe.records import Theta
+from vibe.records import GeneratorOutput
 
 JOINTS_14 = slice(25, 39)
 """The 14 joints of the 3D loss among the 49."""
@@ -39,10 +39,10 @@ PUBLISHED = LossWeights()
 
 
 @dataclass(frozen=True)
-class Prediction:
+class PredictedClips:
     """What the generator says of a batch of clips."""
 
-    theta: Theta
+    theta: GeneratorOutput
     points: Float[Tensor, "*b time 49 3"]
     """The 49 joints, metres, about any point."""
     points_2d: Float[Tensor, "*b time 49 2"]
@@ -74,7 +74,7 @@ class Known:
 
 
 def feature_losses(
-    predicted: Prediction, truth: Annotation, weights: LossWeights = PUBLISHED, known: Known | None = None
+    predicted: PredictedClips, truth: Annotation, weights: LossWeights = PUBLISHED, known: Known | None = None
 ) -> dict[str, Float[Tensor, ""]]:
     """Each term of equation 1 but the adversarial one, times its weight; 0 where no frame has the evidence.
 

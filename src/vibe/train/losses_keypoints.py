@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vibe.body.record import Body
-from vibe.records import Theta
+from vibe.records import GeneratorOutput
 from vibe.synthetic.examples import FEET, Example, example_points
 
 
@@ -53,7 +53,9 @@ def project_weak(
     return placed[..., :2] / (placed[..., 2:].clamp_min(0.1) * half_side[..., None, None])
 
 
-def keypoint_losses(predicted: Theta, truth: Example, body: Body, config: LossConfig) -> dict[str, Float[Tensor, ""]]:
+def keypoint_losses(
+    predicted: GeneratorOutput, truth: Example, body: Body, config: LossConfig
+) -> dict[str, Float[Tensor, ""]]:
     """Each term times its weight."""
     points = example_points(body, predicted.rotmat, predicted.betas)
     own = points @ predicted.rotmat[..., 0, :, :]

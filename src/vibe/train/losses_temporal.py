@@ -7,10 +7,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from vibe.records import Theta
+from vibe.records import GeneratorOutput
 
 
-def meet(predicted: Theta, truth: Theta, offset: int) -> tuple[Theta, Theta]:
+def meet(predicted: GeneratorOutput, truth: GeneratorOutput, offset: int) -> tuple[GeneratorOutput, GeneratorOutput]:
     """What was predicted `offset` frames ahead (back where negative) and the truth at those frames, one beside the
     other; raises ValueError if the clip is too short for it."""
     frames = truth.betas.shape[-2]
@@ -21,8 +21,8 @@ def meet(predicted: Theta, truth: Theta, offset: int) -> tuple[Theta, Theta]:
     return _cut(predicted, now), _cut(truth, then)
 
 
-def _cut(theta: Theta, part: slice) -> Theta:
-    return Theta(theta.rotmat[..., part, :, :, :], theta.betas[..., part, :], theta.pred_cam[..., part, :])
+def _cut(theta: GeneratorOutput, part: slice) -> GeneratorOutput:
+    return GeneratorOutput(theta.rotmat[..., part, :, :, :], theta.betas[..., part, :], theta.pred_cam[..., part, :])
 
 
 def best_camera(

@@ -22,7 +22,7 @@ from vibe.models.discriminator import MotionDiscriminator
 from vibe.models.encoders import begin_at_input
 from vibe.models.generator import VIBE
 from vibe.models.latent import Prior
-from vibe.records import Theta
+from vibe.records import GeneratorOutput
 from vibe.rotations import rotmat_to_6d
 from vibe.train.checkpoints import Stateful
 from vibe.train.recipes import GeneratorRecipe
@@ -130,7 +130,7 @@ def start_from(network: VIBE, weights: str) -> None:
         raise ValueError(f"{weights} holds no part of a generator: start from weights that `vibe train open` made")
 
 
-Answer = Callable[[Any], Theta]
+Answer = Callable[[Any], GeneratorOutput]
 """What the generator says of evidence, wherever that lies."""
 
 
@@ -144,7 +144,7 @@ class Task:
     """Windows for one step, the same in every process: a record of tensors on the CPU that has `evidence`."""
     motion: Callable[[torch.Generator], Float[Tensor, "real time 24 3 3"]]
     """As many windows of real motion."""
-    losses: Callable[[Theta, Any], dict[str, Float[Tensor, ""]]]
+    losses: Callable[[GeneratorOutput, Any], dict[str, Float[Tensor, ""]]]
     """Each term, times its weight, of what the generator made of a process' share of the windows."""
     validate: Callable[[Answer], dict[str, float]]
     """Errors on what is never trained on, by name."""

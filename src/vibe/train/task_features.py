@@ -22,11 +22,11 @@ from vibe.evaluate.metrics import about, acceleration_error_mm, mpjpe_mm, pa_mpj
 from vibe.models.encoders import build_encoder
 from vibe.models.generator import VIBE
 from vibe.models.regressor import Regressor
-from vibe.records import Theta
+from vibe.records import GeneratorOutput
 from vibe.train.checkpoints import data_checksum
 from vibe.train.distributed import Team, mean_over_team
 from vibe.train.labels import fitted_clips
-from vibe.train.losses_features import JOINTS_14, Annotation, Known, Prediction, feature_losses
+from vibe.train.losses_features import JOINTS_14, Annotation, Known, PredictedClips, feature_losses
 from vibe.train.real_motion import motion_files, numpy_stream, real_motion
 from vibe.train.recipes import PaperRecipe
 from vibe.train.state import Answer, Task, begun_from, start_from_mean
@@ -66,7 +66,7 @@ def paper_course(recipe: PaperRecipe, team: Team) -> Task:
         start_from_mean(network, motion(256, torch.Generator().manual_seed(recipe.seed)).flatten(0, 1))
         return network
 
-    def terms(made: Theta, batch: ClipBatch) -> dict[str, Float[Tensor, ""]]:
+    def terms(made: GeneratorOutput, batch: ClipBatch) -> dict[str, Float[Tensor, ""]]:
         truth = fitted_clips(made, batch.truth, body, recipe.labels) if recipe.labels.fit else batch.truth
         masks = {"points": truth.has_points, "theta": truth.has_theta}
         known = mean_over_team({name: float(mask.sum()) for name, mask in masks.items()}, team)
@@ -172,10 +172,10 @@ def as_batch(clips: Clips) -> ClipBatch:
     return ClipBatch(torch.from_numpy(clips.features).float(), truth)
 
 
-def projected(made: Theta, body: Body) -> Prediction:
+def projected(made: GeneratorOutput, body: Body) -> PredictedClips:
     """The generator's answer with the 49 joints and their places in the crop, without vertices."""
     _, points = joints_and_keypoints(body, made.rotmat, made.betas, "spin49")
-    return Prediction(made, points, cameras.project_in_crop(points, made.pred_cam))
+    return PredictedClips(made, points, cameras.project_in_crop(points, made.pred_cam))
 
 
 def validate_features(answer: Answer, held: Sequence[Held], body: Body, frames: int) -> dict[str, float]:

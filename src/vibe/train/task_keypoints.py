@@ -15,7 +15,7 @@ from vibe.data.motion import Motions, clip_weights, draw_windows, find_motion, l
 from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
 from vibe.inference.network import build_network
 from vibe.models.generator import VIBE
-from vibe.records import Theta
+from vibe.records import GeneratorOutput
 from vibe.synthetic.examples import Example, example_points, synthesise
 from vibe.train.checkpoints import data_checksum
 from vibe.train.distributed import Team
@@ -42,7 +42,7 @@ def open_course(recipe: Recipe, team: Team) -> Task:
         quaternions, _ = draw_windows(motions, weights, synthesis.batch, synthesis.frames, synthesis.fastest, seed)
         return roma.unitquat_to_rotmat(quaternions)
 
-    def terms(made: Theta, batch: Example) -> dict[str, Float[Tensor, ""]]:
+    def terms(made: GeneratorOutput, batch: Example) -> dict[str, Float[Tensor, ""]]:
         known = fit_labels(made, batch, near, recipe.labels) if recipe.labels.fit else batch
         return keypoint_losses(made, known, near, recipe.losses)
 
