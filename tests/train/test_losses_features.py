@@ -76,9 +76,10 @@ def test_the_pose_term_has_a_gradient_at_rest_and_at_half_a_turn(angle: float) -
 def test_leading_axes_are_free() -> None:
     predicted, truth = small()
     one = PredictedClips(
-        GeneratorOutput(predicted.theta.rotmat[0], predicted.theta.betas[0], predicted.theta.pred_cam[0]), predicted.points[0],
+        GeneratorOutput(predicted.theta.rotmat[0], predicted.theta.betas[0], predicted.theta.pred_cam[0]),
+        predicted.points[0],
         predicted.points_2d[0],
-    )  # fmt: skip
+    )
     its = Annotation(
         truth.keypoints_2d[0], truth.points[0], truth.rotmat[0], truth.betas[0], truth.has_points[0],
         truth.has_theta[0],

@@ -51,8 +51,8 @@ def motion_numbers(
 ) -> Float[Tensor, "*b time number"]:
     """The 23 body rotations of each frame in a row: what the discriminator reads.
 
-    Takes all 24 rotations (`GeneratorOutput.rotmat`), of which it leaves the global orientation out, or the 23 alone; shape and
-    camera are no motion. Gradients are finite for every rotation. Raises ValueError for another form or number.
+    Takes all 24 rotations, of which it leaves the global orientation out, or the 23 alone; shape and camera are no
+    motion. Gradients are finite for every rotation. Raises ValueError for another form or number.
     """
     if form not in FORMS:
         raise ValueError(f"rotations can't be written as {form!r}: choose {' or '.join(FORMS)}")

@@ -10,18 +10,20 @@ from vibe.refine import energies, energies_paper
 from vibe.refine.energies import Energy
 
 ENERGIES: dict[str, Energy] = {
-    energy.__name__: energy
-    for energy in (
-        *(energies.reprojection_energy, energies.nearness, energies.steadiness, energies.joint_acceleration),
-        *(energies.root_acceleration, energies.straightness, energies.shape),
-        *(
-            energies_paper.crop_reprojection,
-            energies_paper.pose_prior,
-            energies_paper.angle_prior,
-            energies_paper.smooth_picture,
-        ),
-        *(energies_paper.smooth_space, energies_paper.torso, energies_paper.depth_energy),
-    )
+    "reprojection": energies.reprojection_energy,
+    "nearness": energies.nearness,
+    "steadiness": energies.steadiness,
+    "joint_acceleration": energies.joint_acceleration,
+    "root_acceleration": energies.root_acceleration,
+    "straightness": energies.straightness,
+    "shape": energies.shape,
+    "crop_reprojection": energies_paper.crop_reprojection,
+    "pose_prior": energies_paper.pose_prior,
+    "angle_prior": energies_paper.angle_prior,
+    "smooth_picture": energies_paper.smooth_picture,
+    "smooth_space": energies_paper.smooth_space,
+    "torso": energies_paper.torso,
+    "depth": energies_paper.depth_energy,
 }
 """Every energy by name. A pose prior of another kind is handed in under the name `pose_prior`."""
 IGNORED = ("left_hip", "right_hip", "op_left_hip", "op_right_hip", "op_neck")
