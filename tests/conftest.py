@@ -56,3 +56,21 @@ def given(shared: Path):
     import reference
 
     return parity.Given(reference.recipe(shared), 0, reference.entries(shared))
+
+
+@pytest.fixture
+def motion_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Smooth invented motion of two subjects, one of them held out, where the loop looks for it."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    time = np.arange(120)[:, None] / 30
+    poses = 0.3 * np.sin(2 * np.pi * (time * random.uniform(0.2, 1, 72) + random.random(72)))
+    folder = tmp_path / "motion"
+    folder.mkdir()
+    np.savez(
+        folder / "tiny.npz", poses=poses.astype(np.float16), trans=np.zeros((120, 3), np.float16),
+        seq_offsets=np.array([0, 60, 120]), names=np.array(["cmu_01_01", "cmu_03_01"]), fps=30,
+    )  # fmt: skip
+    monkeypatch.setenv("VIBE_MOTION", str(folder))
+    return folder

@@ -6,8 +6,8 @@ import pytest
 import roma
 import torch
 
+from open_body.build import ABOVE
 from vibe.body import Body, joints, joints_and_keypoints, keypoints, load_body, rest_joints, vertices
-from vibe.body.build import ABOVE
 from vibe.body.keypoint_regressor import fold_regressors
 from vibe.skeletons import COCO, SMPL, index, mirrored
 

@@ -11,8 +11,8 @@ import av
 import numpy as np
 import pytest
 import torch
-
 from tests.video.conftest import turn
+
 from vibe.video import ahead, open_video
 from vibe.video.read import Video
 from vibe.video.stream import REMEMBERED

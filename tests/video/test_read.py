@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 import torch
-
 from tests.video.conftest import picture, turn
+
 from vibe.video import count_frames, open_video
 
 ONE = 1 << 16

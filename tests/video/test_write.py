@@ -8,8 +8,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-
 from tests.video.conftest import picture
+
 from vibe.video import GifWriter, VideoWriter, open_video
 from vibe.video.sound import CUT_SHORT
 

@@ -18,7 +18,7 @@ from vibe.assets.archives import read_npz
 from vibe.records import Weights
 
 OPEN = Path(__file__).parent / "open_mixture.npz"
-"""Fitted by `python -m vibe.train.mixture` to free motion capture."""
+"""Fitted by `tools/pose_mixture.py` to free motion capture."""
 POSE = 69
 
 

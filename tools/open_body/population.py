@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from vibe.body.makehuman import Assets
+from open_body.makehuman import Assets
 from vibe.skeletons import SMPL, SMPL_PARENTS
 
 STATURE = {"male": 1.765, "female": 1.635}

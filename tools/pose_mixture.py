@@ -1,4 +1,4 @@
-"""Fits the pose prior that is shipped to free motion capture: `python -m vibe.train.mixture [OUT]`."""
+"""Fits the pose prior that is shipped to free motion capture: `make pose-mixture`."""
 
 from __future__ import annotations
 

@@ -1,11 +1,14 @@
 """The program that makes the open body."""
 
 import importlib.util
+import io
 
 import numpy as np
 import pytest
+from body import test_load
 
-from vibe.body import build, decimate, load, makehuman, population, regress, soften
+from open_body import build, decimate, makehuman, pack, population, regress, soften
+from vibe.body import load, open_body
 from vibe.body.load import OPEN_BODY
 from vibe.skeletons import COCO, SMPL
 
@@ -124,3 +127,24 @@ def test_the_program_makes_the_file_that_is_shipped(tmp_path):
     assert float((made.weights - shipped.weights).abs().max()) < 1e-3
     assert (made.faces == shipped.faces).all()
     assert len(made.regressors["coco17"]) == len(COCO)
+
+
+def test_packing_loses_less_than_a_tenth_of_a_millimetre(tmp_path):
+    rng = np.random.default_rng(0)
+    plain = test_load.small(40) | {
+        "v_template": rng.uniform(-1.2, 1.2, (40, 3)),
+        "shapedirs": 0.02 * rng.normal(size=(40, 3, 10)),
+    }
+    few = np.zeros((40, 24))
+    few[np.arange(40)[:, None], rng.integers(0, 24, (40, 4))] = rng.random((40, 4)) + 0.1
+    plain["weights"] = few / few.sum(1, keepdims=True)
+    low = np.arange(5), np.array([[0, 1, 2], [2, 3, 4]])
+    pack.write(tmp_path / "body.npz", plain, low, "name", "licence")
+    again = dict(np.load(io.BytesIO((tmp_path / "body.npz").read_bytes())))
+    found = open_body.full(again)
+    assert np.abs(found["v_template"] - plain["v_template"]).max() < 1e-4
+    assert np.abs(found["shapedirs"] - plain["shapedirs"]).max() < 1e-5
+    assert np.abs(found["weights"] - plain["weights"]).max() < 1e-4
+    np.testing.assert_allclose(found["J_regressor"], plain["J_regressor"], atol=1e-7)
+    np.testing.assert_array_equal(open_body.low(again, found)["f"], low[1])
+    assert [file.name for file in tmp_path.iterdir()] == ["body.npz"]

