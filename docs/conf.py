@@ -15,7 +15,9 @@ from sphinx.application import Sphinx
 ROOT = Path(__file__).parents[1]
 PARTS = {
     "Begin": ("install", "first-video", "migrate"),
-    "Use": ("estimate", "many", "stages", "live", "speed", "view", "render", "export", "api", "conventions"),
+    "Use": (
+        *("estimate", "many", "stages", "live", "speed", "view", "render", "export", "api", "conventions", "glossary"),
+    ),
     "SMPL and the paper's system": ("exact",),
     "How good is it": ("accuracy", "evaluate"),
     "Data and training": ("data", "train", "diary"),

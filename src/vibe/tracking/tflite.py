@@ -66,16 +66,17 @@ def _open(model: bytes) -> Interpreter:
 def _quiet() -> Iterator[None]:
     """Keep the native code's greeting, which has no switch, off standard error."""
     try:
-        kept = os.dup(2)
+        stderr = os.dup(2)
     except OSError:
         yield
         return
     try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-            try:
-                yield
-            finally:
-                os.dup2(kept, 2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
     finally:
-        os.close(kept)
+        os.close(stderr)
