@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vibe import cli
-from vibe.batch import lock
+from vibe.batch import cleanup
 
 
 def results(out: Path) -> dict[Path, bytes]:
@@ -58,7 +58,7 @@ def test_it_asks_first_and_refuses_where_nobody_answers(tmp_path: Path, capsys, 
 
 def test_nothing_goes_while_somebody_is_at_work(tmp_path: Path, capsys) -> None:
     results(tmp_path)
-    held = "import sys; from pathlib import Path; from vibe.batch.lock import claim\n"
+    held = "import sys; from pathlib import Path; from vibe.batch.cleanup import claim\n"
     held += "with claim(Path(sys.argv[1]), 'other'): print(flush=True); sys.stdin.read()"
     scratch = tmp_path / ".vibe" / "work"
     worker = subprocess.Popen(
@@ -71,7 +71,7 @@ def test_nothing_goes_while_somebody_is_at_work(tmp_path: Path, capsys) -> None:
         assert "at work" in capsys.readouterr().err
     finally:
         worker.communicate()
-    assert run(tmp_path, "--yes") == 0 and not lock.busy(scratch)
+    assert run(tmp_path, "--yes") == 0 and not cleanup.busy(scratch)
 
 
 @pytest.mark.parametrize("name", ["none", "file"])

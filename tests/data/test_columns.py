@@ -1,6 +1,7 @@
 """Evidence for whole stores: the same numbers whoever computes them and whoever is killed."""
 
 import importlib.util
+import os
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -142,7 +143,7 @@ def test_ray_s_workers_of_whom_one_is_killed_make_the_same_store_as_one_process(
 ) -> None:
     from vibe.parallel.ray_cluster import in_ray
 
-    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]))
     deadly = with_pictures(order, pictures=partial(killed_once, tmp_path / "flag", "walk.mp4"))
     add_evidence(store, deadly, partial(in_ray, workers=2, address="local"))
     assert (tmp_path / "flag").exists()

@@ -272,3 +272,13 @@ def test_whatever_a_file_of_a_store_holds_the_complaint_names_it(tmp_path, name,
     with pytest.raises(ValueError, match=name) as caught:
         open_store(folder)
     assert len(str(caught.value)) < 500
+
+
+def test_a_second_writer_of_a_store_is_refused_while_the_first_is_at_work_and_harms_nothing(tmp_path):
+    with writer(tmp_path / "set") as first:
+        first.add(invented("a"))
+        with pytest.raises(OSError, match="another run is at work in .*set: "), writer(tmp_path / "set"):
+            pass
+        first.add(invented("b"))
+    written(tmp_path / "alone", invented("a"), invented("b"))
+    assert contents(tmp_path / "set") == contents(tmp_path / "alone")

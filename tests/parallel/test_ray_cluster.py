@@ -28,7 +28,7 @@ def test_a_task_that_kills_every_actor_is_answered_for_and_the_others_are_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("ray")
-    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]))
     lost = lambda task, how: -task  # noqa: E731
     found = dict(in_ray(partial(begin_doubling, tmp_path, TRIES), [0, 1, 3, 4], 2, "local", lost=lost))
     assert found == {0: 0, 1: 2, 2: -3, 3: 8}
@@ -42,7 +42,7 @@ def test_a_machine_that_vanishes_costs_only_the_tasks_in_hand_however_often_mach
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]))
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
         nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -255,3 +256,12 @@ def test_ten_kills_at_random_moments_change_nothing(tiny: Recipe, tmp_path: Path
         assert untimed(read_log(run)) == untimed(read_log(whole))
         assert [record["step"] for record in read_log(run)] == list(range(1, 25))
     assert math.isfinite(read_log(whole)[-1]["fake"])
+
+
+def test_a_second_run_in_the_folder_of_one_that_is_at_work_is_refused_and_harms_nothing(tmp_path: Path) -> None:
+    first = keep_running(toy(tmp_path / "run"), Team())
+    records = [next(first)]
+    with pytest.raises(OSError, match=f"another run is at work in {re.escape(str(tmp_path / 'run'))}: "):
+        finish(toy(tmp_path / "run"))
+    assert untimed(records + list(first)) == untimed(finish(toy(tmp_path / "alone")))
+    assert not (tmp_path / "run" / ".lock").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -10,6 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+import filelock
+
+LOCK = ".lock"
+"""End of the names of files that are locked."""
+WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
+"""What a file system without locks answers."""
+TRIES = 100
+"""How often the folder of a lock may vanish while it is locked."""
 
 
 def sha256(path: Path) -> str:
@@ -73,6 +83,62 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(partial)):
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+@contextmanager
+def lock_file(path: Path, wait: bool = False) -> Iterator[bool]:
+    """Whether this process has the lock on a file, which is made for it; False where another living process has it.
+
+    The operating system's locks end with their process. On a file system without any a marker beside the file stands
+    for the lock; where its process died on this machine the next one takes it over. Raises OSError.
+    """
+    lock = acquire_lock(path, wait)
+    try:
+        yield lock is not None
+    finally:
+        if lock is not None:
+            if sys.platform != "win32":  # while it is locked: whoever has opened it by now sees that it is gone
+                path.unlink(missing_ok=True)
+            lock.release()
+            if sys.platform == "win32":
+                with suppress(OSError):
+                    path.unlink()
+
+
+def acquire_lock(path: Path, wait: bool = False) -> filelock.BaseFileLock | None:
+    """The lock of `lock_file`, to be released; None if it is taken and not waited for."""
+    lock: filelock.BaseFileLock = filelock.FileLock(path, fallback_to_soft=False)
+    for left in reversed(range(TRIES)):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(blocking=wait)
+            return lock
+        except filelock.Timeout:
+            return None
+        except (FileNotFoundError, FileExistsError):  # another process removed the folder in between
+            if not left:
+                raise
+        except OSError as error:
+            if error.errno not in WITHOUT_LOCKS or isinstance(lock, filelock.SoftFileLock):
+                raise
+            lock = filelock.SoftFileLock(_marker(path))
+    return None
+
+
+def _marker(path: Path) -> Path:
+    """What stands for the lock on a file where there are no locks."""
+    return path.with_name(path.name + ".held")
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask for the same out of a folder; raises OSError where one is at work in it."""
+    path = folder / LOCK
+    with lock_file(path) as locked:
+        if not locked:
+            why = f"; if there is none, delete {_marker(path)}" if _marker(path).exists() else ""
+            raise OSError(f"another run is at work in {folder}: wait for it, or give another folder{why}")
+        yield
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What lies in a folder of results beside them: stages that were kept, and what killed runs left."""
+"""The folder of work under way beside the results: one living process to a video, and what dead ones left."""
 
 from __future__ import annotations
 
@@ -6,14 +6,64 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from vibe.batch.lock import busy
+from vibe.assets.paths import LOCK, acquire_lock, lock_file
 from vibe.batch.storage import HIDDEN, Folder
 
 HALF = re.compile(r"\..+\.\d+\.part|\.vibe-\d+")
 """Names of files that were being written, or tried to be, when their process ended."""
+SWEEP = ".sweep"
+"""Locked while dead processes' folders are removed."""
+
+
+@contextmanager
+def claim(folder: Path, name: str) -> Iterator[Path | None]:
+    """An empty folder of that name to work in, gone afterwards; None where another living process works in it.
+
+    Raises OSError.
+    """
+    with ExitStack() as locks:
+        claimed = locks.enter_context(lock_file(folder / (name + LOCK)))
+        if not claimed:
+            # A sweep holds each lock for a moment. While its own lock is ours there is none.
+            with lock_file(folder / SWEEP, wait=True):
+                claimed = locks.enter_context(lock_file(folder / (name + LOCK)))
+        if not claimed:
+            yield None
+            return
+        place = folder / name
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what dead processes left in a folder of claims, and the folder itself if nobody is at work."""
+    if not folder.is_dir():
+        return
+    with suppress(OSError), lock_file(folder / SWEEP) as alone:
+        for path in folder.glob("*" + LOCK) if alone else ():
+            with suppress(OSError), lock_file(path) as dead:
+                if dead:
+                    shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def busy(folder: Path) -> bool:
+    """Whether a living process has one of the folders of claims."""
+    for path in folder.glob("*" + LOCK):
+        lock = acquire_lock(path)
+        if lock is None:
+            return True
+        lock.release()
+    return False
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vibe.batch.lock import claim, sweep
+from vibe.batch.cleanup import claim, sweep
 from vibe.batch.manifest import MOTION, OVERLAY, PAGE, SUMMARY, result_keys
 from vibe.batch.plan import VideoJob, overwritten
 from vibe.batch.report import Outcome, failed_outcome, found_outcome, skipped_outcome

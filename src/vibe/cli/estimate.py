@@ -124,7 +124,7 @@ def _tidied(store: Store) -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):
-            from vibe.batch.lock import sweep
+            from vibe.batch.cleanup import sweep
 
             sweep(store.scratch)
         store.tidy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from jaxtyping import Bool, Int
 from numpy import ndarray
 
 from vibe import assets
+from vibe.assets.paths import only_writer
 from vibe.data.prepare import complaint
 from vibe.data.readers import (
     COLUMNS,
@@ -131,11 +133,25 @@ def add_evidence(
 
     The batches, and each one's numbers, are the same however the work is spread. What can't be read gets zeros, or with
     `strict` is a ValueError at the end and tried again by the next run. Raises FileNotFoundError for a missing store,
-    raw folder or model, ValueError if the store has no boxes or such evidence of another model.
+    raw folder or model, ValueError if the store has no boxes or such evidence of another model, OSError if another run
+    is at work in the store.
     """
     store = open_store(folder)
     if not order.raw.is_dir():
         raise FileNotFoundError(f"{order.raw} is not there: give the raw folder that {folder} was prepared from")
+    complete = set(COLUMNS[order.kind]) <= set(store.columns)
+    with nullcontext() if complete else only_writer(folder):
+        return _add(store, order, spread, strict, progress)
+
+
+def _add(
+    store: Store,
+    order: ReadOptions,
+    spread: Spread[Batch, CropEvidence],
+    strict: bool,
+    progress: Progress | None,
+) -> AddedColumns:
+    """Write what is missing."""
     writers = _writers(store, order)
     wanted = rows_with_pictures(store)
     reasons: dict[str, str] = {}
@@ -150,7 +166,7 @@ def add_evidence(
             raise ValueError(complaint(reasons))
         for writer in writers:
             writer.finish()
-    added = _report(open_store(folder), order, wanted, reasons)
+    added = _report(open_store(store.folder), order, wanted, reasons)
     if strict and added.dropped:
         raise ValueError(complaint(added.dropped))
     return added

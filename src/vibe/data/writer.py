@@ -6,6 +6,7 @@ import io
 import json
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 import vibe
 from vibe import assets
+from vibe.assets.paths import only_writer
 from vibe.data.recording import Recording, column_layout, columns_of
 from vibe.data.store import (
     INDEX,
@@ -34,7 +36,8 @@ class StoreWriter:
     """Writes a store, one recording in memory at a time.
 
     A folder that was left unfinished, by an error or a kill, is gone on with after its last whole recording; in one
-    that is finished nothing changes. Raises ValueError if the folder was begun from other sources or another recipe.
+    that is finished nothing changes. Raises ValueError if the folder was begun from other sources or another recipe,
+    OSError if another process is writing to it.
 
         with StoreWriter(folder, licence, recipe, sources) as store:
             for name in names:
@@ -53,19 +56,18 @@ class StoreWriter:
         self._files: dict[str, IO[bytes]] = {}
         self._rows = 0
         self._journal: IO[bytes] | None = None
+        self._lock = ExitStack()
         self.finished = False
 
     def __enter__(self) -> StoreWriter:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if (self.folder / MANIFEST).exists():
-            manifest = read_manifest(self.folder)
-            self._refuse_another(manifest)
-            self.finished = True
-            self._rows, self._dropped = manifest["rows"], manifest["dropped"]
-            self._known = read_names(self.folder / INDEX)
-            (self.folder / JOURNAL).unlink(missing_ok=True)
-            return self
-        self._take_up()
+        with ExitStack() as lock:
+            if not (self.folder / MANIFEST).exists():
+                lock.enter_context(only_writer(self.folder))
+            if (self.folder / MANIFEST).exists():
+                self._read_finished()
+            else:
+                self._take_up()
+            self._lock = lock.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -76,6 +78,7 @@ class StoreWriter:
             for file in (*self._files.values(), self._journal):
                 if file is not None:
                     file.close()
+            self._lock.close()
 
     def __contains__(self, name: str) -> bool:
         """Whether a recording is in the store, or was left out of it for a reason, already."""
@@ -135,6 +138,14 @@ class StoreWriter:
         assert self._journal is not None
         self._journal.write(json.dumps(line).encode() + b"\n")
         self._journal.flush()
+
+    def _read_finished(self) -> None:
+        manifest = read_manifest(self.folder)
+        self._refuse_another(manifest)
+        self.finished = True
+        self._rows, self._dropped = manifest["rows"], manifest["dropped"]
+        self._known = read_names(self.folder / INDEX)
+        (self.folder / JOURNAL).unlink(missing_ok=True)
 
     def _refuse_another(self, its: Mapping[str, Any]) -> None:
         for name, value in self._about.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vibe.assets.paths import only_writer
 from vibe.records import Progress
 from vibe.train.checkpoints import (
     BEST,
@@ -79,8 +81,14 @@ def keep_running(run: RunProtocol, team: Team, progress: Progress | None = None)
 
     The folder ends up with what `docs/train.md` lists. What is written before the checkpoint of a step is written again
     if the run dies before that checkpoint is whole. Raises NotANumber, with the batch in `nan_batch.pt`, and ValueError
-    if the folder belongs to another recipe or to other data.
+    if the folder belongs to another recipe or to other data, OSError if another run is at work in it.
     """
+    with only_writer(run.folder) if team.writes else nullcontext():
+        yield from _remaining_steps(run, team, progress)
+
+
+def _remaining_steps(run: RunProtocol, team: Team, progress: Progress | None) -> Iterator[dict[str, float]]:
+    """From the last checkpoint to the last step."""
     begin_folder(run.folder, run.recipe, run.data, team.writes)
     first, best = load_checkpoint(run.folder / CHECKPOINT, run.recipe, run.parts)
     with TrainingLog(run.folder, first, team.writes) as journal:
