@@ -1,8 +1,14 @@
 """What the user is told."""
 
+import ast
+import re
+from importlib import metadata
+from pathlib import Path
+
 import pytest
 
-from vibe.errors import run_guarded, shorten
+import vibe
+from vibe.errors import missing_extra, run_guarded, shorten
 
 WORDS = [
     "[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.",
@@ -33,3 +39,21 @@ def test_what_somebody_else_wrote_is_shown_at_a_length_that_can_be_read():
     assert shorten("name" * 60) == "name" * 60
     long = shorten("start" + "x" * 5000 + "end")
     assert long.startswith("startxxx") and long.endswith("xxxend (5008 characters)") and len(long) < 220
+
+
+def test_an_extra_that_is_missing_is_named_with_the_command_that_installs_it():
+    complaint = 'USD needs usd-core, which is not installed: run `pip install "vibe-motion[usd]"`'
+    assert str(missing_extra("USD", "usd-core", "usd")) == complaint
+
+
+def test_each_extra_that_a_message_names_brings_the_package_that_it_names():
+    brought = set()
+    for line in metadata.requires("vibe-motion") or []:
+        if found := re.match(r"([\w-]+).*; extra == .(\w+)", line):
+            brought.add(found.groups())
+    named = set()
+    for file in Path(vibe.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "missing_extra":
+                named.add(tuple(ast.literal_eval(argument) for argument in node.args[1:]))
+    assert len(named) >= 10 and named <= brought

@@ -399,7 +399,7 @@ def test_importing_every_module_needs_neither_network_nor_torchvision_and_starts
 def test_nothing_that_we_install_asks_for_torchvision():
     """Follows the requirements of what is installed, without the extras that nobody asked for."""
     seen: set[str] = set()
-    waiting = ["vibe"]
+    waiting = ["vibe-motion"]
     while waiting:
         package = waiting.pop().lower().replace("_", "-")
         if package in seen:
@@ -409,7 +409,7 @@ def test_nothing_that_we_install_asks_for_torchvision():
             wanted = metadata.requires(package) or []
         except metadata.PackageNotFoundError:
             continue
-        needed = [line for line in wanted if package == "vibe" or "extra ==" not in line]
+        needed = [line for line in wanted if package == "vibe-motion" or "extra ==" not in line]
         waiting += [found.group() for line in needed if (found := re.match(r"[A-Za-z0-9._-]+", line))]
     assert {"torch", "numpy", "rich"} <= seen
     assert "torchvision" not in seen

@@ -37,6 +37,11 @@ def run_guarded(work: Callable[[], None]) -> str | None:
     return None
 
 
+def missing_extra(purpose: str, package: str, extra: str) -> ImportError:
+    """What to raise where a package of one of our extras can't be imported: what needs it, and how to install it."""
+    return ImportError(f'{purpose} needs {package}, which is not installed: run `pip install "vibe-motion[{extra}]"`')
+
+
 def one_line(error: Exception) -> str:
     """What an error says, on one line."""
     if isinstance(error, MemoryError):

@@ -12,7 +12,7 @@ from pretended import make_video
 from vibe import assets, cache
 
 fsspec = pytest.importorskip("fsspec")
-pytest.importorskip("s3fs", reason="S3 needs vibe[s3]")
+pytest.importorskip("s3fs", reason="S3 needs vibe-motion[s3]")
 server = pytest.importorskip("moto.server", reason="the S3 server of this test needs moto[s3], flask and flask-cors")
 
 

@@ -99,6 +99,6 @@ def test_without_the_extra_the_error_says_how_to_get_it(body, given, tmp_path, m
     import sys
 
     monkeypatch.setitem(sys.modules, "pxr.Sdf", None)
-    with pytest.raises(ValueError, match=r"pip install 'vibe\[usd\]'"):
+    with pytest.raises(ImportError, match=r'pip install "vibe-motion\[usd\]"'):
         write_usd(tmp_path / "x.usdc", build_scene(given, body, Staging()), body)
     assert not list(tmp_path.iterdir())

@@ -71,9 +71,9 @@ def test_too_few_crops_for_eight_bits_are_refused(extractor: Extractor, crops: n
 @pytest.mark.parametrize(
     ("missing", "runtime", "extra"),
     [
-        ("openvino", "openvino", r"vibe\[openvino\]"),
-        ("onnxruntime", "onnxruntime", r"vibe\[onnx\]"),
-        ("onnx", "onnxruntime", r"vibe\[onnx\]"),
+        ("openvino", "openvino", r"vibe-motion\[openvino\]"),
+        ("onnxruntime", "onnxruntime", r"vibe-motion\[onnx\]"),
+        ("onnx", "onnxruntime", r"vibe-motion\[onnx\]"),
     ],
 )
 def test_a_runtime_that_is_not_installed_names_its_extra(extractor, monkeypatch, missing, runtime, extra) -> None:

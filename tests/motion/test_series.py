@@ -172,5 +172,5 @@ def test_a_table_has_a_row_for_each_frame_and_joint():
 
 def test_without_pandas_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match=r"vibe\[pandas\]"):
+    with pytest.raises(ImportError, match=r"vibe-motion\[pandas\]"):
         series().to_dataframe()

@@ -14,12 +14,11 @@ from typing import Any
 
 from vibe import assets
 from vibe.batch.manifest import LARGEST, MOTION, SUMMARY, Kept, read_manifest_summary
-from vibe.errors import one_line, shorten
+from vibe.errors import missing_extra, one_line, shorten
 
 URL = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 HIDDEN = ".vibe"
 """The folder in OUT for what is under way."""
-HINTS = {"s3": "pip install vibe[s3]", "s3a": "pip install vibe[s3]"}
 
 
 def is_url(name: str) -> bool:
@@ -40,7 +39,9 @@ def reachable(url: str) -> tuple[Any, str]:
     try:
         system, path = url_to_fs(url)
     except ImportError as error:
-        raise ImportError(f"{scheme}:// needs another package: {HINTS.get(scheme, one_line(error))}") from error
+        if scheme in ("s3", "s3a"):
+            raise missing_extra(f"{scheme}://", "s3fs", "s3") from error
+        raise ImportError(f"{scheme}:// needs another package: {one_line(error)}") from error
     except ValueError as error:
         raise ValueError(f"{shorten(url)} can't be reached: {shorten(one_line(error))}") from error
     system.invalidate_cache()

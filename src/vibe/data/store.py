@@ -14,6 +14,7 @@ from numpy import ndarray
 
 from vibe.assets.archives import MAX_HEADER, header
 from vibe.data.recording import column_layout
+from vibe.errors import missing_extra
 
 INDEX = "index.parquet"
 K_COLUMNS = tuple(f"K_px_{row}{column}" for row in range(3) for column in range(3))
@@ -47,9 +48,7 @@ class SequenceRows:
 
 def write_index(path: Path, recordings: Iterable[Mapping[str, Any]]) -> None:
     """Write the index of recordings; each has `name`, `frames`, `images` (or none), `K_px` and all of `SAID`."""
-    import pyarrow as arrow
-    import pyarrow.parquet as parquet
-
+    arrow, parquet = _arrow()
     words, number, real = arrow.dictionary(arrow.int32(), arrow.string()), arrow.int32(), arrow.float64()
     kinds = {"number": number, "sequence": words, "frame": arrow.int64(), "image": arrow.string()}
     kinds |= {"subject": words, "split": words, "fps": real, "source": words, "step": number, "gender": words}
@@ -98,9 +97,7 @@ def read_images(path: Path, rows: slice) -> list[str]:
 
 def _read(path: Path, names: Sequence[str]) -> Any:
     """Columns of the index as an Arrow table."""
-    import pyarrow as arrow
-    import pyarrow.parquet as parquet
-
+    arrow, parquet = _arrow()
     try:
         return parquet.read_table(path, columns=list(names)).select(list(names))
     except (arrow.ArrowException, OSError, KeyError) as error:
@@ -204,3 +201,13 @@ def _mapped(folder: Path, name: str, rows: int) -> ndarray:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError) as error:
         raise ValueError(f"{path} is damaged or cut off ({error}): prepare the set again") from error
+
+
+def _arrow() -> tuple[Any, Any]:
+    """The packages pyarrow and pyarrow.parquet; raises ImportError where they are not installed."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise missing_extra("the index of a store", "pyarrow", "data") from error
+    return pyarrow, pyarrow.parquet

@@ -15,6 +15,7 @@ from vibe import __version__, assets
 from vibe.body import Body, rest_vertices
 from vibe.body.lbs import influences
 from vibe.body.mesh import vertex_normals
+from vibe.errors import missing_extra
 from vibe.export.gltf import R_CAM_GLTF, linear_colour
 from vibe.motion.scene import Character, Scene, turned_at_rest
 from vibe.rotations import continuous
@@ -54,11 +55,11 @@ def write_usd(path: Path, stage: Scene, body: Body) -> None:
 
 
 def _pxr(*names: str) -> list[ModuleType]:
-    """Modules of Pixar's package, which has no types; raises ValueError where it is not installed."""
+    """Modules of Pixar's package, which has no types; raises ImportError where it is not installed."""
     try:
         return [import_module(f"pxr.{name}") for name in names]
     except ImportError as error:
-        raise ValueError("USD needs a package that is not here: install it with pip install 'vibe[usd]'") from error
+        raise missing_extra("USD", "usd-core", "usd") from error
 
 
 def _fill(scene: Any, stage: Scene, body: Body) -> None:

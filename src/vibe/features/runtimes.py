@@ -12,6 +12,7 @@ from jaxtyping import Float
 from numpy import ndarray as Array
 from torch import Tensor, nn
 
+from vibe.errors import missing_extra
 from vibe.features.crops import SIDE
 from vibe.features.extractor import BATCH, Crops, Extractor, Reader
 from vibe.features.resnet import FEATURES
@@ -29,7 +30,7 @@ class Graph:
         try:
             import onnx
         except ImportError as error:
-            raise ImportError("writing an ONNX graph needs onnx: install it with `pip install vibe[onnx]`") from error
+            raise missing_extra("an ONNX graph", "onnx", "onnx") from error
         self._onnx = onnx
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
@@ -116,7 +117,7 @@ def on_openvino(extractor: Extractor, ranges: Ranges | None = None) -> Reader:
     try:
         import openvino  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise ImportError("openvino is not installed: install it with `pip install vibe[openvino]`") from error
+        raise missing_extra("--runtime openvino", "openvino", "openvino") from error
     core = openvino.Core()
     settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     network = core.compile_model(core.read_model(write_graph(extractor, ranges)), "CPU", settings)
@@ -132,7 +133,7 @@ def on_onnxruntime(extractor: Extractor, ranges: Ranges | None = None) -> Reader
     try:
         import onnxruntime
     except ImportError as error:
-        raise ImportError("onnxruntime is not installed: install it with `pip install vibe[onnx]`") from error
+        raise missing_extra("--runtime onnxruntime", "onnxruntime", "onnx") from error
     session = onnxruntime.InferenceSession(write_graph(extractor, ranges), providers=["CPUExecutionProvider"])
 
     def read(crops: Crops) -> Float[Tensor, "n 2048"]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import roma
 
+from vibe.errors import missing_extra
 from vibe.live.messages import moment_json
 from vibe.live.person import LivePose
 from vibe.live.pose import Moment
@@ -83,7 +84,7 @@ def osc(address: str) -> Outbox:
     try:
         from pythonosc.udp_client import UDPClient
     except ImportError as error:
-        raise ImportError("OSC needs python-osc: pip install 'vibe[live]'") from error
+        raise missing_extra("OSC", "python-osc", "live") from error
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0][0]
     except OSError as error:

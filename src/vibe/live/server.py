@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
+from vibe.errors import missing_extra
 from vibe.live.auth import is_loopback, new_token, refusal
 from vibe.live.messages import Packets
 from vibe.live.pose import Moment
@@ -50,7 +51,7 @@ class Server:
         try:
             import websockets  # noqa: F401
         except ImportError as error:
-            raise ImportError("the page and the socket need websockets: pip install 'vibe[live]'") from error
+            raise missing_extra("the live page", "websockets", "live") from error
         self.host, self.port = host, port
         self.token = new_token()
         self._offer = offer

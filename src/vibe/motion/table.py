@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from vibe.errors import missing_extra
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
@@ -51,5 +53,5 @@ def _pandas() -> Any:
     try:
         import pandas
     except ImportError as error:
-        raise ImportError('a table needs pandas: run `pip install "vibe[pandas]"`') from error
+        raise missing_extra("a table", "pandas", "pandas") from error
     return pandas

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeVar
 
+from vibe.errors import missing_extra
 from vibe.parallel.processes import Begin, Deaths, Lost, Message, Seat
 
 T = TypeVar("T")
@@ -113,7 +114,7 @@ def _connect(address: str, workers: int) -> tuple[Any, bool]:
     try:
         ray: Any = import_module("ray")
     except ImportError as error:
-        raise ImportError("Ray is not installed: say `pip install vibe[ray]`, or leave --ray out") from error
+        raise missing_extra("--ray", "ray", "ray") from error
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if ray.is_initialized():
         return ray, False

@@ -12,6 +12,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray as Array
 
 from vibe.cameras import BOX_MARGIN
+from vibe.errors import missing_extra
 from vibe.tracking.detector import Detections, suppress
 from vibe.tracking.pose_model import MARGIN, Landmarks, crop_person, to_picture
 
@@ -49,7 +50,7 @@ def open_session(path: Path) -> Session:
     try:
         import onnxruntime
     except ImportError as error:
-        raise ImportError("ONNX models need onnxruntime: install it with `pip install vibe[onnx]`") from error
+        raise missing_extra("an ONNX model", "onnxruntime", "onnx") from error
     try:
         return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     # What onnxruntime raises on damaged files is any kind: Fail, InvalidArgument, UnicodeDecodeError ...

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
+from vibe.errors import missing_extra
+
 LARGEST = 1 << 26
 """Bytes that a file and its variable may have, packed or not; those of the set have less than 5 MB."""
 MOST = 1000
@@ -29,7 +31,7 @@ def read_cdf(path: Path, name: str) -> ndarray:
     try:
         import cdflib
     except ImportError as error:
-        raise ImportError("CDF files need cdflib: install it with `pip install vibe[data]`") from error
+        raise missing_extra("a CDF file", "cdflib", "data") from error
 
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: get it from the set's owner, or check the folder")

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from vibe.errors import missing_extra
+
 LARGEST = 1 << 31
 """Bytes that the variables of one file may take."""
 
@@ -62,7 +64,7 @@ def _from_hdf5(path: Path, names: Sequence[str]) -> dict[str, ndarray]:
     try:
         import h5py
     except ImportError as error:
-        raise ImportError("MATLAB 7.3 files need h5py: install it with `pip install vibe[data]`") from error
+        raise missing_extra("a MATLAB 7.3 file", "h5py", "data") from error
 
     left = LARGEST
 
