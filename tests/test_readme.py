@@ -10,7 +10,7 @@ from vibe.cli.app import COMMANDS
 from vibe.motion import npz
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 CONVENTIONS = (ROOT / "docs" / "conventions.md").read_text(encoding="utf-8")
 
 
@@ -28,7 +28,7 @@ def commands(page: Path) -> list[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def targets() -> set[str]:
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    return set(re.findall(r"^([a-z]+):", text, re.MULTILINE))
+    return set(re.findall(r"^([a-z-]+):", text, re.MULTILINE))
 
 
 def help_of(command: str, capsys) -> str:
