@@ -8,7 +8,7 @@
 #   make faults              break every command in turn: kills, full disks, lost permissions ... (half an hour)
 #   make fuzz                give every reader damaged files; COUNT=100000 of them (half an hour; goes on where it was)
 #   make interop             open every export in programs of others: Blender, aitviewer, Khronos's validator (4 GB, once)
-#   make benchmark           measure accuracy, speed and memory; writes the tables in benchmarks/
+#   make benchmark           measure accuracy, speed and memory; writes the tables in benchmarks/results/
 #   make ablations           train and measure the paper's ablations on open data (hours; goes on where it was stopped)
 #   make reference NPZ=FILE  compare with the published program's numbers; SEED=0, RECIPE=FILE of that file
 #   make weights             train the shipped weights anew (hours)
@@ -57,14 +57,14 @@ docs: $(VENV)/.ready-to-test
 	@echo "build/site/index.html"
 
 faults: $(VENV)/.ready-to-test
-	$(BIN)/python tests/faults/scenes.py --table benchmarks/faults.md
-	$(BIN)/python tests/faults/many_videos.py --table benchmarks/many_videos.md
+	$(BIN)/python tests/faults/scenes.py --table benchmarks/results/faults.md
+	$(BIN)/python tests/faults/many_videos.py --table benchmarks/results/many_videos.md
 	VIBE_FAULTS=1 $(BIN)/python -m pytest tests/parallel/test_ray_cluster.py tests/batch/test_ray.py
 
 # Without atheris, which is for Linux alone, the files are damaged by chance.
 fuzz: $(VENV)/.ready-to-test
 	-$(PIP) install --quiet -c constraints.txt -e ".[fuzz]"
-	$(BIN)/python tests/faults/fuzz.py --count "$(COUNT)" --jobs 2 --table benchmarks/fuzz.md
+	$(BIN)/python tests/faults/fuzz.py --count "$(COUNT)" --jobs 2 --table benchmarks/results/fuzz.md
 
 interop: $(VENV)/.ready-to-test $(INTEROP)/.ready
 	$(BIN)/python -m pytest tests/interop
@@ -72,7 +72,7 @@ interop: $(VENV)/.ready-to-test $(INTEROP)/.ready
 benchmark: $(VENV)/.ready-to-test $(MEDIAPIPE)/.ready
 	for name in real fitting tracking rendered failures detector_noise speed body_speed generator_speed backbone_speed \
 		training_speed store_speed metrics_speed export_speed render_speed many_speed; do \
-		$(BIN)/python benchmarks/$$name.py --table benchmarks/$$name.md || exit; done
+		$(BIN)/python benchmarks/$$name.py --table benchmarks/results/$$name.md || exit; done
 
 ablations: $(VENV)/.ready-to-test
 	$(BIN)/python benchmarks/ablations.py

@@ -55,7 +55,7 @@ class Options:
     runs: Path = Path("runs/ablations")
     data: Path = Path("runs/open_benchmark")
     """The open benchmark; made if it is not there."""
-    table: Path | None = Path("benchmarks/ablations.md")
+    table: Path | None = Path("benchmarks/results/ablations.md")
 
 
 @dataclass(frozen=True)

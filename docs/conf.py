@@ -1,4 +1,4 @@
-"""The site: every page of docs/ and the tables of benchmarks/, as they stand in the repository.
+"""The site: every page of docs/ and the tables of benchmarks/results/, as they stand in the repository.
 
 `make docs` runs Sphinx on the repository's root with this configuration, so that links between the two folders hold
 there as they do here. Nothing in the pages is fetched from anywhere.
@@ -28,7 +28,7 @@ project = "vibe"
 version = release = re.findall(r'__version__ = "(.+)"', (ROOT / "src/vibe/__init__.py").read_text(encoding="utf-8"))[0]
 extensions = ["myst_parser"]
 root_doc = "docs/index"
-include_patterns = ["docs/*.md", "benchmarks/*.md"]
+include_patterns = ["docs/*.md", "benchmarks/results/*.md"]
 exclude_patterns = [".*", "out", "runs", "build", "dist", "src", "tests", "page"]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
@@ -54,10 +54,10 @@ def complete(app: Sphinx, page: str, source: list[str]) -> None:
     if page == root_doc:
         for caption, pages in PARTS.items():
             source[0] += toctree(caption, pages)
-        tables = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.md"))
-        source[0] += toctree("Measurements", [f"../benchmarks/{name}" for name in tables])
-    elif page.startswith("benchmarks/") and not source[0].startswith("# "):
-        title = page.removeprefix("benchmarks/").replace("_", " ").capitalize()
+        tables = sorted(path.stem for path in (ROOT / "benchmarks" / "results").glob("*.md"))
+        source[0] += toctree("Measurements", [f"../benchmarks/results/{name}" for name in tables])
+    elif page.startswith("benchmarks/results/") and not source[0].startswith("# "):
+        title = page.removeprefix("benchmarks/results/").replace("_", " ").capitalize()
         source[0] = f"# {title}\n\n{source[0]}"
 
 

@@ -29,7 +29,7 @@ def test_every_extra_is_on_the_page_on_installing():
 
 
 def test_the_errors_told_of_single_clips_are_those_of_the_table():
-    measured = {row[0]: row for row in rows(text("benchmarks/failures.md"))}
+    measured = {row[0]: row for row in rows(text("benchmarks/results/failures.md"))}
     page = text("docs/accuracy.md").split("## Where it fails")[1].split("### Which motions")[0]
     clips = [row for row in rows(page) if row[0] in measured and row[0] not in ("clip", "joints")]
     assert len(clips) >= 13
@@ -39,7 +39,7 @@ def test_the_errors_told_of_single_clips_are_those_of_the_table():
 
 
 def test_the_distances_told_are_those_of_the_table():
-    measured = {row[0]: row[-1] for row in rows(text("benchmarks/failures.md"))}
+    measured = {row[0]: row[-1] for row in rows(text("benchmarks/results/failures.md"))}
     told = [row for row in rows(text("docs/accuracy.md")) if row[0].endswith(" degrees") and len(row) == 3]
     assert len(told) == 2
     for lens, *cells in told:

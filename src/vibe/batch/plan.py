@@ -51,7 +51,7 @@ class Plan:
     """Contents of videos whose results are there, and whose stages were not to be kept."""
 
 
-Sums = Mapping[str, "tuple[str | None, str] | Outcome"]
+Sums = Mapping[str, tuple[str | None, str] | Outcome]
 """Of each source: SHA-256 and stamp of its content, or why it can't be read."""
 
 

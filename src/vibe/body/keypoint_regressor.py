@@ -64,7 +64,7 @@ DETECTED = {
     "left_ankle": ("left_knee", (0.005, 0.001, 0.008)),
 }
 """Where the shipped detector marks COCO's keypoints, from where they are: metres in the axes of a joint, the right side
-in the mirror. Read off `benchmarks/detector_noise.md`: rendered clips of the open body, both sides averaged."""
+in the mirror. Read off `benchmarks/results/detector_noise.md`: rendered clips of the open body, both sides averaged."""
 
 
 def detected_rows(coco: Marks) -> Marks:

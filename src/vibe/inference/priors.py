@@ -22,7 +22,7 @@ FIDELITY = 70.0
 """Price of the squared distance (Frobenius) between rotations and what the prior makes of them, in the fit.
 
 With it, jitter of 0.1 radian raises the energy of held-out motion under MPoser about as much as under the mixture of
-Gaussians whose place it takes (`benchmarks/priors.md`).
+Gaussians whose place it takes (`benchmarks/results/priors.md`).
 """
 
 
