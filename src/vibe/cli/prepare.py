@@ -13,6 +13,8 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from vibe.cli.console import DONE, print_error, print_info, usage_error
 from vibe.cli.progress import Meter
 
+LONGEST = 60
+"""Seconds of a made clip; each takes some of computing."""
 BENCHMARK = "open-benchmark"
 NAMED = 50
 """Drops that are named; the manifest has them all."""
@@ -166,15 +168,18 @@ def evidence(
     return DONE
 
 
-def make_clip(out: Annotated[Positional[Path], arg(metavar="OUT.mp4")], /) -> int:
+def make_clip(out: Annotated[Positional[Path], arg(metavar="OUT.mp4")], /, seconds: float = 4.0) -> int:
     """Make the short video of the demo: the open body walks and turns in front of a painted background.
 
     Args:
         out: The video file to write; replaced if it is there.
+        seconds: How long it is, at most 60.
     """
     from vibe.synthetic import clips
 
+    if not 0 < seconds <= LONGEST:
+        return usage_error(f"a clip of {seconds:g} seconds can't be made: choose --seconds between 0 and {LONGEST}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    clips.make_clip(out)
+    clips.make_clip(out, seconds)
     print(out)
     return DONE
