@@ -3,6 +3,7 @@
 #   make demo                estimate a short clip that the project makes itself
 #   make demo VIDEO=my.mp4   estimate any other video
 #   make test                run the tests
+#   make test-oldest         run them on the oldest versions that pyproject.toml allows; OLDEST_PYTHON=path is Python 3.10
 #   make lint                style and types
 #   make docs                build the manual into build/site
 #   make faults              break every command in turn: kills, full disks, lost permissions ... (half an hour)
@@ -16,11 +17,13 @@
 #   make pose-mixture        fit the shipped pose prior anew
 #
 # OUT=folder takes the results elsewhere, PYTHON=path picks an interpreter. On Linux, torch as pip finds it brings
-# 2.7 GB for NVIDIA's cards along; TORCH_FLAGS="--index-url <address of PyTorch's CPU builds>" spares them.
+# 2.7 GB for NVIDIA's cards along; TORCH_FLAGS="--index-url <address of PyTorch's CPU builds>" spares them, and for
+# test-oldest UV_TORCH_BACKEND=cpu.
 
 VENV := .venv
 INTEROP := .venv-interop
 MEDIAPIPE := .venv-mediapipe
+OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
 OUT ?= out
@@ -30,6 +33,7 @@ SEED ?= 0
 COUNT ?= 100000
 RECIPE ?=
 TORCH_FLAGS ?=
+OLDEST_PYTHON ?= python3.10
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.10 python; do \
 	$$name -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null \
 	&& { echo $$name; break; }; done)
@@ -37,7 +41,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.1
 export OUT VIDEO NPZ SEED RECIPE
 
 .NOTPARALLEL:
-.PHONY: demo test lint docs faults fuzz interop benchmark ablations reference weights body pose-mixture
+.PHONY: demo test test-oldest lint docs faults fuzz interop benchmark ablations reference weights body pose-mixture
 
 demo: $(VENV)/.ready-to-run
 	@clip="$$VIDEO"; \
@@ -46,6 +50,9 @@ demo: $(VENV)/.ready-to-run
 
 test: $(VENV)/.ready-to-test
 	$(BIN)/python -m pytest
+
+test-oldest: $(OLDEST)/.ready
+	$(OLDEST)/bin/python -m pytest
 
 lint: $(VENV)/.ready-to-test
 	$(BIN)/ruff check .
@@ -100,6 +107,15 @@ $(INTEROP)/.ready: | $(BIN)/python
 	-$(INTEROP)/aitviewer/bin/python -m pip install --quiet $(TORCH_FLAGS) "$$(grep '^torch==' constraints.txt)"
 	-$(INTEROP)/aitviewer/bin/python -m pip install --quiet aitviewer || rm -r $(INTEROP)/aitviewer
 	-npm install --silent --prefix $(INTEROP) gltf-validator
+	@touch $@
+
+# uv takes the lower bound of each requirement; what those ask for in turn is as new as can be.
+$(OLDEST)/.ready: pyproject.toml hatch_build.py $(wildcard page/*.json page/src/*)
+	@echo "setting up $(OLDEST): this takes some minutes, once"
+	"$(OLDEST_PYTHON)" -m venv --clear $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet uv
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct -e ".[dev]"
+	$(OLDEST)/bin/vibe fetch --into $(OLDEST)/share/vibe
 	@touch $@
 
 # For a ratio beside our speed; its packages do not go together with ours. What can't be had is left out: the table says so.

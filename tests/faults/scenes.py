@@ -1,4 +1,6 @@
-"""A program: every command while something breaks. `python tests/faults/scenes.py --table benchmarks/results/faults.md`.
+"""A program: every command while something breaks.
+
+`python tests/faults/scenes.py --table benchmarks/results/faults.md` writes the table.
 
 A scene ends well if the command says in one line what went wrong, with the exit code of a failure, leaves nothing
 half-written behind, keeps what was finished, and gives the undisturbed result when it is run again with all in order.
