@@ -94,7 +94,7 @@ def test_the_command_runs(command, desk, done, monkeypatch, capsys):
     if (extra := {"usd": "pxr"}.get(re.sub(r".*--to (\S+).*|.*", r"\1", command.line))) and not find_spec(extra):
         pytest.skip(f"{extra} is not installed")
     monkeypatch.chdir(desk)
-    monkeypatch.setattr(clips, "make_clip", functools.partial(clips.make_clip, **SHORT))
+    monkeypatch.setattr(clips, "make_clip", lambda path, _, make=clips.make_clip: make(path, **SHORT))
     monkeypatch.setattr("webbrowser.open", lambda *_, **__: True)
     for name, value in command.variables.items():
         monkeypatch.setenv(name, value)
@@ -155,7 +155,7 @@ def test_what_is_installed_is_declared(command):
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     assert command.words[1] == "install"
     for word in command.words[2:]:
-        if wanted := re.fullmatch(r"(?:vibe|\.)\[([\w,]+)\]", word):
+        if wanted := re.fullmatch(r"(?:vibe-motion|\.)\[([\w,]+)\]", word):
             assert set(wanted[1].split(",")) <= set(extras)
         else:
             assert word in ("-c", "constraints.txt", ".") or word in pins

@@ -1,9 +1,9 @@
 """A program: many videos, some broken, whose work is killed again and again; is everything done once, and right?
 
-`python tests/faults/many_videos.py --table benchmarks/results/many_videos.md`. The videos are short and
-made here: a rendered walker, in ten places, turned about and lighter or darker. Of the broken ones there are ten kinds. A
-random process of the run, the first one included, gets SIGKILL so many times; where that was the first, its workers have
-to end with it, and the same command is given again. Exit code 1 if anything is not as it should be.
+`python tests/faults/many_videos.py --table benchmarks/results/many_videos.md`. The videos are short and made here: a
+rendered walker, in ten places, turned about and lighter or darker. Of the broken ones there are ten kinds. A random
+process of the run, the first one included, gets SIGKILL so many times; where that was the first, its workers have to
+end with it, and the same command is given again. Exit code 1 if anything is not as it should be.
 """
 
 from __future__ import annotations
