@@ -1,6 +1,7 @@
 """Throughput of `vibe estimate` on many short videos: one worker, one that may use every core, and one a core.
 
-`python benchmarks/many_speed.py --table benchmarks/results/many_speed.md`. The videos are those of
+`python benchmarks/many_speed.py --table benchmarks/results/many_speed.md`.
+The videos are those of
 tests/faults/many_videos.py. Each row is a whole command, from start to end, on a machine that has nothing else to do;
 the seconds before the first worker begins are told apart, for they do not grow with the number of videos.
 """
