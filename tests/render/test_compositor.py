@@ -7,7 +7,7 @@ import performers
 import pytest
 import torch
 
-from vibe.render import compositor
+from vibe.motion.scene import COLOURS, colour
 from vibe.render.compositor import Panel, paint, placed_panels, straight
 from vibe.render.posed import Poser
 from vibe.render.viewpoints import Viewpoint, place
@@ -56,7 +56,11 @@ def test_colours_are_those_of_the_number_whoever_else_is_there(dancer):
     assert (alone[mine] == both[mine]).all() and (alone != both).any()
 
 
-@pytest.mark.parametrize("show", [("mesh",), ("wireframe",), ("mesh", "skeleton"), ("skeleton", "keypoints")])
+# OpenCV rounds a pixel at the edge of a shape several times, most where small shapes meet
+ROUNDING = {("mesh",): 4, ("wireframe",): 4, ("mesh", "skeleton"): 8, ("skeleton", "keypoints"): 16}
+
+
+@pytest.mark.parametrize("show", ROUNDING)
 @pytest.mark.parametrize("grounded", [False, True])
 def test_opacity_is_0_where_nothing_is_and_over_white_it_is_the_picture_on_white(dancer, where, show, grounded):
     panel = replace(PLAIN, show=show, place=where if grounded else None, opacity=0.7)
@@ -64,7 +68,8 @@ def test_opacity_is_0_where_nothing_is_and_over_white_it_is_the_picture_on_white
     assert (clear[: H // 8, -W // 8 :] == 0).all() and clear[..., 3].max() > 170
     assert (clear[(white == 255).all(-1)][..., 3] <= 3).all()
     over = clear[..., :3].astype(int) + 255 - clear[..., 3:]
-    assert np.abs(over - white).max() <= 4
+    away = np.abs(over - white)
+    assert away.max() <= ROUNDING[show] and away[(white < 250).any(-1)].mean() <= 1
     kept = straight(clear)[..., :3].astype(float) * (clear[..., 3:] / 255.0) - clear[..., :3]
     assert np.abs(kept).max() <= 2
 
@@ -105,4 +110,4 @@ def test_keypoints_lie_on_the_video_s_pixels_and_in_no_other_view(dancer):
 
 
 def test_numbers_and_colours_go_on_beyond_the_last_colour():
-    assert (compositor.colour(1) == compositor.colour(1 + len(compositor.COLOURS))).all()
+    assert (colour(1) == colour(1 + len(COLOURS))).all()

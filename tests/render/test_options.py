@@ -2,7 +2,8 @@
 
 import pytest
 
-from vibe.render.options import NAMED, RenderOptions
+from vibe.render.options import NAMED, VIEWS, RenderOptions
+from vibe.render.viewpoints import AROUND
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,7 @@ def test_where_no_size_is_asked_for_the_longer_side_is_bounded():
 )
 def test_colours_have_names_or_numbers(name, colour):
     assert RenderOptions(background=name).colour == colour
+
+
+def test_every_view_around_people_can_be_asked_for():
+    assert {*VIEWS} == {"camera", *AROUND}

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, named_video, print_info
 from vibe.cli.progress import Meter
+from vibe.render.options import LAYOUTS, SHOWS, VIEWS, Layout, Show, View
 
-SHOW = arg(metavar="{mesh,wireframe,skeleton,keypoints} ...")
-VIEW = arg(metavar="{camera,side,turn} ...")
-LAYOUT = arg(metavar="{over,beside,alone}", help_behavior_hint="(default: over the video where there is one)")
+SHOW = arg(metavar=f"{{{','.join(SHOWS)}}} ...")
+VIEW = arg(metavar=f"{{{','.join(VIEWS)}}} ...")
+LAYOUT = arg(metavar=f"{{{','.join(LAYOUTS)}}}", help_behavior_hint="(default: over the video where there is one)")
 VIDEO = arg(metavar="VIDEO", help_behavior_hint="(default: the one named in the file, if it is there)")
 GROUND = arg(help_behavior_hint="(default: where the video is not behind)")
 
@@ -24,9 +25,9 @@ def render(
     /,
     *,
     out: Annotated[Path, arg(aliases=["-o"], metavar="PATH")],
-    show: Annotated[tuple[Literal["mesh", "wireframe", "skeleton", "keypoints"], ...], SHOW] = ("mesh",),
-    view: Annotated[tuple[Literal["camera", "side", "turn"], ...], VIEW] = ("camera",),
-    layout: Annotated[Literal["over", "beside", "alone"] | None, LAYOUT] = None,
+    show: Annotated[tuple[Show, ...], SHOW] = ("mesh",),
+    view: Annotated[tuple[View, ...], VIEW] = ("camera",),
+    layout: Annotated[Layout | None, LAYOUT] = None,
     ground: Annotated[FlagCreatePairsOff[bool], GROUND] = False,
     no_ground: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
     background: Annotated[str, arg(metavar="COLOUR")] = "white",
@@ -70,22 +71,22 @@ def render(
         columns: Moments in one picture.
         body: The body that the motion was made with; to be named only if it is a file of your own.
     """
-    wishes = {"show": show, "view": view, "layout": layout, "ground": ground or (False if no_ground else None)}
-    wishes |= {"background": background, "size": size, "crop": crop, "person": person, "start": start, "end": end}
-    wishes |= {"fps": fps, "opacity": opacity, "numbers": numbers, "columns": columns, "body": body}
-    return _drawn(motion, video, out, wishes)
+    options = {"show": show, "view": view, "layout": layout, "ground": ground or (False if no_ground else None)}
+    options |= {"background": background, "size": size, "crop": crop, "person": person, "start": start, "end": end}
+    options |= {"fps": fps, "opacity": opacity, "numbers": numbers, "columns": columns, "body": body}
+    return _drawn(motion, video, out, options)
 
 
-def _drawn(motion: Path, video: Path | None, out: Path, wishes: dict[str, Any]) -> int:
+def _drawn(motion: Path, video: Path | None, out: Path, options: dict[str, Any]) -> int:
     """Draw, say what was left out and print where the film is."""
     from vibe.motion import load
     from vibe.render.film import render as draw
 
     result = load(motion)
-    if video is None and wishes["layout"] != "alone":
+    if video is None and options["layout"] != "alone":
         video = named_video(motion, result)
     with Meter(Console(stderr=True), motion.name) as meter:
-        notes = draw(result, out, video, progress=meter, **wishes)
+        notes = draw(result, out, video, progress=meter, **options)
     for note in notes:
         print_info(Console(stderr=True), f"{out.name}: {note}")
     print(out)

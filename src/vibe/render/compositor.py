@@ -12,19 +12,15 @@ from numpy import ndarray
 
 from vibe.motion.scene import colour
 from vibe.render import rasterizer
+from vibe.render.drawing import draw_keypoints, draw_numbers, draw_skeletons
 from vibe.render.ground_plane import ground_of, lay, shadow
-from vibe.render.labels import badges
 from vibe.render.posed import PosedFrames
-from vibe.render.shading import Light
-from vibe.render.skeleton import evidence_triangles, skeleton_triangles
 from vibe.render.viewpoints import Place, Viewpoint
 
 UNSEEN = 0.6
 """Share of the opacity that people keep who are filled in between frames in which their keypoints were found."""
 LINE_PX, LIMB_PX = 1 / 900, 1 / 200
 """Width of a wireframe's lines and of the limbs of the evidence, in longer sides of the picture."""
-FLAT = Light(key=(0, 0, 0), sky=(1, 1, 1), ground=(1, 1, 1), sheen=0.0, rim=0.0)
-"""Shows every surface in its own colour."""
 
 
 @dataclass(frozen=True)
@@ -61,21 +57,15 @@ def paint(
     solid = [_body(person, panel, view) for person in people] if {"mesh", "wireframe"} & {*panel.show} else []
     picture = rasterizer.rasterize(picture, solid, view.K_px, samples=panel.samples)
     if "skeleton" in panel.show:
-        bones = [
-            skeleton_triangles(
-                view.seen(person.joints),
-                colour(person.number),
-                float(view.K_px[1, 1]),
-                1.0 if person.seen else UNSEEN,
-            )
-            for person in people
+        skeletons = [
+            (view.seen(person.joints), colour(person.number), 1.0 if person.seen else UNSEEN) for person in people
         ]
-        picture = rasterizer.rasterize(picture, bones, view.K_px, samples=panel.samples)
+        draw_skeletons(picture, skeletons, view.K_px)
     if "keypoints" in panel.show:
-        picture = _evidence(picture, panel, people)
+        _draw_evidence(picture, panel, people)
     if panel.numbers:
-        named = [(person.number, colour(person.number), view.seen(person.points)) for person in people]
-        badges(picture, named, view.K_px)
+        numbered = [(person.number, colour(person.number), view.seen(person.points)) for person in people]
+        draw_numbers(picture, numbered, view.K_px)
     return picture
 
 
@@ -139,23 +129,19 @@ def _body(person: PosedFrames, panel: Panel, view: Viewpoint) -> rasterizer.Mesh
     )
 
 
-def _evidence(
+def _draw_evidence(
     picture: UInt8[ndarray, "height width channel"], panel: Panel, people: Sequence[PosedFrames]
-) -> UInt8[ndarray, "height width channel"]:
-    """The keypoints as they were found, where the panel shows what the video's camera sees."""
+) -> None:
+    """The detected keypoints, where the panel shows what the video's camera sees."""
     if panel.window is None:
-        return picture
+        return
     _, pixels = placed_panels(panel.window, panel.width, panel.height)
-    width_px = max(1.5, LIMB_PX * max(panel.width, panel.height))
-    faint, sure = [], []
+    drawn = []
     for person in people:
-        found = person.keypoints_px.astype(np.float64)
-        found[:, :2] = found[:, :2] * pixels[[0, 1], [0, 1]] + pixels[:2, 2]
-        low, high = evidence_triangles(found, colour(person.number), width_px)
-        faint, sure = faint + low, sure + high
-    for meshes in (faint, sure):
-        picture = rasterizer.rasterize(picture, meshes, np.eye(3), FLAT, panel.samples)
-    return picture
+        keypoints = person.keypoints_px.astype(np.float64)
+        keypoints[:, :2] = keypoints[:, :2] * pixels[[0, 1], [0, 1]] + pixels[:2, 2]
+        drawn.append((keypoints, colour(person.number)))
+    draw_keypoints(picture, drawn, max(1.5, LIMB_PX * max(panel.width, panel.height)))
 
 
 def straight(picture: UInt8[ndarray, "height width 4"]) -> UInt8[ndarray, "height width 4"]:

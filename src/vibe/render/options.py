@@ -1,19 +1,15 @@
-"""What a rendered film or picture is to look like."""
+"""How a rendered film or picture looks."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
-
-from vibe.render.viewpoints import AROUND
+from typing import Literal, get_args
 
 Show = Literal["mesh", "wireframe", "skeleton", "keypoints"]
 View = Literal["camera", "side", "turn"]
 Layout = Literal["over", "beside", "alone"]
-SHOWS = ("mesh", "wireframe", "skeleton", "keypoints")
-VIEWS = ("camera", *AROUND)
-LAYOUTS = ("over", "beside", "alone")
+SHOWS, VIEWS, LAYOUTS = get_args(Show), get_args(View), get_args(Layout)
 NAMED = {
     "white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0), "grey": (0.5, 0.5, 0.5), "dark": (0.11, 0.12, 0.14),
     "transparent": None,
@@ -27,7 +23,7 @@ MOST_COLUMNS = 50
 
 @dataclass(frozen=True)
 class RenderOptions:
-    """What a user may ask of a rendering; raises ValueError for what there is not."""
+    """All options of a rendering; raises ValueError for unknown names and numbers out of range."""
 
     show: tuple[str, ...] = ("mesh",)
     view: tuple[str, ...] = ("camera",)
@@ -56,9 +52,9 @@ class RenderOptions:
     """Moments in a single picture."""
 
     def __post_init__(self) -> None:
-        for what, asked, there in (("show", self.show, SHOWS), ("view", self.view, VIEWS)):
-            if not asked or not set(asked) <= {*there}:
-                raise ValueError(f"cannot {what} {', '.join(asked) or 'nothing'}: choose of {', '.join(there)}")
+        for what, names, choices in (("show", self.show, SHOWS), ("view", self.view, VIEWS)):
+            if not names or not set(names) <= {*choices}:
+                raise ValueError(f"cannot {what} {', '.join(names) or 'nothing'}: choose of {', '.join(choices)}")
         if self.layout not in (None, *LAYOUTS):
             raise ValueError(f"there is no layout {self.layout}: choose {', '.join(LAYOUTS)}")
         if {*self.show} == {"keypoints"} and {*self.view} - {"camera"}:
@@ -78,13 +74,13 @@ class RenderOptions:
         """The background, sRGB from 0 to 1; None if it is transparent."""
         if self.background in NAMED:
             return NAMED[self.background]
-        found = re.fullmatch(r"#?([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})", self.background)
-        if found is None:
+        match = re.fullmatch(r"#?([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})", self.background)
+        if match is None:
             raise ValueError(
                 f"no background is called {self.background}: choose {', '.join(NAMED)}, or give red, green and blue as "
                 "in #f0f4f8"
             )
-        red, green, blue = (int(part, 16) / 255 for part in found.groups())
+        red, green, blue = (int(part, 16) / 255 for part in match.groups())
         return red, green, blue
 
     def panel(self, width: int, height: int, most: int = LARGEST) -> tuple[int, int]:
@@ -95,11 +91,11 @@ class RenderOptions:
         if self.size is None:
             scale = min(1.0, most / max(width, height))
             return (width, height) if scale == 1 else (2 * round(width * scale / 2), 2 * round(height * scale / 2))
-        found = re.fullmatch(r"(?:(\d{1,5})x)?(\d{1,5})", self.size)
-        if found is None:
+        match = re.fullmatch(r"(?:(\d{1,5})x)?(\d{1,5})", self.size)
+        if match is None:
             raise ValueError(f"the size {self.size} is not understood: give 1280x720, or 720 for the height")
-        high = int(found[2])
-        wide = int(found[1]) if found[1] else max(2, round(high * width / height / 2) * 2)
+        high = int(match[2])
+        wide = int(match[1]) if match[1] else max(2, round(high * width / height / 2) * 2)
         if not min(wide, high) >= SMALLEST or max(wide, high) > LARGEST:
             raise ValueError(f"{wide}x{high} pixels: give sides from {SMALLEST} to {LARGEST}")
         return wide, high

@@ -1,0 +1,221 @@
+"""Flat drawings over a picture: skeletons, 2D keypoints, and discs with people's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+
+from vibe.render.rasterizer import NEAR
+from vibe.skeletons import COCO, SMPL, SMPL_PARENTS
+
+Colour = Float[ndarray, "3"]
+Picture = UInt8[ndarray, "height width channel"]
+JOINT_RADIUS, BONE_RADIUS = 0.030, 0.017
+"""Metres."""
+LEAST_PX = 2.0
+"""Radius of a joint that is far away; its bones shrink no further than in proportion."""
+RIGHT_SHADE = 0.55
+"""Brightness of the right side of the body, the left being 1: shows which way somebody is turned."""
+LIMBS = [
+    *(("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"), ("nose", "left_eye"), ("nose", "right_eye")),
+    *((f"{side}_{a}", f"{side}_{b}") for side in ("left", "right") for a, b in zip(
+        ("eye", "shoulder", "elbow", "shoulder", "hip", "knee"), ("ear", "elbow", "wrist", "hip", "knee", "ankle")
+    )),
+]  # fmt: skip
+"""Between which of COCO's keypoints a line is drawn."""
+SURE, UNSURE = 0.3, 0.05
+"""Confidence from which on a keypoint is drawn in full, and faintly."""
+FAINT = 0.3
+OUTLINE = np.array([0.08, 0.08, 0.10])
+SHIFT = 4
+"""Bits behind the point in the coordinates that OpenCV draws at."""
+SPREAD = 0.5
+"""Pixels by which OpenCV's soft edges lie outside of a shape."""
+FARTHEST_PX = 1e5
+"""Coordinates beyond are moved there, so that they fit OpenCV's integers."""
+DISC_PLACES = [
+    (0, 0),
+    *((side * away, -up) for away in (0, 1, 2) for up in (0, 1, 2) for side in (1, -1) if away or up),
+]
+"""Where a disc goes whose place is taken, in its widths: up, then aside."""
+
+
+def draw_skeletons(
+    picture: Picture, people: Sequence[tuple[Float[ndarray, "24 3"], Colour, float]], K_px: Float[ndarray, "3 3"]
+) -> None:
+    """SMPL's joints and the bones between them, left light and right dark, in place.
+
+    Each person has joints in the frame of the camera `K_px`, metres, a colour and an opacity; far ones are drawn first.
+    """
+    for joints, colour, opacity in sorted(people, key=lambda person: -float(person[0][:, 2].mean())):
+        _in_layer(picture, opacity, lambda layer, j=joints, c=colour: _skeleton(layer, j, c, K_px))
+
+
+def _skeleton(picture: Picture, joints: Float[ndarray, "24 3"], colour: Colour, K_px: Float[ndarray, "3 3"]) -> None:
+    depth = joints[:, 2].clip(NEAR)
+    pixels = (joints @ K_px.T)[:, :2] / depth[:, None]
+    radius = np.maximum(JOINT_RADIUS * K_px[1, 1] / depth, LEAST_PX)
+    thin = BONE_RADIUS / JOINT_RADIUS * radius
+    shapes: list[tuple[float, Callable[[], None]]] = []
+    for joint, (name, parent) in enumerate(zip(SMPL, SMPL_PARENTS, strict=True)):
+        if joints[joint, 2] <= NEAR:
+            continue
+        tint = colour * (RIGHT_SHADE if name.startswith("right") else 1.0)
+        centre, size = pixels[joint], float(radius[joint])
+        shapes.append(
+            (depth[joint] - JOINT_RADIUS, lambda c=centre, s=size, t=tint: _dot(picture, c, s, 1 - 0.45 * (1 - t)))
+        )
+        if joint and joints[parent, 2] > NEAR:
+            ends = pixels[parent], pixels[joint], float(thin[parent]), float(thin[joint])
+            shapes.append((max(depth[parent], depth[joint]), lambda e=ends, t=tint: _limb(picture, *e, t)))
+    for _, draw in sorted(shapes, key=lambda shape: -shape[0]):
+        draw()
+
+
+def draw_keypoints(picture: Picture, people: Sequence[tuple[Float[ndarray, "17 3"], Colour]], width_px: float) -> None:
+    """COCO's keypoints (x, y in pixels, confidence) and the limbs between them, `width_px` wide, in place.
+
+    What is unsure is faint and lies behind the rest; what was not detected is left out.
+    """
+    for low, high, opacity in ((UNSURE, SURE, FAINT), (SURE, np.inf, 1.0)):
+        drawn = [(points, colour) for points, colour in people if ((points[:, 2] >= low) & (points[:, 2] < high)).any()]
+        if drawn:
+            _in_layer(picture, opacity, lambda layer, d=drawn, a=low, b=high: _keypoints(layer, d, a, b, width_px))
+
+
+def _keypoints(
+    picture: Picture, people: Iterable[tuple[Float[ndarray, "17 3"], Colour]], low: float, high: float, width_px: float
+) -> None:
+    for points, colour in people:
+        for one, two in LIMBS:
+            a, b = points[COCO.index(one)], points[COCO.index(two)]
+            if low <= min(a[2], b[2]) < high:
+                shade = RIGHT_SHADE if "right" in one and "right" in two else 1.0
+                _limb(picture, a[:2], b[:2], width_px / 2, width_px / 2, colour * shade)
+        for name, (x, y, confidence) in zip(COCO, points, strict=True):
+            if low <= confidence < high:
+                shade = RIGHT_SHADE if name.startswith("right") else 1.0
+                _dot(picture, np.array([x, y]), 0.85 * width_px, 1 - 0.35 * (1 - colour * shade))
+
+
+def draw_numbers(
+    picture: Picture,
+    people: Sequence[tuple[int, Colour, Float[ndarray, "point 3"]]],
+    K_px: Float[ndarray, "3 3"],
+) -> None:
+    """Each person's number on a disc in their colour above the highest of their visible points, in place.
+
+    Discs stay within the picture and beside each other; nearer people have the first choice.
+    """
+    height, width = picture.shape[:2]
+    radius = max(6, round(0.011 * max(height, width)))
+    if min(height, width) < 4 * radius:
+        return
+    taken: list[tuple[int, int]] = []
+    for number, colour, points in sorted(people, key=lambda person: float(person[2][:, 2].mean())):
+        top = _highest(points, K_px, width, height)
+        if top is None:
+            continue
+        x = int(np.clip(top[0], radius + 1, width - radius - 2))
+        y = int(np.clip(top[1] - 1.6 * radius, radius + 1, height - radius - 2))
+        x, y = _free_place(x, y, radius, taken, width, height)
+        taken.append((x, y))
+        patch = picture[y - radius : y + radius + 1, x - radius : x + radius + 1]
+        disc = _number_disc(str(number), radius, tuple(colour.tolist()))
+        patch[:] = patch * (1 - disc[..., 3:]) + 255 * disc[..., : picture.shape[2]] + 0.5
+
+
+def _highest(
+    points: Float[ndarray, "point 3"], K_px: Float[ndarray, "3 3"], width: int, height: int
+) -> Float[ndarray, "2"] | None:
+    """The highest of the points within the picture, in pixels."""
+    pixels = points[points[:, 2] > NEAR] @ K_px.T
+    pixels = pixels[:, :2] / pixels[:, 2:]
+    within = pixels[((pixels >= 0) & (pixels < (width, height))).all(1)]
+    return within[within[:, 1].argmin()] if len(within) else None
+
+
+def _free_place(
+    x: int, y: int, radius: int, taken: Sequence[tuple[int, int]], width: int, height: int
+) -> tuple[int, int]:
+    """The first place within the picture that is not taken; where all are, the wanted one."""
+    step = 2 * radius + 2
+    for right, down in DISC_PLACES:
+        a, b = x + right * step, y + down * step
+        inside = radius < a < width - radius - 1 and radius < b < height - radius - 1
+        if inside and all((a - c) ** 2 + (b - d) ** 2 >= step**2 - 2 * step for c, d in taken):
+            return a, b
+    return x, y
+
+
+@lru_cache(maxsize=64)
+def _number_disc(text: str, radius: int, colour: tuple[float, float, float]) -> Float[ndarray, "side side 4"]:
+    """A disc with a white ring and dark digits, colours multiplied by the opacity, all in [0, 1]."""
+    side, fine = 2 * radius + 1, 4  # drawn so much larger: OpenCV places text at whole pixels only
+    disc = np.zeros((side * fine, side * fine, 4), np.uint8)
+    middle = side * fine // 2
+    cv2.circle(disc, (middle, middle), radius * fine, (255, 255, 255, 255), -1)
+    cv2.circle(disc, (middle, middle), round(0.86 * radius * fine), _paint(np.array(colour)), -1)
+    digits = _digits(text, 1.05 * radius * fine, 1.3 * radius * fine)
+    high, wide = digits.shape
+    part = disc[middle - high // 2 :, middle - wide // 2 :][:high, :wide, :3]
+    part[:] = part * (1 - digits[..., None]) + 25 * digits[..., None]
+    return cv2.resize(disc, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+
+
+def _digits(text: str, height: float, width: float) -> Float[ndarray, "row column"]:
+    """Coverage of digits as large as fit, without a margin: where they lie differs between versions of OpenCV."""
+    canvas = np.zeros((300, 200 * len(text)), np.uint8)
+    cv2.putText(canvas, text, (50, 200), cv2.FONT_HERSHEY_SIMPLEX, 4.0, 255, 14, cv2.LINE_AA)
+    glyphs = canvas[np.ix_(canvas.any(1), canvas.any(0))]
+    scale = min(height / glyphs.shape[0], width / glyphs.shape[1])
+    return cv2.resize(glyphs, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+
+
+def _in_layer(picture: Picture, opacity: float, draw: Callable[[Picture], None]) -> None:
+    """Draw on the picture with one opacity for all of it, so that parts which overlap are no denser."""
+    if opacity >= 1:
+        draw(picture)
+        return
+    layer = picture.copy()
+    draw(layer)
+    cv2.addWeighted(layer, opacity, picture, 1 - opacity, 0, dst=picture)
+
+
+def _limb(picture: Picture, a: ndarray, b: ndarray, radius_a: float, radius_b: float, colour: Colour) -> None:
+    """A bar from a to b, in pixels, with a dark outline."""
+    along = b - a
+    across = np.array([-along[1], along[0]]) / max(1e-6, float(np.hypot(*along)))
+    edge = _outline(max(radius_a, radius_b))
+    for more, tint in ((edge / 2 - SPREAD, OUTLINE), (-edge / 2 - SPREAD, colour)):
+        one, two = (radius_a + more) * across, (radius_b + more) * across
+        corners = _fixed(np.stack([a - one, b - two, b + two, a + one]))
+        cv2.fillConvexPoly(picture, corners, _paint(tint), cv2.LINE_AA, SHIFT)
+
+
+def _dot(picture: Picture, centre: ndarray, radius: float, colour: Colour) -> None:
+    """A disc with a dark ring, in pixels."""
+    x, y = _fixed(centre).tolist()
+    edge = _outline(radius)
+    for more, tint in ((edge / 2 - SPREAD, OUTLINE), (-edge / 2 - SPREAD, colour)):
+        cv2.circle(picture, (x, y), round((radius + more) * 2**SHIFT), _paint(tint), -1, cv2.LINE_AA, SHIFT)
+
+
+def _outline(radius: float) -> float:
+    return max(0.75, 0.25 * radius)
+
+
+def _fixed(pixels: Float[ndarray, "*b 2"]) -> ndarray:
+    """Pixels as OpenCV takes them: its pixels' centres are at whole numbers, ours at halves."""
+    return np.round((pixels.clip(-FARTHEST_PX, FARTHEST_PX) - 0.5) * 2**SHIFT).astype(np.int32)
+
+
+def _paint(colour: Colour) -> tuple[float, float, float, float]:
+    """The colour from 0 to 255, opaque; the last number is for pictures of four channels."""
+    red, green, blue = (255.0 * colour).tolist()
+    return red, green, blue, 255.0
