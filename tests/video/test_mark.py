@@ -14,7 +14,6 @@ import torch
 from tests.video.conftest import turn
 
 from vibe.video import ahead, open_video
-from vibe.video.read import Video
 from vibe.video.stream import REMEMBERED
 
 ONE = 1 << 16
@@ -135,16 +134,16 @@ def test_times_and_counts_of_a_damaged_video_are_those_of_an_undisturbed_pass(ki
 @pytest.mark.parametrize("kind", SOUGHT)
 def test_the_place_is_sought_where_stamps_tell_it(kind, tmp_path):
     path = SOUGHT[kind](tmp_path)
-    with Video(path) as video:
+    with open_video(path) as video:
         list(islice(video, 60))
         mark = video.mark()
-    with Video(path) as video:
+    with open_video(path) as video:
         assert video._sought(mark)
 
 
 def test_a_stamp_that_stands_twice_is_not_sought(tmp_path):
     path = write(tmp_path / "a.mp4", 40)
-    with Video(path) as video:
+    with open_video(path) as video:
         list(islice(video, 30))
         mark = video.mark()
     doubled = replace(mark, stamps=(*mark.stamps[:-2], mark.stamps[-1], mark.stamps[-1]))

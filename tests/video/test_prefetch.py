@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vibe.video import ahead, open_video
+from vibe.video.colour import Converter
 
 
 def decoders():
@@ -64,15 +65,15 @@ def test_a_video_closed_under_the_thread_ends_the_frames(make_video):
 
 def test_an_error_of_the_decoder_is_raised_where_its_frame_would_have_come(make_video, monkeypatch):
     with open_video(make_video(frames=12)) as video:
-        upright, seen = video._upright, []
+        upright, seen = Converter.__call__, []
 
-        def failing(frame):
+        def failing(converter, frame):
             seen.append(frame)
             if len(seen) == 5:
                 raise MemoryError("no memory for the picture")
-            return upright(frame)
+            return upright(converter, frame)
 
-        monkeypatch.setattr(video, "_upright", failing)
+        monkeypatch.setattr(Converter, "__call__", failing)
         taken = []
         with pytest.raises(MemoryError, match="no memory"):
             taken.extend(frame.index for frame in ahead(video))

@@ -9,11 +9,9 @@ import av
 import numpy as np
 import pytest
 import torch
-from tests.video.conftest import picture, turn
+from tests.video.conftest import picture
 
 from vibe.video import count_frames, open_video
-
-ONE = 1 << 16
 
 
 def read(path):
@@ -37,24 +35,6 @@ def test_variable_frame_rate_is_kept(make_video):
     assert [frame.time for frame in frames] == pytest.approx([tick / 1000 for tick in ticks], abs=1e-4)
     assert torch.equal(clip.timestamps, torch.tensor([frame.time for frame in frames], dtype=torch.float64))
     assert clip.fps == pytest.approx(7 / 0.9, rel=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("matrix", "turns"),
-    [
-        ((0, ONE, 0, -ONE, 0, 0, 0, 0, 1 << 30), -1),
-        ((-ONE, 0, 0, 0, -ONE, 0, 0, 0, 1 << 30), 2),
-        ((0, -ONE, 0, ONE, 0, 0, 0, 0, 1 << 30), 1),
-    ],
-)
-def test_a_turned_recording_is_upright(make_video, matrix, turns):
-    path = make_video(frames=3)
-    plain = read(path)[1]
-    turn(path, matrix)
-    video, frames, _ = read(path)
-    assert (video.width, video.height) == ((64, 48) if turns == 2 else (48, 64))
-    for frame, stored in zip(frames, plain, strict=True):
-        assert np.array_equal(frame.rgb, np.rot90(stored.rgb, turns))
 
 
 @pytest.mark.parametrize("size", [(16, 16), (1, 1), (17, 31), (3840, 2160)])
@@ -81,16 +61,6 @@ def test_grey_deep_and_transparent_pictures_are_read(make_video, name, codec, pi
     _, frames, _ = read(make_video(name, frames=2, codec=codec, pixels=pixels))
     assert frames[0].rgb.dtype == np.uint8 and frames[0].rgb.shape == (48, 64, 3)
     assert frames[0].rgb[:, -8:].mean() > frames[0].rgb[:, :8].mean() + 20
-
-
-@pytest.mark.parametrize(("name", "codec", "pixels"), [("a.png", "png", "rgb24"), ("a.jpg", "mjpeg", "yuvj420p")])
-def test_a_single_picture_is_a_video_of_one_frame(tmp_path, name, codec, pixels):
-    encoder = av.CodecContext.create(codec, "w")
-    encoder.width, encoder.height, encoder.pix_fmt, encoder.framerate = 64, 48, pixels, 25
-    frame = av.VideoFrame.from_ndarray(picture(0, 64, 48), format="rgb24").reformat(format=pixels)
-    (tmp_path / name).write_bytes(b"".join(bytes(packet) for packet in encoder.encode(frame)))
-    _, frames, clip = read(tmp_path / name)
-    assert len(frames) == 1 and frames[0].time == 0 and clip.timestamps.tolist() == [0.0]
 
 
 def test_damaged_packets_are_skipped_and_counted(make_video):
@@ -215,9 +185,9 @@ def test_more_pixels_than_fit_into_memory_are_refused_by_their_size(make_video, 
     path = make_video()
     with open_video(path) as video:
         size, pixels = f"{video.width}x{video.height}", video.width * video.height
-    monkeypatch.setattr("vibe.video.read.MOST_PIXELS", pixels)
+    monkeypatch.setattr("vibe.video.container.MOST_PIXELS", pixels)
     open_video(path).close()
-    monkeypatch.setattr("vibe.video.read.MOST_PIXELS", pixels - 1)
+    monkeypatch.setattr("vibe.video.container.MOST_PIXELS", pixels - 1)
     with pytest.raises(ValueError, match=f"{size}: scale it"):
         open_video(path)
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlsplit, urlunsplit
@@ -25,6 +26,8 @@ from numpy import ndarray
 
 from vibe.live.latest import Mailbox
 from vibe.video import open_video
+from vibe.video.colour import Converter
+from vibe.video.container import choose_stream
 
 PROTOCOLS = {
     "rtsp": "rtsp,rtp,udp,tcp",
@@ -222,12 +225,12 @@ def _refused(shown: str, error: av.error.FFmpegError) -> OSError:
 def _stream(container: InputContainer, shown: str) -> LiveSource:
     """The pictures of an open camera or address, as soon as they can be decoded."""
     try:
-        stream = next(iter(container.streams.video), None)
+        stream, _ = choose_stream(container)
         if stream is None:
             raise ValueError(f"{shown} sends no pictures")
         stream.codec_context.thread_type = "SLICE"
         stream.codec_context.flags |= Flags.low_delay
-        pictures = _decoded(container, stream.index)
+        pictures = _decoded(container, stream)
         first = next(pictures, None)
         if first is None:
             raise OSError(f"{shown} sends no picture that can be decoded: start it anew")
@@ -240,29 +243,22 @@ def _stream(container: InputContainer, shown: str) -> LiveSource:
     except BaseException:
         container.close()
         raise
-    return LiveSource(shown, width, height, _same_size(first, pictures, (height, width)), container.close, False)
+    return LiveSource(shown, width, height, chain([first], pictures), container.close, False)
 
 
-def _decoded(container: InputContainer, index: int) -> Pictures:
-    """What can be decoded; a damaged packet is passed over."""
-    for packet in container.demux(video=0):
-        if packet.stream.index != index:
-            continue
+def _decoded(container: InputContainer, stream: av.VideoStream) -> Pictures:
+    """What can be decoded, upright; a damaged packet is passed over. Raises ValueError where the size changes."""
+    upright = None
+    for packet in container.demux(stream):
         try:
             frames = packet.decode()
         except av.error.InvalidDataError:
             continue
         for frame in frames:
-            yield frame.time, frame.to_ndarray(format="rgb24")
-
-
-def _same_size(first: tuple, rest: Pictures, shape: tuple[int, int]) -> Pictures:
-    """The pictures; raises ValueError where their size changes, for the camera that they are seen by would, too."""
-    yield first
-    for seconds, rgb in rest:
-        if rgb.shape[:2] != shape:
-            raise ValueError("its pictures changed their size")
-        yield seconds, rgb
+            upright = upright or Converter(frame, stream.codec_context, stream.sample_aspect_ratio)
+            if (frame.width, frame.height) != upright.native:
+                raise ValueError("its pictures changed their size")
+            yield frame.time, upright(frame)
 
 
 def _reason(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -10,6 +11,8 @@ import av.error
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+
+from vibe.video.orientation import frame_orientation
 
 CODECS = {
     "video/mp4": {"h264": {"yuv420p", "yuvj420p"}, "av1": {"yuv420p"}, "vp9": {"yuv420p"}},
@@ -25,8 +28,9 @@ HEAD = 64
 def browser_kind(path: Path, timestamps: Float[ndarray, "frame"]) -> str | None:
     """The MIME type under which a browser plays the file and shows its pictures at these seconds; None if it does not.
 
-    Browsers count time in their own ways where a file does not begin at 0, repeats a time or goes back; such a file is
-    none that they play, and neither is one without the pictures that are expected. Raises OSError if it can't be read.
+    Browsers turn a video by its display matrix but do not mirror it, and they count time in their own ways where a file
+    does not begin at 0, repeats a time or goes back; such a file is none that they play, and neither is one without the
+    pictures that are expected. Raises OSError if it can't be read.
     """
     with suppress(av.error.FFmpegError), av.open(str(path.resolve()), options={"protocol_whitelist": "file"}) as file:
         stream = file.streams.video[0]
@@ -39,10 +43,18 @@ def browser_kind(path: Path, timestamps: Float[ndarray, "frame"]) -> str | None:
         packets = [packet for packet in file.demux(stream) if packet.size and not packet.is_discard]
         if any(packet.pts is None or packet.is_corrupt for packet in packets):
             return None
+        if _is_mirrored(path):
+            return None
         times = np.sort([float(packet.pts * packet.time_base) for packet in packets])[: len(timestamps)]
         fits = len(times) == len(timestamps) and bool((abs(times - timestamps) < LATE).all())
         return kind if fits else None
     return None
+
+
+def _is_mirrored(path: Path) -> bool:
+    """Whether the first picture is shown so that text in it reads backwards."""
+    with av.open(str(path.resolve()), options={"protocol_whitelist": "file"}) as file:
+        return any(frame_orientation(frame).mirrors for frame in islice(file.decode(video=0), 1))
 
 
 def _container_kind(path: Path, name: str, brand: str) -> str | None:

@@ -1,30 +1,27 @@
-"""Upright frames of any video file, one pass, with their real times."""
+"""Upright frames of any video, one pass, with their real times."""
 
 from __future__ import annotations
 
-import os
 import threading
 from array import array
 from collections import deque
 from collections.abc import Generator, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
 import av
 import av.error
-import cv2
 import numpy as np
 import torch
-from av.container import InputContainer
-from av.stream import Disposition
-from av.video.reformatter import Interpolation, VideoReformatter
 from jaxtyping import UInt8
 from numpy import ndarray
 
 from vibe.records import Clip
+from vibe.video import stills
+from vibe.video.colour import Converter
+from vibe.video.container import FileSource, check_size
 from vibe.video.stream import FIRST, JOINED, LAST, REMEMBERED, Clock, Mark, picture_checksum
 
 SUFFIXES = (
@@ -32,23 +29,11 @@ SUFFIXES = (
     *(".3gp", ".ogv", ".mxf", ".vob"),
 )
 """How the names of videos end, where a folder is searched for them."""
-LARGEST_PX = 16384
-"""Longest side of a picture that is read."""
-MOST_PIXELS = 80_000_000
-"""Of one picture, which takes up to ten bytes for each while it is decoded; films in 12K have 79,626,240."""
-THREADS = min(8, os.cpu_count() or 1)
-NOT_VIDEO = {"tty", "hls", "concat", "dash", "sdp", "image2"}
-"""Containers that FFmpeg opens but that are text, lists of other files or patterns of file names."""
 SEEK_BACK = (0.0, 10.0)
 """Seconds before a mark's frames at which a key frame is looked for, in turn."""
+Source = FileSource | stills.PictureSource
 DEFAULT_FPS = 25.0
 """Of a file that does not tell, such as a single picture."""
-TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
-
-
-ITU709, ITU601 = 1, 5
-SCALER_COLOURS = {1: ITU709, 4: 4, 5: ITU601, 6: ITU601, 7: 7, 9: 9, 10: 9}
-"""FFmpeg's scaler's number for each colour space that a frame may name; as numbers, for older PyAV lacks some names."""
 
 
 @dataclass(frozen=True)
@@ -76,29 +61,18 @@ class Picture:
     """`checksum` of the pixels."""
 
 
-def open_video(path: str | Path, after: Mark | None = None) -> Video:
-    """The video in a file, at its first frame or after a mark; close it or use it in a `with` statement.
+def open_video(path: str | Path, after: Mark | None = None, fps: float | None = None) -> Video:
+    """The video in a file or a folder of numbered pictures, at its first frame or after a mark; close it or use `with`.
 
-    Raises FileNotFoundError, PermissionError or ValueError with one line that says what is wrong and what to do.
+    `fps` is the rate of a folder of pictures, 30 if it is not given; files tell their own. Raises FileNotFoundError,
+    PermissionError or ValueError with one line that says what is wrong and what to do.
     """
     path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder: give a video file")
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}: check the name")
-    try:
-        size = path.stat().st_size
-        with path.open("rb"):
-            pass
-    except PermissionError as error:
-        raise PermissionError(f"{path} may not be read: change its permissions or copy it") from error
-    if path.is_file() and size == 0:
-        raise ValueError(f"{path} is empty (0 bytes): copy or download it again")
-    video = Video(path)
+    video = Video(path, _source(path, fps))
     if after is None or video._sought(after):
         return video
     video.close()
-    video = Video(path)
+    video = Video(path, _source(path, fps))
     try:
         video._skip(after)
     except BaseException:
@@ -108,72 +82,80 @@ def open_video(path: str | Path, after: Mark | None = None) -> Video:
 
 
 def count_frames(path: str | Path) -> int:
-    """How many pictures a video's file really holds, whatever its header tells; only the first is decoded.
+    """How many pictures a video really holds, whatever its header tells; only the first is decoded.
 
     Raises as `open_video` does.
     """
     open_video(path).close()
     count = 0
-    with _open(Path(path)) as container, suppress(av.error.FFmpegError):
-        for packet in container.demux(_video_stream(container, Path(path))):
+    with closing(_source(Path(path), None)) as source, suppress(av.error.FFmpegError):
+        for packet in source.packets():
             count += bool(packet.size) and not packet.is_corrupt and not packet.is_discard
     return count
+
+
+def _source(path: Path, fps: float | None) -> Source:
+    """What a path names, opened; raises as `open_video` does."""
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}: check the name")
+    try:
+        if path.is_dir():
+            pictures = stills.numbered_pictures(path)
+            if not pictures:
+                raise ValueError(
+                    f"{path} is a folder: give a video file, or a folder that holds the numbered pictures of one video"
+                )
+            return stills.PictureSource(pictures, fps or stills.DEFAULT_FPS)
+        if path.is_file() and path.stat().st_size == 0:
+            raise ValueError(f"{path} is empty (0 bytes): copy or download it again")
+        with path.open("rb"):
+            pass
+        return stills.PictureSource([path], DEFAULT_FPS) if stills.is_photo(path) else FileSource(path)
+    except PermissionError as error:
+        raise PermissionError(f"{path} may not be read: change its permissions or copy it") from error
 
 
 class Video:
     """A stream of upright frames, read once from first to last in constant memory."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, source: Source):
         """Decodes the first frame; `open_video` is the door with the friendly errors."""
         self.path = path
         self.damaged = 0
         """Packets so far that could not be decoded and were skipped."""
-        self._notes: dict[str, int] = {}
+        self._notes = dict.fromkeys(source.notes, 1)
         self._broken = 0
         self._packet, self._counted = FIRST, FIRST - 1
         self._begun = self._closed = False
         self._decoding = threading.Lock()
-        self._container = _open(path)
+        self._source = source
         try:
-            self._stream = _video_stream(self._container, path)
             self._frames = self._decoded()
             self._first = next(self._frames, None)
             if self._first is None:
-                raise ValueError(
-                    f"{path} has no picture that can be decoded: it is cut off or damaged, copy it again "
-                    f"(or its pictures have more than {MOST_PIXELS // 10**6} million pixels)"
-                )
+                raise ValueError(source.unreadable())
             self._measure(self._first)
         except BaseException:
-            self._container.close()
+            source.close()
             raise
-        self._reformatter = VideoReformatter()
         self._clock = Clock(self.fps, self._notes)
         self._times = array("d")
         self._recent: deque[tuple[int | None, int]] = deque(maxlen=REMEMBERED)
         self._taken = FIRST
 
     def _measure(self, first: av.VideoFrame) -> None:
-        """Upright size, quarter turns and nominal rate, from the first frame."""
-        self._turn = round(first.rotation / 90) * 90 % 360
-        ratio = self._stream.sample_aspect_ratio or Fraction(1)
-        ratio = ratio if Fraction(1, 8) < ratio < 8 else Fraction(1)
-        self._native = (first.width, first.height)
-        self._stored = (max(1, round(first.width * ratio)), first.height)
-        if ratio != 1:
-            self._note(f"its pixels are not square ({ratio}): it was widened to {self._stored[0]}x{self._stored[1]}")
-        self.width, self.height = self._stored if self._turn % 180 == 0 else self._stored[::-1]
+        """Upright size and nominal rate, from the first frame."""
+        self._upright = Converter(first, self._source.context, self._source.ratio, self._source.turn)
+        for note in self._upright.notes:
+            self._note(note)
+        self.width, self.height = self._upright.width, self._upright.height
         """Pixels of the upright picture."""
-        _check_size(self.path, self.width, self.height)
+        check_size(self.path, self.width, self.height)
         self.starts = float(first.pts * first.time_base) if first.pts is not None and first.time_base else 0.0
         """Where the first frame stands on the file's own clock, seconds."""
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        self.fps = float(rate) if rate and 0.01 <= rate <= 2000 else DEFAULT_FPS
+        self.fps = self._source.rate or DEFAULT_FPS
         """Mean frame rate as the file tells it; after the whole pass, as measured, in `clip()`."""
-        seconds = (self._container.duration or 0) / av.time_base
-        if self._stream.duration and self._stream.time_base:
-            seconds = float(self._stream.duration * self._stream.time_base)
-        self.expected_frames = self._stream.frames or (round(seconds * self.fps) if seconds > 0 else None)
+        self.expected_frames = self._source.expected_frames
         """About how many frames there are; None if the file does not tell."""
 
     def __enter__(self) -> Video:
@@ -189,7 +171,7 @@ class Video:
         with self._decoding:
             self._closed = True
             self._frames.close()
-            self._container.close()
+            self._source.close()
 
     def __iter__(self) -> Iterator[Frame]:
         """The frames from first to last, once; raises ValueError the second time."""
@@ -227,7 +209,7 @@ class Video:
     def _take(self, picture: Picture) -> Frame:
         """A picture with its time."""
         frame, self.damaged, self._taken = picture.decoded, picture.damaged, picture.packet
-        if (frame.width, frame.height) != self._native:
+        if (frame.width, frame.height) != self._upright.native:
             self._note("the picture changed its size on the way: it was scaled to that of the first frame")
         stamp = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
         self._times.append(self._clock.time(stamp))
@@ -238,10 +220,10 @@ class Video:
         """Go on behind a mark from a key frame before it; False if the mark's own frames are not found there."""
         if not mark.can_be_sought or JOINED in dict(mark.notes):
             return False
-        assert mark.stamps[0] is not None and self._stream.time_base
+        assert mark.stamps[0] is not None and self._source.time_base
         for seconds in SEEK_BACK:
             with suppress(av.error.FFmpegError):
-                self._container.seek(mark.stamps[0] - int(seconds / self._stream.time_base), stream=self._stream)
+                self._source.seek(mark.stamps[0] - int(seconds / self._source.time_base))
                 if self._lands(mark):
                     break
         else:
@@ -302,7 +284,7 @@ class Video:
             stamp = self._packet if packet.dts is None else packet.dts
             self._packet = stamp if packet.size else LAST
             try:
-                yield from packet.decode()
+                yield from self._source.decode(packet)
             except av.error.EOFError:
                 return
             except av.error.FFmpegError:
@@ -312,68 +294,9 @@ class Video:
         """Packets of the video; where the container is damaged, reading goes on behind the damage."""
         for _ in range(1000):
             try:
-                yield from self._container.demux(self._stream)
+                yield from self._source.packets()
                 return
             except av.error.EOFError:
                 return
             except av.error.FFmpegError:
                 self._broken += self._packet >= self._counted
-
-    def _upright(self, frame: av.VideoFrame) -> UInt8[ndarray, "height width 3"]:
-        same = (frame.width, frame.height) == self._stored
-        picture = self._reformatter.reformat(
-            frame,
-            width=self._stored[0],
-            height=self._stored[1],
-            format="rgb24",
-            src_colorspace=_colourspace(frame),
-            interpolation=Interpolation.FAST_BILINEAR if same else Interpolation.BILINEAR,
-        ).to_ndarray()
-        return picture if self._turn == 0 else cv2.rotate(picture, TURNS[self._turn])
-
-
-def _open(path: Path) -> InputContainer:
-    """The container, opened without leave to follow links to other places."""
-    try:
-        # The number of pixels is for the decoders that look at the first frames to find out what they are.
-        options = {"protocol_whitelist": "file", "max_pixels": str(MOST_PIXELS)}
-        container = av.open(str(path.resolve()), options=options, metadata_errors="replace")
-    except av.error.FFmpegError as error:
-        reason = error.strerror or type(error).__name__
-        raise ValueError(
-            f"{path} is not a video that can be read ({reason}): give an mp4, mov, mkv or the like"
-        ) from error
-    if set(container.format.name.split(",")) & NOT_VIDEO:
-        container.close()
-        raise ValueError(f"{path} is a text or a list, not a video: give an mp4, mov, mkv or the like")
-    return container
-
-
-def _video_stream(container: InputContainer, path: Path) -> av.VideoStream:
-    """The first moving picture; a cover picture beside sound does not count."""
-    cover = Disposition.attached_pic
-    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
-    if not streams:
-        found = "only sound" if container.streams.audio else "no pictures"
-        raise ValueError(f"{path} has {found}: give a file with video")
-    stream = streams[0]
-    if stream.codec_context is None:
-        raise ValueError(f"{path} holds video of an unknown kind: convert it to H.264")
-    _check_size(path, stream.codec_context.width, stream.codec_context.height)
-    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
-    stream.thread_type = "AUTO"
-    stream.codec_context.thread_count = THREADS
-    return stream
-
-
-def _check_size(path: Path, width: int, height: int) -> None:
-    """Raises ValueError for pictures that take too much memory, be it only as the file's header claims."""
-    if max(width, height) > LARGEST_PX or width * height > MOST_PIXELS:
-        limit = f"{LARGEST_PX} pixels a side, {MOST_PIXELS // 10**6} million in all"
-        raise ValueError(f"{path} is {width}x{height}: scale it to {limit}, or less")
-
-
-def _colourspace(frame: av.VideoFrame) -> int:
-    """As the frame tells it; else, as players do, by its size."""
-    guess = ITU709 if frame.height > 576 or frame.width >= 1280 else ITU601
-    return SCALER_COLOURS.get(int(frame.colorspace), guess)

@@ -18,7 +18,9 @@ from av.container import OutputContainer
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from vibe.video.read import SCALER_COLOURS, THREADS, Video
+from vibe.video.colour import SCALER_COLOURS
+from vibe.video.container import THREADS
+from vibe.video.read import Video
 from vibe.video.sound import Sound
 
 TICKS = 120_000

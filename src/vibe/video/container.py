@@ -1,0 +1,226 @@
+"""A video file's container: what is refused, which of its streams is the video, and the rate at which it runs."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import av
+import av.error
+from av.container import InputContainer
+from av.stream import Disposition
+
+from vibe.video.orientation import Orientation
+
+LARGEST_PX = 16384
+"""Longest side of a picture that is read."""
+MOST_PIXELS = 80_000_000
+"""Of one picture, which takes up to ten bytes for each while it is decoded; films in 12K have 79,626,240."""
+LARGEST_FILE = 1 << 29
+"""Bytes of a picture's file."""
+THREADS = min(8, os.cpu_count() or 1)
+NOT_VIDEO = {"tty", "hls", "concat", "dash", "webm_dash_manifest", "imf", "sdp", "rtsp", "sap", "image2"}
+"""Containers that FFmpeg would open but that are text, lists of other files or patterns of file names."""
+NO_TIMES = {"h264", "hevc", "vvc", "obu", "m4v", "mpegvideo", "cavsvideo"}
+"""Containers that are bare streams: the rate is the one that the stream itself names, if it names one."""
+PROBED = 256
+"""Packets that are looked at to tell which of several streams move."""
+NO_FILM = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+"""What is no moving picture: a cover, a row of thumbnails, a photo."""
+HOLDING_EDITS = {b"moov", b"trak", b"edts"}
+"""Boxes of MP4 and QuickTime files in which edit lists lie, one in the other."""
+MOST_BOXES = 10_000
+
+
+class FileSource:
+    """The packets and frames of the video in a file that FFmpeg opens."""
+
+    turn: Orientation | None = None
+    """How all frames are shown, if they do not tell it themselves."""
+
+    def __init__(self, path: Path):
+        """Raises ValueError with one line."""
+        self._path = path
+        self._container, self._stream, self.notes = open_container(path)
+        self.context = self._stream.codec_context
+        self.time_base, self.ratio = self._stream.time_base, self._stream.sample_aspect_ratio
+        self.rate = _rate(self._container, self._stream)
+        """Frames a second, as the file tells it."""
+        seconds = (self._container.duration or 0) / av.time_base
+        if self._stream.duration and self._stream.time_base:
+            seconds = float(self._stream.duration * self._stream.time_base)
+        guess = round(seconds * self.rate) if self.rate and seconds > 0 else None
+        self.expected_frames = self._stream.frames or guess
+        """About how many frames there are; None if the file does not tell."""
+
+    def packets(self) -> Iterator[av.Packet]:
+        """Packets of the video, from the place sought last; raises FFmpegError where they are damaged."""
+        return self._container.demux(self._stream)
+
+    def decode(self, packet: av.Packet) -> Sequence[av.VideoFrame]:
+        """The frames that can be shown after this packet; raises FFmpegError."""
+        return packet.decode()
+
+    def seek(self, tick: int) -> None:
+        """Go back to a key frame at or before a time stamp; raises FFmpegError."""
+        self._container.seek(tick, stream=self._stream)
+
+    def unreadable(self) -> str:
+        """Why a file of which no frame could be decoded is no video."""
+        if self._container.format.name == "webp_pipe" and b"ANIM" in self._path.open("rb").read(1 << 10):
+            return f"{self._path} is an animated WebP, which FFmpeg cannot decode: convert it to a GIF or an mp4"
+        return (
+            f"{self._path} has no picture that can be decoded: it is cut off or damaged, copy it again "
+            f"(or its pictures have more than {MOST_PIXELS // 10**6} million pixels)"
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+
+def open_container(path: Path) -> tuple[InputContainer, av.VideoStream, tuple[str, ...]]:
+    """A file and its video, ready to be decoded, and what there is to remark; raises ValueError with one line.
+
+    FFmpeg gets no leave to follow links to other places, and no other file is opened: what lists files is refused.
+    """
+    container = _opened(path)
+    try:
+        stream, rivals = choose_stream(container, _moving(path, container))
+        if stream is None:
+            found = "only sound" if container.streams.audio else "no pictures"
+            raise ValueError(f"{path} has {found}: give a file with video")
+        if stream.codec_context is None:
+            raise ValueError(f"{path} holds video of an unknown kind: convert it to H.264")
+        context = stream.codec_context
+        check_size(path, context.width, context.height)
+        context.options = {"max_pixels": str(MOST_PIXELS)}
+        stream.thread_type, context.thread_count = "AUTO", THREADS
+    except BaseException:
+        container.close()
+        raise
+    notes = []
+    if rivals > 1:
+        notes.append(f"it has {rivals} video streams: the one of {context.width}x{context.height} was read")
+    if "mp4" in container.format.name and edits_change_speed(path):
+        notes.append(
+            "its edit list changes the speed, which players seldom obey: it was read at the speed it was filmed"
+        )
+    return container, stream, tuple(notes)
+
+
+def choose_stream(container: InputContainer, moving: set[int] | None = None) -> tuple[av.VideoStream | None, int]:
+    """The video of a file that may have several, and among how many was chosen.
+
+    Covers and thumbnails do not count, and grey pictures (depth maps) only without others. Of those left the one with
+    the default flag is taken, of several the largest. `moving` are the streams that have more than one picture.
+    """
+    streams = [stream for stream in container.streams.video if not stream.disposition & NO_FILM]
+    streams = [stream for stream in streams if stream.codec_context] or streams
+    if len(streams) < 2:
+        return next(iter(streams), None), len(streams)
+    colour = [stream for stream in streams if not str(stream.codec_context.pix_fmt).startswith("gray")]
+    left = [stream for stream in colour or streams if moving is None or stream.index in moving] or colour or streams
+    best = max(
+        left,
+        key=lambda one: (
+            bool(one.disposition & Disposition.default),
+            one.codec_context.width * one.codec_context.height,
+            -one.index,
+        ),
+    )
+    return best, len(streams)
+
+
+def check_size(path: Path, width: int, height: int) -> None:
+    """Raises ValueError for pictures that take too much memory, be it only as the file's header claims."""
+    if max(width, height) > LARGEST_PX or width * height > MOST_PIXELS:
+        limit = f"{LARGEST_PX} pixels a side, {MOST_PIXELS // 10**6} million in all"
+        raise ValueError(f"{path} is {width}x{height}: scale it to {limit}, or less")
+
+
+def _opened(path: Path) -> InputContainer:
+    """The container as FFmpeg opens it."""
+    kinds = {name for names in av.formats_available for name in names.split(",")} - NOT_VIDEO
+    # The number of pixels is for the decoders that look at the first frames to find out what they are.
+    options = {
+        "protocol_whitelist": "file",
+        "format_whitelist": ",".join(sorted(kinds)),
+        "max_pixels": str(MOST_PIXELS),
+    }
+    try:
+        return av.open(str(path.resolve()), options=options, metadata_errors="replace")
+    except av.error.ArgumentError as error:
+        raise ValueError(
+            f"{path} is a text or a list, not a video that can be read: give an mp4, mov, mkv or the like"
+        ) from error
+    except av.error.FFmpegError as error:
+        reason = error.strerror or type(error).__name__
+        raise ValueError(
+            f"{path} is not a video that can be read ({reason}): give an mp4, mov, mkv or the like"
+        ) from error
+
+
+def _moving(path: Path, container: InputContainer) -> set[int] | None:
+    """The indices of the video streams with more than one picture; None if there is but one, which need not move."""
+    if len(container.streams.video) < 2:
+        return None
+    counts: Counter[int] = Counter()
+    with _opened(path) as probe, suppress(av.error.FFmpegError):
+        for number, packet in enumerate(probe.demux(*probe.streams.video), start=1):
+            counts[packet.stream.index] += bool(packet.size)
+            if number == PROBED:
+                break
+    return {one.index for one in container.streams.video if max(one.frames, counts[one.index]) > 1}
+
+
+def _rate(container: InputContainer, stream: av.VideoStream) -> float | None:
+    """The mean rate; of a bare stream, for which FFmpeg takes 25 a second, the rate that it names."""
+    bare = container.format.name in NO_TIMES
+    rates = (stream.guessed_rate, stream.average_rate) if bare else (stream.average_rate, stream.guessed_rate)
+    rate = next((float(rate) for rate in rates if rate), None)
+    return rate if rate and 0.01 <= rate <= 2000 else None
+
+
+def edits_change_speed(path: Path) -> bool:
+    """Whether an edit list of an MP4 or QuickTime file plays a part of it at another speed; FFmpeg takes no notice."""
+    with suppress(OSError, struct.error), path.open("rb") as file:
+        waiting, seen = [(0, path.stat().st_size)], 0
+        while waiting:
+            at, end = waiting.pop()
+            while at + 8 <= end and (seen := seen + 1) <= MOST_BOXES:
+                kind, start, stop = _box(file, at, end)
+                if kind in HOLDING_EDITS:
+                    waiting.append((start, stop))
+                elif kind == b"elst" and _has_rate(file, start):
+                    return True
+                at = stop
+    return False
+
+
+def _box(file: IO[bytes], at: int, end: int) -> tuple[bytes, int, int]:
+    """The kind of the box at a place, and where its content begins and ends; raises struct.error at the file's end."""
+    file.seek(at)
+    size, kind = struct.unpack(">I4s", file.read(8))
+    header = 8
+    if size == 1:
+        (size,), header = struct.unpack(">Q", file.read(8)), 16
+    stop = end if size == 0 else at + max(size, header)
+    return kind, at + header, min(stop, end)
+
+
+def _has_rate(file: IO[bytes], start: int) -> bool:
+    """Whether an edit list, whose content starts here, has a part at a rate that is neither 1 nor a still."""
+    file.seek(start)
+    version, count = struct.unpack(">B3xI", file.read(8))
+    form = ">Qqi" if version == 1 else ">Iii"
+    for _ in range(min(count, MOST_BOXES)):
+        _, media_time, rate = struct.unpack(form, file.read(struct.calcsize(form)))
+        if media_time >= 0 and rate not in (0, 1 << 16):
+            return True
+    return False
