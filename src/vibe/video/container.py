@@ -98,7 +98,7 @@ def open_container(path: Path) -> tuple[InputContainer, av.VideoStream, tuple[st
         if stream.codec_context is None:
             raise ValueError(f"{path} holds video of an unknown kind: convert it to H.264")
         context = stream.codec_context
-        check_size(path, context.width, context.height)
+        refuse_huge(path, context.width, context.height)
         context.options = {"max_pixels": str(MOST_PIXELS)}
         stream.thread_type, context.thread_count = "AUTO", THREADS
     except BaseException:
@@ -137,7 +137,7 @@ def choose_stream(container: InputContainer, moving: set[int] | None = None) -> 
     return best, len(streams)
 
 
-def check_size(path: Path, width: int, height: int) -> None:
+def refuse_huge(path: Path, width: int, height: int) -> None:
     """Raises ValueError for pictures that take too much memory, be it only as the file's header claims."""
     if max(width, height) > LARGEST_PX or width * height > MOST_PIXELS:
         limit = f"{LARGEST_PX} pixels a side, {MOST_PIXELS // 10**6} million in all"

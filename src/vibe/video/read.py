@@ -21,7 +21,7 @@ from numpy import ndarray
 from vibe.records import Clip
 from vibe.video import stills
 from vibe.video.colour import Converter
-from vibe.video.container import FileSource, check_size
+from vibe.video.container import FileSource, refuse_huge
 from vibe.video.stream import FIRST, JOINED, LAST, REMEMBERED, Clock, Mark, picture_checksum
 
 SUFFIXES = (
@@ -150,7 +150,7 @@ class Video:
             self._note(note)
         self.width, self.height = self._upright.width, self._upright.height
         """Pixels of the upright picture."""
-        check_size(self.path, self.width, self.height)
+        refuse_huge(self.path, self.width, self.height)
         self.starts = float(first.pts * first.time_base) if first.pts is not None and first.time_base else 0.0
         """Where the first frame stands on the file's own clock, seconds."""
         self.fps = self._source.rate or DEFAULT_FPS
