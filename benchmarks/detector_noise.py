@@ -32,7 +32,7 @@ from vibe.body.record import Body
 from vibe.cameras import project
 from vibe.evaluate import open_benchmark_evidence
 from vibe.inference import track
-from vibe.parallel.processes import one_thread
+from vibe.parallel import one_thread
 from vibe.synthetic import keypoint_noise
 from vibe.video import open_video
 

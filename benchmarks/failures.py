@@ -34,7 +34,7 @@ from vibe.evaluate.scores import systems
 from vibe.inference import estimate
 from vibe.inference.network import load_network
 from vibe.motion import Motion, Result
-from vibe.parallel.processes import one_thread
+from vibe.parallel import one_thread
 from vibe.render import rasterizer
 from vibe.skeletons import SMPL
 from vibe.synthetic import background, clips, gait

@@ -33,7 +33,7 @@ from vibe.live.detect import Sighting, Watch
 from vibe.live.person import LivePose, Streaming
 from vibe.live.pose import Crowd
 from vibe.motion import Motion
-from vibe.parallel.processes import one_thread
+from vibe.parallel import one_thread
 from vibe.records import Clip, Track
 from vibe.skeletons import LIMBS, SMPL, index
 from vibe.tracking.pose_model import Landmarks

@@ -35,7 +35,7 @@ from vibe.inference import predict, refine
 from vibe.inference import track as following
 from vibe.inference.network import Network, load_network
 from vibe.motion import Motion
-from vibe.parallel.processes import one_thread
+from vibe.parallel import one_thread
 from vibe.records import Camera, Clip, Track
 from vibe.synthetic.background import BackgroundGround
 from vibe.synthetic.clips import render_clip, truth

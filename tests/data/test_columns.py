@@ -1,7 +1,6 @@
 """Evidence for whole stores: the same numbers whoever computes them and whoever is killed."""
 
 import importlib.util
-import os
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -11,11 +10,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from killed_worker import killed_once
+from killed_worker import SEARCH_PATH, killed_once
 from random_resnet import random_resnet, write_resnet
 
 from vibe import cli
-from vibe.data import readers
+from vibe.data import columns, readers
 from vibe.data.columns import AddedColumns, add_evidence
 from vibe.data.pictures import decode_picture, read_pictures
 from vibe.data.readers import ReadOptions
@@ -24,11 +23,10 @@ from vibe.data.store import open_store
 from vibe.data.writer import StoreWriter
 from vibe.features.crops import cut
 from vibe.features.extractor import Extractor
-from vibe.parallel import in_processes, in_this_process
+from vibe.parallel import run_tasks
 from vibe.video import VideoWriter
 
 WIDTH, HEIGHT = 96, 64
-TESTS = Path(__file__).parents[1] / "fixtures"
 
 
 def picture(number: int) -> np.ndarray:
@@ -85,7 +83,7 @@ def order(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> ReadOptions:
 def alone(bare: Path, order: ReadOptions, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The store to which one process added features."""
     folder = shutil.copytree(bare, tmp_path_factory.mktemp("alone") / "store")
-    assert add_evidence(folder, order, in_this_process) == AddedColumns(11, 3, {})
+    assert add_evidence(folder, order) == AddedColumns(11, 3, {})
     return folder
 
 
@@ -132,7 +130,7 @@ def test_workers_of_whom_one_is_killed_make_the_same_store_as_one_process(
     alone: Path, store: Path, order: ReadOptions, tmp_path: Path
 ) -> None:
     deadly = with_pictures(order, pictures=partial(killed_once, tmp_path / "flag", "walk.mp4"))
-    add_evidence(store, deadly, partial(in_processes, workers=2))
+    add_evidence(store, deadly, workers=2)
     assert (tmp_path / "flag").exists()
     assert content(store) == content(alone)
 
@@ -141,38 +139,38 @@ def test_workers_of_whom_one_is_killed_make_the_same_store_as_one_process(
 def test_ray_s_workers_of_whom_one_is_killed_make_the_same_store_as_one_process(
     alone: Path, store: Path, order: ReadOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vibe.parallel.ray_cluster import in_ray
-
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    monkeypatch.setenv("PYTHONPATH", SEARCH_PATH)
     deadly = with_pictures(order, pictures=partial(killed_once, tmp_path / "flag", "walk.mp4"))
-    add_evidence(store, deadly, partial(in_ray, workers=2, address="local"))
+    add_evidence(store, deadly, workers=2, ray="local")
     assert (tmp_path / "flag").exists()
     assert content(store) == content(alone)
 
 
 def test_a_run_that_was_stopped_goes_on_and_a_finished_one_changes_nothing(
-    alone: Path, store: Path, order: ReadOptions
+    alone: Path, store: Path, order: ReadOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts: list[int] = []
 
-    def stopped(begin, tasks):
+    def stopped(begin, tasks, **_):
         counts.append(len(tasks))
-        for number, answer in in_this_process(begin, tasks):
+        for number, answer in run_tasks(begin, tasks, **_):
             yield number, answer
             raise KeyboardInterrupt
 
-    def counted(begin, tasks):
+    def counted(begin, tasks, **_):
         counts.append(len(tasks))
-        return in_this_process(begin, tasks)
+        return run_tasks(begin, tasks)
 
+    monkeypatch.setattr(columns, "run_tasks", stopped)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            add_evidence(store, order, stopped)
+            add_evidence(store, order)
     assert "features" not in open_store(store).columns
+    monkeypatch.setattr(columns, "run_tasks", counted)
     told: list[tuple[str, float, float | None]] = []
-    assert add_evidence(store, order, counted, progress=lambda *now: told.append(now)) == AddedColumns(11, 3, {})
+    assert add_evidence(store, order, progress=lambda *now: told.append(now)) == AddedColumns(11, 3, {})
     assert counts == [4, 3, 2] and [now[1:] for now in told] == [(0, 4), (3, 4), (4, 4)]
-    assert add_evidence(store, order, counted) == AddedColumns(11, 3, {}) and len(counts) == 3
+    assert add_evidence(store, order) == AddedColumns(11, 3, {}) and len(counts) == 3
     assert content(store) == content(alone)
 
 
@@ -182,18 +180,18 @@ def test_pictures_that_cannot_be_read_are_named_and_strict_waits_until_they_are_
     damaged = shutil.copytree(order.raw, tmp_path / "raw")
     (damaged / "walk.mp4").unlink()
     (damaged / "jump" / "1.jpg").write_bytes((order.raw / "jump" / "1.jpg").read_bytes()[:-9])
-    added = add_evidence(store, with_pictures(order, damaged), in_this_process)
+    added = add_evidence(store, with_pictures(order, damaged))
     assert (added.rows, added.without) == (3, 3)
     assert added.dropped.keys() == {"walk/0", "walk/1", "jump"}
     assert added.dropped["jump"].startswith("1 of 4 frames have no features (1 of 3 pictures are missing or damaged")
     assert "walk.mp4: check the name" in added.dropped["walk/1"]
     assert np.flatnonzero(open_store(store).column("has_features")).tolist() == [4, 6, 7]
     with pytest.raises(ValueError, match="not all could be kept: .*jump: 1 of 4 frames"):
-        add_evidence(store, with_pictures(order, damaged), in_this_process, strict=True)
+        add_evidence(store, with_pictures(order, damaged), strict=True)
     strict = shutil.copytree(bare, tmp_path / "strict")
     with pytest.raises(ValueError, match=r"not all could be kept: .*the first is 1\.jpg"):
-        add_evidence(strict, with_pictures(order, damaged), in_this_process, strict=True)
-    add_evidence(strict, order, in_this_process, strict=True)
+        add_evidence(strict, with_pictures(order, damaged), strict=True)
+    add_evidence(strict, order, strict=True)
     assert content(strict) == content(alone)
 
 
@@ -214,20 +212,20 @@ def test_a_video_that_ends_early_keeps_what_it_has(tmp_path: Path) -> None:
 
 def test_what_cannot_have_features_says_why(store: Path, order: ReadOptions, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere is not there: give the raw folder"):
-        add_evidence(store, with_pictures(order, tmp_path / "nowhere"), in_this_process)
+        add_evidence(store, with_pictures(order, tmp_path / "nowhere"))
     from vibe.assets import weights_path
 
     with pytest.raises(ValueError, match="holds no ResNet-50"):
-        add_evidence(store, ReadOptions("features", order.raw, weights=weights_path()), in_this_process)
+        add_evidence(store, ReadOptions("features", order.raw, weights=weights_path()))
     with StoreWriter(tmp_path / "capture", "Nobody's.", {}, {}) as writer:
         writer.add(Recording("capture", np.arange(2), 25.0, points={"smpl24": np.ones((2, 24, 3), np.float32)}))
     with pytest.raises(ValueError, match="has no column box_px"):
-        add_evidence(tmp_path / "capture", order, in_this_process)
+        add_evidence(tmp_path / "capture", order)
     with StoreWriter(tmp_path / "given", "Nobody's.", {}, {}) as writer:
         features = np.ones((2, 2048), np.float32)
         writer.add(Recording("a", np.arange(2), 25.0, source="walk.mp4", box_px=boxes(2), features=features))
     with pytest.raises(ValueError, match="came with features of its own"):
-        add_evidence(tmp_path / "given", order, in_this_process)
+        add_evidence(tmp_path / "given", order)
 
 
 def test_the_command_adds_features_and_tells_how_many(store: Path, order: ReadOptions, alone: Path, capsys) -> None:

@@ -91,7 +91,7 @@ def complete(plan: Plan, answers: Sequence[Outcome]) -> list[Outcome]:
     return outcomes
 
 
-def count(outcomes: Sequence[Outcome]) -> dict[str, int]:
+def count_states(outcomes: Sequence[Outcome]) -> dict[str, int]:
     """How many videos came to each state."""
     states = Counter(outcome.state for outcome in outcomes)
     return {state: states[state] for state in STATES if states[state] or state != "left"}
@@ -108,5 +108,5 @@ def report_csv(outcomes: Sequence[Outcome]) -> bytes:
 
 def report_json(outcomes: Sequence[Outcome]) -> bytes:
     """The report with its counts, UTF-8."""
-    content = {**count(outcomes), "videos": [outcome.columns() for outcome in outcomes]}
+    content = {**count_states(outcomes), "videos": [outcome.columns() for outcome in outcomes]}
     return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")

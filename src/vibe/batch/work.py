@@ -18,7 +18,7 @@ from vibe.batch.report import Outcome, failed_outcome, found_outcome, skipped_ou
 from vibe.batch.storage import Store, download, local
 from vibe.cache import SUFFIX, content_key
 from vibe.errors import run_guarded
-from vibe.parallel import TRIES, Seat
+from vibe.parallel import TRIES, Worker
 
 if TYPE_CHECKING:
     from vibe.inference.config import Method
@@ -73,7 +73,7 @@ class StageTimes:
         self._stage, self._since = "", now
 
 
-def begin_worker(order: EstimateOptions, seat: Seat) -> Callable[[VideoJob], Outcome]:
+def begin_worker(order: EstimateOptions, worker: Worker) -> Callable[[VideoJob], Outcome]:
     """Settle the method; gives what works on a video."""
     import torch
 
@@ -83,9 +83,9 @@ def begin_worker(order: EstimateOptions, seat: Seat) -> Callable[[VideoJob], Out
         torch.set_num_threads(order.threads)
     options = dict(order.options)
     if order.devices:
-        options["device"] = order.devices[seat.number % len(order.devices)]
+        options["device"] = order.devices[worker.worker_id % len(order.devices)]
     sweep(order.store.scratch)
-    return partial(estimate_one, order, settle(**options), seat)
+    return partial(estimate_one, order, settle(**options), worker)
 
 
 def lost_worker(job: VideoJob, how: str) -> Outcome:
@@ -95,11 +95,11 @@ def lost_worker(job: VideoJob, how: str) -> Outcome:
     )
 
 
-def estimate_one(order: EstimateOptions, method: Method, seat: Seat, job: VideoJob) -> Outcome:
+def estimate_one(order: EstimateOptions, method: Method, worker: Worker, job: VideoJob) -> Outcome:
     """Everything that is to be done with one video; what goes wrong is an outcome too."""
     began = time.monotonic()
     answers: list[Outcome] = []
-    clock = StageTimes(seat.tell)
+    clock = StageTimes(worker.send)
     complaint = run_guarded(lambda: answers.append(_claimed(order, method, clock, job)))
     outcome = answers[0] if complaint is None else failed_outcome(job.source.name, complaint)
     return replace(outcome, seconds=time.monotonic() - began)

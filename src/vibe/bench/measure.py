@@ -18,7 +18,7 @@ from vibe.inference.estimate import run
 from vibe.inference.predict import read_keypoints
 from vibe.inference.refine import finish_track
 from vibe.motion import Result
-from vibe.parallel import Seat
+from vibe.parallel import Worker
 from vibe.records import Track
 from vibe.tracking import tiling
 from vibe.video import open_video
@@ -47,12 +47,12 @@ class Shift:
     frames: int
 
 
-def begin_bench(device: str | None, seat: Seat) -> Callable[[Path], list[BenchRow]]:
+def begin_bench(device: str | None, worker: Worker) -> Callable[[Path], list[BenchRow]]:
     """A worker that measures everything that one process can."""
-    return partial(everything, settle(device=device), seat.tell)
+    return partial(everything, settle(device=device), worker.send)
 
 
-def begin_shift(device: str | None, threads: int, _: Seat) -> Callable[[Path], Shift]:
+def begin_shift(device: str | None, threads: int, _: Worker) -> Callable[[Path], Shift]:
     """A worker beside others."""
     import torch
 

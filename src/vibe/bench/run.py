@@ -14,7 +14,7 @@ from typing import Any
 from vibe.batch.workers import available_cores, usual_workers
 from vibe.bench import machine, mediapipe_pose, videos
 from vibe.bench.measure import BenchRow, Shift, begin_bench, begin_shift
-from vibe.parallel import in_processes
+from vibe.parallel import run_tasks
 from vibe.records import Progress
 
 MOST_WORKERS = 8
@@ -54,8 +54,8 @@ def bench(
         else:
             videos.beginning(video, clip, progress)
         rows: list[BenchRow] = []
-        heard = partial(_pass_on, progress)
-        [(_, found)] = in_processes(partial(begin_bench, device), [clip], 1, heard=heard)
+        show = partial(_show, progress)
+        [(_, found)] = run_tasks(partial(begin_bench, device), [clip], 1, on_message=show)
         rows += found
         if (count := usual_workers(min(available_cores(), MOST_WORKERS))) > 1:
             progress("workers", 0, None)
@@ -66,14 +66,14 @@ def bench(
         return Bench(machine.machine(), machine.device(device), machine.versions(), tuple(rows))
 
 
-def _pass_on(progress: Progress, seat: int, task: int, word: Any) -> None:
+def _show(progress: Progress, worker_id: int, task: int, message: Any) -> None:
     """A worker's progress."""
-    progress(*word)
+    progress(*message)
 
 
 def _workers(clip: Path, count: int, device: str | None, alone: float) -> BenchRow:
     """Several videos at once; the time in which workers load the models does not count."""
-    shifts = in_processes(partial(begin_shift, device, 1), [clip] * (EACH * count), count)
+    shifts = run_tasks(partial(begin_shift, device, 1), [clip] * (EACH * count), count)
     rate = throughput([shift for _, shift in shifts])
     return BenchRow(
         f"{count} workers", rate, "frames/s", f"{rate / alone:.2f} times one run alone, which takes more than one core"

@@ -8,7 +8,7 @@ import cv2
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from vibe.parallel.processes import one_thread
+from vibe.parallel import one_thread
 from vibe.records import Progress
 from vibe.synthetic.clips import make_clip
 from vibe.video import VideoWriter, ahead, open_video

@@ -137,17 +137,17 @@ def _one(plan: Plan, order: EstimateOptions, method: Method) -> int:
     """A single video, in this process."""
     from vibe.batch.report import complete
     from vibe.batch.work import estimate_one
-    from vibe.parallel import in_this_process
+    from vibe.parallel import run_tasks
 
     video = plan.order[0]
     with Meter(Console(stderr=True), Path(video).name) as meter, gentle() as pause:
 
-        def heard(seat: int, number: int, word: Any) -> None:
+        def show(worker_id: int, number: int, message: Any) -> None:
             pause()
-            meter(*word)
+            meter(*message)
 
-        begin = lambda seat: partial(estimate_one, order, method, seat)  # noqa: E731
-        answers = [answer for _, answer in in_this_process(begin, plan.jobs, heard=heard)]
+        begin = lambda worker: partial(estimate_one, order, method, worker)  # noqa: E731
+        answers = [answer for _, answer in run_tasks(begin, plan.jobs, on_message=show)]
     (outcome,) = complete(plan, answers)
     if outcome.state == "failed":
         print_error(outcome.reason)
@@ -163,23 +163,26 @@ def _one(plan: Plan, order: EstimateOptions, method: Method) -> int:
 
 def _many(plan: Plan, order: EstimateOptions, workers: int | None, ray: str | None) -> int:
     """Several videos, shared out among workers."""
-    from vibe.batch.report import complete, count
-    from vibe.batch.work import begin_worker
-    from vibe.batch.workers import available_cores, spread_over, usual_devices, usual_workers
+    from vibe.batch.report import complete, count_states
+    from vibe.batch.work import begin_worker, lost_worker
+    from vibe.batch.workers import available_cores, usual_devices, usual_workers
+    from vibe.parallel import run_tasks
 
-    hands = workers or usual_workers(len(plan.jobs))
+    count = workers or usual_workers(len(plan.jobs))
     device = order.options["device"]
     gpus = float(str(device).startswith("cuda"))
-    order = replace(order, threads=1 if ray else max(1, available_cores() // hands))
+    order = replace(order, threads=1 if ray else max(1, available_cores() // count))
     if ray is None:
         order = replace(order, devices=usual_devices(device))
-    before = count(list(plan.outcomes.values()))
+    before = count_states(list(plan.outcomes.values()))
     names = [Path(job.source.name).name for job in plan.jobs]
     answers: list[Outcome] = []
     try:
         with Board(Console(stderr=True), names, len(plan.order), before["skipped"], before["failed"]) as board:
-            spread = spread_over(hands, ray, heard=board.heard, gpus=gpus)
-            with closing(cast(Generator[tuple[int, Any]], spread(partial(begin_worker, order), plan.jobs))) as finished:
+            finished = run_tasks(
+                partial(begin_worker, order), plan.jobs, count, ray, gpus, on_message=board.show, on_lost=lost_worker
+            )
+            with closing(cast(Generator[tuple[int, Any]], finished)):
                 for number, answer in finished:
                     answers.append(answer)
                     board.finished(number, answer)
@@ -207,7 +210,7 @@ def _write_report(store: Store, outcomes: Sequence[Outcome]) -> None:
 
 def _table(outcomes: Sequence[Outcome], store: Store) -> None:
     """What came of each video, and the counts."""
-    from vibe.batch.report import count
+    from vibe.batch.report import count_states
 
     console = Console()
     table = Table()
@@ -219,7 +222,7 @@ def _table(outcomes: Sequence[Outcome], store: Store) -> None:
         row = (Path(each.video).name, each.state, *numbers, f"{each.seconds:.1f}", place)
         table.add_row(*map(Text, row))
     console.print(table)
-    print_info(console, ", ".join(f"{number} {state}" for state, number in count(outcomes).items()))
+    print_info(console, ", ".join(f"{number} {state}" for state, number in count_states(outcomes).items()))
     print_info(console, f"written to {store.name('report.csv')} and {store.name('report.json')}")
 
 

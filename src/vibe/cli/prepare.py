@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -151,17 +150,13 @@ def evidence(
     from vibe.data.sets.catalogue import SETS
     from vibe.data.store import open_store
     from vibe.inference.network import BACKBONE
-    from vibe.parallel import in_processes, in_this_process
-    from vibe.parallel.ray_cluster import in_ray
 
     known = SETS.get(open_store(store).manifest["recipe"].get("set", ""))
     pictures = (known and known.pictures) or read_pictures
     path = weights_path(weights or BACKBONE) if kind == "features" else None
-    spread = in_this_process if workers == 1 else partial(in_processes, workers=workers)
-    if ray is not None:
-        spread = partial(in_ray, workers=workers, address=ray, gpus=float(device.startswith("cuda")))
     with Meter(Console(stderr=True), store.name) as meter:
-        added = add_evidence(store, ReadOptions(kind, raw, pictures, path, device), spread, strict, meter)
+        options = ReadOptions(kind, raw, pictures, path, device)
+        added = add_evidence(store, options, workers if workers > 1 else 0, ray, strict, meter)
     tell_dropped(added.dropped)
     without = f", {added.without} without a picture or a box" if added.without else ""
     print_info(Console(), f"{store}: {kind} of {added.rows} frames{without}, {len(added.dropped)} recordings not whole")

@@ -126,7 +126,7 @@ class Board:
         )
         self._all = self._bar.add_task(self._counted(), total=len(videos))
         self._under_way: dict[int, tuple[int, str, TaskID]] = {}
-        """Of each seat: number of the video, stage and bar."""
+        """Of each worker: number of the video, stage and bar."""
 
     def __enter__(self) -> Board:
         self._bar.start()
@@ -135,15 +135,15 @@ class Board:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def heard(self, seat: int, number: int, word: Any) -> None:
+    def show(self, worker_id: int, number: int, message: Any) -> None:
         """Show how far a worker is with a video."""
-        stage, done, total = word
+        stage, done, total = message
         share = f" {done / total:.0%}" if total and done else ""
         text = f"{self._videos[number]}: {stage}{share}"
-        if self._under_way.get(seat, (None, None))[:2] != (number, stage):
-            self._leave(seat)
-            self._under_way[seat] = number, stage, self._bar.add_task("", total=total)
-        self._bar.update(self._under_way[seat][2], description="  " + text, completed=done, total=total)
+        if self._under_way.get(worker_id, (None, None))[:2] != (number, stage):
+            self._leave(worker_id)
+            self._under_way[worker_id] = number, stage, self._bar.add_task("", total=total)
+        self._bar.update(self._under_way[worker_id][2], description="  " + text, completed=done, total=total)
         now = time.monotonic()
         if not self._console.is_terminal and now - self._said.setdefault(number, now) >= PLAIN_SECONDS:
             self._said[number] = now
@@ -151,8 +151,8 @@ class Board:
 
     def finished(self, number: int, outcome: Outcome) -> None:
         """Count a video, and say what came of it."""
-        for seat in [seat for seat, (at, *_) in self._under_way.items() if at == number]:
-            self._leave(seat)
+        for worker_id in [worker_id for worker_id, (at, *_) in self._under_way.items() if at == number]:
+            self._leave(worker_id)
         self._counts[outcome.state] += 1
         self._bar.update(self._all, advance=1, description=self._counted())
         if outcome.state == "failed":
@@ -163,9 +163,9 @@ class Board:
             detail = f"{people}, {outcome.frames} frames, {outcome.seconds:.1f} s"
             print_info(self._console, f"{at}, {detail if outcome.state == 'done' else outcome.reason}")
 
-    def _leave(self, seat: int) -> None:
-        if seat in self._under_way:
-            self._bar.remove_task(self._under_way.pop(seat)[2])
+    def _leave(self, worker_id: int) -> None:
+        if worker_id in self._under_way:
+            self._bar.remove_task(self._under_way.pop(worker_id)[2])
 
     def _counted(self) -> str:
         return ", ".join(f"{number} {state}" for state, number in self._counts.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -30,8 +30,11 @@ from vibe.data.readers import (
 from vibe.data.recording import column_layout, fitted_columns
 from vibe.data.store import MANIFEST, Store, column_path, described, open_store, read_manifest
 from vibe.data.writer import shortened
-from vibe.parallel import Spread
+from vibe.parallel import Begin, run_tasks
 from vibe.records import Progress
+
+Run = Callable[[Begin[Batch, CropEvidence], Sequence[Batch]], Iterator[tuple[int, CropEvidence]]]
+"""`run_tasks`, with how many workers there are."""
 
 
 class ColumnWriter:
@@ -125,29 +128,32 @@ class AddedColumns:
 def add_evidence(
     folder: Path,
     order: ReadOptions,
-    spread: Spread[Batch, CropEvidence],
+    workers: int = 0,
+    ray: str | None = None,
     strict: bool = False,
     progress: Progress | None = None,
 ) -> AddedColumns:
     """Add a kind of evidence to a finished store; goes on where it was killed.
 
-    The batches, and each one's numbers, are the same however the work is spread. What can't be read gets zeros, or with
-    `strict` is a ValueError at the end and tried again by the next run. Raises FileNotFoundError for a missing store,
-    raw folder or model, ValueError if the store has no boxes or such evidence of another model, OSError if another run
-    is at work in the store.
+    The batches, and each one's numbers, are the same however many workers `run_tasks` has. What can't be read gets
+    zeros, or with `strict` is a ValueError at the end and tried again by the next run. Raises FileNotFoundError for a
+    missing store, raw folder or model, ValueError if the store has no boxes or such evidence of another model, OSError
+    if another run is at work in the store.
     """
     store = open_store(folder)
     if not order.raw.is_dir():
         raise FileNotFoundError(f"{order.raw} is not there: give the raw folder that {folder} was prepared from")
     complete = set(COLUMNS[order.kind]) <= set(store.columns)
     with nullcontext() if complete else only_writer(folder):
-        return _add(store, order, spread, strict, progress)
+        gpus = float(order.device.startswith("cuda"))
+        run = partial(run_tasks, workers=workers, ray=ray, gpus=gpus)
+        return _add(store, order, run, strict, progress)
 
 
 def _add(
     store: Store,
     order: ReadOptions,
-    spread: Spread[Batch, CropEvidence],
+    run: Run,
     strict: bool,
     progress: Progress | None,
 ) -> AddedColumns:
@@ -157,7 +163,7 @@ def _add(
     reasons: dict[str, str] = {}
     if not all(writer.finished for writer in writers):
         _write(writers, np.flatnonzero(~wanted & ~_done(writers)), None)
-        for batch, answer in _answers(store, order, _done(writers), spread, progress):
+        for batch, answer in _answers(store, order, _done(writers), run, progress):
             if answer.reason:
                 reasons[batch.source] = answer.reason
             if not (strict and answer.reason):
@@ -176,7 +182,7 @@ def _answers(
     store: Store,
     order: ReadOptions,
     done: Bool[ndarray, "row"],
-    spread: Spread[Batch, CropEvidence],
+    run: Run,
     progress: Progress | None,
 ) -> Iterator[tuple[Batch, CropEvidence]]:
     """What the workers find in each batch that is not done."""
@@ -184,7 +190,7 @@ def _answers(
     rows, left = 0, sum(len(batch.rows) for batch in batches)
     if progress:
         progress(order.kind, 0, left)
-    for number, answer in spread(partial(begin_reading, order), batches) if batches else ():
+    for number, answer in run(partial(begin_reading, order), batches) if batches else ():
         yield batches[number], answer
         rows += len(batches[number].rows)
         if progress:

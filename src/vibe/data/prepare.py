@@ -10,8 +10,7 @@ from pathlib import Path
 from vibe import assets
 from vibe.data.recording import RawJob, RawSet, Recording
 from vibe.data.writer import StoreWriter
-from vibe.parallel import Begin, Seat, in_processes
-from vibe.parallel.processes import one_thread
+from vibe.parallel import Begin, Worker, one_thread, run_tasks
 from vibe.records import Progress
 
 Outcome = tuple[list[Recording], str | None]
@@ -111,14 +110,14 @@ def _one_by_one(jobs: list[RawJob], left: list[int]) -> Iterator[RawJob]:
 def _by_workers(jobs: list[RawJob], begin: Begin[int, Outcome], workers: int, left: list[int]) -> Iterator[RawJob]:
     """The same, each done by a worker before it comes; what it raised is raised when the job is read."""
     outcomes: dict[int, Outcome] = {}
-    answers = in_processes(begin, left, workers)
+    answers = run_tasks(begin, left, workers)
     for turn, at in enumerate(left):
         while turn not in outcomes:
             number, outcomes[number] = next(answers)
         yield RawJob(jobs[at].name, partial(_replay, *outcomes.pop(turn)))
 
 
-def _begin(find: Callable[[Path], Iterator[RawJob]], raw: Path, _: Seat) -> Callable[[int], Outcome]:
+def _begin(find: Callable[[Path], Iterator[RawJob]], raw: Path, _: Worker) -> Callable[[int], Outcome]:
     """A worker that does the job of a number."""
     jobs = list(find(raw))
 

@@ -20,8 +20,7 @@ from vibe.features.crops import SIDE, cut
 from vibe.features.extractor import BATCH, Extractor
 from vibe.features.resnet import read_resnet
 from vibe.inference.network import BACKBONE
-from vibe.parallel import Seat
-from vibe.parallel.processes import one_thread
+from vibe.parallel import Worker, one_thread
 from vibe.tracking import appearance
 from vibe.tracking.detector import iou
 from vibe.tracking.pose_model import PoseLandmarks, PoseModel
@@ -143,7 +142,7 @@ def recipe_of(order: ReadOptions) -> dict[str, Any]:
     return {"evidence": "features", "weights": about.name, "sha256": about.sha256, **about_crops}
 
 
-def begin_reading(order: ReadOptions, _: Seat) -> Callable[[Batch], CropEvidence]:
+def begin_reading(order: ReadOptions, _: Worker) -> Callable[[Batch], CropEvidence]:
     """Load the model; gives what reads one batch, on one thread."""
     read = READERS[order.kind](order)
 

@@ -18,7 +18,7 @@ from vibe.evaluate.scores import Compared, Report, System, Tally, all_scores
 from vibe.inference import config, estimate, refine
 from vibe.inference import track as following
 from vibe.inference.network import Network
-from vibe.parallel.processes import one_thread
+from vibe.parallel import one_thread
 from vibe.records import Clip, Progress, Track
 from vibe.tracking.tracker import Tracker
 from vibe.video import open_video

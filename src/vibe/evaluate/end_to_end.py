@@ -30,7 +30,7 @@ from vibe.inference import config, predict, refine
 from vibe.inference.network import Network
 from vibe.inference.predict import Reading
 from vibe.motion import Motion
-from vibe.parallel.processes import one_thread
+from vibe.parallel import one_thread
 from vibe.records import Clip, Progress, Track
 from vibe.tracking.tracker import Tracker
 from vibe.video import Frame, open_video

@@ -25,7 +25,7 @@ from vibe.evaluate.open_benchmark_clips import ARRAYS, MANIFEST, clips_checksum
 from vibe.evaluate.scores import JOINTS, Compared, Report, System, Tally, all_scores
 from vibe.inference import predict, refine
 from vibe.inference.network import Network
-from vibe.parallel.processes import one_thread
+from vibe.parallel import one_thread
 from vibe.records import Clip, Progress, Track
 from vibe.tracking.appearance import box_px
 from vibe.tracking.postprocess import PostprocessConfig, tidy_keypoints

@@ -26,7 +26,7 @@ from vibe.evaluate.scores import Compared, Report, Score, Tally, systems
 from vibe.evaluate.with_true_boxes import BOXES, both, compared, measurable, motions, report
 from vibe.inference import config
 from vibe.inference.network import Network
-from vibe.parallel.processes import one_thread
+from vibe.parallel import one_thread
 from vibe.records import Progress, Track
 
 ALONE = systems(refine=False, smoothing="none")

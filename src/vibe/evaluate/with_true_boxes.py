@@ -30,7 +30,7 @@ from vibe.evaluate.scores import Compared, Report, System, Tally, all_scores
 from vibe.inference import config, predict, refine
 from vibe.inference.network import Network
 from vibe.motion import Motion
-from vibe.parallel.processes import one_thread
+from vibe.parallel import one_thread
 from vibe.records import Camera, Progress
 
 BOXES = "true"

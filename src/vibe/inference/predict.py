@@ -26,7 +26,7 @@ from vibe.features.runtimes import eight_bit
 from vibe.features.timeline import even_times, resample_evidence, stretches
 from vibe.inference.network import Network
 from vibe.models.generator import VIBE, run_generator
-from vibe.parallel.processes import one_thread
+from vibe.parallel import one_thread
 from vibe.records import Camera, Clip, GeneratorOutput, Observation, Track
 from vibe.video import open_video
 

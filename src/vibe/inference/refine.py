@@ -22,7 +22,7 @@ from vibe.inference.pages import Pages
 from vibe.inference.predict import Reading
 from vibe.inference.sections import Fitter, Sections
 from vibe.motion import Motion
-from vibe.parallel.processes import one_thread
+from vibe.parallel import one_thread
 from vibe.records import Camera, Clip, Progress, Track
 from vibe.refine.energies import Energy
 from vibe.refine.fitting import Fitting

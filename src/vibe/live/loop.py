@@ -15,7 +15,7 @@ import numpy as np
 from vibe.live.detect import Sighting, Watch
 from vibe.live.pose import Crowd, Moment
 from vibe.live.source import PATIENCE, LiveFrame, LiveSource
-from vibe.parallel.processes import one_thread
+from vibe.parallel import one_thread
 
 MOST_MS = 5000
 """The longest delay that is told apart from longer ones."""

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe import skeletons
-from vibe.parallel.processes import one_thread
+from vibe.parallel import one_thread
 from vibe.refine.conditioning import Whitening, bridge, trust_weights, visible_reach, whitening
 from vibe.refine.energies import HEIGHT, TORSO, Energy, FitEvidence, FitPose
 from vibe.refine.fitting import ENERGIES, FITTINGS, IGNORED, FitStage, Fitting

@@ -18,7 +18,7 @@ from numpy import ndarray
 from vibe.body import Body, find_body, load_body
 from vibe.motion import Motion, Result
 from vibe.motion.footage import open_footage, video_frames
-from vibe.parallel.processes import one_thread
+from vibe.parallel import one_thread
 from vibe.records import Progress
 from vibe.render import compositor
 from vibe.render.compositor import Panel
