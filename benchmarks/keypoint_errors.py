@@ -151,9 +151,9 @@ def _cleaned(clips: Sequence[Seen]) -> tuple[float, float]:
     how, changed, spiked = postprocess.PostprocessConfig(), [], []
     for seen in clips:
         times, points = np.flatnonzero(seen.found) / FPS, seen.detected_px[seen.found]
-        right = left_right.undo(points, times)
+        right = left_right.correct_left_right(points, times)
         changed.append((right != points).any((1, 2)))
-        spiked.append(postprocess.spikes(right, times, how.spike_window, how.spike_least))
+        spiked.append(postprocess.find_spikes(right, times, how.spike_window, how.spike_least))
     return 100 * float(np.concatenate(changed).mean()), 100 * float(np.concatenate(spiked).mean())
 
 

@@ -59,12 +59,13 @@ def test_suppression_puts_each_box_into_one_group_and_keeps_no_two_that_overlap(
 @pytest.mark.parametrize("size", [(16, 16), (1920, 1080), (30, 4000), (224, 224)])
 def test_a_letterboxed_picture_keeps_its_middle_and_its_shape(size):
     rgb = np.full((*size, 3), 255, np.uint8)
-    square, side, corner = letterbox(rgb)
-    assert square.shape == (224, 224, 3)
-    shown = (square[..., 0] > 0).nonzero()
-    for axis, (extent, rows) in enumerate(zip(size, shown, strict=True)):
-        low, high = rows.min() / 224 * side + corner[1 - axis], (rows.max() + 1) / 224 * side + corner[1 - axis]
-        assert low == pytest.approx(0, abs=side / 224) and high == pytest.approx(extent, abs=side / 224)
+    for centred in (True, False):
+        canvas, scale, corner = letterbox(rgb, (224, 160), 100, centred)
+        assert canvas.shape == (160, 224, 3) and (centred or not corner.any())
+        shown = (canvas[..., 0] > 100).nonzero()
+        for axis, (extent, rows) in enumerate(zip(size, shown, strict=True)):
+            low, high = ((edge - corner[1 - axis]) / scale for edge in (rows.min(), rows.max() + 1))
+            assert low == pytest.approx(0, abs=1 / scale) and high == pytest.approx(extent, abs=1 / scale)
 
 
 def test_nobody_is_found_in_an_empty_picture():

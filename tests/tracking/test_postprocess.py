@@ -4,7 +4,7 @@ import torch
 
 from vibe.tracking import left_right
 from vibe.tracking import postprocess as finishing
-from vibe.tracking.postprocess import PostprocessConfig, fill, smooth_keypoints, spikes
+from vibe.tracking.postprocess import PostprocessConfig, fill_gaps, find_spikes, smooth_keypoints
 from vibe.tracking.rows import ROW, Rows
 from vibe.tracking.tracklets import Piece, Stretch, first_end, last_end
 
@@ -40,7 +40,7 @@ TIMES = np.arange(300) / 30
 
 
 def test_a_gap_of_half_a_second_is_filled_on_a_straight_line_with_confidence_0():
-    frames, keypoints = fill(person([*range(10), *range(24, 40)]), TIMES, 0.5)
+    frames, keypoints = fill_gaps(person([*range(10), *range(24, 40)]), TIMES, 0.5)
     assert frames.tolist() == list(range(40))
     np.testing.assert_array_equal(keypoints[10:24, :, 2], 0)
     np.testing.assert_allclose(keypoints[..., :2], person(range(40)).keypoints_px[..., :2], rtol=1e-5)
@@ -133,16 +133,16 @@ def test_a_spike_is_found_and_a_fast_motion_is_not():
     steady = steady + np.random.default_rng(0).normal(size=steady.shape) * (2, 2, 0)
     spiked = steady.copy()
     spiked[30, 9, 0] += 80
-    found = spikes(spiked, TIMES[:60], 0.12, 0.06)
+    found = find_spikes(spiked, TIMES[:60], 0.12, 0.06)
     assert found[30, 9] and found.sum() == 1
 
 
 @pytest.mark.parametrize("chunk", [7, 1000])
 def test_spikes_of_a_long_track_are_those_of_its_parts(chunk, monkeypatch):
     points = person(range(60)).keypoints_px + np.random.default_rng(0).normal(size=(60, 17, 3)) ** 5 * (1, 1, 0)
-    whole = spikes(points, TIMES[:60], 0.12, 0.0)
+    whole = find_spikes(points, TIMES[:60], 0.12, 0.0)
     monkeypatch.setattr("vibe.tracking.postprocess.CHUNK", chunk)
-    np.testing.assert_array_equal(spikes(points, TIMES[:60], 0.12, 0.0), whole)
+    np.testing.assert_array_equal(find_spikes(points, TIMES[:60], 0.12, 0.0), whole)
     assert whole.any()
 
 

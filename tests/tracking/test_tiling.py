@@ -32,14 +32,16 @@ def test_windows_cover_the_picture_and_stay_inside(size):
 
 def test_every_window_gets_its_turn():
     large, tiles = tiling.tile_regions(1080, 1920)
-    seen = {tuple(part) for tick in range(1, 1 + len(tiles)) for part in tiling.by_turns(1080, 1920, tick)}
-    assert seen == {tuple(part) for part in tiling.by_turns(1080, 1920, 0)} == {tuple(p) for p in [*large, *tiles]}
+    seen = {tuple(part) for tick in range(1, 1 + len(tiles)) for part in tiling.scheduled_tiles(1080, 1920, tick)}
+    assert (
+        seen == {tuple(part) for part in tiling.scheduled_tiles(1080, 1920, 0)} == {tuple(p) for p in [*large, *tiles]}
+    )
 
 
 def test_a_person_in_many_windows_is_found_once_and_whole():
     rgb = np.zeros((1920, 1080, 3), np.uint8)
     rgb[600:900, 400:640] = 255
-    parts = tiling.by_turns(1080, 1920, 0)
+    parts = tiling.scheduled_tiles(1080, 1920, 0)
     found = tiling.merge_detections(tiling.detect_in_tiles(Square(), rgb, parts), parts, 1080, 1920)
     whole = np.array([520, 750, 240, 300])
     best = found.box_px[0]

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from vibe.tracking import tracklets
-from vibe.tracking.tracklets import END, Piece, Stretch, first_end, gap_cost, last_end, link
+from vibe.tracking.tracklets import END, Piece, Stretch, first_end, gap_cost, last_end, link_tracklets
 
 
 def strands(seed, count, shortest=2):
@@ -43,7 +43,7 @@ def plainly(stretches, most_gap):
 @pytest.mark.parametrize("seed", range(6))
 def test_links_are_those_of_the_cheapest_assignment_of_all_ends_to_all_beginnings(seed):
     stretches = strands(seed, 60, shortest=tracklets.SHORT)
-    chains = link(stretches, 2.0)
+    chains = link_tracklets(stretches, 2.0)
     linked = {(one.blocks, other.blocks) for chain in chains for one, other in zip(chain, chain[1:], strict=False)}
     assert linked == plainly(stretches, 2.0) and len(linked) > 3
 
@@ -51,7 +51,7 @@ def test_links_are_those_of_the_cheapest_assignment_of_all_ends_to_all_beginning
 @pytest.mark.parametrize("seed", range(3))
 def test_each_piece_is_in_one_chain_that_goes_forward_in_time(seed):
     stretches = strands(seed, 80)
-    chains = link(stretches, 2.0)
+    chains = link_tracklets(stretches, 2.0)
     assert sorted(one.blocks for chain in chains for one in chain) == sorted(one.blocks for one in stretches)
     for chain in chains:
         for early, late in zip(chain, chain[1:], strict=False):
@@ -59,7 +59,7 @@ def test_each_piece_is_in_one_chain_that_goes_forward_in_time(seed):
 
 
 def test_nobody_gives_no_chains():
-    assert link([], 2.0) == []
+    assert link_tracklets([], 2.0) == []
 
 
 def test_the_ends_of_a_piece_are_its_first_and_last_quarter_second():

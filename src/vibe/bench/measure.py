@@ -119,7 +119,7 @@ def parts(method: Method, result: Result, video: Path) -> list[BenchRow]:
         pictures = [frame.rgb for frame in frames if frame.index < 2]
         rows = [BenchRow("decoding", 1000 * (time.perf_counter() - began) / len(result.clip.timestamps), "ms a frame")]
     rgb = pictures[-1]
-    left, top, width, height = tiling.by_turns(rgb.shape[1], rgb.shape[0], 1)[0]
+    left, top, width, height = tiling.scheduled_tiles(rgb.shape[1], rgb.shape[0], 1)[0]
     window = rgb[top : top + height, left : left + width]
     rows.append(BenchRow("detection", _milliseconds(lambda: method.detector(window)), "ms a window"))
     if not result.people:

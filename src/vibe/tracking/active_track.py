@@ -1,4 +1,4 @@
-"""A person in sight, as they are followed: the last moments whole, what lies before them in the rows."""
+"""A track that is being followed: the latest frames in memory, those before them in the rows."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from vibe.tracking.tracklets import END, Block, End, Piece, Stretch, first_end, 
 SLIDE = 30
 """Frames over which a track may have slid from one person to another."""
 LEAST = 256
-"""Frames that are moved to the rows at once."""
+"""Least number of frames that are moved to the rows."""
 
 
 class ActiveTrack:
-    """A person in sight: the last reading, and a few numbers of each frame that a later one may ask for."""
+    """A person who is tracked: the last keypoints, and a few numbers of each frame that a later one may need."""
 
     def __init__(self, number: int, first: Landmarks) -> None:
         self.number = number
@@ -34,12 +34,12 @@ class ActiveTrack:
         self.regions: list[Array] = []
         self.looks: list[Array] = []
         self.first: End | None = None
-        """Once frames have left."""
+        """The beginning, once its frames have moved to the rows."""
         self.blocks: tuple[Block, ...] = ()
-        """Where they are."""
+        """Where those frames are."""
 
     def add(self, index: int, time: float, landmarks: Landmarks, look: Float[Array, "128"]) -> None:
-        """One more frame, and what the person wears in it."""
+        """One more frame, with the appearance of the clothes in it."""
         self.since = min(self.since, time)
         self.frames.append(index)
         self.times.append(time)
@@ -54,7 +54,7 @@ class ActiveTrack:
             values.pop()
 
     def settled(self) -> int:
-        """How many frames from the first one here no later frame can ask for, change or undo."""
+        """How many frames from the first one here no later frame can need, change or undo."""
         if len(self.times) <= SLIDE:
             return 0
         return bisect_left(self.times, self.times[-SLIDE - 1] - END)
@@ -69,11 +69,11 @@ class ActiveTrack:
         self._forget(count)
 
     def forget(self) -> None:
-        """Let the frames go that are settled, for who never asks for the whole."""
+        """Drop the frames that are settled, for endless tracking."""
         self._forget(self.settled())
 
     def stretch(self, rows: Rows) -> Stretch | None:
-        """All that was seen, now in the rows; None if it was nothing."""
+        """The whole tracklet, now in the rows; None without a frame."""
         if not self.frames:
             return None
         last = last_end(self._piece())
@@ -81,7 +81,7 @@ class ActiveTrack:
         return Stretch(self._first(), last, blocks)
 
     def ahead(self, time: float, steadiness: float) -> Float[Array, "4"]:
-        """The region to look at next: moved on at constant velocity; side and turn follow within `steadiness` s."""
+        """The next region: moved on at constant velocity; side and turn follow within `steadiness` s."""
         region = self.regions[-1].astype(float)
         if len(self.times) > 1:
             step = self.times[-1] - self.times[-2]
@@ -102,11 +102,11 @@ class ActiveTrack:
         return float(np.linalg.norm(now - expected, axis=-1).mean() / appearance.size_px(self.keypoints[-2]))
 
     def _first(self) -> End:
-        """The first moments; they are noted before any frame leaves."""
+        """The beginning; it is measured before any frame moves to the rows."""
         return self.first or first_end(self._piece())
 
     def _piece(self) -> Piece:
-        """What is here."""
+        """The frames in memory."""
         rows = np.stack(self.keypoints), np.stack(self.regions), np.stack(self.looks)
         return Piece(np.array(self.frames), np.array(self.times), *rows)
 
@@ -118,6 +118,6 @@ class ActiveTrack:
         return rows
 
     def _forget(self, count: int) -> None:
-        """The first frames here are elsewhere."""
+        """Drop the first frames here."""
         for values in (self.frames, self.times, self.keypoints, self.regions, self.looks):
             del values[:count]

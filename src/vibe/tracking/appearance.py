@@ -1,4 +1,4 @@
-"""What tells two people apart: where their keypoints lie, how they move and what they wear."""
+"""Similarity of people: by where their keypoints lie and by the colours of their clothes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ TOLERANCE = 0.08
 """Distance over the person's size at which a keypoint's similarity has fallen to 0.6."""
 SHOULDERS, HIPS, KNEES = (5, 6), (11, 12), (13, 14)
 BINS = 4
-"""Levels of each colour channel in a look."""
+"""Levels of each colour channel."""
 CORNERS = np.array(list(np.ndindex(2, 2, 2)))
 """Of the cell between levels in which a colour lies."""
 
 
 def size_px(keypoints_px: Float[Array, "*b 17 3"]) -> Float[Array, "*b"]:
-    """A person's size: the longer side of the box around all keypoints, seen or not."""
+    """A person's size: the longer side of the box around all keypoints, visible or not."""
     return np.asarray(np.ptp(keypoints_px[..., :2], axis=-2).max(-1))
 
 
 def box_px(keypoints_px: Float[Array, "*b 17 3"]) -> Float[Array, "*b 4"]:
-    """Centre x, y, width and height of the box around all keypoints, seen or not."""
+    """Centre x, y, width and height of the box around all keypoints, visible or not."""
     low, high = keypoints_px[..., :2].min(-2), keypoints_px[..., :2].max(-2)
     return np.concatenate([(low + high) / 2, high - low], -1)
 
@@ -35,7 +35,7 @@ def similarity(one: Float[Array, "*b 17 3"], other: Float[Array, "*b 17 3"]) -> 
 
 
 def clothing(rgb: UInt8[Array, "height width 3"], keypoints_px: Float[Array, "17 3"]) -> Float[Array, "128"]:
-    """What a person wears: square roots of two colour histograms, of the trunk and of the thighs."""
+    """Appearance of the clothes: square roots of two colour histograms, of the trunk and of the thighs."""
     points = keypoints_px[:, :2]
     across, along = (
         grid.ravel()[:, None] for grid in np.meshgrid(np.linspace(0.15, 0.85, 7), np.linspace(0.1, 0.9, 9))

@@ -1,4 +1,4 @@
-"""Where people are in a picture: the detector's interface, and our decoding of `pose_detection.tflite`."""
+"""Person detection: the interface of detectors, non-maximum suppression, decoding of `pose_detection.tflite`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIDE = 224
 CELLS = ((8, 2), (16, 2), (32, 6))
 """Stride in pixels and anchors per cell of each level."""
 OUTPUTS = ((1, 2254, 12), (1, 2254, 1))
-"""Shapes of what the model tells of each anchor: its box and points, and the logit of a head there."""
+"""Shapes of the model's outputs for each anchor: box and points, and the logit of a head."""
 SAME_HEAD = 0.3
 """Overlap of two head boxes that are one person's."""
 
@@ -43,7 +43,7 @@ class Detector(Protocol):
     """Anything that finds people in a picture."""
 
     def __call__(self, rgb: UInt8[Array, "height width 3"]) -> Detections:
-        """All people that show at the size at which the whole picture fits the detector's input."""
+        """All people who are large enough when the whole picture is scaled to the detector's input."""
         ...
 
 
@@ -59,10 +59,10 @@ def anchors() -> Float[Array, "2254 2"]:
 
 
 def decode(
-    values: Float[Array, "2254 12"], logits: Float[Array, "2254"], least: float
+    values: Float[Array, "2254 12"], logits: Float[Array, "2254"], min_score: float
 ) -> tuple[Float[Array, "n 4"], Float[Array, "n 4 2"], Float[Array, "n"]]:
-    """Head boxes (centre x, y, width, height), body points, scores of `least` or more; over the input's side."""
-    keep = logits >= math.log(least / (1 - least))
+    """Head boxes (centre x, y, width, height), body points, scores of `min_score` or more; over the input's side."""
+    keep = logits >= math.log(min_score / (1 - min_score))
     scores = 1 / (1 + np.exp(-np.clip(logits[keep], -100, 100)))
     points = values[keep].reshape(-1, 6, 2) / SIDE
     centre = anchors()[keep]
@@ -78,48 +78,54 @@ def iou(one: Float[Array, "n 4"], other: Float[Array, "m 4"]) -> Float[Array, "n
     return shared / np.maximum(one[:, 2:].prod(-1)[:, None] + other[:, 2:].prod(-1)[None] - shared, 1e-9)
 
 
-def suppress(boxes: Float[Array, "n 4"], scores: Float[Array, "n"], most: float) -> list[Int[Array, "_"]]:
-    """Non-maximum suppression: groups of indices whose boxes overlap their best one by `most` or more, best first."""
+def suppress(boxes: Float[Array, "n 4"], scores: Float[Array, "n"], max_iou: float) -> list[Int[Array, "_"]]:
+    """Non-maximum suppression: groups of indices of boxes that overlap their best one by `max_iou`, best first."""
     left = np.argsort(-scores, kind="stable")
     groups = []
     while len(left):
-        near = iou(boxes[left[:1]], boxes[left])[0] >= most
+        near = iou(boxes[left[:1]], boxes[left])[0] >= max_iou
         near[0] = True
         groups.append(left[near])
         left = left[~near]
     return groups
 
 
-def letterbox(rgb: UInt8[Array, "height width 3"]) -> tuple[Float[Array, "224 224 3"], float, Float[Array, "2"]]:
-    """The picture in the middle of a black square of values -1 to 1; the square's side and its corner, in pixels."""
+def letterbox(
+    rgb: UInt8[Array, "height width 3"], size: tuple[int, int], fill: int = 0, centred: bool = True
+) -> tuple[UInt8[Array, "rows columns 3"], float, Int[Array, "2"]]:
+    """The picture as large as fits on a canvas of `size` (columns, rows), its scale, and where it begins there.
+
+    It lies in the middle or, if not `centred`, at the top left; the rest has the value `fill`.
+    """
     height, width = rgb.shape[:2]
-    scale = SIDE / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    whole = max(height, width) // SIDE
-    if whole > 1 and min(height, width) >= whole:
-        rgb = cv2.resize(rgb, (width // whole, height // whole), interpolation=cv2.INTER_AREA)
-    small = cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR)
-    left, top = (SIDE - size[0]) // 2, (SIDE - size[1]) // 2
-    square = np.full((SIDE, SIDE, 3), -1.0, np.float32)
-    square[top : top + size[1], left : left + size[0]] = small * np.float32(2 / 255) - 1
-    return square, SIDE / scale, np.array([-left / scale, -top / scale], np.float32)
+    scale = min(size[0] / width, size[1] / height)
+    columns, rows = max(1, round(width * scale)), max(1, round(height * scale))
+    factor = int(1 / scale)
+    if factor > 1 and min(height, width) >= factor:  # linear interpolation alone would skip pixels
+        rgb = cv2.resize(rgb, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
+    left, top = ((size[0] - columns) // 2, (size[1] - rows) // 2) if centred else (0, 0)
+    canvas = np.full((size[1], size[0], 3), fill, np.uint8)
+    canvas[top : top + rows, left : left + columns] = cv2.resize(rgb, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    return canvas, scale, np.array([left, top])
 
 
 class PoseDetector:
     """The detector of `pose_detection.tflite`: finds heads with the circle around their body."""
 
-    def __init__(self, model: Path | None = None, least: float = 0.5) -> None:
+    def __init__(self, model: Path | None = None, min_score: float = 0.5) -> None:
         self._model = Model(model or assets.find_model("pose_detection.tflite"), OUTPUTS)
-        self._least = least
+        self._min_score = min_score
 
     def __call__(self, rgb: UInt8[Array, "height width 3"]) -> Detections:
         """People whose head shows, best first."""
-        square, side, corner = letterbox(rgb)
-        seen = self._model(square[None])
-        heads, points, scores = decode(seen[1, 2254, 12][0], seen[1, 2254, 1][0, :, 0], self._least)
+        square, scale, corner = letterbox(rgb, (SIDE, SIDE))
+        outputs = self._model(square[None] * np.float32(2 / 255) - 1)
+        heads, points, scores = decode(outputs[1, 2254, 12][0], outputs[1, 2254, 1][0, :, 0], self._min_score)
         groups = suppress(heads, scores, SAME_HEAD)
         merged = [np.average(points[group], axis=0, weights=scores[group]) for group in groups]
-        body = np.array(merged, np.float32).reshape(-1, 4, 2)[:, :2] * np.float32(side) + corner
+        body = np.array(merged, np.float32).reshape(-1, 4, 2)[:, :2] * np.float32(SIDE / scale) - (
+            corner / scale
+        ).astype(np.float32)
         span = 2 * np.linalg.norm(body[:, 1] - body[:, 0], axis=-1)
         box = np.stack([*body[:, 0].T, span, span], -1)
         return Detections(box, np.array([scores[group[0]] for group in groups], np.float32), body)

@@ -1,8 +1,8 @@
-"""Undo left-right flips: frames in which a model took a person's left for their right.
+"""Corrects frames in which the pose model exchanged a person's left and right.
 
-A flipped frame makes every left-right pair change places at once and back, which no body does; a real turn moves
-them through each other steadily. So the steadiest way through all frames is taken (Viterbi's path), for the upper and
-the lower half of the body together.
+Such a frame makes every left-right pair change places at once and back, which no body does; a real turn moves them
+through each other steadily. So the Viterbi path of least acceleration through all frames is taken, over the states of
+the upper and the lower half of the body together.
 """
 
 from __future__ import annotations
@@ -16,56 +16,58 @@ from vibe import skeletons
 from vibe.tracking import appearance
 
 HALVES = (tuple(range(1, 11)), tuple(range(11, 17)))
-"""Joints that flip together: face and arms, hips and legs."""
+"""Joints that are exchanged together: face and arms, hips and legs."""
 MIRRORED = np.array(skeletons.mirrored(skeletons.COCO))
 STATES = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
-"""Whether each half is flipped."""
+"""Whether each half is exchanged."""
 MOST_JUMP = 0.25
-"""Over the person's size: a joint's jump counts no more than this, so that one wild joint cannot decide."""
+"""Over the person's size: the most that one joint's jump counts, so that an outlier cannot decide."""
 SWITCH = 0.2
-"""Cost of beginning or ending a flip of a half, as a sum over joints of jumps over size: above what jitter makes."""
+"""Cost of a change of state of a half, as a sum over joints of jumps over size: above what jitter makes."""
 DOUBT = 0.01
-"""Cost of a frame's being called flipped, at confidence 1: which of two sides is right where both are steady."""
+"""Cost of an exchanged frame at confidence 1: decides where both states are steady."""
 TWIST = 1.0
 """Cost of a frame whose shoulders and hips face opposite ways, times how far they do, over the person's size ..."""
 TWISTED = 0.05
 """... beyond this: seen from the side they may, a little."""
 SEEN = 0.3
-"""Confidence of shoulders and hips that tell which way they face."""
+"""Least confidence of shoulders and hips whose direction is compared."""
 CLEAR = 0.9
-"""Of the usual confidence around it: what a frame needs to take part; the others follow their neighbours."""
+"""Share of the median confidence around it that a frame needs to take part; the others follow their neighbours."""
 LONGEST_STEP = 0.25
-"""Seconds between frames beyond which nothing is known about motion."""
+"""Seconds between frames beyond which motion costs nothing."""
 CHUNK = 1000
-"""Frames whose costs are worked out at once."""
+"""Frames whose costs are computed at once."""
 
 
-def undo(keypoints_px: Float[Array, "time 17 3"], times: Float[Array, "time"]) -> Float[Array, "time 17 3"]:
+def correct_left_right(
+    keypoints_px: Float[Array, "time 17 3"], times: Float[Array, "time"]
+) -> Float[Array, "time 17 3"]:
     """The keypoints with left and right exchanged in each half where that makes the motion steady."""
     confidence = keypoints_px[..., 2].mean(-1)
     usual = median_filter(confidence, max(3, round(0.5 / max(np.median(np.diff(times, prepend=-0.03)), 0.01)) | 1))
     clear = np.flatnonzero(confidence >= CLEAR * usual)
     if len(clear) < 3:
         return keypoints_px.copy()
-    fixed, seen, moments = keypoints_px.copy(), keypoints_px[clear], times[clear]
-    flipped = flips(seen, moments)
-    changed = flipped.any(-1)
-    seen[changed] = exchange(seen[changed], flipped[changed])
-    fixed[clear] = seen
+    fixed, clear_px, clear_times = keypoints_px.copy(), keypoints_px[clear], times[clear]
+    exchanged = exchanged_halves(clear_px, clear_times)
+    changed = exchanged.any(-1)
+    clear_px[changed] = exchange(clear_px[changed], exchanged[changed])
+    fixed[clear] = clear_px
     for t in np.setdiff1d(np.arange(len(times)), clear):
-        fixed[t] = _like_neighbours(keypoints_px[t], float(times[t]), seen, moments)
+        fixed[t] = _like_neighbours(keypoints_px[t], float(times[t]), clear_px, clear_times)
     return fixed
 
 
-def exchange(keypoints_px: Float[Array, "*#b 17 3"], flipped: Bool[Array, "*#b 2"]) -> Float[Array, "*b 17 3"]:
-    """Left and right exchanged in the halves that are flipped."""
-    chosen = np.zeros((*flipped.shape[:-1], 17), bool)
+def exchange(keypoints_px: Float[Array, "*#b 17 3"], exchanged: Bool[Array, "*#b 2"]) -> Float[Array, "*b 17 3"]:
+    """Left and right exchanged in the halves that are marked."""
+    chosen = np.zeros((*exchanged.shape[:-1], 17), bool)
     for half, joints in enumerate(HALVES):
-        chosen[..., joints] = flipped[..., half, None]
+        chosen[..., joints] = exchanged[..., half, None]
     return np.where(chosen[..., None], keypoints_px[..., MIRRORED, :], keypoints_px)
 
 
-def flips(keypoints_px: Float[Array, "time 17 3"], times: Float[Array, "time"]) -> Bool[Array, "time 2"]:
+def exchanged_halves(keypoints_px: Float[Array, "time 17 3"], times: Float[Array, "time"]) -> Bool[Array, "time 2"]:
     """Which halves of the body have left and right exchanged: the path of least jumps through at least 3 frames."""
     size = appearance.size_px(keypoints_px)
     change = SWITCH * np.abs(STATES[:, None] - STATES[None]).sum(-1)

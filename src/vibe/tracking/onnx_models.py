@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray as Array
 
 from vibe.cameras import BOX_MARGIN
 from vibe.errors import missing_extra
-from vibe.tracking.detector import Detections, suppress
+from vibe.tracking.detector import Detections, letterbox, suppress
 from vibe.tracking.pose_model import MARGIN, Landmarks, crop_person, to_picture
 
 MEAN_RGB = np.array([123.675, 116.28, 103.53], np.float32)
@@ -25,7 +24,7 @@ STRIDES = (8, 16, 32)
 SAME_PERSON = 0.65
 """Overlap of two boxes that are one person's."""
 SURE = 0.3
-"""Confidence from which a keypoint tells where the person is."""
+"""Confidence from which a keypoint counts for the next region."""
 PERSON = 0
 """Class of people, in COCO's order."""
 
@@ -61,17 +60,18 @@ def open_session(path: Path) -> Session:
 class OnnxDetector:
     """A person detector: raw YOLOX output, or boxes with scores (and labels) as exported with their own NMS."""
 
-    def __init__(self, model: Path | Session, least: float = 0.4) -> None:
+    def __init__(self, model: Path | Session, min_score: float = 0.4) -> None:
         self._session = open_session(model) if isinstance(model, str | Path) else model
         self._name, (self._height, self._width) = _input(self._session, (640, 640))
-        self._least = least
+        self._min_score = min_score
 
     def __call__(self, rgb: UInt8[Array, "height width 3"]) -> Detections:
         """All people, best first."""
-        picture, scale = letterbox_input(rgb, self._width, self._height)
-        outputs = self._session.run(None, {self._name: picture})
+        picture, scale, _ = letterbox(rgb, (self._width, self._height), PAD, centred=False)
+        bgr = picture[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32)
+        outputs = self._session.run(None, {self._name: bgr})
         boxes, scores = boxes_of(outputs, self._width, self._height)
-        keep = scores >= self._least
+        keep = scores >= self._min_score
         boxes, scores = boxes[keep] / scale, scores[keep]
         best = [group[0] for group in suppress(boxes, scores, SAME_PERSON)]
         return Detections(boxes[best].astype(np.float32), scores[best].astype(np.float32).clip(0, 1))
@@ -109,20 +109,8 @@ class OnnxPose:
         return self.start(np.array([*(low + high) / 2, *(high - low) * BOX_MARGIN]), None)
 
 
-def letterbox_input(
-    rgb: UInt8[Array, "height width 3"], width: int, height: int
-) -> tuple[Float[Array, "1 3 rows columns"], float]:
-    """The picture at the top left of a grey one, BGR of 0 to 255, and the scale it was drawn at."""
-    scale = min(width / rgb.shape[1], height / rgb.shape[0])
-    size = max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))
-    canvas = np.full((height, width, 3), PAD, np.uint8)
-    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    canvas[: size[1], : size[0]] = small[..., ::-1]
-    return canvas.transpose(2, 0, 1)[None].astype(np.float32), scale
-
-
 def boxes_of(outputs: Sequence[Array], width: int, height: int) -> tuple[Float[Array, "n 4"], Float[Array, "n"]]:
-    """People's boxes (centre x, y, width, height, input pixels) and scores from what a detector gave.
+    """People's boxes (centre x, y, width, height, input pixels) and scores from a detector's outputs.
 
     Raises ValueError for outputs of a kind that is not known.
     """

@@ -1,7 +1,7 @@
-"""A person's keypoints in a picture: the interface, and our reading of `pose_landmark_full.tflite`.
+"""Pose estimation: the interface of pose models, and the decoding of `pose_landmark_full.tflite`.
 
-A region is where the model looks: centre x, centre y and side of a square in pixels, and its turn in radians
-(clockwise on the screen, 0 upright).
+A region is the part of the picture that the model reads: centre x, centre y and side of a square in pixels, and its
+turn in radians (clockwise on the screen, 0 upright).
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ REFINE_LEAST = 0.5
 
 @dataclass(frozen=True)
 class Landmarks:
-    """What the model saw in one region."""
+    """The pose model's output for one region."""
 
     keypoints_px: Float[Array, "17 3"]
     """COCO-17: x, y in picture pixels, confidence in [0, 1]."""
     presence: float
     """Probability that a person is in the region."""
     region: Float[Array, "4"]
-    """Where it looked."""
+    """The region that was read."""
     follow: Float[Array, "4"]
-    """Where to look next if the person stands still."""
+    """The next region if the person stands still."""
     world: Float[Array, "33 3"] | None = None
     """The model's own 3D points: metres, middle of the hips at 0, x right, y down, z away; None where it has none."""
 
@@ -54,7 +54,7 @@ class PoseModel(Protocol):
     """Anything that reads COCO-17 keypoints in a region; it may be called by several threads at once."""
 
     def start(self, box_px: Float[Array, "4"], keypoints_px: Float[Array, "2 2"] | None) -> Float[Array, "4"]:
-        """The region to look at for a person that a detector found."""
+        """The first region of a detected person."""
         ...
 
     def __call__(self, rgb: UInt8[Array, "height width 3"], region: Float[Array, "4"]) -> Landmarks:

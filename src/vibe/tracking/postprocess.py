@@ -1,4 +1,4 @@
-"""From the pieces that were seen to finished tracks: linked, cleaned, filled, smoothed, numbered."""
+"""From tracklets to finished tracks: linked, cleaned, filled, smoothed, numbered."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from numpy import ndarray as Array
 from vibe import cameras, records
 from vibe.tracking import appearance, left_right
 from vibe.tracking.rows import Rows
-from vibe.tracking.tracklets import Piece, Stretch, link
+from vibe.tracking.tracklets import Piece, Stretch, link_tracklets
 
-SEEN, LEAST_SEEN = 0.3, 6
-"""Confidence of a keypoint that shows, and how many must show for a box around them to be the person's."""
+VISIBLE, LEAST_VISIBLE = 0.3, 6
+"""Confidence of a visible keypoint, and how many must be visible for the box around them to be the person's."""
 CHUNK = 1000
-"""Frames that are looked through for spikes, or smoothed, at once."""
+"""Frames that are cleaned of spikes, or smoothed, at once."""
 SUREST = 8
-"""Keypoints by which a person is told from a thing: as many as show of somebody cut off below the chest."""
+"""Keypoints that decide whether it is a person: as many as are visible of somebody cut off below the chest."""
 BODY_IN_REGION = 0.7
-"""Height of a person over the side of the region they were read in."""
+"""Height of a person over the side of the pose model's region."""
 
 
 @dataclass(frozen=True)
@@ -34,50 +34,50 @@ class PostprocessConfig:
     most_filled: float = 0.5
     """Gaps up to here are filled, with confidence 0."""
     least_length: float = 0.5
-    """Who is seen for less, gaps not counted, is dropped."""
+    """Shorter tracks, gaps not counted, are dropped."""
     least_sure: float = 0.55
-    """So is what is taken for a person with less than this confidence, on the mean of its surest keypoints."""
+    """So are tracks of less confidence, the mean of the surest keypoints."""
     box_sigma: float = 0.1
     """Of the Gaussian that smooths the boxes."""
     spike_window: float = 0.12
-    """Half the window whose median tells a spike."""
+    """Half the window of the median that spikes are compared with."""
     spike_least: float = 0.06
-    """Distance from that median, over the person's size, that may be a spike."""
+    """Least distance of a spike from that median, over the person's size."""
 
 
 def finish_tracks(
-    stretches: Sequence[Stretch], rows: Rows, times: Float[Array, "frame"], how: PostprocessConfig
+    stretches: Sequence[Stretch], rows: Rows, times: Float[Array, "frame"], config: PostprocessConfig
 ) -> tuple[list[records.Track], list[str]]:
     """Tracks in order of first appearance, larger people first, and one sentence for each thing dropped.
 
     `rows` hold the frames of the stretches, one person's at a time is in memory; `times` are those of the whole clip.
     """
     frame = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
-    found: list[tuple[tuple[int, float], records.Track | None, str | int]] = []
-    for chain in link(stretches, how.most_gap):
+    results: list[tuple[tuple[int, float], records.Track | None, str | int]] = []
+    for chain in link_tracklets(stretches, config.most_gap):
         person = rows.piece([block for one in chain for block in one.blocks])
         place = int(person.frames[0]), -float(np.median(person.region[:, 2]))
-        seen, sure = (len(person.frames) - 1) * frame, sureness(person)
-        dropped = f"a person seen for {seen:.1f} s at {person.times[0]:.1f} s was dropped: too "
-        if seen < how.least_length - 1e-6 and len(person.frames) < len(times):
-            found.append((place, None, dropped + "short to follow"))
-        elif sure < how.least_sure:
-            found.append((place, None, dropped + f"unsure to be one (confidence {sure:.2f})"))
+        seconds, confidence = (len(person.frames) - 1) * frame, mean_confidence(person)
+        dropped = f"a person seen for {seconds:.1f} s at {person.times[0]:.1f} s was dropped: too "
+        if seconds < config.least_length - 1e-6 and len(person.frames) < len(times):
+            results.append((place, None, dropped + "short to follow"))
+        elif confidence < config.least_sure:
+            results.append((place, None, dropped + f"unsure to be one (confidence {confidence:.2f})"))
         else:
-            found.append((place, *tidy_keypoints(person, times, how)))
+            results.append((place, *tidy_keypoints(person, times, config)))
     tracks, notes = [], []
-    for _, track, told in sorted(found, key=lambda one: one[0]):
+    for _, track, note in sorted(results, key=lambda result: result[0]):
         if track is None:
-            notes.append(str(told))
+            notes.append(str(note))
             continue
         tracks.append(track)
         filled = int((track.confidence == 0).sum())
-        notes += _told(len(tracks), int(told), "had left and right exchanged: put right")
-        notes += _told(len(tracks), filled, "out of sight were filled in, with confidence 0")
+        notes += _note(len(tracks), int(note), "had left and right exchanged: put right")
+        notes += _note(len(tracks), filled, "out of sight were filled in, with confidence 0")
     return tracks, notes
 
 
-def sureness(piece: Piece) -> float:
+def mean_confidence(piece: Piece) -> float:
     """Confidence of the surest keypoints of each frame, on the mean; between 0 and 1."""
     total = 0.0
     for start in range(0, len(piece.frames), CHUNK):
@@ -86,11 +86,13 @@ def sureness(piece: Piece) -> float:
     return total / len(piece.frames)
 
 
-def fill(piece: Piece, times: Float[Array, "frame"], most: float) -> tuple[Int[Array, "_"], Float[Array, "_ 17 3"]]:
-    """Frames and keypoints with gaps of up to `most` seconds filled linearly, at confidence 0."""
+def fill_gaps(
+    piece: Piece, times: Float[Array, "frame"], max_gap: float
+) -> tuple[Int[Array, "_"], Float[Array, "_ 17 3"]]:
+    """Frames and keypoints with gaps of up to `max_gap` seconds filled linearly, at confidence 0."""
     gaps = np.diff(piece.times)
     wanted = [
-        np.arange(start, stop) if gap <= most else np.array([start])
+        np.arange(start, stop) if gap <= max_gap else np.array([start])
         for start, stop, gap in zip(piece.frames[:-1], piece.frames[1:], gaps, strict=True)
     ]
     frames = np.concatenate([*wanted, piece.frames[-1:]])
@@ -103,24 +105,24 @@ def fill(piece: Piece, times: Float[Array, "frame"], most: float) -> tuple[Int[A
     return frames, filled
 
 
-def spikes(
+def find_spikes(
     keypoints_px: Float[Array, "time 17 3"], times: Float[Array, "time"], window: float, least: float
 ) -> Bool[Array, "time 17"]:
     """Keypoints that jump away from where the frames before and after put them (Hampel's rule about a steady motion).
 
     The expected place is the median of the points halfway between earlier and later frames, up to `window` seconds.
     """
-    found = np.zeros(keypoints_px.shape[:2], bool)
+    spiked = np.zeros(keypoints_px.shape[:2], bool)
     margin = 3 * _reach(times, window) + 3
     for start in range(0, len(times), CHUNK):
         wide = slice(max(start - margin, 0), start + CHUNK + margin)
-        spiked = _spikes(keypoints_px[wide], times[wide], window, least, _reach(times, window))
-        found[start : start + CHUNK] = spiked[start - wide.start :][:CHUNK]
-    return found
+        part = _spikes(keypoints_px[wide], times[wide], window, least, _reach(times, window))
+        spiked[start : start + CHUNK] = part[start - wide.start :][:CHUNK]
+    return spiked
 
 
 def _spikes(keypoints_px: Array, times: Array, window: float, least: float, reach: int) -> Array:
-    """`spikes` of a stretch, with windows of `reach` frames."""
+    """`find_spikes` of a part, with windows of `reach` frames."""
     points, count = keypoints_px[..., :2], len(times)
     halfway = np.full((max(reach, 1), count, 17, 2), np.nan)
     for k in range(1, min(len(halfway), (count - 1) // 2) + 1):
@@ -148,7 +150,7 @@ def smooth_keypoints(
 
 
 def _smooth(values: Array, times: Array, sigma: float, reach: int) -> Array:
-    """`smooth_keypoints` of a stretch, with windows of `reach` frames."""
+    """`smooth_keypoints` of a part, with windows of `reach` frames."""
     near, valid = _neighbours(times, min(reach, len(times) - 1), 3 * sigma)
     offset = times[near] - times[:, None]
     weight = np.exp(-((offset / sigma) ** 2) / 2) * valid
@@ -176,34 +178,36 @@ def _neighbours(times: Array, reach: int, window: float) -> tuple[Array, Array]:
     return near, inside & (np.abs(times[near] - times[:, None]) <= window + 1e-6)
 
 
-def _told(number: int, frames: int, what: str) -> list[str]:
-    """A sentence about some frames of a person; none if there are none."""
+def _note(number: int, frames: int, what: str) -> list[str]:
+    """A sentence about a person's frames; none for no frame."""
     return [f"person {number}: {frames} frame{'s' if frames > 1 else ''} {what}"] if frames else []
 
 
-def tidy_keypoints(person: Piece, times: Float[Array, "frame"], how: PostprocessConfig) -> tuple[records.Track, int]:
+def tidy_keypoints(person: Piece, times: Float[Array, "frame"], config: PostprocessConfig) -> tuple[records.Track, int]:
     """One finished track, and in how many frames left and right were exchanged; `times` are those of all frames."""
-    cleaned = left_right.undo(person.keypoints_px, person.times)
+    cleaned = left_right.correct_left_right(person.keypoints_px, person.times)
     flipped = int((cleaned != person.keypoints_px).any((1, 2)).sum())
-    spiked = spikes(cleaned, person.times, how.spike_window, how.spike_least)
+    spiked = find_spikes(cleaned, person.times, config.spike_window, config.spike_least)
     cleaned[..., 2] = np.where(spiked, 0.1 * cleaned[..., 2], cleaned[..., 2])
-    frames, keypoints = fill(Piece(person.frames, person.times, cleaned, person.region), times, how.most_filled)
+    frames, keypoints = fill_gaps(Piece(person.frames, person.times, cleaned, person.region), times, config.most_filled)
     box = _boxes(cleaned, person)
-    box = smooth_keypoints(box, person.times, how.box_sigma)
+    box = smooth_keypoints(box, person.times, config.box_sigma)
     box = np.stack([np.interp(times[frames], person.times, column) for column in box.T], -1)
     track = records.Track(torch.from_numpy(frames), torch.from_numpy(box).float(), torch.from_numpy(keypoints).float())
     return track, flipped
 
 
 def _boxes(cleaned: Array, person: Piece) -> Array:
-    """A box for each frame; where too little of the person shows, it is taken from the frames around."""
+    """A box for each frame; where too little of the person is visible, it is interpolated."""
     box = cameras.box_from_keypoints(torch.from_numpy(cleaned)).numpy().astype(float)
     around = person.region[:, [0, 1, 2, 2]] * (1, 1, BODY_IN_REGION, BODY_IN_REGION)
-    shows = (cleaned[..., 2] >= SEEN).sum(-1) >= LEAST_SEEN
-    if not shows.any():
+    visible = (cleaned[..., 2] >= VISIBLE).sum(-1) >= LEAST_VISIBLE
+    if not visible.any():
         return around
-    size = box[shows, 2:].max(-1) / around[shows, 2]
-    near = np.stack([np.interp(person.times, person.times[shows], column) for column in (size, *box[shows, 2:].T)], -1)
+    size = box[visible, 2:].max(-1) / around[visible, 2]
+    near = np.stack(
+        [np.interp(person.times, person.times[visible], column) for column in (size, *box[visible, 2:].T)], -1
+    )
     share = near[:, 1:] / near[:, 1:].max(-1, keepdims=True) * near[:, :1]
     unseen = np.concatenate([around[:, :2], around[:, 2:] * share], -1)
-    return np.where(shows[:, None], box, unseen)
+    return np.where(visible[:, None], box, unseen)

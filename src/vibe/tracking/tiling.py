@@ -1,4 +1,4 @@
-"""Which parts of a picture a detector looks at: small and distant people need a closer look than the whole gives."""
+"""Sliced detection: a detector run on tiles of a picture, since it misses small people in the whole."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from numpy import ndarray as Array
 from vibe.tracking.detector import Detections, Detector, iou
 
 OVERLAP = 0.2
-"""Of a window's side: so that a person cut by one window is whole in the next."""
+"""Of a tile's side: so that a person cut by one tile is whole in the next."""
 TILE_GAIN = 3.2
 """How much larger a tile shows a person than the whole picture does."""
 TILE_PX = (448, 720)
-"""Least and most side of a tile: the detector misses people among many in one window."""
+"""Least and most side of a tile: the detector misses people among many in one tile."""
 SQUARES_FROM = 1.3
-"""Longer over shorter side of the picture from which squares of the shorter side are looked at, too."""
+"""Longer over shorter side of the picture from which squares of the shorter side are searched, too."""
 SQUARES_LEAST_PX = 224
 SAME_BOX = 0.5
-"""Overlap of two boxes in different windows that are one person's."""
+"""Overlap of two boxes in different tiles that are one person's."""
 SAME_PART = 0.7
-"""Share of a box at a window's edge that lies in another's box, where it is part of that person."""
+"""Share of a box at a tile's edge that lies in another box, where it is part of that person."""
 AROUND = 1.8
-"""Side of the window around a missed person, over that of the region they were in."""
+"""Side of the tile around a lost person, over that of their region."""
 
 
 def tile_regions(width: int, height: int) -> tuple[Int[Array, "n 4"], Int[Array, "m 4"]]:
-    """Left, top, width and height of the parts to look at: large ones, then small tiles of a large picture.
+    """Left, top, width and height of the tiles to search: large ones, then small ones of a large picture.
 
     The large ones are the whole picture and, if it is far from square, squares of its shorter side.
     """
@@ -41,16 +41,16 @@ def tile_regions(width: int, height: int) -> tuple[Int[Array, "n 4"], Int[Array,
     return large, _cover(width, height, side) if longer >= 1.5 * side else whole[:0]
 
 
-def by_turns(width: int, height: int, tick: int) -> Int[Array, "n 4"]:
-    """All windows at `tick` 0, then one large one and one tile each time."""
+def scheduled_tiles(width: int, height: int, search: int) -> Int[Array, "n 4"]:
+    """All tiles in search 0, then one large and one small tile in each, in turn."""
     large, tiles = tile_regions(width, height)
-    if tick == 0:
+    if search == 0:
         return np.concatenate([large, tiles])
-    return np.concatenate([parts[(tick - 1) % len(parts)][None] for parts in (large, tiles) if len(parts)])
+    return np.concatenate([parts[(search - 1) % len(parts)][None] for parts in (large, tiles) if len(parts)])
 
 
 def tiles_around(region: Float[Array, "4"], width: int, height: int) -> Int[Array, "n 4"]:
-    """The window around the place of a missed person; none if they left the picture."""
+    """The tile around the region of a lost person; none if they left the picture."""
     half = AROUND * region[2] / 2
     low = np.clip(region[:2] - half, 0, (width, height)).astype(int)
     high = np.clip(region[:2] + half, 0, (width, height)).astype(int)
@@ -60,39 +60,39 @@ def tiles_around(region: Float[Array, "4"], width: int, height: int) -> Int[Arra
 def detect_in_tiles(
     detector: Detector, rgb: UInt8[Array, "height width 3"], parts: Int[Array, "n 4"]
 ) -> list[Detections]:
-    """Who is found in each of the windows, in pixels of the picture."""
-    found = []
+    """Detections in each of the tiles, in pixels of the picture."""
+    detections = []
     for left, top, width, height in parts:
-        seen = detector(rgb[top : top + height, left : left + width])
-        keypoints = None if seen.keypoints_px is None else seen.keypoints_px + (left, top)
-        found.append(Detections(seen.box_px + (left, top, 0, 0), seen.score, keypoints))
-    return found
+        inside = detector(rgb[top : top + height, left : left + width])
+        keypoints = None if inside.keypoints_px is None else inside.keypoints_px + (left, top)
+        detections.append(Detections(inside.box_px + (left, top, 0, 0), inside.score, keypoints))
+    return detections
 
 
-def merge_detections(found: Sequence[Detections], parts: Int[Array, "n 4"], width: int, height: int) -> Detections:
-    """Who is found in any of a picture's windows, each once, best first; who is cut by a window's edge ranks lower."""
-    if not found:
+def merge_detections(detections: Sequence[Detections], parts: Int[Array, "n 4"], width: int, height: int) -> Detections:
+    """Detections of all tiles, each person once, best first; boxes cut by a tile's edge rank lower."""
+    if not detections:
         return Detections(np.zeros((0, 4)), np.zeros(0))
     ranks, cuts, origins = [], [], []
-    for n, (seen, part) in enumerate(zip(found, parts, strict=True)):
-        tight = seen.keypoints_px is None
-        cuts.append(_at_edge(seen.box_px, part, width, height) & tight)
-        ranks.append(seen.score * _shown(seen.box_px, part, width, height) * np.where(cuts[-1], 0.5, 1.0))
-        origins.append(np.full(len(seen.score), n))
+    for n, (inside, part) in enumerate(zip(detections, parts, strict=True)):
+        tight = inside.keypoints_px is None
+        cuts.append(_at_edge(inside.box_px, part, width, height) & tight)
+        ranks.append(inside.score * _share_in_tile(inside.box_px, part, width, height) * np.where(cuts[-1], 0.5, 1.0))
+        origins.append(np.full(len(inside.score), n))
     rank, cut, origin = (np.concatenate(values) for values in (ranks, cuts, origins))
-    every = _concatenate(found)
+    every = _concatenate(detections)
     same = (iou(every.box_px, every.box_px) >= SAME_BOX) | (cut[:, None] & (overlap_share(every.box_px) >= SAME_PART))
     same &= origin[:, None] != origin
-    kept: list[int] = []
+    best: list[int] = []
     for n in np.argsort(-rank, kind="stable"):
-        if not same[n, kept].any():
-            kept.append(int(n))
-    keypoints = None if every.keypoints_px is None else every.keypoints_px[kept]
-    return Detections(every.box_px[kept], every.score[kept], keypoints)
+        if not same[n, best].any():
+            best.append(int(n))
+    keypoints = None if every.keypoints_px is None else every.keypoints_px[best]
+    return Detections(every.box_px[best], every.score[best], keypoints)
 
 
 def _cover(width: int, height: int, side: int) -> Array:
-    """Overlapping windows of at most this side that cover the picture evenly."""
+    """Overlapping tiles of at most this side that cover the picture evenly."""
     starts = []
     for extent in (width, height):
         count = max(1, math.ceil((extent - side * OVERLAP) / (side * (1 - OVERLAP))))
@@ -107,8 +107,8 @@ def overlap_share(box_px: Float[Array, "n 4"]) -> Float[Array, "n n"]:
     return np.clip(both, 0, None).prod(-1) / np.maximum(box_px[:, 2:].prod(-1), 1e-9)[:, None]
 
 
-def _shown(box: Array, part: Array, width: int, height: int) -> Array:
-    """Share of each box, as far as it lies in the picture, that lies in a window."""
+def _share_in_tile(box: Array, part: Array, width: int, height: int) -> Array:
+    """Share of each box, as far as it lies in the picture, that lies in a tile."""
     low, high = box[:, :2] - box[:, 2:] / 2, box[:, :2] + box[:, 2:] / 2
     low, high = np.maximum(low, 0), np.minimum(high, (width, height))
     inside = np.minimum(high, part[:2] + part[2:]) - np.maximum(low, part[:2])
@@ -116,7 +116,7 @@ def _shown(box: Array, part: Array, width: int, height: int) -> Array:
 
 
 def _at_edge(box: Array, part: Array, width: int, height: int) -> Array:
-    """Whether each box reaches an edge of a window that is no edge of the picture."""
+    """Whether each box reaches an edge of a tile that is no edge of the picture."""
     low, high = box[:, :2] - box[:, 2:] / 2, box[:, :2] + box[:, 2:] / 2
     margin = 0.01 * part[2:].max()
     first = (low <= part[:2] + margin) & (part[:2] > 0)
@@ -124,11 +124,11 @@ def _at_edge(box: Array, part: Array, width: int, height: int) -> Array:
     return (first | last).any(-1)
 
 
-def _concatenate(found: Sequence[Detections]) -> Detections:
-    """Several findings as one."""
-    keypoints = [each.keypoints_px for each in found if each.keypoints_px is not None]
+def _concatenate(detections: Sequence[Detections]) -> Detections:
+    """Detections of several tiles as one record."""
+    keypoints = [each.keypoints_px for each in detections if each.keypoints_px is not None]
     return Detections(
-        np.concatenate([each.box_px for each in found]),
-        np.concatenate([each.score for each in found]),
+        np.concatenate([each.box_px for each in detections]),
+        np.concatenate([each.score for each in detections]),
         np.concatenate(keypoints) if keypoints else None,
     )

@@ -17,16 +17,16 @@ from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from vibe.tracking import appearance
 
 END = 0.25
-"""Seconds at a piece's end that tell how the person moved and looked there."""
+"""Seconds at a tracklet's end in which motion and appearance are measured."""
 SHORT = 5
-"""Frames below which a piece tells too little to decide who is who: the longer ones are linked first."""
+"""Frames below which a tracklet is linked last: too few to compare by."""
 Block = tuple[int, int]
 """Rows: which is the first, and how many."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One person seen without a loss."""
+    """One person tracked without a loss."""
 
     frames: Int[Array, "time"]
     """Indices into the clip, increasing."""
@@ -35,26 +35,26 @@ class Piece:
     keypoints_px: Float[Array, "time 17 3"]
     """COCO-17: x, y, confidence."""
     region: Float[Array, "time 4"]
-    """Where the keypoints were read: centre x, centre y, side, turn."""
+    """The pose model's region: centre x, centre y, side, turn."""
     look: Float[Array, "time 128"] | None = None
-    """What the person wears; None where nobody asks."""
+    """Appearance of the clothes; None where it is not needed."""
 
 
 @dataclass(frozen=True)
 class End:
-    """How a person moved and looked in the first or last moments of a piece."""
+    """Motion and appearance at the beginning or end of a tracklet."""
 
     times: Float[Array, "time"]
     """Seconds, `END` from first to last at most."""
     region: Float[Array, "time 4"]
     """As in `Piece`."""
     look: Float[Array, "128"]
-    """What the person wears, on the mean."""
+    """Mean appearance of the clothes."""
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """A piece whose frames lie in rows: its ends, which tell whose it is, are at hand."""
+    """A tracklet whose frames are stored in rows; the ends, by which it is linked, are in memory."""
 
     first: End
     last: End
@@ -68,12 +68,12 @@ class Stretch:
 
 
 def first_end(piece: Piece) -> End:
-    """The first moments of a piece that has looks."""
+    """The beginning of a tracklet with appearance."""
     return _end(piece, piece.times <= piece.times[0] + END)
 
 
 def last_end(piece: Piece) -> End:
-    """The last moments of a piece that has looks."""
+    """The end of a tracklet with appearance."""
     return _end(piece, piece.times >= piece.times[-1] - END)
 
 
@@ -84,10 +84,10 @@ def _end(piece: Piece, part: Bool[Array, "time"]) -> End:
     return End(piece.times[part], piece.region[part], np.sqrt(mean / (mean.sum() / 2)))
 
 
-def link(stretches: Sequence[Stretch], most_gap: float, most_cost: float = 1.0) -> list[list[Stretch]]:
+def link_tracklets(stretches: Sequence[Stretch], most_gap: float, most_cost: float = 1.0) -> list[list[Stretch]]:
     """Groups that belong to one person each, where gaps are at most `most_gap` seconds and costs low enough.
 
-    Long pieces are linked by the cheapest assignment of ends to later beginnings; short ones then join the chain
+    Long tracklets are linked by the cheapest assignment of ends to later beginnings; short ones then join the chain
     that they fit best.
     """
     stretches = sorted(stretches, key=lambda one: one.first.times[0])
@@ -114,13 +114,13 @@ def _begins(one: Stretch) -> float:
 
 
 def _register(one: Stretch, chain: int, around: dict[int, set[int]], most_gap: float) -> None:
-    """Note a chain at the times, in steps of the longest gap, at which one of its stretches begins and ends."""
+    """Index a chain by the times, in steps of the longest gap, at which one of its tracklets begins and ends."""
     for time in (one.first.times[0], one.last.times[-1]):
         around[int(time // max(most_gap, END))].add(chain)
 
 
 def _buckets(one: Stretch, most_gap: float) -> set[int]:
-    """Where those are noted who begin or end within the longest gap of this one."""
+    """Index entries of what begins or ends within the longest gap of this tracklet."""
     before, after = (int(time // max(most_gap, END)) for time in (one.first.times[0], one.last.times[-1]))
     return {before - 1, before, after, after + 1}
 
@@ -156,7 +156,7 @@ def _cheapest(costs: dict[tuple[int, int], float], count: int) -> list[tuple[int
 
 
 def _fit(short: Stretch, chain: Sequence[Stretch], most_gap: float, most_cost: float) -> float:
-    """What it costs to put a short piece into a chain; twice the most where there is no room."""
+    """What it costs to put a short tracklet into a chain; twice the most where there is no room."""
     place = bisect_right(chain, _begins(short), key=_begins)
     pairs = list(pairwise([*chain[max(place - 1, 0) : place], short, *chain[place : place + 1]]))
     gaps = [late.first.times[0] - early.last.times[-1] for early, late in pairs]
@@ -166,7 +166,7 @@ def _fit(short: Stretch, chain: Sequence[Stretch], most_gap: float, most_cost: f
 
 
 def gap_cost(before: End, after: End) -> float:
-    """How unlikely one person is to end here and begin there: place, size and look; about 0 to 1 for the same one."""
+    """Cost of linking two ends by place, size and appearance; about 0 to 1 for the same person."""
     gap = after.times[0] - before.times[-1]
     size = np.median(np.concatenate([before.region[:, 2], after.region[:, 2]]))
     forward = _place(before, after.times[0]) - after.region[0, :2]

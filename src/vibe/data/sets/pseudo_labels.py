@@ -62,7 +62,7 @@ def people(path: Path, raw: Path, its_split: str) -> Iterator[Recording]:
     name = path.relative_to(raw).as_posix()
     with open_video(path) as video:
         announced = video.expected_frames or 0
-        follower = Tracker(following=TrackerConfig(finish=PostprocessConfig(least_length=0.0)))
+        follower = Tracker(config=TrackerConfig(finish=PostprocessConfig(least_length=0.0)))
         clip, tracks, _ = following.track_frames(video, follower)
     if len(clip.timestamps) < WHOLE * announced:
         raise ValueError(
