@@ -16,6 +16,8 @@ NO_MEMORY = re.compile(
 )
 """How PyTorch, OpenCV, LiteRT (whose models are checked before) and Python say that there is too little memory."""
 
+PASSWORD = re.compile(r"([a-z][a-z0-9+.-]*://)([^\s/:@]*):[^\s/]*@", re.IGNORECASE)
+SIGNATURE = re.compile(r"(https?://[^\s?#]*)[?#][^\s'\"]*", re.IGNORECASE)
 LONGEST = 240
 """Characters of what is repeated whole in a message; paths that are longer are rare."""
 
@@ -47,11 +49,16 @@ def one_line(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "the memory of this machine is not enough for it"
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
+        return redact(f"{error.strerror}: {error.filename}" if error.filename else error.strerror)
+    return redact(" ".join(str(error).split())) or type(error).__name__
+
+
+def redact(text: str) -> str:
+    """The same without the passwords and signatures of the URLs in it."""
+    return SIGNATURE.sub(r"\1", PASSWORD.sub(r"\1\2@", text))
 
 
 def shorten(value: object) -> str:
-    """What somebody else wrote, such as a name, at a length that leaves a message readable."""
-    text = str(value)
+    """What somebody else wrote, such as a name, at a length that leaves a message readable, without passwords."""
+    text = redact(str(value))
     return text if len(text) <= LONGEST else f"{text[:120]} ... {text[-60:]} ({len(text)} characters)"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vibe.assets.paths import LOCK, acquire_lock, lock_file
-from vibe.batch.storage import HIDDEN, Folder
+from vibe.batch.storage import HIDDEN, OutputStorage
 
 HALF = re.compile(r"\..+\.\d+\.part|\.vibe-\d+")
 """Names of files that were being written, or tried to be, when their process ended."""
@@ -84,12 +84,13 @@ class Leftovers:
 
 def leftovers(root: Path) -> Leftovers:
     """What can go from a folder of results; raises OSError, with what to do, while somebody is at work in it."""
-    home = Folder(root)
+    home = OutputStorage(str(root))
     if busy(home.scratch):
         raise OSError(f"a run is at work in {root}: wait until it is done, or stop it")
-    kept = home.stages("")
+    cached = home.stages("")
+    stages = tuple(sorted(cached.iterdir())) if cached and cached.is_dir() else ()
     work = (home.scratch,) if home.scratch.is_dir() else ()
-    return Leftovers(tuple(sorted(kept.iterdir())) if kept.is_dir() else (), work, tuple(sorted(_half(root))))
+    return Leftovers(stages, work, tuple(sorted(_half(root))))
 
 
 def size(paths: tuple[Path, ...]) -> int:
@@ -105,7 +106,7 @@ def remove(root: Path, found: Leftovers) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
-    Folder(root).tidy()
+    OutputStorage(str(root)).tidy()
 
 
 def _half(root: Path) -> Iterator[Path]:

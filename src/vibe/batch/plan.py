@@ -11,7 +11,7 @@ from vibe import cache
 from vibe.batch.manifest import MOTION, RENDERS, SUMMARY, Kept, result_keys
 from vibe.batch.report import Outcome, failed_outcome, skipped_outcome
 from vibe.batch.sources import VideoSource
-from vibe.batch.storage import Store, local, stamp
+from vibe.batch.storage import OutputStorage, Storage, local
 from vibe.errors import one_line
 from vibe.records import Progress
 
@@ -57,7 +57,7 @@ Sums = Mapping[str, tuple[str | None, str] | Outcome]
 
 def make_plan(
     sources: Sequence[VideoSource],
-    store: Store,
+    store: OutputStorage,
     key: Callable[[str], str],
     files: Sequence[str],
     again: bool = False,
@@ -106,8 +106,8 @@ def _sums(sources: Sequence[VideoSource], there: Iterable[Kept], progress: Progr
             progress("looking", number, len(sources))
         try:
             if source.remote:
-                mark = stamp(source.name)
-                found[source.name] = before.get((source.name, mark)), mark
+                mark = Storage(source.name).stamp()
+                found[source.name] = before.get((source.label, mark)), mark
             elif local(source.name).is_file():
                 found[source.name] = cache.content_key(local(source.name)), ""
             else:
@@ -118,7 +118,7 @@ def _sums(sources: Sequence[VideoSource], there: Iterable[Kept], progress: Progr
 
 
 def _right(
-    there: Iterable[Kept], store: Store, key: Callable[[str], str], contents: set[str | None]
+    there: Iterable[Kept], store: OutputStorage, key: Callable[[str], str], contents: set[str | None]
 ) -> dict[str, tuple[Kept, tuple[str, ...]]]:
     """By content: the results that the videos would have, and which of their files are whole and right."""
     found: dict[str, tuple[Kept, tuple[str, ...]]] = {}
@@ -169,7 +169,7 @@ def _names(source: VideoSource) -> Iterator[str]:
         number += 1
 
 
-def overwritten(job: VideoJob, store: Store, files: Sequence[str]) -> bool:
+def overwritten(job: VideoJob, store: OutputStorage, files: Sequence[str]) -> bool:
     """Whether a video would be replaced by its own results."""
     if job.source.remote:
         return any(store.name(f"{job.place}/{name}") == job.source.name for name in files)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from vibe.batch.manifest import MOTION, SUMMARY, Kept
+from vibe.errors import redact
 
 if TYPE_CHECKING:
     from vibe.batch.plan import Plan
@@ -42,10 +43,15 @@ class Outcome:
     notes: tuple[str, ...] = ()
     licences: tuple[str, ...] = ()
 
+    @property
+    def label(self) -> str:
+        """Its path or URL without passwords."""
+        return redact(self.video)
+
     def columns(self) -> dict[str, Any]:
         """A row of the report."""
         values = (
-            *(self.video, self.state, self.reason, self.results),
+            *(self.label, self.state, self.reason, redact(self.results)),
             *(len(self.rows), self.frames, round(self.seconds, 3), self.key),
         )
         return dict(zip(COLUMNS, values, strict=True))
@@ -53,7 +59,8 @@ class Outcome:
 
 def failed_outcome(video: str, reason: str) -> Outcome:
     """A video that could not be read, or over which something else went wrong."""
-    return Outcome(video, "failed", reason if video in reason else f"{video}: {reason}")
+    label = redact(video)
+    return Outcome(video, "failed", reason if label in reason else f"{label}: {reason}")
 
 
 def found_outcome(outcome: Outcome, kept: Kept) -> Outcome:
@@ -84,8 +91,8 @@ def complete(plan: Plan, answers: Sequence[Outcome]) -> list[Outcome]:
         if video in plan.twins:
             twin = plan.twins[video]
             state = "skipped" if outcome.state == "done" else outcome.state
-            why = f"the same video as {twin}"
-            why = f"{video}: {why}, {outcome.reason}" if outcome.state == "failed" else why
+            why = f"the same video as {redact(twin)}"
+            why = f"{redact(video)}: {why}, {outcome.reason}" if outcome.state == "failed" else why
             outcome = replace(outcome, video=video, state=state, reason=why, seconds=0.0)
         outcomes.append(outcome)
     return outcomes
@@ -102,8 +109,13 @@ def report_csv(outcomes: Sequence[Outcome]) -> bytes:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
-    table.writerows(outcome.columns().values() for outcome in outcomes)
+    table.writerows(map(_plain_cell, outcome.columns().values()) for outcome in outcomes)
     return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _plain_cell(value: object) -> object:
+    """A value that no spreadsheet takes for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def report_json(outcomes: Sequence[Outcome]) -> bytes:

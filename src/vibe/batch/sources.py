@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import fnmatch
-import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 from vibe.batch.manifest import MOTION, OVERLAY
-from vibe.batch.storage import is_url, local, reachable
-from vibe.errors import one_line, shorten
+from vibe.batch.storage import ListingLimit, Storage, is_url, joined, local
+from vibe.errors import one_line, redact, shorten
 from vibe.video import SUFFIXES
 
-MAGIC = re.compile(r"[*?\[]")
+MAGIC, MAGIC_URL = re.compile(r"[*?\[]"), re.compile(r"[*\[]")
 LIST = ".txt"
 LONGEST_LIST = 1 << 26
 """Bytes."""
@@ -38,8 +38,15 @@ class VideoSource:
         return is_url(self.name)
 
     @property
+    def label(self) -> str:
+        """Its path or URL without passwords, for messages and reports."""
+        return redact(self.name)
+
+    @property
     def file(self) -> PurePosixPath | Path:
         """The name of its file."""
+        if Storage(self.name).scheme in ("http", "https"):
+            return PurePosixPath(unquote(urlsplit(self.name).path))
         return PurePosixPath(self.name) if self.remote else Path(self.name)
 
     def absolute(self) -> VideoSource:
@@ -47,22 +54,13 @@ class VideoSource:
         return self if self.remote else replace(self, name=str(Path(self.name).absolute()))
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Search:
     """One search, which ends."""
 
-    results: Path | None
-    """The folder of the results, if it is on this machine."""
-    looked_at: int = 0
-
-    def count(self, number: int, place: object) -> None:
-        """Raises ValueError once too much has been looked at."""
-        self.looked_at += number
-        if self.looked_at > MOST:
-            raise ValueError(
-                f"what is named holds more than {MOST} files and folders, the last in {shorten(place)}: "
-                "name the folders with the videos alone, some at a time"
-            )
+    results: Storage
+    """What is in it is no video."""
+    limit: ListingLimit
 
 
 def find_videos(given: Sequence[str], out: str) -> list[VideoSource]:
@@ -71,7 +69,7 @@ def find_videos(given: Sequence[str], out: str) -> list[VideoSource]:
     Raises FileNotFoundError for what is not there or holds no video, ValueError or OSError for what can't be read,
     ImportError for a URL whose package is not installed.
     """
-    search = _Search(None if is_url(out) else local(out).absolute())
+    search = _Search(Storage(out), ListingLimit(MOST))
     found: dict[str, VideoSource] = {}
     for each in given:
         for source in _named(each, search):
@@ -79,27 +77,43 @@ def find_videos(given: Sequence[str], out: str) -> list[VideoSource]:
     return list(found.values())
 
 
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Raise OSError that names a URL for whatever its store raises."""
+    try:
+        yield
+    except (FileNotFoundError, ValueError, ImportError):
+        raise
+    except Exception as error:
+        if not is_url(name):
+            raise
+        raise OSError(f"{shorten(name)} can't be read: {shorten(one_line(error))}") from error
+
+
 def _named(name: str, search: _Search) -> Iterator[VideoSource]:
     """The videos of one argument."""
-    search.count(1, name)
-    if is_url(name):
-        yield from _in_store(name)
-        return
-    path = local(name)
+    with _readable(name):
+        yield from _by_kind(name, search)
+
+
+def _by_kind(name: str, search: _Search) -> Iterator[VideoSource]:
+    """The same, by what lies there."""
+    search.limit.count(1, name)
+    name = name if is_url(name) else str(local(name))
     try:
-        is_file, is_folder, exists = path.is_file(), path.is_dir(), path.exists()
+        kind = Storage(name).kind()
     except OSError as error:
-        raise OSError(f"{shorten(path)} can't be looked at ({error.strerror}): check the name") from error
-    if path.suffix.lower() == LIST and is_file:
-        yield from _listed(path, search)
-    elif is_folder:
-        yield from _below(path, search)
-    elif exists:
-        yield VideoSource(str(path))
-    elif MAGIC.search(str(path)):
-        yield from _matching(path, search)
+        raise OSError(f"{shorten(name)} can't be looked at ({error.strerror or one_line(error)}): check it") from error
+    if kind == "directory":
+        yield from _below(name, search)
+    elif kind == "file" and not is_url(name) and name.lower().endswith(LIST):
+        yield from _listed(Path(name), search)
+    elif kind:
+        yield VideoSource(name)
+    elif (MAGIC_URL if is_url(name) else MAGIC).search(name):
+        yield from _matching(name, search)
     else:
-        raise FileNotFoundError(f"there is no file {shorten(path)}: check the name")
+        raise FileNotFoundError(f"there is no file {shorten(name)}: check the name")
 
 
 def _listed(path: Path, search: _Search) -> Iterator[VideoSource]:
@@ -128,87 +142,75 @@ def _listed(path: Path, search: _Search) -> Iterator[VideoSource]:
             raise ValueError(f"{path}, line {number}: {error}") from error
 
 
-def _below(folder: Path, search: _Search) -> Iterator[VideoSource]:
+def _below(folder: str, search: _Search) -> Iterator[VideoSource]:
     """The videos in a folder and those below it."""
-    if folder.resolve() == Path(Path.home().anchor):
+    if not is_url(folder) and Path(folder).resolve() == Path(Path.home().anchor):
         raise ValueError(f"{shorten(folder)} is the whole disk of this machine: name the folder with the videos")
-    paths: list[Path] = []
-    for here, below, files in os.walk(folder):
-        search.count(len(below) + len(files), folder)
-        inside = [name for name in below if not name.startswith(".") and Path(here, name).absolute() != search.results]
-        below[:] = sorted(inside)
-        paths += [Path(here, name) for name in sorted(files) if _is_video(name) and not _is_ours(name, files)]
-    if not paths:
+    found = [
+        VideoSource(joined(folder, f"{below}/{name}".lstrip("/")), below)
+        for below, names in Storage(folder).walk(search.limit, search.results)
+        for name in names
+        if _is_video(name) and not _is_ours(name, names)
+    ]
+    if not found:
         raise FileNotFoundError(
             f"{shorten(folder)} is a folder without a video ({', '.join(SUFFIXES)}): check the name"
         )
-    for path in paths:
-        yield VideoSource(str(path), _folder(path.parent.relative_to(folder).as_posix()))
+    yield from found
 
 
-def _matching(pattern: Path, search: _Search) -> Iterator[VideoSource]:
+def _matching(pattern: str, search: _Search) -> Iterator[VideoSource]:
     """The files that a pattern matches: those with its own ending, or videos if it has none."""
-    any_ending = not MAGIC.search(pattern.suffix) and pattern.suffix
-    anchor = Path(pattern.anchor)
-    paths = [
-        path
-        for path in sorted(set(_expanded(anchor, pattern.relative_to(anchor).parts, search)))
-        if path.is_file()
-        and (any_ending or _is_video(path.name))
-        and not (search.results and _is_under(path, search.results))
-    ]
-    if not paths:
-        raise FileNotFoundError(f"no video matches {shorten(pattern)}: check the pattern")
-    yield from (VideoSource(str(path)) for path in paths)
-
-
-def _expanded(folder: Path, parts: Sequence[str], search: _Search) -> Iterator[Path]:
-    """What a pattern's parts match below a folder; unlike `glob` it follows no links below `**`, and counts."""
-    if not parts:
-        yield folder
-    elif parts[0] == "**":
-        for here, below, _ in os.walk(folder):
-            search.count(1 + len(below), folder)
-            below[:] = [name for name in below if not name.startswith(".")]
-            yield from _expanded(Path(here), parts[1:] or ("*",), search)
-    elif MAGIC.search(parts[0]):
-        names: list[str] = []
-        with suppress(OSError):
-            names = [entry.name for entry in folder.iterdir()]
-        search.count(len(names), folder)
-        for name in fnmatch.filter(names, parts[0]):
-            if not name.startswith(".") or parts[0].startswith("."):
-                yield from _expanded(folder / name, parts[1:], search)
+    if is_url(pattern):
+        scheme, _, rest = pattern.partition("://")
+        host, *parts = [part.replace("?", "[?]") for part in rest.split("/")]
+        head = f"{scheme}://{host}"
     else:
-        search.count(1, folder)
-        yield from _expanded(folder / parts[0], parts[1:], search)
+        head = Path(pattern).anchor
+        parts = list(Path(pattern).relative_to(head).parts)
+    if not parts:
+        raise ValueError(f"{shorten(pattern)} is a pattern for whole stores: name one")
+    ending = PurePosixPath(parts[-1]).suffix
+    any_ending = ending and not MAGIC.search(ending)
+    kind, results = search.results.place()
+    found = []
+    for name in sorted(set(_expanded(head, parts, search))):
+        system, path = Storage(name).place()
+        inside = system == kind and path.startswith(results + "/")
+        if not inside and (any_ending or _is_video(PurePosixPath(path).name)):
+            found.append(VideoSource(name))
+    if not found:
+        raise FileNotFoundError(f"no video matches {shorten(pattern)}: check the pattern")
+    yield from found
 
 
-def _in_store(url: str) -> Iterator[VideoSource]:
-    """The videos of a URL: a file's, a folder's or a pattern's."""
-    system, path = reachable(url)
-    try:
-        if MAGIC.search(path):
-            any_ending = not MAGIC.search(PurePosixPath(path).suffix) and PurePosixPath(path).suffix
-            found = [each for each in system.glob(path) if any_ending or _is_video(PurePosixPath(each).name)]
-            if not found:
-                raise FileNotFoundError(f"no video matches {shorten(url)}: check the pattern")
-            yield from (VideoSource(system.unstrip_protocol(each)) for each in sorted(found))
-        elif system.isfile(path):
-            yield VideoSource(url)
-        else:
-            root = path.rstrip("/")
-            found = [each for each in system.find(root) if _is_video(PurePosixPath(each).name)]
-            files = {each: PurePosixPath(each[len(root) :].strip("/")) for each in sorted(found)}
-            seen = {each: file for each, file in files.items() if not any(p.startswith(".") for p in file.parts)}
-            if not seen:
-                raise FileNotFoundError(f"there is no video at {shorten(url)}: check the name")
-            for each, file in seen.items():
-                yield VideoSource(system.unstrip_protocol(each), _folder(file.parent.as_posix()))
-    except (FileNotFoundError, ImportError):
-        raise
-    except Exception as error:  # each store raises its own
-        raise OSError(f"{shorten(url)} can't be read: {shorten(one_line(error))}") from error
+def _expanded(folder: str, parts: Sequence[str], search: _Search) -> Iterator[str]:
+    """The files that a pattern's parts match below a folder; no link is followed below `**`."""
+    first, rest = parts[0], parts[1:]
+    if first == "**":
+        for below, _ in Storage(folder).walk(search.limit):
+            yield from _expanded(joined(folder, below) if below else folder, rest or ("*",), search)
+    elif MAGIC.search(first):
+        entries: dict[str, str] = {}
+        with suppress(OSError):
+            entries = Storage(folder).entries()
+        search.limit.count(len(entries), folder)
+        for name in fnmatch.filter(entries, first):
+            if name.startswith(".") and not first.startswith("."):
+                continue
+            path = joined(folder, name)
+            if rest and entries[name] != "file":
+                yield from _expanded(path, rest, search)
+            elif not rest and (entries[name] == "file" or entries[name] == "other" and Storage(path).kind() == "file"):
+                yield path
+    elif rest:
+        yield from _expanded(joined(folder, first), rest, search)
+    else:
+        search.limit.count(1, folder)
+        path = joined(folder, first)
+        with suppress(OSError):
+            if Storage(path).kind() == "file":
+                yield path
 
 
 def _is_video(name: str) -> bool:
@@ -218,11 +220,3 @@ def _is_video(name: str) -> bool:
 def _is_ours(name: str, beside: Sequence[str]) -> bool:
     """Whether a film is a result of ours and no video to be looked at."""
     return name == OVERLAY and MOTION in beside
-
-
-def _is_under(path: Path, folder: Path) -> bool:
-    return folder in path.absolute().parents
-
-
-def _folder(name: str) -> str:
-    return "" if name == "." else name

@@ -1,24 +1,36 @@
-"""Where videos come from and results go: folders here, and what fsspec reaches by a URL."""
+"""Where videos come from and results go: folders of this machine, and stores that fsspec reaches by a URL."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import url2pathname
 
 from vibe import assets
 from vibe.batch.manifest import LARGEST, MOTION, SUMMARY, Kept, read_manifest_summary
-from vibe.errors import missing_extra, one_line, shorten
+from vibe.errors import missing_extra, one_line, redact, shorten
 
 URL = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+SENT_WHOLE = {
+    **dict.fromkeys(("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory", "http", "https"), True),
+    **dict.fromkeys(("file", "sftp", "ssh"), False),
+}
+"""The schemes that are reached, and whether their files appear whole; elsewhere a file gets its name when it is."""
 HIDDEN = ".vibe"
 """The folder in OUT for what is under way."""
+MOST_RESULTS = 10_000_000
+"""Files and folders that OUT may hold."""
+LARGEST_VIDEO = 1 << 40
+"""Bytes."""
+BLOCK = 1 << 22
 
 
 def is_url(name: str) -> bool:
@@ -28,146 +40,180 @@ def is_url(name: str) -> bool:
 
 def local(name: str) -> Path:
     """The path of a local name, be it a `file://` URL."""
-    return Path(name[len("file://") :] if name.lower().startswith("file://") else name)
+    return Path(url2pathname(name[len("file://") :]) if name.lower().startswith("file://") else name)
 
 
-def reachable(url: str) -> tuple[Any, str]:
-    """The store of a URL, with no listing remembered, and the path in it. Raises ValueError or ImportError."""
-    from fsspec.core import url_to_fs
-
-    scheme = url.split(":", 1)[0].lower()
-    try:
-        system, path = url_to_fs(url)
-    except ImportError as error:
-        if scheme in ("s3", "s3a"):
-            raise missing_extra(f"{scheme}://", "s3fs", "s3") from error
-        raise ImportError(f"{scheme}:// needs another package: {one_line(error)}") from error
-    except ValueError as error:
-        raise ValueError(f"{shorten(url)} can't be reached: {shorten(one_line(error))}") from error
-    system.invalidate_cache()
-    return system, path
+def joined(folder: str, name: str) -> str:
+    """The address of what lies in a folder or below it."""
+    return f"{folder}{'' if folder.endswith('/') else '/'}{name}" if is_url(folder) else str(local(folder) / name)
 
 
-def stamp(url: str) -> str:
-    """What a store says of a file's content without sending it, such as a checksum, time and size. Raises OSError."""
-    system, path = reachable(url)
-    return str(system.ukey(path))
+class ListingLimit:
+    """Counts files and folders that are looked at."""
 
+    def __init__(self, most: int) -> None:
+        self._most, self._left = most, most
 
-def download(url: str, path: Path) -> None:
-    """Copy a file from its store. Raises OSError."""
-    system, there = reachable(url)
-    system.get_file(there, str(path))
+    def count(self, number: int, place: str) -> None:
+        """Raises ValueError once it is too much."""
+        self._left -= number
+        if self._left < 0:
+            raise ValueError(
+                f"what is named holds more than {self._most} files and folders, the last in {shorten(place)}: "
+                "name the folders with the videos alone, some at a time"
+            )
 
 
 @dataclass(frozen=True)
-class Folder:
-    """Results in a folder of this machine's."""
+class Storage:
+    """A file or folder, of this machine or of a store."""
 
-    root: Path
+    address: str
+    """Path or URL."""
 
-    @property
-    def scratch(self) -> Path:
-        """Where work is done; on the same file system, so that what is finished moves at once."""
-        return self.root / HIDDEN / "work"
+    def reach(self) -> tuple[Any, str]:
+        """fsspec's file system, with no listing remembered, and the path in it. Raises ValueError or ImportError."""
+        from fsspec.core import url_to_fs
+        from fsspec.implementations.local import LocalFileSystem
 
-    def stages(self, content: str) -> Path:
-        """Where the stages of a video are kept."""
-        return self.root / HIDDEN / "stages" / content[:32]
-
-    def name(self, place: str) -> str:
-        """What the user calls a place."""
-        return str(self.root / place)
-
-    def absolute(self) -> Folder:
-        """The same by a path that holds in any folder."""
-        return Folder(self.root.absolute())
-
-    def absent(self) -> list[Path]:
-        """Which folders have to be made for it, the innermost first."""
-        return [folder for folder in (self.root, *self.root.parents) if not folder.exists()]
-
-    def probe(self, places: Sequence[str], files: Sequence[str]) -> None:
-        """See that it can be written to, and that no folder is in the way of a file; raises OSError."""
-        for path in (self.root / place / name for place in places for name in (*files, SUMMARY)):
-            if path.is_dir():
-                raise IsADirectoryError(f"{path} is a folder: move it away or choose another folder with -o")
+        if not is_url(self.address):
+            return LocalFileSystem(), local(self.address).absolute().as_posix()
+        scheme = self.scheme
+        if scheme not in SENT_WHOLE or "::" in self.address:
+            known = ", ".join(f"{each}://" for each in SENT_WHOLE if each != "memory")
+            raise ValueError(
+                f"{shorten(self.address)} can't be reached: give a path, or a URL that begins with {known}"
+            )
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            probe = self.root / f".vibe-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise OSError(f"cannot write to {self.root}: {one_line(error)}; choose another folder with -o") from error
+            system, path = url_to_fs(self.address)
+        except ImportError as error:
+            if scheme in ("s3", "s3a"):
+                raise missing_extra(f"{scheme}://", "s3fs", "s3") from error
+            raise ImportError(f"{scheme}:// needs another package: {one_line(error)}") from error
+        except ValueError as error:
+            raise ValueError(f"{shorten(self.address)} can't be reached: {shorten(one_line(error))}") from error
+        system.invalidate_cache()
+        return system, path
 
-    def kept(self) -> Iterator[Kept]:
-        """All results that are there, by place."""
-        for folder, below, files in os.walk(self.root):
-            below[:] = sorted(name for name in below if not name.startswith("."))
-            if SUMMARY in files and (found := self.look(Path(folder).relative_to(self.root).as_posix())):
-                yield found
+    @property
+    def scheme(self) -> str:
+        """What its URL begins with, of a path `file`."""
+        return self.address.split(":", 1)[0].lower() if is_url(self.address) else "file"
 
-    def look(self, place: str) -> Kept | None:
-        """The results in a place."""
-        with suppress(OSError):
-            path = self.root / place / SUMMARY
-            if path.stat().st_size <= LARGEST:
-                return read_manifest_summary(place, path.read_bytes())
-        return None
+    @property
+    def folder(self) -> Path | None:
+        """Where it lies on this machine, if it does."""
+        return None if is_url(self.address) else local(self.address)
 
-    def whole(self, kept: Kept) -> tuple[str, ...]:
-        """Which of its files are undamaged: none if the motion is not."""
-        sizes: dict[str, int] = {}
-        for name in kept.bytes:
-            with suppress(OSError, ValueError):
-                sizes[name] = (self.root / kept.place / name).stat().st_size
-        files = kept.whole(sizes)
-        with suppress(OSError):
-            if MOTION in files and assets.sha256(self.root / kept.place / MOTION) == kept.motion:
-                return files
-        return ()
+    def name(self, below: str) -> str:
+        """The address of what lies below."""
+        return joined(self.address, below)
 
-    def get(self, place: str, name: str, path: Path) -> None:
-        """Copy one of its files. Raises OSError."""
-        shutil.copyfile(self.root / place / name, path)
+    def absolute(self) -> Storage:
+        """The same by an address that holds in any folder."""
+        return Storage(str(self.folder.absolute())) if self.folder else self
 
-    def put(self, made: Path, place: str, stale: Sequence[str] = ()) -> None:
-        """Move what is in a folder of ours into a place, the summary last, so that it never tells of what is not there.
+    def kind(self) -> str:
+        """`file`, `directory`, `other`, or nothing if nothing is there. Raises OSError."""
+        if self.scheme in ("http", "https"):
+            return "file"  # there are no folders
+        system, path = self.reach()
+        try:
+            return system.info(path)["type"]
+        except FileNotFoundError:
+            return ""
 
-        `stale` are files that go. Raises OSError.
+    def entries(self) -> dict[str, str]:
+        """Names of what is in a folder, sorted, each with its kind; folders that are links are `other`. Raises OSError.
+
+        Names that lead elsewhere are left out.
         """
-        target = self.root / place
-        target.mkdir(parents=True, exist_ok=True)
-        names = sorted(path.name for path in made.iterdir() if path.name != SUMMARY)
-        for name in (SUMMARY, *stale):
-            (target / name).unlink(missing_ok=True)
-        for name in (*names, SUMMARY):
-            (made / name).replace(target / name)
+        system, path = self.reach()
+        found = {}
+        for about in system.ls(path, detail=True):
+            name = about["name"].rstrip("/").rsplit("/", 1)[-1]
+            if name not in ("", ".", "..") and about["name"].rstrip("/") != path.rstrip("/"):
+                link = about["type"] == "directory" and about.get("islink")
+                found[name] = "other" if link else about["type"]
+        return dict(sorted(found.items()))
 
-    def write(self, name: str, content: bytes) -> None:
-        """Write a file whole or not at all. Raises OSError."""
-        assets.write_whole(self.root / name, content)
+    def walk(self, limit: ListingLimit, skip: Storage | None = None) -> Iterator[tuple[str, list[str]]]:
+        """Each folder from this one down, with the names of its files; hidden ones, links and `skip` are left out.
 
-    def forget(self, content: str) -> None:
-        """Take the stages of a video away."""
-        shutil.rmtree(self.stages(content), ignore_errors=True)
+        Raises OSError, and ValueError beyond the limit.
+        """
+        waiting, omitted = [""], skip.place() if skip else None
+        while waiting:
+            below = waiting.pop()
+            here = Storage(self.name(below)) if below else self
+            if here.place() == omitted:
+                continue
+            entries: dict[str, str] = {}
+            with suppress(*((OSError,) if below else ())):
+                entries = here.entries()
+            limit.count(len(entries), here.address)
+            names = [name for name, kind in entries.items() if kind == "directory" and not name.startswith(".")]
+            waiting += [f"{below}/{name}".lstrip("/") for name in reversed(names)]
+            yield below, [name for name, kind in entries.items() if kind != "directory"]
 
-    def tidy(self) -> None:
-        """Take empty folders of ours away."""
-        for folder in (self.root / HIDDEN / "stages", self.root / HIDDEN):
-            with suppress(OSError):
-                folder.rmdir()
+    def place(self) -> tuple[str, str]:
+        """The same for all addresses of one place."""
+        system, path = self.reach()
+        return type(system).__name__, path.rstrip("/")
+
+    def stamp(self) -> str:
+        """What a store says of a file's content without sending it: checksum, time and size; empty if nothing.
+
+        Raises OSError.
+        """
+        system, path = self.reach()
+        about = {name: value for name, value in system.info(path).items() if name not in ("name", "url", "time")}
+        if self.scheme in ("http", "https") and not {"ETag", "Last-Modified", "Content-MD5", "Digest"} & about.keys():
+            return ""
+        return hashlib.sha256(repr(sorted(about.items())).encode()).hexdigest()
+
+    def download(self, target: Path) -> None:
+        """Copy a file to this machine. Raises OSError, where it is too large too."""
+        system, path = self.reach()
+        most, copied = min(LARGEST_VIDEO, shutil.disk_usage(target.parent).free), 0
+        with system.open(path, "rb") as file, target.open("wb") as copy:
+            while block := file.read(BLOCK):
+                copied += len(block)
+                if copied > most:
+                    raise OSError(f"{redact(self.address)} is larger than {most >> 20} MB: there is no room for a copy")
+                copy.write(block)
+
+    def _write(self, name: str, write: Callable[[Any, str], object]) -> None:
+        """Write a file below, whole or not at all."""
+        system, target = Storage(self.name(name)).reach()
+        if SENT_WHOLE[self.scheme]:
+            write(system, target)
+            return
+        folder, _, end = target.rpartition("/")
+        partial = f"{folder}/.{end}.{os.getpid()}.part"
+        try:
+            write(system, partial)
+            system.mv(partial, target)
+        except BaseException:
+            with suppress(Exception):
+                system.rm_file(partial)
+            raise
+
+    def _remove(self, name: str) -> None:
+        """Remove a file below, if it is there."""
+        system, path = Storage(self.name(name)).reach()
+        with suppress(FileNotFoundError):
+            system.rm_file(path)
 
 
-@dataclass(frozen=True)
-class Bucket:
-    """Results in a store that has a URL: files are written here and sent whole."""
-
-    url: str
+class OutputStorage(Storage):
+    """Where results are: a folder for each video, and beside them what is under way."""
 
     @property
     def scratch(self) -> Path:
-        """Where work is done: a folder of the user's own in this machine's for temporary files. Raises OSError."""
+        """Where work is done: in OUT, for a store in the user's own folder of temporary files. Raises OSError."""
+        if self.folder:
+            return self.folder / HIDDEN / "work"
         if not hasattr(os, "getuid"):
             return Path(tempfile.gettempdir()) / "vibe-work"
         folder = Path(tempfile.gettempdir()) / f"vibe-work-{os.getuid()}"
@@ -176,87 +222,94 @@ class Bucket:
             raise PermissionError(f"{folder} is somebody else's: set TMPDIR to a folder of your own")
         return folder
 
-    def stages(self, content: str) -> None:
-        """They are not kept in a store."""
+    def stages(self, content: str) -> Path | None:
+        """Where the stages of a video are cached; None of a store, which has none."""
+        return self.folder / HIDDEN / "stages" / content[:32] if self.folder else None
 
-    def name(self, place: str) -> str:
-        """What the user calls a place."""
-        return f"{self.url.rstrip('/')}/{place}"
-
-    def absolute(self) -> Bucket:
-        """A URL holds everywhere."""
-        return self
+    def absolute(self) -> OutputStorage:
+        """The same by an address that holds in any folder."""
+        return OutputStorage(super().absolute().address)
 
     def absent(self) -> list[Path]:
-        """No folder of this machine's has to be made for it."""
-        return []
+        """Which folders of this machine have to be made for it, the innermost first."""
+        return [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()] if self.folder else []
 
     def probe(self, places: Sequence[str], files: Sequence[str]) -> None:
-        """See that it can be reached and written to; raises OSError, ValueError or ImportError."""
-        system, path = reachable(self.name(f".vibe-{os.getpid()}"))
+        """See that it can be written to, and that no folder is in the way of a file.
+
+        Raises OSError, ValueError or ImportError.
+        """
+        system, root = self.reach()
+        for place in places if self.folder else ():
+            for name in (*files, SUMMARY):
+                if system.isdir(f"{root}/{place}/{name}"):
+                    there = self.name(f"{place}/{name}")
+                    raise IsADirectoryError(f"{there} is a folder: move it away or choose another folder with -o")
         try:
-            system.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-            system.pipe_file(path, b"")
-            system.rm_file(path)
+            system.makedirs(root, exist_ok=True)
+            self.write(f".vibe-{os.getpid()}", b"")
+            self._remove(f".vibe-{os.getpid()}")
         except Exception as error:  # each store raises its own
-            raise OSError(f"cannot write to {self.url}: {one_line(error)}; choose another place with -o") from error
+            where = redact(self.address)
+            raise OSError(f"cannot write to {where}: {one_line(error)}; choose another folder with -o") from error
 
     def kept(self) -> Iterator[Kept]:
         """All results that are there, by place."""
-        system, root = reachable(self.url.rstrip("/"))
-        for path in sorted(path for path in system.find(root) if path.endswith("/" + SUMMARY)):
-            if found := self.look(path[len(root) :].strip("/").removesuffix(SUMMARY).strip("/")):
-                yield found
+        with suppress(FileNotFoundError):
+            for place, files in self.walk(ListingLimit(MOST_RESULTS)):
+                if SUMMARY in files and (found := self.look(place or ".")):
+                    yield found
 
     def look(self, place: str) -> Kept | None:
         """The results in a place."""
-        system, path = reachable(self.name(f"{place}/{SUMMARY}"))
+        system, path = Storage(self.name(f"{place}/{SUMMARY}")).reach()
         with suppress(OSError):
             if system.size(path) <= LARGEST:
                 return read_manifest_summary(place, system.cat_file(path))
         return None
 
     def whole(self, kept: Kept) -> tuple[str, ...]:
-        """Which of its files have their size: none if the motion has not."""
-        system, path = reachable(self.name(kept.place))
-        files = kept.whole(
-            {name.rsplit("/", 1)[-1]: about["size"] for name, about in system.find(path, detail=True).items()}
-        )
-        return files if MOTION in files else ()
+        """Which of its files are undamaged, in a store those that have their size: none if the motion is not."""
+        sizes: dict[str, int] = {}
+        for name in kept.bytes:
+            system, path = Storage(self.name(f"{kept.place}/{name}")).reach()
+            with suppress(OSError, ValueError):
+                sizes[name] = system.size(path)
+        files = kept.whole(sizes)
+        with suppress(OSError):
+            if MOTION in files and (not self.folder or assets.sha256(self.folder / kept.place / MOTION) == kept.motion):
+                return files
+        return ()
 
     def get(self, place: str, name: str, path: Path) -> None:
         """Copy one of its files. Raises OSError."""
-        download(self.name(f"{place}/{name}"), path)
+        Storage(self.name(f"{place}/{name}")).download(path)
 
     def put(self, made: Path, place: str, stale: Sequence[str] = ()) -> None:
-        """Send what is in a folder of ours, the summary last, so that it never tells of what is not there.
+        """Copy what is in a folder of this machine into a place, the summary last, so that all it names is there.
 
         `stale` are files that go. Raises OSError.
         """
-        system, target = reachable(self.name(place))
+        system, target = Storage(self.name(place)).reach()
         system.makedirs(target, exist_ok=True)
         names = sorted(path.name for path in made.iterdir() if path.name != SUMMARY)
         for name in (SUMMARY, *stale):
-            if system.exists(f"{target}/{name}"):
-                system.rm_file(f"{target}/{name}")
+            self._remove(f"{place}/{name}")
         for name in (*names, SUMMARY):
-            system.put_file(str(made / name), f"{target}/{name}")
+            source = str(made / name)
+            self._write(f"{place}/{name}", lambda system, path, source=source: system.put_file(source, path))
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file whole. Raises OSError."""
-        system, path = reachable(self.name(name))
-        system.pipe_file(path, content)
+        """Write a file whole or not at all. Raises OSError."""
+        self._write(name, lambda system, path: system.pipe_file(path, content))
 
     def forget(self, content: str) -> None:
-        """No stages of a video are kept in a store."""
+        """Remove the stages of a video."""
+        if stages := self.stages(content):
+            shutil.rmtree(stages, ignore_errors=True)
 
     def tidy(self) -> None:
-        """Nothing of ours is left in a store."""
-
-
-Store = Folder | Bucket
-
-
-def open_storage(out: str) -> Store:
-    """Where results go, by its path or URL."""
-    return Bucket(out) if is_url(out) else Folder(local(out))
+        """Remove empty folders of ours."""
+        for folder in (self.folder / HIDDEN / "stages", self.folder / HIDDEN) if self.folder else ():
+            with suppress(OSError):
+                folder.rmdir()

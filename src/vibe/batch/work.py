@@ -15,7 +15,7 @@ from vibe.batch.cleanup import claim, sweep
 from vibe.batch.manifest import MOTION, OVERLAY, PAGE, SUMMARY, result_keys
 from vibe.batch.plan import VideoJob, overwritten
 from vibe.batch.report import Outcome, failed_outcome, found_outcome, skipped_outcome
-from vibe.batch.storage import Store, download, local
+from vibe.batch.storage import OutputStorage, Storage, local
 from vibe.cache import SUFFIX, content_key
 from vibe.errors import run_guarded
 from vibe.parallel import TRIES, Worker
@@ -35,7 +35,7 @@ class EstimateOptions:
 
     options: Mapping[str, Any]
     """Those of `vibe.inference.config.settle`."""
-    store: Store
+    store: OutputStorage
     keep_stages: bool = False
     again: bool = False
     """Whether what is there is to be made anew."""
@@ -113,7 +113,7 @@ def _claimed(order: EstimateOptions, method: Method, clock: StageTimes, job: Vid
 
     store, source = order.store, job.source
     if overwritten(job, store, (*job.make, SUMMARY)):
-        raise ValueError(f"{source.name} would be overwritten by its own results: choose another folder with -o")
+        raise ValueError(f"{source.label} would be overwritten by its own results: choose another folder with -o")
     claimed = hashlib.sha256(store.name(job.place).encode("utf-8", "surrogatepass")).hexdigest()[:32]
     with claim(store.scratch, claimed) as folder:
         if folder is None:
@@ -122,7 +122,7 @@ def _claimed(order: EstimateOptions, method: Method, clock: StageTimes, job: Vid
         if source.remote:
             clock("fetching", 0, None)
             video = folder / f"video{source.file.suffix}"
-            download(source.name, video)
+            Storage(source.name).download(video)
             content = content_key(video)
         assert content is not None
         keys = result_keys(estimate.keys(content, method)["result"])
@@ -174,7 +174,7 @@ def _make(
     files = {path.name: path.stat().st_size for path in sorted(made.iterdir())}
     stale = tuple(name for name in keys if before and name in before.bytes and name not in {**older, **files})
     sizes = {name: files.get(name, older.get(name)) for name in (MOTION, OVERLAY, PAGE) if name in {**older, **files}}
-    source = {"path": job.source.name, "sha256": job.content, "stamp": job.stamp}
+    source = {"path": job.source.label, "sha256": job.content, "stamp": job.stamp}
     write_summary(
         made / SUMMARY,
         result,
@@ -213,7 +213,7 @@ def _render(
     return replace(result, notes=tuple(dict.fromkeys(result.notes + notes)))
 
 
-def _read(store: Store, place: str, path: Path, summary: Mapping[str, Any]) -> Result:
+def _read(store: OutputStorage, place: str, path: Path, summary: Mapping[str, Any]) -> Result:
     """The motion that is there, copied to `path`, with what its summary knows beside it."""
     from vibe import motion
 

@@ -22,7 +22,7 @@ from vibe.errors import one_line
 if TYPE_CHECKING:
     from vibe.batch.plan import Plan
     from vibe.batch.report import Outcome
-    from vibe.batch.storage import Store
+    from vibe.batch.storage import OutputStorage
     from vibe.batch.work import EstimateOptions
     from vibe.inference.config import Method
 
@@ -91,12 +91,12 @@ def _prepare(
     """Everything that can be wrong before the work, found out. Raises ValueError, OSError, ImportError."""
     from vibe.batch.plan import make_plan
     from vibe.batch.sources import find_videos
-    from vibe.batch.storage import open_storage
+    from vibe.batch.storage import OutputStorage
     from vibe.batch.work import EstimateOptions
     from vibe.inference import estimate as pipeline
     from vibe.inference.config import settle
 
-    store = open_storage(out)
+    store = OutputStorage(out)
     sources = find_videos(videos, out)
     if ray is not None:
         sources, store = [source.absolute() for source in sources], store.absolute()
@@ -117,7 +117,7 @@ def _prepare(
 
 
 @contextmanager
-def _tidied(store: Store) -> Iterator[None]:
+def _tidied(store: OutputStorage) -> Iterator[None]:
     """Nothing that is half-written and no empty folder of ours is left afterwards."""
     new = store.absent()
     try:
@@ -156,7 +156,7 @@ def _one(plan: Plan, order: EstimateOptions, method: Method) -> int:
     if outcome.state == "done":
         print_info(Console(), f"written to {outcome.results}: {', '.join(outcome.files)}")
     else:
-        print_info(Console(), f"{outcome.video}: {outcome.reason}, in {outcome.results}; --again does it anew")
+        print_info(Console(), f"{outcome.label}: {outcome.reason}, in {outcome.results}; --again does it anew")
     _licences([outcome])
     return DONE
 
@@ -175,7 +175,7 @@ def _many(plan: Plan, order: EstimateOptions, workers: int | None, ray: str | No
     if ray is None:
         order = replace(order, devices=usual_devices(device))
     before = count_states(list(plan.outcomes.values()))
-    names = [Path(job.source.name).name for job in plan.jobs]
+    names = [job.source.file.name for job in plan.jobs]
     answers: list[Outcome] = []
     try:
         with Board(Console(stderr=True), names, len(plan.order), before["skipped"], before["failed"]) as board:
@@ -197,7 +197,7 @@ def _many(plan: Plan, order: EstimateOptions, workers: int | None, ray: str | No
     return FAILED if failures else DONE
 
 
-def _write_report(store: Store, outcomes: Sequence[Outcome]) -> None:
+def _write_report(store: OutputStorage, outcomes: Sequence[Outcome]) -> None:
     """report.csv and report.json; the results count more than they do."""
     from vibe.batch.report import report_csv, report_json
 
@@ -208,7 +208,7 @@ def _write_report(store: Store, outcomes: Sequence[Outcome]) -> None:
         print_error(f"the report could not be written: {one_line(error)}")
 
 
-def _table(outcomes: Sequence[Outcome], store: Store) -> None:
+def _table(outcomes: Sequence[Outcome], store: OutputStorage) -> None:
     """What came of each video, and the counts."""
     from vibe.batch.report import count_states
 
@@ -219,7 +219,7 @@ def _table(outcomes: Sequence[Outcome], store: Store) -> None:
     for each in outcomes:
         numbers = ("", "") if each.state in ("failed", "left") else (str(len(each.rows)), str(each.frames))
         place = each.results.removeprefix(store.name("")).lstrip("/\\")
-        row = (Path(each.video).name, each.state, *numbers, f"{each.seconds:.1f}", place)
+        row = (Path(each.label).name, each.state, *numbers, f"{each.seconds:.1f}", place)
         table.add_row(*map(Text, row))
     console.print(table)
     print_info(console, ", ".join(f"{number} {state}" for state, number in count_states(outcomes).items()))
@@ -228,7 +228,7 @@ def _table(outcomes: Sequence[Outcome], store: Store) -> None:
 
 def _people(outcome: Outcome) -> None:
     """The table of people and the notes."""
-    console, name = Console(), Path(outcome.video).name
+    console, name = Console(), Path(outcome.label).name
     table = Table(title=Text(name), title_justify="left")
     for heading in ("person", "frames", "share of video", "keypoint confidence"):
         table.add_column(heading, justify="right")

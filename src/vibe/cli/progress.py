@@ -158,7 +158,7 @@ class Board:
         if outcome.state == "failed":
             print_info(self._console, f"vibe: {outcome.reason}")
         elif not self._console.is_terminal:
-            at = f"[{sum(self._counts.values())}/{self._total}] {outcome.video}: {outcome.state}"
+            at = f"[{sum(self._counts.values())}/{self._total}] {outcome.label}: {outcome.state}"
             people = f"{len(outcome.rows)} {'person' if len(outcome.rows) == 1 else 'people'}"
             detail = f"{people}, {outcome.frames} frames, {outcome.seconds:.1f} s"
             print_info(self._console, f"{at}, {detail if outcome.state == 'done' else outcome.reason}")
