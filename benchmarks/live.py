@@ -29,9 +29,8 @@ from vibe.evaluate import balancing_clip, open_benchmark
 from vibe.evaluate.scores import Compared, Tally, systems
 from vibe.inference import predict, refine
 from vibe.inference.config import Method, settle
-from vibe.live.detect import Sighting, Watch
 from vibe.live.person import LivePose, Streaming
-from vibe.live.pose import Crowd
+from vibe.live.pose import Crowd, Sighting, Watch
 from vibe.motion import Motion
 from vibe.parallel import one_thread
 from vibe.records import Clip, Track

@@ -4,24 +4,24 @@ import threading
 
 import pytest
 
-from vibe.live.latest import Mailbox
+from vibe.live.source import Latest
 
 
 def test_only_the_newest_is_taken_and_the_others_are_counted():
-    box: Mailbox[int] = Mailbox()
+    box: Latest[int] = Latest()
     for number in range(5):
         box.put(number)
     assert box.take() == 4 and box.dropped == 4
 
 
 def test_who_takes_waits_for_who_puts():
-    box: Mailbox[str] = Mailbox()
+    box: Latest[str] = Latest()
     threading.Timer(0.05, box.put, ["late"]).start()
     assert box.take(5) == "late"
 
 
 def test_nothing_comes_after_the_end_and_the_last_thing_comes_before_it():
-    box: Mailbox[int] = Mailbox()
+    box: Latest[int] = Latest()
     box.put(1)
     box.close()
     box.put(2)
@@ -29,7 +29,7 @@ def test_nothing_comes_after_the_end_and_the_last_thing_comes_before_it():
 
 
 def test_the_error_that_ended_it_is_raised_after_the_last_thing():
-    box: Mailbox[int] = Mailbox()
+    box: Latest[int] = Latest()
     box.put(1)
     box.close(OSError("unplugged"))
     assert box.take() == 1
@@ -39,4 +39,4 @@ def test_the_error_that_ended_it_is_raised_after_the_last_thing():
 
 def test_waiting_has_an_end():
     with pytest.raises(TimeoutError, match=r"0\.01 s"):
-        Mailbox().take(0.01)
+        Latest().take(0.01)

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from vibe.live.detect import Sighting, Watch
 from vibe.live.loop import follow_live
-from vibe.live.pose import Crowd, Moment
+from vibe.live.pose import Crowd, Moment, Sighting, Watch
 from vibe.live.source import LiveFrame, LiveSource
 
 

@@ -13,7 +13,7 @@ from vibe import cameras
 from vibe.body import load_body
 from vibe.live.messages import Packets
 from vibe.live.pose import Moment
-from vibe.live.server import Offer, Server
+from vibe.live.server import ServedContent, Server
 from vibe.viewer import page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -36,7 +36,7 @@ def server(method) -> Iterator[Server]:
     body = load_body(detail="low")
     camera = cameras.default_camera(640, 480)
     text = page.live_page(page.page_template(), HOSTILE, camera, body)
-    opened = Server(Offer('{"type":"start"}', text, Packets(body)))
+    opened = Server(ServedContent('{"type":"start"}', text, Packets(body)))
     yield opened
     opened.close()
 

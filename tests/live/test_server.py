@@ -12,7 +12,7 @@ import pytest
 from vibe.body import load_body
 from vibe.live.messages import Packets
 from vibe.live.pose import Moment
-from vibe.live.server import Offer, Server
+from vibe.live.server import ServedContent, Server
 
 client = pytest.importorskip("websockets.sync.client", reason="websockets is not installed")
 exceptions = pytest.importorskip("websockets.exceptions")
@@ -21,7 +21,7 @@ exceptions = pytest.importorskip("websockets.exceptions")
 @pytest.fixture
 def server():
     body = load_body(detail="low")
-    opened = Server(Offer('{"type":"start"}', "<!doctype html><p>page</p>", Packets(body)))
+    opened = Server(ServedContent('{"type":"start"}', "<!doctype html><p>page</p>", Packets(body)))
     yield opened
     opened.close()
 
@@ -114,9 +114,9 @@ def test_a_listener_who_talks_too_much_is_sent_away_alone(server, moment, shot):
 
 def test_a_port_that_is_taken_is_said_to_be(server):
     with pytest.raises(OSError, match=f"port {server.port} is taken: give another one with --port"):
-        Server(Offer("", None, Packets(load_body(detail="low"))), port=server.port)
+        Server(ServedContent("", None, Packets(load_body(detail="low"))), port=server.port)
 
 
 def test_an_address_of_another_machine_can_not_be_listened_on():
     with pytest.raises(OSError, match=r"nobody can listen on 192\.0\.2\.1"):
-        Server(Offer("", None, Packets(load_body(detail="low"))), "192.0.2.1")
+        Server(ServedContent("", None, Packets(load_body(detail="low"))), "192.0.2.1")

@@ -21,9 +21,8 @@ from vibe.errors import one_line
 
 if TYPE_CHECKING:
     from vibe.inference.config import Method
-    from vibe.live.detect import Watch
     from vibe.live.loop import Delays, Output
-    from vibe.live.pose import Crowd
+    from vibe.live.pose import Crowd, Watch
     from vibe.live.server import Server
     from vibe.live.source import LiveSource
 
@@ -112,9 +111,8 @@ def live(
 def _follow(wanted: _Wanted, weights: str | None, body: str | None, fov: float | None) -> int:
     """Load and open everything, then answer until the end."""
     from vibe.inference.config import settle
-    from vibe.live.detect import Watch
     from vibe.live.messages import start_json
-    from vibe.live.pose import Crowd
+    from vibe.live.pose import Crowd, Watch
     from vibe.live.source import open_source
 
     method = settle(weights=weights, body=body, fov_deg=fov)
@@ -154,7 +152,7 @@ def _shown(wanted: _Wanted, start: str, source: LiveSource, crowd: Crowd, method
     """The page and the socket, closed at the end."""
     from vibe.body import load_body
     from vibe.live.messages import Packets
-    from vibe.live.server import Offer, Server
+    from vibe.live.server import ServedContent, Server
     from vibe.viewer.page import live_page, page_template
 
     if not (wanted.page or wanted.socket):
@@ -162,7 +160,7 @@ def _shown(wanted: _Wanted, start: str, source: LiveSource, crowd: Crowd, method
         return
     shown = load_body(detail="low") if method.body.origin.sha256 == load_body().origin.sha256 else method.body
     text = live_page(page_template(), source.name, crowd.camera, shown) if wanted.page else None
-    server = Server(Offer(start, text, Packets(shown)), wanted.host, wanted.port)
+    server = Server(ServedContent(start, text, Packets(shown)), wanted.host, wanted.port)
     try:
         _tell_address(server, wanted)
         yield [server]

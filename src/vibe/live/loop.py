@@ -12,8 +12,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from vibe.live.detect import Sighting, Watch
-from vibe.live.pose import Crowd, Moment
+from vibe.live.pose import Crowd, Moment, Sighting, Watch
 from vibe.live.source import PATIENCE, LiveFrame, LiveSource
 from vibe.parallel import one_thread
 

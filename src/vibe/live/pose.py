@@ -1,20 +1,70 @@
-"""The second half of live work: everybody's number and pose, without what comes later."""
+"""Tracking and pose of everybody in front of a camera: each frame with what came before it and little after."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from vibe import cameras
 from vibe.inference.config import Method
-from vibe.live.detect import Sighting
 from vibe.live.person import LivePerson, LivePose, Streaming
-from vibe.tracking.tracker import Seen, TrackerConfig
+from vibe.tracking import appearance
+from vibe.tracking.detector import Detector
+from vibe.tracking.pose_model import PoseModel
+from vibe.tracking.tracker import Seen, Tracker, TrackerConfig
 from vibe.tracking.tracklets import first_end, gap_cost, last_end
+
+FORGET_EVERY = 100
+"""Frames between two times that the follower is told to let go of what is past."""
+LOOK_EVERY = 10
+"""Frames between two looks at a person's clothes, by which they are known again."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What one picture shows."""
+
+    index: int
+    """Counts the pictures that were looked at."""
+    time: float
+    """Seconds from the source's first picture."""
+    seen: tuple[Seen, ...]
+    looks: Mapping[int, Float[ndarray, "128"]]
+    """What people wear, by their numbers: of everybody new, and of each other now and then."""
+
+
+class Watch:
+    """Everybody before one camera, picture after picture; memory does not grow."""
+
+    def __init__(self, detector: Detector, pose_model: PoseModel, people: int = 4) -> None:
+        """`people` are followed at once, at most; they are searched for in one part of a picture at a time."""
+        following = TrackerConfig(most_people=people, most_windows=1, most_trials=1)
+        self._follower = Tracker(detector, pose_model, following)
+        self._looked: dict[int, int] = {}
+        self._count = 0
+
+    def step(self, time: float, rgb: UInt8[ndarray, "height width 3"]) -> Sighting:
+        """Look at the next picture."""
+        index, self._count = self._count, self._count + 1
+        seen = self._follower.step(index, time, rgb)
+        if index % FORGET_EVERY == FORGET_EVERY - 1:
+            self._follower.forget()
+        due = [one for one in seen if index - self._looked.get(one.number, -LOOK_EVERY) >= LOOK_EVERY]
+        self._looked = {one.number: self._looked.get(one.number, index) for one in seen}
+        self._looked |= {one.number: index for one in due}
+        return Sighting(
+            index, time, seen, {one.number: appearance.clothing(rgb, one.landmarks.keypoints_px) for one in due}
+        )
+
+    def close(self) -> None:
+        """Look no more."""
+        self._follower.close()
+
 
 SHOWN_FROM = 0.1
 """Seconds that somebody new is followed before they are answered for."""

@@ -1,18 +1,24 @@
-"""The page and the WebSocket of live motion, on one port, for those who know the token."""
+"""The page and the WebSocket of live motion, on one port, for those who know the token.
+
+A browser lets any site's page send requests to this machine, and a name can be made to mean 127.0.0.1 once such a page
+is loaded (DNS rebinding). So the address that a request was sent to (Host) has to be a number, localhost or the name
+that the server listens on, and a page that sends it (Origin) has to come from that same address."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import hmac
+import ipaddress
+import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from vibe.errors import missing_extra
-from vibe.live.auth import is_loopback, new_token, refusal
 from vibe.live.messages import Packets
 from vibe.live.pose import Moment
 from vibe.live.source import LiveFrame
@@ -30,7 +36,7 @@ HEADERS = {
 
 
 @dataclass(frozen=True)
-class Offer:
+class ServedContent:
     """What a server has to give."""
 
     start: str
@@ -43,7 +49,7 @@ class Offer:
 class Server:
     """A thread that sends answers to all who listen; who is slow gets fewer of them."""
 
-    def __init__(self, offer: Offer, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, offer: ServedContent, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listens from now on; port 0 takes a free one.
 
         Raises OSError if the port is taken or the host is not this machine's, ImportError without websockets.
@@ -126,7 +132,7 @@ class Server:
 
     def _answer(self, connection: Any, request: Any) -> Any:
         """The page, a refusal, or nothing where the socket may be opened."""
-        reason = refusal(request.path, request.headers, self.token, self.host)
+        reason = refusal_reason(request.path, request.headers, self.token, self.host)
         if reason is not None:
             return _response(connection, HTTPStatus.FORBIDDEN, reason)
         path = request.path.partition("?")[0]
@@ -196,3 +202,47 @@ def _why(error: OSError, host: str, port: int) -> OSError:
     if error.errno in (errno.EACCES, errno.EPERM):
         return PermissionError(f"port {port} may not be used: give one from 1024 on with --port")
     return OSError(f"nobody can listen on {host} ({error.strerror or error}): give an address of this machine")
+
+
+def new_token() -> str:
+    """128 random bits as text for an address."""
+    return secrets.token_urlsafe(16)
+
+
+def refusal_reason(path: str, headers: Mapping[str, str], token: str, host: str) -> str | None:
+    """Why a request is not answered; None for one that may be. `host` is what the server was told to listen on."""
+    asked = headers.get("Host", "")
+    name = _host_name(asked)
+    if not (name in ("localhost", host.lower()) or _is_number(name)):
+        return "this address is not one of this server"
+    origin = headers.get("Origin")
+    if origin is not None and origin.lower() != f"http://{asked.lower()}":
+        return "a page from another place asked"
+    given = parse_qs(path.partition("?")[2]).get("token", [""])[-1]
+    scheme, _, bearer = headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        given = bearer.strip()
+    if not hmac.compare_digest(given.encode(errors="replace"), token.encode()):
+        return "the token is missing or wrong: use the address that vibe printed"
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    return ipaddress.ip_address(host).is_loopback if _is_number(host) else host.lower() == "localhost"
+
+
+def _host_name(asked: str) -> str:
+    """The name in a Host header, without its port; empty if it can't be told."""
+    try:
+        return (urlsplit(f"//{asked}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _is_number(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

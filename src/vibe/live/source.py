@@ -1,7 +1,6 @@
-"""Where live pictures come from: a camera, an address on the network, or a file played at its own speed.
+"""Where live frames come from: a camera, an address on the network, or a file played at its own speed.
 
-A thread reads them as they come and keeps the newest only; who is slower than the source misses pictures, never time.
-"""
+A thread reads them as they come and holds the newest only; a reader that is slower misses frames, never time."""
 
 from __future__ import annotations
 
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
+from typing import Generic, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import av
@@ -24,7 +24,6 @@ from av.container import InputContainer
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from vibe.live.latest import Mailbox
 from vibe.video import open_video
 from vibe.video.colour import Converter
 from vibe.video.container import choose_stream
@@ -74,7 +73,7 @@ class LiveSource:
         """Pixels."""
         self.is_file = is_file
         """Whether it ends by itself."""
-        self.shots: Mailbox[LiveFrame] = Mailbox()
+        self.shots: Latest[LiveFrame] = Latest()
         self._pictures, self._close = pictures, close
         self._ended = threading.Event()
         self._reader = threading.Thread(target=self._read, name="vibe-live-source", daemon=True)
@@ -265,3 +264,52 @@ def _reason(error: Exception) -> str:
     if isinstance(error, av.error.ExitError | TimeoutError):
         return f"no answer within {PATIENCE:g} s"
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+Item = TypeVar("Item")
+
+
+class Latest(Generic[Item]):
+    """Between one thread that puts and one that takes; neither waits for a slow other."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        """Things that were overtaken by a newer one before anybody took them."""
+        self._changed = threading.Condition()
+        self._item: Item | None = None
+        self._error: Exception | None = None
+        self._closed = False
+
+    def put(self, item: Item) -> None:
+        """Leave a thing, in place of one that is still there; nothing happens once the box is closed."""
+        with self._changed:
+            if self._closed:
+                return
+            self.dropped += self._item is not None
+            self._item = item
+            self._changed.notify_all()
+
+    def close(self, error: Exception | None = None) -> None:
+        """Nothing more will come; with an error, whoever takes is told why."""
+        with self._changed:
+            self._closed, self._error = True, self._error or error
+            self._changed.notify_all()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will come."""
+        return self._closed
+
+    def take(self, timeout: float | None = None) -> Item | None:
+        """The newest thing, waited for; None at the end.
+
+        Raises the error that the box was closed with, after the last thing was taken, and TimeoutError if nothing came
+        within `timeout` seconds.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._item is not None or self._closed, timeout):
+                raise TimeoutError(f"nothing came for {timeout:g} s")
+            item, self._item = self._item, None
+            if item is None and self._error is not None:
+                raise self._error
+            return item

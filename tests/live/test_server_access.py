@@ -2,13 +2,13 @@
 
 import pytest
 
-from vibe.live.auth import is_loopback, new_token, refusal
+from vibe.live.server import is_loopback, new_token, refusal_reason
 
 TOKEN = new_token()
 
 
 def asked(path: str = f"/live?token={TOKEN}", host: str = "127.0.0.1", **headers: str) -> str | None:
-    return refusal(path, {"Host": "127.0.0.1:8765", **headers}, TOKEN, host)
+    return refusal_reason(path, {"Host": "127.0.0.1:8765", **headers}, TOKEN, host)
 
 
 def test_the_token_lets_in_from_the_address_or_from_a_header():
