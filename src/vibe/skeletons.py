@@ -17,6 +17,8 @@ SMPL: list[str] = [
     *"left_foot right_foot neck left_collar right_collar head left_shoulder right_shoulder".split(),
     *"left_elbow right_elbow left_wrist right_wrist left_hand right_hand".split(),
 ]
+SMPL_JOINTS, SMPL_BODY_JOINTS, SMPL_BODY_POSE = 24, 23, 69
+"""All joints, those that have a parent, and the numbers of their rotation vectors."""
 SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 COCO: list[str] = [
     *"nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow".split(),

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibe.assets.registry import CONVERTED
-from vibe.skeletons import SMPL_PARENTS
+from vibe.skeletons import SMPL_BODY_POSE, SMPL_JOINTS, SMPL_PARENTS
 
 Readers = Mapping[str, Callable[[], Any]]
 """What reads each array, by its name."""
-VERTICES, FACES, JOINTS = 6890, 13776, 24
+VERTICES, FACES, JOINTS = 6890, 13776, SMPL_JOINTS
 SMPL_LAYOUT: dict[str, tuple[int | None, ...]] = {
     "kintree_table": (2, JOINTS),
     "v_template": (VERTICES, 3),
@@ -90,8 +90,8 @@ def pose_mixture(readers: Readers) -> tuple[str, bytes]:
     count = plain["weights"].shape[0] if plain["weights"].ndim == 1 else 0
     if not 1 <= count <= MAX_COMPONENTS:
         raise ValueError(f"weights has the shape {plain['weights'].shape}: a mixture has 1 to {MAX_COMPONENTS} parts")
-    _shaped("means", plain["means"], (count, 69))
-    _shaped("covars", plain["covars"], (count, 69, 69))
+    _shaped("means", plain["means"], (count, SMPL_BODY_POSE))
+    _shaped("covars", plain["covars"], (count, SMPL_BODY_POSE, SMPL_BODY_POSE))
     if not (plain["weights"] > 0).all():
         raise ValueError("weights has a number that is not positive: the mixture is damaged")
     try:

@@ -13,7 +13,7 @@ from numpy import ndarray
 from vibe.motion.scene import colour
 from vibe.render import rasterizer
 from vibe.render.drawing import draw_keypoints, draw_numbers, draw_skeletons
-from vibe.render.ground_plane import ground_of, lay, shadow
+from vibe.render.ground_plane import draw_ground, ground_plane, ground_shadow
 from vibe.render.posed import PosedFrames
 from vibe.render.viewpoints import Place, Viewpoint
 
@@ -53,7 +53,7 @@ def paint(
     view = panel.views[turn]
     picture = _background(panel, rgb)
     if panel.place is not None:
-        _lay_ground(picture, panel, view, frame, people)
+        _draw_ground(picture, panel, view, frame, people)
     solid = [_body(person, panel, view) for person in people] if {"mesh", "wireframe"} & {*panel.show} else []
     picture = rasterizer.rasterize(picture, solid, view.K_px, samples=panel.samples)
     if "skeleton" in panel.show:
@@ -104,14 +104,16 @@ def _background(panel: Panel, rgb: UInt8[ndarray, "rows columns 3"] | None) -> U
     return picture
 
 
-def _lay_ground(picture: ndarray, panel: Panel, view: Viewpoint, frame: int, people: Sequence[PosedFrames]) -> None:
+def _draw_ground(picture: ndarray, panel: Panel, view: Viewpoint, frame: int, people: Sequence[PosedFrames]) -> None:
     assert panel.place is not None
-    ground = ground_of(panel.place, view, frame)
+    ground = ground_plane(panel.place, view, frame)
     if ground is None:
         return
     dark = panel.background is not None and np.mean(panel.background) < 0.4
     line = np.full(3, 0.92 if panel.filmed else 0.42 if dark else 0.55)
-    lay(picture, ground, line, shadow([(person.vertices, person.faces) for person in people], panel.place))
+    draw_ground(
+        picture, ground, line, ground_shadow([(person.vertices, person.faces) for person in people], panel.place)
+    )
 
 
 def _opacity(person: PosedFrames, panel: Panel) -> float:

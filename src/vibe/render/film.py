@@ -84,7 +84,8 @@ def render(
     one's own. Raises ValueError for what can't be drawn or a video that does not fit, FileNotFoundError if the video or
     the body is not here, OSError if the file can't be written.
     """
-    shows, views = ((asked,) if isinstance(asked, str) else tuple(asked) for asked in (show, view))
+    # one name is the usual call; the options hold several
+    shows, views = ((names,) if isinstance(names, str) else tuple(names) for names in (show, view))
     look = RenderOptions(
         shows, views, layout, ground, background, size, crop, person, start, end, fps, opacity, numbers, columns
     )
@@ -188,6 +189,7 @@ def _panels(
     camera = [Viewpoint(K_px, np.eye(3), np.zeros(3))] * len(film.frames)
     floored = look.ground or (look.ground is None and look.colour is not None and {*look.show} != {"keypoints"})
     where = None
+    # people alone stand on a ground; over the video, which shows its own, only where it is asked for
     if floored or look.view != ("camera",):
         where = place(_during(cast, film), clip.timestamps.numpy())
     row = []

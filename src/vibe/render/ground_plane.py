@@ -40,7 +40,7 @@ class GroundPlane:
     reach: float
 
 
-def ground_of(place: Place, view: Viewpoint, frame: int) -> GroundPlane | None:
+def ground_plane(place: Place, view: Viewpoint, frame: int) -> GroundPlane | None:
     """The ground of a place in a frame; None if the camera is below it."""
     axes = np.stack([*place.across, place.up])
     beyond = view.R_view_cam.T @ view.t_view_cam
@@ -55,18 +55,18 @@ def ground_of(place: Place, view: Viewpoint, frame: int) -> GroundPlane | None:
     return GroundPlane(level, axes[:2] @ centre, REACH + 1.2 * float(apart))
 
 
-def lay(
+def draw_ground(
     picture: UInt8[ndarray, "height width channel"],
     ground: GroundPlane,
     line: Float[ndarray, "3"],
     shadow: tuple[Float[ndarray, "row column"], Float[ndarray, "3"]] | None,
 ) -> None:
-    """Draw the grid in a colour (sRGB, 0 to 1) and the shadow on it over a picture, in place."""
+    """Draw the grid in a colour (sRGB, 0 to 1), with the shadow on it, over a picture, in place."""
     darkness, corner = shadow if shadow is not None else (np.zeros((2, 2), np.float32), np.array([0.0, 0.0, 1.0]))
-    _lay(picture, ground.level, ground.middle, ground.reach, 255.0 * line.astype(np.float64), darkness, corner)
+    _draw_ground(picture, ground.level, ground.middle, ground.reach, 255.0 * line.astype(np.float64), darkness, corner)
 
 
-def shadow(
+def ground_shadow(
     surfaces: Sequence[tuple[Float[ndarray, "vertex 3"], Int[ndarray, "face 3"]]], place: Place
 ) -> tuple[Float[ndarray, "row column"], Float[ndarray, "3"]] | None:
     """How dark the ground is under surfaces of the video's camera: opacity, and where its picture begins and its step.
@@ -108,7 +108,7 @@ def _lowest(
 
 
 @jit
-def _lay(picture, level, middle, reach, line, darkness, corner):
+def _draw_ground(picture, level, middle, reach, line, darkness, corner):
     rows, columns, channels = picture.shape
     inverse_reach = 1.0 / (reach * reach)
     for row in range(rows):
@@ -125,6 +125,7 @@ def _lay(picture, level, middle, reach, line, darkness, corner):
             if away >= 1.0:
                 continue
             fade = (1.0 - away) * (1.0 - away)
+            # widths of a pixel on the ground, by which lines are averaged: far away they would flicker otherwise
             width_u = (abs(level[0, 0] - u * level[2, 0]) + abs(level[0, 1] - u * level[2, 1])) * -near
             width_v = (abs(level[1, 0] - v * level[2, 0]) + abs(level[1, 1] - v * level[2, 1])) * -near
             major = _lines(u, v, width_u, width_v, 1.0 / SPACING, LINE) * LINE_OPACITY

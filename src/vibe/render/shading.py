@@ -1,4 +1,4 @@
-"""How a surface answers light: a key light, a sky, the ground's reflection, a soft sheen and a rim."""
+"""Shading of a surface: a key light, a sky, the ground's reflection, a soft sheen and a rim."""
 
 from __future__ import annotations
 
@@ -62,6 +62,7 @@ def shaded(
         v, n = vertices[vertex], normals[vertex]
         far = max(1e-9, np.sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]))
         vx, vy, vz = -v[0] / far, -v[1] / far, -v[2] / far
+        # wrapped: limbs that turn away from the light fade softly instead of ending in a hard edge
         diffuse = max(0.0, (n[0] * light[0] + n[1] * light[1] + n[2] * light[2] + light[15]) / (1.0 + light[15]))
         diffuse *= lit[vertex]
         sky = 0.5 + 0.5 * (n[0] * light[3] + n[1] * light[4] + n[2] * light[5])

@@ -57,6 +57,7 @@ def open_writer(
     if path.is_dir() and ending:
         raise IsADirectoryError(f"{path} is a folder: choose another name")
     if not ending:
+        # numbered pictures of an earlier, longer film would stay behind and look like the end of this one
         if path.is_dir() and any(path.iterdir()):
             raise ValueError(f"{path} is not empty: give a new folder, so that the pictures of two films don't mix")
         with whole_folder(path) as partial:
