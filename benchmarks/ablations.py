@@ -26,7 +26,7 @@ from vibe.evaluate.open_benchmark import SMPL24, open_benchmark
 from vibe.evaluate.open_benchmark_clips import MANIFEST, build_open_benchmark
 from vibe.evaluate.scores import WHOLE, System, systems
 from vibe.evaluate.tables import as_json
-from vibe.inference.network import load_network
+from vibe.models.network import load_network
 from vibe.train.ablations import ABLATIONS, FRAMES, WINDOWS, small
 from vibe.train.loop import train_generator
 from vibe.train.recipes import FRAME, Recipe

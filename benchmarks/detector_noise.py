@@ -34,7 +34,7 @@ from vibe.evaluate import open_benchmark_evidence
 from vibe.inference import track
 from vibe.parallel import one_thread
 from vibe.synthetic import keypoint_noise
-from vibe.video import open_video
+from vibe.video.read import open_video
 
 VIDEOS = ("two_people/cam01", "street/street")
 FOLDER = Path("../shared/data/videos")

@@ -32,13 +32,14 @@ from vibe.evaluate.metrics import mpjpe_mm, pa_mpjpe_mm, procrustes_aligned
 from vibe.evaluate.open_benchmark_clips import read_benchmark_clips, read_listing
 from vibe.evaluate.scores import systems
 from vibe.inference import estimate
-from vibe.inference.network import load_network
+from vibe.models.network import load_network
 from vibe.motion import Motion, Result
 from vibe.parallel import one_thread
 from vibe.render import rasterizer
 from vibe.skeletons import SMPL
 from vibe.synthetic import background, clips, gait
-from vibe.video import VideoWriter, open_video
+from vibe.video.read import open_video
+from vibe.video.write import VideoWriter
 
 SIZE = (720, 960)
 """Width and height of the pictures, pixels."""

@@ -26,12 +26,11 @@ from vibe.body.record import Body
 from vibe.evaluate.balancing_clip import truth_of
 from vibe.inference import estimate, refine
 from vibe.inference import track as following
-from vibe.inference.network import load_network
+from vibe.models.network import load_network
 from vibe.motion import Motion
 from vibe.records import Camera
 from vibe.refine.energies import HEIGHT
-from vibe.refine.fitting import FITTINGS
-from vibe.refine.smooth import SMOOTHING
+from vibe.refine.presets import FITTINGS, SMOOTHING
 
 FOLDER = Path("../shared/data/videos")
 VIDEOS = ("balancing/cam01", "balancing/cam02", "two_people/cam01", "street/street")

@@ -37,7 +37,7 @@ from vibe.records import Clip, Track
 from vibe.skeletons import LIMBS, SMPL, index
 from vibe.tracking.pose_model import Landmarks
 from vibe.tracking.tracker import Seen, Tracker
-from vibe.video import open_video
+from vibe.video.read import open_video
 
 BALANCING = Path("../shared/data/videos/balancing")
 LOOK = np.full(128, 128**-0.5)

@@ -31,7 +31,7 @@ from vibe.inference import track as following
 from vibe.tracking.detector import Detections
 from vibe.tracking.pose_model import Landmarks
 from vibe.tracking.tracker import Tracker
-from vibe.video import Video
+from vibe.video.read import Video
 
 RATE, SECONDS, SIZE = 30, 10, (320, 240)
 PLACES = np.array([(60.0, 120.0), (160.0, 120.0), (260.0, 120.0)])

@@ -30,14 +30,13 @@ from vibe.data.motion import Motions, clip_weights, draw_windows, find_motion, l
 from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
 from vibe.inference import config, estimate, refine
 from vibe.inference import track as following
-from vibe.inference.network import Network, load_network
-from vibe.inference.priors import FIDELITY, KINDS, load_prior
 from vibe.models.latent import pose_energy
+from vibe.models.network import Network, load_network
+from vibe.models.priors import FIDELITY, KINDS, load_prior
 from vibe.motion import Motion
 from vibe.records import Camera, Clip, Track
-from vibe.refine.fitting import FITTINGS
 from vibe.refine.mixture import load_mixture, mixture_energy
-from vibe.refine.smooth import SMOOTHING
+from vibe.refine.presets import FITTINGS, SMOOTHING
 from vibe.train.distributed import Team
 from vibe.train.priors import PRIOR_RECIPES, draw_batch, take_step, vae_points, validate_prior
 

@@ -27,9 +27,8 @@ from vibe.evaluate import balancing_clip
 from vibe.evaluate.scores import WHOLE, Compared, Tally
 from vibe.inference import estimate
 from vibe.inference import refine as finishing
-from vibe.inference.network import load_network
-from vibe.refine.fitting import FITTINGS
-from vibe.refine.smooth import SMOOTHING
+from vibe.models.network import load_network
+from vibe.refine.presets import FITTINGS, SMOOTHING
 
 FOLDER = Path("../shared/data/videos/balancing")
 MEDIAPIPE = {"shoulder": 11, "elbow": 13, "wrist": 15, "hip": 23, "knee": 25, "ankle": 27}

@@ -34,7 +34,8 @@ from vibe.records import Clip
 from vibe.render.compositor import Panel, paint
 from vibe.render.posed import Poser
 from vibe.render.viewpoints import Viewpoint, orbit_view, place
-from vibe.video import VideoWriter, open_video
+from vibe.video.read import open_video
+from vibe.video.write import VideoWriter
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30.0
 TALL_PX, STATURE = 600.0, 1.7

@@ -33,13 +33,13 @@ from vibe.evaluate.open_benchmark_clips import read_benchmark_clips, read_listin
 from vibe.evaluate.scores import COVERAGE, WHOLE, Compared, System, Tally, systems
 from vibe.inference import predict, refine
 from vibe.inference import track as following
-from vibe.inference.network import Network, load_network
+from vibe.models.network import Network, load_network
 from vibe.motion import Motion
 from vibe.parallel import one_thread
 from vibe.records import Camera, Clip, Track
 from vibe.synthetic.background import BackgroundGround
 from vibe.synthetic.clips import render_clip, truth
-from vibe.video import open_video
+from vibe.video.read import open_video
 
 FRAMES = 75
 """Of a clip; runs of 31 to 42 frames are taken whole."""

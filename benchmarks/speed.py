@@ -27,7 +27,7 @@ import tyro
 from vibe.bench import mediapipe_pose
 from vibe.bench.machine import peak_mb
 from vibe.bench.videos import forth_and_back
-from vibe.video import ahead, open_video
+from vibe.video.read import ahead, open_video
 
 FOLDER = Path("../shared/data/videos")
 RATE, SECONDS = 30.0, 10.0
@@ -136,9 +136,9 @@ def network(frames: str) -> dict[str, float]:
     from vibe import cameras
     from vibe.body.keypoint_regressor import joints_and_keypoints
     from vibe.body.load import load_body
-    from vibe.features.keypoint_embedding import observe
-    from vibe.inference.network import load_network
     from vibe.inference.predict import predict_windows
+    from vibe.models.keypoint_embedding import observe
+    from vibe.models.network import load_network
 
     network, body, camera = load_network(), load_body(), cameras.default_camera(1080, 1920)
     points = torch.rand(int(frames), 17, 3) * torch.tensor([400.0, 900.0, 1.0]) + torch.tensor([300.0, 400.0, 0.0])

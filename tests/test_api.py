@@ -16,7 +16,8 @@ import vibe
 from vibe.body import load_body
 from vibe.cameras import default_camera
 from vibe.motion import Motion, Result, Series
-from vibe.video import VideoWriter, open_video
+from vibe.video.read import open_video
+from vibe.video.write import VideoWriter
 from vibe.viewer import page
 
 NAMES = ["Motion", "Result", "estimate", "export", "load", "load_body", "render", "view"]

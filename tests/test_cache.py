@@ -1,3 +1,4 @@
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,7 @@ def test_a_damaged_file_is_as_good_as_none_and_a_note_says_so(harm: str, tmp_pat
 
 
 def test_without_a_folder_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with StageCache(None, {}) as kept:
         assert not kept.keeps and kept.load("tracks", "all") is None
         kept.save("tracks", "all", TENSORS)

@@ -18,22 +18,35 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vibe.body.load import load_body
     from vibe.export.export import export
-    from vibe.inference.estimate import estimate
+    from vibe.inference.estimate import Estimator, estimate, load_estimator
     from vibe.motion.npz import load
     from vibe.motion.record import Motion, Result
     from vibe.render.film import render
     from vibe.viewer.page import view
 
-__all__ = ["Motion", "Result", "estimate", "export", "load", "load_body", "render", "view"]
+__all__ = [
+    "Estimator",
+    "Motion",
+    "Result",
+    "estimate",
+    "export",
+    "load",
+    "load_body",
+    "load_estimator",
+    "render",
+    "view",
+]
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Estimator": "vibe.inference.estimate",
     "Motion": "vibe.motion.record",
     "Result": "vibe.motion.record",
     "estimate": "vibe.inference.estimate",
     "export": "vibe.export.export",
     "load": "vibe.motion.npz",
     "load_body": "vibe.body.load",
+    "load_estimator": "vibe.inference.estimate",
     "render": "vibe.render.film",
     "view": "vibe.viewer.page",
 }

@@ -86,6 +86,21 @@ class SmplParams:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """One person at moments in a row, as a network says or a fit found, with the 2D evidence of the same moments."""
+
+    smpl: SmplParams
+    """In the camera's frame; betas [moment 10] as a network says them, [10] once there is one shape for the track."""
+    keypoints_px: Float[Tensor, "moment 17 3"]
+    """COCO-17: x, y, confidence; confidence 0 where there is no evidence."""
+
+    @property
+    def confidence(self) -> Float[Tensor, "moment"]:
+        """Mean over the keypoints."""
+        return self.keypoints_px[..., 2].mean(-1)
+
+
+@dataclass(frozen=True)
 class GeneratorOutput:
     """SMPL parameters and weak camera (the Theta of the paper), in the view of the crop."""
 

@@ -22,6 +22,13 @@ def rotmat_to_6d(rotmat: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 6"]:
     return rotmat[..., :2].flatten(-2)
 
 
+def interpolate(
+    one: Float[Tensor, "*b 3 3"], two: Float[Tensor, "*b 3 3"], share: Float[Tensor, "*#b"]
+) -> Float[Tensor, "*b 3 3"]:
+    """Rotations at a share, 0 to 1, of the shortest way from one to the other, at constant speed."""
+    return one @ roma.rotvec_to_rotmat(share[..., None] * roma.rotmat_to_rotvec(one.mT @ two))
+
+
 def continuous(quaternions: Float[Tensor, "time *b 4"]) -> Float[Tensor, "time *b 4"]:
     """The same rotations with signs chosen so that neighbours in time lie on one side of the sphere."""
     same = (quaternions[1:] * quaternions[:-1]).sum(-1, keepdim=True) >= 0

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from vibe import assets
+from vibe.assets import convert
 from vibe.models.generator import VIBE
 from vibe.models.gru import EncoderConfig, GRUEncoder
 from vibe.models.regressor import Regressor, RegressorConfig
@@ -24,14 +25,14 @@ def empty(monkeypatch, tmp_path):
 
 
 def add(path):
-    (answer,) = assets.add([path])
-    assert isinstance(answer, assets.Added), answer.reason
+    (answer,) = convert.add([path])
+    assert isinstance(answer, convert.Added), answer.reason
     return answer.path
 
 
 def refused(path):
-    (answer,) = assets.add([path])
-    assert isinstance(answer, assets.Refused)
+    (answer,) = convert.add([path])
+    assert isinstance(answer, convert.Refused)
     return answer.reason
 
 
@@ -84,7 +85,7 @@ def test_a_start_that_is_missing_comes_from_the_mean_parameters(empty, tmp_path,
     assert "regressor.init_pose" in reason and "smpl_mean_params.npz" in reason
     mean = recipe(shared).mean_params()
     np.savez(tmp_path / "b", **mean)
-    checkpoint, parameters = assets.add([path, tmp_path / "b.npz"])
+    checkpoint, parameters = convert.add([path, tmp_path / "b.npz"])
     assert parameters.path.name == "smpl_mean_params.npz"
     np.testing.assert_array_equal(load_file(checkpoint.path)["regressor.init_cam"][0], mean["cam"])
 

@@ -9,6 +9,7 @@ import torch
 from reference import recipe, state
 
 from vibe import assets
+from vibe.assets import convert
 
 GIVEN = {
     "SMPL_NEUTRAL.pkl": "smpl_neutral.npz",
@@ -39,9 +40,9 @@ def home(given, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VIBE_HOME", str(folder))
         start = time.process_time()
-        answers = assets.add(given.values())
+        answers = convert.add(given.values())
         assert time.process_time() - start < 20
-    assert [str(answer) for answer in answers if isinstance(answer, assets.Refused)] == []
+    assert [str(answer) for answer in answers if isinstance(answer, convert.Refused)] == []
     assert {answer.source.name: answer.path.name for answer in answers} == GIVEN
     assert {path.name for path in folder.iterdir()} == set(GIVEN.values())
     yield folder
@@ -57,8 +58,8 @@ def empty(monkeypatch, tmp_path):
 
 
 def add(path):
-    (answer,) = assets.add([path])
-    assert isinstance(answer, assets.Added), answer.reason
+    (answer,) = convert.add([path])
+    assert isinstance(answer, convert.Added), answer.reason
     return answer.path
 
 

@@ -17,6 +17,7 @@ import torch
 from official_files import small_generator
 
 from vibe import assets
+from vibe.assets import convert
 
 SECONDS, MEGABYTES = 5.0, 400
 RUN = "echo ran >> ran"
@@ -294,7 +295,7 @@ else:
 answers, before = {}, peak()
 for path in sorted(Path(".").glob("[0-9]*")):
     start = time.process_time()
-    (answer,) = assets.add([path])
+    (answer,) = convert.add([path])
     answers[path.name] = (time.process_time() - start, peak() - before, getattr(answer, "reason", None))
 json.dump(answers, sys.stdout)
 """
@@ -339,8 +340,8 @@ def alone(monkeypatch, tmp_path):
 def refusal(content, folder):
     """The reason for which a file is refused, once it is sure that nothing ran and nothing was kept."""
     (folder / "given").write_bytes(content)
-    (answer,) = assets.add([folder / "given"])
-    assert isinstance(answer, assets.Refused)
+    (answer,) = convert.add([folder / "given"])
+    assert isinstance(answer, convert.Refused)
     assert {entry.name for entry in folder.iterdir()} == {"given"}
     return answer.reason
 
@@ -375,8 +376,8 @@ def test_the_modules_that_chumpy_imports_are_not_reached_through_it(alone):
 def test_one_bad_file_does_not_stop_the_others(alone, tmp_path):
     np.save(tmp_path / "good.npy", np.zeros((9, 6890)))
     (tmp_path / "bad.pkl").write_bytes(calls("os.system")["REDUCE"])
-    bad, good, absent, folder = assets.add([tmp_path / "bad.pkl", tmp_path / "good.npy", tmp_path / "no", tmp_path])
-    assert isinstance(bad, assets.Refused) and isinstance(good, assets.Added)
+    bad, good, absent, folder = convert.add([tmp_path / "bad.pkl", tmp_path / "good.npy", tmp_path / "no", tmp_path])
+    assert isinstance(bad, convert.Refused) and isinstance(good, convert.Added)
     assert good.path == assets.library("j_regressor_extra.npz")
     assert absent.reason == f"{tmp_path / 'no'} is not there"
     assert "folder" in folder.reason

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from official_files import Foreign, chumpy, old_pickle, sparse
 
-from vibe import assets
+from vibe.assets import convert
 from vibe.skeletons import SMPL_PARENTS
 
 
@@ -37,14 +37,14 @@ def npz(path, arrays):
 
 
 def added(path):
-    (answer,) = assets.add([path])
-    assert isinstance(answer, assets.Added), answer.reason
+    (answer,) = convert.add([path])
+    assert isinstance(answer, convert.Added), answer.reason
     return answer.path
 
 
 def refused(path, home):
-    (answer,) = assets.add([path])
-    assert isinstance(answer, assets.Refused)
+    (answer,) = convert.add([path])
+    assert isinstance(answer, convert.Refused)
     assert answer.reason.startswith(f"{path}: ")
     assert not home.exists() or not list(home.iterdir())
     return answer.reason.removeprefix(f"{path}: ")

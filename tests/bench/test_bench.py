@@ -9,7 +9,8 @@ import pytest
 from vibe.bench import machine, videos
 from vibe.bench.measure import BenchRow, Shift, everything
 from vibe.bench.run import measure_rival, throughput
-from vibe.video import VideoWriter, open_video
+from vibe.video.read import open_video
+from vibe.video.write import VideoWriter
 
 FAKE = """
 class Pose:

@@ -15,7 +15,7 @@ from vibe import assets, cli, skeletons
 from vibe.inference import config, estimate
 from vibe.motion import Result, npz
 from vibe.synthetic import clips
-from vibe.video import open_video
+from vibe.video.read import open_video
 
 
 def make_sound(path: Path) -> Path:

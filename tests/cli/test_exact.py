@@ -16,7 +16,8 @@ from vibe import assets, cli
 from vibe.body import joints_and_keypoints, load_smpl, rest_joints
 from vibe.inference import estimate
 from vibe.motion import npz
-from vibe.video import VideoWriter, open_video
+from vibe.video.read import open_video
+from vibe.video.write import VideoWriter
 
 FRAMES, EVERY = 8, 6
 """Frames of the clip, and of how many one is taken, so that it lasts long enough for somebody to be noticed."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vibe.cli.app import main
-from vibe.video import VideoWriter
+from vibe.video.write import VideoWriter
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ from vibe import cli
 from vibe.body import load_body
 from vibe.cameras import default_camera
 from vibe.motion import save
-from vibe.video import VideoWriter, open_video
+from vibe.video.read import open_video
+from vibe.video.write import VideoWriter
 
 FRAMES = 8
 

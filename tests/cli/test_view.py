@@ -13,7 +13,7 @@ from vibe import cli
 from vibe.body import load_body
 from vibe.inference import estimate
 from vibe.motion import load
-from vibe.video import VideoWriter
+from vibe.video.write import VideoWriter
 from vibe.viewer import page
 
 if not page.TEMPLATE.is_file():

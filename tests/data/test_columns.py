@@ -24,7 +24,7 @@ from vibe.data.writer import StoreWriter
 from vibe.features.crops import cut
 from vibe.features.extractor import Extractor
 from vibe.parallel import run_tasks
-from vibe.video import VideoWriter
+from vibe.video.write import VideoWriter
 
 WIDTH, HEIGHT = 96, 64
 

@@ -5,7 +5,7 @@ import pytest
 
 from vibe.data.readers import keypoints_in_box
 from vibe.tracking.pose_model import Landmarks, PoseLandmarks
-from vibe.video import open_video
+from vibe.video.read import open_video
 
 BOX = np.array([50.0, 40.0, 20.0, 60.0], np.float32)
 RGB = np.zeros((80, 100, 3), np.uint8)

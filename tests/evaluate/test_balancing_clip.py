@@ -6,7 +6,7 @@ import torch
 
 from vibe.evaluate import balancing_clip
 from vibe.evaluate.scores import WHOLE, systems
-from vibe.inference.network import load_network
+from vibe.models.network import load_network
 
 
 def written(folder: Path) -> None:

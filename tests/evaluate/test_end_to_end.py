@@ -15,7 +15,7 @@ from vibe.evaluate.protocols import PROTOCOLS
 from vibe.evaluate.scores import WHOLE, systems
 from vibe.evaluate.with_true_boxes import with_true_boxes
 from vibe.inference import predict
-from vibe.inference.network import load_network
+from vibe.models.network import load_network
 from vibe.records import Track
 from vibe.synthetic.clips import make_clip
 

@@ -15,7 +15,7 @@ from vibe.evaluate import open_benchmark_clips
 from vibe.evaluate.open_benchmark_clips import Listing
 from vibe.evaluate.scores import WHOLE, systems
 from vibe.inference import predict
-from vibe.inference.network import Network, load_network
+from vibe.models.network import Network, load_network
 
 
 @pytest.fixture

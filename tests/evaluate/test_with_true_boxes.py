@@ -20,7 +20,7 @@ from vibe.evaluate.protocols import PROTOCOLS, Protocol
 from vibe.evaluate.scores import WHOLE, Report, Score, systems
 from vibe.evaluate.with_true_boxes import with_true_boxes
 from vibe.inference import predict
-from vibe.inference.network import load_network
+from vibe.models.network import load_network
 
 ALONE = systems(False, "none")
 TURN = roma.rotvec_to_rotmat(torch.tensor([0.02, 0.3, -0.05]))

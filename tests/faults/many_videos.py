@@ -42,7 +42,7 @@ def write_videos(
 ) -> tuple[list[Path], list[Path]]:
     """So many videos in subfolders, and among them broken ones: those that are right, and the broken ones."""
     from vibe.synthetic.clips import make_clip
-    from vibe.video import open_video
+    from vibe.video.read import open_video
 
     bases = []
     with tempfile.TemporaryDirectory() as scratch:

@@ -97,8 +97,7 @@ def _videos(folder: Path) -> Iterable[Path]:
 
 
 def _read_video() -> Read:
-    from vibe.video import open_video
-    from vibe.video.read import count_frames
+    from vibe.video.read import count_frames, open_video
     from vibe.video.sound import has_sound
 
     def read(path: Path) -> None:
@@ -118,7 +117,7 @@ def _read_video() -> Read:
 
 def _copied_with_sound() -> Read:
     """The sound of a damaged video, copied beside a picture as the overlay does it."""
-    from vibe.video import open_video
+    from vibe.video.read import open_video
     from vibe.video.write import VideoWriter
 
     def read(path: Path) -> None:
@@ -205,11 +204,11 @@ def _given_files(folder: Path) -> Iterable[Path]:
 
 
 def _add() -> Read:
-    from vibe import assets
+    from vibe.assets import convert
 
     def read(path: Path) -> None:
-        (answer,) = assets.add([path])
-        if isinstance(answer, assets.Refused):
+        (answer,) = convert.add([path])
+        if isinstance(answer, convert.Refused):
             raise ValueError(answer.reason)
 
     return read
@@ -236,9 +235,9 @@ def _weights(recipe: dict | None = None) -> bytes:
     import torch
     from safetensors.torch import save
 
-    from vibe.features.keypoint_embedding import EmbeddingConfig
-    from vibe.inference.network import NetworkConfig, build_network
     from vibe.models.gru import EncoderConfig
+    from vibe.models.keypoint_embedding import EmbeddingConfig
+    from vibe.models.network import NetworkConfig, build_network
     from vibe.models.regressor import RegressorConfig
 
     torch.manual_seed(0)
@@ -261,7 +260,7 @@ def _networks(folder: Path) -> Iterable[Path]:
 
 
 def _load_network() -> Read:
-    from vibe.inference.network import load_network
+    from vibe.models.network import load_network
 
     return load_network
 
@@ -277,7 +276,7 @@ def _priors(folder: Path) -> Iterable[Path]:
 
 
 def _load_prior() -> Read:
-    from vibe.inference.priors import load_prior
+    from vibe.models.priors import load_prior
 
     return load_prior.__wrapped__
 

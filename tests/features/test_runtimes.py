@@ -1,4 +1,5 @@
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -6,8 +7,9 @@ import torch
 
 from vibe.features.crops import cut
 from vibe.features.extractor import Extractor
+from vibe.features.onnx_graph import eight_bit, find_ranges, write_graph
 from vibe.features.resnet import ResNet50
-from vibe.features.runtimes import RUNTIMES, eight_bit, find_ranges
+from vibe.features.runtimes import RUNTIMES
 
 others = pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
 
@@ -29,7 +31,7 @@ def test_a_runtime_gives_what_torch_gives_for_any_number_of_crops(
 ) -> None:
     pytest.importorskip(runtime)
     pytest.importorskip("onnx")
-    read, some = RUNTIMES[runtime](extractor, None), crops[:3]
+    read, some = RUNTIMES[runtime](extractor, partial(write_graph, extractor)), crops[:3]
     first = read(some)
     torch.testing.assert_close(first, extractor(some), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(read(torch.from_numpy(some[:1])), first[:1], rtol=1e-4, atol=1e-4)
@@ -57,10 +59,10 @@ def test_ranges_hold_everything_that_the_convolutions_read(extractor: Extractor,
     assert all(ranges[name][1] >= high for name, (_, high) in first.items())
 
 
-def test_torch_runs_the_extractor_itself_and_no_eight_bits(extractor: Extractor) -> None:
-    assert RUNTIMES["torch"](extractor, None) is extractor
+def test_torch_runs_the_extractor_itself_and_no_eight_bits(extractor: Extractor, crops: np.ndarray) -> None:
+    assert RUNTIMES["torch"](extractor, partial(write_graph, extractor)) is extractor
     with pytest.raises(ValueError, match="choose openvino or onnxruntime"):
-        RUNTIMES["torch"](extractor, {})
+        eight_bit(extractor, crops[:8], "torch")
 
 
 def test_too_few_crops_for_eight_bits_are_refused(extractor: Extractor, crops: np.ndarray) -> None:
@@ -81,4 +83,4 @@ def test_a_runtime_that_is_not_installed_names_its_extra(extractor, monkeypatch,
         pytest.importorskip(runtime)
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ImportError, match=extra):
-        RUNTIMES[runtime](extractor, None)
+        RUNTIMES[runtime](extractor, partial(write_graph, extractor))

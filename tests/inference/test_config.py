@@ -1,12 +1,16 @@
+import inspect
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from vibe.inference import config, estimate
-from vibe.inference.config import Method, settle
+from vibe.body.load import load_body
+from vibe.inference import config
+from vibe.inference.config import EstimatorConfig
+from vibe.inference.estimate import estimate, load_estimator
 from vibe.tracking.detector import Detections
 from vibe.tracking.pose_model import Landmarks
 
@@ -29,23 +33,23 @@ BLIND = Blind()
 
 
 @pytest.fixture(scope="module")
-def plain() -> Method:
-    return settle(detector=nobody, pose_model=BLIND)
+def plain() -> EstimatorConfig:
+    return EstimatorConfig().resolved()
 
 
-def changed(one: Method, other: Method) -> list[str]:
+def changed(one: EstimatorConfig, other: EstimatorConfig) -> list[str]:
     """The stages whose keys differ."""
-    before, after = estimate.keys("film", one), estimate.keys("film", other)
+    before, after = one.keys("film"), other.keys("film")
     assert list(before) == list(after) == ["tracks", "evidence", "motion", "refinement", "result"]
     return [stage for stage in before if before[stage] != after[stage]]
 
 
-def test_a_setting_changes_the_keys_of_its_stage_and_of_those_after_it(plain: Method) -> None:
-    def but(**options: object) -> Method:
-        other = settle(detector=nobody, pose_model=BLIND, **options)
-        return replace(other, checksums=plain.checksums | {"pose_prior": other.checksums["pose_prior"]})
+def but(**options: Any) -> EstimatorConfig:
+    return EstimatorConfig(**options).resolved()
 
-    assert changed(plain, but()) == []
+
+def test_a_setting_changes_the_keys_of_its_stage_and_of_those_after_it(plain: EstimatorConfig) -> None:
+    assert changed(plain, but()) == changed(plain, plain.resolved()) == []
     assert changed(plain, but(device="cpu")) == []
     assert changed(plain, but(smoothing="light")) == []
     assert changed(plain, but(smoothing="strong")) == ["result"]
@@ -56,28 +60,37 @@ def test_a_setting_changes_the_keys_of_its_stage_and_of_those_after_it(plain: Me
     assert changed(plain, but(fov_deg=70.0)) == ["motion", "refinement", "result"]
 
 
-def test_another_video_or_version_changes_all_keys(plain: Method, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, other = estimate.keys("film", plain), estimate.keys("other film", plain)
+def test_another_video_or_version_changes_all_keys(plain: EstimatorConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, other = plain.keys("film"), plain.keys("other film")
     monkeypatch.setattr(config, "__version__", "99")
-    later = estimate.keys("film", plain)
+    later = plain.keys("film")
     assert len({*before.values(), *other.values(), *later.values()}) == 15
 
 
-def test_other_weights_are_another_motion_of_the_same_tracks(plain: Method) -> None:
-    network = replace(plain.network, about=replace(plain.network.about, sha256="0"))
-    assert changed(plain, replace(plain, network=network)) == ["motion", "refinement", "result"]
-    body = replace(plain.body, origin=replace(plain.body.origin, sha256="0"))
-    assert changed(plain, replace(plain, body=body)) == ["motion", "refinement", "result"]
+@pytest.mark.parametrize("file", ["weights", "body"])
+def test_other_weights_or_another_body_are_another_motion_of_the_same_tracks(file: str, plain: EstimatorConfig) -> None:
+    other = replace(plain, checksums={**plain.checksums, file: "0"})
+    assert changed(plain, other) == ["motion", "refinement", "result"]
 
 
-def test_somebody_s_own_code_is_like_nothing_else(plain: Method) -> None:
-    assert changed(plain, settle(detector=nobody, pose_model=BLIND))[0] == "tracks"
+def test_somebody_s_own_code_is_like_nothing_else() -> None:
+    assert changed(but(detector=nobody), but(detector=nobody))[0] == "tracks"
+    mine = but(pose_model=BLIND)
+    assert changed(mine, mine.resolved()) == [] and mine.fitted_points == "coco17"
 
 
-def test_settings_are_plain_values(plain: Method) -> None:
+def test_settings_are_plain_values(plain: EstimatorConfig) -> None:
     settings = plain.settings()
     assert json.loads(json.dumps(settings)) == json.loads(json.dumps(settings, allow_nan=False))
-    assert settings["motion"]["weights"] == plain.network.about.sha256
+    assert settings["motion"]["weights"] == load_estimator(plain).network.about.sha256
+    assert settings["motion"]["body"] == load_body().origin.sha256
+
+
+def test_the_options_are_those_of_the_signature_and_none_else() -> None:
+    options = {field.name for field in fields(EstimatorConfig)} - {"checksums"}
+    assert set(inspect.signature(estimate).parameters) == options | {"video", "progress"}
+    with pytest.raises(TypeError, match="colour"):
+        estimate("film.mp4", colour="red")
 
 
 @pytest.mark.parametrize(
@@ -91,10 +104,11 @@ def test_settings_are_plain_values(plain: Method) -> None:
         ({"fitting": "paper", "prior": "none"}, "none"),
         ({"runtime": "onnxruntime"}, "read keypoints"),
         ({"int8": True}, "floats only"),
+        ({"refine": False, "fitting": "paper"}, "leave one of them out"),
         ({"detector": Path("none.onnx")}, "none.onnx"),
     ],
     ids=str,
 )
 def test_what_does_not_fit_is_refused_before_a_frame_is_read(options: dict, said: str) -> None:
     with pytest.raises((ValueError, OSError, ImportError), match=said):
-        settle(**{"detector": nobody, "pose_model": BLIND} | options)
+        load_estimator(**{"detector": nobody, "pose_model": BLIND} | options)

@@ -8,13 +8,13 @@ from vibe import cameras
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
 from vibe.body.pose import rest_joints
-from vibe.inference import estimate
-from vibe.inference import refine as finishing
-from vibe.inference.network import load_network
+from vibe.inference.estimate import estimate_track
+from vibe.inference.refine import Refinement
+from vibe.models.network import load_network
 from vibe.motion import Motion
 from vibe.records import Camera, Clip, Track
-from vibe.refine.fitting import FITTINGS
-from vibe.refine.smooth import SMOOTHING
+from vibe.refine.presets import FITTINGS, SMOOTHING
+from vibe.refine.smplify import ENERGIES
 
 
 def scene(rate: float, frames: int, zoom: int = 1) -> tuple[Track, Clip, Camera]:
@@ -35,9 +35,8 @@ def scene(rate: float, frames: int, zoom: int = 1) -> tuple[Track, Clip, Camera]
 
 def estimated(track: Track, clip: Clip, camera: Camera, refine: bool = True) -> Motion:
     network, body = load_network(), load_body()
-    [reading] = estimate.predict_tracks(network, clip, [track], camera, body, None)
-    fitting = FITTINGS["open"] if refine else None
-    return finishing.finish_track(track, reading, clip, camera, body, SMOOTHING["light"], fitting)
+    how = Refinement(SMOOTHING["light"], FITTINGS["open"] if refine else None, ENERGIES)
+    return estimate_track(track, clip, camera, network, body, [how])[0]
 
 
 def placed(motion: Motion) -> tuple[torch.Tensor, torch.Tensor]:

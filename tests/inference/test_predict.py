@@ -13,24 +13,25 @@ from vibe.body.load import load_body
 from vibe.body.pose import mirror_rotmat, rest_joints
 from vibe.body.record import Body
 from vibe.cache import StageCache
-from vibe.features.keypoint_embedding import mirror_observation, observe
 from vibe.features.video_features import VideoFeatures
-from vibe.inference import refine
-from vibe.inference.network import Network, NetworkConfig, build_network, load_network
+from vibe.inference.estimate import estimate_track
 from vibe.inference.predict import (
     in_eight_bits,
     knows_shapes,
     predict_pieces,
+    predict_track,
     predict_windows,
-    read_features,
     sample_crops,
 )
+from vibe.inference.refine import Refinement
 from vibe.models.generator import VIBE
 from vibe.models.gru import EncoderConfig, GRUEncoder
+from vibe.models.keypoint_embedding import mirror_observation, observe
+from vibe.models.network import Network, NetworkConfig, build_network, load_network
 from vibe.models.regressor import Regressor, RegressorConfig
 from vibe.records import Clip, Observation, Track, Weights
-from vibe.refine.smooth import SMOOTHING
-from vibe.video import VideoWriter
+from vibe.refine.presets import SMOOTHING
+from vibe.video.write import VideoWriter
 
 
 def waving(frames: int) -> Observation:
@@ -116,7 +117,7 @@ def of_pictures(body: str = "open") -> Network:
     model = VIBE(nn.Identity(), encoder, Regressor(RegressorConfig(hidden=32))).eval()
     for part in (model.regressor.decpose, model.regressor.decshape):
         nn.init.normal_(part.weight, std=0.1)
-    return Network(model, "images", brightness, 0, body, Weights("test", "00", "free"))
+    return Network(model, "images", 0, body, Weights("test", "00", "free"), brightness)
 
 
 def standing(frames: list[int], x_px: float) -> Track:
@@ -138,8 +139,8 @@ def shades(tmp_path: Path) -> Clip:
 
 def test_features_are_those_of_each_person_in_each_frame(shades: Clip) -> None:
     tracks = [standing([0, 3, 4, 11], 40.0), standing([2, 3], 120.0)]
-    with StageCache(None, {}) as shelf:
-        features = VideoFeatures(shelf, shades, tracks, brightness, None)
+    with StageCache() as stages:
+        features = VideoFeatures(stages, shades, tracks, brightness, None)
         left, right = features.of(0, slice(None)), features.of(1, slice(0, 2))
         assert torch.equal(features.of(0, slice(1, 3)), left[1:3])
     torch.testing.assert_close(left[:, 0] * 255, torch.tensor([0.0, 24.0, 32.0, 88.0]), atol=3.0, rtol=0)
@@ -149,8 +150,8 @@ def test_features_are_those_of_each_person_in_each_frame(shades: Clip) -> None:
 def test_unsmoothed_and_unrefined_the_picture_network_s_own_numbers_come_back(shades: Clip) -> None:
     network, body, camera = of_pictures(), load_body(), cameras.default_camera(160, 120)
     track, features = standing(list(range(12)), 40.0), torch.randn(12, 2048)
-    reading = read_features(track, shades.timestamps, camera, network, features, body)
-    motion = refine.finish_track(track, reading, shades, camera, body, SMOOTHING["none"], None)
+    alone = Refinement(SMOOTHING["none"], None, {})
+    [motion] = estimate_track(track, shades, camera, network, body, [alone], features.__getitem__)
     with torch.no_grad():
         theta = network.model(features)
     rotvec = torch.cat([motion.global_orient, motion.body_pose], 1).unflatten(1, (24, 3))
@@ -172,21 +173,20 @@ def test_crops_for_ranges_come_from_all_people_over_the_whole_video(shades: Clip
 
 
 def test_too_few_crops_for_8_bits_leave_the_features_as_they_are_and_say_so(shades: Clip) -> None:
-    network = of_pictures()
-    same, remarks = in_eight_bits(network, shades, [standing([0, 1], 40.0)], "onnxruntime")
-    assert same is network and "floats" in remarks[0]
-    with pytest.raises(ValueError, match="onnxruntime"):
-        in_eight_bits(network, shades, [], "torch")
+    same, remarks = in_eight_bits(brightness, shades, [standing([0, 1], 40.0)], "onnxruntime")
+    assert same is brightness and "floats" in remarks[0]
 
 
 @torch.no_grad()
 def test_the_network_s_memory_does_not_cross_a_gap(shades: Clip) -> None:
     network, camera = of_pictures(), cameras.default_camera(160, 120)
     times, features = torch.tensor([0.0, 0.1, 2.0, 2.1], dtype=torch.float64), torch.randn(4, 2048)
-    reading = read_features(standing([0, 3, 60, 63], 40.0), times, camera, network, features, load_body())
-    assert reading.frames == (slice(0, 2), slice(2, 4))
-    torch.testing.assert_close(reading.rotmat[2:], network.model(features[2:]).rotmat)
-    assert not torch.allclose(reading.rotmat, network.model(features).rotmat, atol=1e-4)
+    track = standing([0, 3, 60, 63], 40.0)
+    predicted = predict_track(track, times, camera, network, load_body(), features.__getitem__)
+    assert predicted.timeline.rows == (slice(0, 2), slice(2, 4))
+    rotmat = predicted.whole.smpl.rotmat
+    torch.testing.assert_close(rotmat[2:], network.model(features[2:]).rotmat)
+    assert not torch.allclose(rotmat, network.model(features).rotmat, atol=1e-4)
 
 
 def test_a_body_whose_shapes_the_network_does_not_know_keeps_its_mean(shades: Clip) -> None:
@@ -194,7 +194,9 @@ def test_a_body_whose_shapes_the_network_does_not_know_keeps_its_mean(shades: Cl
     track, features = standing([0, 1, 2], 40.0), torch.randn(3, 2048)
     body: Body = load_body()
     assert knows_shapes(of_pictures("open"), body) and not knows_shapes(stranger, body)
-    reading = read_features(track, shades.timestamps[:3], camera, stranger, features, body)
-    assert not reading.betas.any()
-    known = read_features(track, shades.timestamps[:3], camera, replace(stranger, body="open"), features, body)
-    assert known.betas.any() and torch.equal(known.rotmat, reading.rotmat)
+    given = features.__getitem__
+    other = predict_track(track, shades.timestamps[:3], camera, stranger, body, given).whole.smpl
+    assert not other.betas.any()
+    friend = replace(stranger, body="open")
+    known = predict_track(track, shades.timestamps[:3], camera, friend, body, given).whole.smpl
+    assert known.betas.any() and torch.equal(known.rotmat, other.rotmat)

@@ -1,9 +1,10 @@
 """Runs that keep their stages: what is there is used, what is not is computed, and the result is the same."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,24 +12,27 @@ import roma
 import torch
 from torch import Tensor, nn
 
-from vibe import cameras, video
+from vibe import cameras
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
 from vibe.features import video_features
-from vibe.features.keypoint_embedding import EmbeddingConfig
-from vibe.inference import estimate, pages, predict, sections, track
-from vibe.inference.config import Method, settle
-from vibe.inference.network import NetworkConfig, build_network, load_network
+from vibe.inference import predict, refine, track
+from vibe.inference.config import EstimatorConfig
+from vibe.inference.estimate import Estimator, load_estimator
 from vibe.models.generator import VIBE
 from vibe.models.gru import EncoderConfig, GRUEncoder
+from vibe.models.keypoint_embedding import EmbeddingConfig
+from vibe.models.network import NetworkConfig, build_network, load_network
 from vibe.models.regressor import Regressor, RegressorConfig
 from vibe.motion import Motion, Result
 from vibe.records import Clip, Track, Weights
-from vibe.refine.fitting import FITTINGS
-from vibe.refine.smooth import SMOOTHING
+from vibe.refine.presets import FITTINGS, SMOOTHING
 from vibe.tracking.detector import Detections
 from vibe.tracking.pose_model import Landmarks
-from vibe.video import Mark, Video, VideoWriter
+from vibe.video import read
+from vibe.video.read import Video
+from vibe.video.stream import Mark
+from vibe.video.write import VideoWriter
 
 FRAMES = 90
 
@@ -66,10 +70,10 @@ def waving(frames: int, seed: int) -> Track:
 @pytest.fixture
 def film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that no decoder reads, so that only the first pass, which is told what it finds, can have seen it."""
-    monkeypatch.setattr(track, "follow", found)
-    monkeypatch.setattr(sections, "SECTION", 40)
-    monkeypatch.setattr(sections, "SHARED", 10)
-    monkeypatch.setattr(pages, "PAGE", 25)
+    monkeypatch.setattr(track, "track_video", found)
+    monkeypatch.setattr(refine, "SECTION", 40)
+    monkeypatch.setattr(refine, "SHARED", 10)
+    monkeypatch.setattr(predict, "CHUNK", 25)
     LOOKS.clear()
     (tmp_path / "film.mp4").write_bytes(b"no film")
     return tmp_path / "film.mp4"
@@ -84,9 +88,10 @@ def found(path: Path, *_: object) -> tuple[Clip, list[Track], list[str]]:
     return Clip(path, 30.0, 1280, 720, times, 0), [waving(FRAMES, 0), waving(30, 1)], ["one person left"]
 
 
-def quick(**options: object) -> Method:
+def quick(**options: object) -> Estimator:
     """The default method with a short search and, not to be waited for, a small network."""
-    chosen = settle(detector=nobody, pose_model=BLIND, **options)
+    config = EstimatorConfig(detector=nobody, pose_model=BLIND, **options).resolved()
+    chosen = load_estimator(with_sums(config, detector="d", pose_model="p"))
     small = NetworkConfig(
         EmbeddingConfig(features=8, blocks=1),
         EncoderConfig(features=8, hidden=4, bidirectional=True),
@@ -96,8 +101,20 @@ def quick(**options: object) -> Method:
     network = replace(chosen.network, model=build_network(small).eval().requires_grad_(False), window=12)
     how = FITTINGS["open"]
     short = replace(how, window=24, overlap=8, stages=(replace(how.stages[0], iterations=2, evaluations=3),))
-    sums = chosen.checksums | {"detector": "d", "pose_model": "p"}
-    return replace(chosen, network=network, fitting=chosen.fitting and short, checksums=sums)
+    refinement = replace(chosen.refinement, fitting=chosen.refinement.fitting and short)
+    return replace(chosen, network=network, refinement=refinement)
+
+
+def with_sums(config: EstimatorConfig, **sums: str) -> EstimatorConfig:
+    return replace(config, checksums={**config.checksums, **sums})
+
+
+def but(method: Estimator, sums: Mapping[str, str] | None = None, **options: Any) -> Estimator:
+    """The same with other options, and what follows from them."""
+    config = with_sums(replace(method.config, **options), **(sums or {}))
+    smoothing = SMOOTHING[config.smoothing or "none"]
+    fitting = method.refinement.fitting if config.fitting else None
+    return replace(method, config=config, refinement=replace(method.refinement, smoothing=smoothing, fitting=fitting))
 
 
 def same(one: Result, other: Result) -> bool:
@@ -114,70 +131,71 @@ def kept(folder: Path) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def method() -> Method:
+def method() -> Estimator:
     return quick()
 
 
-def test_kept_stages_change_no_bit(film: Path, method: Method, tmp_path: Path) -> None:
-    alone = estimate.run(film, method)
-    first = estimate.run(film, method, tmp_path / "stages")
-    again = estimate.run(film, method, tmp_path / "stages")
+def test_kept_stages_change_no_bit(film: Path, method: Estimator, tmp_path: Path) -> None:
+    alone = method.estimate(film)
+    first = method.estimate(film, cache=tmp_path / "stages")
+    again = method.estimate(film, cache=tmp_path / "stages")
     assert len(LOOKS) == 2 and same(alone, first) and same(first, again)
     assert kept(tmp_path / "stages") == {"motion": 6, "refinement": 4, "tracks": 1}
 
 
 def test_a_changed_smoothing_runs_neither_the_detector_nor_the_network_nor_the_fit(
-    film: Path, method: Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    film: Path, method: Estimator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    estimate.run(film, method, tmp_path / "stages")
-    strong = replace(method, smoothing=SMOOTHING["strong"])
-    alone = estimate.run(film, strong)
-    monkeypatch.setattr(sections, "fit", None)
-    monkeypatch.setattr(predict, "lifted", None)
-    assert same(alone, estimate.run(film, strong, tmp_path / "stages")) and len(LOOKS) == 2
+    method.estimate(film, cache=tmp_path / "stages")
+    strong = but(method, smoothing="strong")
+    alone = strong.estimate(film)
+    monkeypatch.setattr(refine, "fit", None)
+    monkeypatch.setattr(predict, "predict_pieces", None)
+    assert same(alone, strong.estimate(film, cache=tmp_path / "stages")) and len(LOOKS) == 2
 
 
 @pytest.mark.parametrize("change", ["fov", "weights", "refinement"])
 def test_another_lens_other_weights_or_fit_look_at_no_frame(
-    change: str, film: Path, method: Method, tmp_path: Path
+    change: str, film: Path, method: Estimator, tmp_path: Path
 ) -> None:
-    estimate.run(film, method, tmp_path / "stages")
-    about = replace(method.network.about, sha256="0")
+    method.estimate(film, cache=tmp_path / "stages")
     other = {
-        "fov": replace(method, fov_deg=80.0),
-        "weights": replace(method, network=replace(method.network, about=about)),
-        "refinement": replace(method, fitting=None),
+        "fov": but(method, fov_deg=80.0),
+        "weights": but(method, {"weights": "0"}),
+        "refinement": but(method, fitting=None),
     }[change]
-    alone = estimate.run(film, other)
-    assert same(alone, estimate.run(film, other, tmp_path / "stages")) and len(LOOKS) == 2
+    alone = other.estimate(film)
+    assert same(alone, other.estimate(film, cache=tmp_path / "stages")) and len(LOOKS) == 2
 
 
-def test_a_renamed_video_is_the_same_one_and_a_changed_one_another(film: Path, method: Method, tmp_path: Path) -> None:
-    estimate.run(film, method, tmp_path / "stages")
+def test_a_renamed_video_is_the_same_one_and_a_changed_one_another(
+    film: Path, method: Estimator, tmp_path: Path
+) -> None:
+    method.estimate(film, cache=tmp_path / "stages")
     renamed = film.rename(tmp_path / "renamed.mp4")
-    assert estimate.run(renamed, method, tmp_path / "stages").clip.path == renamed and len(LOOKS) == 1
+    assert method.estimate(renamed, cache=tmp_path / "stages").clip.path == renamed and len(LOOKS) == 1
     renamed.write_bytes(b"other film")
-    estimate.run(renamed, method, tmp_path / "stages")
+    method.estimate(renamed, cache=tmp_path / "stages")
     assert len(LOOKS) == 2
 
 
-def test_damaged_or_lost_pieces_are_computed_anew_with_a_note(film: Path, method: Method, tmp_path: Path) -> None:
-    whole = estimate.run(film, method, tmp_path / "stages")
+def test_damaged_or_lost_pieces_are_computed_anew_with_a_note(film: Path, method: Estimator, tmp_path: Path) -> None:
+    whole = method.estimate(film, cache=tmp_path / "stages")
     for number, file in enumerate(sorted((tmp_path / "stages").rglob("*.safetensors"))):
         if number % 2:
             file.write_bytes(file.read_bytes()[:-1])
         elif number % 4:
             file.unlink()
-    mended = estimate.run(film, method, tmp_path / "stages")
+    mended = method.estimate(film, cache=tmp_path / "stages")
     assert same(whole, replace(mended, notes=whole.notes)) and len(LOOKS) <= 2
     assert all("damaged" in note for note in mended.notes[len(whole.notes) :]) and len(mended.notes) > len(whole.notes)
-    assert same(whole, estimate.run(film, method, tmp_path / "stages"))
+    assert same(whole, method.estimate(film, cache=tmp_path / "stages"))
 
 
 def test_an_interrupted_run_goes_on_where_it_was(
-    film: Path, method: Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    film: Path, method: Estimator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, fit, fitted = estimate.run(film, method), sections.fit, []
+    whole, fit, fitted = method.estimate(film), refine.fit, []
 
     def counted(*given: object) -> object:
         fitted.append(given)
@@ -185,20 +203,20 @@ def test_an_interrupted_run_goes_on_where_it_was(
             raise KeyboardInterrupt
         return fit(*given)
 
-    monkeypatch.setattr(sections, "fit", counted)
+    monkeypatch.setattr(refine, "fit", counted)
     with pytest.raises(KeyboardInterrupt):
-        estimate.run(film, method, tmp_path / "stages")
-    assert same(whole, estimate.run(film, method, tmp_path / "stages"))
+        method.estimate(film, cache=tmp_path / "stages")
+    assert same(whole, method.estimate(film, cache=tmp_path / "stages"))
     assert len(fitted) == 3 + 2 and len(LOOKS) == 2
 
 
 def test_sections_join_without_a_seam(
-    film: Path, method: Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    film: Path, method: Estimator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = replace(method, network=load_network())
-    parts = estimate.run(film, real).people[0]
-    monkeypatch.setattr(sections, "SECTION", 1000)
-    whole = estimate.run(film, real).people[0]
+    parts = real.estimate(film).people[0]
+    monkeypatch.setattr(refine, "SECTION", 1000)
+    whole = real.estimate(film).people[0]
     jerk = parts.joints_cam.diff(n=2, dim=0).norm(dim=-1).amax(1)
     assert (parts.joints_cam - whole.joints_cam).norm(dim=-1).mean() < 0.01
     assert jerk.max() < 1.5 * whole.joints_cam.diff(n=2, dim=0).norm(dim=-1).max()
@@ -214,7 +232,7 @@ CROPS: list[int] = []
 
 
 @pytest.fixture
-def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[Path, Method]]:
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[Path, Estimator]]:
     """A film that shines, somebody in it, and a method that reads pictures."""
     path = tmp_path / "film.mp4"
     with VideoWriter(path, 64, 48, 30.0) as writer:
@@ -230,45 +248,45 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], tu
         ]
         return Clip(path, 30.0, 64, 48, times, 0), tracks, []
 
-    monkeypatch.setattr(track, "follow", follow)
+    monkeypatch.setattr(track, "track_video", follow)
     model = VIBE(nn.Identity(), GRUEncoder(EncoderConfig(hidden=16, layers=1)), Regressor(RegressorConfig(hidden=32)))
     nn.init.normal_(model.regressor.decpose.weight, std=0.1)
     network = replace(
         quick().network, model=model.eval(), evidence="images", extractor=brightness, window=0,
-        about=Weights("test", "00", "free"), backbone="eyes",
+        about=Weights("test", "00", "free"),
     )  # fmt: skip
     CROPS.clear()
-    return lambda: (path, replace(quick(smoothing="none", refine=False), network=network))
+    return lambda: (path, replace(but(quick(smoothing="none", refine=False), {"backbone": "b"}), network=network))
 
 
 def test_features_are_read_once_piece_by_piece_and_the_pass_goes_on(pictures, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(video_features, "PIECE", 16)
-    monkeypatch.setattr(pages, "PAGE", 25)
+    monkeypatch.setattr(video_features, "CHUNK", 16)
+    monkeypatch.setattr(predict, "CHUNK", 25)
     path, method = pictures()
-    whole = estimate.run(path, method)
+    whole = method.estimate(path)
     assert sum(CROPS) == 61
-    first = estimate.run(path, method, tmp_path / "stages")
+    first = method.estimate(path, cache=tmp_path / "stages")
     assert same(whole, first) and sum(CROPS) == 122
     motions = [each for each in (tmp_path / "stages").iterdir() if each.name.startswith("motion")]
     features = sorted((tmp_path / "stages").glob("evidence-*/*.safetensors"))
     assert len(features) == 4
     for file in [*motions[0].iterdir(), features[2]]:
         file.unlink()
-    assert same(whole, estimate.run(path, method, tmp_path / "stages")) and sum(CROPS) == 122 + 61 - 32
-    wider = replace(method, fov_deg=70.0)
-    estimate.run(path, wider, tmp_path / "stages")
-    assert sum(CROPS) == 122 + 61 - 32
+    assert same(whole, method.estimate(path, cache=tmp_path / "stages")) and sum(CROPS) == 122 + 16
+    wider = but(method, fov_deg=70.0)
+    wider.estimate(path, cache=tmp_path / "stages")
+    assert sum(CROPS) == 122 + 16
 
 
 def test_the_pass_over_the_pictures_goes_on_in_the_video(pictures, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(video_features, "PIECE", 16)
+    monkeypatch.setattr(video_features, "CHUNK", 16)
     monkeypatch.setattr(video_features, "EVERY", 4)
     path, method = pictures()
-    whole, opened = estimate.run(path, method), []
+    whole, opened = method.estimate(path), []
 
     def open_video(path: Path, after: Mark | None = None) -> Video:
         opened.append(0 if after is None else len(after.times))
-        return video.open_video(path, after)
+        return read.open_video(path, after)
 
     monkeypatch.setattr(video_features, "open_video", open_video)
 
@@ -279,16 +297,16 @@ def test_the_pass_over_the_pictures_goes_on_in_the_video(pictures, tmp_path: Pat
 
     with pytest.raises(KeyboardInterrupt):
         killed = replace(method, network=replace(method.network, extractor=tired))
-        estimate.run(path, killed, tmp_path / "stages")
-    assert same(whole, estimate.run(path, method, tmp_path / "stages"))
+        killed.estimate(path, cache=tmp_path / "stages")
+    assert same(whole, method.estimate(path, cache=tmp_path / "stages"))
     assert sum(CROPS) == 61 + 40 + 61 - 32 and opened == [0, 20]
 
 
-def test_several_people_at_once_change_no_bit(film: Path, method: Method, tmp_path: Path) -> None:
-    alone, told = estimate.run(film, method), []
+def test_several_people_at_once_change_no_bit(film: Path, method: Estimator, tmp_path: Path) -> None:
+    alone, told = method.estimate(film), []
     torch.set_num_threads(3)
     try:
-        together = estimate.run(film, method, progress=lambda *state: told.append(state))
+        together = method.estimate(film, progress=lambda *state: told.append(state))
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(1)
@@ -296,15 +314,15 @@ def test_several_people_at_once_change_no_bit(film: Path, method: Method, tmp_pa
     assert [state[1] for state in told] == sorted(state[1] for state in told) and told[-1] == ("motion", 120, 120)
 
 
-def test_a_fault_in_one_thread_stops_all(film: Path, method: Method, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_in_one_thread_stops_all(film: Path, method: Estimator, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*given: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sections, "fit", full)
+    monkeypatch.setattr(refine, "fit", full)
     torch.set_num_threads(2)
     try:
         with pytest.raises(OSError, match="No space"):
-            estimate.run(film, method)
+            method.estimate(film)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(1)

@@ -11,7 +11,7 @@ from vibe.evaluate import open_benchmark
 from vibe.inference import predict
 from vibe.live.person import Streaming
 from vibe.live.pose import KNOWN_FOR, Crowd
-from vibe.refine.smooth import SMOOTHING
+from vibe.refine.presets import SMOOTHING
 
 PLAIN = Streaming(smoothing=SMOOTHING["none"], turns=None, depths=None)
 

@@ -13,7 +13,7 @@ import pytest
 
 from vibe.live import source
 from vibe.live.source import open_source
-from vibe.video import VideoWriter
+from vibe.video.write import VideoWriter
 
 FRAMES, FPS = 24, 30
 

@@ -5,7 +5,8 @@ import roma
 import torch
 
 from vibe.refine.energies import FitEvidence, FitPose, acceleration
-from vibe.refine.fitting import ENERGIES, OPEN
+from vibe.refine.presets import OPEN
+from vibe.refine.smplify import ENERGIES
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import torch
 
 from vibe.refine import energies_paper
 from vibe.refine.energies import FitEvidence, FitPose
-from vibe.refine.fitting import ENERGIES
+from vibe.refine.smplify import ENERGIES
 
 
 @pytest.fixture

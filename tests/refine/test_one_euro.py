@@ -2,7 +2,8 @@ import pytest
 import roma
 import torch
 
-from vibe.refine.one_euro import PER_FRAME, PER_SECOND, OneEuro, OneEuroFilter, one_euro, one_euro_rotations
+from vibe.refine.one_euro import OneEuroFilter, one_euro, one_euro_rotations
+from vibe.refine.presets import PER_FRAME, PER_SECOND, OneEuro
 
 
 def test_what_does_not_move_is_left_alone():

@@ -2,7 +2,8 @@ import pytest
 import roma
 import torch
 
-from vibe.refine.smooth import SMOOTHING, close_gaps, one_shape, smooth, smooth_positions, smooth_rotations
+from vibe.refine.presets import SMOOTHING
+from vibe.refine.smooth import close_gaps, one_shape, smooth, smooth_positions, smooth_rotations
 
 EVEN = torch.arange(60, dtype=torch.float64) / 30
 HALVES = torch.arange(119, dtype=torch.float64) / 60

@@ -7,8 +7,8 @@ import torch
 
 from vibe import cameras
 from vibe.refine.energies import HEIGHT, FitEvidence, FitPose
-from vibe.refine.fitting import BODY, CAMERA, ENERGIES, FITTINGS, OPEN, Fitting
-from vibe.refine.smplify import fit
+from vibe.refine.presets import BODY, CAMERA, FITTINGS, OPEN, Fitting
+from vibe.refine.smplify import ENERGIES, fit
 from vibe.refine.translation import solve_translation
 
 WEIGHTS = OPEN.weights

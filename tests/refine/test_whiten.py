@@ -2,7 +2,8 @@ import torch
 
 from vibe.refine.conditioning import whitening
 from vibe.refine.energies import FitEvidence, FitPose
-from vibe.refine.fitting import ENERGIES, OPEN
+from vibe.refine.presets import OPEN
+from vibe.refine.smplify import ENERGIES
 
 
 def test_the_regular_energies_are_round_in_the_whitened_numbers(scene, body):

@@ -11,7 +11,8 @@ import torch
 
 from vibe.render import film as rendering
 from vibe.render.film import render
-from vibe.video import VideoWriter, open_video
+from vibe.video.read import open_video
+from vibe.video.write import VideoWriter
 
 WIDTH, HEIGHT, FRAMES = 160, 120, 40
 

@@ -8,7 +8,7 @@ import pytest
 
 from vibe import cameras
 from vibe.render.film import write_overlay
-from vibe.video import open_video
+from vibe.video.read import open_video
 
 WIDTH, HEIGHT, FRAMES = 160, 120, 40
 

@@ -12,7 +12,8 @@ from vibe import body as bodies
 from vibe import cameras
 from vibe.synthetic import background, clips, gait
 from vibe.synthetic.clothing import dress, random_look
-from vibe.video import VideoWriter, open_video
+from vibe.video.read import open_video
+from vibe.video.write import VideoWriter
 
 WIDTH, HEIGHT = 144, 256
 

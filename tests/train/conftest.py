@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from vibe.features.keypoint_embedding import EmbeddingConfig
-from vibe.inference.network import NetworkConfig
 from vibe.models.discriminator import DiscriminatorConfig
 from vibe.models.gru import EncoderConfig
+from vibe.models.keypoint_embedding import EmbeddingConfig
+from vibe.models.network import NetworkConfig
 from vibe.models.regressor import RegressorConfig
 from vibe.train.recipes import RECIPES, Recipe
 

@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 from vibe.body import load_body
 from vibe.body.pose import mirror_rotmat
 from vibe.data.motion import clip_weights, find_motion, load_motions
-from vibe.inference.priors import KINDS, load_prior
 from vibe.models.mposer import MPoser, MPoserConfig
+from vibe.models.priors import KINDS, load_prior
 from vibe.models.vposer import VPoserConfig
 from vibe.train.priors import (
     PRIOR_RECIPES,

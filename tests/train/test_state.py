@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vibe.inference.network import build_network
+from vibe.models.network import build_network
 from vibe.train.checkpoints import save_weights
 from vibe.train.recipes import AdversarialConfig, PriorConfig, Recipe
 from vibe.train.state import TrainState, begun_from, gather_state

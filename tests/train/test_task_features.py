@@ -20,10 +20,10 @@ from vibe.body.load import load_body
 from vibe.body.record import Body
 from vibe.data.store import open_store
 from vibe.data.windows import draw_clips, is_labelled, portion
-from vibe.inference.network import load_network
 from vibe.models.discriminator import DiscriminatorConfig, MotionDiscriminator, motion_numbers
 from vibe.models.generator import VIBE
 from vibe.models.gru import EncoderConfig, GRUEncoder
+from vibe.models.network import load_network
 from vibe.models.regressor import Regressor, RegressorConfig
 from vibe.records import GeneratorOutput
 from vibe.rotations import rotmat_from_6d

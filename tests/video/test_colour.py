@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from vibe.video import open_video
 from vibe.video.colour import HLG, PQ, ToSdr
+from vibe.video.read import open_video
 
 GREYS = np.arange(0, 256, 5)
 PATCHES = {

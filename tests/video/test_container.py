@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from vibe.video import count_frames, open_video
 from vibe.video.container import edits_change_speed
+from vibe.video.read import count_frames, open_video
 
 
 def write_streams(path, *streams):

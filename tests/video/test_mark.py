@@ -13,7 +13,7 @@ import pytest
 import torch
 from tests.video.conftest import turn
 
-from vibe.video import ahead, open_video
+from vibe.video.read import ahead, open_video
 from vibe.video.stream import REMEMBERED
 
 ONE = 1 << 16

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from tests.video.conftest import turn
 
-from vibe.video import open_video
 from vibe.video.orientation import EXIF, exif_orientation
 from vibe.video.playable import browser_kind
+from vibe.video.read import open_video
 
 ONE = 1 << 16
 MATRICES = {

@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from vibe.video import ahead, open_video
 from vibe.video.colour import Converter
+from vibe.video.read import ahead, open_video
 
 
 def decoders():

@@ -11,7 +11,7 @@ import pytest
 import torch
 from tests.video.conftest import picture
 
-from vibe.video import count_frames, open_video
+from vibe.video.read import count_frames, open_video
 
 
 def read(path):

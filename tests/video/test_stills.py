@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.video.conftest import picture
 
-from vibe.video import count_frames, open_video
+from vibe.video.read import count_frames, open_video
 from vibe.video.stills import numbered_pictures
 
 CODECS = {

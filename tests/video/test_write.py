@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from tests.video.conftest import picture
 
-from vibe.video import GifWriter, VideoWriter, open_video
+from vibe.video.gif import GifWriter
+from vibe.video.read import open_video
 from vibe.video.sound import CUT_SHORT
+from vibe.video.write import VideoWriter
 
 
 def copied(source, target):

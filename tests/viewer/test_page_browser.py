@@ -19,7 +19,7 @@ from vibe import cameras
 from vibe.body import load_body
 from vibe.render import rasterizer
 from vibe.render.posed import Poser
-from vibe.video import VideoWriter
+from vibe.video.write import VideoWriter
 from vibe.viewer import page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

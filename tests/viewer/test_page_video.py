@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from vibe.records import Clip
-from vibe.video import VideoWriter, open_video
 from vibe.video.playable import browser_kind
+from vibe.video.read import open_video
+from vibe.video.write import VideoWriter
 from vibe.viewer.page import TooLarge, read_film
 
 TIMES = [0.04 * i + 0.01 * (i % 3) for i in range(20)]

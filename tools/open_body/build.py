@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 from open_body import decimate, makehuman, pack, population
 from open_body.regress import regressors
 from open_body.soften import soften
-from vibe.body.load import BETAS, OPEN_BODY
+from vibe.assets.weights import OPEN_BODY
+from vibe.body.load import BETAS
 from vibe.skeletons import COCO, SMPL, SMPL_PARENTS, mirrored
 
 NAME = "open-body-1"

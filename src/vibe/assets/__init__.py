@@ -1,17 +1,14 @@
-"""Where weights and licensed files live: find, fetch, verify, convert."""
+"""Where weights and licensed files live: find, fetch, verify; `vibe.assets.convert` adds the user's own."""
 
-from vibe.assets.convert import Added, Refused, add
 from vibe.assets.download import MODELS, fetch, find_model
 from vibe.assets.paths import folders, home, library, sha256, whole_file, write_whole
 from vibe.assets.registry import Entry, catalogue
-from vibe.assets.weights import load_recipe, load_weights, weights_path
+from vibe.assets.weights import body_path, load_recipe, load_weights, weights_path
 
 __all__ = [
     "MODELS",
-    "Added",
     "Entry",
-    "Refused",
-    "add",
+    "body_path",
     "catalogue",
     "fetch",
     "find_model",

@@ -9,17 +9,18 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vibe.assets import pickle_arrays
-
 MAX_DIRECTORY = 1 << 22
 """Bytes of a zip file's table of contents."""
+MAX_ARRAY = 1 << 27
+"""Bytes of one array; SMPL's largest has 50 MB."""
+NUMBERS = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
 MAX_HEADER = 4096
 SLACK, RATIO = 1 << 26, 20
 """A zip file may unpack to so many bytes, and so many times its size more."""
@@ -101,7 +102,7 @@ class Zip:
 def npy(content: bytes) -> NDArray[Any]:
     """The numbers of an .npy file; raises ValueError."""
     dtype, fortran, shape, start = header(content[: MAX_HEADER + 12])
-    return pickle_arrays.plain(memoryview(content)[start:], dtype, shape, fortran)
+    return array_from_bytes(memoryview(content)[start:], dtype, shape, fortran)
 
 
 def npz(archive: Zip) -> dict[str, Callable[[], Any]]:
@@ -165,10 +166,8 @@ def _reader(archive: Zip, name: str) -> Callable[[], Any]:
             if re.fullmatch(r"[<>|=]?[US]\d+", dtype) and shape == () and archive.size(name) < MAX_HEADER:
                 content = archive.read(name, MAX_HEADER)[start:]
                 return content.decode("utf-32-le" if "U" in dtype else "latin1", "replace").rstrip("\0")
-            pickle_arrays.check(dtype, shape, archive.size(name) - start)
-            return pickle_arrays.plain(
-                memoryview(archive.read(name, archive.size(name)))[start:], dtype, shape, fortran
-            )
+            check_array(dtype, shape, archive.size(name) - start)
+            return array_from_bytes(memoryview(archive.read(name, archive.size(name)))[start:], dtype, shape, fortran)
         except ValueError as error:
             raise ValueError(f"{name[:-4]} {error}") from error
 
@@ -189,3 +188,24 @@ def header(start: bytes) -> tuple[str, bool, tuple[int, ...], int]:
     if not all(len(part) < 14 and " " not in part for part in sizes):
         raise ValueError("has an impossible shape")
     return found[1].strip("'"), found[2] == "True", tuple(int(part) for part in sizes if part), first + size
+
+
+def array_from_bytes(
+    content: bytes | memoryview, dtype: str, shape: Sequence[Any], fortran: bool = False
+) -> NDArray[Any]:
+    """Numbers out of their bytes, as a view; raises ValueError if they are not as many as they should be."""
+    check_array(dtype, shape, len(content))
+    array = np.frombuffer(content, dtype)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return array.reshape(tuple(shape), order="F" if fortran else "C")
+
+
+def check_array(dtype: str, shape: Sequence[Any], size: int) -> None:
+    """Raises ValueError unless these are plain numbers, of a possible shape, that take `size` bytes."""
+    if not NUMBERS.fullmatch(dtype):
+        raise ValueError(f"is an array of {ascii(dtype[:20])}, not of numbers")
+    if len(shape) > 8 or not all(isinstance(side, int) and 0 <= side < 1 << 40 for side in shape):
+        raise ValueError(f"has an impossible shape ({ascii(tuple(shape[:8]))[:60]})")
+    wanted = math.prod(shape) * np.dtype(dtype).itemsize
+    if wanted != size or wanted > MAX_ARRAY:
+        raise ValueError(f"has {size} bytes, its shape {tuple(shape)} asks for {wanted} and {MAX_ARRAY} are allowed")

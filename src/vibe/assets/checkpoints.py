@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vibe.assets import pickle_arrays, pickles
-from vibe.assets.archives import Zip
+from vibe.assets import pickles
+from vibe.assets.archives import MAX_ARRAY, Zip
 from vibe.assets.pickle_names import STORAGES
 from vibe.assets.pickles import Made, Name
 
@@ -145,7 +145,7 @@ def storage_view(checkpoint: Checkpoint, value: Any, name: str) -> StorageView:
     total = math.prod(sizes)
     if total and not last < count or offset > count:
         raise ValueError(f"{name} reaches number {last} of a storage of {count}")
-    if total * _itemsize(dtype) > pickle_arrays.MAX_BYTES:
+    if total * _itemsize(dtype) > MAX_ARRAY:
         raise ValueError(f"{name} has {total} numbers, more than any tensor of these files")
     return StorageView(dtype, sizes, steps, offset, checkpoint.storages[key])
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vibe.assets.archives import MAX_ARRAY, array_from_bytes
 from vibe.assets.pickles import Made
 
-MAX_BYTES = 1 << 27
-"""Of one array; SMPL's largest has 50 MB."""
-NUMBERS = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
 MAX_CHAIN = 16
 """Selections of selections."""
 
@@ -36,26 +32,6 @@ def scalar(value: Any, what: str) -> float | None:
         return value
     array = numbers(value, what)
     return float(array.reshape(())) if array.size == 1 else None
-
-
-def plain(content: Any, dtype: str, shape: Sequence[Any], fortran: bool = False) -> NDArray[Any]:
-    """Numbers out of their bytes, as a view; raises ValueError if they are not as many as they should be."""
-    raw = _raw(content)
-    check(dtype, shape, len(raw))
-    array = np.frombuffer(raw, dtype)
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    return array.reshape(tuple(shape), order="F" if fortran else "C")
-
-
-def check(dtype: str, shape: Sequence[Any], size: int) -> None:
-    """Raises ValueError unless these are plain numbers, of a possible shape, that take `size` bytes."""
-    if not NUMBERS.fullmatch(dtype):
-        raise ValueError(f"is an array of {ascii(dtype[:20])}, not of numbers")
-    if len(shape) > 8 or not all(isinstance(side, int) and 0 <= side < 1 << 40 for side in shape):
-        raise ValueError(f"has an impossible shape ({ascii(tuple(shape[:8]))[:60]})")
-    wanted = math.prod(shape) * np.dtype(dtype).itemsize
-    if wanted != size or wanted > MAX_BYTES:
-        raise ValueError(f"has {size} bytes, its shape {tuple(shape)} asks for {wanted} and {MAX_BYTES} are allowed")
 
 
 def text(value: Any) -> str:
@@ -93,7 +69,7 @@ def _selected(array: NDArray[Any], state: dict[str, Any]) -> NDArray[Any]:
         raise ValueError("is a selection of numbers that do not exist")
     shape = state.get("preferred_shape")
     sizes = picked.shape if shape is None else _shape(shape)
-    if math.prod(sizes) != picked.size or picked.size * array.itemsize > MAX_BYTES:
+    if math.prod(sizes) != picked.size or picked.size * array.itemsize > MAX_ARRAY:
         raise ValueError(f"is a selection of {picked.size} numbers in the shape {ascii(sizes)[:60]}")
     return array.ravel()[picked].reshape(sizes)
 
@@ -117,11 +93,11 @@ def _array(value: Any) -> NDArray[Any]:
         state = value.state
         if not isinstance(state, tuple) or len(state) != 5 or not isinstance(state[1], tuple):
             raise ValueError("is an array without content")
-        return plain(state[4], _dtype(state[2]), state[1], bool(state[3]))
+        return array_from_bytes(_raw(state[4]), _dtype(state[2]), state[1], bool(state[3]))
     if kind == "scalar" and len(value.args) == 2:
-        return plain(value.args[1], _dtype(value.args[0]), ())
+        return array_from_bytes(_raw(value.args[1]), _dtype(value.args[0]), ())
     if kind == "array of bytes" and len(value.args) == 4 and isinstance(value.args[2], tuple):
-        return plain(value.args[0], _dtype(value.args[1]), value.args[2], value.args[3] == "F")
+        return array_from_bytes(_raw(value.args[0]), _dtype(value.args[1]), value.args[2], value.args[3] == "F")
     if kind in ("csc", "csr", "coo") and isinstance(value.state, dict):
         return _dense(kind, value.state)
     raise ValueError(f"is no array ({kind})")
@@ -156,7 +132,7 @@ def _dense(kind: str, state: dict[str, Any]) -> NDArray[Any]:
     """A sparse matrix as a dense one."""
     rows, columns = _sizes(state)
     data = _array(state.get("data"))
-    if rows * columns * data.itemsize > MAX_BYTES or data.ndim != 1:
+    if rows * columns * data.itemsize > MAX_ARRAY or data.ndim != 1:
         raise ValueError(f"is a sparse matrix too large for these files ({rows} by {columns})")
     if kind == "coo":
         both = state.get("coords")

@@ -1,21 +1,25 @@
-"""Sets of parameters: which file a name means, what is in it, and what it may be used for."""
+"""Sets of parameters and bodies: which file a name means, what is in it, and what it may be used for."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError, safe_open
-from torch import Tensor
-
-from vibe import records
-from vibe.assets.paths import folders, lying, sha256
+from vibe.assets.paths import folders, library, lying, sha256
 from vibe.assets.registry import CONVERTED
+
+if TYPE_CHECKING:
+    from vibe.records import Weights
 
 MAX_WEIGHTS_BYTES = 512 * 2**20
 SHIPPED = Path(__file__).parents[1] / "weights"
+OPEN_BODY = Path(__file__).parents[1] / "body" / "open_body.npz"
+BODIES = ("open", "smpl", "smpl-male", "smpl-female")
+"""The bodies that have a name; the last three are the user's own files, the first of them the neutral one."""
 DEFAULT_WEIGHTS = "open.safetensors"
+BACKBONE = "official-frame"
+"""The weights whose ResNet-50 makes the features that generators read; they hold the single-frame baseline too."""
 INSTEAD = {"official": "official-3dpw"}
 """What a name stands for where the file of that name is not here."""
 
@@ -44,11 +48,15 @@ def weights_path(path: Path | str | None = None) -> Path:
     raise FileNotFoundError(f"no weights at {wanted}: give a .safetensors file or one of the names here ({names})")
 
 
-def load_weights(path: Path | str | None = None) -> tuple[dict[str, Tensor], records.Weights]:
-    """A set of parameters and what it may be used for; raises FileNotFoundError, ValueError.
+def load_weights(path: Path | str | None = None) -> tuple[dict[str, Any], Weights]:
+    """A set of parameters, as tensors, and what it may be used for; raises FileNotFoundError, ValueError.
 
     Strict: the file's metadata must hold name, licence and recipe, and every number must be finite.
     """
+    from safetensors import safe_open
+
+    from vibe.records import Weights
+
     file = weights_path(path)
     metadata = _metadata(file)
     with safe_open(file, framework="pt") as archive:
@@ -56,7 +64,30 @@ def load_weights(path: Path | str | None = None) -> tuple[dict[str, Tensor], rec
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise ValueError(f"{file}: tensor {name} holds a number that is not finite: the file is no use, train anew")
-    return tensors, records.Weights(metadata["name"], sha256(file), metadata["licence"])
+    return tensors, Weights(metadata["name"], sha256(file), metadata["licence"])
+
+
+def tensor_names(file: Path) -> set[str]:
+    """What the parameters in a weights file are called, read from its head alone."""
+    from safetensors import safe_open
+
+    _metadata(file)
+    with safe_open(file, framework="np") as archive:
+        return set(archive.keys())
+
+
+def body_path(body: Path | str = "open") -> Path:
+    """The file of a body: the open one, the user's own by gender, or a path; raises FileNotFoundError."""
+    if body == "open":
+        return OPEN_BODY
+    if body in BODIES:
+        return library(f"smpl_{str(body).removeprefix('smpl').removeprefix('-') or 'neutral'}.npz")
+    if not Path(body).is_file():
+        raise FileNotFoundError(
+            f"there is no body file {body}: give the path of an .npz file in SMPL's layout, or one of the names "
+            f"{', '.join(BODIES)}"
+        )
+    return Path(body)
 
 
 def load_recipe(path: Path | str | None = None) -> dict[str, Any]:
@@ -70,10 +101,12 @@ def load_recipe(path: Path | str | None = None) -> dict[str, Any]:
 
 def _metadata(file: Path) -> dict[str, str]:
     """A weights file's metadata, checked."""
+    from safetensors import SafetensorError, safe_open
+
     if file.stat().st_size > MAX_WEIGHTS_BYTES:
         raise ValueError(f"{file} has {file.stat().st_size} bytes, more than any of our weights: is it the right file?")
     try:
-        with safe_open(file, framework="pt") as archive:
+        with safe_open(file, framework="np") as archive:
             metadata = archive.metadata() or {}
         json.loads(metadata.get("recipe", "{}"))
     except (SafetensorError, json.JSONDecodeError) as error:

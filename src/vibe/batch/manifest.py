@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vibe import __version__, assets, cache
-from vibe.motion import Result
+
+if TYPE_CHECKING:
+    from vibe.motion import Result
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from vibe import cache
 from vibe.batch.manifest import MOTION, RENDERS, SUMMARY, Kept, result_keys
@@ -13,7 +14,9 @@ from vibe.batch.report import Outcome, failed_outcome, skipped_outcome
 from vibe.batch.sources import VideoSource
 from vibe.batch.storage import OutputStorage, Storage, local
 from vibe.errors import one_line
-from vibe.records import Progress
+
+if TYPE_CHECKING:
+    from vibe.records import Progress
 
 RESERVED = {MOTION, *RENDERS, SUMMARY, "report.csv", "report.json"}
 """Names of files that no video's folder may have."""

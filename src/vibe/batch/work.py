@@ -21,7 +21,8 @@ from vibe.errors import run_guarded
 from vibe.parallel import TRIES, Worker
 
 if TYPE_CHECKING:
-    from vibe.inference.config import Method
+    from vibe.inference.config import EstimatorConfig
+    from vibe.inference.estimate import Estimator
     from vibe.motion import Result
 
 BUSY = "another run is at work on it"
@@ -33,8 +34,8 @@ EVERY = 0.1
 class EstimateOptions:
     """What holds for all videos of a plan."""
 
-    options: Mapping[str, Any]
-    """Those of `vibe.inference.config.settle`."""
+    config: EstimatorConfig
+    """Resolved."""
     store: OutputStorage
     keep_stages: bool = False
     again: bool = False
@@ -74,18 +75,18 @@ class StageTimes:
 
 
 def begin_worker(order: EstimateOptions, worker: Worker) -> Callable[[VideoJob], Outcome]:
-    """Settle the method; gives what works on a video."""
+    """Load the models; gives what works on a video."""
     import torch
 
-    from vibe.inference.config import settle
+    from vibe.inference.estimate import load_estimator
 
     if order.threads:
         torch.set_num_threads(order.threads)
-    options = dict(order.options)
+    config = order.config
     if order.devices:
-        options["device"] = order.devices[worker.worker_id % len(order.devices)]
+        config = replace(config, device=order.devices[worker.worker_id % len(order.devices)])
     sweep(order.store.scratch)
-    return partial(estimate_one, order, settle(**options), worker)
+    return partial(estimate_one, order, load_estimator(config), worker)
 
 
 def lost_worker(job: VideoJob, how: str) -> Outcome:
@@ -95,21 +96,19 @@ def lost_worker(job: VideoJob, how: str) -> Outcome:
     )
 
 
-def estimate_one(order: EstimateOptions, method: Method, worker: Worker, job: VideoJob) -> Outcome:
+def estimate_one(order: EstimateOptions, estimator: Estimator, worker: Worker, job: VideoJob) -> Outcome:
     """Everything that is to be done with one video; what goes wrong is an outcome too."""
     began = time.monotonic()
     answers: list[Outcome] = []
     clock = StageTimes(worker.send)
-    complaint = run_guarded(lambda: answers.append(_claimed(order, method, clock, job)))
+    complaint = run_guarded(lambda: answers.append(_claimed(order, estimator, clock, job)))
     outcome = answers[0] if complaint is None else failed_outcome(job.source.name, complaint)
     return replace(outcome, seconds=time.monotonic() - began)
 
 
-def _claimed(order: EstimateOptions, method: Method, clock: StageTimes, job: VideoJob) -> Outcome:
+def _claimed(order: EstimateOptions, estimator: Estimator, clock: StageTimes, job: VideoJob) -> Outcome:
     """The work in a folder of its own, unless somebody else is at it or has done it."""
     import hashlib
-
-    from vibe.inference import estimate
 
     store, source = order.store, job.source
     if overwritten(job, store, (*job.make, SUMMARY)):
@@ -125,7 +124,7 @@ def _claimed(order: EstimateOptions, method: Method, clock: StageTimes, job: Vid
             Storage(source.name).download(video)
             content = content_key(video)
         assert content is not None
-        keys = result_keys(estimate.keys(content, method)["result"])
+        keys = result_keys(order.config.keys(content)["result"])
         if not order.again:
             place = (order.done or {}).get(keys[MOTION], job.place) if job.content is None else job.place
             there = store.look(place)
@@ -138,7 +137,7 @@ def _claimed(order: EstimateOptions, method: Method, clock: StageTimes, job: Vid
         job = replace(job, content=content)
         shelf = store.stages(content) or folder / "stages"
         with _stages(shelf) as kept:
-            stale = _make(order, method, clock, job, video, made, keys, kept)
+            stale = _make(order, estimator, clock, job, video, made, keys, kept)
         store.put(made, job.place, stale)
         if not order.keep_stages:
             store.forget(content)
@@ -148,17 +147,16 @@ def _claimed(order: EstimateOptions, method: Method, clock: StageTimes, job: Vid
 
 
 def _make(
-    order: EstimateOptions, method: Method, clock: StageTimes, job: VideoJob, video: Path, made: Path,
+    order: EstimateOptions, estimator: Estimator, clock: StageTimes, job: VideoJob, video: Path, made: Path,
     keys: Mapping[str, str], kept: Path,
 ) -> tuple[str, ...]:  # fmt: skip
     """Write the files of a job into a folder; gives the older ones that they make wrong."""
     from vibe import assets
     from vibe.batch.manifest import write_summary
-    from vibe.inference import estimate
 
     before = order.store.look(job.place)
     if MOTION in job.make:
-        result = estimate.run(video, method, stages=kept, progress=clock)
+        result = estimator.estimate(video, cache=kept, progress=clock)
         if job.source.remote:
             result = replace(result, clip=replace(result.clip, path=Path(job.source.file.name)))
         clock("writing", 0, None)
@@ -169,7 +167,7 @@ def _make(
         result = _read(order.store, job.place, made / MOTION, before.summary)
         older = {name: size for name, size in before.bytes.items() if before.keys.get(name) == keys.get(name)}
         spent = before.summary.get("seconds", {})
-    result = _render(job.make, video, result, made, method, clock)
+    result = _render(job.make, video, result, made, estimator, clock)
     clock.stop()
     files = {path.name: path.stat().st_size for path in sorted(made.iterdir())}
     stale = tuple(name for name in keys if before and name in before.bytes and name not in {**older, **files})
@@ -192,7 +190,7 @@ def _make(
 
 
 def _render(
-    wanted: tuple[str, ...], video: Path, result: Result, made: Path, method: Method, clock: StageTimes
+    wanted: tuple[str, ...], video: Path, result: Result, made: Path, estimator: Estimator, clock: StageTimes
 ) -> Result:
     """Draw what is wanted; the result with the notes on it."""
     notes: tuple[str, ...] = ()
@@ -200,15 +198,15 @@ def _render(
         clock("overlay", 0, None)
         from vibe.render.film import write_overlay
 
-        notes += write_overlay(video, result, made / OVERLAY, method.body, clock)
+        notes += write_overlay(video, result, made / OVERLAY, estimator.body, clock)
     if PAGE in wanted:
         clock("page", 0, None)
         from vibe.viewer.page import TooLarge, view
 
         try:
-            view(result, made / PAGE, video, method.body, progress=clock)
+            view(result, made / PAGE, video, estimator.body, progress=clock)
         except TooLarge as error:
-            view(result, made / PAGE, body=method.body)
+            view(result, made / PAGE, body=estimator.body)
             notes += (f"the page shows the bodies alone: {error}",)
     return replace(result, notes=tuple(dict.fromkeys(result.notes + notes)))
 

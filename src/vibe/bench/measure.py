@@ -13,15 +13,14 @@ from typing import Any
 from vibe import cameras
 from vibe.batch.work import StageTimes
 from vibe.bench.machine import peak_mb
-from vibe.inference.config import Method, settle
-from vibe.inference.estimate import run
-from vibe.inference.predict import read_keypoints
-from vibe.inference.refine import finish_track
+from vibe.inference.estimate import Estimator, load_estimator
+from vibe.inference.predict import predict_track
+from vibe.inference.refine import refine_track
 from vibe.motion import Result
 from vibe.parallel import Worker
 from vibe.records import Track
 from vibe.tracking import tiling
-from vibe.video import open_video
+from vibe.video.read import open_video
 
 TRIES, PATIENCE = 30, 1.5
 """How often a part is timed, and for how many seconds at most."""
@@ -49,7 +48,7 @@ class Shift:
 
 def begin_bench(device: str | None, worker: Worker) -> Callable[[Path], list[BenchRow]]:
     """A worker that measures everything that one process can."""
-    return partial(everything, settle(device=device), worker.send)
+    return partial(everything, load_estimator(device=device), worker.send)
 
 
 def begin_shift(device: str | None, threads: int, _: Worker) -> Callable[[Path], Shift]:
@@ -57,17 +56,17 @@ def begin_shift(device: str | None, threads: int, _: Worker) -> Callable[[Path],
     import torch
 
     torch.set_num_threads(threads)
-    return partial(shift, settle(device=device))
+    return partial(shift, load_estimator(device=device))
 
 
-def shift(method: Method, video: Path) -> Shift:
+def shift(estimator: Estimator, video: Path) -> Shift:
     """One video, from its file to its result in memory."""
     began = time.time()
-    result = run(video, method)
+    result = estimator.estimate(video)
     return Shift(began, time.time(), len(result.clip.timestamps))
 
 
-def everything(method: Method, tell: Callable[[Any], None], video: Path) -> list[BenchRow]:
+def everything(estimator: Estimator, tell: Callable[[Any], None], video: Path) -> list[BenchRow]:
     """The run without overlay, then the overlay, then the parts."""
     clock = StageTimes(tell)
     last: dict[str, float] = {}
@@ -77,7 +76,7 @@ def everything(method: Method, tell: Callable[[Any], None], video: Path) -> list
         clock(stage, done, total)
 
     began = before = time.perf_counter()
-    result = run(video, method, progress=note)
+    result = estimator.estimate(video, progress=note)
     seconds = time.perf_counter() - began
     frames, people = len(result.clip.timestamps), len(result.people)
     size = (
@@ -93,7 +92,7 @@ def everything(method: Method, tell: Callable[[Any], None], video: Path) -> list
         rows.append(BenchRow("peak memory", peak, "MB", "of the run without overlay"))
     rows.append(BenchRow("overlay, drawn and encoded", overlay(result, video, clock), "frames/s"))
     clock("parts", 0, None)
-    return rows + parts(method, result, video)
+    return rows + parts(estimator, result, video)
 
 
 def overlay(result: Result, video: Path, clock: StageTimes) -> float:
@@ -112,7 +111,7 @@ def overlay(result: Result, video: Path, clock: StageTimes) -> float:
     return (len(drawn) - 1) / (drawn[-1] - drawn[0]) if len(drawn) > 1 else 0.0
 
 
-def parts(method: Method, result: Result, video: Path) -> list[BenchRow]:
+def parts(estimator: Estimator, result: Result, video: Path) -> list[BenchRow]:
     """Each part alone: the sum is more than a frame takes, since some of them work at the same time."""
     began = time.perf_counter()
     with open_video(video) as frames:
@@ -121,20 +120,20 @@ def parts(method: Method, result: Result, video: Path) -> list[BenchRow]:
     rgb = pictures[-1]
     left, top, width, height = tiling.scheduled_tiles(rgb.shape[1], rgb.shape[0], 1)[0]
     window = rgb[top : top + height, left : left + width]
-    rows.append(BenchRow("detection", _milliseconds(lambda: method.detector(window)), "ms a window"))
+    rows.append(BenchRow("detection", _milliseconds(lambda: estimator.detector(window)), "ms a window"))
     if not result.people:
         return rows
     person = result.people[0]
     track = Track(person.frames, person.box_px, person.keypoints_px)
-    region = method.pose_model.start(person.box_px[0].double().numpy(), None)
-    rows.append(BenchRow("2D keypoints", _milliseconds(lambda: method.pose_model(rgb, region)), "ms a person"))
+    region = estimator.pose_model.start(person.box_px[0].double().numpy(), None)
+    rows.append(BenchRow("2D keypoints", _milliseconds(lambda: estimator.pose_model(rgb, region)), "ms a person"))
     clip, count = result.clip, len(person.frames)
     camera = cameras.default_camera(clip.width, clip.height)
-    read = partial(read_keypoints, track, clip.timestamps[track.frames], camera, method.network, method.body)
-    rows.append(BenchRow("network, both sides", _milliseconds(read) / count, "ms a frame and person"))
-    finish = partial(
-        finish_track, track, read(), clip, camera, method.body, method.smoothing, method.fitting, method.energies
-    )
+    models = estimator.network, estimator.body
+    read = lambda: predict_track(track, clip.timestamps[track.frames], camera, *models)  # noqa: E731
+    rows.append(BenchRow("network, both sides", _milliseconds(lambda: read().whole) / count, "ms a frame and person"))
+    predicted = read()
+    finish = partial(refine_track, track, predicted, clip, camera, estimator.body, estimator.refinement)
     rows.append(BenchRow("fit and smoothing", _milliseconds(finish) / count, "ms a frame and person"))
     return rows
 

@@ -11,7 +11,8 @@ from numpy import ndarray
 from vibe.parallel import one_thread
 from vibe.records import Progress
 from vibe.synthetic.clips import make_clip
-from vibe.video import VideoWriter, ahead, open_video
+from vibe.video.read import ahead, open_video
+from vibe.video.write import VideoWriter
 
 SECONDS = 6.0
 """Of the project's own video."""

@@ -13,16 +13,14 @@ from numpy.typing import NDArray
 
 from vibe import assets
 from vibe.assets.archives import read_npz
+from vibe.assets.weights import BODIES
 from vibe.body import open_body
 from vibe.body.keypoint_regressor import detected_rows, fold_regressors, point_rows
 from vibe.body.record import Body
 from vibe.records import Weights
 from vibe.skeletons import SMPL_PARENTS
 
-OPEN_BODY = Path(__file__).parent / "open_body.npz"
 GENDERS = ("neutral", "male", "female")
-BODIES = ("open", "smpl", "smpl-male", "smpl-female")
-"""The bodies that have a name; the last three are the user's own files, the first of them the neutral one."""
 BETAS = 10
 LARGEST = 1 << 30
 """Bytes that a body file may unpack to."""
@@ -59,11 +57,8 @@ def load_body(body: Path | str = "open", detail: str = "full") -> Body:
     joints and keypoints. Raises FileNotFoundError if there is no such file and ValueError, with the reason, if it is
     not a body.
     """
-    if body == "open":
-        return _loaded(OPEN_BODY, detail, {})
-    if body in BODIES:
-        return load_smpl(str(body).removeprefix("smpl").removeprefix("-") or "neutral", detail)
-    return _loaded(Path(body), detail, {})
+    named = body in BODIES and body != "open"
+    return _loaded(assets.body_path(body), detail, _regressors() if named else {})
 
 
 def load_smpl(gender: str = "neutral", detail: str = "full") -> Body:
@@ -74,11 +69,16 @@ def load_smpl(gender: str = "neutral", detail: str = "full") -> Body:
     """
     if gender not in GENDERS:
         raise ValueError(f"there is no SMPL body {gender!r}: choose {', '.join(GENDERS)}")
-    path, regressors = assets.library(f"smpl_{gender}.npz"), {}
+    return load_body(f"smpl-{gender}" if gender != "neutral" else "smpl", detail)
+
+
+def _regressors() -> dict[str, NDArray]:
+    """Those of SMPL's that are here beside its file."""
+    found = {}
     for name, file in BESIDE.items():
         with suppress(FileNotFoundError):
-            regressors[name] = _regressor(assets.library(file))
-    return _loaded(path, detail, regressors)
+            found[name] = _regressor(assets.library(file))
+    return found
 
 
 def _regressor(path: Path) -> NDArray:
@@ -92,11 +92,6 @@ def _loaded(path: Path, detail: str, regressors: dict[str, NDArray]) -> Body:
     """The body in a file, with regressors for its vertices that do not come with it."""
     if detail not in ("full", "low"):
         raise ValueError(f'the level of detail is {detail!r}: choose "full" or "low"')
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"there is no body file {path}: give the path of an .npz file in SMPL's layout, or one of the names "
-            f"{', '.join(BODIES)}"
-        )
     content = path.read_bytes()
     arrays = read_npz(path, NAMES, LARGEST, content) | regressors
     plain, low = _unpacked(path, arrays)

@@ -87,7 +87,7 @@ def _table(entries: Sequence[Entry], width: int) -> Table:
 
 def _add(files: Sequence[Path]) -> int:
     """Add the files: a line for each, and the exit code."""
-    from vibe.assets import Refused, add
+    from vibe.assets.convert import Refused, add
 
     empty = [path for path in files if path.is_dir() and not _inside(path)]
     for path in empty:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -15,20 +15,22 @@ from rich.text import Text
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, FAILED, print_error, print_info, usage_error
-from vibe.cli.estimate_options import EstimateFlags
 from vibe.cli.progress import Board, Meter, gentle
 from vibe.errors import one_line
+from vibe.inference.config import EstimatorConfig
 
 if TYPE_CHECKING:
     from vibe.batch.plan import Plan
     from vibe.batch.report import Outcome
     from vibe.batch.storage import OutputStorage
     from vibe.batch.work import EstimateOptions
-    from vibe.inference.config import Method
+    from vibe.inference.estimate import Estimator
 
 
 VIDEOS = arg(metavar="VIDEO|DIR|PATTERN|LIST|URL [...]", help_behavior_hint="(required)")
-AS_USUAL = EstimateFlags()
+AS_USUAL = EstimatorConfig()
+READS_KEYPOINTS = arg(help_behavior_hint="(default with weights that read keypoints)")
+READS_IMAGES = arg(help_behavior_hint="(default with weights that read images)")
 WORKERS = arg(metavar="N", help_behavior_hint="(default: one a core, if memory allows)")
 
 
@@ -38,7 +40,9 @@ def estimate(
     out: Annotated[str, arg(aliases=["-o"], metavar="OUT")] = "out",
     overlay: bool = True,
     page: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
-    method: Annotated[EstimateFlags, arg(name="")] = AS_USUAL,
+    refine: Annotated[FlagCreatePairsOff[bool], READS_KEYPOINTS] = False,
+    no_refine: Annotated[FlagCreatePairsOff[bool], READS_IMAGES] = False,
+    method: Annotated[EstimatorConfig, arg(name="")] = AS_USUAL,
     workers: Annotated[int | None, WORKERS] = None,
     ray: Annotated[str | None, arg(metavar="ADDRESS", help_behavior_hint="")] = None,
     again: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
@@ -61,6 +65,8 @@ def estimate(
         out: Folder for the results, or a URL; made if absent. Results of the same name are replaced.
         overlay: Draw the bodies over the video, with its size, frame rate and sound.
         page: Write page.html too, which plays the motion in any browser, as `vibe view` does.
+        refine: Fit the motion to the 2D keypoints after the network; slower, closer to the picture.
+        no_refine: Take the network's answer as it is.
         workers: Processes for several videos, or with --ray actors.
         ray: Address of a Ray cluster that shares the work; `local` starts one here. Its machines have to see the files
             under the same paths.
@@ -73,28 +79,44 @@ def estimate(
         return usage_error(f"there can't be {workers} workers: choose 1 or more")
     files = ["motion.npz", *(["overlay.mp4"] if overlay else []), *(["page.html"] if page else [])]
     try:
-        order, plan, settled = _prepare(videos, out, method.options(), files, ray, again, keep_stages)
+        config = _config(method, refine, no_refine)
+        order, plan = _prepare(videos, out, config, files, ray, again, keep_stages)
+        estimator = _loaded(order.config) if plan.jobs else None
     except (ValueError, OSError, ImportError) as error:
         return usage_error(one_line(error))
     with _tidied(order.store):
         for content in () if keep_stages else plan.finished:
             order.store.forget(content)
         if len(plan.order) == 1:
-            return _one(plan, order, settled)
+            return _one(plan, order, estimator)
         return _many(plan, order, workers, ray)
 
 
+def _config(method: EstimatorConfig, refine: bool, no_refine: bool) -> EstimatorConfig:
+    """What the flags ask for; raises ValueError for some that exclude each other."""
+    if no_refine and (refine or method.fitting):
+        raise ValueError(f"--no-refine excludes {'--refine' if refine else '--fitting'}: give one of them")
+    if method.prior and method.fitting != "paper":
+        raise ValueError("--prior is for the paper's fit: give --fitting paper as well")
+    return replace(method, refine=False if no_refine else refine or None)
+
+
+def _loaded(config: EstimatorConfig) -> Estimator:
+    """The models: what is wrong with one is found before the work. Raises ValueError, OSError, ImportError."""
+    from vibe.inference.estimate import load_estimator
+
+    return load_estimator(config)
+
+
 def _prepare(
-    videos: Sequence[str], out: str, options: Mapping[str, Any], files: Sequence[str], ray: str | None, again: bool,
+    videos: Sequence[str], out: str, config: EstimatorConfig, files: Sequence[str], ray: str | None, again: bool,
     keep_stages: bool,
-) -> tuple[EstimateOptions, Plan, Method]:  # fmt: skip
-    """Everything that can be wrong before the work, found out. Raises ValueError, OSError, ImportError."""
+) -> tuple[EstimateOptions, Plan]:  # fmt: skip
+    """What is to be done, found without a model. Raises ValueError, OSError."""
     from vibe.batch.plan import make_plan
     from vibe.batch.sources import find_videos
     from vibe.batch.storage import OutputStorage
     from vibe.batch.work import EstimateOptions
-    from vibe.inference import estimate as pipeline
-    from vibe.inference.config import settle
 
     store = OutputStorage(out)
     sources = find_videos(videos, out)
@@ -102,18 +124,18 @@ def _prepare(
         sources, store = [source.absolute() for source in sources], store.absolute()
     if keep_stages and store.stages("") is None:
         raise ValueError(f"--keep-stages keeps them in a folder: leave it out, or choose one with -o in place of {out}")
-    method = settle(**options)
+    config = config.resolved()
     if "page.html" in files:
         from vibe.viewer.page import page_template
 
         page_template()
-    order = EstimateOptions(options, store, keep_stages, again)
+    order = EstimateOptions(config, store, keep_stages, again)
     with Meter(Console(stderr=True), out) as meter:
         told = meter if len(sources) > 1 else None
-        plan = make_plan(sources, store, lambda content: pipeline.keys(content, method)["result"], files, again, told)
+        plan = make_plan(sources, store, lambda content: config.keys(content)["result"], files, again, told)
     with _tidied(store):
         store.probe([job.place for job in plan.jobs], files)
-    return replace(order, done=plan.done), plan, method
+    return replace(order, done=plan.done), plan
 
 
 @contextmanager
@@ -133,7 +155,7 @@ def _tidied(store: OutputStorage) -> Iterator[None]:
                 folder.rmdir()
 
 
-def _one(plan: Plan, order: EstimateOptions, method: Method) -> int:
+def _one(plan: Plan, order: EstimateOptions, estimator: Estimator | None) -> int:
     """A single video, in this process."""
     from vibe.batch.report import complete
     from vibe.batch.work import estimate_one
@@ -146,8 +168,10 @@ def _one(plan: Plan, order: EstimateOptions, method: Method) -> int:
             pause()
             meter(*message)
 
-        begin = lambda worker: partial(estimate_one, order, method, worker)  # noqa: E731
-        answers = [answer for _, answer in run_tasks(begin, plan.jobs, on_message=show)]
+        answers: list[Outcome] = []
+        if estimator:
+            begin = lambda worker: partial(estimate_one, order, estimator, worker)  # noqa: E731
+            answers = [answer for _, answer in run_tasks(begin, plan.jobs, on_message=show)]
     (outcome,) = complete(plan, answers)
     if outcome.state == "failed":
         print_error(outcome.reason)
@@ -169,7 +193,7 @@ def _many(plan: Plan, order: EstimateOptions, workers: int | None, ray: str | No
     from vibe.parallel import run_tasks
 
     count = workers or usual_workers(len(plan.jobs))
-    device = order.options["device"]
+    device = order.config.device
     gpus = float(str(device).startswith("cuda"))
     order = replace(order, threads=1 if ray else max(1, available_cores() // count))
     if ray is None:

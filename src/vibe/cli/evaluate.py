@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,7 +15,7 @@ from vibe.cli.progress import Meter
 
 if TYPE_CHECKING:
     from vibe.evaluate.scores import System
-    from vibe.inference.network import Network
+    from vibe.models.network import Network
 
 TABLE1 = "table1"
 METAVAR = "{3dpw,3dpw-smpl24,mpi-inf-3dhp,h36m-p1,h36m-p2,vibe-official,open-benchmark,real,table1}"
@@ -67,7 +68,6 @@ def evaluate(
     """
     from vibe.assets import write_whole
     from vibe.evaluate.measure import NAMES, OWN
-    from vibe.inference.network import load_network
 
     if protocol not in (*NAMES, TABLE1):
         return usage_error(f"no protocol is called {protocol}: choose one of {', '.join(NAMES)}, {TABLE1}")
@@ -75,7 +75,7 @@ def evaluate(
         return usage_error(f"{protocol} has {OWN[protocol][1]} boxes: leave --boxes and --raw out")
     if (boxes == "detected") != (raw is not None):
         return usage_error("detected boxes need pictures: give --boxes detected and --raw RAW_DIR, or neither")
-    network = load_network(weights, runtime="torch" if boxes == "detected" else None)
+    network = _network(weights, boxes == "detected")
     after = _systems(network, no_refine, smooth)
     form, found = _measured(protocol, data, network, after, raw)
     text = form.markdown(found)
@@ -84,6 +84,16 @@ def evaluate(
             write_whole(path, written(found).encode())
     print_info(Console(), text)
     return DONE
+
+
+def _network(weights: str | None, pictures: bool) -> Network:
+    """The network, with what makes features if it is to read pictures itself."""
+    from vibe.features.extractor import load_extractor
+    from vibe.models.network import load_network
+
+    network = load_network(weights)
+    images = network.evidence == "images" and pictures
+    return replace(network, extractor=load_extractor(weights)) if images else network
 
 
 def _measured(

@@ -20,7 +20,7 @@ from vibe.cli.console import DONE, print_error, print_info, usage_error
 from vibe.errors import one_line
 
 if TYPE_CHECKING:
-    from vibe.inference.config import Method
+    from vibe.inference.estimate import Estimator
     from vibe.live.loop import Delays, Output
     from vibe.live.pose import Crowd, Watch
     from vibe.live.server import Server
@@ -110,23 +110,23 @@ def live(
 
 def _follow(wanted: _Wanted, weights: str | None, body: str | None, fov: float | None) -> int:
     """Load and open everything, then answer until the end."""
-    from vibe.inference.config import settle
+    from vibe.inference.estimate import load_estimator
     from vibe.live.messages import start_json
     from vibe.live.pose import Crowd, Watch
     from vibe.live.source import open_source
 
-    method = settle(weights=weights, body=body, fov_deg=fov)
+    estimator = load_estimator(weights=weights, body=body, fov_deg=fov)
     if wanted.out is not None:
         _try_writing(wanted.out)
     with ExitStack() as opened:
         source = open_source(wanted.source, wanted.size)
         opened.callback(source.close)
-        crowd = Crowd(method, source.width, source.height, wanted.delay)
-        start = start_json(source.name, crowd.camera, wanted.delay, method.body.origin, method.network.about)
-        around = source, crowd, method
+        crowd = Crowd(estimator, source.width, source.height, wanted.delay)
+        start = start_json(source.name, crowd.camera, wanted.delay, estimator.body.origin, estimator.network.about)
+        around = source, crowd, estimator
         listeners = _sent(wanted, start), _shown(wanted, start, *around), _kept(wanted, *around)
         sinks = [sink for each in listeners for sink in opened.enter_context(each)]
-        _run(wanted, source, Watch(method.detector, method.pose_model, wanted.people), crowd, sinks)
+        _run(wanted, source, Watch(estimator.detector, estimator.pose_model, wanted.people), crowd, sinks)
     return DONE
 
 
@@ -148,7 +148,9 @@ def _sent(wanted: _Wanted, start: str) -> Iterator[list[Output]]:
 
 
 @contextmanager
-def _shown(wanted: _Wanted, start: str, source: LiveSource, crowd: Crowd, method: Method) -> Iterator[list[Output]]:
+def _shown(
+    wanted: _Wanted, start: str, source: LiveSource, crowd: Crowd, estimator: Estimator
+) -> Iterator[list[Output]]:
     """The page and the socket, closed at the end."""
     from vibe.body import load_body
     from vibe.live.messages import Packets
@@ -158,7 +160,7 @@ def _shown(wanted: _Wanted, start: str, source: LiveSource, crowd: Crowd, method
     if not (wanted.page or wanted.socket):
         yield []
         return
-    shown = load_body(detail="low") if method.body.origin.sha256 == load_body().origin.sha256 else method.body
+    shown = load_body(detail="low") if estimator.body.origin.sha256 == load_body().origin.sha256 else estimator.body
     text = live_page(page_template(), source.name, crowd.camera, shown) if wanted.page else None
     server = Server(ServedContent(start, text, Packets(shown)), wanted.host, wanted.port)
     try:
@@ -169,7 +171,7 @@ def _shown(wanted: _Wanted, start: str, source: LiveSource, crowd: Crowd, method
 
 
 @contextmanager
-def _kept(wanted: _Wanted, source: LiveSource, crowd: Crowd, method: Method) -> Iterator[list[Output]]:
+def _kept(wanted: _Wanted, source: LiveSource, crowd: Crowd, estimator: Estimator) -> Iterator[list[Output]]:
     """What keeps the answers, and writes them at the end, whatever ended it."""
     from vibe.live.recorder import Keeper
 
@@ -181,7 +183,7 @@ def _kept(wanted: _Wanted, source: LiveSource, crowd: Crowd, method: Method) -> 
         yield [keeper]
     finally:
         if keeper.frames:
-            keeper.result(source.name, crowd.camera, method).save(out)
+            keeper.result(source.name, crowd.camera, estimator).save(out)
             _tell(f"written to {out}: {keeper.frames} frames")
         else:
             _tell(f"{out} was not written: there was no answer")

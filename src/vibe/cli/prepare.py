@@ -144,12 +144,12 @@ def evidence(
             "keypoints are read by the detector that ships, on the CPU: leave --weights and --device out"
         )
     from vibe.assets import weights_path
+    from vibe.assets.weights import BACKBONE
     from vibe.data.columns import add_evidence
     from vibe.data.pictures import read_pictures
     from vibe.data.readers import ReadOptions
     from vibe.data.sets.catalogue import SETS
     from vibe.data.store import open_store
-    from vibe.inference.network import BACKBONE
 
     known = SETS.get(open_store(store).manifest["recipe"].get("set", ""))
     pictures = (known and known.pictures) or read_pictures

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from vibe.video import open_video
+from vibe.video.read import open_video
 
 JPEG, SCAN, END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 """How a JPEG file begins, and the marks before its last scan and behind it."""

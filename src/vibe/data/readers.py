@@ -13,13 +13,13 @@ from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 
 from vibe import assets, cameras
+from vibe.assets.weights import BACKBONE
 from vibe.data.pictures import read_pictures
 from vibe.data.recording import Pictures, column_layout
 from vibe.data.store import INDEX, Store, read_images
 from vibe.features.crops import SIDE, cut
 from vibe.features.extractor import BATCH, Extractor
 from vibe.features.resnet import read_resnet
-from vibe.inference.network import BACKBONE
 from vibe.parallel import Worker, one_thread
 from vibe.tracking import appearance
 from vibe.tracking.detector import iou

@@ -6,6 +6,7 @@ The truth was triangulated from 2D detections and has an error of 2 to 3 cm of i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe import assets, cameras, skeletons
+from vibe.cache import StageCache
 from vibe.evaluate.scores import Compared, Report, System, Tally, all_scores
-from vibe.inference import config, estimate, refine
+from vibe.features.video_features import VideoFeatures
+from vibe.inference import config, estimate
 from vibe.inference import track as following
-from vibe.inference.network import Network
+from vibe.models.network import Network
 from vibe.parallel import one_thread
 from vibe.records import Clip, Progress, Track
 from vibe.tracking.tracker import Tracker
-from vibe.video import open_video
+from vibe.video.read import open_video
 
 PROTOCOL = "real"
 BOXES = "detected"
@@ -44,9 +47,11 @@ def balancing_clip(data: Path, network: Network, after: Sequence[System], progre
             truth = truth_of(data, view)
             clip, track = follow_tallest(data / f"{view}.mp4", Tracker(), progress)
             camera = cameras.default_camera(clip.width, clip.height)
-            [read] = estimate.predict_tracks(network, clip, [track], camera, body, progress)
-            for system in after:
-                motion = refine.finish_track(track, read, clip, camera, body, system.smoothing, system.fitting)
+            read, how = network.extractor, [system.refinement for system in after]
+            with StageCache() as stages:
+                features = read and partial(VideoFeatures(stages, clip, [track], read, progress).of, 0)
+                motions = estimate.estimate_track(track, clip, camera, network, body, how, features)
+            for system, motion in zip(after, motions, strict=True):
                 tally = tallies.setdefault(("video", system.name, LIMBS12, view), Tally())
                 tally.add(Compared(motion.joints_cam[:, limbs], truth[track.frames], track.frames, FPS, HIPS))
     return Report(PROTOCOL, BOXES, truth_checksum(data), (FPS,), network.about, body.origin, all_scores(tallies))

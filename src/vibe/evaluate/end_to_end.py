@@ -26,14 +26,14 @@ from vibe.evaluate.protocols import Protocol
 from vibe.evaluate.scores import Report, System, Tally
 from vibe.evaluate.with_true_boxes import compared, measurable, report
 from vibe.features.extractor import FeatureReader
-from vibe.inference import config, predict, refine
-from vibe.inference.network import Network
-from vibe.inference.predict import Reading
+from vibe.inference import config, estimate
+from vibe.inference.predict import Features
+from vibe.models.network import Network
 from vibe.motion import Motion
 from vibe.parallel import one_thread
 from vibe.records import Clip, Progress, Track
 from vibe.tracking.tracker import Tracker
-from vibe.video import Frame, open_video
+from vibe.video.read import Frame, open_video
 
 BOXES = "detected"
 OVERLAP = 0.3
@@ -50,7 +50,8 @@ class Found:
     numbers: Int[Tensor, "frame"]
     """Of the source, of each frame of the clip."""
     tracks: tuple[Track, ...]
-    readings: tuple[Reading, ...]
+    features: tuple[Features, ...] | None
+    """Of each track's crops, for a network that reads them."""
 
 
 def end_to_end(
@@ -72,12 +73,13 @@ def end_to_end(
     with one_thread():
         for source in dict.fromkeys(sequence.source for sequence in people):
             here = [sequence for sequence in people if sequence.source == source]
-            found = tracks_of(recorded_video(store, here, raw), raw / source, network, body, progress)
+            found = tracks_of(recorded_video(store, here, raw), raw / source, network, progress)
             boxes = [_true_boxes(store, sequence) for sequence in here]
             pairs = matched(boxes, [(found.numbers[track.frames], track.box_px) for track in found.tracks])
             truth = [person_of(store, sequence, protocol, smpl) for sequence in here]
-            for system in after:
-                moves = cache(partial(_moves, found, body, system))
+            every = cache(partial(_motions, found, network, body, after))
+            for place, system in enumerate(after):
+                moves = cache(partial(_moves, found, every, place))
                 for person, pairing in zip(truth, pairs, strict=True):
                     row = ("video", system.name, protocol.says, person.sequence.name)
                     _count(tallies.setdefault(row, Tally()), person, pairing, moves, body, protocol)
@@ -104,8 +106,8 @@ def recorded_video(store: Store, people: Sequence[SequenceRows], raw: Path) -> F
     return partial(_pictures, path, named, first.fps * first.step) if named else partial(_video, path)
 
 
-def tracks_of(shown: Footage, path: Path, network: Network, body: Body, progress: Progress | None) -> Found:
-    """Everyone in the pictures, and what the network says of them; ValueError if no picture can be read."""
+def tracks_of(shown: Footage, path: Path, network: Network, progress: Progress | None) -> Found:
+    """Everyone in the pictures, and what the network reads of them; ValueError if no picture can be read."""
     follower, numbers, times, size = Tracker(), [], [], (0, 0)
     for number, frame in shown():
         follower.step(frame.index, frame.time, frame.rgb)
@@ -120,18 +122,13 @@ def tracks_of(shown: Footage, path: Path, network: Network, body: Body, progress
     timestamps = torch.tensor(times, dtype=torch.float64)
     rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 1.0
     clip = Clip(path, rate, *size, timestamps, 0)
-    camera = cameras.default_camera(*size)
-    if network.extractor is None:
-        read = [predict.read_keypoints(track, timestamps[track.frames], camera, network, body) for track in tracks]
-    else:
-        features = FeatureReader(tracks, network.extractor)
+    features = None
+    if network.extractor is not None:
+        reader = FeatureReader(tracks, network.extractor)
         for _, frame in shown():
-            features.step(frame.index, frame.rgb)
-        read = [
-            predict.read_features(track, timestamps[track.frames], camera, network, seen, body)
-            for track, seen in zip(tracks, features.finish(), strict=True)
-        ]
-    return Found(clip, torch.tensor(numbers, dtype=torch.int64), tuple(tracks), tuple(read))
+            reader.step(frame.index, frame.rgb)
+        features = reader.finish()
+    return Found(clip, torch.tensor(numbers, dtype=torch.int64), tuple(tracks), features)
 
 
 def matched(
@@ -170,13 +167,19 @@ def _count(
         tally.add(compared(person, its, motion, mine, body, protocol), measurable(protocol, person, body))
 
 
-def _moves(found: Found, body: Body, system: System, number: int) -> tuple[Motion, Int[Tensor, "time"]]:
-    """The motion of one of those who were found, and the source's number of each of its frames."""
-    track, clip = found.tracks[number], found.clip
-    camera = cameras.default_camera(clip.width, clip.height)
-    read = found.readings[number]
-    motion = refine.finish_track(track, read, clip, camera, body, system.smoothing, system.fitting)
-    return motion, found.numbers[track.frames]
+def _motions(found: Found, network: Network, body: Body, after: Sequence[System], number: int) -> list[Motion]:
+    """The motions of one of those who were found, as each system says."""
+    camera = cameras.default_camera(found.clip.width, found.clip.height)
+    features = found.features[number].__getitem__ if found.features else None
+    how = [system.refinement for system in after]
+    return estimate.estimate_track(found.tracks[number], found.clip, camera, network, body, how, features)
+
+
+def _moves(
+    found: Found, every: Callable[[int], list[Motion]], place: int, number: int
+) -> tuple[Motion, Int[Tensor, "time"]]:
+    """One system's motion of one of those who were found, and the source's number of each of its frames."""
+    return every(number)[place], found.numbers[found.tracks[number].frames]
 
 
 def _true_boxes(store: Store, sequence: SequenceRows) -> tuple[Int[Tensor, "time"], Float[Tensor, "time 4"]]:

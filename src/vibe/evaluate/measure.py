@@ -12,7 +12,7 @@ from vibe.evaluate.protocols import PROTOCOLS, VIBE_OFFICIAL
 from vibe.evaluate.scores import Measure, Report, System
 from vibe.evaluate.vibe_official import vibe_official
 from vibe.evaluate.with_true_boxes import with_true_boxes
-from vibe.inference.network import Network
+from vibe.models.network import Network
 from vibe.records import Progress
 
 OWN: dict[str, tuple[Measure, str]] = {

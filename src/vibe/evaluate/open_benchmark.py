@@ -23,8 +23,8 @@ from vibe.data.motion import FPS
 from vibe.evaluate.metrics import HIPS, PosedBodies, surface_errors_mm
 from vibe.evaluate.open_benchmark_clips import ARRAYS, MANIFEST, clips_checksum
 from vibe.evaluate.scores import JOINTS, Compared, Report, System, Tally, all_scores
-from vibe.inference import predict, refine
-from vibe.inference.network import Network
+from vibe.inference import estimate
+from vibe.models.network import Network
 from vibe.parallel import one_thread
 from vibe.records import Clip, Progress, Track
 from vibe.tracking.appearance import box_px
@@ -134,9 +134,9 @@ def _score(
     for evidence in EVIDENCE:
         track, clip = benchmark_track(shot.keypoints_px[evidence])
         assert len(track.frames) == len(shot.rotmat), "every frame is scored"
-        read = predict.read_keypoints(track, clip.timestamps, camera, network, body)
-        for system in after:
-            motion = refine.finish_track(track, read, clip, camera, body, system.smoothing, system.fitting)
+        how = [system.refinement for system in after]
+        motions = estimate.estimate_track(track, clip, camera, network, body, how)
+        for system, motion in zip(after, motions, strict=True):
             rotmat, row = motion.rotmat, (evidence, system.name)
             joints, common = joints_and_keypoints(body, rotmat, motion.betas, "common14")
             off = surface_errors_mm(PosedBodies(body, rotmat, motion.betas), true)

@@ -11,11 +11,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from vibe.evaluate import metrics
-from vibe.inference.network import Network
+from vibe.inference.config import energies
+from vibe.inference.refine import Refinement
+from vibe.models.network import Network
 from vibe.records import Progress, Weights
-from vibe.refine.fitting import FITTINGS, Fitting
-from vibe.refine.one_euro import OneEuro
-from vibe.refine.smooth import SMOOTHING, Smoothing
+from vibe.refine.presets import FITTINGS, SMOOTHING
 
 WHOLE = "all"
 """The part of a score that is of everything."""
@@ -29,8 +29,7 @@ class System:
     """What follows the network."""
 
     name: str
-    smoothing: Smoothing | OneEuro
-    fitting: Fitting | None
+    refinement: Refinement
 
 
 @dataclass(frozen=True)
@@ -137,11 +136,12 @@ Measure = Callable[[Path, Network, Sequence[System], Progress | None], Report]
 
 def systems(refine: bool = True, smoothing: str = "light") -> tuple[System, ...]:
     """The network alone and, unless nothing is asked for, what follows it in the product."""
-    alone = System("network alone", SMOOTHING["none"], None)
+    terms = energies()
+    alone = System("network alone", Refinement(SMOOTHING["none"], None, terms))
     if not refine and smoothing == "none":
         return (alone,)
     name = " + ".join(["network", *(["fit"] if refine else []), *([smoothing] if smoothing != "none" else [])])
-    return alone, System(name, SMOOTHING[smoothing], FITTINGS["open"] if refine else None)
+    return alone, System(name, Refinement(SMOOTHING[smoothing], FITTINGS["open"] if refine else None, terms))
 
 
 @dataclass

@@ -14,7 +14,7 @@ from vibe.evaluate.measure import evaluate_protocol
 from vibe.evaluate.protocols import PROTOCOLS
 from vibe.evaluate.scores import WHOLE, Report, Score, System
 from vibe.evaluate.tables import note, piped, tabular
-from vibe.inference.network import Network
+from vibe.models.network import Network
 from vibe.records import Progress
 
 

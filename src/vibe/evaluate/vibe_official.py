@@ -25,7 +25,7 @@ from vibe.evaluate.protocols import VIBE_OFFICIAL, Protocol
 from vibe.evaluate.scores import Compared, Report, Score, Tally, systems
 from vibe.evaluate.with_true_boxes import BOXES, both, compared, measurable, motions, report
 from vibe.inference import config
-from vibe.inference.network import Network
+from vibe.models.network import Network
 from vibe.parallel import one_thread
 from vibe.records import Progress, Track
 

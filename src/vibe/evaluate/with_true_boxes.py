@@ -27,8 +27,8 @@ from vibe.evaluate.people import (
 )
 from vibe.evaluate.protocols import Protocol
 from vibe.evaluate.scores import Compared, Report, System, Tally, all_scores
-from vibe.inference import config, predict, refine
-from vibe.inference.network import Network
+from vibe.inference import config, estimate
+from vibe.models.network import Network
 from vibe.motion import Motion
 from vibe.parallel import one_thread
 from vibe.records import Camera, Progress
@@ -67,15 +67,10 @@ def motions(
     if not len(seen.rows):
         return {}
     clip, camera = clip_of(sequence, int(seen.track.frames[-1]) + 1), camera_of(sequence, network)
-    times = clip.timestamps[seen.track.frames]
-    if seen.features is None:
-        read = predict.read_keypoints(seen.track, times, camera, network, body)
-    else:
-        read = predict.read_features(seen.track, times, camera, network, seen.features, body)
-    return {
-        system.name: refine.finish_track(seen.track, read, clip, camera, body, system.smoothing, system.fitting)
-        for system in after
-    }
+    features, how = seen.features, [system.refinement for system in after]
+    read = None if features is None else features.__getitem__
+    motions = estimate.estimate_track(seen.track, clip, camera, network, body, how, read)
+    return {system.name: motion for system, motion in zip(after, motions, strict=True)}
 
 
 def camera_of(sequence: SequenceRows, network: Network) -> Camera:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,8 +13,11 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from vibe import assets
+from vibe.assets.weights import BACKBONE
 from vibe.features.crops import SIDE, cut
-from vibe.features.resnet import FEATURES, Bottleneck, ResNet50
+from vibe.features.resnet import FEATURES, Bottleneck, ResNet50, read_resnet
+from vibe.features.runtimes import ReadFeatures
 from vibe.records import Track
 
 MEAN_RGB = (123.675, 116.28, 103.53)
@@ -24,8 +27,6 @@ BATCH = 8
 """Crops read at once: the fastest on a CPU, where more fall out of its caches."""
 
 Crops = UInt8[ndarray, "n 224 224 3"] | UInt8[Tensor, "n 224 224 3"]
-Reader = Callable[[Any], Float[Tensor, "n 2048"]]
-"""Crops to features: an `Extractor`, or what a runtime made of one."""
 
 
 def fused(convolution: nn.Module, norm: nn.Module) -> nn.Conv2d:
@@ -76,6 +77,21 @@ class Extractor(nn.Module):
         return self.blocks(x).mean((2, 3))
 
 
+def load_extractor(weights: Path | str | None, device: torch.device | str = "cpu") -> Extractor:
+    """The ResNet-50 of a weights file, or the single-frame baseline's where that holds none.
+
+    Raises FileNotFoundError or ValueError, which names what does not fit.
+    """
+    tensors, _ = assets.load_weights(weights)
+    if "conv1.weight" not in tensors:
+        weights = BACKBONE
+        tensors, _ = assets.load_weights(weights)
+    try:
+        return Extractor(read_resnet(tensors)).to(device)
+    except (LookupError, RuntimeError, ValueError) as error:
+        raise ValueError(f"{assets.weights_path(weights)} does not fit a ResNet-50: {str(error)[:500]}") from error
+
+
 class FeatureReader:
     """Features of all tracks in one pass over the video's frames, crops of several frames and people at a time.
 
@@ -86,7 +102,7 @@ class FeatureReader:
     def __init__(
         self,
         tracks: Sequence[Track],
-        extractor: Reader,
+        extractor: ReadFeatures,
         batch: int = BATCH,
         keep: Callable[[Float[Tensor, "n 2048"]], None] | None = None,
         done: int = 0,

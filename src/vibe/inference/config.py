@@ -1,130 +1,244 @@
-"""The settings of the whole method, settled once: what is loaded, checked and known by its checksum before a frame."""
+"""The options of the whole method: one record, of which the Python signature, the flags and the cache's keys are made.
+
+Nothing here loads PyTorch before a model is asked for, so that a result that is there already is known without one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from uuid import uuid4
 
-import torch
+from tyro.conf import FlagCreatePairsOff, Suppress, arg
 
-from vibe import __version__, assets, cameras
-from vibe.body.load import load_body
-from vibe.body.record import Body
-from vibe.inference.network import Network, load_network
-from vibe.inference.predict import knows_shapes
-from vibe.inference.priors import load_prior, prior_energy
-from vibe.refine.energies import Energy
-from vibe.refine.energies_paper import mixture_prior
-from vibe.refine.fitting import ENERGIES, FITTINGS, Fitting
-from vibe.refine.mixture import load_mixture
-from vibe.refine.one_euro import OneEuro
-from vibe.refine.smooth import SMOOTHING, Smoothing
-from vibe.tracking.detector import Detector, PoseDetector
-from vibe.tracking.pose_model import PoseLandmarks, PoseModel
+from vibe import __version__
+from vibe.cache import key
+from vibe.features.runtimes import RUNTIMES
+from vibe.refine.presets import FITTINGS, SMOOTHING
 
-Smooth = Literal["none", "light", "strong", "one-euro"]
-Runtime = Literal["torch", "openvino", "onnxruntime"]
+if TYPE_CHECKING:
+    from vibe.body.record import Body
+    from vibe.models.network import Network
+    from vibe.models.priors import LearntPrior
+    from vibe.refine.energies import Energy
+
+    Runtime = Smooth = FittingName = str
+else:
+    Runtime, Smooth, FittingName = Literal[tuple(RUNTIMES)], Literal[tuple(SMOOTHING)], Literal[tuple(FITTINGS)]
+
+DETECTORS = {"blazepose": "pose_detection.tflite"}
+POSE_MODELS = {"blazepose": "pose_landmark_full.tflite"}
+"""The shipped models by name; any other name is the path of an ONNX model."""
 MIXTURE = "mixture"
 """The prior of poses that the paper's fit uses by default, beside the learnt ones."""
+FIDELITY = 70.0
+"""Price of the squared distance (Frobenius) between rotations and what a learnt prior makes of them, in the fit.
+
+With it, jitter of 0.1 radian raises the energy of held-out motion under MPoser about as much as under the mixture of
+Gaussians whose place it takes (`benchmarks/results/priors.md`).
+"""
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _named(choices: Mapping[str, Any]) -> str:
+    return "{" + ",".join(choices) + "}"
 
 
 @dataclass(frozen=True)
-class Method:
-    """Everything that a result depends on but the video, ready to run on as many videos as there are."""
+class EstimatorConfig:
+    """Everything that a result depends on but the video."""
 
-    detector: Detector
-    pose_model: PoseModel
-    network: Network
-    body: Body
-    fov_deg: float | None
-    """Angle of view across the picture's diagonal; None for the default camera's."""
-    runtime: Runtime
-    """What computes the features of pictures ..."""
-    int8: bool
-    """... and whether in 8-bit integers, whose ranges each video sets."""
-    fitting: Fitting | None
-    energies: Mapping[str, Energy]
-    smoothing: Smoothing | OneEuro
-    remarks: tuple[str, ...]
-    """Notes that every result gets."""
-    checksums: Mapping[str, str]
-    """Of the files behind the detector, the pose model and the prior of poses."""
+    weights: Annotated[str | Path | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: open)")] = None
+    """open; official, official-3dpw (the paper's) or official-frame (its single-frame baseline), which need files that
+    `vibe assets` lists; or the name or .safetensors file of your own."""
+    body: Annotated[str | Path | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: the weights' own)")] = (
+        None
+    )
+    """open, smpl (the neutral one), smpl-male, smpl-female, or an .npz file in SMPL's layout."""
+    refine: Annotated[bool | None, Suppress] = None
+    """Whether to fit the motion to the 2D keypoints after the network; None for what the weights' evidence asks."""
+    fitting: Annotated[FittingName | None, arg(metavar=_named(FITTINGS), help_behavior_hint="(default: open)")] = None
+    """How to fit: open (our own energies) or paper (Temporal SMPLify as published). Asks for --refine too."""
+    prior: Annotated[str | Path | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: mixture)")] = None
+    """What judges poses in --fitting paper: mixture (of Gaussians, as published), mposer (our prior of motion), vposer
+    (of single poses), or a file that `vibe train mposer` or `vibe train vposer` wrote."""
+    smoothing: Annotated[
+        Smooth | None,
+        arg(
+            name="smooth",
+            metavar=_named(SMOOTHING),
+            help_behavior_hint="(default: light with weights that read keypoints, none with those that read images)",
+        ),
+    ] = None
+    """How much jitter to take out over time; one-euro is the published filter."""
+    fov_deg: Annotated[float | None, arg(name="fov", metavar="DEG", help_behavior_hint="(default: 53.1)")] = None
+    """The lens's angle of view across the picture's diagonal, degrees, 5 to 150. At 53.1 the focal length is as long as
+    the diagonal."""
+    runtime: Runtime = "torch"
+    """What runs the image network of weights that read images."""
+    int8: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False
+    """Run it in 8-bit integers: faster, and less exact by what a note says. Needs another --runtime than torch."""
+    detector: Annotated[Any, arg(constructor=Path, metavar="PATH", help_behavior_hint="")] = None
+    """An ONNX person detector (YOLOX) in place of the default one."""
+    pose_model: Annotated[Any, arg(constructor=Path, metavar="PATH", help_behavior_hint="")] = None
+    """An ONNX COCO-17 pose model (RTMPose's SimCC output) in place of the default one."""
+    device: Annotated[str | None, arg(metavar="DEVICE", help_behavior_hint="(default: cuda if it is here)")] = None
+    """Where the networks run: cpu, cuda, cuda:1, mps."""
+    checksums: Annotated[Mapping[str, str], Suppress] = field(default_factory=dict)
+    """SHA-256 of the files that decide the result, by what they are for; filled in by `resolved`."""
+
+    def resolved(self) -> EstimatorConfig:
+        """The same with all that was left open filled in, by the recipe of the weights and the files that are here.
+
+        Raises ValueError, FileNotFoundError or OSError for what does not fit or is not here.
+        """
+        from vibe import assets
+
+        if self.checksums:
+            return self
+        self._check()
+        weights = assets.weights_path(self.weights)
+        recipe = assets.load_recipe(weights)
+        images = recipe.get("evidence") == "images"
+        if not images and self.runtime != "torch":
+            raise ValueError(f"the weights {weights.stem} read keypoints, not images: leave the runtime out")
+        refine = (not images or self.fitting is not None) if self.refine is None else self.refine
+        filled = replace(
+            self,
+            weights=weights,
+            body=_body(self.body, str(recipe.get("body", "open"))),
+            refine=refine,
+            fitting=(self.fitting or "open") if refine else None,
+            prior=self.prior or MIXTURE,
+            smoothing=self.smoothing or ("none" if images else "light"),
+            detector="blazepose" if self.detector is None else self.detector,
+            pose_model="blazepose" if self.pose_model is None else self.pose_model,
+        )
+        return replace(filled, checksums=_checksums(filled, images))
+
+    def _check(self) -> None:
+        """Raises ValueError for options that are none, or exclude each other."""
+        for name, value, choices in (
+            ("smoothing", self.smoothing, SMOOTHING),
+            ("fitting", self.fitting, FITTINGS),
+            ("runtime", self.runtime, RUNTIMES),
+        ):
+            if value is not None and value not in choices:
+                raise ValueError(f"there is no {name} {value!r}: choose {', '.join(choices)}")
+        if self.refine is False and self.fitting:
+            raise ValueError(f"the fit {self.fitting} was chosen and no refinement: leave one of them out")
+        if self.prior not in (None, MIXTURE) and self.fitting != "paper":
+            kind = self.fitting or "open"
+            raise ValueError(f"the {kind} fit asks no prior of poses, {self.prior} was given: choose the fitting paper")
+        if self.int8 and self.runtime == "torch":
+            raise ValueError("PyTorch computes in floats only: choose the runtime openvino or onnxruntime for 8 bits")
+        if self.fov_deg is not None and not 5 <= self.fov_deg <= 150:
+            raise ValueError(f"the angle of view is {self.fov_deg:g} degrees: give one from 5 to 150")
 
     def settings(self) -> dict[str, dict[str, Any]]:
-        """Everything that matters to the result, stage by stage in their order, as plain JSON values.
+        """Of a resolved configuration: all that matters to the result, stage by stage in order, as plain JSON values.
 
         The device is none of it: results on another one differ by rounding.
         """
         sums = self.checksums
-        fitting = asdict(self.fitting) | {"pose_prior": sums["pose_prior"]} if self.fitting else None
-        eyes = {"backbone": self.network.backbone, "runtime": self.runtime, "int8": self.int8}
+        fitting = asdict(FITTINGS[self.fitting]) if self.fitting else None
+        if fitting and "pose_prior" in sums:
+            fitting |= {"pose_prior": sums["pose_prior"]}
+        features = {"backbone": sums.get("backbone"), "runtime": self.runtime, "int8": self.int8}
         return {
             "tracks": {"vibe": __version__, "detector": sums["detector"], "pose_model": sums["pose_model"]},
-            "evidence": eyes if self.network.extractor else {},
-            "motion": {
-                "weights": self.network.about.sha256,
-                "body": self.body.origin.sha256,
-                "fov_deg": self.fov_deg,
-            },
-            "refinement": {"fitting": fitting},
-            "result": {"smoothing": asdict(self.smoothing)},
+            "evidence": features if "backbone" in sums else {},
+            "motion": {"weights": sums["weights"], "body": sums["body"], "fov_deg": self.fov_deg},
+            "refinement": {"fitting": fitting, "points": self.fitted_points},
+            "result": {"smoothing": asdict(SMOOTHING[self.smoothing or "none"])},
         }
 
+    def keys(self, content: str) -> dict[str, str]:
+        """What each stage's result depends on, in order: its own settings and the stage before, down to the video.
 
-def settle(
-    *,
-    smoothing: Smooth | None = None,
-    refine: bool | None = None,
-    fitting: Literal["open", "paper"] = "open",
-    prior: Path | str = MIXTURE,
-    fov_deg: float | None = None,
-    body: Path | str | None = None,
-    weights: Path | str | None = None,
-    runtime: Runtime = "torch",
-    int8: bool = False,
-    device: str | None = None,
-    detector: Detector | Path | str | None = None,
-    pose_model: PoseModel | Path | str | None = None,
-) -> Method:
-    """The method that these options, which are those of `vibe.estimate`, ask for: all is loaded and checked here.
+        `content` is the video's `vibe.cache.content_key`. Two results whose key is the same are the same.
+        """
+        found, before = {}, content
+        for stage, settings in self.settings().items():
+            found[stage] = before = key(stage, before, settings)
+        return found
 
-    A detector or pose model may be given as the file of an ONNX model. Raises ValueError, FileNotFoundError or OSError
-    for what does not fit or is not here, ImportError for a runtime that is not installed.
-    """
-    if prior != MIXTURE and fitting != "paper":
-        raise ValueError(f"the {fitting} fit asks no prior of poses, {prior} was given: choose the fitting paper")
-    if int8 and runtime == "torch":
-        raise ValueError("PyTorch computes in floats only: choose the runtime openvino or onnxruntime for 8 bits")
-    cameras.default_camera(16, 16, fov_deg)
-    network = load_network(weights, _device(device), runtime)
-    keypoints = network.evidence == "keypoints"
-    if keypoints and runtime != "torch":
-        raise ValueError(f"the weights {network.about.name} read keypoints, not images: leave the runtime out")
-    if int8:
-        network = load_network(weights, _device(device), "torch")
-    shape, remarks = choose_body(body, network)
-    looked, seen = _detector(detector), _pose_model(pose_model)
-    fitted = FITTINGS[fitting] if (keypoints if refine is None else refine) else None
-    if fitted and pose_model and fitted.points == "detected17":
-        fitted = replace(fitted, points="coco17")
-    terms, judge = _energies(prior)
-    return Method(
-        detector=looked[0],
-        pose_model=seen[0],
-        network=network,
-        body=shape,
-        fov_deg=fov_deg,
-        runtime=runtime,
-        int8=int8,
-        fitting=fitted,
-        energies=terms,
-        smoothing=SMOOTHING[smoothing or ("light" if keypoints else "none")],
-        remarks=tuple(remarks),
-        checksums={"detector": looked[1], "pose_model": seen[1], "pose_prior": judge},
-    )
+    @property
+    def fitted_points(self) -> str:
+        """The point set that the fit compares: another pose model's keypoints lie where COCO's do."""
+        points = FITTINGS[self.fitting].points if self.fitting else ""
+        return "coco17" if points == "detected17" and self.pose_model not in POSE_MODELS else points
+
+
+def takes_options(function: Function) -> Function:
+    """Shows the fields of `EstimatorConfig` in the signature of a function in place of its `**options`."""
+    whole = inspect.signature(function)
+    parameters = [each for each in whole.parameters.values() if each.kind is not each.VAR_KEYWORD]
+    options = [
+        inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type)
+        for each in fields(EstimatorConfig)
+        if each.name != "checksums"
+    ]
+    function.__signature__ = whole.replace(parameters=parameters + options)  # pyright: ignore[reportFunctionMemberAccess]
+    return function
+
+
+def _body(wanted: Path | str | None, known: str) -> str:
+    """The body that was chosen, by default the one whose shapes the network knows, or else the open one."""
+    from vibe import assets
+
+    if wanted is not None:
+        return str(wanted)
+    try:
+        assets.body_path(known)
+    except FileNotFoundError:
+        return "open"
+    return known
+
+
+def _checksums(config: EstimatorConfig, images: bool) -> dict[str, str]:
+    """Of all files that a resolved configuration names."""
+    from vibe import assets
+    from vibe.assets.weights import BACKBONE, tensor_names
+
+    assert config.weights is not None and config.body is not None
+    weights = Path(config.weights)
+    sums = {
+        "detector": _model_sum(config.detector, DETECTORS),
+        "pose_model": _model_sum(config.pose_model, POSE_MODELS),
+        "weights": assets.sha256(weights),
+        "body": assets.sha256(assets.body_path(config.body)),
+    }
+    if images:
+        own = "conv1.weight" in tensor_names(weights)
+        sums["backbone"] = sums["weights"] if own else assets.sha256(assets.weights_path(BACKBONE))
+    if config.fitting == "paper":
+        sums["pose_prior"] = _prior_sum(config.prior or MIXTURE)
+    return sums
+
+
+def _model_sum(model: Any, shipped: Mapping[str, str]) -> str:
+    """Of a model's file; for somebody's own code unlike anything else, so that no other result is taken for its own."""
+    from vibe import assets
+
+    if model in list(shipped):
+        return assets.MODELS[shipped[model]]
+    return assets.sha256(Path(model)) if isinstance(model, Path | str) else uuid4().hex
+
+
+def _prior_sum(prior: Path | str) -> str:
+    """Of a prior's file; `vibe` for the mixture that is shipped."""
+    from vibe import assets
+
+    if prior != MIXTURE:
+        return assets.sha256(assets.weights_path(prior))
+    try:
+        return assets.sha256(assets.library("pose_mixture.npz"))
+    except FileNotFoundError:
+        return "vibe"
 
 
 def choose_body(body: Path | str | None, network: Network) -> tuple[Body, list[str]]:
@@ -132,13 +246,10 @@ def choose_body(body: Path | str | None, network: Network) -> tuple[Body, list[s
 
     Raises FileNotFoundError or ValueError, with what to do, if a body that was asked for is not here.
     """
-    if body is not None:
-        chosen = load_body(body)
-    else:
-        try:
-            chosen = load_body(network.body)
-        except FileNotFoundError:
-            chosen = load_body()
+    from vibe.body.load import load_body
+    from vibe.inference.predict import knows_shapes
+
+    chosen = load_body(_body(body, network.body))
     if knows_shapes(network, chosen):
         return chosen, []
     return chosen, [
@@ -151,53 +262,27 @@ def energies(prior: Path | str = MIXTURE) -> Mapping[str, Energy]:
 
     Raises FileNotFoundError or ValueError for a prior that is not here or none.
     """
-    return _energies(prior)[0]
+    from vibe import assets
+    from vibe.models.priors import load_prior
+    from vibe.refine.energies_paper import mixture_prior
+    from vibe.refine.mixture import load_mixture
+    from vibe.refine.smplify import ENERGIES
 
-
-def _energies(prior: Path | str) -> tuple[Mapping[str, Energy], str]:
-    """The energies, and the checksum of the prior's file; `vibe` for the mixture that is shipped."""
     if prior != MIXTURE:
-        learnt = load_prior(prior)
-        return {**ENERGIES, "pose_prior": prior_energy(learnt)}, learnt.about.sha256
+        return {**ENERGIES, "pose_prior": prior_energy(load_prior(prior))}
     try:
         own = assets.library("pose_mixture.npz")
     except FileNotFoundError:
-        return ENERGIES, "vibe"
-    return {**ENERGIES, "pose_prior": mixture_prior(load_mixture(own))}, assets.sha256(own)
+        return ENERGIES
+    return {**ENERGIES, "pose_prior": mixture_prior(load_mixture(own))}
 
 
-def _device(wanted: str | None) -> str:
-    """The device asked for, or the best one that is here; raises ValueError if it is not."""
-    device = wanted or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"the device {device} is not here: {' '.join(str(error).split())}") from error
-    return device
+def prior_energy(prior: LearntPrior) -> Energy:
+    """The energy of the body's rotations under a learnt prior, to take the place of the mixture's in the fit.
 
+    Both are minus the logarithm of a density, but for a constant, and with FIDELITY they weigh alike.
+    """
+    from vibe.models.latent import pose_energy
 
-def _detector(given: Detector | Path | str | None) -> tuple[Detector, str]:
-    """What finds people, and the checksum of its file."""
-    if given is None:
-        return PoseDetector(), assets.MODELS["pose_detection.tflite"]
-    if isinstance(given, Path | str):
-        from vibe.tracking.onnx_models import OnnxDetector
-
-        return OnnxDetector(Path(given)), assets.sha256(Path(given))
-    return given, _nameless()
-
-
-def _pose_model(given: PoseModel | Path | str | None) -> tuple[PoseModel, str]:
-    """What reads keypoints, and the checksum of its file."""
-    if given is None:
-        return PoseLandmarks(), assets.MODELS["pose_landmark_full.tflite"]
-    if isinstance(given, Path | str):
-        from vibe.tracking.onnx_models import OnnxPose
-
-        return OnnxPose(Path(given)), assets.sha256(Path(given))
-    return given, _nameless()
-
-
-def _nameless() -> str:
-    """What stands for somebody's own code: unlike anything else, so that nothing kept is taken for its result."""
-    return uuid4().hex
+    unlikely = pose_energy(prior.model, FIDELITY)
+    return lambda pose, seen: unlikely(pose.rotmat[:, 1:])

@@ -1,49 +1,40 @@
-"""The whole method on one screen: video, people, evidence, network, body, refinement, result."""
+"""The whole method on one screen: video, tracks, features, network, fit, smoothing, result."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from functools import cache, partial
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Executor, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from threading import Event, Lock
+from typing import Any
 
-from torch import Tensor
+import torch
 
 from vibe import cameras
 from vibe.body.record import Body
-from vibe.cache import StageCache, content_key, key
+from vibe.cache import StageCache, content_key
+from vibe.features.extractor import load_extractor
+from vibe.features.onnx_graph import write_graph
+from vibe.features.runtimes import RUNTIMES
 from vibe.features.video_features import VideoFeatures
-from vibe.inference.config import MIXTURE, Method, Runtime, Smooth, settle
-from vibe.inference.network import Network
-from vibe.inference.pages import Pages
-from vibe.inference.predict import feature_answers, in_eight_bits, keypoint_answers, timeline
-from vibe.inference.refine import finish_all
-from vibe.inference.track import track_people
-from vibe.motion import Result
+from vibe.inference.config import EstimatorConfig, choose_body, energies, takes_options
+from vibe.inference.predict import Features, feature_extractor, predict_track, timeline
+from vibe.inference.refine import Refinement, Ticks, refine_track
+from vibe.inference.track import load_detector, load_pose_model, track_people
+from vibe.models.network import Network, load_network
+from vibe.motion import Motion, Result
+from vibe.parallel import one_thread
 from vibe.records import Camera, Clip, Progress, Track
+from vibe.refine.presets import FITTINGS, SMOOTHING
 from vibe.tracking.detector import Detector
 from vibe.tracking.pose_model import PoseModel
-from vibe.video import open_video
+from vibe.video.read import open_video
 
 
-def estimate(
-    path: Path | str,
-    *,
-    smoothing: Smooth | None = None,
-    refine: bool | None = None,
-    fitting: Literal["open", "paper"] = "open",
-    prior: Path | str = MIXTURE,
-    fov_deg: float | None = None,
-    body: Path | str | None = None,
-    weights: Path | str | None = None,
-    runtime: Runtime = "torch",
-    int8: bool = False,
-    device: str | None = None,
-    detector: Detector | None = None,
-    pose_model: PoseModel | None = None,
-    progress: Progress | None = None,
-) -> Result:
+@takes_options
+def estimate(video: Path | str, *, progress: Progress | None = None, **options: Any) -> Result:
     """Everyone's motion in a video, in the camera's frame.
 
         import vibe
@@ -51,91 +42,163 @@ def estimate(
         result = vibe.estimate("dance.mp4")
         result.save("motion.npz")
 
-    `smoothing` and `refine` choose what follows the network, `fitting` by which recipe it is refined; where they are
-    None, keypoint evidence is refined and smoothed lightly, and what the paper's networks say of pictures stays as it
-    is. `prior` judges poses in the paper's fit: mixture, mposer, vposer or a file of one. `fov_deg` is the angle of
-    view across the picture's diagonal where it is known; `body` is open, smpl, smpl-male, smpl-female or a file, by
-    default the one whose shapes the weights know, if it is here. `runtime` computes the features of pictures; `int8`
-    makes it faster and less exact, which a note measures, and needs one of the last two.
-    Raises FileNotFoundError or ValueError for what is not a video, body or weights, OSError where it cannot be read,
-    ImportError for a runtime that is not installed.
+    The options are the fields of `vibe.inference.config.EstimatorConfig`, which are those of `vibe estimate`. For many
+    videos use `load_estimator`. Raises FileNotFoundError or ValueError for what is not a video, body or weights,
+    OSError where it cannot be read, ImportError for a runtime that is not installed.
     """
-    method = settle(
-        smoothing=smoothing, refine=refine, fitting=fitting, prior=prior, fov_deg=fov_deg, body=body, weights=weights,
-        runtime=runtime, int8=int8, device=device, detector=detector, pose_model=pose_model,
-    )  # fmt: skip
-    return run(path, method, progress=progress)
+    return load_estimator(**options).estimate(video, progress=progress)
 
 
-def run(path: Path | str, method: Method, stages: Path | None = None, progress: Progress | None = None) -> Result:
-    """Everyone's motion in a video by a method that is settled; errors as of `estimate`.
+@takes_options
+def load_estimator(config: EstimatorConfig | None = None, /, **options: Any) -> Estimator:
+    """The method with all its models loaded, for any number of videos.
 
-    `stages` is a folder in which each stage's results are kept, piece by piece, and looked for first (docs/stages.md):
-    a run that was killed goes on where it was, and one with other settings computes only what depends on them.
+        import vibe
+
+        estimator = vibe.load_estimator(smoothing="strong")
+        for video in ("one.mp4", "two.mp4"):
+            estimator.estimate(video, cache="stages").save(video + ".npz")
+
+    The options are those of `estimate`, which change a configuration where one is given. Raises FileNotFoundError,
+    ValueError or OSError for what does not fit or is not here, ImportError for a runtime that is not installed.
     """
-    path = Path(path)
-    with StageCache(*_kept(path, method, stages)) as shelf:
-        clip, tracks, notes = track_people(path, method.detector, method.pose_model, shelf, progress)
-        camera = cameras.default_camera(clip.width, clip.height, method.fov_deg)
-        network, remarks = with_extractor(method, clip, tracks, shelf)
-        readings = list(predict_tracks(network, clip, tracks, camera, method.body, progress, shelf))
-        people = finish_all(tracks, readings, clip, camera, method, shelf, progress)
-        notes = (*notes, *method.remarks, *remarks, *shelf.notes)
-        return Result(clip, camera, people, method.body.origin, network.about, notes)
+    if options or config is None:
+        config = replace(config or EstimatorConfig(), **options, checksums={})
+    config = config.resolved()
+    device = _device(config.device)
+    terms = energies(config.prior or "mixture")
+    network = load_network(config.weights, device)
+    if network.evidence == "images":
+        extractor = load_extractor(config.weights, device)
+        runtime = RUNTIMES["torch" if config.int8 else config.runtime]
+        network = replace(network, extractor=runtime(extractor, partial(write_graph, extractor)))
+    body, remarks = choose_body(config.body, network)
+    fitting = replace(FITTINGS[config.fitting], points=config.fitted_points) if config.fitting else None
+    refinement = Refinement(SMOOTHING[config.smoothing or "none"], fitting, terms)
+    detector, pose_model = load_detector(config.detector), load_pose_model(config.pose_model)
+    return Estimator(config, detector, pose_model, network, body, refinement, tuple(remarks))
 
 
-def keys(content: str, method: Method) -> dict[str, str]:
-    """What each stage's result depends on, in their order: its own settings and the stage before, down to the video.
+@dataclass(frozen=True)
+class Estimator:
+    """Everything that a result depends on but the video, loaded."""
 
-    `content` is the video's `vibe.cache.content_key`. Two results whose key is the same are the same.
+    config: EstimatorConfig
+    detector: Detector
+    pose_model: PoseModel
+    network: Network
+    body: Body
+    refinement: Refinement
+    remarks: tuple[str, ...]
+    """Notes that every result gets."""
+
+    def estimate(
+        self, video: Path | str, *, cache: Path | str | None = None, progress: Progress | None = None
+    ) -> Result:
+        """Everyone's motion in a video, in the camera's frame; errors as of `vibe.estimate`.
+
+        `cache` is a folder in which each stage's results are kept, chunk by chunk, and looked for first
+        (docs/stages.md): a run that was killed goes on where it was, and one with other settings computes only what
+        depends on them.
+        """
+        path = Path(video)
+        with StageCache(*_cached(path, self.config, cache)) as stages:
+            clip, tracks, notes = track_people(path, self.detector, self.pose_model, stages, progress)
+            camera = cameras.default_camera(clip.width, clip.height, self.config.fov_deg)
+            extractor, remarks = feature_extractor(self.network, self.config, clip, tracks, stages)
+            features = VideoFeatures(stages, clip, tracks, extractor, progress) if extractor and tracks else None
+
+            def one(person: int, tick: Ticks, pool: Executor | None) -> Motion:
+                seen = partial(features.of, person) if features else None
+                models = self.network, self.body, [self.refinement]
+                return estimate_track(tracks[person], clip, camera, *models, seen, stages, person, tick, pool)[0]
+
+            moments = [len(timeline(clip.timestamps[track.frames], self.network).times) for track in tracks]
+            people = _together(one, moments, self.refinement.fitting is not None, progress)
+            notes = (*notes, *self.remarks, *remarks, *stages.notes)
+            return Result(clip, camera, people, self.body.origin, self.network.about, notes)
+
+    def estimate_track(
+        self, track: Track, clip: Clip, camera: Camera | None = None, features: Features | None = None
+    ) -> Motion:
+        """One person's motion from their track; weights that read images need the features of its crops."""
+        camera = camera or cameras.default_camera(clip.width, clip.height, self.config.fov_deg)
+        seen = None if features is None else features.__getitem__
+        return estimate_track(track, clip, camera, self.network, self.body, [self.refinement], seen)[0]
+
+
+def estimate_track(
+    track: Track, clip: Clip, camera: Camera, network: Network, body: Body, refinements: Sequence[Refinement],
+    features: Callable[[slice], Features] | None = None, cache: StageCache | None = None, person: int = 0,
+    tick: Ticks = lambda moments: None, pool: Executor | None = None,
+) -> list[Motion]:  # fmt: skip
+    """One person's motion at the frames of their track, after each of several refinements of one prediction.
+
+    `features` gives those of some rows of the track; `cache` keeps chunks under the person's number, of
+    one refinement alone; `tick` is told of so many more moments that are done; `pool` has threads for a fit's windows.
     """
-    found, before = {}, content
-    for stage, settings in method.settings().items():
-        found[stage] = before = key(stage, before, settings)
-    return found
-
-
-def with_extractor(method: Method, clip: Clip, tracks: Sequence[Track], shelf: StageCache) -> tuple[Network, list[str]]:
-    """The network with the image network that this video is read by, and how far that is off in 8 bits."""
-    if not method.int8:
-        return method.network, []
-    made = cache(partial(in_eight_bits, method.network, clip, tracks, method.runtime))
-    _, about = shelf.load("evidence", "about") or ({}, {})
-    if "remarks" not in about:
-        shelf.save("evidence", "about", {}, {"remarks": made()[1]})
-    remarks = about.get("remarks") or made()[1]
-
-    def extractor(crops: Any) -> Tensor:
-        reader = made()[0].extractor
-        assert reader is not None, "settled for pictures"
-        return reader(crops)
-
-    return replace(method.network, extractor=extractor), remarks
-
-
-def predict_tracks(
-    network: Network, clip: Clip, tracks: Sequence[Track], camera: Camera, body: Body, progress: Progress | None,
-    shelf: StageCache | None = None,
-) -> Iterator[Pages]:  # fmt: skip
-    """What the network says of everybody: of their keypoints, or of their pictures in a second pass over the video."""
-    shelf = shelf or StageCache(None, {})
-    evidence = network.extractor and VideoFeatures(shelf, clip, tracks, network.extractor, progress)
-    for person, track in enumerate(tracks):
+    with StageCache() as temporary:
         times = clip.timestamps[track.frames]
-        line = timeline(times, network)
-        if evidence:
-            of_pictures = partial(feature_answers, track, line, camera, network, partial(evidence.of, person), body)
-            yield Pages(shelf, person, line, of_pictures)
-        else:
-            yield Pages(shelf, person, line, partial(keypoint_answers, track, times, line, camera, network, body))
+        predicted = predict_track(track, times, camera, network, body, features, cache or temporary, person)
+        motions = []
+        for how in refinements:
+            with StageCache() as other:
+                motions.append(
+                    refine_track(track, predicted, clip, camera, body, how, cache or other, person, tick, pool)
+                )
+        return motions
 
 
-def _kept(path: Path, method: Method, stages: Path | None) -> tuple[Path | None, dict[str, str]]:
-    """Where the stages of a video are kept, and under which keys; nowhere without a folder, and of what is no file."""
-    if stages is None or (path.exists() and not path.is_file()):
-        return None, {}
+def _together(
+    one: Callable[[int, Ticks, Executor | None], Motion], moments: Sequence[int], parallel: bool,
+    progress: Progress | None,
+) -> tuple[Motion, ...]:  # fmt: skip
+    """Everybody's motion, several people at once where there are threads for it; the first fault stops all."""
+    done, lock, stop = 0, Lock(), Event()
+
+    def tick(count: int) -> None:
+        nonlocal done
+        if stop.is_set():
+            raise InterruptedError("the others stopped")
+        with lock:
+            done += count
+            if progress:
+                progress("motion", done, sum(moments))
+
+    threads = torch.get_num_threads() if parallel and len(moments) > 1 else 1
+    if threads == 1:
+        return tuple(one(person, tick, None) for person in range(len(moments)))
+    with one_thread(), ThreadPoolExecutor(threads) as windows, ThreadPoolExecutor(threads) as people:
+        waiting = [people.submit(one, person, tick, windows) for person in range(len(moments))]
+        try:
+            for each in wait(waiting, return_when=FIRST_EXCEPTION).done:
+                each.result()
+            return tuple(each.result() for each in waiting)
+        except BaseException:
+            stop.set()
+            people.shutdown(wait=False, cancel_futures=True)
+            windows.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _device(wanted: str | None) -> str:
+    """The device asked for, or the best one that is here; raises ValueError if it is not."""
+    device = wanted or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return stages, keys(content_key(path), method)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"the device {device} is not here: {' '.join(str(error).split())}") from error
+    return device
+
+
+def _cached(
+    path: Path, config: EstimatorConfig, folder: Path | str | None
+) -> tuple[Path | None, Mapping[str, str] | None]:
+    """Where the stages of a video are kept, and under which keys; nowhere without a folder, and of what is no file."""
+    if folder is None or (path.exists() and not path.is_file()):
+        return None, None
+    try:
+        return Path(folder), config.keys(content_key(path))
     except OSError:
         open_video(path).close()
         raise

@@ -1,11 +1,15 @@
-"""From what a network says of people to their motion: refined, smoothed, at the video's own times."""
+"""From what a network says of a person to their motion: placed, fitted, smoothed, at the video's own times.
+
+Long tracks are fitted in sections, so that an hour takes no more memory than a minute but for the motion itself. The
+section with the most evidence sets the shape; neighbours share some seconds, over which they fade into each other.
+"""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from functools import partial
 
 import roma
 import torch
@@ -13,175 +17,190 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe import cameras
+from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.pose import joints as posed_joints
 from vibe.body.pose import rest_joints
 from vibe.body.record import Body
-from vibe.cache import StageCache
-from vibe.inference.config import Method, energies
-from vibe.inference.pages import Pages
-from vibe.inference.predict import Reading
-from vibe.inference.sections import Fitter, Sections
+from vibe.cache import Chunks, Piece, StageCache
+from vibe.inference.predict import Timeline, TrackPrediction
 from vibe.motion import Motion
-from vibe.parallel import one_thread
-from vibe.records import Camera, Clip, Progress, Track
+from vibe.overlap import cross_fade, fixed_spans, smpl_rows
+from vibe.records import Camera, Clip, Prediction, SmplParams, Track
 from vibe.refine.energies import Energy
-from vibe.refine.fitting import Fitting
-from vibe.refine.one_euro import OneEuro
-from vibe.refine.smooth import SMOOTHING, Smoothing, smooth
-from vibe.refine.smplify import ramp
+from vibe.refine.presets import SMOOTHING, Fitting, OneEuro, Smoothing
+from vibe.refine.smooth import close_gaps, one_shape, smooth
+from vibe.refine.smplify import fit
+from vibe.refine.translation import solve_translation
+
+SECTION = 3000
+"""Moments that are fitted at once, the last ones of which are ..."""
+SHARED = 120
+"""... those with which the next section begins."""
+STAGE = "refinement"
+LAYOUT = {"rotmat": (None, 24, 3, 3), "betas": (10,), "pelvis": (None, 3)}
+Ticks = Callable[[int], None]
+"""Told of so many more moments that are done."""
 
 
-def finish_all(
-    tracks: Sequence[Track], readings: Sequence[Pages], clip: Clip, camera: Camera, method: Method, shelf: StageCache,
-    progress: Progress | None,
-) -> tuple[Motion, ...]:  # fmt: skip
-    """Everybody's motion, several people at once where there are threads for it."""
-    total, done, lock, stop = sum(len(reading.times) for reading in readings), 0, threading.Lock(), threading.Event()
+@dataclass(frozen=True)
+class Refinement:
+    """What follows the network."""
 
-    def tell(moments: int) -> None:
-        nonlocal done
-        if stop.is_set():
-            raise InterruptedError("the others stopped")
-        with lock:
-            done += moments
-            if progress:
-                progress("motion", done, total)
-
-    def one(person: int, fitter: Fitter) -> Motion:
-        track, reading = tracks[person], readings[person]
-        whole = _whole(reading, method.fitting, method.smoothing)
-        sections = Sections(reading, fitter, whole, shelf, person, tell)
-        return _finished(track, sections, clip, camera, method.body, method.smoothing)
-
-    fitter = Fitter(camera, method.body, method.fitting, method.energies)
-    threads = torch.get_num_threads() if method.fitting and len(tracks) > 1 else 1
-    if threads == 1:
-        return tuple(one(person, fitter) for person in range(len(tracks)))
-    with one_thread(), ThreadPoolExecutor(threads) as windows, ThreadPoolExecutor(threads) as people:
-        waiting = [people.submit(one, person, replace(fitter, pool=windows)) for person in range(len(tracks))]
-        try:
-            for each in wait(waiting, return_when=FIRST_EXCEPTION).done:
-                each.result()
-            return tuple(each.result() for each in waiting)
-        except BaseException:
-            stop.set()
-            people.shutdown(wait=False, cancel_futures=True)
-            windows.shutdown(wait=False, cancel_futures=True)
-            raise
+    smoothing: Smoothing | OneEuro
+    fitting: Fitting | None
+    energies: Mapping[str, Energy]
+    """What the fit lowers, by the names that its stages use."""
 
 
-def finish_track(
-    track: Track, reading: Reading | Pages, clip: Clip, camera: Camera, body: Body,
-    smoothing: Smoothing | OneEuro, fitting: Fitting | None, terms: Mapping[str, Energy] | None = None,
+def refine_track(
+    track: Track, predicted: TrackPrediction, clip: Clip, camera: Camera, body: Body, how: Refinement,
+    cache: StageCache | None = None, person: int = 0, tick: Ticks = lambda moments: None, pool: Executor | None = None,
 ) -> Motion:  # fmt: skip
-    """One person's motion at the frames of their track: refined, smoothed, and brought to the video's own times."""
-    fitter = Fitter(camera, body, fitting, terms or energies())
-    sections = Sections(reading, fitter, _whole(reading, fitting, smoothing))
-    return _finished(track, sections, clip, camera, body, smoothing)
+    """One person's motion at the frames of their track.
 
-
-def _whole(reading: Reading | Pages, fitting: Fitting | None, smoothing: Smoothing | OneEuro) -> bool:
-    """Whether a track gets one shape; the picture network's own answer keeps one a frame."""
-    return fitting is not None or smoothing != SMOOTHING["none"] or not reading.everywhere
-
-
-def _finished(
-    track: Track, sections: Sections, clip: Clip, camera: Camera, body: Body, smoothing: Smoothing | OneEuro
-) -> Motion:
-    """The sections, smoothed and put together."""
+    Fitted sections go to the cache under the person's number; `pool` has threads for the windows of a fit, which has
+    its own otherwise.
+    """
     times = clip.timestamps[track.frames]
-    made: dict[str, Tensor] = {}
-    motion = None
-    for rows, rotmat, betas, trans in _faded(_smoothed(sections, times, smoothing)):
-        here = Track(track.frames[rows], track.box_px[rows], track.keypoints_px[rows])
-        motion = to_motion(rotmat, betas, trans, here, times[rows], camera, body)
-        if rows == slice(0, len(times)):
-            return motion
-        for name in MADE if betas.ndim == 2 else MADE - {"betas"}:
-            part = getattr(motion, name)
-            made.setdefault(name, part.new_empty(len(times), *part.shape[1:]))[rows] = part
-    assert motion is not None, "a track has frames"
-    return replace(
-        motion, **made, frames=track.frames, times=times, box_px=track.box_px, keypoints_px=track.keypoints_px,
-        confidence=track.confidence,
-    )  # fmt: skip
+    sections = _sections(predicted, camera, body, how, cache or StageCache(), person, tick, pool)
+    rotmat, pelvis = torch.empty(len(times), 24, 3, 3), torch.empty(len(times), 3)
+    betas: list[Tensor] = []
+    for rows, part in cross_fade(_smoothed(sections, predicted.timeline, times, how.smoothing)):
+        rotmat[rows], pelvis[rows] = part.rotmat, part.pelvis
+        betas.append(part.betas)
+    shape = betas[0] if betas[0].ndim == 1 else torch.cat(betas)
+    return to_motion(SmplParams(rotmat, shape, pelvis), track, times, camera, body)
 
 
-MADE = {"global_orient", "body_pose", "betas", "trans", "pred_cam", "joints_cam", "joints_px"}
-"""What of a motion is not in the track already."""
-Piece = tuple[slice, Float[Tensor, "time 24 3 3"], Float[Tensor, "*t 10"], Float[Tensor, "time 3"]]
-"""Rows of the track, and their rotations, shape and pelvis."""
+def _sections(
+    predicted: TrackPrediction, camera: Camera, body: Body, how: Refinement, cache: StageCache, person: int,
+    tick: Ticks, pool: Executor | None,
+) -> Iterator[tuple[slice, Prediction]]:  # fmt: skip
+    """Moments of each section in turn and what is known there: fitted, or as the network says."""
+    spans = fixed_spans(len(predicted.timeline.times), SECTION, SHARED)
+    steps = [after.start - span.start for span, after in zip(spans, [*spans[1:], slice(spans[-1].stop, None)])]
+    if how.fitting is None:
+        shape = one_shape(*predicted.shapes) if _has_one_shape(predicted, how) else None
+        for span, step in zip(spans, steps, strict=True):
+            yield span, _placed(predicted, span, shape)
+            tick(step)
+        return
+    fitting, done = how.fitting, set[int]()
+    best = _best_section(predicted.shapes[1], spans, fitting.window)
+    shape = one_shape(*predicted.shapes)
+
+    def compute(number: int) -> Iterator[Piece]:
+        nonlocal shape
+        for at in range(number, len(spans)):
+            part = _placed(predicted, spans[at], shape)
+            times = predicted.timeline.times[spans[at]]
+            smpl = _fitted(part, times, camera, body, fitting, how.energies, at != best, pool)
+            shape = smpl.betas
+            yield vars(smpl), {}
+            tick(steps[at])
+            done.add(at)
+
+    chunks = Chunks(cache, STAGE, str(person), [span.stop - span.start for span in spans], LAYOUT, compute)
+    if len(spans) > 1:
+        shape = chunks[best]["betas"]
+    for number, span in enumerate(spans):
+        yield span, Prediction(SmplParams(**chunks[number]), predicted.part(span).keypoints_px)
+        if number not in done:
+            tick(steps[number])
 
 
-def _smoothed(sections: Sections, times: Float[Tensor, "time"], smoothing: Smoothing | OneEuro) -> Iterator[Piece]:
-    """Each section at the frames of the track within it."""
-    for number, span in enumerate(sections.spans):
-        fitted, parts, betas = sections.fitted(number), [], []
-        within = _within(sections.reading, span, times)
+def _has_one_shape(predicted: TrackPrediction, how: Refinement) -> bool:
+    """Whether a track gets one shape; the picture network's own answer keeps one a frame."""
+    return how.smoothing != SMOOTHING["none"] or not predicted.timeline.everywhere
+
+
+def _best_section(confidence: Float[Tensor, "moment"], spans: Sequence[slice], window: int) -> int:
+    """The section that holds the window with the most evidence."""
+    most = [confidence[span].unfold(0, min(window, span.stop - span.start), 1).sum(-1).max() for span in spans]
+    return max(range(len(most)), key=most.__getitem__)
+
+
+def _placed(predicted: TrackPrediction, span: slice, betas: Float[Tensor, "10"] | None) -> Prediction:
+    """What the network says of a section, with gaps closed, and with one shape where it is given."""
+    part, line = predicted.part(span), predicted.timeline
+    rotmat, pelvis = part.smpl.rotmat, part.smpl.pelvis
+    if not line.everywhere:
+        rotmat, pelvis = close_gaps(rotmat, pelvis, line.times[span], part.confidence > 0)
+    return replace(part, smpl=SmplParams(rotmat, part.smpl.betas if betas is None else betas, pelvis))
+
+
+def _fitted(
+    part: Prediction, times: Float[Tensor, "moment"], camera: Camera, body: Body, fitting: Fitting,
+    energies: Mapping[str, Energy], held: bool, pool: Executor | None,
+) -> SmplParams:  # fmt: skip
+    """The body put where its keypoints are seen, then fitted to them over time; `held` keeps its shape."""
+    smpl = part.smpl
+    pelvis = place_pelvis(smpl, part.keypoints_px, times, camera, body)
+    points = partial(joints_and_keypoints, body, points=fitting.points)
+    evidence = part.keypoints_px, camera.K_px, times
+    return SmplParams(*fit(smpl.rotmat, smpl.betas, pelvis, *evidence, points, fitting, energies, held, pool))
+
+
+@torch.no_grad()
+def place_pelvis(
+    smpl: SmplParams, keypoints_px: Float[Tensor, "moment 17 3"], times: Float[Tensor, "moment"], camera: Camera,
+    body: Body,
+) -> Float[Tensor, "moment 3"]:  # fmt: skip
+    """Where the pelvis is for the body to lie on its keypoints, with its rotations and one shape as they are."""
+    joints, points = joints_and_keypoints(body, smpl.rotmat, smpl.betas, "detected17")
+    return solve_translation(points - joints[:, :1], keypoints_px, camera.K_px, times, smpl.pelvis)
+
+
+def _smoothed(
+    sections: Iterator[tuple[slice, Prediction]], line: Timeline, times: Float[Tensor, "time"],
+    smoothing: Smoothing | OneEuro,
+) -> Iterator[tuple[slice, SmplParams]]:  # fmt: skip
+    """Rows of the track that each section reaches, and their motion."""
+    for span, section in sections:
+        parts, within = [], _within(line, span, times)
         for rows, at in within:
             here = slice(at.start - span.start, at.stop - span.start)
-            moving = fitted.rotmat[here], fitted.trans[here], sections.reading.times[at], times[rows]
-            parts.append(smooth(*moving, smoothing, fitted.confidence[here]))
-            betas.append(fitted.betas if fitted.betas.ndim == 1 else fitted.betas[here])
-        rotmat, trans = (torch.cat(each) for each in zip(*parts, strict=True))
-        shape = betas[0] if betas[0].ndim == 1 else torch.cat(betas)
-        yield slice(within[0][0].start, within[-1][0].stop), rotmat, shape, trans
+            smpl = smpl_rows(section.smpl, here)
+            moved = smooth(smpl.rotmat, smpl.pelvis, line.times[at], times[rows], smoothing, section.confidence[here])
+            parts.append(SmplParams(moved[0], smpl.betas, moved[1]))
+        shape = parts[0].betas if parts[0].betas.ndim == 1 else torch.cat([part.betas for part in parts])
+        rotmat, pelvis = (torch.cat([getattr(part, name) for part in parts]) for name in ("rotmat", "pelvis"))
+        yield slice(within[0][0].start, within[-1][0].stop), SmplParams(rotmat, shape, pelvis)
 
 
-def _within(reading: Reading | Pages, span: slice, times: Float[Tensor, "time"]) -> list[tuple[slice, slice]]:
+def _within(line: Timeline, span: slice, times: Float[Tensor, "time"]) -> list[tuple[slice, slice]]:
     """For each stretch of the track in a section, the rows and the moments that belong to it."""
     found = []
-    for rows, at in zip(reading.frames, reading.moments, strict=True):
+    for rows, at in zip(line.rows, line.moments, strict=True):
         low, high = max(at.start, span.start), min(at.stop, span.stop)
         if low >= high:
             continue
         known, first, last = times[rows], rows.start, rows.stop
         if low > at.start:
-            first += int(torch.searchsorted(known, reading.times[low]))
+            first += int(torch.searchsorted(known, line.times[low]))
         if high < at.stop:
-            last = rows.start + int(torch.searchsorted(known, reading.times[high - 1], right=True))
+            last = rows.start + int(torch.searchsorted(known, line.times[high - 1], right=True))
         if first < last:
             found.append((slice(first, last), slice(low, high)))
     return found
 
 
-def _faded(pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """The pieces without the rows that they share, over which one fades into the next."""
-    rows, rotmat, betas, trans = next(pieces)
-    for new_rows, new_rotmat, new_betas, new_trans in pieces:
-        first, shared = new_rows.start - rows.start, rows.stop - new_rows.start
-        yield slice(rows.start, new_rows.start), rotmat[:first], _rows_of(betas, slice(None, first)), trans[:first]
-        share = ramp(2 * shared, shared)[:shared]
-        old, new = rotmat[first:], new_rotmat[:shared]
-        turn = share[:, None, None] * roma.rotmat_to_rotvec(old.mT @ new)
-        mixed = torch.where((old == new).all(-1).all(-1)[..., None, None], old, old @ roma.rotvec_to_rotmat(turn))
-        rotmat = torch.cat([mixed, new_rotmat[shared:]])
-        trans = torch.cat([torch.lerp(trans[first:], new_trans[:shared], share[:, None]), new_trans[shared:]])
-        rows, betas = new_rows, new_betas
-    yield rows, rotmat, betas, trans
-
-
-def _rows_of(betas: Float[Tensor, "*t 10"], rows: slice) -> Float[Tensor, "*t 10"]:
-    return betas if betas.ndim == 1 else betas[rows]
-
-
-def to_motion(
-    rotmat: Float[Tensor, "time 24 3 3"], betas: Float[Tensor, "*t 10"], trans: Float[Tensor, "time 3"],
-    track: Track, times: Float[Tensor, "time"], camera: Camera, body: Body,
-) -> Motion:  # fmt: skip
+def to_motion(smpl: SmplParams, track: Track, times: Float[Tensor, "time"], camera: Camera, body: Body) -> Motion:
     """The record of a finished motion: axis-angle, weak camera of each box, joints in space and in the picture."""
-    pelvis = rest_joints(body, betas)[..., 0, :]
-    joints = posed_joints(body, rotmat, betas) - pelvis[..., None, :] + trans[:, None]
-    rotvec = roma.rotmat_to_rotvec(rotmat)
+    pelvis = rest_joints(body, smpl.betas)[..., 0, :]
+    parts = [smpl_rows(smpl, slice(first, first + SECTION)) for first in range(0, len(times), SECTION)]
+    joints = torch.cat([posed_joints(body, part.rotmat, part.betas) for part in parts])
+    joints = joints - pelvis[..., None, :] + smpl.pelvis[:, None]
+    rotvec = roma.rotmat_to_rotvec(smpl.rotmat)
     return Motion(
         frames=track.frames,
         times=times,
         box_px=track.box_px,
         global_orient=rotvec[:, 0],
         body_pose=rotvec[:, 1:].flatten(1),
-        betas=betas,
-        trans=trans,
-        pred_cam=cameras.weak_from_translation(trans - pelvis, track.box_px, camera.K_px),
+        betas=smpl.betas,
+        trans=smpl.pelvis,
+        pred_cam=cameras.weak_from_translation(smpl.pelvis - pelvis, track.box_px, camera.K_px),
         joints_cam=joints,
         joints_px=cameras.project(joints, camera.K_px),
         keypoints_px=track.keypoints_px,

@@ -17,13 +17,16 @@ import torch
 from torch import Tensor
 
 from vibe import __version__, cache
+from vibe.assets import find_model
 from vibe.cache import StageCache
+from vibe.inference.config import DETECTORS, POSE_MODELS
 from vibe.records import Clip, Progress, Track
-from vibe.tracking.detector import Detector
-from vibe.tracking.pose_model import PoseModel
+from vibe.tracking.detector import Detector, PoseDetector
+from vibe.tracking.pose_model import PoseLandmarks, PoseModel
 from vibe.tracking.rows import Rows
 from vibe.tracking.tracker import Tracker, TrackerConfig
-from vibe.video import Mark, Video, ahead, open_video
+from vibe.video.read import Video, ahead, open_video
+from vibe.video.stream import Mark
 
 EVERY = 20.0
 """Seconds of work between two states."""
@@ -181,6 +184,28 @@ def _unpacked(value: Any, tensors: dict[str, Tensor]) -> Any:
     if value.keys() == {"array"}:
         return tensors[str(value["array"])].numpy()
     return {name: _unpacked(each, tensors) for name, each in value.items()}
+
+
+def load_detector(model: Detector | Path | str) -> Detector:
+    """What finds people: a shipped model by name, an ONNX model by its path, or somebody's own code."""
+    if not isinstance(model, Path | str):
+        return model
+    if model in DETECTORS:
+        return PoseDetector(find_model(DETECTORS[str(model)]))
+    from vibe.tracking.onnx_models import OnnxDetector
+
+    return OnnxDetector(Path(model))
+
+
+def load_pose_model(model: PoseModel | Path | str) -> PoseModel:
+    """What reads keypoints, likewise."""
+    if not isinstance(model, Path | str):
+        return model
+    if model in POSE_MODELS:
+        return PoseLandmarks(find_model(POSE_MODELS[str(model)]))
+    from vibe.tracking.onnx_models import OnnxPose
+
+    return OnnxPose(Path(model))
 
 
 STAGE = "tracks"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,14 +18,14 @@ from numpy import ndarray
 from torch import Tensor
 
 from vibe.body import pose_joints
-from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.record import Body
-from vibe.inference.network import Network
-from vibe.inference.predict import read_keypoints
+from vibe.inference.predict import predict_track
+from vibe.inference.refine import place_pelvis
+from vibe.models.network import Network
 from vibe.records import Camera, Track
-from vibe.refine.one_euro import OneEuro, OneEuroFilter, RotationFilter
-from vibe.refine.smooth import Smoothing, one_shape, smooth
-from vibe.refine.translation import solve_translation
+from vibe.refine.one_euro import OneEuroFilter, RotationFilter
+from vibe.refine.presets import OneEuro, Smoothing
+from vibe.refine.smooth import one_shape, smooth
 from vibe.tracking.pose_model import Landmarks
 from vibe.tracking.postprocess import PostprocessConfig, tidy_keypoints
 from vibe.tracking.tracklets import Piece
@@ -146,15 +146,14 @@ class LivePerson:
         row = int(np.searchsorted(track.frames.numpy(), at - first))
         if row == len(track.frames) or int(track.frames[row]) != at - first:
             return None
-        read = read_keypoints(track, torch.from_numpy(clock)[track.frames], camera, network, body)
+        predicted = predict_track(track, torch.from_numpy(clock)[track.frames], camera, network, body)
         now = torch.tensor([clock[at - first]], dtype=torch.float64)
-        span = next(span for span in read.moments[::-1] if read.times[span][0] <= now + 1e-6)
-        sure = read.keypoints_px[span][..., 2].mean(-1)
-        betas = self._shape(one_shape(read.betas[span], sure))
-        joints, points = joints_and_keypoints(body, read.rotmat[span], betas, "detected17")
-        seen = read.keypoints_px[span]
-        trans = solve_translation(points - joints[:, :1], seen, camera.K_px, read.times[span], read.trans[span])
-        rotmat, trans = smooth(read.rotmat[span], trans, read.times[span], now, self._how.smoothing, sure)
+        line = predicted.timeline
+        span = next(span for span in line.moments[::-1] if line.times[span][0] <= now + 1e-6)
+        read, when = predicted.part(span), line.times[span]
+        betas = self._shape(one_shape(read.smpl.betas, read.confidence))
+        pelvis = place_pelvis(replace(read.smpl, betas=betas), read.keypoints_px, when, camera, body)
+        rotmat, trans = smooth(read.smpl.rotmat, pelvis, when, now, self._how.smoothing, read.confidence)
         return self._pose(
             *self._filtered(rotmat[0], trans[0], float(now)), betas, track.keypoints_px[row], track.box_px[row], body
         )

@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from vibe import cameras
-from vibe.inference.config import Method
+from vibe.inference.estimate import Estimator
 from vibe.live.person import LivePerson, LivePose, Streaming
 from vibe.tracking import appearance
 from vibe.tracking.detector import Detector
@@ -87,18 +87,20 @@ class Moment:
 class Crowd:
     """Everybody before one camera; memory does not grow."""
 
-    def __init__(self, method: Method, width: int, height: int, delay: int = 1, how: Streaming | None = None) -> None:
+    def __init__(
+        self, estimator: Estimator, width: int, height: int, delay: int = 1, how: Streaming | None = None
+    ) -> None:
         """Each answer waits `delay` frames, and is told by what came in them, too.
 
         Raises ValueError for weights that read pictures.
         """
-        if method.network.evidence != "keypoints":
+        if estimator.network.evidence != "keypoints":
             raise ValueError(
-                f"the weights {method.network.about.name} read pictures, which takes too long to be live: choose "
+                f"the weights {estimator.network.about.name} read pictures, which takes too long to be live: choose "
                 "weights that read keypoints, such as open"
             )
-        self._method, self._delay, self._how = method, delay, how or Streaming()
-        self.camera = cameras.default_camera(width, height, method.fov_deg)
+        self._estimator, self._delay, self._how = estimator, delay, how or Streaming()
+        self.camera = cameras.default_camera(width, height, estimator.config.fov_deg)
         self._here: dict[int, LivePerson] = {}
         self._gone: list[LivePerson] = []
         self._times: deque[tuple[int, float]] = deque()
@@ -130,7 +132,7 @@ class Crowd:
         at, time = self._times[-1 - self._delay]
         indices, times = zip(*self._times, strict=True)
         poses = [
-            person.answer(at, indices, times, self.camera, self._method.network, self._method.body)
+            person.answer(at, indices, times, self.camera, self._estimator.network, self._estimator.body)
             for number, person in self._here.items()
             if number in self._seen and person.followed_for >= SHOWN_FROM - 1e-6
         ]

@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vibe.inference.config import Method
+from vibe.inference.estimate import Estimator
 from vibe.inference.refine import to_motion
 from vibe.live.person import LivePose
 from vibe.live.pose import Moment
 from vibe.live.source import LiveFrame
 from vibe.motion import Result
-from vibe.records import Camera, Clip, Track
+from vibe.records import Camera, Clip, SmplParams, Track
 
 
 class Keeper:
@@ -35,7 +35,7 @@ class Keeper:
         for pose in moment.people:
             self._people.setdefault(pose.number, []).append((frame, _few(pose)))
 
-    def result(self, name: str, camera: Camera, method: Method) -> Result:
+    def result(self, name: str, camera: Camera, estimator: Estimator) -> Result:
         """The motion as of a video of the frames that were answered for."""
         times = torch.tensor(list(self._times.values()), dtype=torch.float64)
         times = times - times[:1]
@@ -47,10 +47,10 @@ class Keeper:
             rotmat, betas, trans, keypoints_px, box_px = (torch.stack(each) for each in zip(*(row for _, row in rows)))
             track = Track(frames, box_px, keypoints_px)
             shape = betas.mean(0)
-            people.append(to_motion(rotmat, shape, trans, track, times[frames], camera, method.body))
+            people.append(to_motion(SmplParams(rotmat, shape, trans), track, times[frames], camera, estimator.body))
         notes = ("made live: each frame was told without what came later, and frames were left out for speed",)
-        origin = method.body.origin
-        return Result(clip, camera, tuple(people), origin, method.network.about, (*notes, *method.remarks))
+        origin = estimator.body.origin
+        return Result(clip, camera, tuple(people), origin, estimator.network.about, (*notes, *estimator.remarks))
 
 
 def _few(pose: LivePose) -> tuple[Tensor, ...]:

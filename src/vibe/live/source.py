@@ -24,9 +24,9 @@ from av.container import InputContainer
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from vibe.video import open_video
 from vibe.video.colour import Converter
 from vibe.video.container import choose_stream
+from vibe.video.read import open_video
 
 PROTOCOLS = {
     "rtsp": "rtsp,rtp,udp,tcp",

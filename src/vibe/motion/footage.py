@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vibe.records import Clip
-from vibe.video import Frame, Video, count_frames, open_video
+from vibe.video.read import Frame, Video, count_frames, open_video
 
 SPARE = 0.02
 """Share of packets that may not have been decoded when the motion was found."""

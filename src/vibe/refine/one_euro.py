@@ -8,30 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class OneEuro:
-    """Cut-off frequencies, in cycles for each unit of time."""
-
-    least: float = 0.004
-    """Cut-off at rest."""
-    beta: float = 0.7
-    """How much the cut-off rises with the speed."""
-    speed: float = 1.0
-    """Cut-off for the speed itself."""
-
-
-PER_FRAME = OneEuro()
-"""The published demo's, where the unit of time is a frame."""
-PER_SECOND = OneEuro(least=0.12, beta=0.7, speed=30.0)
-"""The same at 30 frames a second, for times in seconds."""
+from vibe.refine.presets import PER_FRAME, PER_SECOND, OneEuro
 
 
 class OneEuroFilter:

@@ -8,15 +8,15 @@ brought to one side of the sphere around each moment, and set back to length 1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import roma
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from vibe import skeletons
-from vibe.refine.one_euro import PER_SECOND, OneEuro, one_euro_rotations
+from vibe.refine.one_euro import one_euro_rotations
+from vibe.refine.presets import OneEuro, Smoothing
+from vibe.rotations import interpolate
 
 REACH = 3.5
 """Half the window, in standard deviations of the Gaussian."""
@@ -28,26 +28,6 @@ BEND = 0.01
 """Ridge on the quadratic's bend; holds it near a line where the samples lie on one side or far away."""
 
 
-@dataclass(frozen=True)
-class Smoothing:
-    """Standard deviations of the windows in seconds; 0 only resamples. What swings over 0.24 / sigma hertz fades."""
-
-    limbs: float
-    """Rotations from hips and shoulders outwards."""
-    trunk: float
-    """Rotations of pelvis, spine, collars, neck and head."""
-    across: float
-    """Position of the pelvis across the camera's view."""
-    depth: float
-    """Position of the pelvis along the camera's view, which a picture tells least well."""
-
-
-SMOOTHING: dict[str, Smoothing | OneEuro] = {
-    "none": Smoothing(limbs=0.0, trunk=0.0, across=0.0, depth=0.0),
-    "light": Smoothing(limbs=0.04, trunk=0.06, across=0.05, depth=0.12),
-    "strong": Smoothing(limbs=0.09, trunk=0.13, across=0.10, depth=0.25),
-    "one-euro": PER_SECOND,
-}
 TRUNK = [word in ("pelvis", "neck", "head") or "spine" in word or "collar" in word for word in skeletons.SMPL]
 
 
@@ -204,8 +184,7 @@ def _slerp(
     if torch.equal(times_in, times_out):
         return rotmat
     before, after, way = _neighbours(times_in, times_out)
-    turn = roma.rotmat_to_rotvec(rotmat[before].mT @ rotmat[after])
-    return rotmat[before] @ roma.rotvec_to_rotmat(turn * way.to(turn)[:, None, None])
+    return interpolate(rotmat[before], rotmat[after], way.to(rotmat)[:, None])
 
 
 def _window(

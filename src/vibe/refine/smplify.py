@@ -13,10 +13,30 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe import skeletons
+from vibe.overlap import equal_spans, overlap_add, ramp
 from vibe.parallel import one_thread
+from vibe.refine import energies, energies_paper
 from vibe.refine.conditioning import Whitening, bridge, trust_weights, visible_reach, whitening
 from vibe.refine.energies import HEIGHT, TORSO, Energy, FitEvidence, FitPose
-from vibe.refine.fitting import ENERGIES, FITTINGS, IGNORED, FitStage, Fitting
+from vibe.refine.presets import FITTINGS, IGNORED, FitStage, Fitting
+
+ENERGIES: dict[str, Energy] = {
+    "reprojection": energies.reprojection_energy,
+    "nearness": energies.nearness,
+    "steadiness": energies.steadiness,
+    "joint_acceleration": energies.joint_acceleration,
+    "root_acceleration": energies.root_acceleration,
+    "straightness": energies.straightness,
+    "shape": energies.shape,
+    "crop_reprojection": energies_paper.crop_reprojection,
+    "pose_prior": energies_paper.pose_prior,
+    "angle_prior": energies_paper.angle_prior,
+    "smooth_picture": energies_paper.smooth_picture,
+    "smooth_space": energies_paper.smooth_space,
+    "torso": energies_paper.torso,
+    "depth": energies_paper.depth_energy,
+}
+"""Every energy by name. A pose prior of another kind is handed in under the name `pose_prior`."""
 
 BodyPoints = Callable[
     [Float[Tensor, "time 24 3 3"], Float[Tensor, "1 10"]],
@@ -88,7 +108,7 @@ def fit(
     ignored = tuple(place for place, name in enumerate(names) if name in IGNORED)
     problem = Problem(rotmat, evidence, body, energies, ignored)
     start = Fit(torch.zeros_like(rotmat[..., 0]), betas, trans)
-    spans = _spans(len(times), fitting)
+    spans = equal_spans(len(times), fitting.window, fitting.overlap)
     found = _kept(start, _fit_spans(problem, start, spans, fitting, held, pool), share, times, fitting)
     with torch.no_grad():
         last = fitting.stages[-1]
@@ -113,15 +133,6 @@ def _kept(
     return Fit(offset, found.betas, start.trans + step[:, 0])
 
 
-def _spans(frames: int, fitting: Fitting) -> list[slice]:
-    """Windows of equal length that cover the track."""
-    step = fitting.window - fitting.overlap
-    count = max(1, -(-(frames - fitting.overlap) // step))
-    length = min(frames, fitting.window)
-    firsts = torch.linspace(0, frames - length, count).round().int().tolist()
-    return [slice(first, first + length) for first in firsts]
-
-
 def _fit_spans(
     problem: Problem, start: Fit, spans: list[slice], fitting: Fitting, held: bool, pool: Executor | None
 ) -> Fit:
@@ -141,14 +152,11 @@ def _fit_spans(
         others = [span for place, span in enumerate(spans) if place != best]
         found = list(workers.map(lambda span: _run(*_cut(problem, start, span), fitting, one_shape=True), others))
     found.insert(best, first)
-    total = Fit(torch.zeros_like(start.offset), first.betas, torch.zeros_like(start.trans))
-    share = torch.zeros_like(evidence)
-    for span, part in zip(spans, found, strict=True):
-        weight = ramp(len(part.trans), fitting.overlap).to(share)
-        total.offset[span] += weight[:, None, None] * part.offset
-        total.trans[span] += weight[:, None] * part.trans
-        share[span] += weight
-    return Fit(total.offset / share[:, None, None], first.betas, total.trans / share[:, None])
+    parts = {span.start: {"offset": part.offset, "trans": part.trans} for span, part in zip(spans, found, strict=True)}
+    weights = ramp(len(found[0].trans), fitting.overlap)
+    pieces = list(overlap_add(spans, lambda span: parts[span.start], weights))
+    offset, trans = (torch.cat([piece[name] for piece in pieces]) for name in ("offset", "trans"))
+    return Fit(offset, first.betas, trans)
 
 
 def _run(problem: Problem, start: Fit, fitting: Fitting, one_shape: bool) -> Fit:
@@ -157,13 +165,6 @@ def _run(problem: Problem, start: Fit, fitting: Fitting, one_shape: bool) -> Fit
         free = tuple(name for name in stage.free if not (one_shape and name == "shape"))
         start = _minimise(problem, start, replace(stage, free=free))
     return start
-
-
-def ramp(frames: int, overlap: int) -> Float[Tensor, "{frames}"]:
-    """Shares of a window's frames: rising without a kink over the overlap, 1, falling likewise."""
-    place = torch.arange(frames) + 0.5
-    part = (torch.minimum(place, frames - place) / max(overlap, 1)).clamp_max(1)
-    return part**2 * (3 - 2 * part)
 
 
 def _cut(problem: Problem, fit: Fit, span: slice) -> tuple[Problem, Fit]:

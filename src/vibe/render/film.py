@@ -27,7 +27,7 @@ from vibe.render.posed import PosedFrames, Poser
 from vibe.render.rasterizer import NEAR
 from vibe.render.viewpoints import Place, Viewpoint, orbit_view, place
 from vibe.render.writers import open_writer
-from vibe.video import Video
+from vibe.video.read import Video
 
 Picture = UInt8[ndarray, "height width channel"]
 MOST_FRAMES = 1 << 20

@@ -23,7 +23,7 @@ from vibe.render.shading import DAYLIGHT, Light
 from vibe.synthetic import background, gait
 from vibe.synthetic.background import BackgroundGround
 from vibe.synthetic.clothing import Outfit, dress, random_look
-from vibe.video import VideoWriter
+from vibe.video.write import VideoWriter
 
 SHADOW_PX = 384
 """Side of the picture taken from the light."""

@@ -14,7 +14,7 @@ from vibe import cameras
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.record import Body
 from vibe.data.motion import Motions, draw_windows
-from vibe.features.keypoint_embedding import observe
+from vibe.models.keypoint_embedding import observe
 from vibe.records import Observation
 from vibe.skeletons import SMPL, index
 from vibe.synthetic.cameras import SyntheticCamera, ViewConfig, draw_views

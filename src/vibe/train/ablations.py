@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from vibe.inference.network import WIDTH
 from vibe.models.attention import AttentionConfig
 from vibe.models.convolutional import ConvolutionalConfig
 from vibe.models.discriminator import DiscriminatorConfig
 from vibe.models.encoders import AnyEncoderConfig
 from vibe.models.gru import EncoderConfig
+from vibe.models.network import WIDTH
 from vibe.models.transformer import TransformerConfig
 from vibe.synthetic.poses import PoseConfig
 from vibe.train.labels import LabelConfig

@@ -12,7 +12,7 @@ from vibe import skeletons
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.record import Body
 from vibe.records import GeneratorOutput
-from vibe.refine.fitting import FITTINGS, OPEN
+from vibe.refine.presets import FITTINGS, OPEN
 from vibe.refine.smplify import fit
 from vibe.refine.translation import solve_translation
 from vibe.synthetic.examples import Example, example_points

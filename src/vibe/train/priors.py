@@ -18,9 +18,9 @@ from vibe.body.pose import mirror_quaternions
 from vibe.body.record import Body
 from vibe.data.motion import Motions, clip_weights, draw_windows, find_motion, load_motions
 from vibe.evaluate.metrics import mpjpe_mm, pve_mm
-from vibe.inference.priors import KINDS
 from vibe.models.latent import Latent, Reconstruction, whole_body
 from vibe.models.mposer import MPoser, MPoserConfig
+from vibe.models.priors import KINDS
 from vibe.models.vposer import VPoser, VPoserConfig
 from vibe.records import Progress
 from vibe.train.checkpoints import data_checksum, save_weights

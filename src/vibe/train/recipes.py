@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from vibe.inference.network import NetworkConfig
 from vibe.models.discriminator import PAPER, RELEASED, DiscriminatorConfig
 from vibe.models.encoders import AnyEncoderConfig
 from vibe.models.gru import EncoderConfig
+from vibe.models.network import NetworkConfig
 from vibe.models.regressor import RegressorConfig
 from vibe.synthetic.examples import SynthesisConfig
 from vibe.train.labels import LabelConfig

@@ -17,11 +17,11 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from vibe import assets
 from vibe.features.resnet import HEAD
-from vibe.inference.priors import load_prior
 from vibe.models.discriminator import MotionDiscriminator
 from vibe.models.encoders import begin_at_input
 from vibe.models.generator import VIBE
 from vibe.models.latent import Prior
+from vibe.models.priors import load_prior
 from vibe.records import GeneratorOutput
 from vibe.rotations import rotmat_to_6d
 from vibe.train.checkpoints import Stateful

@@ -13,8 +13,8 @@ from vibe.body.load import load_body
 from vibe.body.record import Body
 from vibe.data.motion import Motions, clip_weights, draw_windows, find_motion, load_motions
 from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
-from vibe.inference.network import build_network
 from vibe.models.generator import VIBE
+from vibe.models.network import build_network
 from vibe.records import GeneratorOutput
 from vibe.synthetic.examples import Example, example_points, synthesise
 from vibe.train.checkpoints import data_checksum

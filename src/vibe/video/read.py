@@ -25,11 +25,6 @@ from vibe.video.colour import Converter
 from vibe.video.container import FileSource, refuse_huge
 from vibe.video.stream import FIRST, JOINED, LAST, REMEMBERED, Clock, Mark, picture_checksum
 
-SUFFIXES = (
-    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".m2ts"),
-    *(".3gp", ".ogv", ".mxf", ".vob"),
-)
-"""How the names of videos end, where a folder is searched for them."""
 SEEK_BACK = (0.0, 10.0)
 """Seconds before a mark's frames at which a key frame is looked for, in turn."""
 Source = FileSource | stills.PictureSource

@@ -18,7 +18,7 @@ from vibe.data.sets.annotations import boxes_around, fit_intrinsics
 from vibe.data.sets.cdf import read_cdf
 from vibe.data.sets.raw_checks import absent, checked, shared_frames
 from vibe.skeletons import convert_joints
-from vibe.video import count_frames
+from vibe.video.read import count_frames
 
 LAYOUT = (
     "S1, S5, S6, S7, S8, S9 and S11, each with MyPoseFeatures/D2_Positions/Directions.54138969.cdf ..., "

@@ -18,7 +18,7 @@ from vibe.data.sets.matlab import read_matlab
 from vibe.data.sets.raw_checks import absent, checked, each, image_names, shared_frames, wanted_images
 from vibe.errors import shorten
 from vibe.skeletons import JOINT_SETS, convert_joints
-from vibe.video import count_frames
+from vibe.video.read import count_frames
 
 LAYOUT = (
     "S1 ... S8, each with Seq1 and Seq2, which hold annot.mat, camera.calibration and imageSequence/video_0.avi ... "

@@ -14,7 +14,8 @@ from vibe.inference import track as following
 from vibe.records import Track
 from vibe.tracking.postprocess import PostprocessConfig
 from vibe.tracking.tracker import Tracker, TrackerConfig
-from vibe.video import SUFFIXES, open_video
+from vibe.video import SUFFIXES
+from vibe.video.read import open_video
 
 SPLITS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 """Of a video, by the name of the folder that it is in; `train_256` and `videos_train` are `train`, too."""

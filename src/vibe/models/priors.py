@@ -1,4 +1,4 @@
-"""Learnt priors of poses and motion: put together, read from their files, and as an energy of the fit."""
+"""Learnt priors of poses and motion: put together, and read from their files."""
 
 from __future__ import annotations
 
@@ -12,18 +12,9 @@ import torch
 from torch import Tensor
 
 from vibe import assets
-from vibe.models.latent import pose_energy
 from vibe.models.mposer import MPoser, MPoserConfig
 from vibe.models.vposer import VPoser, VPoserConfig
 from vibe.records import Weights
-from vibe.refine.energies import Energy, FitEvidence, FitPose
-
-FIDELITY = 70.0
-"""Price of the squared distance (Frobenius) between rotations and what the prior makes of them, in the fit.
-
-With it, jitter of 0.1 radian raises the energy of held-out motion under MPoser about as much as under the mixture of
-Gaussians whose place it takes (`benchmarks/results/priors.md`).
-"""
 
 
 @dataclass(frozen=True)
@@ -73,16 +64,3 @@ def load_prior(path: Path | str = "mposer", device: torch.device | str = "cpu") 
 def _widened(tensor: Tensor) -> Tensor:
     """Full precision for numbers with a fraction; counts stay as they are."""
     return tensor.float() if tensor.is_floating_point() else tensor
-
-
-def prior_energy(prior: LearntPrior) -> Energy:
-    """The energy of the body's rotations under a learnt prior, to take the place of the mixture's in the fit.
-
-    Both are minus the logarithm of a density, but for a constant, and with FIDELITY they weigh alike.
-    """
-    unlikely = pose_energy(prior.model, FIDELITY)
-
-    def energy(pose: FitPose, seen: FitEvidence) -> Tensor:
-        return unlikely(pose.rotmat[:, 1:])
-
-    return energy

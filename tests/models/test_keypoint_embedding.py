@@ -1,7 +1,7 @@
 import torch
 
 from vibe import cameras
-from vibe.features import keypoint_embedding
+from vibe.models import keypoint_embedding
 
 
 def sample() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Recipes of the fit over time: which numbers move, in which order, and what they are to lower."""
+"""What can be chosen of smoothing and fitting, as plain numbers: loads neither PyTorch nor NumPy."""
 
 from __future__ import annotations
 
@@ -6,26 +6,45 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from vibe.refine import energies, energies_paper
-from vibe.refine.energies import Energy
 
-ENERGIES: dict[str, Energy] = {
-    "reprojection": energies.reprojection_energy,
-    "nearness": energies.nearness,
-    "steadiness": energies.steadiness,
-    "joint_acceleration": energies.joint_acceleration,
-    "root_acceleration": energies.root_acceleration,
-    "straightness": energies.straightness,
-    "shape": energies.shape,
-    "crop_reprojection": energies_paper.crop_reprojection,
-    "pose_prior": energies_paper.pose_prior,
-    "angle_prior": energies_paper.angle_prior,
-    "smooth_picture": energies_paper.smooth_picture,
-    "smooth_space": energies_paper.smooth_space,
-    "torso": energies_paper.torso,
-    "depth": energies_paper.depth_energy,
+@dataclass(frozen=True)
+class OneEuro:
+    """Cut-off frequencies, in cycles for each unit of time."""
+
+    least: float = 0.004
+    """Cut-off at rest."""
+    beta: float = 0.7
+    """How much the cut-off rises with the speed."""
+    speed: float = 1.0
+    """Cut-off for the speed itself."""
+
+
+PER_FRAME = OneEuro()
+"""The published demo's, where the unit of time is a frame."""
+PER_SECOND = OneEuro(least=0.12, beta=0.7, speed=30.0)
+"""The same at 30 frames a second, for times in seconds."""
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """Standard deviations of the windows in seconds; 0 only resamples. What swings over 0.24 / sigma hertz fades."""
+
+    limbs: float
+    """Rotations from hips and shoulders outwards."""
+    trunk: float
+    """Rotations of pelvis, spine, collars, neck and head."""
+    across: float
+    """Position of the pelvis across the camera's view."""
+    depth: float
+    """Position of the pelvis along the camera's view, which a picture tells least well."""
+
+
+SMOOTHING: dict[str, Smoothing | OneEuro] = {
+    "none": Smoothing(limbs=0.0, trunk=0.0, across=0.0, depth=0.0),
+    "light": Smoothing(limbs=0.04, trunk=0.06, across=0.05, depth=0.12),
+    "strong": Smoothing(limbs=0.09, trunk=0.13, across=0.10, depth=0.25),
+    "one-euro": PER_SECOND,
 }
-"""Every energy by name. A pose prior of another kind is handed in under the name `pose_prior`."""
 IGNORED = ("left_hip", "right_hip", "op_left_hip", "op_right_hip", "op_neck")
 """Points whose place no two sets agree on."""
 

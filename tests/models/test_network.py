@@ -7,7 +7,7 @@ import safetensors.torch
 import torch
 
 from vibe import assets
-from vibe.inference.network import build_network, load_network
+from vibe.models.network import build_network, load_network
 from vibe.train.checkpoints import save_weights
 from vibe.train.recipes import OPEN
 

@@ -14,14 +14,15 @@ from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
 from vibe.data.motion import clip_weights, draw_windows, load_motions
 from vibe.inference import config, estimate
-from vibe.inference.priors import FIDELITY, KINDS, LearntPrior, load_prior, prior_energy
+from vibe.inference.config import FIDELITY, prior_energy
 from vibe.models.latent import pose_energy
 from vibe.models.mposer import MPoser, MPoserConfig
+from vibe.models.priors import KINDS, LearntPrior, load_prior
 from vibe.models.vposer import VPoser, VPoserConfig
 from vibe.records import Weights
 from vibe.refine.energies import Energy, FitEvidence, FitPose
-from vibe.refine.fitting import ENERGIES, FITTINGS
-from vibe.refine.smplify import fit
+from vibe.refine.presets import FITTINGS
+from vibe.refine.smplify import ENERGIES, fit
 from vibe.train.checkpoints import save_weights
 from vibe.train.priors import PriorRecipe
 

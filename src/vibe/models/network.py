@@ -11,19 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from vibe import assets
-from vibe.features.extractor import Extractor, Reader
-from vibe.features.keypoint_embedding import EmbeddingConfig, KeypointEmbedding
-from vibe.features.resnet import HEAD, read_resnet
-from vibe.features.runtimes import RUNTIMES
 from vibe.models.encoders import AnyEncoderConfig, build_encoder, encoder_config
 from vibe.models.generator import VIBE
 from vibe.models.gru import EncoderConfig
+from vibe.models.keypoint_embedding import EmbeddingConfig, KeypointEmbedding
 from vibe.models.regressor import Regressor, RegressorConfig
 from vibe.records import Weights
 
 WIDTH = 384
-BACKBONE = "official-frame"
-"""The weights whose ResNet-50 makes the features that generators read; they hold the single-frame baseline too."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +37,14 @@ class Network:
     model: VIBE
     evidence: Literal["keypoints", "images"]
     """What the model reads; of images, the features."""
-    extractor: Reader | None
-    """Makes features of crops; None for a model that reads keypoints, and where there are features already."""
     window: int
     """Frames of keypoints that are read at a time, twice those of the windows that the model was trained on; features
     are read as a stream."""
     body: str
     """Whose betas it gives: open or smpl."""
     about: Weights
-    backbone: str = ""
-    """SHA-256 of the file that the extractor came from; empty without one."""
+    extractor: Callable[[Any], Tensor] | None = None
+    """Makes features of crops (`vibe.features.extractor`); None where keypoints or features are there already."""
 
 
 def build_network(config: NetworkConfig) -> VIBE:
@@ -59,22 +52,17 @@ def build_network(config: NetworkConfig) -> VIBE:
     return VIBE(KeypointEmbedding(config.embedding), build_encoder(config.encoder), Regressor(config.regressor))
 
 
-def load_network(
-    path: Path | str | None = None, device: torch.device | str = "cpu", runtime: str | None = "torch"
-) -> Network:
-    """The network of a weights file (a path, a name, or the default), ready to run.
+def load_network(path: Path | str | None = None, device: torch.device | str = "cpu") -> Network:
+    """The network of a weights file (a path, a name, or the default), ready to run on evidence that is there.
 
-    `runtime` is what computes a picture's features; None where there are features already. Raises FileNotFoundError or
-    ValueError, which names what does not fit, and ImportError if the runtime is not installed.
+    Raises FileNotFoundError or ValueError, which names what does not fit.
     """
     recipe = assets.load_recipe(path)
     tensors, about = assets.load_weights(path)
-    evidence, extractor, backbone, window = "keypoints", None, "", 0
+    images = recipe.get("evidence") == "images"
     try:
-        if recipe.get("evidence") == "images":
-            evidence, model = "images", _of_pictures(recipe, tensors)
-            if runtime:
-                extractor, backbone = _extractor(tensors, about, device, runtime)
+        if images:
+            model, window = _of_pictures(recipe, tensors), 0
         else:
             config, window = _config(recipe["network"], len(tensors)), 2 * int(recipe["synthesis"]["frames"])
             model = _filled(lambda: build_network(config), {name: each.float() for name, each in tensors.items()})
@@ -82,7 +70,7 @@ def load_network(
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)[:500]
         raise ValueError(f"{assets.weights_path(path)} does not fit the network: {reason}") from error
     model = model.to(device).eval().requires_grad_(False)
-    return Network(model, evidence, extractor, window, str(recipe.get("body", "open")), about, backbone)
+    return Network(model, "images" if images else "keypoints", window, str(recipe.get("body", "open")), about)
 
 
 def _of_pictures(recipe: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> VIBE:
@@ -90,7 +78,9 @@ def _of_pictures(recipe: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> VI
     _check_layers(recipe["encoder"], len(tensors))
     encoder, regressor = encoder_config(recipe["encoder"]), RegressorConfig(**recipe["regressor"])
     if encoder is None:
-        tensors = {f"regressor.{name}": tensor for name, tensor in tensors.items() if name.startswith(HEAD)}
+        with torch.device("meta"):
+            head = Regressor(regressor).state_dict()
+        tensors = {f"regressor.{name}": tensor for name, tensor in tensors.items() if name in head}
     return _filled(lambda: VIBE(nn.Identity(), build_encoder(encoder), Regressor(regressor)), tensors)
 
 
@@ -116,15 +106,6 @@ def _check_layers(encoder: Any, tensors: int) -> None:
         count = encoder.get(name, 0) if isinstance(encoder, Mapping) else 0
         if not isinstance(count, int) or not 0 <= count <= tensors:
             raise ValueError(f"its recipe says {ascii(count)[:20]} {name}, and there are {tensors} parameters")
-
-
-def _extractor(
-    tensors: Mapping[str, Tensor], about: Weights, device: torch.device | str, runtime: str
-) -> tuple[Reader, str]:
-    """What makes features of crops, and its checksum: these parameters' ResNet, or the single-frame baseline's."""
-    if "conv1.weight" not in tensors:
-        tensors, about = assets.load_weights(BACKBONE)
-    return RUNTIMES[runtime](Extractor(read_resnet(tensors)).to(device), None), about.sha256
 
 
 def _config(sizes: Any, tensors: int) -> NetworkConfig:
