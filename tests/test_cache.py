@@ -19,7 +19,7 @@ def shelf(folder: Path) -> StageCache:
 
 def saved(folder: Path) -> Path:
     with shelf(folder) as kept:
-        kept.save("tracks", "all", TENSORS, ABOUT)
+        kept.put("tracks", "all", TENSORS, ABOUT)
     [file] = folder.rglob("*.safetensors")
     return file
 
@@ -44,14 +44,14 @@ def test_a_file_s_key_is_that_of_its_bytes_whatever_its_name(tmp_path: Path) -> 
 def test_what_is_kept_comes_back_bit_for_bit(tmp_path: Path) -> None:
     saved(tmp_path)
     with shelf(tmp_path) as kept:
-        tensors, about = kept.load("tracks", "all") or ({}, {})
+        tensors, about = kept.get("tracks", "all") or ({}, {})
         assert about == ABOUT and tensors.keys() == TENSORS.keys()
         assert all(
             torch.equal(tensors[name], each) and tensors[name].dtype == each.dtype for name, each in TENSORS.items()
         )
-        assert kept.load("motion", "all") is None and kept.load("tracks", "none") is None and kept.notes == []
+        assert kept.get("motion", "all") is None and kept.get("tracks", "none") is None and kept.notes == []
     with StageCache(tmp_path, KEYS | {"tracks": "c" * 64}) as other:
-        assert other.load("tracks", "all") is None
+        assert other.get("tracks", "all") is None
 
 
 @pytest.mark.parametrize("harm", ["cut", "empty", "flipped", "swapped", "foreign", "folder"])
@@ -69,7 +69,7 @@ def test_a_damaged_file_is_as_good_as_none_and_a_note_says_so(harm: str, tmp_pat
     else:
         file.write_bytes({"cut": file.read_bytes()[:-9], "empty": b"", "flipped": bytes(content)}[harm])
     with shelf(tmp_path) as kept:
-        assert kept.load("tracks", "all") is None
+        assert kept.get("tracks", "all") is None
         [note] = kept.notes
         assert "damaged" in note and "all.safetensors" in note
 
@@ -77,7 +77,7 @@ def test_a_damaged_file_is_as_good_as_none_and_a_note_says_so(harm: str, tmp_pat
 def test_without_a_folder_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with StageCache(None, {}) as kept:
-        assert not kept.keeps and kept.load("tracks", "all") is None
-        kept.save("tracks", "all", TENSORS)
-        assert kept.load("tracks", "all") is not None and list(tmp_path.rglob("*.safetensors"))
+        assert not kept.keeps and kept.get("tracks", "all") is None
+        kept.put("tracks", "all", TENSORS)
+        assert kept.get("tracks", "all") is not None and list(tmp_path.rglob("*.safetensors"))
     assert list(tmp_path.iterdir()) == []

@@ -24,6 +24,7 @@ GROUND = (
     "records",
     "skeletons",
     "rotations",
+    "overlap",
     "parallel",
     "cameras",
     "assets",
@@ -54,11 +55,12 @@ NUMBERS = {
 }
 """Where 23, 24 or 69 count something else than SMPL's joints."""
 CHOICES = {
+    "vibe.inference.config.FittingName": "vibe.refine.presets.FITTINGS",
     "vibe.inference.config.Runtime": "vibe.features.runtimes.RUNTIMES",
-    "vibe.inference.config.Smooth": "vibe.refine.smooth.SMOOTHING",
+    "vibe.inference.config.Smooth": "vibe.refine.presets.SMOOTHING",
 }
 """Names of a choice as a type, and the dict whose keys they are."""
-STEPS = ("predict", "refine", "sections", "pages")
+STEPS = ("predict", "refine")
 """Of the method's files, those that others may not call by hand: they call `estimate_track`."""
 BANNED_NAMES = {"utils", "common", "core", "lib", "helpers", "misc"}
 BANNED_TEXT = {

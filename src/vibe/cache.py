@@ -73,9 +73,7 @@ class StageCache:
         place.mkdir(parents=True, exist_ok=True)
         return place
 
-    def save(
-        self, stage: str, name: str, tensors: Mapping[str, Tensor], about: Mapping[str, Any] | None = None
-    ) -> None:
+    def put(self, stage: str, name: str, tensors: Mapping[str, Tensor], about: Mapping[str, Any] | None = None) -> None:
         """Write tensors, and plain JSON values about them, whole or not at all; raises OSError."""
         from safetensors.torch import save
 
@@ -84,7 +82,7 @@ class StageCache:
         metadata = {"about": text, "sha256": _digest(held, text)}
         write_whole(self.place(stage) / (name + SUFFIX), save(held, metadata))
 
-    def load(self, stage: str, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    def get(self, stage: str, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """What was saved under this name, bit for bit; None if it is not there, or damaged."""
         if self._folder is None and self._temporary is None:
             return None
@@ -97,6 +95,17 @@ class StageCache:
             reason = str(error)[:200]
             self.notes.append(f"a kept result was damaged and computed anew: {file.parent.name}/{file.name} ({reason})")
             return None
+
+    def stored(
+        self, stage: str, name: str, compute: Callable[[], Piece], fits: Callable[..., bool] = lambda *piece: True
+    ) -> Piece:
+        """What was written under this name, if it fits, or else what `compute` gives, which is written if kept."""
+        found = self.get(stage, name)
+        if found is None or not fits(*found):
+            found = compute()
+            if self.keeps:
+                self.put(stage, name, *found)
+        return found
 
     def _of(self, stage: str) -> Path:
         name = f"{stage}-{self._keys[stage][:32]}" if self._keys else stage
@@ -137,7 +146,7 @@ class Chunks:
 
     def _load(self, number: int) -> Piece | None:
         """A chunk from the cache, if it is there and has the declared layout."""
-        found = self._cache.load(self._stage, f"{self._name}-{number:06}")
+        found = self._cache.get(self._stage, f"{self._name}-{number:06}")
         return found if found and _fits(found[0], self._layout, self._rows[number]) else None
 
     def _computed(self, number: int) -> Piece:
@@ -145,7 +154,7 @@ class Chunks:
         wanted: Piece | None = None
         for at, piece in enumerate(self._compute(number), start=number):
             if self._cache.keeps or len(self) > 1:
-                self._cache.save(self._stage, f"{self._name}-{at:06}", *piece)
+                self._cache.put(self._stage, f"{self._name}-{at:06}", *piece)
             wanted = wanted or piece
             if at + 1 < len(self) and self._load(at + 1):
                 break

@@ -62,10 +62,10 @@ def test_of_a_long_video_the_first_seconds_are_taken_and_of_a_short_one_all(tmp_
 
 
 def test_a_video_without_people_is_measured_as_far_as_it_goes(tmp_path):
-    from vibe.inference.config import settle
+    from vibe.inference.estimate import load_estimator
 
     try:
-        method = settle(device="cpu")
+        method = load_estimator(device="cpu")
     except FileNotFoundError as error:
         pytest.skip(str(error))
     told = []

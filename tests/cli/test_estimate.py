@@ -12,7 +12,7 @@ import pytest
 from pretended import make_video, pretend
 
 from vibe import assets, cli, skeletons
-from vibe.inference import config, estimate
+from vibe.inference import estimate
 from vibe.motion import Result, npz
 from vibe.synthetic import clips
 from vibe.video.read import open_video
@@ -117,25 +117,20 @@ def test_a_video_gives_three_files_a_table_and_exit_code_0(tmp_path, people, cap
 @pytest.mark.parametrize(
     ("given", "taken"),
     [
-        ([], {"smoothing": None, "refine": None, "fitting": "open", "body": None, "weights": None}),
+        ([], {"smoothing": "light", "refine": True, "fitting": "open", "body": "open"}),
         (["--refine"], {"refine": True, "fitting": "open"}),
-        (["--no-refine", "--smooth", "none"], {"refine": False, "smoothing": "none"}),
+        (["--no-refine", "--smooth", "none"], {"refine": False, "fitting": None, "smoothing": "none"}),
         (["--fitting", "paper"], {"refine": True, "fitting": "paper", "prior": "mixture"}),
         (["--fitting", "paper", "--prior", "mposer"], {"fitting": "paper", "prior": "mposer"}),
-        (["--body", "open", "--weights", "open"], {"body": "open", "weights": "open", "runtime": "torch"}),
+        (["--body", "open", "--weights", "open"], {"body": "open", "runtime": "torch"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_the_options_reach_the_method(given, taken, tmp_path, people, monkeypatch):
-    whole, options = config.settle, {}
-
-    def settle(**given: object) -> config.Method:
-        options.update(given)
-        return whole() if given["prior"] == "mposer" else whole(**given)
-
-    monkeypatch.setattr(config, "settle", settle)
+    whole, loaded = estimate.load_estimator, []
+    monkeypatch.setattr(estimate, "load_estimator", lambda config: loaded.append(config) or whole(config))
     assert run("estimate", make_video(tmp_path / "clip.mp4"), "-o", tmp_path / "out", "--no-overlay", *given) == 0
-    assert {name: options[name] for name in taken} == taken
+    assert {name: getattr(loaded[0], name) for name in taken} == taken
 
 
 def test_the_summary_says_what_was_found_and_what_it_cost(tmp_path, people):
@@ -227,7 +222,7 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(where, tmp_path
     def never(*_: object, **__: object) -> None:
         raise AssertionError("the work has begun")
 
-    monkeypatch.setattr(estimate, "run", never)
+    monkeypatch.setattr(estimate.Estimator, "estimate", never)
     video, out = make_video(tmp_path / "clip.mp4"), tmp_path / "out"
     if where == "a folder in place of the result":
         (out / "clip" / "motion.npz").mkdir(parents=True)
@@ -270,14 +265,14 @@ def test_a_full_disk_is_one_line_and_leaves_no_result_but_what_the_next_run_goes
 
 
 def test_ctrl_c_is_exit_code_130_and_keeps_only_what_was_finished(tmp_path, people, monkeypatch, capsys):
-    whole = estimate.run
+    whole = estimate.Estimator.estimate
 
-    def interrupted(path: Path, *given: object, **options: object) -> Result:
+    def interrupted(self: object, path: Path, **options: object) -> Result:
         if path.name == "second.mp4":
             raise KeyboardInterrupt
-        return whole(path, *given, **options)
+        return whole(self, path, **options)
 
-    monkeypatch.setattr(estimate, "run", interrupted)
+    monkeypatch.setattr(estimate.Estimator, "estimate", interrupted)
     videos = [make_video(tmp_path / f"{name}.mp4", len(name)) for name in ("first", "second", "later on")]
     assert run("estimate", *videos, "-o", tmp_path / "out", "--no-overlay") == 130
     assert files(tmp_path / "out") == ["first/motion.npz", "first/summary.json", "report.csv", "report.json"]
@@ -287,14 +282,14 @@ def test_ctrl_c_is_exit_code_130_and_keeps_only_what_was_finished(tmp_path, peop
 
 
 def test_a_fault_of_our_own_is_one_line_and_the_other_videos_finish(tmp_path, people, monkeypatch, capsys):
-    whole = estimate.run
+    whole = estimate.Estimator.estimate
 
-    def faulty(path: Path, *given: object, **options: object) -> Result:
+    def faulty(self: object, path: Path, **options: object) -> Result:
         if path.name == "first.mp4":
             raise KeyError("betas")
-        return whole(path, *given, **options)
+        return whole(self, path, **options)
 
-    monkeypatch.setattr(estimate, "run", faulty)
+    monkeypatch.setattr(estimate.Estimator, "estimate", faulty)
     videos = [make_video(tmp_path / f"{name}.mp4", len(name)) for name in ("first", "second")]
     assert run("estimate", *videos, "-o", tmp_path / "out", "--no-overlay") == 1
     said = capsys.readouterr().err

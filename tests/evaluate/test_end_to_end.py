@@ -14,7 +14,7 @@ from vibe.evaluate.measure import evaluate_protocol
 from vibe.evaluate.protocols import PROTOCOLS
 from vibe.evaluate.scores import WHOLE, systems
 from vibe.evaluate.with_true_boxes import with_true_boxes
-from vibe.inference import predict
+from vibe.inference import estimate
 from vibe.models.network import load_network
 from vibe.records import Track
 from vibe.synthetic.clips import make_clip
@@ -91,13 +91,13 @@ def test_nobody_is_found_in_empty_pictures_and_the_coverage_says_so(tmp_path: Pa
 def test_who_is_found_half_of_the_time_is_scored_then_and_covers_half(tmp_path: Path, monkeypatch) -> None:
     """With a finder that knows the truth: two tracks, one person of whom is lost halfway and found as somebody new."""
     folder = invented.write_store(tmp_path / "set", PROTOCOL)
-    monkeypatch.setattr(predict, "read_features", invented.knowing(folder))
+    monkeypatch.setattr(estimate, "predict_track", invented.knowing(folder))
     network = invented.picture_network()
     store = open_store(folder)
     exact = with_true_boxes(folder, PROTOCOL, network, ALONE).scores[0]
     shown = {each.source: each for each in store.sequences}
 
-    def finder(footage, path: Path, network, body, progress):
+    def finder(footage, path: Path, network, progress):
         sequence = shown[path.name]
         frames = torch.from_numpy(np.array(store.frames[sequence.rows]))
         box = torch.from_numpy(np.array(store.column("box_px")[sequence.rows]))
@@ -105,15 +105,10 @@ def test_who_is_found_half_of_the_time_is_scored_then_and_covers_half(tmp_path: 
         clip = end_to_end.Clip(path, 25.0, 1000, 800, torch.arange(60).double() / 25, 0)
         parts = [slice(0, 6), slice(10, 16)]
         tracks = tuple(Track(frames[part], box[part] + 5, torch.zeros(6, 17, 3)) for part in parts)
-        camera = end_to_end.cameras.default_camera(1000, 800)
-        read = [
-            predict.read_features(track, clip.timestamps[track.frames], camera, network, features[part], body)
-            for track, part in zip(tracks, parts, strict=True)
-        ]
-        return end_to_end.Found(clip, torch.arange(60), tracks, tuple(read))
+        return end_to_end.Found(clip, torch.arange(60), tracks, tuple(features[part] for part in parts))
 
-    monkeypatch.setattr(end_to_end, "find", finder)
-    monkeypatch.setattr(end_to_end, "footage", lambda *_: None)
+    monkeypatch.setattr(end_to_end, "tracks_of", finder)
+    monkeypatch.setattr(end_to_end, "recorded_video", lambda *_: None)
     report = evaluate_protocol(PROTOCOL.name, folder, network, ALONE, raw=tmp_path)
     [score] = [score for score in report.scores if score.part == WHOLE]
     there = 12 + 11  # of the second person's twelve frames one does not count

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import invented
 import numpy as np
 import pytest
 import torch
@@ -14,8 +15,10 @@ from vibe.evaluate import open_benchmark as protocol
 from vibe.evaluate import open_benchmark_clips
 from vibe.evaluate.open_benchmark_clips import Listing
 from vibe.evaluate.scores import WHOLE, systems
-from vibe.inference import predict
+from vibe.inference import estimate
+from vibe.inference.predict import TrackPrediction
 from vibe.models.network import Network, load_network
+from vibe.records import SmplParams
 
 
 @pytest.fixture
@@ -80,15 +83,13 @@ def test_a_network_that_says_the_truth_has_no_error(
     manifest, arrays = protocol.read_folder(folder)
     waiting = [shot for shot in protocol.shots(arrays, manifest["clips"], manifest["views"]) for _ in range(2)]
 
-    def told(track, times, camera, network, body) -> predict.Reading:
-        shot = waiting.pop(0)
-        frames, everything = len(times), (slice(0, len(times)),)
-        return predict.Reading(
-            shot.rotmat, shot.betas.expand(frames, 10), torch.tensor([0.0, 0.0, 4.0]).expand(frames, 3),
-            track.keypoints_px, times, everything, everything, False,
-        )  # fmt: skip
+    def told(track, times, *_) -> TrackPrediction:
+        shot, frames = waiting.pop(0), len(times)
+        pelvis = torch.tensor([0.0, 0.0, 4.0]).expand(frames, 3)
+        smpl = SmplParams(shot.rotmat, shot.betas.expand(frames, 10), pelvis)
+        return invented.predicted(times, smpl, track.keypoints_px, False)
 
-    monkeypatch.setattr(predict, "read_keypoints", told)
+    monkeypatch.setattr(estimate, "predict_track", told)
     scores = protocol.open_benchmark(folder, network, systems(False, "none")).scores
     for score in [score for score in scores if score.evidence == "clean"]:
         assert max(score.errors.values()) < 0.01

@@ -66,4 +66,4 @@ def test_the_coverage_is_over_all_who_were_there() -> None:
 def test_without_a_fit_and_smoothing_the_network_is_alone() -> None:
     assert [system.name for system in systems(False, "none")] == ["network alone"]
     assert [system.name for system in systems()] == ["network alone", "network + fit + light"]
-    assert [system.fitting is None for system in systems(False)] == [True, True]
+    assert [system.refinement.fitting is None for system in systems(False)] == [True, True]

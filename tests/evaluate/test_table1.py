@@ -8,7 +8,7 @@ import pytest
 from vibe.evaluate import table1
 from vibe.evaluate.protocols import PROTOCOLS
 from vibe.evaluate.scores import systems
-from vibe.inference import predict
+from vibe.inference import estimate
 
 ALONE = systems(False, "none")
 
@@ -20,7 +20,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> table1.Table1:
     monkeypatch.setenv("VIBE_HOME", str(tmp_path / "home"))
     invented.write_bodies(tmp_path / "home")
     folder = invented.write_store(tmp_path / "sets" / "3dpw", PROTOCOLS["vibe-official"])
-    monkeypatch.setattr(predict, "read_features", invented.knowing(folder))
+    monkeypatch.setattr(estimate, "predict_track", invented.knowing(folder))
     return table1.table1(tmp_path / "sets", invented.picture_network(), ALONE)
 
 

@@ -19,7 +19,7 @@ from vibe.evaluate.people import EvaluatedPerson, made_of, person_of, points_of,
 from vibe.evaluate.protocols import PROTOCOLS, Protocol
 from vibe.evaluate.scores import WHOLE, Report, Score, systems
 from vibe.evaluate.with_true_boxes import with_true_boxes
-from vibe.inference import predict
+from vibe.inference import estimate
 from vibe.models.network import load_network
 
 ALONE = systems(False, "none")
@@ -38,7 +38,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def scored(folder: Path, protocol: Protocol, monkeypatch: pytest.MonkeyPatch, turn: torch.Tensor | None) -> Report:
-    monkeypatch.setattr(predict, "read_features", invented.knowing(folder, turn))
+    monkeypatch.setattr(estimate, "predict_track", invented.knowing(folder, turn))
     return evaluate_protocol(protocol.name, folder, invented.picture_network(), ALONE)
 
 
@@ -144,7 +144,7 @@ def test_who_is_never_read_counts_as_not_found(tmp_path: Path, monkeypatch) -> N
 def test_a_folder_of_stores_serves_as_well_as_the_store(tmp_path: Path, monkeypatch) -> None:
     protocol = PROTOCOLS["3dpw-smpl24"]
     folder = invented.write_store(tmp_path / "sets" / "3dpw", protocol)
-    monkeypatch.setattr(predict, "read_features", invented.knowing(folder))
+    monkeypatch.setattr(estimate, "predict_track", invented.knowing(folder))
     reports = [
         evaluate_protocol(protocol.name, data, invented.picture_network(), ALONE) for data in (folder, folder.parent)
     ]

@@ -215,13 +215,12 @@ def _is_alive(pid: int) -> bool:
 
 def differing(videos: Sequence[Path], folder: Path, out: Path) -> list[str]:
     """Videos whose motion is not that of a single run, array for array."""
-    from vibe.inference import estimate
-    from vibe.inference.config import settle
+    from vibe.inference.estimate import load_estimator
 
-    method, off = settle(), []
+    method, off = load_estimator(), []
     with tempfile.TemporaryDirectory() as scratch:
         for video in videos:
-            estimate.run(video, method).save(Path(scratch) / "alone.npz")
+            method.estimate(video).save(Path(scratch) / "alone.npz")
             place = video.relative_to(folder).with_suffix("")
             try:
                 with np.load(Path(scratch) / "alone.npz") as alone, np.load(out / place / "motion.npz") as found:

@@ -482,7 +482,7 @@ def _stage(folder: Path) -> Iterable[Path]:
     from vibe.cache import StageCache
 
     with StageCache(folder, {}) as shelf:
-        shelf.save("motion", "motion", {"a": torch.eye(3), "b": torch.arange(4)}, {"x": [1, 2.5, None], "y": "z"})
+        shelf.put("motion", "motion", {"a": torch.eye(3), "b": torch.arange(4)}, {"x": [1, 2.5, None], "y": "z"})
     yield folder / "motion" / "motion.safetensors"
 
 
@@ -491,7 +491,7 @@ def _load_stage() -> Read:
 
     def read(path: Path) -> None:
         shelf = StageCache(path.parents[1], {})
-        shelf.load("motion", "motion")
+        shelf.get("motion", "motion")
         if shelf.notes:
             raise ValueError(shelf.notes[0])
 

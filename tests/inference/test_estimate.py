@@ -8,8 +8,8 @@ from vibe import cameras
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
 from vibe.body.pose import rest_joints
+from vibe.inference.config import Refinement
 from vibe.inference.estimate import estimate_track
-from vibe.inference.refine import Refinement
 from vibe.models.network import load_network
 from vibe.motion import Motion
 from vibe.records import Camera, Clip, Track

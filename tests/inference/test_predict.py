@@ -14,20 +14,19 @@ from vibe.body.pose import mirror_rotmat, rest_joints
 from vibe.body.record import Body
 from vibe.cache import StageCache
 from vibe.features.video_features import VideoFeatures
+from vibe.inference.config import Refinement
 from vibe.inference.estimate import estimate_track
 from vibe.inference.predict import (
     in_eight_bits,
-    knows_shapes,
     predict_pieces,
     predict_track,
     predict_windows,
     sample_crops,
 )
-from vibe.inference.refine import Refinement
 from vibe.models.generator import VIBE
 from vibe.models.gru import EncoderConfig, GRUEncoder
 from vibe.models.keypoint_embedding import mirror_observation, observe
-from vibe.models.network import Network, NetworkConfig, build_network, load_network
+from vibe.models.network import Network, NetworkConfig, build_network, knows_shapes, load_network
 from vibe.models.regressor import Regressor, RegressorConfig
 from vibe.records import Clip, Observation, Track, Weights
 from vibe.refine.presets import SMOOTHING

@@ -11,14 +11,14 @@ from sightings import FPS, HEIGHT, WIDTH, last_answer, sighting
 from vibe import cameras
 from vibe.body import load_body
 from vibe.body.keypoint_regressor import joints_and_keypoints
-from vibe.inference.config import Method, settle
+from vibe.inference.estimate import Estimator, load_estimator
 from vibe.live.pose import Moment
 from vibe.live.source import LiveFrame
 
 
 @pytest.fixture(scope="session")
-def method() -> Method:
-    return settle()
+def method() -> Estimator:
+    return load_estimator()
 
 
 @pytest.fixture(scope="session")

@@ -40,8 +40,8 @@ def test_the_newest_answer_is_the_offline_reading_at_the_end_of_the_same_frames(
     live = last_answer(method, told, 0, PLAIN).people[0]
     track, clip = open_benchmark.benchmark_track(swaying[:30])
     camera = cameras.default_camera(WIDTH, HEIGHT)
-    offline = predict.read_keypoints(track, clip.timestamps, camera, method.network, method.body)
-    assert torch.allclose(live.rotmat, offline.rotmat[-1], atol=1e-5)
+    offline = predict.predict_track(track, clip.timestamps, camera, method.network, method.body).whole
+    assert torch.allclose(live.rotmat, offline.smpl.rotmat[-1], atol=1e-5)
     assert torch.allclose(live.box_px, track.box_px[-1], atol=1e-3)
 
 

@@ -27,7 +27,6 @@ from vibe.evaluate.scores import Report, System, Tally
 from vibe.evaluate.with_true_boxes import compared, measurable, report
 from vibe.features.extractor import FeatureReader
 from vibe.inference import config, estimate
-from vibe.inference.predict import Features
 from vibe.models.network import Network
 from vibe.motion import Motion
 from vibe.parallel import one_thread
@@ -50,7 +49,7 @@ class Found:
     numbers: Int[Tensor, "frame"]
     """Of the source, of each frame of the clip."""
     tracks: tuple[Track, ...]
-    features: tuple[Features, ...] | None
+    features: tuple[Float[Tensor, "_ 2048"], ...] | None
     """Of each track's crops, for a network that reads them."""
 
 

@@ -11,8 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from vibe.evaluate import metrics
-from vibe.inference.config import energies
-from vibe.inference.refine import Refinement
+from vibe.inference.config import Refinement, energies
 from vibe.models.network import Network
 from vibe.records import Progress, Weights
 from vibe.refine.presets import FITTINGS, SMOOTHING

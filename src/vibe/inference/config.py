@@ -17,7 +17,7 @@ from tyro.conf import FlagCreatePairsOff, Suppress, arg
 from vibe import __version__
 from vibe.cache import key
 from vibe.features.runtimes import RUNTIMES
-from vibe.refine.presets import FITTINGS, SMOOTHING
+from vibe.refine.presets import FITTINGS, SMOOTHING, Fitting, OneEuro, Smoothing
 
 if TYPE_CHECKING:
     from vibe.body.record import Body
@@ -173,6 +173,16 @@ class EstimatorConfig:
         return "coco17" if points == "detected17" and self.pose_model not in POSE_MODELS else points
 
 
+@dataclass(frozen=True)
+class Refinement:
+    """What follows the network."""
+
+    smoothing: Smoothing | OneEuro
+    fitting: Fitting | None
+    energies: Mapping[str, Energy]
+    """What the fit lowers, by the names that its stages use."""
+
+
 def takes_options(function: Function) -> Function:
     """Shows the fields of `EstimatorConfig` in the signature of a function in place of its `**options`."""
     whole = inspect.signature(function)
@@ -247,7 +257,7 @@ def choose_body(body: Path | str | None, network: Network) -> tuple[Body, list[s
     Raises FileNotFoundError or ValueError, with what to do, if a body that was asked for is not here.
     """
     from vibe.body.load import load_body
-    from vibe.inference.predict import knows_shapes
+    from vibe.models.network import knows_shapes
 
     chosen = load_body(_body(body, network.body))
     if knows_shapes(network, chosen):

@@ -19,9 +19,9 @@ from vibe.features.extractor import load_extractor
 from vibe.features.onnx_graph import write_graph
 from vibe.features.runtimes import RUNTIMES
 from vibe.features.video_features import VideoFeatures
-from vibe.inference.config import EstimatorConfig, choose_body, energies, takes_options
+from vibe.inference.config import EstimatorConfig, Refinement, choose_body, energies, takes_options
 from vibe.inference.predict import Features, feature_extractor, predict_track, timeline
-from vibe.inference.refine import Refinement, Ticks, refine_track
+from vibe.inference.refine import Ticks, refine_track
 from vibe.inference.track import load_detector, load_pose_model, track_people
 from vibe.models.network import Network, load_network
 from vibe.motion import Motion, Result

@@ -16,7 +16,6 @@ from numpy import ndarray
 from torch import Tensor
 
 from vibe import cameras
-from vibe.body.keypoint_regressor import SMPL_VERTICES
 from vibe.body.pose import mirror_rotmat, rest_joints
 from vibe.body.record import Body
 from vibe.cache import Chunks, Piece, StageCache, chunked, rows_of
@@ -28,10 +27,11 @@ from vibe.features.timeline import even_times, resample_evidence, stretches
 from vibe.inference.config import EstimatorConfig
 from vibe.models.generator import VIBE, run_generator
 from vibe.models.keypoint_embedding import mirror_observation, observe
-from vibe.models.network import Network
+from vibe.models.network import Network, knows_shapes
 from vibe.overlap import half_overlapping, overlap_add, triangle
 from vibe.parallel import one_thread
 from vibe.records import Camera, Clip, GeneratorOutput, Observation, Prediction, SmplParams, Track
+from vibe.skeletons import SMPL
 from vibe.video.read import open_video
 
 LEAST_CROPS = 16
@@ -39,7 +39,9 @@ LEAST_CROPS = 16
 CHUNK = 2880
 """Moments of a chunk in the cache."""
 STAGE = "motion"
-LAYOUT = {"rotmat": (None, 24, 3, 3), "betas": (None, 10), "pelvis": (None, 3), "keypoints_px": (None, 17, 3)}
+LAYOUT = {
+    "rotmat": (None, len(SMPL), 3, 3), "betas": (None, 10), "pelvis": (None, 3), "keypoints_px": (None, 17, 3),
+}  # fmt: skip
 Features = Float[Tensor, "time 2048"]
 
 
@@ -243,12 +245,6 @@ def _runs(sizes: Sequence[int]) -> tuple[slice, ...]:
     return tuple(slice(end - size, end) for size, end in zip(sizes, ends, strict=True))
 
 
-def knows_shapes(network: Network, body: Body) -> bool:
-    """Whether the network's betas mean shapes of this body."""
-    kind = "smpl" if len(body.v_template) == SMPL_VERTICES else body.origin.name.split("-")[0]
-    return network.body == kind
-
-
 def feature_extractor(
     network: Network, config: EstimatorConfig, clip: Clip, tracks: Sequence[Track], stages: StageCache
 ) -> tuple[ReadFeatures | None, list[str]]:
@@ -256,10 +252,8 @@ def feature_extractor(
     if not config.int8 or network.extractor is None:
         return network.extractor, []
     made = cache(partial(in_eight_bits, network.extractor, clip, tracks, config.runtime))
-    _, about = stages.load("evidence", "about") or ({}, {})
-    if "remarks" not in about:
-        stages.save("evidence", "about", {}, {"remarks": made()[1]})
-    return lambda crops: made()[0](crops), about.get("remarks") or made()[1]
+    _, about = stages.stored("evidence", "about", lambda: ({}, {"remarks": made()[1]}))
+    return lambda crops: made()[0](crops), about["remarks"]
 
 
 def in_eight_bits(

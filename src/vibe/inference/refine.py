@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import roma
@@ -22,6 +22,7 @@ from vibe.body.pose import joints as posed_joints
 from vibe.body.pose import rest_joints
 from vibe.body.record import Body
 from vibe.cache import Chunks, Piece, StageCache
+from vibe.inference.config import Refinement
 from vibe.inference.predict import Timeline, TrackPrediction
 from vibe.motion import Motion
 from vibe.overlap import cross_fade, fixed_spans, smpl_rows
@@ -30,26 +31,17 @@ from vibe.refine.energies import Energy
 from vibe.refine.presets import SMOOTHING, Fitting, OneEuro, Smoothing
 from vibe.refine.smooth import close_gaps, one_shape, smooth
 from vibe.refine.smplify import fit
-from vibe.refine.translation import solve_translation
+from vibe.refine.translation import place_pelvis
+from vibe.skeletons import SMPL
 
 SECTION = 3000
 """Moments that are fitted at once, the last ones of which are ..."""
 SHARED = 120
 """... those with which the next section begins."""
 STAGE = "refinement"
-LAYOUT = {"rotmat": (None, 24, 3, 3), "betas": (10,), "pelvis": (None, 3)}
+LAYOUT = {"rotmat": (None, len(SMPL), 3, 3), "betas": (10,), "pelvis": (None, 3)}
 Ticks = Callable[[int], None]
 """Told of so many more moments that are done."""
-
-
-@dataclass(frozen=True)
-class Refinement:
-    """What follows the network."""
-
-    smoothing: Smoothing | OneEuro
-    fitting: Fitting | None
-    energies: Mapping[str, Energy]
-    """What the fit lowers, by the names that its stages use."""
 
 
 def refine_track(
@@ -63,7 +55,7 @@ def refine_track(
     """
     times = clip.timestamps[track.frames]
     sections = _sections(predicted, camera, body, how, cache or StageCache(), person, tick, pool)
-    rotmat, pelvis = torch.empty(len(times), 24, 3, 3), torch.empty(len(times), 3)
+    rotmat, pelvis = torch.empty(len(times), len(SMPL), 3, 3), torch.empty(len(times), 3)
     betas: list[Tensor] = []
     for rows, part in cross_fade(_smoothed(sections, predicted.timeline, times, how.smoothing)):
         rotmat[rows], pelvis[rows] = part.rotmat, part.pelvis
@@ -135,20 +127,10 @@ def _fitted(
 ) -> SmplParams:  # fmt: skip
     """The body put where its keypoints are seen, then fitted to them over time; `held` keeps its shape."""
     smpl = part.smpl
-    pelvis = place_pelvis(smpl, part.keypoints_px, times, camera, body)
+    pelvis = place_pelvis(smpl, part.keypoints_px, camera.K_px, times, body)
     points = partial(joints_and_keypoints, body, points=fitting.points)
     evidence = part.keypoints_px, camera.K_px, times
     return SmplParams(*fit(smpl.rotmat, smpl.betas, pelvis, *evidence, points, fitting, energies, held, pool))
-
-
-@torch.no_grad()
-def place_pelvis(
-    smpl: SmplParams, keypoints_px: Float[Tensor, "moment 17 3"], times: Float[Tensor, "moment"], camera: Camera,
-    body: Body,
-) -> Float[Tensor, "moment 3"]:  # fmt: skip
-    """Where the pelvis is for the body to lie on its keypoints, with its rotations and one shape as they are."""
-    joints, points = joints_and_keypoints(body, smpl.rotmat, smpl.betas, "detected17")
-    return solve_translation(points - joints[:, :1], keypoints_px, camera.K_px, times, smpl.pelvis)
 
 
 def _smoothed(

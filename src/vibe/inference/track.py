@@ -6,7 +6,7 @@ import math
 import time
 import uuid
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from vibe import __version__, cache
 from vibe.assets import find_model
-from vibe.cache import StageCache
+from vibe.cache import Piece, StageCache
 from vibe.inference.config import DETECTORS, POSE_MODELS
 from vibe.records import Clip, Progress, Track
 from vibe.tracking.detector import Detector, PoseDetector
@@ -54,25 +54,25 @@ def track_video(
         with open_video(path) as video:
             return track_frames(video, Tracker(detector, pose_model), progress)
     journal = TrackingJournal(folder, path, detector, pose_model)
-    video, follower = journal.resumed() or journal.begun()
-    with video, closing(follower):
-        clip, tracks, notes = track_frames(video, follower, progress, journal.keep)
+    video, tracker = journal.resumed() or journal.begun()
+    with video, closing(tracker):
+        clip, tracks, notes = track_frames(video, tracker, progress, journal.keep)
     journal.clear()
     return clip, tracks, notes + journal.notes
 
 
 def track_frames(
-    video: Video, follower: Tracker, progress: Progress | None = None, keep: Keep | None = None
+    video: Video, tracker: Tracker, progress: Progress | None = None, keep: Keep | None = None
 ) -> Tracking:
-    """Show a follower all frames of a video: what it found, and what was dropped or repaired."""
+    """Show a tracker all frames of a video: what it found, and what was dropped or repaired."""
     for frame in ahead(video):
-        follower.step(frame.index, frame.time, frame.rgb)
+        tracker.step(frame.index, frame.time, frame.rgb)
         if keep:
-            keep(video, follower)
+            keep(video, tracker)
         if progress:
             progress("people", frame.index + 1, video.expected_frames)
     clip = video.clip()
-    tracks, notes = follower.finish()
+    tracks, notes = tracker.finish()
     return clip, tracks, notes + list(video.notes)
 
 
@@ -86,7 +86,7 @@ class TrackingJournal:
         self.notes: list[str] = []
         """What of an earlier pass could not be used."""
         self._folder, self._path, self._models = folder, path, (detector, pose_model)
-        self._shelf = cache.StageCache(folder, {})
+        self._cache = StageCache(folder)
         self._file = folder / ROWS.replace("*", uuid.uuid4().hex[:12])
         self._key: str | None = None
         self._since = time.monotonic()
@@ -98,8 +98,8 @@ class TrackingJournal:
 
     def resumed(self) -> tuple[Video, Tracker] | None:
         """Where an earlier pass ended; None if none did, or not so that it can be gone on with."""
-        if (kept := self._shelf.load(STATE, STATE)) is None:
-            self.notes += [f"{note}: all were followed from the first frame" for note in self._shelf.notes]
+        if (kept := self._cache.get(STATE, STATE)) is None:
+            self.notes += [f"{note}: all were followed from the first frame" for note in self._cache.notes]
             return None
         rows = None
         try:
@@ -109,39 +109,39 @@ class TrackingJournal:
             rows, before = Rows(self._file), self._folder / Path(state["rows"]).name
             rows.take_over(before, state["count"], state["crc"])
             self._remove_rows(self._file, before)
-            follower = Tracker(*self._models, rows=rows)
-            follower.restore(state["follower"])
-            times = array("d", state["follower"]["times"])
+            tracker = Tracker(*self._models, rows=rows)
+            tracker.restore(state["tracker"])
+            times = array("d", state["tracker"]["times"])
             seen = {name: tuple(state["mark"][name]) for name in ("stamps", "checks")}
             notes = tuple((note, count) for note, count in state["mark"]["notes"])
             return open_video(
                 self._path, after=Mark(**state["mark"] | seen | {"times": times, "notes": notes})
-            ), follower
+            ), tracker
         except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
             self.notes.append(f"the state of an earlier pass was of no use ({error}): all were followed anew")
             if rows:
                 rows.close()
             return None
 
-    def keep(self, video: Video, follower: Tracker) -> None:
+    def keep(self, video: Video, tracker: Tracker) -> None:
         """Write down the state, if it is time; raises OSError."""
         if time.monotonic() - self._since >= EVERY:
-            self.save(video, follower)
+            self.write(video, tracker)
             self._since = time.monotonic()
 
-    def save(self, video: Video, follower: Tracker) -> None:
+    def write(self, video: Video, tracker: Tracker) -> None:
         """Write down how far the pass is; raises OSError."""
-        state, mark = follower.state(), vars(video.mark()) | {"times": None}
-        rows = {"rows": self._file.name, "count": follower.rows.count, "crc": follower.rows.crc}
+        state, mark = tracker.state(), vars(video.mark()) | {"times": None}
+        rows = {"rows": self._file.name, "count": tracker.rows.count, "crc": tracker.rows.crc}
         tensors: dict[str, Tensor] = {}
-        about = _packed({"key": self._its_key(), "follower": state, "mark": mark, **rows}, tensors)
-        self._shelf.save(STATE, STATE, tensors, about)
+        about = _packed({"key": self._its_key(), "tracker": state, "mark": mark, **rows}, tensors)
+        self._cache.put(STATE, STATE, tensors, about)
         self._remove_rows(self._file)
 
     def clear(self) -> None:
         """Leave the folder empty; what another program holds open may stay."""
         self._remove_rows()
-        place = self._shelf.place(STATE)
+        place = self._cache.place(STATE)
         for file in place.iterdir():
             with suppress(OSError):
                 file.unlink()
@@ -214,28 +214,30 @@ FIELDS = {"frames": (torch.int64, ()), "box_px": (torch.float32, (4,)), "keypoin
 
 
 def track_people(
-    path: Path, detector: Detector, pose_model: PoseModel, shelf: StageCache, progress: Progress | None
+    path: Path, detector: Detector, pose_model: PoseModel, stages: StageCache, progress: Progress | None
 ) -> Tracking:
     """The clip, everybody's tracks, and what was dropped or repaired. Errors as of `open_video`."""
-    kept = shelf.load(STAGE, STAGE)
-    if kept and (found := _found(path, *kept)):
-        return found
-    if not shelf.keeps:
-        return track_video(path, detector, pose_model, None, progress)
-    state = shelf.place(STAGE) / "following"
-    state.mkdir(exist_ok=True)
-    clip, tracks, notes = track_video(path, detector, pose_model, state, progress)
-    tensors = {"timestamps": clip.timestamps}
-    for number, track in enumerate(tracks):
-        tensors |= {f"{number}/{name}": getattr(track, name) for name in FIELDS}
-    about = {"fps": clip.fps, "width": clip.width, "height": clip.height, "damaged": clip.damaged, "notes": notes}
-    shelf.save(STAGE, STAGE, tensors, about)
-    with suppress(OSError):
-        state.rmdir()
-    return clip, tracks, notes
+
+    def compute() -> Piece:
+        state = stages.place(STAGE) / "state" if stages.keeps else None
+        if state:
+            state.mkdir(exist_ok=True)
+        clip, tracks, notes = track_video(path, detector, pose_model, state, progress)
+        if state:
+            with suppress(OSError):
+                state.rmdir()
+        tensors = {"timestamps": clip.timestamps}
+        for number, track in enumerate(tracks):
+            tensors |= {f"{number}/{name}": getattr(track, name) for name in FIELDS}
+        about = {"fps": clip.fps, "width": clip.width, "height": clip.height, "damaged": clip.damaged, "notes": notes}
+        return tensors, about
+
+    found = _found(path, *stages.stored(STAGE, STAGE, compute, lambda *piece: _found(path, *piece) is not None))
+    assert found is not None, "what was just computed fits"
+    return found
 
 
-def _found(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> Tracking | None:
+def _found(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> Tracking | None:
     """The same as it was saved; None if it can't have been."""
     times = tensors.get("timestamps", torch.zeros(0))
     sizes = [about.get(name) for name in ("width", "height", "damaged")]

@@ -20,12 +20,12 @@ from torch import Tensor
 from vibe.body import pose_joints
 from vibe.body.record import Body
 from vibe.inference.predict import predict_track
-from vibe.inference.refine import place_pelvis
 from vibe.models.network import Network
 from vibe.records import Camera, Track
 from vibe.refine.one_euro import OneEuroFilter, RotationFilter
 from vibe.refine.presets import OneEuro, Smoothing
 from vibe.refine.smooth import one_shape, smooth
+from vibe.refine.translation import place_pelvis
 from vibe.tracking.pose_model import Landmarks
 from vibe.tracking.postprocess import PostprocessConfig, tidy_keypoints
 from vibe.tracking.tracklets import Piece
@@ -152,7 +152,7 @@ class LivePerson:
         span = next(span for span in line.moments[::-1] if line.times[span][0] <= now + 1e-6)
         read, when = predicted.part(span), line.times[span]
         betas = self._shape(one_shape(read.smpl.betas, read.confidence))
-        pelvis = place_pelvis(replace(read.smpl, betas=betas), read.keypoints_px, when, camera, body)
+        pelvis = place_pelvis(replace(read.smpl, betas=betas), read.keypoints_px, camera.K_px, when, body)
         rotmat, trans = smooth(read.smpl.rotmat, pelvis, when, now, self._how.smoothing, read.confidence)
         return self._pose(
             *self._filtered(rotmat[0], trans[0], float(now)), betas, track.keypoints_px[row], track.box_px[row], body

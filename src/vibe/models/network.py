@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from vibe import assets
+from vibe.body.keypoint_regressor import SMPL_VERTICES
+from vibe.body.record import Body
 from vibe.models.encoders import AnyEncoderConfig, build_encoder, encoder_config
 from vibe.models.generator import VIBE
 from vibe.models.gru import EncoderConfig
@@ -45,6 +47,12 @@ class Network:
     about: Weights
     extractor: Callable[[Any], Tensor] | None = None
     """Makes features of crops (`vibe.features.extractor`); None where keypoints or features are there already."""
+
+
+def knows_shapes(network: Network, body: Body) -> bool:
+    """Whether the network's betas mean shapes of this body."""
+    kind = "smpl" if len(body.v_template) == SMPL_VERTICES else body.origin.name.split("-")[0]
+    return network.body == kind
 
 
 def build_network(config: NetworkConfig) -> VIBE:

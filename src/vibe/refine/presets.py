@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -49,13 +48,17 @@ IGNORED = ("left_hip", "right_hip", "op_left_hip", "op_right_hip", "op_neck")
 """Points whose place no two sets agree on."""
 
 
+PARTS = ("orientation", "pose", "shape", "place")
+"""What a fit can move."""
+
+
 @dataclass(frozen=True)
 class FitStage:
     """One search by L-BFGS with strong Wolfe line search."""
 
     weights: Mapping[str, float]
     """Factor of each energy."""
-    free: tuple[Literal["orientation", "pose", "shape", "place"], ...] = ("orientation", "pose", "shape", "place")
+    free: tuple[str, ...] = PARTS
     """What moves: the pelvis's rotation, the other rotations, the betas, the pelvis's position."""
     hips: bool = True
     """Whether the points in `IGNORED` count."""

@@ -8,6 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe import cameras
+from vibe.body.keypoint_regressor import joints_and_keypoints
+from vibe.body.record import Body
+from vibe.records import SmplParams
 from vibe.refine import energies
 
 ROBUST = energies.ROBUST * energies.HEIGHT
@@ -24,6 +27,16 @@ NEAREST = 0.2
 """Metres; a depth below it is no answer."""
 RELAX = (4.0, 2.0, 1.0, 1.0)
 """Robust scale of each round, in `ROBUST`; the round before them counts every keypoint in full."""
+
+
+@torch.no_grad()
+def place_pelvis(
+    smpl: SmplParams, keypoints_px: Float[Tensor, "time 17 3"], K_px: Float[Tensor, "3 3"],
+    times: Float[Tensor, "time"], body: Body,
+) -> Float[Tensor, "time 3"]:  # fmt: skip
+    """Where the pelvis is for the body, its rotations and one shape as they are, to lie on its keypoints; metres."""
+    joints, points = joints_and_keypoints(body, smpl.rotmat, smpl.betas, "detected17")
+    return solve_translation(points - joints[:, :1], keypoints_px, K_px, times, smpl.pelvis)
 
 
 def solve_translation(
