@@ -15,10 +15,7 @@ import torch
 from vibe import cameras
 from vibe.body.record import Body
 from vibe.cache import StageCache, content_key
-from vibe.features.extractor import load_extractor
-from vibe.features.onnx_graph import write_graph
 from vibe.features.runtimes import RUNTIMES
-from vibe.features.video_features import VideoFeatures
 from vibe.inference.config import EstimatorConfig, Refinement, choose_body, energies, takes_options
 from vibe.inference.predict import Features, feature_extractor, predict_track, timeline
 from vibe.inference.refine import Ticks, refine_track
@@ -69,6 +66,9 @@ def load_estimator(config: EstimatorConfig | None = None, /, **options: Any) -> 
     terms = energies(config.prior or "mixture")
     network = load_network(config.weights, device)
     if network.evidence == "images":
+        from vibe.features.extractor import load_extractor
+        from vibe.features.onnx_graph import write_graph
+
         extractor = load_extractor(config.weights, device)
         runtime = RUNTIMES["torch" if config.int8 else config.runtime]
         network = replace(network, extractor=runtime(extractor, partial(write_graph, extractor)))
@@ -106,7 +106,11 @@ class Estimator:
             clip, tracks, notes = track_people(path, self.detector, self.pose_model, stages, progress)
             camera = cameras.default_camera(clip.width, clip.height, self.config.fov_deg)
             extractor, remarks = feature_extractor(self.network, self.config, clip, tracks, stages)
-            features = VideoFeatures(stages, clip, tracks, extractor, progress) if extractor and tracks else None
+            features = None
+            if extractor and tracks:
+                from vibe.features.video_features import VideoFeatures
+
+                features = VideoFeatures(stages, clip, tracks, extractor, progress)
 
             def one(person: int, tick: Ticks, pool: Executor | None) -> Motion:
                 seen = partial(features.of, person) if features else None

@@ -20,8 +20,6 @@ from vibe.body.pose import mirror_rotmat, rest_joints
 from vibe.body.record import Body
 from vibe.cache import Chunks, Piece, StageCache, chunked, rows_of
 from vibe.features.crops import SIDE, cut
-from vibe.features.extractor import Extractor
-from vibe.features.onnx_graph import eight_bit
 from vibe.features.runtimes import ReadFeatures
 from vibe.features.timeline import even_times, resample_evidence, stretches
 from vibe.inference.config import EstimatorConfig
@@ -264,6 +262,9 @@ def in_eight_bits(
     The ranges are set by crops of the video itself; with fewer than `LEAST_CROPS` floats stay. Raises ImportError
     without the runtime.
     """
+    from vibe.features.extractor import Extractor
+    from vibe.features.onnx_graph import eight_bit
+
     crops = sample_crops(clip.path, tracks)
     if not isinstance(extractor, Extractor) or len(crops) < LEAST_CROPS:
         return extractor, [f"features in 8 bits need {LEAST_CROPS} crops or more of people: floats were used"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -18,6 +20,10 @@ SLIDE = 30
 """Frames over which a track may have slid from one person to another."""
 LEAST = 256
 """Least number of frames that are moved to the rows."""
+
+
+ARRAYS = ("keypoints", "regions", "looks")
+"""Of each frame of a person in sight."""
 
 
 class ActiveTrack:
@@ -121,3 +127,21 @@ class ActiveTrack:
         """Drop the first frames here."""
         for values in (self.frames, self.times, self.keypoints, self.regions, self.looks):
             del values[:count]
+
+
+def person_state(person: ActiveTrack) -> dict[str, Any]:
+    """A person in sight."""
+    kept = {name: getattr(person, name) for name in ("number", "since", "frames", "times", "blocks")}
+    kept |= {name: np.array(getattr(person, name)) for name in ARRAYS}
+    return kept | {"last": dict(vars(person.last)), "first": person.first and dict(vars(person.first))}
+
+
+def person_from(state: Mapping[str, Any]) -> ActiveTrack:
+    """The person again; raises KeyError, TypeError or ValueError for what is none."""
+    person = ActiveTrack(int(state["number"]), Landmarks(**state["last"]))
+    person.since = float(state["since"])
+    person.frames, person.times = list(state["frames"]), list(state["times"])
+    person.keypoints, person.regions, person.looks = (list(state[name]) for name in ARRAYS)
+    person.first = End(**state["first"]) if state["first"] else None
+    person.blocks = tuple((first, count) for first, count in state["blocks"])
+    return person

@@ -16,13 +16,12 @@ from numpy import ndarray as Array
 
 from vibe import records
 from vibe.tracking import appearance, tiling
-from vibe.tracking.active_track import SLIDE, ActiveTrack
+from vibe.tracking.active_track import SLIDE, ActiveTrack, person_from, person_state
 from vibe.tracking.detector import Detections, Detector, PoseDetector, iou
 from vibe.tracking.pose_model import Landmarks, PoseLandmarks, PoseModel
 from vibe.tracking.postprocess import PostprocessConfig, finish_tracks
 from vibe.tracking.rows import Rows
-from vibe.tracking.state import person_from, person_state, stretches_from, stretches_state
-from vibe.tracking.tracklets import Stretch
+from vibe.tracking.tracklets import Stretch, stretches_from, stretches_state
 
 APART = 0.2
 """Similarity of keypoints below which two people are surely apart."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -186,3 +187,33 @@ def _place(end: End, time: float) -> Array:
     nearest = -1 if time > end.times[-1] else 0
     ahead = time - end.times[nearest]
     return end.region[nearest, :2] + velocity * np.clip(ahead, -0.5, 0.5)
+
+
+def stretches_state(stretches: Sequence[Stretch]) -> dict[str, Array]:
+    """Those who are out of sight, as a few columns."""
+    ends = [end for one in stretches for end in (one.first, one.last)]
+    return {
+        "blocks": np.array([block for one in stretches for block in one.blocks], np.int64).reshape(-1, 2),
+        "blocks_each": np.array([len(one.blocks) for one in stretches], np.int64),
+        "times": np.concatenate([np.empty(0), *(end.times for end in ends)]),
+        "regions": np.concatenate([np.empty((0, 4), np.float32), *(end.region for end in ends)]),
+        "times_each": np.array([len(end.times) for end in ends], np.int64),
+        "looks": np.array([end.look for end in ends], np.float32).reshape(-1, 128),
+    }
+
+
+def stretches_from(state: Mapping[str, Any]) -> list[Stretch]:
+    """The stretches again; raises KeyError, TypeError or ValueError for what is none."""
+    times, regions = (_split(state[name], state["times_each"]) for name in ("times", "regions"))
+    ends = [End(*values) for values in zip(times, regions, state["looks"], strict=True)]
+    blocks = _split(state["blocks"], state["blocks_each"])
+    return [
+        Stretch(first, last, tuple((int(start), int(count)) for start, count in each))
+        for first, last, each in zip(ends[::2], ends[1::2], blocks, strict=True)
+    ]
+
+
+def _split(values: Array, counts: Array) -> list[Array]:
+    """Parts of these lengths, each in memory of its own."""
+    stops = list(accumulate(int(count) for count in counts))
+    return [values[stop - int(count) : stop].copy() for stop, count in zip(stops, counts, strict=True)]
