@@ -126,12 +126,24 @@ def test_damaged_results_are_made_anew(damage, folder, tmp_path, worked):
     assert motion.read_bytes() == content
 
 
-def test_the_same_video_twice_is_done_once(folder, tmp_path, worked):
+def test_the_same_video_under_two_names_is_done_once_and_each_gets_a_folder(folder, tmp_path, worked):
     out = tmp_path / "out"
     shutil.copy(folder / "a.mp4", folder / "below" / "copy.mp4")
     assert estimate(folder, folder / "a.mp4", "-o", out, "--no-overlay") == 0
     assert names(worked) == ["a.mp4", "b.mp4", "c.mp4"]
-    assert report(out)["copy.mp4"] == ("skipped", "a")
+    assert report(out)["copy.mp4"] == ("done", "copy")
+    for name in ("a", "below/copy"):
+        summary = json.loads((out / name / "summary.json").read_text(encoding="utf-8"))
+        assert Path(summary["source"]["path"]).stem == Path(summary["video"]).stem == Path(name).name
+    assert (out / "below" / "copy" / "motion.npz").read_bytes() == (out / "a" / "motion.npz").read_bytes()
+    assert estimate(folder, "-o", out, "--no-overlay") == 0
+    assert names(worked) == [] and report(out)["copy.mp4"] == ("skipped", "copy")
+    (out / "a" / "motion.npz").unlink()
+    assert estimate(folder, "-o", out, "--no-overlay") == 0
+    assert names(worked) == [] and report(out)["a.mp4"] == ("done", "a")
+    assert (out / "below" / "copy" / "motion.npz").read_bytes() == (out / "a" / "motion.npz").read_bytes()
+    assert estimate(folder, "-o", out, "--no-overlay", "--again") == 0
+    assert names(worked) == ["a.mp4", "b.mp4", "c.mp4"] and report(out)["copy.mp4"] == ("done", "copy")
 
 
 def test_the_same_broken_video_twice_is_named_twice(folder, tmp_path, worked):
@@ -144,7 +156,7 @@ def test_the_same_broken_video_twice_is_named_twice(folder, tmp_path, worked):
     assert all(name in reason for name, reason in failed.items())
 
 
-def test_a_render_that_is_missing_is_drawn_of_the_motion_that_is_there(folder, tmp_path, worked, monkeypatch):
+def test_a_missing_or_damaged_render_is_drawn_of_the_motion_that_is_there(folder, tmp_path, worked, monkeypatch):
     out, drawn = tmp_path / "out", []
 
     def draw(video, result, path, body, progress):
@@ -162,6 +174,10 @@ def test_a_render_that_is_missing_is_drawn_of_the_motion_that_is_there(folder, t
     assert summary["files"] == ["motion.npz", "overlay.mp4", "summary.json"]
     assert summary["weights"]["licence"] == "free for every use"
     assert "people" in summary["seconds"]
+    (out / "b" / "overlay.mp4").write_bytes(b"FILM")
+    drawn.clear()
+    assert estimate(folder, "-o", out) == 0
+    assert [name for name, *_ in drawn] == ["b.mp4"]
     (out / "b" / "overlay.mp4").unlink()
     drawn.clear()
     assert estimate(folder, "-o", out) == 0

@@ -124,9 +124,9 @@ def _hang(*_: object) -> None:
 
 def sentence(error: Exception) -> str:
     """What the user is told."""
-    from vibe.cli.console import sentence as told
+    from vibe.errors import one_line
 
-    return told(error)
+    return one_line(error)
 
 
 def complaint(error: Exception, path: Path) -> str:

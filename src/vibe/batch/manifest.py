@@ -82,7 +82,7 @@ LARGEST = 1 << 24
 
 
 @dataclass(frozen=True)
-class Kept:
+class Manifest:
     """The results of one video."""
 
     place: str
@@ -94,8 +94,8 @@ class Kept:
     """The video's path or URL when they were made."""
     stamp: str
     """What its store then said of its content; empty of a local file."""
-    motion: str
-    """SHA-256 of motion.npz."""
+    sha256: Mapping[str, str]
+    """Of each file: SHA-256 of its bytes."""
     keys: Mapping[str, str]
     """Of each file: what it depends on."""
     bytes: Mapping[str, int]
@@ -103,22 +103,18 @@ class Kept:
     stages: bool
     """Whether the stages of its making were to be kept."""
 
-    def whole(self, sizes: Mapping[str, int]) -> tuple[str, ...]:
-        """Those of its files that have their size, given all sizes that are there."""
-        return tuple(name for name, size in self.bytes.items() if sizes.get(name) == size)
-
 
 def result_keys(result: str) -> dict[str, str]:
     """What each file depends on, if the motion depends on `result`."""
     return {MOTION: result} | {name: cache.key(name, result) for name in RENDERS}
 
 
-def read_manifest_summary(place: str, text: bytes) -> Kept | None:
+def read_manifest_summary(place: str, text: bytes) -> Manifest | None:
     """The results that a summary tells of; None if it tells of none, or is damaged."""
     try:
         summary = json.loads(text)
-        source, keys, sizes = summary["source"], summary["keys"], summary["bytes"]
-        given = [source["sha256"], source["path"], source["stamp"], summary["motion_sha256"], *keys.values()]
+        source, keys, sizes, sums = summary["source"], summary["keys"], summary["bytes"], summary["sha256"]
+        given = [source["sha256"], source["path"], source["stamp"], *(sums[name] for name in sizes), *keys.values()]
         right = [
             MOTION in keys,
             all(isinstance(each, str) for each in given),
@@ -130,9 +126,9 @@ def read_manifest_summary(place: str, text: bytes) -> Kept | None:
         ]
         if not all(right):
             return None
-        return Kept(
+        return Manifest(
             place=place, summary=summary, content=source["sha256"], source=source["path"], stamp=source["stamp"],
-            motion=summary["motion_sha256"], keys=keys, bytes=sizes, stages=summary["stages"] is True,
+            sha256=sums, keys=keys, bytes=sizes, stages=summary["stages"] is True,
         )  # fmt: skip
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None

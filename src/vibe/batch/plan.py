@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from vibe import cache
-from vibe.batch.manifest import MOTION, RENDERS, SUMMARY, Kept, result_keys
+from vibe.batch.manifest import MOTION, RENDERS, SUMMARY, Manifest, result_keys
 from vibe.batch.report import Outcome, failed_outcome, skipped_outcome
 from vibe.batch.sources import VideoSource
 from vibe.batch.storage import OutputStorage, Storage, local
@@ -35,6 +35,8 @@ class VideoJob:
     """What its store says of its content; empty of a local one."""
     make: tuple[str, ...]
     """Files to make; without motion.npz the one that is there is right."""
+    copy_of: str = ""
+    """The source whose results are this one's too, since both videos are the same."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class Plan:
     jobs: tuple[VideoJob, ...]
     outcomes: Mapping[str, Outcome]
     """Of the videos with which nothing is to be done, by source."""
-    twins: Mapping[str, str]
-    """Of a video that is the same as another: the source of that one."""
+    duplicates: tuple[VideoJob, ...]
+    """Videos that are the same as others, whose results are copied."""
     order: tuple[str, ...]
     """All sources, as they were given."""
     done: Mapping[str, str]
@@ -54,6 +56,8 @@ class Plan:
     """Contents of videos whose results are there, and whose stages were not to be kept."""
 
 
+Found = tuple[Manifest, tuple[str, ...]]
+"""Results that are there, and which of their files are whole and right."""
 Sums = Mapping[str, tuple[str | None, str] | Outcome]
 """Of each source: SHA-256 and stamp of its content, or why it can't be read."""
 
@@ -71,38 +75,59 @@ def make_plan(
     What is there and right stays, be the video renamed since, unless it is to be done `again`. Raises OSError where the
     results can't be read.
     """
-    there = list(store.kept())
+    there = list(store.manifests())
     sums = _sums(sources, there, progress)
     right = {} if again else _right(there, store, key, {each[0] for each in sums.values() if isinstance(each, tuple)})
-    outcomes: dict[str, Outcome] = {}
-    twins: dict[str, str] = {}
-    first: dict[str, str] = {}
-    jobs: list[tuple[VideoSource, VideoJob]] = []
+    contents = {source.name: known[0] for source in sources if isinstance(known := sums[source.name], tuple)}
+    assigned = _assigned(sources, contents, right)
+    outcomes = {name: each for name, each in sums.items() if isinstance(each, Outcome)}
+    complete: dict[str | None, str] = {}
     for source in sources:
-        known = sums[source.name]
-        if isinstance(known, Outcome):
-            outcomes[source.name] = known
+        manifest, whole = assigned.get(source.name, (None, ()))
+        if manifest and set(files) <= set(whole):
+            outcomes[source.name] = skipped_outcome(source.name, store.name(manifest.place), manifest)
+            complete.setdefault(contents[source.name], source.name)
+    jobs: list[VideoJob] = []
+    for source in sources:
+        if source.name in outcomes:
             continue
-        content, mark = known
-        if content is not None and first.setdefault(content, source.name) != source.name:
-            twins[source.name] = first[content]
-            continue
-        kept, whole = right.get(content or "", (None, ()))
+        content, mark = cast(tuple[str | None, str], sums[source.name])
+        manifest, whole = assigned.get(source.name, (None, ()))
+        first = complete.setdefault(content, source.name) if content else source.name
         missing = tuple(name for name in files if name not in whole)
-        if kept and not missing:
-            outcomes[source.name] = skipped_outcome(source.name, store.name(kept.place), kept)
-        else:
-            jobs.append((source, VideoJob(source, kept.place if kept else "", content, mark, missing)))
-    taken = {kept.place for kept, _ in right.values()}
-    placed = list(_placed(jobs, taken, {kept.place: kept.content for kept in there}))
-    done = {kept.keys[MOTION]: kept.place for kept in there if MOTION in kept.keys}
-    finished = tuple(kept.content for kept, _ in right.values() if not kept.stages)
-    return Plan(tuple(placed), outcomes, twins, tuple(source.name for source in sources), done, finished)
+        copy_of = first if first != source.name else ""
+        jobs.append(VideoJob(source, manifest.place if manifest else "", content, mark, missing, copy_of))
+    taken = {manifest.place for manifest, _ in assigned.values()}
+    placed = list(_placed(jobs, taken, {manifest.place: manifest.content for manifest in there}))
+    return Plan(
+        tuple(job for job in placed if not job.copy_of),
+        outcomes,
+        tuple(job for job in placed if job.copy_of),
+        tuple(source.name for source in sources),
+        {manifest.keys[MOTION]: manifest.place for manifest in there if MOTION in manifest.keys},
+        tuple(manifest.content for manifest, _ in assigned.values() if not manifest.stages),
+    )
 
 
-def _sums(sources: Sequence[VideoSource], there: Iterable[Kept], progress: Progress | None) -> Sums:
+def _assigned(
+    sources: Sequence[VideoSource], contents: Mapping[str, str | None], right: Mapping[str, list[Found]]
+) -> dict[str, Found]:
+    """The results that each video has: those made of it under its name, else any of its content that are left."""
+    left = {content: list(found) for content, found in right.items()}
+    assigned: dict[str, Found] = {}
+    for named in (True, False):
+        for source in sources:
+            found = left.get(contents.get(source.name) or "", [])
+            match = next((each for each in found if not named or each[0].source == source.label), None)
+            if match and source.name not in assigned:
+                found.remove(match)
+                assigned[source.name] = match
+    return assigned
+
+
+def _sums(sources: Sequence[VideoSource], there: Iterable[Manifest], progress: Progress | None) -> Sums:
     """SHA-256 of each local video's bytes; of one in a store what the summaries tell of that stamp."""
-    before = {(kept.source, kept.stamp): kept.content for kept in there if kept.stamp}
+    before = {(each.source, each.stamp): each.content for each in there if each.stamp}
     found: dict[str, tuple[str | None, str] | Outcome] = {}
     for number, source in enumerate(sources):
         if progress:
@@ -121,41 +146,39 @@ def _sums(sources: Sequence[VideoSource], there: Iterable[Kept], progress: Progr
 
 
 def _right(
-    there: Iterable[Kept], store: OutputStorage, key: Callable[[str], str], contents: set[str | None]
-) -> dict[str, tuple[Kept, tuple[str, ...]]]:
-    """By content: the results that the videos would have, and which of their files are whole and right."""
-    found: dict[str, tuple[Kept, tuple[str, ...]]] = {}
-    for kept in there:
-        if kept.content not in contents or kept.keys.get(MOTION) != (result := key(kept.content)):
+    there: Iterable[Manifest], store: OutputStorage, key: Callable[[str], str], contents: set[str | None]
+) -> dict[str, list[Found]]:
+    """By content: the results that the videos would have, those with most files first."""
+    found: dict[str, list[Found]] = {}
+    for manifest in there:
+        if manifest.content not in contents or manifest.keys.get(MOTION) != (result := key(manifest.content)):
             continue
         keys = result_keys(result)
-        whole = tuple(name for name in store.whole(kept) if kept.keys.get(name) == keys.get(name))
-        if MOTION in whole and len(whole) > len(found.get(kept.content, (kept, ()))[1]):
-            found[kept.content] = kept, whole
-    return found
+        whole = tuple(name for name in store.whole(manifest) if manifest.keys.get(name) == keys.get(name))
+        if MOTION in whole:
+            found.setdefault(manifest.content, []).append((manifest, whole))
+    return {content: sorted(each, key=lambda one: -len(one[1])) for content, each in found.items()}
 
 
-def _placed(
-    jobs: Sequence[tuple[VideoSource, VideoJob]], taken: set[str], contents: Mapping[str, str]
-) -> Iterator[VideoJob]:
+def _placed(jobs: Sequence[VideoJob], taken: set[str], contents: Mapping[str, str]) -> Iterator[VideoJob]:
     """The jobs with their places, by the video's name; where that is taken by another video it gets a number.
 
     A video whose older results are in such a place keeps it.
     """
     used = {place.casefold() for place in taken}
     own: dict[str, str] = {}
-    for source, job in jobs:
+    for job in jobs:
         if not job.place and job.content is not None:
             with suppress(StopIteration):
-                names = _names(source)
+                names = _names(job.source)
                 near = (next(names) for _ in range(len(jobs) + len(taken) + 1))
                 place = next(n for n in near if contents.get(n) == job.content and n.casefold() not in used)
-                own[source.name] = place
+                own[job.source.name] = place
                 used.add(place.casefold())
-    for source, job in jobs:
-        place = job.place or own.get(source.name)
+    for job in jobs:
+        place = job.place or own.get(job.source.name)
         if not place:
-            place = next(name for name in _names(source) if name.casefold() not in used)
+            place = next(name for name in _names(job.source) if name.casefold() not in used)
             used.add(place.casefold())
         yield replace(job, place=place)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from vibe.batch.manifest import MOTION, SUMMARY, Kept
+from vibe.batch.manifest import MOTION, SUMMARY, Manifest
 from vibe.errors import redact
 
 if TYPE_CHECKING:
@@ -63,39 +63,29 @@ def failed_outcome(video: str, reason: str) -> Outcome:
     return Outcome(video, "failed", reason if label in reason else f"{label}: {reason}")
 
 
-def found_outcome(outcome: Outcome, kept: Kept) -> Outcome:
+def found_outcome(outcome: Outcome, manifest: Manifest) -> Outcome:
     """An outcome with what the summary of its results tells."""
-    summary = kept.summary
+    summary = manifest.summary
     return replace(
         outcome,
         rows=tuple(summary["people"]),
         frames=summary["frames"],
-        key=kept.keys[MOTION],
-        files=(*kept.bytes, SUMMARY),
+        key=manifest.keys[MOTION],
+        files=(*manifest.bytes, SUMMARY),
         notes=tuple(map(str, summary["notes"])),
         licences=tuple(f"{what} {summary[what]['name']}: {summary[what]['licence']}" for what in ("weights", "body")),
     )
 
 
-def skipped_outcome(video: str, results: str, kept: Kept, reason: str = "done before") -> Outcome:
+def skipped_outcome(video: str, results: str, manifest: Manifest, reason: str = "done before") -> Outcome:
     """A video whose results are there."""
-    return found_outcome(Outcome(video, "skipped", reason, results), kept)
+    return found_outcome(Outcome(video, "skipped", reason, results), manifest)
 
 
 def complete(plan: Plan, answers: Sequence[Outcome]) -> list[Outcome]:
-    """One outcome for each video of a plan, in its order; what nobody answered for is left."""
+    """One outcome for each video of a plan, in its order; what has no answer is left."""
     known = {**plan.outcomes, **{outcome.video: outcome for outcome in answers}}
-    outcomes = []
-    for video in plan.order:
-        outcome = known.get(plan.twins.get(video, video), Outcome(video, "left", "the run was interrupted"))
-        if video in plan.twins:
-            twin = plan.twins[video]
-            state = "skipped" if outcome.state == "done" else outcome.state
-            why = f"the same video as {redact(twin)}"
-            why = f"{redact(video)}: {why}, {outcome.reason}" if outcome.state == "failed" else why
-            outcome = replace(outcome, video=video, state=state, reason=why, seconds=0.0)
-        outcomes.append(outcome)
-    return outcomes
+    return [known.get(video, Outcome(video, "left", "the run was interrupted")) for video in plan.order]
 
 
 def count_states(outcomes: Sequence[Outcome]) -> dict[str, int]:

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.request import url2pathname
 
 from vibe import assets
-from vibe.batch.manifest import LARGEST, MOTION, SUMMARY, Kept, read_manifest_summary
+from vibe.batch.manifest import LARGEST, MOTION, SUMMARY, Manifest, read_manifest_summary
 from vibe.errors import missing_extra, one_line, redact, shorten
 
 URL = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -253,14 +253,14 @@ class OutputStorage(Storage):
             where = redact(self.address)
             raise OSError(f"cannot write to {where}: {one_line(error)}; choose another folder with -o") from error
 
-    def kept(self) -> Iterator[Kept]:
+    def manifests(self) -> Iterator[Manifest]:
         """All results that are there, by place."""
         with suppress(FileNotFoundError):
             for place, files in self.walk(ListingLimit(MOST_RESULTS)):
                 if SUMMARY in files and (found := self.look(place or ".")):
                     yield found
 
-    def look(self, place: str) -> Kept | None:
+    def look(self, place: str) -> Manifest | None:
         """The results in a place."""
         system, path = Storage(self.name(f"{place}/{SUMMARY}")).reach()
         with suppress(OSError):
@@ -268,18 +268,18 @@ class OutputStorage(Storage):
                 return read_manifest_summary(place, system.cat_file(path))
         return None
 
-    def whole(self, kept: Kept) -> tuple[str, ...]:
+    def whole(self, manifest: Manifest) -> tuple[str, ...]:
         """Which of its files are undamaged, in a store those that have their size: none if the motion is not."""
-        sizes: dict[str, int] = {}
-        for name in kept.bytes:
-            system, path = Storage(self.name(f"{kept.place}/{name}")).reach()
+        whole = []
+        for name, size in manifest.bytes.items():
+            file = Storage(self.name(f"{manifest.place}/{name}"))
+            system, path = file.reach()
             with suppress(OSError, ValueError):
-                sizes[name] = system.size(path)
-        files = kept.whole(sizes)
-        with suppress(OSError):
-            if MOTION in files and (not self.folder or assets.sha256(self.folder / kept.place / MOTION) == kept.motion):
-                return files
-        return ()
+                if system.size(path) == size and (
+                    not file.folder or assets.sha256(file.folder) == manifest.sha256[name]
+                ):
+                    whole.append(name)
+        return tuple(whole) if MOTION in whole else ()
 
     def get(self, place: str, name: str, path: Path) -> None:
         """Copy one of its files. Raises OSError."""

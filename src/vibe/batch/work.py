@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vibe.batch.cleanup import claim, sweep
-from vibe.batch.manifest import MOTION, OVERLAY, PAGE, SUMMARY, result_keys
-from vibe.batch.plan import VideoJob, overwritten
+from vibe.batch.manifest import MOTION, OVERLAY, PAGE, RENDERS, SUMMARY, result_keys
+from vibe.batch.plan import Plan, VideoJob, overwritten
 from vibe.batch.report import Outcome, failed_outcome, found_outcome, skipped_outcome
-from vibe.batch.storage import OutputStorage, Storage, local
+from vibe.batch.storage import OutputStorage, Storage, joined, local
 from vibe.cache import SUFFIX, content_key
-from vibe.errors import run_guarded
+from vibe.errors import redact, run_guarded
 from vibe.parallel import TRIES, Worker
 
 if TYPE_CHECKING:
@@ -99,22 +101,18 @@ def lost_worker(job: VideoJob, how: str) -> Outcome:
 def estimate_one(order: EstimateOptions, estimator: Estimator, worker: Worker, job: VideoJob) -> Outcome:
     """Everything that is to be done with one video; what goes wrong is an outcome too."""
     began = time.monotonic()
-    answers: list[Outcome] = []
     clock = StageTimes(worker.send)
-    complaint = run_guarded(lambda: answers.append(_claimed(order, estimator, clock, job)))
-    outcome = answers[0] if complaint is None else failed_outcome(job.source.name, complaint)
+    outcome = _guarded(job, lambda: _claimed(order, estimator, clock, job))
     return replace(outcome, seconds=time.monotonic() - began)
 
 
 def _claimed(order: EstimateOptions, estimator: Estimator, clock: StageTimes, job: VideoJob) -> Outcome:
     """The work in a folder of its own, unless somebody else is at it or has done it."""
-    import hashlib
 
     store, source = order.store, job.source
     if overwritten(job, store, (*job.make, SUMMARY)):
         raise ValueError(f"{source.label} would be overwritten by its own results: choose another folder with -o")
-    claimed = hashlib.sha256(store.name(job.place).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    with claim(store.scratch, claimed) as folder:
+    with claim(store.scratch, _claim_name(store, job)) as folder:
         if folder is None:
             return Outcome(source.name, "skipped", BUSY, store.name(job.place))
         video, content = local(source.name), job.content
@@ -146,6 +144,55 @@ def _claimed(order: EstimateOptions, estimator: Estimator, clock: StageTimes, jo
         return found_outcome(Outcome(source.name, "done", "", store.name(job.place)), there)
 
 
+def copy_results(order: EstimateOptions, plan: Plan, answers: Sequence[Outcome]) -> Iterator[Outcome]:
+    """What came of the videos that are the same as others: a folder each, with a copy of the other's results."""
+    known = {**plan.outcomes, **{outcome.video: outcome for outcome in answers}}
+    for job in plan.duplicates:
+        name, original = job.source.name, known.get(job.copy_of)
+        if original is None:
+            continue
+        why = f"the same video as {redact(job.copy_of)}"
+        if original.state == "failed" or not original.files:
+            yield replace(original, video=name, reason=f"{job.source.label}: {why}, {original.reason}", seconds=0.0)
+            continue
+        yield _guarded(job, partial(_copied, order.store, job, original, why))
+
+
+def _guarded(job: VideoJob, work: Callable[[], Outcome]) -> Outcome:
+    """What came of a video, where what goes wrong is an outcome too."""
+    answers: list[Outcome] = []
+    complaint = run_guarded(lambda: answers.append(work()))
+    return answers[0] if complaint is None else failed_outcome(job.source.name, complaint)
+
+
+def _copied(store: OutputStorage, job: VideoJob, original: Outcome, why: str) -> Outcome:
+    """A copy of another video's results in the place of a job, with its own name in the summary."""
+    if overwritten(job, store, (*original.files, SUMMARY)):
+        raise ValueError(f"{job.source.label} would be overwritten by its own results: choose another folder with -o")
+    with claim(store.scratch, _claim_name(store, job)) as folder:
+        if folder is None:
+            return Outcome(job.source.name, "skipped", BUSY, store.name(job.place))
+        made = folder / "made"
+        made.mkdir()
+        for name in original.files:
+            Storage(joined(original.results, name)).download(made / name)
+        summary = json.loads((made / SUMMARY).read_bytes())
+        summary["video"] = job.source.label
+        summary["source"] |= {"path": job.source.label, "stamp": job.stamp}
+        text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
+        (made / SUMMARY).write_bytes(text.encode("utf-8", "backslashreplace"))
+        stale = tuple(name for name in RENDERS if name not in original.files)
+        store.put(made, job.place, stale)
+        manifest = store.look(job.place)
+        assert manifest is not None
+        return found_outcome(Outcome(job.source.name, "done", why, store.name(job.place)), manifest)
+
+
+def _claim_name(store: OutputStorage, job: VideoJob) -> str:
+    """What the claim on a place is called."""
+    return hashlib.sha256(store.name(job.place).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
 def _make(
     order: EstimateOptions, estimator: Estimator, clock: StageTimes, job: VideoJob, video: Path, made: Path,
     keys: Mapping[str, str], kept: Path,
@@ -161,12 +208,12 @@ def _make(
             result = replace(result, clip=replace(result.clip, path=Path(job.source.file.name)))
         clock("writing", 0, None)
         result.save(made / MOTION)
-        older, spent = {}, {}
+        older, spent, sums = {}, {}, {}
     else:
         assert before is not None
         result = _read(order.store, job.place, made / MOTION, before.summary)
         older = {name: size for name, size in before.bytes.items() if before.keys.get(name) == keys.get(name)}
-        spent = before.summary.get("seconds", {})
+        spent, sums = before.summary.get("seconds", {}), before.sha256
     result = _render(job.make, video, result, made, estimator, clock)
     clock.stop()
     files = {path.name: path.stat().st_size for path in sorted(made.iterdir())}
@@ -182,7 +229,7 @@ def _make(
             "source": source,
             "keys": {name: keys[name] for name in sizes},
             "bytes": sizes,
-            "motion_sha256": assets.sha256(made / MOTION),
+            "sha256": {name: assets.sha256(made / name) if name in files else sums[name] for name in sizes},
             "stages": order.keep_stages,
         },
     )

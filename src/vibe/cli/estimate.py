@@ -188,7 +188,7 @@ def _one(plan: Plan, order: EstimateOptions, estimator: Estimator | None) -> int
 def _many(plan: Plan, order: EstimateOptions, workers: int | None, ray: str | None) -> int:
     """Several videos, shared out among workers."""
     from vibe.batch.report import complete, count_states
-    from vibe.batch.work import begin_worker, lost_worker
+    from vibe.batch.work import begin_worker, copy_results, lost_worker
     from vibe.batch.workers import available_cores, usual_devices, usual_workers
     from vibe.parallel import run_tasks
 
@@ -210,6 +210,7 @@ def _many(plan: Plan, order: EstimateOptions, workers: int | None, ray: str | No
                 for number, answer in finished:
                     answers.append(answer)
                     board.finished(number, answer)
+            answers += copy_results(order, plan, answers)
     finally:
         outcomes = complete(plan, answers)
         _write_report(order.store, outcomes)
