@@ -108,7 +108,6 @@ def estimate_one(order: EstimateOptions, estimator: Estimator, worker: Worker, j
 
 def _claimed(order: EstimateOptions, estimator: Estimator, clock: StageTimes, job: VideoJob) -> Outcome:
     """The work in a folder of its own, unless somebody else is at it or has done it."""
-
     store, source = order.store, job.source
     if overwritten(job, store, (*job.make, SUMMARY)):
         raise ValueError(f"{source.label} would be overwritten by its own results: choose another folder with -o")
