@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from watcher import Watcher
 
 from vibe import skeletons
+from vibe.arrays import as_tensors
 from vibe.body.keypoint_regressor import DETECTED, joints_and_keypoints
 from vibe.body.load import load_body
 from vibe.body.pose import pose_joints
@@ -65,7 +66,8 @@ class Marked:
 
 def watched(take: rendered.Take, body: Body) -> tuple[Seen, Marked]:
     """One rendered clip."""
-    betas, trans, K_px = take.motion.betas, take.motion.trans[:, None], take.camera.K_px
+    smpl, K_px = as_tensors(take.motion.smpl), take.camera.K_px
+    betas, trans = smpl.betas, smpl.pelvis[:, None]
     joints, points = joints_and_keypoints(body, take.rotmat, betas, "detected17")
     points = points - joints[:, :1] + trans
     coco = joints_and_keypoints(body, take.rotmat, betas)[1] - joints[:, :1] + trans

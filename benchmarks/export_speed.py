@@ -24,12 +24,13 @@ import roma
 import torch
 import tyro
 
+from vibe.arrays import as_numpy
 from vibe.body import load_body
 from vibe.cameras import default_camera
 from vibe.export.export import export
 from vibe.export.formats import FORMS
-from vibe.motion import Motion, Result, load
-from vibe.records import Clip, Weights
+from vibe.motion import Result, load
+from vibe.records import Clip, SmplParams, Track, Weights
 
 FPS, WIDTH, HEIGHT = 30.0, 1280, 720
 
@@ -43,6 +44,8 @@ class Options:
 
 def write_motion(path: Path, frames: int) -> None:
     """Somebody who turns, and swings all joints."""
+    from vibe.motion.tensors import to_motion
+
     draw = torch.Generator().manual_seed(0)
     body, seconds = load_body(), torch.arange(frames) / FPS
     phase = 2 * math.pi * torch.rand(24, 3, generator=draw)
@@ -51,24 +54,12 @@ def write_motion(path: Path, frames: int) -> None:
     spin = roma.rotvec_to_rotmat(torch.stack([0 * seconds, 0.5 * seconds, 0 * seconds], 1))
     rotvec[:, 0] = roma.rotmat_to_rotvec(upright @ spin @ roma.rotvec_to_rotmat(rotvec[:, 0]))
     trans = torch.stack([torch.sin(seconds / 3), 0 * seconds, 4 + torch.cos(seconds / 5)], 1)
-    zeros = {"box_px": 4, "pred_cam": 3}
-    motion = Motion(
-        frames=torch.arange(frames),
-        times=torch.arange(frames, dtype=torch.float64) / FPS,
-        global_orient=rotvec[:, 0],
-        body_pose=rotvec[:, 1:].flatten(1),
-        betas=torch.randn(10, generator=draw),
-        trans=trans,
-        joints_cam=torch.zeros(frames, 24, 3),
-        joints_px=torch.zeros(frames, 24, 2),
-        keypoints_px=torch.ones(frames, 17, 3),
-        confidence=torch.ones(frames),
-        body=body.origin,
-        **{name: torch.zeros(frames, width) for name, width in zeros.items()},
-    )
-    clip = Clip(Path("long.mp4"), FPS, WIDTH, HEIGHT, motion.times, 0)
-    camera, weights = default_camera(WIDTH, HEIGHT), Weights("none", "0" * 64, "")
-    Result(clip, camera, (motion,), body.origin, weights, ()).save(path)
+    still = Track(torch.arange(frames), torch.ones(frames, 4), torch.ones(frames, 17, 3))
+    times, camera = torch.arange(frames, dtype=torch.float64) / FPS, default_camera(WIDTH, HEIGHT)
+    betas = torch.randn(10, generator=draw)
+    motion = to_motion(SmplParams(roma.rotvec_to_rotmat(rotvec), betas, trans), still, times, camera, body)
+    clip, weights = Clip(Path("long.mp4"), FPS, WIDTH, HEIGHT, motion.times, 0), Weights("none", "0" * 64, "")
+    Result(clip, as_numpy(camera), (motion,), body.origin, weights, ()).save(path)
 
 
 def task(motion: Path, form: str, blender: str) -> dict[str, float]:

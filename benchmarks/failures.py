@@ -24,6 +24,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 
+from vibe.arrays import as_tensors
 from vibe.body import Body, load_body, pose_joints, rest_joints, vertices
 from vibe.cameras import default_camera
 from vibe.data.motion import FPS, find_motion
@@ -185,7 +186,8 @@ def finished(source: Path, path: Path, scene: Scene) -> None:
 
 
 def about_pelvis(motion: Motion, body: Body) -> Float[Tensor, "time 24 3"]:
-    joints = pose_joints(body, motion.rotmat, motion.betas)[1]
+    smpl = as_tensors(motion.smpl_shaped)
+    joints = pose_joints(body, smpl.rotmat, smpl.betas)[1]
     return joints - joints[:, :1]
 
 
@@ -195,7 +197,7 @@ def score(result: Result, truth: Motion, body: Body) -> tuple[Motion | None, lis
     if found is None:
         return None, [0.0, "", "", ""]
     mine, true = about_pelvis(found, body), about_pelvis(truth, body)[found.frames]
-    depth = float((found.trans[:, 2] / truth.trans[found.frames, 2]).median())
+    depth = float(np.median(found.smpl.pelvis[:, 2] / truth.smpl.pelvis[found.frames, 2]))
     cells = [
         100 * len(found.frames) / len(truth.frames),
         float(pa_mpjpe_mm(mine, true).mean()),
@@ -208,11 +210,11 @@ def picture(path: Path, scene: Scene, video: Path, result: Result, found: Motion
     """A frame, the estimate over it, and both bodies from the side, brought together at the pelvis."""
     with open_video(video) as source:
         rgb = next(frame.rgb for frame in source if frame.index == scene.frame)
-    row = int((found.frames == scene.frame).nonzero()[0, 0])
+    row = int(np.flatnonzero(found.frames == scene.frame)[0])
     mine, true = surface(found, row, body), surface(truth, scene.frame, body)
     faces = body.faces.numpy().astype(np.int32)
-    K_px = result.camera.K_px.numpy().astype(np.float64)
-    placed = mine + found.trans[row].numpy()
+    K_px = result.camera.K_px.astype(np.float64)
+    placed = mine + found.smpl.pelvis[row]
     over = rasterizer.rasterize(
         rgb, [rasterizer.Mesh(placed, faces, np.broadcast_to(np.float32(FOUND), placed.shape), opacity=0.9)], K_px
     )
@@ -228,8 +230,8 @@ def picture(path: Path, scene: Scene, video: Path, result: Result, found: Motion
 
 def surface(motion: Motion, row: int, body: Body) -> Float[ndarray, "vertex 3"]:
     """About the pelvis joint, in the camera's axes."""
-    points = vertices(body, motion.rotmat[row], motion.betas) - rest_joints(body, motion.betas)[0]
-    return points.numpy()
+    smpl = as_tensors(motion.smpl_shaped).at(row)
+    return (vertices(body, smpl.rotmat, smpl.betas) - rest_joints(body, smpl.betas)[0]).numpy()
 
 
 def beside(true, mine, faces, width: int, height: int) -> UInt8[ndarray, "height width 3"]:
@@ -258,7 +260,7 @@ def joint_by_joint(options: Options, body: Body) -> list[list[object]]:
         for motion in rendered.estimates(one, network, body, after).values():
             mine, true = about_pelvis(motion, body), about_pelvis(one.motion, body)[motion.frames]
             places.append((procrustes_aligned(mine, true) - true.double()).norm(dim=-1) * 1000)
-            R = motion.rotmat.mT @ one.motion.rotmat[motion.frames]
+            R = as_tensors(motion.smpl.rotmat.mT @ one.motion.smpl.rotmat[motion.frames])
             angles.append(torch.rad2deg(roma.rotmat_geodesic_distance(R, torch.eye(3).expand_as(R))))
     place, angle = torch.cat(places).mean(0), torch.cat(angles).mean(0)
     pairs = {name.removeprefix("left_"): [SMPL.index(name), SMPL.index(name.replace("left", "right"))]

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Literal
 
 import report
-import roma
 import torch
 import tyro
 from real import errors as compare
 
 from vibe import cameras, skeletons
+from vibe.arrays import as_tensors
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
 from vibe.body.record import Body
@@ -48,12 +48,12 @@ class Options:
 
 def reprojection(motion: Motion, body: Body, camera: Camera) -> list[float]:
     """Mean distance of the body's COCO keypoints to the detected ones, by confidence: pixels; mm at their depth."""
-    rotvec = torch.cat([motion.global_orient, motion.body_pose], -1).unflatten(-1, (24, 3))
-    joints, points = joints_and_keypoints(body, roma.rotvec_to_rotmat(rotvec), motion.betas, "detected17")
-    points_px = cameras.project(points - joints[:, :1] + motion.trans[:, None], camera.K_px)
-    off = (points_px - motion.keypoints_px[..., :2]).norm(dim=-1)
-    height_px = camera.K_px[0, 0] * HEIGHT / motion.trans[:, 2:]
-    sure = motion.keypoints_px[..., 2]
+    smpl, keypoints_px = as_tensors(motion.smpl), as_tensors(motion.keypoints_px)
+    joints, points = joints_and_keypoints(body, smpl.rotmat, smpl.betas, "detected17")
+    points_px = cameras.project(points - joints[:, :1] + smpl.pelvis[:, None], camera.K_px)
+    off = (points_px - keypoints_px[..., :2]).norm(dim=-1)
+    height_px = camera.K_px[0, 0] * HEIGHT / smpl.pelvis[:, 2:]
+    sure = keypoints_px[..., 2]
     return [float((each * sure).sum() / sure.sum()) for each in (off, off / height_px * HEIGHT * 1000)]
 
 
@@ -74,7 +74,7 @@ def main(options: Options) -> None:
                 truth = name.startswith("balancing") and person == 1
                 errors = (
                     compare(
-                        motion.joints_cam[:, limbs],
+                        as_tensors(motion.joints_cam)[:, limbs],
                         truth_of(FOLDER / "balancing", name[-5:])[track.frames],
                         track.frames,
                     )

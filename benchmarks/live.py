@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vibe import cameras
+from vibe.arrays import as_tensors
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.evaluate import balancing_clip, open_benchmark
 from vibe.evaluate.scores import Compared, Tally, systems
@@ -104,9 +105,8 @@ def rendered_scenes(options: Options, method: Method) -> Iterator[Scene]:
         if (track := rendered.person(one)) is None:
             continue
         told, size = sightings(one.detected_px, rendered.FPS), (one.clip.width, one.clip.height)
-        yield Scene(
-            "rendered clips", told, size, one.motion.joints_cam, track, one.clip, own_joints, (0,), rendered.FPS
-        )
+        truth = as_tensors(one.motion.joints_cam)
+        yield Scene("rendered clips", told, size, truth, track, one.clip, own_joints, (0,), rendered.FPS)
 
 
 def balancing_scenes(method: Method) -> Iterator[Scene]:
@@ -162,8 +162,9 @@ def compared(scene: Scene, method: Method, delays: tuple[int, ...]) -> Iterator[
     """Every system's answers on the same frames: those that the slowest start leaves to all."""
     answers: dict[str, Compared] = {}
     for name, motion in offline(scene, method).items():
-        places = scene.joints(motion.rotmat, motion.betas, motion.joints_cam)
-        answers[name] = Compared(places, scene.truth[motion.frames], motion.frames, scene.fps, scene.centre)
+        smpl, frames = as_tensors(motion.smpl_shaped), as_tensors(motion.frames)
+        places = scene.joints(smpl.rotmat, smpl.betas, as_tensors(motion.joints_cam))
+        answers[name] = Compared(places, scene.truth[frames], frames, scene.fps, scene.centre)
     asked = [(f"live, {delay} frames back", delay, Streaming()) for delay in delays]
     asked.append((f"live, {DELAY} frame back, not filtered", DELAY, UNFILTERED))
     for name, delay, how in asked:

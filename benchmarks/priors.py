@@ -23,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe import cameras
+from vibe.arrays import as_tensors
 from vibe.body import load_body
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.record import Body
@@ -138,7 +139,7 @@ def in_synthetic_windows(priors: dict[str | None, str], held_out: Motions, netwo
         found = []
         for track, clip, truth in made:
             motion, price = fitted(network, track, clip, camera, prior)
-            joints = motion.joints_cam - motion.joints_cam[:, :1]
+            joints = as_tensors(motion.joints_cam - motion.joints_cam[:, :1])
             errors = (pa_mpjpe_mm(joints, truth), mpjpe_mm(joints, truth), acceleration_error_mm(joints, truth))
             found.append([*(float(each.mean()) for each in errors), price])
         rows.append([f"{len(made)} synthetic windows", "", name, FRAMES * len(made), "",

@@ -28,9 +28,11 @@ from scipy.spatial import cKDTree
 
 import vibe
 from vibe import cameras
-from vibe.body import Body, decimate, load_body, pose_joints, rest_joints
+from vibe.arrays import as_numpy
+from vibe.body import Body, decimate, load_body
 from vibe.motion import Motion, Result
-from vibe.records import Clip
+from vibe.motion.tensors import to_motion
+from vibe.records import Clip, SmplParams, Track
 from vibe.render.compositor import Panel, paint
 from vibe.render.posed import Poser
 from vibe.render.viewpoints import Viewpoint, orbit_view, place
@@ -70,15 +72,11 @@ def waving(body: Body, clip: Clip) -> Motion:
     rotmat[:, 0] = roma.rotvec_to_rotmat(torch.tensor([torch.pi, 0.0, 0.0])) @ rotmat[:, 0]
     K_px = cameras.default_camera(WIDTH, HEIGHT).K_px
     trans = torch.tensor([0.0, -0.05, STATURE * float(K_px[0, 0]) / TALL_PX]).repeat(count, 1)
-    betas, rotvec = torch.zeros(10), roma.rotmat_to_rotvec(rotmat)
-    joints = pose_joints(body, rotmat, betas)[1] - rest_joints(body, betas)[0] + trans[:, None]
-    points = cameras.project(joints, K_px)
-    return Motion(
-        frames=torch.arange(count), times=clip.timestamps, box_px=torch.zeros(count, 4), global_orient=rotvec[:, 0],
-        body_pose=rotvec[:, 1:].flatten(1), betas=betas, trans=trans, pred_cam=torch.zeros(count, 3), joints_cam=joints,
-        joints_px=points, keypoints_px=torch.cat([points[:, :17], torch.ones(count, 17, 1)], -1),
-        confidence=torch.ones(count), body=body.origin,
-    )  # fmt: skip
+    still = Track(torch.arange(count), torch.ones(count, 4), torch.zeros(count, 17, 3))
+    camera = cameras.default_camera(WIDTH, HEIGHT)
+    motion = to_motion(SmplParams(rotmat, torch.zeros(10), trans), still, clip.timestamps, camera, body)
+    ones = np.ones((count, 17, 1), np.float32)
+    return replace(motion, keypoints_px=np.concatenate([motion.joints_px[:, :17], ones], -1), confidence=ones[:, 0, 0])
 
 
 def textured(path: Path, count: int) -> Clip:
@@ -96,8 +94,8 @@ def textured(path: Path, count: int) -> Clip:
 def drawings(result: Result, body: Body) -> dict[str, Panel]:
     """What is drawn, by name."""
     count = len(result.clip.timestamps)
-    camera = [Viewpoint(result.camera.K_px.numpy().astype(np.float64), np.eye(3), np.zeros(3))] * count
-    where = place([(1, result.people[0], body)], result.clip.timestamps.numpy())
+    camera = [Viewpoint(result.camera.K_px.astype(np.float64), np.eye(3), np.zeros(3))] * count
+    where = place([(1, result.people[0], body)], result.clip.timestamps)
     assert where is not None
     over = Panel(WIDTH, HEIGHT, ("mesh",), camera, (0, 0, WIDTH, HEIGHT), filmed=True, opacity=0.93)
     beside = orbit_view("side", where, np.arange(count), count / FPS, WIDTH, HEIGHT)
@@ -146,7 +144,8 @@ def main(options: Options) -> None:
             rgb = next(iter(frames)).rgb
         for body in (coarse(full, VERTICES), full):
             blank = load_body(detail="low").origin
-            result = Result(clip, cameras.default_camera(WIDTH, HEIGHT), (waving(body, clip),), blank, blank, ())
+            camera, people = as_numpy(cameras.default_camera(WIDTH, HEIGHT)), (waving(body, clip),)
+            result = Result(as_numpy(clip), camera, people, blank, blank, ())
             size = f"{len(body.v_template):,} vertices"
             for name, panel in drawings(result, body).items():
                 alone, worked = best(partial(drawn, panel, result, body, rgb, 1))

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from watcher import Watcher
 
+from vibe.arrays import as_tensors
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
 from vibe.body.record import Body
@@ -145,7 +146,7 @@ def take(plan: Plan, body: Body, cache: Path) -> Take:
         cache.mkdir(parents=True, exist_ok=True)
         ground = BackgroundGround(still.R_cam_world[:, 1], float((-still.R_cam_world.T @ still.t_cam_world)[1]))
         render_clip(path, body, rotmat, betas, trans, camera, times, ground, plan.seed)
-        watch(path, motion.keypoints_px.numpy())
+        watch(path, motion.keypoints_px)
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
         times, detected_px = torch.from_numpy(file["times"]), file["detected_px"]
         tracks = tuple(
@@ -193,7 +194,7 @@ def person(one: Take) -> Track | None:
     """The track of the person whose truth is known; None if there is none."""
 
     def off(track: Track) -> float:
-        true = one.motion.keypoints_px[track.frames, :, :2]
+        true = as_tensors(one.motion.keypoints_px)[track.frames, :, :2]
         return float((track.keypoints_px[..., :2] - true).norm(dim=-1).mean()) - len(track.frames)
 
     return min(one.tracks, key=off, default=None)
@@ -223,8 +224,8 @@ def count(tally: Tally, one: Take, motion: Motion | None) -> None:
         tally.found.append(found)
         return
     found[motion.frames] = True
-    truth = one.motion.joints_cam[motion.frames]
-    tally.add(Compared(motion.joints_cam, truth, motion.frames, FPS, [0]), found=found)
+    places, frames = as_tensors(motion.joints_cam), as_tensors(motion.frames)
+    tally.add(Compared(places, as_tensors(one.motion.joints_cam)[frames], frames, FPS, [0]), found=found)
 
 
 def main(options: Options) -> None:

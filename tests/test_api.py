@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import vibe
+from vibe.arrays import as_numpy
 from vibe.body import load_body
 from vibe.cameras import default_camera
 from vibe.motion import Motion, Result, Series
@@ -35,9 +36,9 @@ def desk(tmp_path_factory) -> Path:
     with open_video(folder / "dance.mp4") as video:
         assert sum(1 for _ in video) == FRAMES
     person = performers.performer(load_body(), torch.arange(FRAMES))
-    shown = performers.show(load_body(), replace(person, times=video.clip().timestamps))
+    shown = performers.show(load_body(), replace(person, times=as_numpy(video.clip()).timestamps))
     (folder / "out" / "dance").mkdir(parents=True)
-    replace(shown, clip=video.clip(), camera=default_camera(WIDTH, HEIGHT)).save(
+    replace(shown, clip=as_numpy(video.clip()), camera=as_numpy(default_camera(WIDTH, HEIGHT))).save(
         folder / "out" / "dance" / "motion.npz"
     )
     return folder

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from vibe.body.load import load_body
     from vibe.export.export import export
     from vibe.inference.estimate import Estimator, estimate, load_estimator
-    from vibe.motion.npz import load
-    from vibe.motion.record import Motion, Result
+    from vibe.motion.record import Motion, Result, load
     from vibe.render.film import render
     from vibe.viewer.page import view
 
@@ -44,7 +43,7 @@ _HOMES = {
     "Result": "vibe.motion.record",
     "estimate": "vibe.inference.estimate",
     "export": "vibe.export.export",
-    "load": "vibe.motion.npz",
+    "load": "vibe.motion.record",
     "load_body": "vibe.body.load",
     "load_estimator": "vibe.inference.estimate",
     "render": "vibe.render.film",

@@ -78,7 +78,7 @@ def cross_fade(parts: Iterator[tuple[slice, SmplParams]]) -> Iterator[tuple[slic
     rows, part = next(parts)
     for new_rows, new in parts:
         first, shared = new_rows.start - rows.start, rows.stop - new_rows.start
-        yield slice(rows.start, new_rows.start), smpl_rows(part, slice(0, first))
+        yield slice(rows.start, new_rows.start), part.at(slice(0, first))
         share = ramp(2 * shared, shared)[:shared]
         one, two = part.rotmat[first:], new.rotmat[:shared]
         same = (one == two).all(-1).all(-1)[..., None, None]
@@ -87,11 +87,6 @@ def cross_fade(parts: Iterator[tuple[slice, SmplParams]]) -> Iterator[tuple[slic
         rotmat, place = torch.cat([mixed, new.rotmat[shared:]]), torch.cat([pelvis, new.pelvis[shared:]])
         rows, part = new_rows, SmplParams(rotmat, new.betas, place)
     yield rows, part
-
-
-def smpl_rows(smpl: SmplParams, rows: slice) -> SmplParams:
-    """Some frames of a motion; one shape that holds throughout stays."""
-    return SmplParams(smpl.rotmat[rows], smpl.betas if smpl.betas.ndim == 1 else smpl.betas[rows], smpl.pelvis[rows])
 
 
 def _along(weights: Float[Tensor, "frame"], values: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """What travels between the stages: frozen records with shapes, units and frames.
 
 Frames: the camera's (x right, y down, z forward, metres) and the upright picture's (pixels, origin at the
-outer corner of the top left pixel).
+outer corner of the top left pixel). Arrays are PyTorch's tensors up to a finished motion, NumPy's in a `Result`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jaxtyping import Float, Int
-from torch import Tensor
+
+from vibe.arrays import Array
 
 Progress = Callable[[str, float, float | None], None]
 """Told what is under way, how much of it is done, and of how much if that is known."""
@@ -21,7 +23,7 @@ Progress = Callable[[str, float, float | None], None]
 class Camera:
     """A pinhole camera without distortion, of the upright picture."""
 
-    K_px: Float[Tensor, "3 3"]
+    K_px: Float[Array, "3 3"]
     """Intrinsic matrix."""
     width: int
     """Pixels."""
@@ -40,7 +42,7 @@ class Clip:
     """Pixels of the upright picture."""
     height: int
     """Pixels of the upright picture."""
-    timestamps: Float[Tensor, "frame"]
+    timestamps: Float[Array, "frame"]
     """Seconds from the first frame, float64, increasing."""
     damaged: int
     """Packets that could not be decoded and were skipped."""
@@ -50,15 +52,15 @@ class Clip:
 class Track:
     """One person followed through a clip."""
 
-    frames: Int[Tensor, "time"]
+    frames: Int[Array, "time"]
     """Indices into the clip; increasing, gaps allowed."""
-    box_px: Float[Tensor, "time 4"]
+    box_px: Float[Array, "time 4"]
     """Centre x, centre y, width, height."""
-    keypoints_px: Float[Tensor, "time 17 3"]
+    keypoints_px: Float[Array, "time 17 3"]
     """COCO-17: x, y, confidence in [0, 1]. A frame that was filled in has confidence 0 throughout."""
 
     @property
-    def confidence(self) -> Float[Tensor, "time"]:
+    def confidence(self) -> Float[Array, "time"]:
         """Mean keypoint confidence of each frame; 0 where the frame was filled in."""
         return self.keypoints_px[..., 2].mean(-1)
 
@@ -67,9 +69,9 @@ class Track:
 class Observation:
     """The 2D evidence of one person as the network reads it, frame by frame."""
 
-    keypoints: Float[Tensor, "*b time 17 3"]
+    keypoints: Float[Array, "*b time 17 3"]
     """COCO-17 in the crop's own view: x, y in half crop sides from its centre, confidence. 0, 0, 0 if unseen."""
-    box: Float[Tensor, "*b time 3"]
+    box: Float[Array, "*b time 3"]
     """The crop in the camera: x and y of its centre ray (at z = 1), log of its half side (at unit distance)."""
 
 
@@ -77,12 +79,17 @@ class Observation:
 class SmplParams:
     """SMPL's parameters: the one record of them, for a moment, a track or a batch."""
 
-    rotmat: Float[Tensor, "*b 24 3 3"]
+    rotmat: Float[Array, "*b 24 3 3"]
     """`global_orient` first, then the 23 rotations of `body_pose`, each relative to its parent."""
-    betas: Float[Tensor, "*#b 10"]
+    betas: Float[Array, "*#b 10"]
     """The shape; [10] where it is one throughout."""
-    pelvis: Float[Tensor, "*b 3"]
+    pelvis: Float[Array, "*b 3"]
     """Place of the pelvis joint in the camera's frame, metres; SMPL's `transl` is this minus the pelvis at rest."""
+
+    def at(self, rows: Any) -> SmplParams:
+        """The parameters at some moments; a shape that is one throughout stays so."""
+        betas = self.betas if self.betas.ndim == 1 else self.betas[rows]
+        return SmplParams(self.rotmat[rows], betas, self.pelvis[rows])
 
 
 @dataclass(frozen=True)
@@ -91,11 +98,11 @@ class Prediction:
 
     smpl: SmplParams
     """In the camera's frame; betas [moment 10] as a network says them, [10] once there is one shape for the track."""
-    keypoints_px: Float[Tensor, "moment 17 3"]
+    keypoints_px: Float[Array, "moment 17 3"]
     """COCO-17: x, y, confidence; confidence 0 where there is no evidence."""
 
     @property
-    def confidence(self) -> Float[Tensor, "moment"]:
+    def confidence(self) -> Float[Array, "moment"]:
         """Mean over the keypoints."""
         return self.keypoints_px[..., 2].mean(-1)
 
@@ -104,10 +111,10 @@ class Prediction:
 class GeneratorOutput:
     """SMPL parameters and weak camera (the Theta of the paper), in the view of the crop."""
 
-    rotmat: Float[Tensor, "*b time 24 3 3"]
+    rotmat: Float[Array, "*b time 24 3 3"]
     """`global_orient` first, then the 23 rotations of `body_pose`, each relative to its parent."""
-    betas: Float[Tensor, "*b time 10"]
-    pred_cam: Float[Tensor, "*b time 3"]
+    betas: Float[Array, "*b time 10"]
+    pred_cam: Float[Array, "*b time 3"]
     """s, tx, ty: a body point X lies at s * (X + t), in half crop sides from the crop's centre."""
 
 

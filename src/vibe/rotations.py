@@ -1,35 +1,72 @@
-"""The paper's 6D rotations, and quaternions over time, on top of roma.
+"""Rotations of either kind of array: the paper's 6D form, axis-angle, quaternions over time, and the way between two.
 
 The six numbers are the first two columns of the matrix in row-major order, R00 R01 R10 R11 R20 R21, as SPIN and
-VIBE store them (not the order of Zhou et al.'s own code, which stores the columns one after the other).
+VIBE store them (not the order of Zhou et al.'s own code, which stores the columns one after the other). Tensors are
+converted by roma, NumPy's arrays by SciPy; each is loaded where it is used, for roma loads PyTorch.
 """
 
 from __future__ import annotations
 
-import roma
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
+from numpy import ndarray
+
+from vibe.arrays import Array, concatenate
 
 
-def rotmat_from_6d(numbers: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 3 3"]:
-    """Gram-Schmidt of the two stored columns."""
+def rotmat_from_6d(numbers: Float[Array, "*b 6"]) -> Float[Array, "*b 3 3"]:
+    """Gram-Schmidt of the two stored columns, which are tensors."""
+    import roma
+
     return roma.special_gramschmidt(numbers.unflatten(-1, (3, 2)), epsilon=1e-6)  # pyright: ignore[reportArgumentType]
 
 
-def rotmat_to_6d(rotmat: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 6"]:
+def rotmat_to_6d(rotmat: Float[Array, "*b 3 3"]) -> Float[Array, "*b 6"]:
     """The first two columns, row by row."""
-    return rotmat[..., :2].flatten(-2)
+    return rotmat[..., :2].reshape(*rotmat.shape[:-2], 6)
+
+
+def rotvec_from_rotmat(rotmat: Float[Array, "*b 3 3"]) -> Float[Array, "*b 3"]:
+    """Axis-angle (direction: axis; length: radians) of matrices."""
+    if isinstance(rotmat, np.ndarray):
+        from scipy.spatial.transform import Rotation
+
+        rotvec = Rotation.from_matrix(rotmat.reshape(-1, 3, 3)).as_rotvec()
+        return rotvec.reshape(rotmat.shape[:-1]).astype(rotmat.dtype)
+    import roma
+
+    return roma.rotmat_to_rotvec(rotmat)
+
+
+def rotmat_from_rotvec(rotvec: Float[Array, "*b 3"]) -> Float[Array, "*b 3 3"]:
+    """Matrices of axis-angle vectors."""
+    if isinstance(rotvec, np.ndarray):
+        from scipy.spatial.transform import Rotation
+
+        rotmat = Rotation.from_rotvec(rotvec.reshape(-1, 3)).as_matrix()
+        return rotmat.reshape(*rotvec.shape, 3).astype(rotvec.dtype)
+    import roma
+
+    return roma.rotvec_to_rotmat(rotvec)
+
+
+def quaternions_from_rotmat(rotmat: Float[ndarray, "*b 3 3"]) -> Float[ndarray, "*b 4"]:
+    """Unit quaternions (x, y, z, w) of matrices that are NumPy's arrays."""
+    from scipy.spatial.transform import Rotation
+
+    quaternions = Rotation.from_matrix(rotmat.reshape(-1, 3, 3)).as_quat()
+    return quaternions.reshape(*rotmat.shape[:-2], 4).astype(rotmat.dtype)
 
 
 def interpolate(
-    one: Float[Tensor, "*b 3 3"], two: Float[Tensor, "*b 3 3"], share: Float[Tensor, "*#b"]
-) -> Float[Tensor, "*b 3 3"]:
+    one: Float[Array, "*b 3 3"], two: Float[Array, "*b 3 3"], share: Float[Array, "*#b"]
+) -> Float[Array, "*b 3 3"]:
     """Rotations at a share, 0 to 1, of the shortest way from one to the other, at constant speed."""
-    return one @ roma.rotvec_to_rotmat(share[..., None] * roma.rotmat_to_rotvec(one.mT @ two))
+    return one @ rotmat_from_rotvec(share[..., None] * rotvec_from_rotmat(one.mT @ two))
 
 
-def continuous(quaternions: Float[Tensor, "time *b 4"]) -> Float[Tensor, "time *b 4"]:
+def continuous(quaternions: Float[Array, "time *b 4"]) -> Float[Array, "time *b 4"]:
     """The same rotations with signs chosen so that neighbours in time lie on one side of the sphere."""
-    same = (quaternions[1:] * quaternions[:-1]).sum(-1, keepdim=True) >= 0
-    return torch.cat([quaternions[:1], quaternions[1:] * torch.where(same, 1.0, -1.0).cumprod(0)])
+    apart = (quaternions[1:] * quaternions[:-1]).sum(-1) < 0
+    flipped = (apart.cumsum(0) % 2 == 1)[..., None] * quaternions[1:]
+    return concatenate([quaternions[:1], quaternions[1:] - 2 * flipped])

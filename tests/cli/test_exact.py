@@ -8,14 +8,13 @@ import cv2
 import numpy as np
 import official_files
 import pytest
-import roma
-import torch
 from reference import recipe, state
 
 from vibe import assets, cli
+from vibe.arrays import as_tensors
 from vibe.body import joints_and_keypoints, load_smpl, rest_joints
 from vibe.inference import estimate
-from vibe.motion import npz
+from vibe.motion import load
 from vibe.video.read import open_video
 from vibe.video.write import VideoWriter
 
@@ -83,7 +82,7 @@ def done(home, clip, tmp_path_factory) -> Path:
 
 def test_one_command_runs_the_paper_s_system_on_a_video(done):
     assert sorted(path.name for path in done.iterdir()) == ["motion.npz", "overlay.mp4", "summary.json"]
-    result = npz.load(done / "motion.npz")
+    result = load(done / "motion.npz")
     (person,) = result.people
     assert len(person.frames) == FRAMES
     assert result.body.sha256 == assets.sha256(assets.library("smpl_neutral.npz"))
@@ -94,21 +93,21 @@ def test_one_command_runs_the_paper_s_system_on_a_video(done):
 
 
 def test_the_file_s_joints_are_those_of_smpl_in_its_poses(done):
-    (person,) = npz.load(done / "motion.npz").people
+    (person,) = load(done / "motion.npz").people
     body = load_smpl()
-    rotmat = roma.rotvec_to_rotmat(torch.cat([person.global_orient, person.body_pose], 1).unflatten(1, (24, 3)))
-    joints, _ = joints_and_keypoints(body, rotmat, person.betas)
-    pelvis = rest_joints(body, person.betas)[..., :1, :]
-    assert torch.allclose(joints - pelvis + person.trans[:, None], person.joints_cam, atol=1e-4)
-    assert all(torch.isfinite(part).all() for part in (person.trans, person.pred_cam, person.betas, person.joints_px))
+    smpl = as_tensors(person.smpl_shaped)
+    joints, _ = joints_and_keypoints(body, smpl.rotmat, smpl.betas)
+    pelvis = rest_joints(body, smpl.betas)[..., :1, :]
+    assert np.allclose(joints - pelvis + smpl.pelvis[:, None], person.joints_cam, atol=1e-4)
+    assert all(np.isfinite(part).all() for part in (person.transl, person.pred_cam, smpl.betas, person.joints_px))
 
 
 def test_the_single_frame_baseline_the_published_fitting_and_filter_run_too(clip, tmp_path):
     options = ["--weights", "official-frame", "--fitting", "paper", "--smooth", "one-euro", "--no-overlay"]
     assert run("estimate", clip, "-o", tmp_path, *options) == 0
-    (person,) = npz.load(tmp_path / "balancing" / "motion.npz").people
+    (person,) = load(tmp_path / "balancing" / "motion.npz").people
     assert len(person.frames) == FRAMES
-    assert person.betas.shape == (10,)
+    assert person.betas_per_frame is None
 
 
 def test_the_old_result_file_holds_smpl_s_vertices_and_the_49_joints(done, tmp_path):

@@ -12,11 +12,13 @@ import torch
 from reference import recipe
 
 from vibe import cli
+from vibe.arrays import as_numpy
 from vibe.body import load_body, load_smpl
 from vibe.cameras import default_camera
 from vibe.export.formats import FORMS
-from vibe.motion import Motion, Result, npz
-from vibe.records import Clip, Weights
+from vibe.motion import Motion, Result
+from vibe.records import Clip, SmplParams, Weights
+from vibe.rotations import rotmat_from_rotvec
 
 
 def run(*arguments: object) -> int:
@@ -36,15 +38,17 @@ def write_motion(tmp_path):
     """Writes the motion of somebody who was seen in five frames, made with a body."""
 
     def write(body: Weights) -> Path:
-        shapes = {"box_px": 4, "global_orient": 3, "body_pose": 69, "trans": 3, "pred_cam": 3}
-        some = {name: torch.rand(5, width) + 0.5 for name, width in shapes.items()}
-        points = {"joints_cam": torch.zeros(5, 24, 3), "joints_px": torch.zeros(5, 24, 2)}
-        evidence = {"keypoints_px": torch.rand(5, 17, 3), "confidence": torch.ones(5)}
-        times = torch.arange(5, dtype=torch.float64) / 25
-        person = Motion(torch.arange(5), times, betas=torch.randn(10), body=body, **some, **points, **evidence)
+        random = np.random.default_rng(0)
+        box_px, pred_cam, pelvis = (random.random((5, width), np.float32) + 0.5 for width in (4, 3, 3))
+        smpl = SmplParams(rotmat_from_rotvec(random.random((5, 24, 3), np.float32)), np.zeros(10, np.float32), pelvis)
+        shaped = {"box_px": box_px, "pred_cam": pred_cam, "transl": pelvis}
+        points = {"joints_cam": np.zeros((5, 24, 3), np.float32), "joints_px": np.zeros((5, 24, 2), np.float32)}
+        evidence = {"keypoints_px": random.random((5, 17, 3), np.float32), "confidence": np.ones(5, np.float32)}
+        times = np.arange(5) / 25
+        person = Motion(np.arange(5), times, smpl=smpl, body=body, **shaped, **points, **evidence)
         clip = Clip(Path("clip.mp4"), 25.0, 64, 48, times, 0)
-        result = Result(clip, default_camera(64, 48), (person,), body, Weights("open", "0" * 64, ""), ())
-        npz.save(tmp_path / "motion.npz", result)
+        result = Result(clip, as_numpy(default_camera(64, 48)), (person,), body, Weights("open", "0" * 64, ""), ())
+        result.save(tmp_path / "motion.npz")
         return tmp_path / "motion.npz"
 
     return write
@@ -136,7 +140,7 @@ def write_people(tmp_path, open_body):
     def write(count: int) -> Path:
         body = open_body
         people = [performers.performer(body, torch.arange(5 * seed, 30), seed) for seed in range(count)]
-        npz.save(tmp_path / "motion.npz", performers.show(body, *people))
+        performers.show(body, *people).save(tmp_path / "motion.npz")
         return tmp_path / "motion.npz"
 
     return write
@@ -240,13 +244,13 @@ def test_bad_input_is_one_line_and_nothing_is_left(form, write_people, tmp_path,
         np.savez(content, **(arrays | some))
         return content.getvalue()
 
-    trans = arrays["1/trans"].copy()
-    trans[3] = np.nan
+    pelvis = arrays["1/pelvis"].copy()
+    pelvis[3] = np.nan
     place = ["-o", tmp_path / "new" / "deep" / FORMS[form].file]
     everybody = "everybody" if form == "legacy" else "it has 1, 2"
     for content, options, words in (
         (whole[: len(whole) // 2], place, "damaged"),
-        (changed(**{"1/trans": trans}), place, "not finite"),
+        (changed(**{"1/pelvis": pelvis}), place, "its checksum differs"),
         (changed(format=np.array("vibe-motion 9")), place, "vibe-motion 9"),
         (whole, [*place, "--person", 3], everybody),
         (whole, ["-o", motion / "deep" / FORMS[form].file], ""),

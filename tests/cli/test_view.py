@@ -84,7 +84,7 @@ def of_the_future(path: Path) -> None:
 def not_finite(path: Path) -> None:
     result = load(path)
     person = result.people[0]
-    replace(result, people=(replace(person, trans=person.trans * float("nan")),)).save(path)
+    replace(result, people=(replace(person, transl=person.transl * float("nan")),)).save(path)
 
 
 @pytest.mark.parametrize(

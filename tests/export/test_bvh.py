@@ -9,16 +9,17 @@ import roma
 import torch
 from readers import bvh_joints
 
+from vibe.arrays import as_numpy
 from vibe.body import load_body
 from vibe.data.sets.bvh import read_bvh
 from vibe.export.bvh import ORDER, UNITS, steady_angles, write_bvh
-from vibe.motion.scene import Staging, build_scene
+from vibe.motion.scene import SceneOptions, build_scene
 from vibe.skeletons import SMPL
 
 
 @pytest.fixture(scope="module")
 def body():
-    return load_body(detail="low")
+    return as_numpy(load_body(detail="low"))
 
 
 @pytest.fixture(scope="module")
@@ -27,37 +28,37 @@ def given(body):
 
 
 @pytest.mark.parametrize(
-    ("staging", "unit"), [(Staging(), "cm"), (Staging("z", "x", ground=True), "m")], ids=["y up cm", "z up m"]
+    ("options", "unit"), [(SceneOptions(), "cm"), (SceneOptions("z", "x", ground=True), "m")], ids=["y up cm", "z up m"]
 )
-def test_joints_read_back_are_ours_to_a_tenth_of_a_millimetre(body, given, staging, unit, tmp_path):
-    staged = build_scene(given, body, staging)
-    (actor,) = staged.actors
-    write_bvh(tmp_path / "x.bvh", staged, actor, body, unit)
+def test_joints_read_back_are_ours_to_a_tenth_of_a_millimetre(body, given, options, unit, tmp_path):
+    scene = build_scene(given, body, options)
+    (character,) = scene.characters
+    write_bvh(tmp_path / "x.bvh", scene, character, body, unit)
     read = read_bvh(tmp_path / "x.bvh", 1 / UNITS[unit])
     order = [read.names.index(name) for name in SMPL]
     assert read.fps == performers.FPS
-    assert (read.places[:, order] - actor.joints).abs().max() < 1e-4
+    assert (read.places[:, order] - character.joints).abs().max() < 1e-4
     assert [path.name for path in tmp_path.iterdir()] == ["x.bvh"]
 
 
-@pytest.mark.parametrize("staging", [Staging(), Staging("z", ground=True)], ids=["y up", "z up"])
-def test_a_published_reader_finds_the_joints_too(body, given, staging, tmp_path):
+@pytest.mark.parametrize("options", [SceneOptions(), SceneOptions("z", ground=True)], ids=["y up", "z up"])
+def test_a_published_reader_finds_the_joints_too(body, given, options, tmp_path):
     pytest.importorskip("bvhio")
-    staged = build_scene(given, body, staging)
-    (actor,) = staged.actors
-    write_bvh(tmp_path / "x.bvh", staged, actor, body)
-    assert np.abs(bvh_joints(tmp_path / "x.bvh") - actor.joints.numpy()).max() < 1e-3
+    scene = build_scene(given, body, options)
+    (character,) = scene.characters
+    write_bvh(tmp_path / "x.bvh", scene, character, body)
+    assert np.abs(bvh_joints(tmp_path / "x.bvh") - character.joints).max() < 1e-3
 
 
 def test_the_rest_pose_stands_upright_with_arms_out(body, given, tmp_path):
     for up, axis in (("y", 1), ("z", 2)):
-        staged = build_scene(given, body, Staging(up))
-        write_bvh(tmp_path / "x.bvh", staged, staged.actors[0], body, "m")
+        scene = build_scene(given, body, SceneOptions(up))
+        write_bvh(tmp_path / "x.bvh", scene, scene.characters[0], body, "m")
         read = read_bvh(tmp_path / "x.bvh", 1.0)
-        place = {name: torch.zeros(3, dtype=torch.float64) for name in read.names}
+        place = {name: np.zeros(3) for name in read.names}
         for name, parent, offset in zip(read.names, read.parents, read.offsets, strict=True):
             place[name] = offset + (place[read.names[parent]] if parent >= 0 else 0)
-        rest = staged.actors[0].rest.double()
+        rest = scene.characters[0].rest
         assert float(place["head"][axis] - place["left_foot"][axis]) == pytest.approx(
             float(rest[15, 1] - rest[10, 1]), abs=1e-5
         )
@@ -65,8 +66,8 @@ def test_the_rest_pose_stands_upright_with_arms_out(body, given, tmp_path):
 
 
 def test_no_channel_jumps_by_half_a_turn(body, given, tmp_path):
-    staged = build_scene(given, body, Staging())
-    write_bvh(tmp_path / "x.bvh", staged, staged.actors[0], body)
+    scene = build_scene(given, body, SceneOptions())
+    write_bvh(tmp_path / "x.bvh", scene, scene.characters[0], body)
     text = (tmp_path / "x.bvh").read_text()
     numbers = np.array([line.split() for line in text.split("Frame Time:")[1].splitlines()[1:]], float)
     assert numbers.shape == (60, 75)
@@ -89,7 +90,7 @@ ACROSS, UP = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0])
     ids=["somersaults", "turns lying on the back", "on the face", "pirouette", "somersaults aslant"],
 )
 def test_angles_run_on_where_two_axes_fall_together(rotmat, step_deg):
-    angles_deg = steady_angles(rotmat[:, None])
+    angles_deg = steady_angles(rotmat[:, None].numpy())
     back = roma.euler_to_rotmat(ORDER, torch.from_numpy(angles_deg), degrees=True)
     assert (back[:, 0].float() - rotmat).abs().max() < 1e-5
     assert np.abs(np.diff(angles_deg, axis=0)).max() < step_deg + 0.1
@@ -97,6 +98,6 @@ def test_angles_run_on_where_two_axes_fall_together(rotmat, step_deg):
 
 def test_one_frame_is_enough(body, tmp_path):
     given = performers.show(body, performers.performer(body, torch.arange(1)))
-    staged = build_scene(given, body, Staging())
-    write_bvh(tmp_path / "x.bvh", staged, staged.actors[0], body)
+    scene = build_scene(given, body, SceneOptions())
+    write_bvh(tmp_path / "x.bvh", scene, scene.characters[0], body)
     assert "Frames: 1\n" in (tmp_path / "x.bvh").read_text()

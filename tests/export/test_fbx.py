@@ -8,23 +8,24 @@ import pytest
 import torch
 from readers import glb_joints
 
+from vibe.arrays import as_numpy
 from vibe.body import load_body
 from vibe.export import fbx
 from vibe.export.fbx import find_blender, write_fbx
-from vibe.motion.scene import Staging, build_scene
+from vibe.motion.scene import SceneOptions, build_scene
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for Blender is a script with a shebang")
 
 
 @pytest.fixture(scope="module")
 def body():
-    return load_body(detail="low")
+    return as_numpy(load_body(detail="low"))
 
 
 @pytest.fixture(scope="module")
-def staged(body):
+def scene(body):
     people = performers.performer(body, torch.arange(9)), performers.performer(body, torch.arange(4, 9), 1)
-    return build_scene(performers.show(body, *people, fps=29.97), body, Staging())
+    return build_scene(performers.show(body, *people, fps=29.97), body, SceneOptions())
 
 
 @pytest.fixture
@@ -45,18 +46,18 @@ def left(tmp_path):
     return sorted(path.name for path in tmp_path.iterdir() if path.name != "bin")
 
 
-def test_blender_is_given_one_person_and_a_script_without_the_user_s_settings(body, staged, blender, tmp_path):
+def test_blender_is_given_one_person_and_a_script_without_the_user_s_settings(body, scene, blender, tmp_path):
     copy = tmp_path / "bin" / "copy.glb"
     program = blender(
         f"import shutil; shutil.copy(given[-4], {str(copy)!r}); open(given[-3], 'w').write('|'.join(given))"
     )
-    write_fbx(tmp_path / "x.fbx", staged, staged.actors[1], body, program)
+    write_fbx(tmp_path / "x.fbx", scene, scene.characters[1], body, program)
     told = (tmp_path / "x.fbx").read_text().split("|")
     assert told[:4] == ["--background", "--factory-startup", "--python-exit-code", "1"]
     assert told[4] == "--python" and Path(told[5]).is_file() and told[6] == "--"
     assert told[-2:] == ["29.97", "5"]
     (found,) = glb_joints(copy)
-    assert abs(found - staged.actors[1].joints.numpy()).max() < 1e-4
+    assert abs(found - scene.characters[1].joints).max() < 1e-4
     assert left(tmp_path) == ["x.fbx"]
 
 
@@ -70,11 +71,11 @@ def test_blender_is_given_one_person_and_a_script_without_the_user_s_settings(bo
     ],
     ids=["fails", "fails silently", "writes nothing", "never ends"],
 )
-def test_a_blender_that_fails_is_one_error_and_no_file(does, words, body, staged, blender, tmp_path, monkeypatch):
+def test_a_blender_that_fails_is_one_error_and_no_file(does, words, body, scene, blender, tmp_path, monkeypatch):
     monkeypatch.setattr(fbx, "PATIENCE", 1.0)
     monkeypatch.setattr(fbx, "PATIENCE_FRAME", 0.0)
     with pytest.raises(OSError, match=words):
-        write_fbx(tmp_path / "x.fbx", staged, staged.actors[0], body, blender(does))
+        write_fbx(tmp_path / "x.fbx", scene, scene.characters[0], body, blender(does))
     assert left(tmp_path) == []
 
 
@@ -94,8 +95,8 @@ def test_blender_is_the_one_named_then_that_on_the_path_then_the_newest_installe
         find_blender(tmp_path / "nowhere")
 
 
-def test_z_can_t_point_up(body, staged, tmp_path):
+def test_z_can_t_point_up(body, scene, tmp_path):
     given = performers.show(body, performers.performer(body, torch.arange(3)))
-    up = build_scene(given, body, Staging("z"))
+    up = build_scene(given, body, SceneOptions("z"))
     with pytest.raises(ValueError, match="--up"):
-        write_fbx(tmp_path / "x.fbx", up, up.actors[0], body)
+        write_fbx(tmp_path / "x.fbx", up, up.characters[0], body)

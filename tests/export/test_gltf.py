@@ -9,28 +9,30 @@ import pytest
 import torch
 from readers import glb_array, glb_matrices, read_glb
 
-from vibe.body import load_body, vertices
-from vibe.export.gltf import influences, write_glb
-from vibe.motion.scene import Staging, build_scene
+from vibe.arrays import as_numpy
+from vibe.body import load_body
+from vibe.body.placed import vertices_cam
+from vibe.export.gltf import write_glb
+from vibe.motion.scene import SceneOptions, build_scene
 from vibe.render.compositor import colour
 from vibe.skeletons import SMPL
 
 
 @pytest.fixture(scope="module")
 def body():
-    return load_body(detail="low")
+    return as_numpy(load_body(detail="low"))
 
 
 @pytest.fixture(scope="module")
-def staged(body):
+def scene(body):
     people = performers.performer(body, torch.arange(60)), performers.performer(body, torch.arange(20, 50), 1)
-    return build_scene(performers.show(body, *people), body, Staging())
+    return build_scene(performers.show(body, *people), body, SceneOptions())
 
 
 @pytest.fixture(scope="module")
-def path(body, staged, tmp_path_factory):
+def path(body, scene, tmp_path_factory):
     path = tmp_path_factory.mktemp("glb") / "x.glb"
-    write_glb(path, staged, body)
+    write_glb(path, scene, body)
     return path
 
 
@@ -39,12 +41,12 @@ def read(path):
     return read_glb(path)
 
 
-def test_every_person_s_action_gives_the_joints(read, staged):
-    for person, actor in enumerate(staged.actors):
+def test_every_person_s_action_gives_the_joints(read, scene):
+    for person, character in enumerate(scene.characters):
         clock = glb_array(read, read[0]["animations"][1 + person]["samplers"][0]["input"])[:, 0]
-        assert np.allclose(clock, (actor.first + np.arange(len(actor.joints))) / 25)
+        assert np.allclose(clock, (character.first + np.arange(len(character.joints))) / 25)
         for frame in (0, 11, 29):
-            assert (glb_matrices(read, person, frame)[:, :3, 3] - actor.joints[frame]).abs().max() < 1e-4
+            assert (glb_matrices(read, person, frame)[:, :3, 3] - character.joints[frame]).abs().max() < 1e-4
 
 
 def test_the_first_animation_moves_everybody_as_their_own_do(read):
@@ -55,35 +57,35 @@ def test_the_first_animation_moves_everybody_as_their_own_do(read):
     assert moved(together) == [each for action in own for each in moved(action)]
 
 
-def test_the_skin_follows_to_some_millimetres(read, staged, body):
+def test_the_skin_follows_to_some_millimetres(read, scene, body):
     """Four joints a vertex stand for up to seven; the mean of all is far below a millimetre."""
-    for person, actor in enumerate(staged.actors):
+    for person, character in enumerate(scene.characters):
         told = read[0]["meshes"][person]["primitives"][0]["attributes"]
         rest, joints, weights = (glb_array(read, told[name]) for name in ("POSITION", "JOINTS_0", "WEIGHTS_0"))
         inverse = torch.tensor(glb_array(read, read[0]["skins"][person]["inverseBindMatrices"])).reshape(24, 4, 4).mT
         matrices = (glb_matrices(read, person, 17) @ inverse)[joints.astype(np.int64)]
         blended = (matrices * torch.tensor(weights)[..., None, None]).sum(1)
         found = (blended @ torch.nn.functional.pad(torch.tensor(rest), (0, 1), value=1.0)[..., None])[:, :3, 0]
-        truth = vertices(body, actor.rotmat[17], actor.betas) - actor.rest[0] + actor.joints[17, 0]
+        truth = vertices_cam(character.smpl.at(slice(17, 18)), body)[0]
         apart = (found - truth).norm(dim=-1)
         assert apart.max() < 0.015 and apart.mean() < 0.0005
         exact = (body.weights > 0).sum(1) <= 4
         assert apart[exact].max() < 1e-4
 
 
-def test_the_camera_sees_a_joint_where_the_video_has_it(read, staged, body):
+def test_the_camera_sees_a_joint_where_the_video_has_it(read, scene, body):
     head, _ = read
     node = next(node for node in head["nodes"] if node.get("camera") is not None)
     lens = head["cameras"][0]["perspective"]
     matrix = np.array(node["matrix"]).reshape(4, 4).T
-    joints = staged.actors[0].joints[5].numpy()
+    joints = scene.characters[0].joints[5]
     seen = (joints - matrix[:3, 3]) @ matrix[:3, :3]
     assert (seen[:, 2] < 0).all(), "glTF's camera looks along -z"
     tall = np.tan(lens["yfov"] / 2)
     x = seen[:, 0] / -seen[:, 2] / (tall * lens["aspectRatio"])
     y = seen[:, 1] / -seen[:, 2] / tall
     found_px = np.stack([(x + 1) / 2 * performers.WIDTH, (1 - y) / 2 * performers.HEIGHT], 1)
-    truth_px = performers.performer(body, torch.arange(60)).joints_px[5].numpy()
+    truth_px = performers.performer(body, torch.arange(60)).joints_px[5]
     assert np.abs(found_px - truth_px).max() < 0.01
 
 
@@ -102,21 +104,21 @@ def test_trimesh_opens_it(path, body):
 
 
 def test_four_joints_carry_all_of_every_vertex(body):
-    joints, weights = influences(body.weights, 4)
-    assert torch.allclose(weights.sum(1), torch.ones(len(weights)), atol=1e-6)
+    joints, weights = body.influences(4)
+    assert np.allclose(weights.sum(1), 1, atol=1e-6)
     assert (joints[weights == 0] == 0).all()
 
 
 def test_z_can_t_point_up_and_held_people_leave_no_camera(body, tmp_path: Path):
     given = performers.show(body, performers.performer(body, torch.arange(3)))
     with pytest.raises(ValueError, match="--up"):
-        write_glb(tmp_path / "x.glb", build_scene(given, body, Staging("z")), body)
+        write_glb(tmp_path / "x.glb", build_scene(given, body, SceneOptions("z")), body)
     assert not list(tmp_path.iterdir())
-    write_glb(tmp_path / "x.glb", build_scene(given, body, Staging(root="in-place")), body)
+    write_glb(tmp_path / "x.glb", build_scene(given, body, SceneOptions(root="in-place")), body)
     assert b'"cameras"' not in (tmp_path / "x.glb").read_bytes()
 
 
-def test_a_person_has_the_colour_that_films_give_them(read, staged):
-    for actor, material in zip(staged.actors, read[0]["materials"], strict=True):
+def test_a_person_has_the_colour_that_films_give_them(read, scene):
+    for character, material in zip(scene.characters, read[0]["materials"], strict=True):
         linear = np.array(material["pbrMetallicRoughness"]["baseColorFactor"][:3])
-        assert np.allclose(1.055 * linear ** (1 / 2.4) - 0.055, colour(actor.number), atol=0.003)
+        assert np.allclose(1.055 * linear ** (1 / 2.4) - 0.055, colour(character.number), atol=0.003)

@@ -12,11 +12,13 @@ import roma
 import torch
 
 from vibe import cameras
+from vibe.arrays import as_numpy, as_tensors
 from vibe.body import joints_and_keypoints, load_body, rest_joints, vertices
 from vibe.cameras import default_camera
 from vibe.export.legacy import write_legacy
 from vibe.motion import Motion, Result
-from vibe.records import Clip, Weights
+from vibe.motion.tensors import to_motion
+from vibe.records import Clip, SmplParams, Track, Weights
 from vibe.skeletons import COCO
 
 LAYOUT = {
@@ -48,32 +50,22 @@ def motion(body, time: int, first: int = 3, changing: bool = False) -> Motion:
     betas = torch.randn(time, 10) if changing else torch.randn(10)
     trans = torch.stack([torch.linspace(-1, 1, time), torch.full((time,), 0.2), torch.linspace(15, 20, time)], 1)
     with torch.no_grad():
-        about_origin, keypoints = joints_and_keypoints(body, rotmat, betas)
+        keypoints = joints_and_keypoints(body, rotmat, betas)[1]
         pelvis = rest_joints(body, betas)[..., :1, :]
-    joints = about_origin - pelvis + trans[:, None]
     keypoints_px = cameras.project(keypoints - pelvis + trans[:, None], K_px)
     keypoints_px = torch.cat([keypoints_px, torch.rand(time, 17, 1)], -1)
     box_px = cameras.box_from_keypoints(keypoints_px, least=0)
-    return Motion(
-        frames=torch.arange(first, first + time),
-        times=torch.arange(first, first + time, dtype=torch.float64) / 30,
-        box_px=box_px,
-        global_orient=rotvec[:, 0],
-        body_pose=rotvec[:, 1:].flatten(1),
-        betas=betas,
-        trans=trans,
-        pred_cam=cameras.weak_from_translation(trans - pelvis[..., 0, :], box_px, K_px),
-        joints_cam=joints,
-        joints_px=cameras.project(joints, K_px),
-        keypoints_px=keypoints_px,
-        confidence=keypoints_px[..., 2].mean(-1),
-        body=body.origin,
-    )
+    frames = torch.arange(first, first + time)
+    track = Track(frames, box_px, keypoints_px)
+    smpl = SmplParams(rotmat, betas, trans)
+    return to_motion(smpl, track, frames.double() / 30, default_camera(WIDTH, HEIGHT), body)
 
 
 def result(body, *people: Motion) -> Result:
-    clip = Clip(Path("clip.mp4"), 30.0, WIDTH, HEIGHT, torch.arange(999, dtype=torch.float64) / 30, 0)
-    return Result(clip, default_camera(WIDTH, HEIGHT), people, body.origin, Weights("open", "0" * 64, "free"), ())
+    clip = Clip(Path("clip.mp4"), 30.0, WIDTH, HEIGHT, np.arange(999) / 30, 0)
+    return Result(
+        clip, as_numpy(default_camera(WIDTH, HEIGHT)), people, body.origin, Weights("open", "0" * 64, "free"), ()
+    )
 
 
 def written(path: Path, *given) -> dict:
@@ -100,19 +92,17 @@ def test_the_names_shapes_and_kinds_are_the_published_ones(body, tmp_path, chang
 def test_the_arrays_are_those_of_the_motion_and_of_its_body(body, tmp_path, changing):
     person = motion(body, 70, changing=changing)
     found = written(tmp_path / "x.pkl", result(body, person), body)[1]
-    pose = torch.cat([person.global_orient, person.body_pose], 1)
-    rotmat = roma.rotvec_to_rotmat(pose.unflatten(1, (24, 3)))
-    betas = person.betas.expand(70, 10)
+    smpl = as_tensors(person.smpl_shaped)
     with torch.no_grad():
-        assert np.allclose(found["verts"], vertices(body, rotmat, betas), atol=1e-5)
-        spin49 = joints_and_keypoints(body, rotmat, betas, points="spin49")[1]
+        assert np.allclose(found["verts"], vertices(body, smpl.rotmat, smpl.betas), atol=1e-5)
+        spin49 = joints_and_keypoints(body, smpl.rotmat, smpl.betas, points="spin49")[1]
     assert np.allclose(found["joints3d"], spin49, atol=1e-5)
-    assert np.array_equal(found["pose"], pose)
-    assert np.array_equal(found["betas"], betas)
+    assert np.array_equal(found["pose"], np.concatenate([person.global_orient, person.body_pose], 1))
+    assert np.array_equal(found["betas"], smpl.betas.expand(70, 10))
     assert np.array_equal(found["pred_cam"], person.pred_cam)
     assert np.array_equal(found["frame_ids"], np.arange(3, 73))
-    side = person.box_px[:, 2:].amax(1)
-    assert np.array_equal(found["bboxes"], torch.stack([*person.box_px[:, :2].unbind(1), side, side], 1))
+    side = person.box_px[:, 2:].max(1)
+    assert np.array_equal(found["bboxes"], np.stack([*person.box_px[:, :2].T, side, side], 1))
 
 
 def test_the_2d_evidence_keeps_its_names_and_what_is_missing_has_no_confidence(body, tmp_path):
@@ -135,7 +125,7 @@ def test_both_cameras_put_the_body_where_the_picture_has_it(body, tmp_path):
             [(sx * (points[..., 0] + tx) + 1) * WIDTH / 2, (sy * (points[..., 1] + ty) + 1) * HEIGHT / 2], -1
         )
 
-    truth = person.keypoints_px[..., :2].numpy()
+    truth = person.keypoints_px[..., :2]
     tall_px = person.box_px[:, 3].min()
     assert tall_px > 100
     off_px = np.abs(seen(body.regressors["coco17"].numpy() @ found["verts"]) - truth)

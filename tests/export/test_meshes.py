@@ -5,45 +5,47 @@ import performers
 import pytest
 import torch
 
+from vibe.arrays import as_numpy
 from vibe.assets.paths import whole_folder
-from vibe.body import load_body, vertices
+from vibe.body import load_body
+from vibe.body.placed import vertices_cam
 from vibe.export.meshes import write_meshes
-from vibe.motion.scene import Staging, build_scene
+from vibe.motion.scene import SceneOptions, build_scene
 
 
 @pytest.fixture(scope="module")
 def body():
-    return load_body(detail="low")
+    return as_numpy(load_body(detail="low"))
 
 
 @pytest.fixture(scope="module")
-def staged(body):
-    return build_scene(performers.show(body, performers.performer(body, torch.arange(4, 9))), body, Staging("z"))
+def scene(body):
+    return build_scene(performers.show(body, performers.performer(body, torch.arange(4, 9))), body, SceneOptions("z"))
 
 
-def written(kind, staged, body, folder):
+def written(kind, scene, body, folder):
     said = []
-    write_meshes(folder, kind, staged, staged.actors[0], body, lambda *given: said.append(given))
+    write_meshes(folder, kind, scene, scene.characters[0], body, lambda *given: said.append(given))
     assert said == [("person 1", 5, 5)]
     return sorted(folder.iterdir())
 
 
 @pytest.mark.parametrize("kind", ["obj", "ply"])
-def test_trimesh_reads_every_frame(kind, body, staged, tmp_path):
+def test_trimesh_reads_every_frame(kind, body, scene, tmp_path):
     trimesh = pytest.importorskip("trimesh")
-    files = written(kind, staged, body, tmp_path)
-    (actor,) = staged.actors
-    truth = vertices(body, actor.rotmat, actor.betas) - actor.rest[0] + actor.joints[:, :1]
+    files = written(kind, scene, body, tmp_path)
+    (character,) = scene.characters
+    truth = vertices_cam(character.smpl, body)
     assert [file.name for file in files] == [f"00000{frame}.{kind}" for frame in range(5)]
     for file, surface in zip(files, truth, strict=True):
         mesh = trimesh.load(file, process=False, maintain_order=True)
-        assert np.abs(mesh.vertices - surface.numpy()).max() < 1e-5
+        assert np.abs(mesh.vertices - surface).max() < 1e-5
         assert np.array_equal(mesh.faces, body.faces)
 
 
 @pytest.mark.parametrize("kind", ["obj", "ply"])
-def test_units_and_axes_are_in_a_comment(kind, body, staged, tmp_path):
-    head = written(kind, staged, body, tmp_path)[0].read_bytes()[:200]
+def test_units_and_axes_are_in_a_comment(kind, body, scene, tmp_path):
+    head = written(kind, scene, body, tmp_path)[0].read_bytes()[:200]
     assert b"metres, right-handed, z up" in head
 
 

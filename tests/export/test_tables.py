@@ -7,15 +7,16 @@ import performers
 import pytest
 import torch
 
+from vibe.arrays import as_numpy
 from vibe.body import load_body
 from vibe.export.tables import write_csv, write_trc
-from vibe.motion.scene import Staging, build_scene
+from vibe.motion.scene import SceneOptions, build_scene
 from vibe.skeletons import SMPL
 
 
 @pytest.fixture(scope="module")
 def body():
-    return load_body(detail="low")
+    return as_numpy(load_body(detail="low"))
 
 
 @pytest.fixture(scope="module")
@@ -25,23 +26,25 @@ def given(body):
 
 
 def test_a_spreadsheet_has_a_row_for_each_person_and_frame(body, given, tmp_path):
-    staged = build_scene(given, body, Staging("z", start=0.2))
-    write_csv(tmp_path / "x.csv", staged)
+    scene = build_scene(given, body, SceneOptions("z", start=0.2))
+    write_csv(tmp_path / "x.csv", scene)
     with (tmp_path / "x.csv").open(newline="") as file:
         table = list(csv.DictReader(file))
-    for actor in staged.actors:
-        mine = [row for row in table if row["person"] == str(actor.number)]
-        assert [int(row["frame"]) for row in mine] == list(range(actor.first, actor.first + len(actor.joints)))
-        assert float(mine[0]["time_s"]) == pytest.approx(0.2 + actor.first / performers.FPS)
+    for character in scene.characters:
+        mine = [row for row in table if row["person"] == str(character.number)]
+        assert [int(row["frame"]) for row in mine] == list(
+            range(character.first, character.first + len(character.joints))
+        )
+        assert float(mine[0]["time_s"]) == pytest.approx(0.2 + character.first / performers.FPS)
         for joint in ("pelvis", "left_wrist", "head"):
             found = [[float(row[f"{joint}_{axis}_m"]) for axis in ("x", "y", "z_up")] for row in mine]
-            assert np.abs(np.array(found) - actor.joints[:, SMPL.index(joint)].numpy()).max() < 1e-4
+            assert np.abs(np.array(found) - character.joints[:, SMPL.index(joint)]).max() < 1e-4
 
 
 def test_opensim_s_table_has_its_head_and_the_joints_as_markers(body, given, tmp_path):
-    staged = build_scene(given, body, Staging())
-    actor = staged.actors[1]
-    write_trc(tmp_path / "x.trc", staged, actor)
+    scene = build_scene(given, body, SceneOptions())
+    character = scene.characters[1]
+    write_trc(tmp_path / "x.trc", scene, character)
     lines = (tmp_path / "x.trc").read_text().splitlines()
     assert lines[0].split("\t") == ["PathFileType", "4", "(X/Y/Z)", "x.trc"]
     assert dict(zip(lines[1].split("\t"), lines[2].split("\t"))) == {
@@ -51,4 +54,4 @@ def test_opensim_s_table_has_its_head_and_the_joints_as_markers(body, given, tmp
     assert lines[3].split("\t")[2::3][:24] == SMPL
     rows = np.array([line.split("\t") for line in lines[6:]], float)
     assert np.allclose(rows[:, 0], np.arange(1, 16)) and np.allclose(rows[:, 1], np.arange(10, 25) / 25)
-    assert np.abs(rows[:, 2:].reshape(15, 24, 3) - actor.joints.numpy()).max() < 1e-4
+    assert np.abs(rows[:, 2:].reshape(15, 24, 3) - character.joints).max() < 1e-4

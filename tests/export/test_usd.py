@@ -6,16 +6,18 @@ import pytest
 import torch
 from readers import usd_joints, usd_surface
 
-from vibe.body import load_body, vertices
+from vibe.arrays import as_numpy
+from vibe.body import load_body
+from vibe.body.placed import vertices_cam
 from vibe.export.usd import SUFFIXES, write_usd
-from vibe.motion.scene import Staging, build_scene
+from vibe.motion.scene import SceneOptions, build_scene
 
 pxr = pytest.importorskip("pxr", reason="the extra usd is not installed")
 
 
 @pytest.fixture(scope="module")
 def body():
-    return load_body(detail="low")
+    return as_numpy(load_body(detail="low"))
 
 
 @pytest.fixture(scope="module")
@@ -26,27 +28,27 @@ def given(body):
 
 def test_joints_are_ours_whichever_axis_points_up_and_in_text_as_in_binary(body, given, tmp_path):
     for up in ("y", "z"):
-        staged = build_scene(given, body, Staging(up))
+        scene = build_scene(given, body, SceneOptions(up))
         for suffix in SUFFIXES:
-            write_usd(tmp_path / f"x{suffix}", staged, body)
-            for found, actor in zip(usd_joints(tmp_path / f"x{suffix}"), staged.actors, strict=True):
-                assert np.abs(found - actor.joints.numpy()).max() < 1e-5
+            write_usd(tmp_path / f"x{suffix}", scene, body)
+            for found, character in zip(usd_joints(tmp_path / f"x{suffix}"), scene.characters, strict=True):
+                assert np.abs(found - character.joints).max() < 1e-5
     assert {path.name for path in tmp_path.iterdir()} == {f"x{suffix}" for suffix in SUFFIXES}
 
 
 def test_the_skin_is_ours_without_loss(body, given, tmp_path):
-    staged = build_scene(given, body, Staging("z"))
-    write_usd(tmp_path / "x.usdc", staged, body)
-    for actor in staged.actors:
-        truth = vertices(body, actor.rotmat[17], actor.betas) - actor.rest[0] + actor.joints[17, 0]
-        found = usd_surface(tmp_path / "x.usdc", actor.number, actor.first + 17)
-        assert np.abs(found - truth.numpy()).max() < 1e-5
+    scene = build_scene(given, body, SceneOptions("z"))
+    write_usd(tmp_path / "x.usdc", scene, body)
+    for character in scene.characters:
+        truth = vertices_cam(character.smpl.at(slice(17, 18)), body)[0]
+        found = usd_surface(tmp_path / "x.usdc", character.number, character.first + 17)
+        assert np.abs(found - truth).max() < 1e-5
 
 
 def test_clock_units_axes_and_body_are_in_the_file(body, given, tmp_path):
     from pxr import Usd, UsdGeom
 
-    write_usd(tmp_path / "x.usdc", build_scene(given, body, Staging("z")), body)
+    write_usd(tmp_path / "x.usdc", build_scene(given, body, SceneOptions("z")), body)
     scene = Usd.Stage.Open(str(tmp_path / "x.usdc"))
     assert (UsdGeom.GetStageUpAxis(scene), UsdGeom.GetStageMetersPerUnit(scene)) == ("Z", 1)
     assert scene.GetTimeCodesPerSecond() == scene.GetFramesPerSecond() == 29.97
@@ -61,15 +63,15 @@ def test_the_camera_sees_a_joint_where_the_video_has_it(body, given, tmp_path):
 
     from pxr import Gf, Usd, UsdGeom
 
-    K_px = given.camera.K_px + torch.tensor([[0.0, 0, 40], [0, 30, -25], [0, 0, 0]])
+    K_px = given.camera.K_px + np.float32([[0, 0, 40], [0, 30, -25], [0, 0, 0]])
     aside = replace(given, camera=replace(given.camera, K_px=K_px))
-    staged = build_scene(aside, body, Staging())
-    write_usd(tmp_path / "x.usdc", staged, body)
-    scene = Usd.Stage.Open(str(tmp_path / "x.usdc"))
-    seen = UsdGeom.Camera.Get(scene, "/World/camera").GetCamera(0).frustum
+    scene = build_scene(aside, body, SceneOptions())
+    write_usd(tmp_path / "x.usdc", scene, body)
+    stage = Usd.Stage.Open(str(tmp_path / "x.usdc"))
+    seen = UsdGeom.Camera.Get(stage, "/World/camera").GetCamera(0).frustum
     matrix = seen.ComputeViewMatrix() * seen.ComputeProjectionMatrix()
     size = np.array([performers.WIDTH, performers.HEIGHT])
-    for joint, point_cam in zip(staged.actors[0].joints[5], given.people[0].joints_cam[5], strict=True):
+    for joint, point_cam in zip(scene.characters[0].joints[5], given.people[0].joints_cam[5], strict=True):
         x, y, _ = matrix.Transform(Gf.Vec3d(*joint.tolist()))
         projected = K_px @ point_cam
         assert np.allclose(np.array([x + 1, 1 - y]) / 2 * size, (projected / projected[2])[:2], atol=0.01)
@@ -80,7 +82,7 @@ def test_pixar_s_validator_finds_nothing_wrong(up, body, given, tmp_path):
     validation = pytest.importorskip("pxr.UsdValidation")
     from pxr import Usd, UsdGeom
 
-    write_usd(tmp_path / "x.usdz", build_scene(given, body, Staging(up)), body)
+    write_usd(tmp_path / "x.usdz", build_scene(given, body, SceneOptions(up)), body)
     checks = validation.ValidationContext(validation.ValidationRegistry().GetOrLoadAllValidators())
     found = checks.Validate(Usd.Stage.Open(str(tmp_path / "x.usdz")))
     assert [(error.GetName(), error.GetMessage()) for error in found] == []
@@ -91,7 +93,7 @@ def test_pixar_s_validator_finds_nothing_wrong(up, body, given, tmp_path):
 
 def test_another_suffix_is_refused(body, given, tmp_path):
     with pytest.raises(ValueError, match=r"x\.abc.*\.usda"):
-        write_usd(tmp_path / "x.abc", build_scene(given, body, Staging()), body)
+        write_usd(tmp_path / "x.abc", build_scene(given, body, SceneOptions()), body)
     assert not list(tmp_path.iterdir())
 
 
@@ -100,5 +102,5 @@ def test_without_the_extra_the_error_says_how_to_get_it(body, given, tmp_path, m
 
     monkeypatch.setitem(sys.modules, "pxr.Sdf", None)
     with pytest.raises(ImportError, match=r'pip install "vibe-motion\[usd\]"'):
-        write_usd(tmp_path / "x.usdc", build_scene(given, body, Staging()), body)
+        write_usd(tmp_path / "x.usdc", build_scene(given, body, SceneOptions()), body)
     assert not list(tmp_path.iterdir())

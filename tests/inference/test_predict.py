@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vibe import cameras
+from vibe.arrays import as_tensors
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
 from vibe.body.pose import mirror_rotmat, rest_joints
@@ -153,13 +154,14 @@ def test_unsmoothed_and_unrefined_the_picture_network_s_own_numbers_come_back(sh
     [motion] = estimate_track(track, shades, camera, network, body, [alone], features.__getitem__)
     with torch.no_grad():
         theta = network.model(features)
-    rotvec = torch.cat([motion.global_orient, motion.body_pose], 1).unflatten(1, (24, 3))
-    torch.testing.assert_close(roma.rotvec_to_rotmat(rotvec), theta.rotmat, atol=1e-5, rtol=0)
-    torch.testing.assert_close(motion.betas, theta.betas, atol=1e-6, rtol=0)
-    torch.testing.assert_close(motion.pred_cam, theta.pred_cam, atol=1e-5, rtol=1e-5)
-    origin = rest_joints(body, motion.betas)[:, 0]
+    smpl = as_tensors(motion.smpl_shaped)
+    torch.testing.assert_close(smpl.rotmat, theta.rotmat, atol=1e-5, rtol=0)
+    torch.testing.assert_close(smpl.betas, theta.betas, atol=1e-6, rtol=0)
+    torch.testing.assert_close(as_tensors(motion.pred_cam), theta.pred_cam, atol=1e-5, rtol=1e-5)
+    origin = rest_joints(body, smpl.betas)[:, 0]
     placed = cameras.translation_from_weak(theta.pred_cam, track.box_px, camera.K_px)
-    torch.testing.assert_close(motion.trans, placed + origin, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(as_tensors(motion.transl), placed, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(smpl.pelvis, placed + origin, atol=1e-4, rtol=1e-4)
 
 
 def test_crops_for_ranges_come_from_all_people_over_the_whole_video(shades: Clip) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from vibe.body import Body
 from vibe.export.export import export
-from vibe.motion.scene import Staging, build_scene
+from vibe.motion.scene import SceneOptions, build_scene
 from vibe.skeletons import SMPL_PARENTS
 
 READER = Path(__file__).with_name("in_aitviewer.py")
@@ -50,10 +50,10 @@ def write_smplh(path: Path, body: Body) -> None:
 def test_joints_of_amass_files_are_ours_to_a_millimetre(aitviewer_python, given, body, tmp_path):
     write_smplh(tmp_path / "models" / "smplh" / "SMPLH_FEMALE.npz", body)
     done = export(given, tmp_path / "all", "amass", body=body)
-    for path, actor in zip(done.files, build_scene(given, body, Staging()).actors, strict=True):
+    for path, character in zip(done.files, build_scene(given, body, SceneOptions()).characters, strict=True):
         out = tmp_path / "found.npz"
         ran = subprocess.run([aitviewer_python, READER, tmp_path / "models", path, out], capture_output=True, text=True)
         assert ran.returncode == 0, ran.stderr[-2000:]
         with np.load(out) as found:
-            assert np.abs(found["joints"][:, :22] - actor.joints[:, :22].numpy()).max() < 0.001
-            assert np.allclose(found["betas"], actor.betas)
+            assert np.abs(found["joints"][:, :22] - character.joints[:, :22].numpy()).max() < 0.001
+            assert np.allclose(found["betas"], character.betas)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vibe.body import vertices
+from vibe.body.placed import vertices_cam
 from vibe.export.export import export
-from vibe.motion.scene import Staging, build_scene
+from vibe.motion.scene import SceneOptions, build_scene
 from vibe.skeletons import SMPL
 
 READER = Path(__file__).with_name("in_blender.py")
@@ -38,33 +38,33 @@ def opened(python: Path, path: Path) -> dict[str, np.ndarray]:
 
 
 def blender_s(points: np.ndarray) -> np.ndarray:
-    """Points of a stage whose y points up, in Blender's axes."""
+    """Points of a scene whose y points up, in Blender's axes."""
     return np.stack([points[..., 0], -points[..., 2], points[..., 1]], -1)
 
 
-def assert_person(found: dict[str, np.ndarray], number: int, actor, body, skin: float) -> None:
+def assert_person(found: dict[str, np.ndarray], number: int, character, body, skin: float) -> None:
     """Joints in every frame and at rest, and the skin, to so many metres."""
     order = [found[f"{number}/bones"].tolist().index(name) for name in SMPL]
     joints = found[f"{number}/joints"][:, order]
-    assert joints.shape == actor.joints.shape
-    assert np.abs(joints - blender_s(actor.joints.numpy())).max() < 0.001
+    assert joints.shape == character.joints.shape
+    assert np.abs(joints - blender_s(character.joints.numpy())).max() < 0.001
     rest = found[f"{number}/rest"][order]
-    assert np.abs((rest - rest[0]) - blender_s((actor.rest - actor.rest[0]).numpy())).max() < 0.001, "a T-pose"
+    assert np.abs((rest - rest[0]) - blender_s((character.rest - character.rest[0]).numpy())).max() < 0.001, "a T-pose"
     if len(found[f"{number}/surface"]):
-        truth = vertices(body, actor.rotmat, actor.betas) - actor.rest[0] + actor.joints[:, :1]
-        apart = np.linalg.norm(found[f"{number}/surface"] - blender_s(truth.numpy()), axis=-1)
+        truth = vertices_cam(character.smpl, body)
+        apart = np.linalg.norm(found[f"{number}/surface"] - blender_s(truth), axis=-1)
         assert apart.max() < skin
 
 
 def test_glb_has_a_skeleton_and_an_action_for_each_person_and_the_camera(blender_python, given, body, tmp_path):
     export(given, tmp_path / "x.glb", "glb", body=body)
     found = opened(blender_python, tmp_path / "x.glb")
-    for number, actor in enumerate(build_scene(given, body, Staging()).actors, start=1):
-        assert_person(found, number, actor, body, 0.015)
+    for number, character in enumerate(build_scene(given, body, SceneOptions()).characters, start=1):
+        assert_person(found, number, character, body, 0.015)
         assert found[f"{number}/name"] == f"person {number}"
         assert str(found[f"{number}/action"]).startswith("everybody"), "with the person's name before Blender 4.4"
         assert np.allclose(found[f"{number}/scale"], 1)
-        keys = actor.first + np.array([0, len(actor.joints) - 1])
+        keys = character.first + np.array([0, len(character.joints) - 1])
         assert np.allclose(found[f"{number}/range"] / found["fps"], keys / given.clip.fps, atol=1e-4)
     assert found["cameras"].tolist() == ["camera"]
     assert {name.split("_")[0] for name in found["actions"].tolist()} == {"everybody", "person 1", "person 2"}
@@ -75,22 +75,22 @@ def test_usd_has_the_same(up, blender_python, given, body, tmp_path):
     pytest.importorskip("pxr")
     export(given, tmp_path / "x.usdc", "usd", up=up, body=body)
     found = opened(blender_python, tmp_path / "x.usdc")
-    for number, actor in enumerate(build_scene(given, body, Staging()).actors, start=1):
-        assert_person(found, number, actor, body, 0.0001)
+    for number, character in enumerate(build_scene(given, body, SceneOptions()).characters, start=1):
+        assert_person(found, number, character, body, 0.0001)
         assert found[f"{number}/name"] == f"skeleton_{number}"
         assert np.allclose(found[f"{number}/scale"], 1)
-        assert found[f"{number}/range"].tolist() == [actor.first, actor.first + len(actor.joints) - 1]
+        assert found[f"{number}/range"].tolist() == [character.first, character.first + len(character.joints) - 1]
     assert found["cameras"].tolist() == ["camera"]
 
 
 def test_bvh_comes_in_at_its_size_and_rate(blender_python, given, body, tmp_path):
     done = export(given, tmp_path / "all", "bvh", body=body)
-    for path, actor in zip(done.files, build_scene(given, body, Staging()).actors, strict=True):
+    for path, character in zip(done.files, build_scene(given, body, SceneOptions()).characters, strict=True):
         found = opened(blender_python, path)
-        assert_person(found, 1, actor, body, 0)
+        assert_person(found, 1, character, body, 0)
         assert np.allclose(found["1/scale"], 1)
         assert found["fps"] == pytest.approx(given.clip.fps, rel=1e-4)
-        assert found["1/range"].tolist() == [1, len(actor.joints)]
+        assert found["1/range"].tolist() == [1, len(character.joints)]
 
 
 def test_fbx_is_made_and_read_back_with_skin(blender_python, given, body, tmp_path):
@@ -99,13 +99,13 @@ def test_fbx_is_made_and_read_back_with_skin(blender_python, given, body, tmp_pa
     program.chmod(0o755)
     done = export(given, tmp_path / "all", "fbx", blender=program, body=body)
     assert [path.name for path in done.files] == ["person1.fbx", "person2.fbx"]
-    for path, actor in zip(done.files, build_scene(given, body, Staging()).actors, strict=True):
+    for path, character in zip(done.files, build_scene(given, body, SceneOptions()).characters, strict=True):
         found = opened(blender_python, path)
-        assert_person(found, 1, actor, body, 0.015)
+        assert_person(found, 1, character, body, 0.015)
         assert found["1/name"] == "Armature"
-        assert found["1/action"] == f"Armature|person {actor.number}"
+        assert found["1/action"] == f"Armature|person {character.number}"
         assert np.allclose(found["1/scale"], 0.01), "centimetres, which Blender brings to its metres"
-        assert sorted(found["objects"].tolist()) == ["Armature", f"person {actor.number} skin"]
+        assert sorted(found["objects"].tolist()) == ["Armature", f"person {character.number} skin"]
         assert found["fps"] == pytest.approx(given.clip.fps, rel=1e-4)
 
 

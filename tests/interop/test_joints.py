@@ -14,10 +14,10 @@ from readers import (
     usd_joints,
 )
 
-from vibe.body import vertices
+from vibe.body.placed import vertices_cam
 from vibe.export.export import export
 from vibe.export.formats import FORMS
-from vibe.motion.scene import Staging, build_scene
+from vibe.motion.scene import SceneOptions, build_scene
 
 TOGETHER = {
     "glb": lambda path, body, up: glb_joints(path),
@@ -41,28 +41,28 @@ def test_joints_read_back_are_ours_to_a_millimetre(form, up, ground, given, body
         pytest.importorskip(NEEDS[form])
     if form == "glb" and up == "z":
         pytest.skip("glTF's y points up, always")
-    actors = build_scene(given, body, Staging(up, ground=ground)).actors
-    assert not actors[0].confidence[21:25].any() and len(actors[0].joints) == 60, "the gap is closed"
+    characters = build_scene(given, body, SceneOptions(up, ground=ground)).characters
+    assert not characters[0].confidence[21:25].any() and len(characters[0].joints) == 60, "the gap is closed"
     path = tmp_path / FORMS[form].file if form in TOGETHER else tmp_path / "all"
     done = export(given, path, form, up=up, ground=ground, body=body)
     one, each = TOGETHER.get(form), EACH.get(form)
     found = one(path, body, up) if one else [each(file, body) for file in done.files]
     assert len(found) == 2
-    for joints, actor in zip(found, actors, strict=True):
-        assert joints.shape == actor.joints.shape
-        assert np.abs(joints - actor.joints.numpy()).max() < 0.001
+    for joints, character in zip(found, characters, strict=True):
+        assert joints.shape == character.joints.shape
+        assert np.abs(joints - character.joints.numpy()).max() < 0.001
 
 
 @pytest.mark.parametrize("up", ["y", "z"])
 @pytest.mark.parametrize("form", ["obj", "ply"])
 def test_surfaces_read_back_are_ours_to_a_millimetre(form, up, given, body, tmp_path):
     trimesh = pytest.importorskip("trimesh")
-    actors = build_scene(given, body, Staging(up)).actors
+    characters = build_scene(given, body, SceneOptions(up)).characters
     done = export(given, tmp_path / "all", form, up=up, body=body)
-    for folder, actor in zip(done.files, actors, strict=True):
+    for folder, character in zip(done.files, characters, strict=True):
         files = sorted(folder.iterdir())
-        assert len(files) == len(actor.joints)
-        truth = vertices(body, actor.rotmat, actor.betas) - actor.rest[0] + actor.joints[:, :1]
+        assert len(files) == len(character.joints)
+        truth = vertices_cam(character.smpl, body)
         for frame in (0, 22, len(files) - 1):
             mesh = trimesh.load(files[frame], process=False, maintain_order=True)
             assert np.abs(mesh.vertices - truth[frame].numpy()).max() < 0.001

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-import torch
+import numpy as np
 
 import vibe
 from vibe import cameras
@@ -16,8 +16,8 @@ def test_what_was_answered_is_what_the_motion_file_says(method, moment, shot, tm
         keeper.put(replace(moment, index=3 * index, time=5.0 + index / 10, people=people), shot, 80.0)
     keeper.result("camera 0", cameras.default_camera(640, 480), method).save(tmp_path / "kept.npz")
     kept = vibe.load(tmp_path / "kept.npz")
-    assert torch.allclose(kept.clip.timestamps, torch.arange(4, dtype=torch.float64) / 10, atol=1e-6)
+    assert np.allclose(kept.clip.timestamps, np.arange(4) / 10, atol=1e-6)
     assert [person.frames.tolist() for person in kept] == [[0, 1, 2, 3], [0, 1, 3]]
     for person, pose in zip(kept, moment.people, strict=True):
-        assert torch.allclose(person.joints().values[0], pose.joints, atol=1e-4)
-        assert torch.allclose(person.rotmat[0], pose.rotmat, atol=1e-4)
+        assert np.allclose(person.joints().values[0], pose.joints, atol=1e-4)
+        assert np.allclose(person.smpl.rotmat[0], pose.rotmat, atol=1e-4)

@@ -6,7 +6,6 @@ import av
 import numpy as np
 import pytest
 
-from vibe import cameras
 from vibe.render.film import write_overlay
 from vibe.video.read import open_video
 
@@ -24,7 +23,7 @@ def written(filmed, low, tmp_path_factory):
 
 def test_people_are_drawn_in_their_frames_and_only_there(filmed, written):
     frames, clip, seen, _ = written
-    assert (clip.timestamps - filmed.clip.timestamps).abs().max() < 1e-5
+    assert np.abs(clip.timestamps.numpy() - filmed.clip.timestamps).max() < 1e-5
     assert (clip.width, clip.height, len(frames)) == (WIDTH, HEIGHT, FRAMES)
     left = np.array([np.abs(frame[:, : WIDTH // 2 - 10] - 128).max() for frame in frames])
     right = np.array([np.abs(frame[:, WIDTH // 2 + 10 :] - 128).max() for frame in frames])
@@ -33,7 +32,7 @@ def test_people_are_drawn_in_their_frames_and_only_there(filmed, written):
 
 
 def test_colours_are_steady_and_differ(filmed, written):
-    places = [cameras.project(motion.trans, filmed.camera.K_px)[0].int().tolist() for motion in filmed.people]
+    places = [motion.joints_px[0, 0].astype(int).tolist() for motion in filmed.people]
     tints = [[frame[y - 4 : y + 4, x - 3 : x + 3].mean((0, 1)) for frame in written[0][12:28]] for x, y in places]
     assert max(np.ptp(tint, axis=0).max() for tint in tints) < 12
     assert np.abs(np.mean(tints[0], 0) - np.mean(tints[1], 0)).max() > 50

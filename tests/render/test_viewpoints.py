@@ -27,7 +27,7 @@ def test_everybody_and_the_ground_below_them_are_in_the_picture_all_the_time_and
     frames = np.arange(10, 90)
     reach = []
     for row, camera in enumerate(orbit_view(view, found, frames, 4.0, *size)):
-        points = np.concatenate([motion.joints_cam[row].numpy() for motion in people])
+        points = np.concatenate([motion.joints_cam[row] for motion in people])
         below = points - (points @ found.up - found.floor)[:, None] * found.up
         seen = camera.seen(np.concatenate([points, below])) @ camera.K_px.T
         reach.append(np.abs(seen[:, :2] / seen[:, 2:] / size - 0.5).max())
@@ -70,8 +70,12 @@ def test_cameras_are_rotations_that_keep_people_upright_and_level(dance):
 
 def test_a_camera_follows_people_without_their_jerks(low):
     motion = performers.standing(low, 100)
-    away = torch.tensor([0.05, 0.0, 0.0]) * torch.arange(100)[:, None] + 0.2 * torch.randn(100, 1) * torch.eye(3)[0]
-    found = place([(1, replace(motion, joints_cam=motion.joints_cam[:1] + away[:, None]), low)], np.arange(100) / 25)
+    jerks = np.random.default_rng(0).standard_normal((100, 1))
+    away = (0.05 * np.arange(100)[:, None] + 0.2 * jerks) * np.eye(3, dtype=np.float32)[0]
+    found = place(
+        [(1, replace(motion, joints_cam=(motion.joints_cam[:1] + away[:, None]).astype(np.float32)), low)],
+        np.arange(100) / 25,
+    )
     assert found is not None
     assert np.abs(np.diff(found.centres[20:80, 0]) - 0.05).max() < 0.02
 

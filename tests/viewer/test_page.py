@@ -74,7 +74,7 @@ def test_the_page_keeps_the_notice_of_three_js():
 def test_all_but_the_video_of_ten_seconds_of_two_people_is_under_three_megabytes():
     body, frames = load_body(), torch.arange(300)
     people = [performers.performer(body, frames, seed) for seed in range(2)]
-    clip = replace(performers.show(body).clip, timestamps=frames.double() / 30, fps=30.0)
+    clip = replace(performers.show(body).clip, timestamps=frames.numpy() / 30, fps=30.0)
     text = page.page(page.page_template(), replace(performers.show(body, *people), clip=clip), body, None)
     assert len(text.encode()) < 2e6
 

@@ -31,6 +31,8 @@ LARGEST = 1 << 31
 """Bytes that the arrays of one .npz file may take."""
 KINDS = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|[US]\d{1,6})")
 """Numbers, truth values and text."""
+END = struct.Struct("<4s4H2LH")
+"""The last record of a zip file that has no comment."""
 BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
@@ -121,9 +123,14 @@ def read_npz(
     try:
         with zipfile.ZipFile(path if content is None else io.BytesIO(content)) as archive:
             held = archive.infolist()
+            if _announced(archive) != len(held):
+                raise ValueError("its table of contents is not as long as it says")
             found = {info.filename[:-4]: info for info in held if info.filename.endswith(".npy")}
             if twice := [name for name, count in Counter(info.filename for info in held).items() if count > 1]:
                 raise ValueError(f"it holds {ascii(twice[0][:60])} twice")
+            if names is None and len(found) < len(held):
+                strange = next(info.filename for info in held if not info.filename.endswith(".npy"))
+                raise ValueError(f"it holds {ascii(strange[:60])}, which is no array")
             wanted = {name: info for name, info in found.items() if names is None or name in names}
             size = sum(info.file_size for info in wanted.values())
             if size > min(largest, SLACK + RATIO * sum(info.compress_size for info in wanted.values())):
@@ -136,6 +143,13 @@ def read_npz(
             f"{path} is no .npz file of plain arrays, or a damaged one ({str(error)[:200]}): nothing is unpickled; "
             "copy it again"
         ) from error
+
+
+def _announced(archive: zipfile.ZipFile) -> int:
+    """Members that the last record of a file counts, which Python does not compare with what it finds."""
+    assert archive.fp is not None
+    archive.fp.seek(-END.size, io.SEEK_END)
+    return END.unpack(archive.fp.read(END.size))[4]
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:

@@ -10,7 +10,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
+
 from vibe import cameras
+from vibe.arrays import as_tensors
 from vibe.batch.work import StageTimes
 from vibe.bench.machine import peak_mb
 from vibe.inference.estimate import Estimator, load_estimator
@@ -123,11 +126,11 @@ def parts(estimator: Estimator, result: Result, video: Path) -> list[BenchRow]:
     rows.append(BenchRow("detection", _milliseconds(lambda: estimator.detector(window)), "ms a window"))
     if not result.people:
         return rows
-    person = result.people[0]
-    track = Track(person.frames, person.box_px, person.keypoints_px)
-    region = estimator.pose_model.start(person.box_px[0].double().numpy(), None)
+    person, clip = result.people[0], as_tensors(result.clip)
+    track = as_tensors(Track(person.frames, person.box_px, person.keypoints_px))
+    region = estimator.pose_model.start(person.box_px[0].astype(np.float64), None)
     rows.append(BenchRow("2D keypoints", _milliseconds(lambda: estimator.pose_model(rgb, region)), "ms a person"))
-    clip, count = result.clip, len(person.frames)
+    count = len(person.frames)
     camera = cameras.default_camera(clip.width, clip.height)
     models = estimator.network, estimator.body
     read = lambda: predict_track(track, clip.timestamps[track.frames], camera, *models)  # noqa: E731

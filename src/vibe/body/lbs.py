@@ -62,10 +62,3 @@ def _skinned(
     moved = torch.addcmul(blended[:, :, 3], blended[:, :, 0], rest[:, :1])
     moved = moved.addcmul_(blended[:, :, 1], rest[:, 1:2]).addcmul_(blended[:, :, 2], rest[:, 2:])
     return moved.mT
-
-
-def influences(weights: Float[Tensor, "vertex 24"], most: int) -> tuple[Tensor, Float[Tensor, "vertex most"]]:
-    """So many joints that carry each vertex most, and their weights, which sum to 1; joint 0 where there is none."""
-    strongest, joints = weights.topk(most, dim=1)
-    strongest = strongest / strongest.sum(1, keepdim=True)
-    return joints.masked_fill(strongest == 0, 0), strongest

@@ -1,66 +1,69 @@
-"""From betas and rotations to joints: the body at rest, forward kinematics, and poses seen in a mirror."""
+"""From betas and rotations to joints: the body at rest, forward kinematics, and poses seen in a mirror.
+
+The first take tensors or NumPy's arrays: of the body and of the pose the same kind. Mirroring is of tensors.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from vibe import skeletons
+from vibe.arrays import Array, concatenate, contiguous, expanded, moved_axis
 from vibe.body.record import Body
 
 
-def rest_joints(body: Body, betas: Float[Tensor, "*b 10"]) -> Float[Tensor, "*b 24 3"]:
+def rest_joints(body: Body, betas: Float[Array, "*b 10"]) -> Float[Array, "*b 24 3"]:
     """Joints of the shaped body in the T-pose, without touching its vertices."""
     return body.J_template + linear(body.J_shapedirs, betas)
 
 
-def rest_vertices(body: Body, betas: Float[Tensor, "*b 10"]) -> Float[Tensor, "*b vertex 3"]:
+def rest_vertices(body: Body, betas: Float[Array, "*b 10"]) -> Float[Array, "*b vertex 3"]:
     """Vertices of the shaped body in the T-pose."""
-    return rest_planes(body, betas).mT.contiguous()
+    return contiguous(rest_planes(body, betas).mT)
 
 
-def rest_planes(body: Body, betas: Float[Tensor, "*b 10"]) -> Float[Tensor, "*b 3 vertex"]:
+def rest_planes(body: Body, betas: Float[Array, "*b 10"]) -> Float[Array, "*b 3 vertex"]:
     """The same, all x before all y before all z, which is how the body keeps its directions."""
-    flat = torch.nn.functional.linear(betas, planes(body.shapedirs), body.v_template.mT.flatten())
-    return flat.unflatten(-1, (3, -1))
+    flat = betas @ planes(body.shapedirs).mT
+    flat += body.v_template.mT.reshape(-1)
+    return flat.reshape(*betas.shape[:-1], 3, -1)
 
 
-def planes(directions: Float[Tensor, "vertex 3 n"]) -> Float[Tensor, "coordinate n"]:
+def planes(directions: Float[Array, "vertex 3 n"]) -> Float[Array, "coordinate n"]:
     """Directions of x of all vertices, then y, then z."""
-    return directions.transpose(0, 1).flatten(0, 1)
+    return directions.swapaxes(0, 1).reshape(-1, directions.shape[-1])
 
 
-def linear(directions: Float[Tensor, "row *tail n"], numbers: Float[Tensor, "*b n"]) -> Float[Tensor, "*b row width"]:
+def linear(directions: Float[Array, "row *tail n"], numbers: Float[Array, "*b n"]) -> Float[Array, "*b row width"]:
     """Sum of directions, each times its number; all axes of a row are laid out flat."""
-    flat = torch.nn.functional.linear(numbers, directions.flatten(0, -2))
-    return flat.unflatten(-1, (len(directions), -1))
+    flat = numbers @ directions.reshape(-1, directions.shape[-1]).mT
+    return flat.reshape(*numbers.shape[:-1], len(directions), -1)
 
 
-def joints(body: Body, rotmat: Float[Tensor, "*b 24 3 3"], betas: Float[Tensor, "*#b 10"]) -> Float[Tensor, "*b 24 3"]:
+def joints(body: Body, rotmat: Float[Array, "*b 24 3 3"], betas: Float[Array, "*#b 10"]) -> Float[Array, "*b 24 3"]:
     """Positions of SMPL's 24 joints, metres; the pelvis stays where it is at rest."""
     return pose_joints(body, rotmat, betas)[1]
 
 
 def pose_joints(
-    body: Body, rotmat: Float[Tensor, "*b 24 3 3"], betas: Float[Tensor, "*#b 10"]
-) -> tuple[Float[Tensor, "*b 24 3 3"], Float[Tensor, "*b 24 3"]]:
+    body: Body, rotmat: Float[Array, "*b 24 3 3"], betas: Float[Array, "*#b 10"]
+) -> tuple[Float[Array, "*b 24 3 3"], Float[Array, "*b 24 3"]]:
     """Rotation of each joint in the world (R_world_joint) and its position, about the pelvis at its place of rest.
 
     The tree is walked level by level with the joint axis in front, so that each level is a slice and one product.
     """
-    rest = rest_joints(body, betas).expand(*rotmat.shape[:-2], 3)
-    local = rotmat.movedim(-3, 0).contiguous()
-    bones = (rest[..., 1:, :] - rest[..., list(body.parents[1:]), :]).movedim(-2, 0)[..., None]
-    R_world, posed = [local[:1]], [rest[..., :1, :].movedim(-2, 0)]
+    rest = expanded(rest_joints(body, betas), (*rotmat.shape[:-2], 3))
+    local = contiguous(moved_axis(rotmat, -3, 0))
+    bones = moved_axis(rest[..., 1:, :] - rest[..., list(body.parents[1:]), :], -2, 0)[..., None]
+    R_world, posed = [local[:1]], [moved_axis(rest[..., :1, :], -2, 0)]
     for first, last, above, low, high in _runs(body.parents):
         R_parent, parent = R_world[above][low:high], posed[above][low:high]
-        R_parent = R_parent.expand(last - first, *R_parent.shape[1:])
+        R_parent = expanded(R_parent, (last - first, *R_parent.shape[1:]))
         R_world.append(R_parent @ local[first:last])
         posed.append(parent + (R_parent @ bones[first - 1 : last - 1])[..., 0])
-    return torch.cat(R_world).movedim(0, -3), torch.cat(posed).movedim(0, -2)
+    return moved_axis(concatenate(R_world), 0, -3), moved_axis(concatenate(posed), 0, -2)
 
 
 @lru_cache
@@ -80,12 +83,12 @@ def _runs(parents: tuple[int, ...]) -> list[tuple[int, int, int, int, int]]:
     return runs
 
 
-def mirror_rotmat(rotmat: Float[Tensor, "*b 24 3 3"]) -> Float[Tensor, "*b 24 3 3"]:
+def mirror_rotmat(rotmat: Float[Array, "*b 24 3 3"]) -> Float[Array, "*b 24 3 3"]:
     """SMPL's 24 rotations as matrices."""
     flip = rotmat.new_tensor([1.0, -1.0, -1.0])
     return rotmat[..., skeletons.mirrored(skeletons.SMPL), :, :] * flip[:, None] * flip
 
 
-def mirror_quaternions(quaternions: Float[Tensor, "*b 24 4"]) -> Float[Tensor, "*b 24 4"]:
+def mirror_quaternions(quaternions: Float[Array, "*b 24 4"]) -> Float[Array, "*b 24 4"]:
     """SMPL's 24 rotations as quaternions (x, y, z, w)."""
     return quaternions[..., skeletons.mirrored(skeletons.SMPL), :] * quaternions.new_tensor([1.0, -1.0, -1.0, 1.0])

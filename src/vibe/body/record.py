@@ -1,15 +1,16 @@
-"""A body in SMPL's layout, as tensors."""
+"""A body in SMPL's layout, as tensors or as NumPy's arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
-import torch
+import numpy as np
 from jaxtyping import Float, Int
-from torch import Tensor
+from numpy import ndarray
 
+from vibe.arrays import Array, as_numpy, as_tensors
 from vibe.records import Weights
 
 
@@ -21,15 +22,15 @@ class Marks:
     vertices, of R_joint @ offset + share * joint, with offsets that are linear in the betas. Each summand is a term.
     """
 
-    joint: Int[Tensor, "term"]
+    joint: Int[Array, "term"]
     """Which joint carries the term."""
-    template: Float[Tensor, "term 3"]
+    template: Float[Array, "term 3"]
     """Offset from the joint in the rest pose of the mean body."""
-    shapedirs: Float[Tensor, "term 3 10"]
-    posedirs: Float[Tensor, "term 3 207"] | None
-    sums: Float[Tensor, "point term"]
+    shapedirs: Float[Array, "term 3 10"]
+    posedirs: Float[Array, "term 3 207"] | None
+    sums: Float[Array, "point term"]
     """1 where the term belongs to the point."""
-    share: Float[Tensor, "point 24"]
+    share: Float[Array, "point 24"]
     """How much of the point each joint carries; rows sum to 1."""
 
 
@@ -37,37 +38,33 @@ class Marks:
 class Body:
     """A body in SMPL's layout: metres, y up, facing +z, left to +x, T-pose."""
 
-    v_template: Float[Tensor, "vertex 3"]
-    shapedirs: Float[Tensor, "vertex 3 10"]
+    v_template: Float[Array, "vertex 3"]
+    shapedirs: Float[Array, "vertex 3 10"]
     """Displacement for each unit of each beta; betas are standard normal."""
-    posedirs: Float[Tensor, "vertex 3 207"] | None
+    posedirs: Float[Array, "vertex 3 207"] | None
     """Displacement for each entry of (rotation - identity) of joints 1 to 23, row by row."""
-    J_template: Float[Tensor, "24 3"]
-    J_shapedirs: Float[Tensor, "24 3 10"]
-    weights: Float[Tensor, "vertex 24"]
+    J_template: Float[Array, "24 3"]
+    J_shapedirs: Float[Array, "24 3 10"]
+    weights: Float[Array, "vertex 24"]
     """How much each joint carries each vertex; rows sum to 1."""
-    faces: Int[Tensor, "face 3"]
+    faces: Int[Array, "face 3"]
     """Counter-clockwise seen from outside."""
     parents: tuple[int, ...]
     """The parent of each joint, before it in the order; -1 for the pelvis."""
     marks: Mapping[str, Marks]
     """Point sets by name: those that the file's arrays suffice for (`joints_and_keypoints`)."""
-    regressors: Mapping[str, Float[Tensor, "_ vertex"]]
+    regressors: Mapping[str, Float[Array, "_ vertex"]]
     """Those of them that lie on the skin alone, as weights of the posed vertices; none for the low-polygon mesh."""
     origin: Weights
     """Name, SHA-256 and licence of the file."""
 
-    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Body:
-        """The same body on another device or in another floating type."""
-        return _moved(self, device, dtype)
+    def to(self, device: Any = None, dtype: Any = None) -> Body:
+        """The same body as tensors, on another device or in another floating type, as PyTorch names them."""
+        return as_tensors(self, device, dtype)
 
-
-def _moved(value: Any, device: torch.device | str | None, dtype: torch.dtype | None) -> Any:
-    if isinstance(value, Tensor):
-        return value.to(device, dtype if value.is_floating_point() else None)
-    if isinstance(value, Mapping):
-        return {name: _moved(part, device, dtype) for name, part in value.items()}
-    if isinstance(value, Body | Marks):
-        parts = {field.name: _moved(getattr(value, field.name), device, dtype) for field in fields(value)}
-        return replace(value, **parts)
-    return value
+    def influences(self, most: int) -> tuple[Int[ndarray, "vertex most"], Float[ndarray, "vertex most"]]:
+        """The joints that carry each vertex most, and their weights, which sum to 1; joint 0 where there is none."""
+        weights = as_numpy(self.weights)
+        joints = np.argsort(-weights, axis=1, kind="stable")[:, :most]
+        strongest = np.take_along_axis(weights, joints, 1)
+        return np.where(strongest > 0, joints, 0), strongest / strongest.sum(1, keepdims=True)

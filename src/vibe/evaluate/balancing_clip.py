@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe import assets, cameras, skeletons
+from vibe.arrays import as_tensors
 from vibe.cache import StageCache
 from vibe.evaluate.scores import Compared, Report, System, Tally, all_scores
 from vibe.features.video_features import VideoFeatures
@@ -53,7 +54,8 @@ def balancing_clip(data: Path, network: Network, after: Sequence[System], progre
                 motions = estimate.estimate_track(track, clip, camera, network, body, how, features)
             for system, motion in zip(after, motions, strict=True):
                 tally = tallies.setdefault(("video", system.name, LIMBS12, view), Tally())
-                tally.add(Compared(motion.joints_cam[:, limbs], truth[track.frames], track.frames, FPS, HIPS))
+                places = as_tensors(motion.joints_cam)[:, limbs]
+                tally.add(Compared(places, truth[track.frames], track.frames, FPS, HIPS))
     return Report(PROTOCOL, BOXES, truth_checksum(data), (FPS,), network.about, body.origin, all_scores(tallies))
 
 

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray as Array
 from torch import Tensor
 
+from vibe.arrays import as_tensors
 from vibe.assets.archives import read_npz
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
@@ -137,9 +138,9 @@ def _score(
         how = [system.refinement for system in after]
         motions = estimate.estimate_track(track, clip, camera, network, body, how)
         for system, motion in zip(after, motions, strict=True):
-            rotmat, row = motion.rotmat, (evidence, system.name)
-            joints, common = joints_and_keypoints(body, rotmat, motion.betas, "common14")
-            off = surface_errors_mm(PosedBodies(body, rotmat, motion.betas), true)
+            smpl, row = as_tensors(motion.smpl_shaped), (evidence, system.name)
+            joints, common = joints_and_keypoints(body, smpl.rotmat, smpl.betas, "common14")
+            off = surface_errors_mm(PosedBodies(body, smpl.rotmat, smpl.betas), true)
             whole = Compared(joints, truth[0], track.frames, FPS, [0], surface_mm=off)
             tallies.setdefault((*row, SMPL24, shot.clip), Tally()).add(whole, (*JOINTS, "pve_mm"))
             few = Compared(common, truth[1], track.frames, FPS, HIPS)

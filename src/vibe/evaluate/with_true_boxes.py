@@ -11,6 +11,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from vibe import assets
+from vibe.arrays import as_tensors
 from vibe.body.pose import rest_joints
 from vibe.body.record import Body
 from vibe.data.store import MANIFEST, SequenceRows, Store, open_store
@@ -102,9 +103,9 @@ def compared(
     protocol: Protocol,
 ) -> Compared:
     """Rows of a motion beside those rows of the truth, in the camera's frame."""
-    betas = motion.betas[mine] if motion.betas.ndim > 1 else motion.betas
-    posed = PosedBodies(body, motion.rotmat[mine], betas)
-    placed = points_of(posed, protocol.joints) - rest_joints(body, betas)[..., :1, :] + motion.trans[mine, None]
+    smpl = as_tensors(motion.smpl_shaped).at(mine)
+    posed = PosedBodies(body, smpl.rotmat, smpl.betas)
+    placed = points_of(posed, protocol.joints) - rest_joints(body, smpl.betas)[..., :1, :] + smpl.pelvis[:, None]
     surface, true = {}, person.posed
     if true is not None and has_one_mesh(body, true.body):
         surface = surface_errors_mm(posed, replace(true, rotmat=true.rotmat[its], betas=true.betas[its]))

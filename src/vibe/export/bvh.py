@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import roma
-import torch
 from jaxtyping import Float
 from numpy import ndarray
-from torch import Tensor
 
 from vibe import assets
-from vibe.body import Body, rest_vertices
+from vibe.body.pose import rest_vertices
+from vibe.body.record import Body
 from vibe.export.tables import number_rows
 from vibe.motion.scene import Character, Scene, turned_at_rest
 from vibe.skeletons import SMPL, SMPL_PARENTS
@@ -31,29 +30,29 @@ TIPS = {"head": (0.0, 1.0, 0.0), "left_foot": (0.0, 0.0, 1.0), "right_foot": (0.
 """Where the last bones point at rest, in the body's own axes."""
 
 
-def write_bvh(path: Path, stage: Scene, actor: Character, body: Body, unit: str = "cm") -> None:
+def write_bvh(path: Path, scene: Scene, character: Character, body: Body, unit: str = "cm") -> None:
     """One person's motion, written whole or not at all; raises OSError.
 
     Joints are SMPL's in the order of a walk down the tree, the channels of the root Xposition Yposition Zposition
-    Zrotation Xrotation Yrotation, of the others the last three. The rest pose is the T-pose, upright in the stage's
+    Zrotation Xrotation Yrotation, of the others the last three. The rest pose is the T-pose, upright in the scene's
     axes, with the pelvis at the origin.
     """
     scale = UNITS[unit]
     order = _walk()
-    hierarchy = _hierarchy(_offsets(stage, actor) * scale, _tips(stage, actor, body) * scale)
-    angles_deg = steady_angles(turned_at_rest(stage, actor)[:, order]).reshape(len(actor.joints), -1)
-    numbers = np.concatenate([actor.joints[:, 0].numpy() * scale, angles_deg], 1)
-    head = f"MOTION\nFrames: {len(numbers)}\nFrame Time: {1 / stage.fps:.10f}\n"
+    hierarchy = _hierarchy(_offsets(scene, character) * scale, _tips(scene, character, body) * scale)
+    angles_deg = steady_angles(turned_at_rest(scene, character)[:, order]).reshape(len(character.joints), -1)
+    numbers = np.concatenate([character.smpl.pelvis * scale, angles_deg], 1)
+    head = f"MOTION\nFrames: {len(numbers)}\nFrame Time: {1 / scene.fps:.10f}\n"
     assets.write_whole(path, f"{hierarchy}{head}{number_rows(numbers, '%.5f', ' ')}".encode())
 
 
-def steady_angles(rotmat: Float[Tensor, "time joint 3 3"]) -> Float[ndarray, "time joint 3"]:
+def steady_angles(rotmat: Float[ndarray, "time joint 3 3"]) -> Float[ndarray, "time joint 3"]:
     """Z, X and Y in degrees, the rotation being Rz Rx Ry, each as near to the frame before as can be.
 
     Every rotation has two triples of angles; where X is a right angle it has a whole line of them, as only Z + Y, or
     Z - Y, counts. The nearest is taken, so that programs that interpolate don't spin what lies or somersaults.
     """
-    angles = np.asarray(roma.rotmat_to_euler(ORDER, rotmat.double(), degrees=True)).copy()
+    angles = _euler_angles(rotmat)
     side = np.sin(np.radians(angles[..., 1])).round(LOCKED)
     for frame, joint in np.argwhere(np.abs(side[1:]) == 1) + [1, 0]:
         sign, before = np.array([1.0, side[frame, joint]]), angles[frame - 1, joint, ::2]
@@ -63,6 +62,16 @@ def steady_angles(rotmat: Float[Tensor, "time joint 3 3"]) -> Float[ndarray, "ti
     plain, crossed = (np.abs(_short(way[1:] - angles[:-1])).sum(-1) for way in (angles, other))
     crossings = np.concatenate([np.zeros((1, rotmat.shape[1]), bool), np.logical_xor.accumulate(crossed < plain)])
     return np.unwrap(np.where(crossings[..., None], other, angles), period=360.0, axis=0)
+
+
+def _euler_angles(rotmat: Float[ndarray, "time joint 3 3"]) -> Float[ndarray, "time joint 3"]:
+    """One of the triples of angles, in degrees."""
+    from scipy.spatial.transform import Rotation
+
+    with warnings.catch_warnings():  # of angles that are not the only ones, which `steady_angles` takes care of
+        warnings.simplefilter("ignore", UserWarning)
+        angles = Rotation.from_matrix(rotmat.reshape(-1, 3, 3)).as_euler(ORDER, degrees=True)
+    return angles.reshape(rotmat.shape[:-1])
 
 
 def _short(turn: Any) -> Any:
@@ -83,22 +92,22 @@ def _children(joint: int) -> list[int]:
     return [child for child, parent in enumerate(SMPL_PARENTS) if parent == joint]
 
 
-def _offsets(stage: Scene, actor: Character) -> Float[ndarray, "24 3"]:
+def _offsets(scene: Scene, character: Character) -> Float[ndarray, "24 3"]:
     """From the parent to each joint at rest; zero for the pelvis, which its positions place."""
-    offsets = (actor.steps @ stage.R_stage_rest.mT).numpy()
+    offsets = character.steps @ scene.R_scene_rest.T
     offsets[0] = 0
     return offsets
 
 
-def _tips(stage: Scene, actor: Character, body: Body) -> Float[ndarray, "24 3"]:
+def _tips(scene: Scene, character: Character, body: Body) -> Float[ndarray, "24 3"]:
     """From each joint to the end of the skin that it carries, where its bone is the last."""
-    surface, carrier = rest_vertices(body, actor.betas), body.weights.argmax(1)
-    tips = torch.zeros(24, 3)
+    surface, carrier = rest_vertices(body, character.smpl.betas), body.weights.argmax(1)
+    tips = np.zeros((len(SMPL), 3), np.float32)
     for name, direction in TIPS.items():
-        joint, axis = SMPL.index(name), torch.tensor(direction)
-        reach = ((surface[carrier == joint] - actor.rest[joint]) @ axis).tolist()
+        joint, axis = SMPL.index(name), np.array(direction, np.float32)
+        reach = ((surface[carrier == joint] - character.rest[joint]) @ axis).tolist()
         tips[joint] = max([0.01, *reach]) * axis
-    return (tips @ stage.R_stage_rest.mT).numpy()
+    return tips @ scene.R_scene_rest.T
 
 
 def _hierarchy(offsets: Float[ndarray, "24 3"], tips: Float[ndarray, "24 3"]) -> str:

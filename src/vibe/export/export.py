@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from vibe.arrays import as_numpy
 from vibe.assets.paths import folders_above, whole_folder
 from vibe.body import Body, find_body
 from vibe.export.formats import FORMS, Form, Wishes
 from vibe.export.legacy import write_legacy
 from vibe.export.meshes import write_meshes
 from vibe.motion import Result
-from vibe.motion.scene import AXES, Scene, Staging, build_scene
+from vibe.motion.scene import AXES, Scene, SceneOptions, build_scene
 from vibe.records import Progress
 
 CHOICES = {
@@ -80,7 +81,7 @@ def export(
         raise Misuse("a unit is for bvh: other forms have their own")
     if blender and to != "fbx":
         raise Misuse("Blender is asked for fbx alone: no other form needs it")
-    form, path, made_with = FORMS[to], Path(path), find_body(result.body, body)
+    form, path, made_with = FORMS[to], Path(path), as_numpy(find_body(result.body, body))
     file, folder = path / form.file if path.is_dir() else path, Path(folder or path)
     if to == "legacy":
         if ground or any(wish is not None for wish in (person, up, facing, root, fps, start, end)):
@@ -88,13 +89,13 @@ def export(
         with folders_above(file):
             write_legacy(file, result, made_with, progress)
         return Exported((file,), ())
-    staging = Staging(up or form.up, facing, root or "origin", ground, fps, start, end)
+    options = SceneOptions(up or form.up, facing, root or "origin", ground, fps, start, end)
     own = Wishes(unit or "cm", Path(blender) if blender else None)
-    staged = build_scene(result, made_with, staging, person)
-    if form.frames or (form.each and len(staged.actors) != 1):
-        return Exported(_several(folder, form, staged, made_with, own, progress), staged.notes)
-    _single(file, form, staged, made_with, own)
-    return Exported((file,), staged.notes)
+    scene = build_scene(result, made_with, options, person)
+    if form.frames or (form.each and len(scene.characters) != 1):
+        return Exported(_several(folder, form, scene, made_with, own, progress), scene.notes)
+    _single(file, form, scene, made_with, own)
+    return Exported((file,), scene.notes)
 
 
 def refuse_others(**given: str | None) -> None:
@@ -104,18 +105,18 @@ def refuse_others(**given: str | None) -> None:
             raise Misuse(f"{name} is {value!r}: choose one of {', '.join(CHOICES[name])}")
 
 
-def _single(file: Path, form: Form, stage: Scene, body: Body, own: Wishes) -> None:
-    """Write what stands on the stage as one file."""
+def _single(file: Path, form: Form, scene: Scene, body: Body, own: Wishes) -> None:
+    """Write what stands on the scene as one file."""
     with folders_above(file):
         if form.one:
-            form.one(file, stage, body)
+            form.one(file, scene, body)
         elif form.each:
-            (actor,) = stage.actors
-            form.each(file, stage, actor, body, own)
+            (character,) = scene.characters
+            form.each(file, scene, character, body, own)
 
 
 def _several(
-    folder: Path, form: Form, stage: Scene, body: Body, own: Wishes, progress: Progress | None
+    folder: Path, form: Form, scene: Scene, body: Body, own: Wishes, progress: Progress | None
 ) -> tuple[Path, ...]:
     """Write a file for each person, or a folder of frames for each."""
     if folder.is_file() or (form.each and folder.suffix == Path(form.file).suffix):
@@ -124,14 +125,14 @@ def _several(
         raise Misuse(f"{folder} is not empty: give a new folder, so that the frames of two exports don't mix")
     names = []
     with whole_folder(folder) as partial:
-        for actor in stage.actors:
+        for character in scene.characters:
             if form.frames:
-                inside = partial / f"person{actor.number}"
+                inside = partial / f"person{character.number}"
                 inside.mkdir()
-                write_meshes(inside, form.frames, stage, actor, body, progress)
+                write_meshes(inside, form.frames, scene, character, body, progress)
             elif form.each:
-                inside = partial / f"person{actor.number}{Path(form.file).suffix}"
-                form.each(inside, stage, actor, body, own)
+                inside = partial / f"person{character.number}{Path(form.file).suffix}"
+                form.each(inside, scene, character, body, own)
             else:
                 continue
             names.append(inside.name)

@@ -27,20 +27,20 @@ NO_BLENDER = (
 )
 
 
-def write_fbx(path: Path, stage: Scene, actor: Character, body: Body, blender: Path | None = None) -> None:
+def write_fbx(path: Path, scene: Scene, character: Character, body: Body, blender: Path | None = None) -> None:
     """One person's skinned body and motion, written whole or not at all.
 
     Centimetres, y up. Raises FileNotFoundError where there is no Blender (`find_blender`), OSError if it fails or takes
     longer than two minutes and 0.1 s a frame, and ValueError if z is to point up.
     """
-    if stage.up != "y":
+    if scene.up != "y":
         raise ValueError("FBX is written with y up: leave --up out, programs turn it to their own axes")
     program = find_blender(blender)
-    alone = replace(stage, actors=(replace(actor, first=0),), t_stage_cam=None, fps=float(CLOCK))
+    alone = replace(scene, characters=(replace(character, first=0),), t_scene_cam=None, fps=float(CLOCK))
     with tempfile.TemporaryDirectory(prefix="vibe-fbx-") as folder:
         glb, fbx = Path(folder) / "motion.glb", Path(folder) / "motion.fbx"
         write_glb(glb, alone, body)
-        _run(program, [str(glb), str(fbx), repr(stage.fps), str(len(actor.joints))], len(actor.joints))
+        _run(program, [str(glb), str(fbx), repr(scene.fps), str(len(character.joints))], len(character.joints))
         if not fbx.is_file():
             raise OSError(f"{program} ended without an FBX file: is it Blender? 4.2 and 5.0 were tried")
         assets.write_whole(path, fbx.read_bytes())

@@ -36,52 +36,52 @@ class Form:
     """The axis that points up unless the user says otherwise."""
 
 
-def _amass(path: Path, stage: Scene, actor: Character, body: Body, _: Wishes) -> None:
+def _amass(path: Path, scene: Scene, character: Character, body: Body, _: Wishes) -> None:
     from vibe.export.amass import write_amass
 
-    write_amass(path, stage, actor, body)
+    write_amass(path, scene, character, body)
 
 
-def _bvh(path: Path, stage: Scene, actor: Character, body: Body, wishes: Wishes) -> None:
+def _bvh(path: Path, scene: Scene, character: Character, body: Body, wishes: Wishes) -> None:
     from vibe.export.bvh import write_bvh
 
-    write_bvh(path, stage, actor, body, wishes.unit)
+    write_bvh(path, scene, character, body, wishes.unit)
 
 
-def _glb(path: Path, stage: Scene, body: Body) -> None:
+def _glb(path: Path, scene: Scene, body: Body) -> None:
     from vibe.export.gltf import write_glb
 
-    write_glb(path, stage, body)
+    write_glb(path, scene, body)
 
 
-def _usd(path: Path, stage: Scene, body: Body) -> None:
+def _usd(path: Path, scene: Scene, body: Body) -> None:
     from vibe.export.usd import write_usd
 
-    write_usd(path, stage, body)
+    write_usd(path, scene, body)
 
 
-def _fbx(path: Path, stage: Scene, actor: Character, body: Body, wishes: Wishes) -> None:
+def _fbx(path: Path, scene: Scene, character: Character, body: Body, wishes: Wishes) -> None:
     from vibe.export.fbx import write_fbx
 
-    write_fbx(path, stage, actor, body, wishes.blender)
+    write_fbx(path, scene, character, body, wishes.blender)
 
 
-def _csv(path: Path, stage: Scene, _: Body) -> None:
+def _csv(path: Path, scene: Scene, _: Body) -> None:
     from vibe.export.tables import write_csv
 
-    write_csv(path, stage)
+    write_csv(path, scene)
 
 
-def _trc(path: Path, stage: Scene, actor: Character, _: Body, __: Wishes) -> None:
+def _trc(path: Path, scene: Scene, character: Character, _: Body, __: Wishes) -> None:
     from vibe.export.tables import write_trc
 
-    write_trc(path, stage, actor)
+    write_trc(path, scene, character)
 
 
-def _smplx_json(path: Path, stage: Scene, actor: Character, body: Body, _: Wishes) -> None:
+def _smplx_json(path: Path, scene: Scene, character: Character, body: Body, _: Wishes) -> None:
     from vibe.export.smplx_json import write_smplx_json
 
-    write_smplx_json(path, stage, actor, body)
+    write_smplx_json(path, scene, character, body)
 
 
 FORMS = {

@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import roma
 from jaxtyping import Float
+from numpy import ndarray
 from numpy.typing import NDArray
-from torch import Tensor
 
 from vibe import __version__, assets
-from vibe.body import Body, rest_vertices
-from vibe.body.lbs import influences
 from vibe.body.mesh import vertex_normals
+from vibe.body.pose import rest_vertices
+from vibe.body.record import Body
 from vibe.motion.scene import Character, Scene, colour
-from vibe.rotations import continuous
+from vibe.rotations import continuous, quaternions_from_rotmat
 from vibe.skeletons import SMPL, SMPL_PARENTS
 
 INFLUENCES = 4
@@ -75,7 +74,7 @@ class _File:
         return b"".join([head, struct.pack("<I4s", self._size, b"BIN\0"), *self._bytes])
 
 
-def write_glb(path: Path, stage: Scene, body: Body) -> None:
+def write_glb(path: Path, scene: Scene, body: Body) -> None:
     """Everybody, written whole or not at all; raises OSError, and ValueError if z is to point up.
 
     Each person has a mesh, a skin, a skeleton of SMPL's joints and an animation `person N`, on one clock. Of several
@@ -83,7 +82,7 @@ def write_glb(path: Path, stage: Scene, body: Body) -> None:
     four strongest joints. What a pose does to the flesh beyond the skeleton (SMPL's pose blend shapes) has no place in
     a skin.
     """
-    if stage.up != "y":
+    if scene.up != "y":
         raise ValueError("glTF's y points up, always: leave --up out, programs turn it to their own axes")
     file = _File()
     file.json["asset"] = {
@@ -93,27 +92,27 @@ def write_glb(path: Path, stage: Scene, body: Body) -> None:
             "units": "metres, seconds, radians",
             "axes": "right-handed, y up",
             "joints": "SMPL's 24",
-            "video": stage.video,
-            "start_seconds": stage.start,
-            "fps": stage.fps,
-            "body": {"name": stage.body.name, "sha256": stage.body.sha256, "licence": body.origin.licence},
+            "video": scene.video,
+            "start_seconds": scene.start,
+            "fps": scene.fps,
+            "body": {"name": scene.body.name, "sha256": scene.body.sha256, "licence": body.origin.licence},
         },
     }
-    nodes = [node for actor in stage.actors for node in _person(file, stage, actor, body)]
-    if len(stage.actors) > 1:
+    nodes = [node for character in scene.characters for node in _person(file, scene, character, body)]
+    if len(scene.characters) > 1:
         file.json["animations"].insert(0, _together(file.json["animations"]))
-    if stage.t_stage_cam is not None:
-        nodes.append(_camera(file, stage, stage.t_stage_cam))
+    if scene.t_scene_cam is not None:
+        nodes.append(_camera(file, scene, scene.t_scene_cam))
     file.add("scenes", {"nodes": nodes})
     file.json["scene"] = 0
     assets.write_whole(path, file.content())
 
 
-def _person(file: _File, stage: Scene, actor: Character, body: Body) -> list[int]:
+def _person(file: _File, scene: Scene, character: Character, body: Body) -> list[int]:
     """Mesh, skeleton and action of one person; the nodes of the scene."""
-    name, rest = f"person {actor.number}", actor.rest.numpy()
+    name, rest = f"person {character.number}", character.rest
     joints = [
-        file.add("nodes", {"name": joint, "translation": step}) for joint, step in zip(SMPL, actor.steps.tolist())
+        file.add("nodes", {"name": joint, "translation": step}) for joint, step in zip(SMPL, character.steps.tolist())
     ]
     for child, parent in enumerate(SMPL_PARENTS):
         if parent >= 0:
@@ -121,26 +120,26 @@ def _person(file: _File, stage: Scene, actor: Character, body: Body) -> list[int
     inverse = np.tile(np.eye(4, dtype=np.float32), (len(SMPL), 1, 1))
     inverse[:, 3, :3] = -rest  # columns one after the other, as glTF stores matrices
     skin = {"name": name, "joints": joints, "skeleton": joints[0], "inverseBindMatrices": file.array(inverse)}
-    mesh = {"name": f"{name} skin", "mesh": _mesh(file, actor, body), "skin": file.add("skins", skin)}
-    extras = {"person": actor.number, "first_frame": actor.first, "betas": actor.betas.tolist()}
-    file.add("animations", {"name": name} | _action(file, stage, actor, joints))
+    mesh = {"name": f"{name} skin", "mesh": _mesh(file, character, body), "skin": file.add("skins", skin)}
+    extras = {"person": character.number, "first_frame": character.first, "betas": character.smpl.betas.tolist()}
+    file.add("animations", {"name": name} | _action(file, scene, character, joints))
     # Each skeleton under a node of its own: of skeletons side by side Blender makes one.
     skeleton = {"name": name, "children": [joints[0]], "extras": extras}
     return [file.add("nodes", skeleton), file.add("nodes", mesh)]
 
 
-def _mesh(file: _File, actor: Character, body: Body) -> int:
+def _mesh(file: _File, character: Character, body: Body) -> int:
     """The body at rest with the joints that carry it."""
-    surface, faces = rest_vertices(body, actor.betas).numpy(), body.faces.numpy()
-    joints, weights = influences(body.weights, INFLUENCES)
-    paint = {"baseColorFactor": [*linear_colour(actor.number), 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.6}
-    name = f"person {actor.number}"
+    surface, faces = rest_vertices(body, character.smpl.betas), body.faces
+    joints, weights = body.influences(INFLUENCES)
+    paint = {"baseColorFactor": [*linear_colour(character.number), 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.6}
+    name = f"person {character.number}"
     primitive = {
         "attributes": {
             "POSITION": file.array(surface, VERTICES, bounds=True),
             "NORMAL": file.array(vertex_normals(surface, faces), VERTICES),
-            "JOINTS_0": file.array(joints.numpy().astype(np.uint8), VERTICES),
-            "WEIGHTS_0": file.array(weights.numpy(), VERTICES),
+            "JOINTS_0": file.array(joints.astype(np.uint8), VERTICES),
+            "WEIGHTS_0": file.array(weights, VERTICES),
         },
         "indices": file.array(faces.astype(np.uint32 if len(surface) > 65535 else np.uint16).reshape(-1, 1), FACES),
         "material": file.add("materials", {"name": name, "pbrMetallicRoughness": paint}),
@@ -154,14 +153,14 @@ def linear_colour(number: int) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _action(file: _File, stage: Scene, actor: Character, joints: list[int]) -> dict[str, Any]:
+def _action(file: _File, scene: Scene, character: Character, joints: list[int]) -> dict[str, Any]:
     """Rotations of all joints and the place of the pelvis, straight lines between the frames."""
-    times = ((actor.first + np.arange(len(actor.joints))) / stage.fps).astype(np.float32)
+    times = ((character.first + np.arange(len(character.joints))) / scene.fps).astype(np.float32)
     clock = file.array(times, bounds=True)
-    turns = continuous(roma.rotmat_to_unitquat(actor.rotmat)).numpy()
+    turns = continuous(quaternions_from_rotmat(character.smpl.rotmat))
     samplers, channels = [], []
     for node, numbers, what in [
-        (joints[0], actor.joints[:, 0].numpy(), "translation"),
+        (joints[0], character.smpl.pelvis, "translation"),
         *((node, turns[:, joint], "rotation") for joint, node in enumerate(joints)),
     ]:
         channels.append({"sampler": len(samplers), "target": {"node": node, "path": what}})
@@ -178,16 +177,16 @@ def _together(animations: list[dict[str, Any]]) -> dict[str, Any]:
     return {"name": "everybody", "channels": channels, "samplers": samplers}
 
 
-def _camera(file: _File, stage: Scene, place: Float[Tensor, "3"]) -> int:
+def _camera(file: _File, scene: Scene, place: Float[ndarray, "3"]) -> int:
     """The camera that the video was seen with, as far as glTF can say it: without an off-centre principal point."""
-    (fx, _, _), (_, fy, _), _ = stage.camera.K_px.tolist()
-    width, height = stage.camera.width, stage.camera.height
+    (fx, _, _), (_, fy, _), _ = scene.camera.K_px.tolist()
+    width, height = scene.camera.width, scene.camera.height
     lens = {
         "yfov": 2 * math.atan(height / 2 / fy),
         "aspectRatio": width / height * fy / fx,
         "znear": 0.01,
     }
     matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = stage.R_stage_cam.numpy(), place.numpy()
+    matrix[:3, :3], matrix[:3, 3] = scene.R_scene_cam, place
     node = {"name": "camera", "matrix": (matrix @ R_CAM_GLTF).T.flatten().tolist()}
     return file.add("nodes", node | {"camera": file.add("cameras", {"type": "perspective", "perspective": lens})})

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from vibe.body import Body, vertices
+from vibe.arrays import as_numpy
+from vibe.body.record import Body
 from vibe.motion.scene import Character, Scene
 from vibe.records import Progress
 
@@ -19,20 +19,20 @@ CHUNK = 64
 
 
 def write_meshes(
-    folder: Path, kind: str, stage: Scene, actor: Character, body: Body, progress: Progress | None = None
+    folder: Path, kind: str, scene: Scene, character: Character, body: Body, progress: Progress | None = None
 ) -> None:
-    """A file for each frame, `000000.obj` or `000000.ply` and so on, numbered by the stage's frames; raises OSError."""
-    write, faces = KINDS[kind], body.faces.numpy().astype(np.int32)
-    for start in range(0, len(actor.joints), CHUNK):
+    """A file for each frame, `000000.obj` or `000000.ply` and so on, numbered by the scene's frames; raises OSError."""
+    from vibe.body.placed import vertices_cam
+
+    write, faces, smpl = KINDS[kind], as_numpy(body.faces).astype(np.int32), character.smpl
+    for start in range(0, len(smpl.rotmat), CHUNK):
         some = slice(start, start + CHUNK)
-        with torch.no_grad():
-            surface = vertices(body, actor.rotmat[some], actor.betas)
-        surface = surface - actor.rest[0] + actor.joints[some, :1]
-        for frame, points in enumerate(surface.numpy(), start=actor.first + start):
-            said = f"vibe: person {actor.number}, frame {frame}, metres, right-handed, {stage.up} up"
+        surface = vertices_cam(smpl.at(some), body)
+        for frame, points in enumerate(surface, start=character.first + start):
+            said = f"vibe: person {character.number}, frame {frame}, metres, right-handed, {scene.up} up"
             (folder / f"{frame:06d}.{kind}").write_bytes(write(points, faces, said))
         if progress:
-            progress(f"person {actor.number}", min(start + CHUNK, len(actor.joints)), len(actor.joints))
+            progress(f"person {character.number}", min(start + CHUNK, len(smpl.rotmat)), len(smpl.rotmat))
 
 
 def obj(points: Float[ndarray, "vertex 3"], faces: Int[ndarray, "face 3"], said: str) -> bytes:

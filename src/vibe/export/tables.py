@@ -19,33 +19,33 @@ def number_rows(numbers: Float[ndarray, "row column"], form: str, between: str) 
     return "".join([line % tuple(row) for row in numbers.tolist()])
 
 
-def write_csv(path: Path, stage: Scene) -> None:
+def write_csv(path: Path, scene: Scene) -> None:
     """Everybody, a row for each person and frame, written whole or not at all; raises OSError.
 
     Columns: person, frame of the export, time in the video (s), confidence, then x, y, z of each joint in metres, with
     the axis that points up in the name of its column: `pelvis_y_up_m`.
     """
-    axes = [axis + ("_up" if axis == stage.up else "") for axis in "xyz"]
+    axes = [axis + ("_up" if axis == scene.up else "") for axis in "xyz"]
     names = ["person", "frame", "time_s", "confidence", *(f"{joint}_{axis}_m" for joint in SMPL for axis in axes)]
     text = [",".join(names) + "\n"]
-    for actor in stage.actors:
-        frames = actor.first + np.arange(len(actor.joints))
-        times = stage.start + frames / stage.fps
-        joints = number_rows(actor.joints.flatten(1).numpy(), "%.5f", ",").splitlines(keepends=True)
-        sure = actor.confidence.tolist()
+    for character in scene.characters:
+        frames = character.first + np.arange(len(character.joints))
+        times = scene.start + frames / scene.fps
+        joints = number_rows(character.joints.reshape(len(character.joints), -1), "%.5f", ",").splitlines(keepends=True)
+        sure = character.confidence.tolist()
         text += [
-            f"{actor.number},{frame},{time:.6f},{seen:.3f},{line}"
+            f"{character.number},{frame},{time:.6f},{seen:.3f},{line}"
             for frame, time, seen, line in zip(frames.tolist(), times.tolist(), sure, joints, strict=True)
         ]
     assets.write_whole(path, "".join(text).encode())
 
 
-def write_trc(path: Path, stage: Scene, actor: Character) -> None:
-    """One person, every joint a marker, in metres, times from the stage's first frame; raises OSError.
+def write_trc(path: Path, scene: Scene, character: Character) -> None:
+    """One person, every joint a marker, in metres, times from the scene's first frame; raises OSError.
 
     Written whole or not at all.
     """
-    frames, rate = len(actor.joints), f"{stage.fps:.6f}".rstrip("0").rstrip(".")
+    frames, rate = len(character.joints), f"{scene.fps:.6f}".rstrip("0").rstrip(".")
     names = "\t\t\t".join(SMPL)
     axes = "\t".join(f"{axis}{number}" for number in range(1, len(SMPL) + 1) for axis in "XYZ")
     head = (
@@ -54,6 +54,6 @@ def write_trc(path: Path, stage: Scene, actor: Character) -> None:
         f"{rate}\t{rate}\t{frames}\t{len(SMPL)}\tm\t{rate}\t1\t{frames}\n"
         f"Frame#\tTime\t{names}\t\t\n\t\t{axes}\n\n"
     )
-    joints = number_rows(actor.joints.flatten(1).numpy(), "%.5f", "\t").splitlines(keepends=True)
-    lines = [f"{frame + 1}\t{(actor.first + frame) / stage.fps:.6f}\t{line}" for frame, line in enumerate(joints)]
+    joints = number_rows(character.joints.reshape(len(character.joints), -1), "%.5f", "\t").splitlines(keepends=True)
+    lines = [f"{frame + 1}\t{(character.first + frame) / scene.fps:.6f}\t{line}" for frame, line in enumerate(joints)]
     assets.write_whole(path, (head + "".join(lines)).encode())

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from vibe import cameras
+from vibe.arrays import as_numpy
 from vibe.body.record import Body
 from vibe.cache import StageCache, content_key
 from vibe.features.runtimes import RUNTIMES
@@ -120,7 +121,7 @@ class Estimator:
             moments = [len(timeline(clip.timestamps[track.frames], self.network).times) for track in tracks]
             people = _together(one, moments, self.refinement.fitting is not None, progress)
             notes = (*notes, *self.remarks, *remarks, *stages.notes)
-            return Result(clip, camera, people, self.body.origin, self.network.about, notes)
+            return Result(as_numpy(clip), as_numpy(camera), people, self.body.origin, self.network.about, notes)
 
     def estimate_track(
         self, track: Track, clip: Clip, camera: Camera | None = None, features: Features | None = None

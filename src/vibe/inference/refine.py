@@ -11,21 +11,18 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 
-import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vibe import cameras
 from vibe.body.keypoint_regressor import joints_and_keypoints
-from vibe.body.pose import joints as posed_joints
-from vibe.body.pose import rest_joints
 from vibe.body.record import Body
 from vibe.cache import Chunks, Piece, StageCache
 from vibe.inference.config import Refinement
 from vibe.inference.predict import Timeline, TrackPrediction
 from vibe.motion import Motion
-from vibe.overlap import cross_fade, fixed_spans, smpl_rows
+from vibe.motion.tensors import to_motion
+from vibe.overlap import cross_fade, fixed_spans
 from vibe.records import Camera, Clip, Prediction, SmplParams, Track
 from vibe.refine.energies import Energy
 from vibe.refine.presets import SMOOTHING, Fitting, OneEuro, Smoothing
@@ -142,7 +139,7 @@ def _smoothed(
         parts, within = [], _within(line, span, times)
         for rows, at in within:
             here = slice(at.start - span.start, at.stop - span.start)
-            smpl = smpl_rows(section.smpl, here)
+            smpl = section.smpl.at(here)
             moved = smooth(smpl.rotmat, smpl.pelvis, line.times[at], times[rows], smoothing, section.confidence[here])
             parts.append(SmplParams(moved[0], smpl.betas, moved[1]))
         shape = parts[0].betas if parts[0].betas.ndim == 1 else torch.cat([part.betas for part in parts])
@@ -165,27 +162,3 @@ def _within(line: Timeline, span: slice, times: Float[Tensor, "time"]) -> list[t
         if first < last:
             found.append((slice(first, last), slice(low, high)))
     return found
-
-
-def to_motion(smpl: SmplParams, track: Track, times: Float[Tensor, "time"], camera: Camera, body: Body) -> Motion:
-    """The record of a finished motion: axis-angle, weak camera of each box, joints in space and in the picture."""
-    pelvis = rest_joints(body, smpl.betas)[..., 0, :]
-    parts = [smpl_rows(smpl, slice(first, first + SECTION)) for first in range(0, len(times), SECTION)]
-    joints = torch.cat([posed_joints(body, part.rotmat, part.betas) for part in parts])
-    joints = joints - pelvis[..., None, :] + smpl.pelvis[:, None]
-    rotvec = roma.rotmat_to_rotvec(smpl.rotmat)
-    return Motion(
-        frames=track.frames,
-        times=times,
-        box_px=track.box_px,
-        global_orient=rotvec[:, 0],
-        body_pose=rotvec[:, 1:].flatten(1),
-        betas=smpl.betas,
-        trans=smpl.pelvis,
-        pred_cam=cameras.weak_from_translation(smpl.pelvis - pelvis, track.box_px, camera.K_px),
-        joints_cam=joints,
-        joints_px=cameras.project(joints, camera.K_px),
-        keypoints_px=track.keypoints_px,
-        confidence=track.confidence,
-        body=body.origin,
-    )

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vibe import __version__
+from vibe.arrays import as_numpy
 from vibe.body.record import Body
 from vibe.live.person import LivePose
 from vibe.live.pose import Moment
@@ -119,7 +120,7 @@ class Packets:
     def __init__(self, body: Body) -> None:
         """`body` is the one that a page shows."""
         self.newest: Packet | None = None
-        self._body = body
+        self._body = as_numpy(body)
         self._shapes: dict[int, tuple[Tensor, str]] = {}
 
     def take(self, moment: Moment, shot: LiveFrame, delay_ms: float) -> None:
@@ -141,7 +142,8 @@ class Packets:
         held = self._shapes.get(number)
         if held is None or float(torch.dist(held[0], betas)) > SAME_SHAPE / 2:
             betas = betas.clone()
-            held = betas, json.dumps({"type": "shape", **at_rest(number, betas, self._body)}, separators=(",", ":"))
+            shape = {"type": "shape", **at_rest(number, betas.numpy(), self._body)}
+            held = betas, json.dumps(shape, separators=(",", ":"))
             self._shapes = {**self._shapes, number: held}
         return held
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from vibe.arrays import as_numpy
 from vibe.inference.estimate import Estimator
-from vibe.inference.refine import to_motion
 from vibe.live.person import LivePose
 from vibe.live.pose import Moment
 from vibe.live.source import LiveFrame
 from vibe.motion import Result
+from vibe.motion.tensors import to_motion
 from vibe.records import Camera, Clip, SmplParams, Track
 
 
@@ -50,7 +51,8 @@ class Keeper:
             people.append(to_motion(SmplParams(rotmat, shape, trans), track, times[frames], camera, estimator.body))
         notes = ("made live: each frame was told without what came later, and frames were left out for speed",)
         origin = estimator.body.origin
-        return Result(clip, camera, tuple(people), origin, estimator.network.about, (*notes, *estimator.remarks))
+        notes = (*notes, *estimator.remarks)
+        return Result(as_numpy(clip), as_numpy(camera), tuple(people), origin, estimator.network.about, notes)
 
 
 def _few(pose: LivePose) -> tuple[Tensor, ...]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
+from numpy import ndarray
 
-from vibe.body import Body, pose_joints, rest_joints, rest_vertices
+from vibe.body.pose import pose_joints, rest_joints, rest_vertices
+from vibe.body.record import Body
+from vibe.records import SmplParams
 from vibe.skeletons import SMPL
 
 HIPS, KNEES, ANKLES = (
@@ -27,7 +29,7 @@ ROUNDS, NEAREST = 10, 0.02
 DIRECTIONS = 256
 
 
-def upright(joints: Float[Tensor, "frame 24 3"]) -> tuple[Float[Tensor, "3"], int] | None:
+def upright(joints: Float[ndarray, "frame 24 3"]) -> tuple[Float[ndarray, "3"], int] | None:
     """The direction up, in the camera's frame as the joints are, and the number of frames it was read from.
 
     None if hardly anybody stands in any frame, or the camera is tilted by more than 45 degrees.
@@ -37,51 +39,50 @@ def upright(joints: Float[Tensor, "frame 24 3"]) -> tuple[Float[Tensor, "3"], in
     median, and by 8.0 in one of ten: somebody who leans all the time can't be told from a camera that is tilted.
     """
     ankles = joints[:, ANKLES].mean(1)
-    knees = _angle_deg(joints[:, KNEES] - joints[:, HIPS], joints[:, ANKLES] - joints[:, KNEES]).amax(1)
+    knees = _angle_deg(joints[:, KNEES] - joints[:, HIPS], joints[:, ANKLES] - joints[:, KNEES]).max(1)
     trunk = _angle_deg(joints[:, NECK] - joints[:, 0], joints[:, 0] - ankles)
     stands = (knees < STRAIGHT_KNEE_DEG) & (trunk < STRAIGHT_TRUNK_DEG)
-    directions = torch.nn.functional.normalize(joints[:, NECK] - ankles, dim=-1)
+    directions = unit(joints[:, NECK] - ankles)
     directions = directions[stands & (-directions[:, 1] > math.cos(math.radians(STEEPEST_DEG)))]
     if len(directions) < FEWEST:
         return None
     middle = directions.mean(0)
     for _ in range(ROUNDS):
-        weight = 1 / (directions - middle).norm(dim=-1, keepdim=True).clamp_min(NEAREST)
+        weight = 1 / np.linalg.norm(directions - middle, axis=-1, keepdims=True).clip(NEAREST)
         middle = (directions * weight).sum(0) / weight.sum()
-    return torch.nn.functional.normalize(middle, dim=0), len(directions)
+    return unit(middle), len(directions)
 
 
-def _angle_deg(one: Float[Tensor, "*b 3"], two: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b"]:
-    return torch.rad2deg(torch.atan2(torch.linalg.cross(one, two).norm(dim=-1), (one * two).sum(-1)))
+def unit(vectors: Float[ndarray, "*b 3"]) -> Float[ndarray, "*b 3"]:
+    """The same directions, of length 1; zero stays zero."""
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-12)
 
 
-@torch.no_grad()
-def lowest_foot(
-    body: Body,
-    betas: Float[Tensor, "10"],
-    rotmat: Float[Tensor, "time 24 3 3"],
-    joints: Float[Tensor, "time 24 3"],
-    up: Float[Tensor, "3"],
-) -> float:
-    """The least height that the skin of a foot reaches in any frame, metres along `up`.
+def _angle_deg(one: Float[ndarray, "*b 3"], two: Float[ndarray, "*b 3"]) -> Float[ndarray, "*b"]:
+    return np.degrees(np.arctan2(np.linalg.norm(np.cross(one, two), axis=-1), (one * two).sum(-1)))
 
-    A foot's skin is taken to follow the one joint that carries most of it.
+
+def lowest_foot(body: Body, smpl: SmplParams, joints: Float[ndarray, "time 24 3"], up: Float[ndarray, "3"]) -> float:
+    """The least height that the skin of a foot reaches in any frame, metres along `up`; `body` is of NumPy's arrays.
+
+    `joints` are where the frame of `up` and of the pelvis's rotation has them. A foot's skin is taken to follow the one
+    joint that carries most of it.
     """
-    rest, surface = rest_joints(body, betas), rest_vertices(body, betas)
-    R_world_joint, _ = pose_joints(body, rotmat, betas)
+    rest, surface = rest_joints(body, smpl.betas), rest_vertices(body, smpl.betas)
+    R_world_joint, _ = pose_joints(body, smpl.rotmat, smpl.betas)
     carrier, lowest = body.weights.argmax(1), math.inf
     for foot in FEET:
-        around = torch.cat([surface[carrier == foot] - rest[foot], torch.zeros(1, 3)])
-        outermost = around[(around @ _directions().mT).argmax(0).unique()]
-        heights = (up @ R_world_joint[:, foot]) @ outermost.mT + (joints[:, foot] @ up)[:, None]
+        around = np.concatenate([surface[carrier == foot] - rest[foot], np.zeros((1, 3), np.float32)])
+        outermost = around[np.unique((around @ _directions().T).argmax(0))]
+        heights = (up @ R_world_joint[:, foot]) @ outermost.T + (joints[:, foot] @ up)[:, None]
         lowest = min(lowest, float(heights.min()))
     return lowest
 
 
-def _directions() -> Float[Tensor, "direction 3"]:
+def _directions() -> Float[ndarray, "direction 3"]:
     """Spread evenly over the sphere, along a spiral."""
-    step = torch.arange(DIRECTIONS, dtype=torch.float32)
+    step = np.arange(DIRECTIONS, dtype=np.float32)
     height = 1 - (2 * step + 1) / DIRECTIONS
-    turn = step * math.pi * (3 - math.sqrt(5))
-    across = (1 - height**2).sqrt()
-    return torch.stack([across * turn.cos(), height, across * turn.sin()], 1)
+    turn = step * np.float32(math.pi * (3 - math.sqrt(5)))
+    across = np.sqrt(1 - height**2)
+    return np.stack([across * np.cos(turn), height, across * np.sin(turn)], 1)

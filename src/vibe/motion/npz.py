@@ -1,162 +1,195 @@
-"""motion.npz: a result as plain arrays, under the names of docs/conventions.md."""
+"""The arrays of a motion.npz, under the names of docs/conventions.md: written whole, read whole or refused."""
 
 from __future__ import annotations
 
+import hashlib
 import math
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from vibe import __version__, assets
+from vibe.arrays import as_numpy, as_tensors
 from vibe.assets.archives import read_npz
-from vibe.motion.record import Motion, Result
-from vibe.records import Camera, Clip, Weights
 from vibe.skeletons import SMPL
 
-FORMAT = "vibe-motion 1"
+FORMAT, FORMAT_1 = "vibe-motion 2", "vibe-motion 1"
 MOST_PX = 1 << 16
 """Pixels along a side of a video."""
-HEAD = {
+Layout = Mapping[str, tuple[tuple[int | str, ...], str]]
+"""Shape of each array, whose axis with `?` may be missing, and kind: int, float32, double, text (Unicode)."""
+HEAD_1: Layout = {
     "format": ((), "U"),
     "video": ((), "U"),
-    "fps": ((), "f"),
+    "fps": ((), "d"),
     "width": ((), "i"),
     "height": ((), "i"),
-    "timestamps": (("frame",), "f"),
-    "joint_names": ((24,), "U"),
+    "timestamps": (("frame",), "d"),
+    "joint_names": ((len(SMPL),), "U"),
     "body": ((2,), "U"),
     "weights": ((2,), "U"),
     "vibe_version": ((), "U"),
     "camera/K": ((3, 3), "f"),
 }
-"""Shape and kind of number of each array of the video."""
-PERSON = {
+"""Of the video, in version 1."""
+HEAD: Layout = {**HEAD_1, "people": ((), "i"), "sha256": ((), "U")}
+SHARED: Layout = {
     "frames": (("time",), "i"),
     "box_px": (("time", 4), "f"),
     "global_orient": (("time", 3), "f"),
-    "body_pose": (("time", 69), "f"),
-    "betas": (("time?", 10), "f"),
-    "trans": (("time", 3), "f"),
+    "body_pose": (("time", 3 * (len(SMPL) - 1)), "f"),
     "pred_cam": (("time", 3), "f"),
-    "joints": (("time", 24, 3), "f"),
-    "joints_px": (("time", 24, 2), "f"),
+    "joints": (("time", len(SMPL), 3), "f"),
+    "joints_px": (("time", len(SMPL), 2), "f"),
     "keypoints_px": (("time", 17, 3), "f"),
     "confidence": (("time",), "f"),
 }
-"""Likewise of each array of a person. An axis with a question mark may be missing."""
-FIELDS = {name: "joints_cam" if name == "joints" else name for name in PERSON}
-"""The field of `Motion` that each of them is."""
-FINITE = ("global_orient", "body_pose", "betas", "trans", "joints", "keypoints_px", "confidence")
-"""Those whose numbers have to be finite; boxes and projections of people outside the picture need not."""
+"""Of a person, in both versions."""
+PERSON_1: Layout = {**SHARED, "betas": (("time?", 10), "f"), "trans": (("time", 3), "f")}
+PERSON: Layout = {
+    **SHARED,
+    "betas": ((10,), "f"),
+    "betas_per_frame": (("time", 10), "f"),
+    "pelvis": (("time", 3), "f"),
+    "transl": (("time", 3), "f"),
+}
+OPTIONAL = ("betas_per_frame",)
+UNBOUNDED = ("frames", "box_px", "pred_cam", "joints_px")
+"""Those whose numbers need not be finite: boxes and projections of people outside the picture."""
+DAMAGED = "the file is damaged: copy it again, or estimate the video again"
 
 
-def save(path: Path | str, result: Result) -> None:
-    """Write a result whole or not at all; raises OSError."""
-    clip = result.clip
-    arrays = {
-        "format": np.array(FORMAT),
-        "video": np.array(str(clip.path)),
-        "fps": np.array(clip.fps, np.float64),
-        "width": np.array(clip.width, np.int32),
-        "height": np.array(clip.height, np.int32),
-        "timestamps": clip.timestamps.numpy().astype(np.float64),
-        "joint_names": np.array(SMPL),
-        "body": np.array([result.body.name, result.body.sha256]),
-        "weights": np.array([result.weights.name, result.weights.sha256]),
-        "vibe_version": np.array(__version__),
-        "camera/K": result.camera.K_px.cpu().numpy().astype(np.float32),
-    }
-    for number, motion in enumerate(result.people, start=1):
-        for name, (_, kind) in PERSON.items():
-            array = getattr(motion, FIELDS[name]).detach().cpu().numpy()
-            arrays[f"{number}/{name}"] = array.astype(np.int64 if kind == "i" else np.float32, copy=False)
-    with assets.whole_file(Path(path)) as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+def write_npz(path: Path, head: Mapping[str, Any], people: Sequence[Mapping[str, NDArray]]) -> None:
+    """Write a motion file whole or not at all: what is in `HEAD` of the video, in `PERSON` of each; raises OSError."""
+    about = {**head, "format": FORMAT, "joint_names": SMPL, "vibe_version": __version__, "people": len(people)}
+    arrays = {name: _exact(np.asarray(about[name]), kind) for name, (_, kind) in HEAD.items() if name in about}
+    for number, person in enumerate(people, start=1):
+        arrays |= {f"{number}/{name}": _exact(array, PERSON[name][1]) for name, array in person.items()}
+    arrays["sha256"] = np.array(_checksum(arrays))
+    with assets.whole_file(path) as file:
+        np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
 
 
-def load(path: Path | str) -> Result:
-    """What `vibe estimate` or `Result.save` wrote: a motion.npz.
+def _exact(array: NDArray, kind: str) -> NDArray:
+    """The array in the precision of files and records; times, of kind `d`, are float64."""
+    return array.astype({"i": np.int64, "f": np.float32, "d": np.float64}[kind], copy=False) if kind != "U" else array
 
-        import vibe
 
-        result = vibe.load("out/dance/motion.npz")
-        print(len(result), "people in", result.clip.path)
+def _checksum(arrays: Mapping[str, NDArray]) -> str:
+    """SHA-256 of each array's name, type, shape and little-endian bytes, in the order of the names."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        plain = array.astype(array.dtype.newbyteorder("<"))
+        digest.update(f"{name} {plain.dtype.str} {plain.shape}\n".encode())
+        digest.update(plain.tobytes())
+    return digest.hexdigest()
 
-    The file does not hold licences, notes and damaged packets, which come back empty. Raises OSError if it can't be
-    read and ValueError, with the reason, if it is no motion file, a damaged one or one of a later version.
+
+def read_motion_npz(path: Path) -> tuple[dict[str, NDArray], list[dict[str, NDArray]]]:
+    """The arrays of the video, and those of each person, in the names and precision of the second version.
+
+    Raises OSError if the file can't be read and ValueError, with the reason and what to do, if it is no motion file, a
+    damaged one or one of a later version.
     """
-    path = Path(path)
     arrays = read_npz(path)
-    if (version := str(arrays.get("format", "unknown"))) != FORMAT:
+    version, people = _checked(path, arrays)
+    head = {name: _exact(arrays[name], kind) for name, (_, kind) in HEAD_1.items()}
+    _check_video(path, head)
+    return head, [_person(path, arrays, number, version, head) for number in range(1, people + 1)]
+
+
+def _checked(path: Path, arrays: dict[str, NDArray]) -> tuple[str, int]:
+    """The version and the number of people of a file that holds all that a motion file does, and nothing else."""
+    version = str(arrays.get("format", "unknown"))
+    if version not in (FORMAT, FORMAT_1):
+        later = re.fullmatch(r"vibe-motion \d{1,9}", version)
         raise ValueError(
-            f'{path} has format {version[:40]!a}, this version of vibe reads "{FORMAT}": install the version that '
-            "wrote it, or estimate the video again"
+            f"{path} has format {version[:40]!a}, this version of vibe reads up to {FORMAT!a}: "
+            + ("update vibe" if later else "give a motion.npz that vibe estimate wrote")
         )
-    _check(path, arrays, HEAD, "")
-    width, height = int(arrays["width"]), int(arrays["height"])
-    clip = Clip(
-        path=Path(str(arrays["video"])),
-        fps=float(arrays["fps"]),
-        width=width,
-        height=height,
-        timestamps=torch.from_numpy(arrays["timestamps"].astype(np.float64)),
-        damaged=0,
-    )
-    if not torch.isfinite(clip.timestamps).all() or not (clip.timestamps.diff() > 0).all():
-        raise ValueError(f"{path}: the timestamps do not increase: the file is damaged")
-    if not 0 < clip.fps < math.inf or not (0 < width <= MOST_PX and 0 < height <= MOST_PX):
-        raise ValueError(f"{path}: {width}x{height} at {clip.fps:g} frames a second is no video: the file is damaged")
-    K_px = _tensor(arrays["camera/K"], "f")
-    if not torch.isfinite(K_px).all() or not (K_px.diagonal() > 0).all():
-        raise ValueError(f"{path}: camera/K has numbers that no camera has: the file is damaged")
-    body, people = Weights(*arrays["body"].tolist(), licence=""), []
-    while f"{len(people) + 1}/frames" in arrays:
-        prefix = f"{len(people) + 1}/"
-        _check(path, arrays, PERSON, prefix)
-        people.append(_motion(path, arrays, prefix, clip, body))
-    return Result(
-        clip=clip,
-        camera=Camera(K_px, width, height),
-        people=tuple(people),
-        body=body,
-        weights=Weights(*arrays["weights"].tolist(), licence=""),
-        notes=(),
-    )
+    numbers = {name.split("/")[0] for name in arrays if "/" in name} - {"camera"}
+    head, person = (HEAD, PERSON) if version == FORMAT else (HEAD_1, PERSON_1)
+    _fit(path, arrays, head, "")
+    people = int(arrays["people"]) if version == FORMAT else len(numbers)
+    if numbers != {str(number) for number in range(1, len(numbers) + 1)} or people != len(numbers):
+        raise ValueError(f"{path} holds {len(numbers)} people of {people}, numbered from 1 without a gap: {DAMAGED}")
+    known = {*head, "allow_pickle"} if version == FORMAT_1 else {*head}
+    for number in range(1, people + 1):
+        _fit(path, arrays, person, f"{number}/")
+        known |= {f"{number}/{name}" for name in person}
+    if unknown := sorted(arrays.keys() - known):
+        raise ValueError(f"{path} holds {ascii(unknown[0][:60])}, which no motion file does: {DAMAGED}")
+    if version == FORMAT:
+        seen = _checksum({name: array for name, array in arrays.items() if name != "sha256"})
+        if seen != str(arrays["sha256"]):
+            raise ValueError(f"{path} is not as it was written, its checksum differs: {DAMAGED}")
+    return version, people
 
 
-def _motion(path: Path, arrays: dict[str, NDArray], prefix: str, clip: Clip, body: Weights) -> Motion:
+def _check_video(path: Path, head: dict[str, NDArray]) -> None:
+    """Refuse numbers that no video and no camera has."""
+    width, height, fps = int(head["width"]), int(head["height"]), float(head["fps"])
+    timestamps, K_px = head["timestamps"], head["camera/K"]
+    if not np.isfinite(timestamps).all() or not (np.diff(timestamps) > 0).all():
+        raise ValueError(f"{path}: the timestamps do not increase: {DAMAGED}")
+    if not 0 < fps < math.inf or not (0 < width <= MOST_PX and 0 < height <= MOST_PX):
+        raise ValueError(f"{path}: {width}x{height} at {fps:g} frames a second is no video: {DAMAGED}")
+    if not np.isfinite(K_px).all() or not (K_px.diagonal() > 0).all():
+        raise ValueError(f"{path}: camera/K has numbers that no camera has: {DAMAGED}")
+
+
+def _person(
+    path: Path, arrays: dict[str, NDArray], number: int, version: str, head: dict[str, NDArray]
+) -> dict[str, NDArray]:
     """One person, whose arrays have the right shapes."""
-    for name in FINITE:
-        if not np.isfinite(arrays[prefix + name]).all():
-            raise ValueError(f"{path}: {prefix}{name} has numbers that are not finite: the file is damaged")
-    found = {FIELDS[name]: _tensor(arrays[prefix + name], kind) for name, (_, kind) in PERSON.items()}
-    frames = found["frames"]
-    if not (frames.diff() > 0).all() or (len(frames) and not 0 <= frames[0] <= frames[-1] < len(clip.timestamps)):
-        raise ValueError(f"{path}: {prefix}frames are not increasing indices into the video: the file is damaged")
-    return Motion(**found, times=clip.timestamps[frames], body=body)
+    layout = PERSON if version == FORMAT else PERSON_1
+    here = {
+        name: _exact(arrays[f"{number}/{name}"], kind)
+        for name, (_, kind) in layout.items()
+        if f"{number}/{name}" in arrays
+    }
+    for name, array in here.items():
+        if name not in UNBOUNDED and not np.isfinite(array).all():
+            raise ValueError(f"{path}: {number}/{name} has numbers that are not finite: {DAMAGED}")
+    frames, count = here["frames"], len(head["timestamps"])
+    if not (np.diff(frames) > 0).all() or (len(frames) and not 0 <= frames[0] <= frames[-1] < count):
+        raise ValueError(f"{path}: {number}/frames are not increasing indices into the video: {DAMAGED}")
+    return here if version == FORMAT else _from_version_1(here, head["camera/K"])
 
 
-def _tensor(array: NDArray, kind: str) -> torch.Tensor:
-    """The numbers in the precision that records have."""
-    return torch.from_numpy(array.astype(np.int64 if kind == "i" else np.float32))
+def _from_version_1(person: dict[str, NDArray], K_px: NDArray) -> dict[str, NDArray]:
+    """The arrays that version 2 has: there `trans` was the pelvis, and SMPL's translation stood in the weak camera."""
+    from vibe.cameras import translation_from_weak
+
+    pelvis, betas = person.pop("trans"), person.pop("betas")
+    weak = (as_tensors(each.astype(np.float64)) for each in (person["pred_cam"], person["box_px"], K_px))
+    transl = as_numpy(translation_from_weak(*weak)).astype(np.float32)
+    if betas.ndim == 2:
+        person["betas_per_frame"] = betas
+        betas = betas.mean(0) if len(betas) else np.zeros(10, np.float32)
+    return person | {"pelvis": pelvis, "transl": transl, "betas": betas}
 
 
-def _check(path: Path, arrays: dict[str, NDArray], layout: dict[str, tuple[tuple, str]], prefix: str) -> None:
-    """Names, shapes and kinds of number, as the layout has them."""
+def _fit(path: Path, arrays: dict[str, NDArray], layout: Layout, prefix: str) -> None:
+    """Check names, shapes and kinds of number, as the layout has them."""
     sizes: dict[str, int] = {}
     for name, (shape, kind) in layout.items():
         array = arrays.get(prefix + name)
         if array is None:
-            raise ValueError(f"{path} lacks {prefix}{name}: the file is damaged or of another kind")
+            if name in OPTIONAL:
+                continue
+            raise ValueError(f"{path} lacks {prefix}{name}: {DAMAGED}")
         if array.ndim < len(shape):
             shape = tuple(size for size in shape if not str(size).endswith("?"))
         named = [size.rstrip("?") if isinstance(size, str) else size for size in shape]
         seen = tuple(sizes.setdefault(w, n) if isinstance(w, str) else w for w, n in zip(named, array.shape))
-        if array.shape != seen or array.ndim != len(shape) or array.dtype.kind != kind:
+        if array.shape != seen or array.ndim != len(shape) or array.dtype.kind != kind.replace("d", "f"):
             expected = "x".join(str(size) for size in shape) or "single"
             raise ValueError(
                 f"{path}: {prefix}{name} is {array.dtype} {array.shape}, expected {expected} of kind {kind!r}: "
-                "the file is damaged or of another kind"
+                f"{DAMAGED}"
             )

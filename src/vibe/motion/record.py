@@ -1,4 +1,4 @@
-"""One person's motion, and everything found in one video."""
+"""One person's motion, and everything found in one video, in memory and in its file."""
 
 from __future__ import annotations
 
@@ -7,54 +7,23 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import roma
-import torch
+import numpy as np
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from numpy import ndarray
 
-from vibe.body import Body, find_body, keypoints, rest_joints, vertices
+from vibe.body import Body, find_body
+from vibe.motion.npz import read_motion_npz, write_npz
 from vibe.motion.series import CAMERA, PARENT, Series, within
-from vibe.records import Camera, Clip, Weights
+from vibe.records import Camera, Clip, SmplParams, Weights
+from vibe.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 from vibe.skeletons import JOINT_SETS, SMPL
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-CHUNK = 64
-"""Frames whose vertices are computed at a time."""
-LARGEST = 1 << 31
-"""Bytes of vertices that are held together."""
-
-
-@torch.no_grad()
-def keypoints_cam(motion: Motion, body: Body, points: str) -> Float[Tensor, "time point 3"]:
-    """One of the body's point sets, metres; raises ValueError if the body does not have it."""
-    body = body.to(motion.trans.device)
-    return keypoints(body, motion.rotmat, motion.betas, points) + _origin(motion, body)
-
-
-@torch.no_grad()
-def vertices_cam(motion: Motion, body: Body) -> Float[Tensor, "time vertex 3"]:
-    """The surface, metres; raises ValueError if it takes more memory than `LARGEST`."""
-    shape = (len(motion), *body.v_template.shape)
-    size = 4 * shape[0] * shape[1] * shape[2]
-    if size > LARGEST:
-        raise ValueError(
-            f"the vertices of {shape[0]} frames take {size / 1e9:.1f} GB, {LARGEST / 1e9:.1f} at most are held: go "
-            "through the motion in parts, as in motion[0.0:10.0].vertices()"
-        )
-    body, surface = body.to(motion.trans.device), motion.trans.new_empty(shape)
-    for start in range(0, len(motion), CHUNK):
-        rows = torch.arange(start, min(start + CHUNK, len(motion)), device=motion.trans.device)
-        part = motion.at(rows)
-        surface[rows] = vertices(body, part.rotmat, part.betas) + _origin(part, body)
-    return surface
-
-
-def _origin(motion: Motion, body: Body) -> Float[Tensor, "time 1 3"]:
-    """Where the body's own origin lies: `trans` is the place of the pelvis joint."""
-    return (motion.trans - rest_joints(body, motion.betas)[..., 0, :])[:, None]
+SAME = ("frames", "box_px", "transl", "pred_cam", "joints_px", "keypoints_px", "confidence")
+"""Fields of a motion that its file has under their own names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,32 +41,31 @@ class Motion:
     `motion[2.0:5.0]` is a stretch in seconds of the video, from its start and without its end.
     """
 
-    frames: Int[Tensor, "time"]
+    frames: Int[ndarray, "time"]
     """Indices into the clip; increasing, gaps allowed."""
-    times: Float[Tensor, "time"]
+    times: Float[ndarray, "time"]
     """Seconds in the video, float64."""
-    box_px: Float[Tensor, "time 4"]
+    box_px: Float[ndarray, "time 4"]
     """Centre x, centre y, width, height."""
-    global_orient: Float[Tensor, "time 3"]
-    """Axis-angle of the pelvis in the camera's frame."""
-    body_pose: Float[Tensor, "time 69"]
-    """Axis-angle of joints 1 to 23, each relative to its parent."""
-    betas: Float[Tensor, "*t 10"]
-    """One shape for the whole track; or one a frame, where the network's own answer was asked for."""
-    trans: Float[Tensor, "time 3"]
-    """Position of the pelvis joint, metres."""
-    pred_cam: Float[Tensor, "time 3"]
+    smpl: SmplParams
+    """Rotations [time, 24, 3, 3], one shape [10] for the whole track, and the place of the pelvis joint [time, 3]."""
+    transl: Float[ndarray, "time 3"]
+    """SMPL's own translation, metres: the pelvis minus its place at rest in the frame's shape."""
+    pred_cam: Float[ndarray, "time 3"]
     """s, tx, ty: weak perspective of the box's square crop (the paper, section 3)."""
-    joints_cam: Float[Tensor, "time 24 3"]
+    joints_cam: Float[ndarray, "time 24 3"]
     """SMPL's joints in the camera's frame, metres."""
-    joints_px: Float[Tensor, "time 24 2"]
+    joints_px: Float[ndarray, "time 24 2"]
     """The same, projected."""
-    keypoints_px: Float[Tensor, "time 17 3"]
+    keypoints_px: Float[ndarray, "time 17 3"]
     """The 2D evidence: COCO-17 x, y, confidence."""
-    confidence: Float[Tensor, "time"]
+    confidence: Float[ndarray, "time"]
     """Mean keypoint confidence; 0 where the frame was filled in."""
     body: Weights
     """The body that the pose and shape are of."""
+    betas_per_frame: Float[ndarray, "time 10"] | None = None
+    """Shapes as the published network says them, one a frame, where they were neither smoothed nor refined; then the
+    one shape is their mean."""
 
     def __len__(self) -> int:
         """Frames."""
@@ -109,23 +77,26 @@ class Motion:
             raise TypeError(f"a motion is cut by seconds, as in motion[2.0:5.0], not by {part!r}")
         return self.at(within(self.times, part))
 
-    def at(self, rows: Bool[Tensor, "time"] | Int[Tensor, "row"]) -> Motion:
+    def at(self, rows: Bool[ndarray, "time"] | Int[ndarray, "row"]) -> Motion:
         """The motion at some of its frames, which are named by their rows or by a mask."""
-        whole = {"body"} | ({"betas"} if self.betas.ndim == 1 else set())
-        return replace(
-            self, **{each.name: getattr(self, each.name)[rows] for each in fields(self) if each.name not in whole}
-        )
+        arrays = {each.name: getattr(self, each.name) for each in fields(self)}
+        parts = {name: array[rows] for name, array in arrays.items() if isinstance(array, ndarray)}
+        return replace(self, **parts, smpl=self.smpl.at(rows))
 
     @property
-    def rotmat(self) -> Float[Tensor, "time 24 3 3"]:
-        """All rotations as matrices: the pelvis's in the camera's frame, the others relative to their parents."""
-        rotvec = torch.cat([self.global_orient, self.body_pose], 1).unflatten(1, (24, 3))
-        return roma.rotvec_to_rotmat(rotvec)
+    def smpl_shaped(self) -> SmplParams:
+        """The same parameters, with betas [time, 10] where the network said one shape a frame."""
+        return self.smpl if self.betas_per_frame is None else replace(self.smpl, betas=self.betas_per_frame)
 
     @property
-    def mean_betas(self) -> Float[Tensor, "10"]:
-        """One shape for the whole track, also where there is one a frame; zeros of no frames."""
-        return self.betas if self.betas.ndim == 1 else self.betas.mean(0).nan_to_num()
+    def global_orient(self) -> Float[ndarray, "time 3"]:
+        """Axis-angle of the pelvis in the camera's frame."""
+        return rotvec_from_rotmat(self.smpl.rotmat[:, 0])
+
+    @property
+    def body_pose(self) -> Float[ndarray, "time 69"]:
+        """Axis-angle of joints 1 to 23, each relative to its parent."""
+        return rotvec_from_rotmat(self.smpl.rotmat[:, 1:]).reshape(len(self), 3 * (len(SMPL) - 1))
 
     def joints(self, set: str = "smpl24", body: Body | Path | str | None = None) -> Series:
         """Places of joints in the camera's frame, metres: [time, joint, 3] with names and times.
@@ -139,7 +110,12 @@ class Motion:
             raise ValueError(
                 f"there is no joint set {set!r}: choose smpl24, coco17, detected17, spin49, h36m17 or common14"
             )
-        places = self.joints_cam if set == "smpl24" else keypoints_cam(self, find_body(self.body, body), set)
+        if set == "smpl24":
+            places = self.joints_cam
+        else:
+            from vibe.body.placed import keypoints_cam
+
+            places = keypoints_cam(self.smpl_shaped, find_body(self.body, body), set)
         return Series(places, tuple(JOINT_SETS[set]), self.times, self.frames, "m", CAMERA)
 
     def angles(self) -> Series:
@@ -148,10 +124,10 @@ class Motion:
         The angle of the whole rotation relative to the parent joint, of the pelvis relative to the camera; of a hinge
         such as the knee it is the flexion.
         """
-        turns = torch.rad2deg(roma.rotmat_to_rotvec(self.rotmat).norm(dim=-1))
+        turns = np.degrees(np.linalg.norm(rotvec_from_rotmat(self.smpl.rotmat), axis=-1))
         return Series(turns, tuple(SMPL), self.times, self.frames, "deg", PARENT)
 
-    def vertices(self, body: Body | Path | str | None = None) -> Float[Tensor, "time vertex 3"]:
+    def vertices(self, body: Body | Path | str | None = None) -> Float[ndarray, "time vertex 3"]:
         """The surface in every frame, in the camera's frame, metres; its faces are `vibe.load_body().faces`.
 
             for second in range(60):
@@ -161,7 +137,9 @@ class Motion:
         `vibe.load_body(detail="low")`. ValueError if all would take more than 2.1 GB (13,000 frames of the open body's
         13,524 vertices): then go through it in parts. FileNotFoundError if the body is not here.
         """
-        return vertices_cam(self, find_body(self.body, body))
+        from vibe.body.placed import vertices_cam
+
+        return vertices_cam(self.smpl_shaped, find_body(self.body, body))
 
     def to_dataframe(self, set: str = "smpl24", body: Body | Path | str | None = None) -> DataFrame:
         """A row for each frame and joint: frame, time_s, joint, x_m, y_m, z_m, confidence (of the frame).
@@ -170,7 +148,7 @@ class Motion:
         """
         series = self.joints(set, body)
         table = series.to_dataframe()
-        table["confidence"] = self.confidence.cpu().repeat_interleave(len(series.names)).numpy()
+        table["confidence"] = np.repeat(self.confidence, len(series.names))
         return table
 
 
@@ -226,9 +204,18 @@ class Result:
 
     def save(self, path: Path | str) -> None:
         """Write motion.npz (docs/conventions.md), whole or not at all; `vibe.load` reads it. Raises OSError."""
-        from vibe.motion.npz import save
-
-        save(path, self)
+        clip = self.clip
+        head = {
+            "video": str(clip.path),
+            "fps": clip.fps,
+            "width": clip.width,
+            "height": clip.height,
+            "timestamps": clip.timestamps,
+            "body": [self.body.name, self.body.sha256],
+            "weights": [self.weights.name, self.weights.sha256],
+            "camera/K": self.camera.K_px,
+        }
+        write_npz(Path(path), head, [_arrays(motion) for motion in self.people])
 
     def to_dataframe(self, set: str = "smpl24", body: Body | Path | str | None = None) -> DataFrame:
         """A row for each person, frame and joint: person (from 1), frame, time_s, joint, x_m, y_m, z_m, confidence.
@@ -238,3 +225,42 @@ class Result:
         from vibe.motion.table import together
 
         return together([motion.to_dataframe(set, body) for motion in self.people])
+
+
+def _arrays(motion: Motion) -> dict[str, ndarray]:
+    """What a file holds of one person."""
+    arrays = {name: getattr(motion, name) for name in (*SAME, "global_orient", "body_pose")}
+    arrays |= {"betas": motion.smpl.betas, "pelvis": motion.smpl.pelvis, "joints": motion.joints_cam}
+    return arrays if motion.betas_per_frame is None else arrays | {"betas_per_frame": motion.betas_per_frame}
+
+
+def load(path: Path | str) -> Result:
+    """What `vibe estimate` or `Result.save` wrote: a motion.npz.
+
+        import vibe
+
+        result = vibe.load("out/dance/motion.npz")
+        print(len(result), "people in", result.clip.path)
+
+    The file does not hold licences, notes and damaged packets, which come back empty. Raises OSError if it can't be
+    read and ValueError, with the reason, if it is no motion file, a damaged one or one of a later version.
+    """
+    head, people = read_motion_npz(Path(path))
+    body, weights = (Weights(*head[name].tolist(), licence="") for name in ("body", "weights"))
+    width, height = int(head["width"]), int(head["height"])
+    clip = Clip(Path(str(head["video"])), float(head["fps"]), width, height, head["timestamps"], damaged=0)
+    found = tuple(_motion(person, clip, body) for person in people)
+    return Result(clip, Camera(head["camera/K"], width, height), found, body, weights, notes=())
+
+
+def _motion(person: dict[str, ndarray], clip: Clip, body: Weights) -> Motion:
+    """The record of what a file holds of one person."""
+    rotvec = np.concatenate([person["global_orient"], person["body_pose"]], 1).reshape(-1, len(SMPL), 3)
+    return Motion(
+        times=clip.timestamps[person["frames"]],
+        smpl=SmplParams(rotmat_from_rotvec(rotvec), person["betas"], person["pelvis"]),
+        joints_cam=person["joints"],
+        body=body,
+        betas_per_frame=person.get("betas_per_frame"),
+        **{name: person[name] for name in SAME},
+    )

@@ -1,6 +1,6 @@
-"""Motions on a stage: the axes, the place, the frame rate and the stretch of time that other programs want.
+"""A scene: motions in the axes, at the place, at the frame rate and for the stretch of time that other programs want.
 
-All options of an export are applied here; a format only writes down what stands on the stage.
+All options of an export that do not belong to one format are applied here; a format writes down the scene.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import roma
-import torch
 from jaxtyping import Float
 from numpy import ndarray
-from torch import Tensor
 
-from vibe.body import Body, find_body, pose_joints, rest_joints
-from vibe.motion import Motion, Result
-from vibe.motion.gravity import lowest_foot, upright
+from vibe.arrays import as_numpy
+from vibe.body.load import find_body
+from vibe.body.pose import pose_joints, rest_joints
+from vibe.body.record import Body
+from vibe.motion.gravity import lowest_foot, unit, upright
+from vibe.motion.record import Motion, Result
 from vibe.motion.resample import resample_motion
-from vibe.records import Camera, Weights
+from vibe.records import Camera, SmplParams, Weights
+from vibe.rotations import rotmat_from_rotvec
 from vibe.skeletons import SMPL_PARENTS
 
 AXES: dict[str, tuple[float, float, float]] = {
@@ -33,12 +34,12 @@ COLOURS = (
     (0.88, 0.43, 0.29), (0.30, 0.48, 0.80), (0.72, 0.72, 0.74),
 )  # fmt: skip
 """One for each person in turn, sRGB; told apart also by colour-blind eyes."""
-R_STAGE_CAM = {
+R_SCENE_CAM = {
     "y": ((1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, -1.0)),
     "z": ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0)),
 }
 """From the camera's frame to axes of which that one points up; the camera looks along -z, or along y."""
-R_STAGE_REST = {
+R_SCENE_REST = {
     "y": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
     "z": ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0)),
 }
@@ -50,7 +51,7 @@ MOST_FRAMES = 1 << 19
 
 
 @dataclass(frozen=True)
-class Staging:
+class SceneOptions:
     """What a user may ask of an export."""
 
     up: Literal["y", "z"] = "y"
@@ -75,26 +76,25 @@ class Staging:
 
 @dataclass(frozen=True)
 class Character:
-    """One person on the stage, at even moments without a gap."""
+    """One person of a scene, at even moments without a gap."""
 
     number: int
     """As in motion.npz, from 1."""
     first: int
-    """Frames of the stage before the person's first."""
-    betas: Float[Tensor, "10"]
-    rest: Float[Tensor, "24 3"]
+    """Frames of the scene before the person's first."""
+    smpl: SmplParams
+    """In the scene's axes: the pelvis's rotation maps from the body's axes to them."""
+    rest: Float[ndarray, "24 3"]
     """Joints of this shape at rest, in the body's own axes (y up, looking along z)."""
-    rotmat: Float[Tensor, "time 24 3 3"]
-    """The pelvis's from the body's axes to the stage's, the others relative to their parents."""
-    joints: Float[Tensor, "time 24 3"]
-    """In the stage's axes, metres; the first is the pelvis, which stands for the person's place."""
-    confidence: Float[Tensor, "time"]
+    joints: Float[ndarray, "time 24 3"]
+    """In the scene's axes, metres; the first is the pelvis."""
+    confidence: Float[ndarray, "time"]
     """Mean keypoint confidence; 0 where the person was not seen and the motion is filled in."""
 
     @property
-    def steps(self) -> Float[Tensor, "24 3"]:
+    def steps(self) -> Float[ndarray, "24 3"]:
         """From the parent to each joint at rest, the pelvis's from the origin; metres, in the body's own axes."""
-        return torch.cat([self.rest[:1], self.rest[1:] - self.rest[list(SMPL_PARENTS[1:])]])
+        return np.concatenate([self.rest[:1], self.rest[1:] - self.rest[list(SMPL_PARENTS[1:])]])
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,12 @@ class Scene:
     up: Literal["y", "z"]
     fps: float
     start: float
-    """Seconds in the video of the stage's first frame."""
-    actors: tuple[Character, ...]
+    """Seconds in the video of the scene's first frame."""
+    characters: tuple[Character, ...]
     """At least one."""
     camera: Camera
-    R_stage_cam: Float[Tensor, "3 3"]
-    t_stage_cam: Float[Tensor, "3"] | None
+    R_scene_cam: Float[ndarray, "3 3"]
+    t_scene_cam: Float[ndarray, "3"] | None
     """Where the camera is; None if people are held in place, which leaves it nowhere."""
     body: Weights
     video: str
@@ -117,78 +117,79 @@ class Scene:
     """One sentence for each thing that was changed or could not be known."""
 
     @property
-    def R_stage_rest(self) -> Float[Tensor, "3 3"]:
-        """Stands the body at rest upright on the stage."""
-        return torch.tensor(R_STAGE_REST[self.up])
+    def R_scene_rest(self) -> Float[ndarray, "3 3"]:
+        """Stands the body at rest upright in the scene."""
+        return np.array(R_SCENE_REST[self.up], np.float32)
 
 
-def turned_at_rest(stage: Scene, actor: Character) -> Float[Tensor, "time 24 3 3"]:
-    """The rotations of somebody whose T-pose already stands upright in the stage's axes."""
-    R = stage.R_stage_rest
-    return torch.cat([actor.rotmat[:, :1] @ R.mT, R @ actor.rotmat[:, 1:] @ R.mT], 1)
+def turned_at_rest(scene: Scene, character: Character) -> Float[ndarray, "time 24 3 3"]:
+    """The rotations of somebody whose T-pose already stands upright in the scene's axes."""
+    R = scene.R_scene_rest
+    rotmat = character.smpl.rotmat
+    return np.concatenate([rotmat[:, :1] @ R.T, R @ rotmat[:, 1:] @ R.T], 1)
 
 
-def build_scene(result: Result, body: Body, staging: Staging, person: int | None = None) -> Scene:
+def build_scene(result: Result, body: Body, options: SceneOptions, person: int | None = None) -> Scene:
     """Everybody, or one person, as the options have it; raises ValueError that says what can't be done."""
-    _check(result, body, staging)
+    _check(result, body, options)
+    body = as_numpy(body)
     parts, notes = [], []
     for number, motion in result.numbered(person):
-        motion = _trimmed(motion, result.clip.timestamps, staging)
+        motion = _trimmed(motion, result.clip.timestamps, options)
         if not len(motion.frames):
             notes.append(f"person {number} is not in view in the stretch of time that is written, and left out")
             continue
         parts.append((number, motion))
-        if motion.betas.ndim == 2:
+        if motion.betas_per_frame is not None:
             notes.append(f"person {number} has a shape in every frame: their mean is written")
     if not parts:
         raise ValueError(
-            f"{f'person {person} is not' if person else 'nobody is'} in view {_stretch(staging)}: the motion lies "
+            f"{f'person {person} is not' if person else 'nobody is'} in view {_stretch(options)}: the motion lies "
             f"between 0 and {float(result.clip.timestamps[-1]) if len(result.clip.timestamps) else 0:.2f} s, in which "
             f"{len(result.people)} people were found"
         )
-    fps = _rate(result, staging, [motion for _, motion in parts])
+    fps = _rate(result, options, [motion for _, motion in parts])
     begin = min(float(result.clip.timestamps[motion.frames[0]]) for _, motion in parts)
-    actors = [_actor(number, motion, result.clip.timestamps, begin, fps, body) for number, motion in parts]
-    for actor in actors:
-        if actor.first:
-            notes.append(
-                f"person {actor.number} begins {actor.first} frames ({actor.first / fps:.2f} s) after the first"
-            )
-    R_stage_cam, said = _axes(actors, staging)
-    stood, t_stage_cam = _placed([_turned(actor, R_stage_cam) for actor in actors], staging, body)
+    characters = [_character(number, motion, result.clip.timestamps, begin, fps, body) for number, motion in parts]
+    for character in characters:
+        if character.first:
+            late = f"{character.first} frames ({character.first / fps:.2f} s)"
+            notes.append(f"person {character.number} begins {late} after the first")
+    R_scene_cam, said = _axes(characters, options)
+    stood, t_scene_cam = _placed([_turned(character, R_scene_cam) for character in characters], options, body)
     return Scene(
-        up=staging.up,
+        up=options.up,
         fps=fps,
         start=begin,
-        actors=tuple(stood),
+        characters=tuple(stood),
         camera=result.camera,
-        R_stage_cam=R_stage_cam,
-        t_stage_cam=t_stage_cam,
+        R_scene_cam=R_scene_cam,
+        t_scene_cam=t_scene_cam,
         body=result.body,
         video=str(result.clip.path),
         notes=(*notes, *said),
     )
 
 
-def _check(result: Result, body: Body, staging: Staging) -> None:
+def _check(result: Result, body: Body, options: SceneOptions) -> None:
     find_body(result.body, body)
-    low, high = staging.bounds
+    low, high = options.bounds
     if not low <= high:
-        raise ValueError(f"no moment lies {_stretch(staging)}: give a --start that is not after --end")
-    if staging.facing is not None and staging.facing.lstrip("-") == staging.up:
-        raise ValueError(f"nobody looks along {staging.facing} where {staging.up} points up: choose another axis")
+        raise ValueError(f"no moment lies {_stretch(options)}: give a --start that is not after --end")
+    if options.facing is not None and options.facing.lstrip("-") == options.up:
+        raise ValueError(f"nobody looks along {options.facing} where {options.up} points up: choose another axis")
     for number, motion in enumerate(result.people, start=1):
-        for name in ("global_orient", "body_pose", "betas", "trans"):
-            if not torch.isfinite(getattr(motion, name)).all():
+        for name in ("rotmat", "betas", "pelvis"):
+            if not np.isfinite(getattr(motion.smpl, name)).all():
                 raise ValueError(f"{number}/{name} of the motion has numbers that are not finite: the file is damaged")
 
 
-def _rate(result: Result, staging: Staging, motions: Sequence[Motion]) -> float:
-    """Frames a second of the stage."""
-    fps, times = staging.fps if staging.fps is not None else result.clip.fps, result.clip.timestamps
+def _rate(result: Result, options: SceneOptions, motions: Sequence[Motion]) -> float:
+    """Frames a second of the scene."""
+    fps, times = options.fps if options.fps is not None else result.clip.fps, result.clip.timestamps
     if not 0 < fps <= FASTEST:
         raise ValueError(f"{fps:g} frames a second: give a rate above 0, at most {FASTEST:g}, with --fps")
-    if not torch.isfinite(times).all() or not (times.diff() > 0).all():
+    if not np.isfinite(times).all() or not (np.diff(times) > 0).all():
         raise ValueError("the motion's timestamps do not increase: the file is damaged")
     frames = sum(1 + fps * float(times[motion.frames[-1]] - times[motion.frames[0]]) for motion in motions)
     if frames > MOST_FRAMES:
@@ -199,38 +200,37 @@ def _rate(result: Result, staging: Staging, motions: Sequence[Motion]) -> float:
     return fps
 
 
-def _trimmed(motion: Motion, timestamps: Float[Tensor, "frame"], staging: Staging) -> Motion:
+def _trimmed(motion: Motion, timestamps: Float[ndarray, "frame"], options: SceneOptions) -> Motion:
     """The frames from --start to --end, both inclusive."""
     times = timestamps[motion.frames]
-    low, high = staging.bounds
+    low, high = options.bounds
     return motion.at((times >= low - 1e-6) & (times <= high + 1e-6))
 
 
-def _stretch(staging: Staging) -> str:
+def _stretch(options: SceneOptions) -> str:
     """The stretch of time in words."""
-    if staging.start is None and staging.end is None:
+    if options.start is None and options.end is None:
         return "in the video"
-    low = f"{staging.start:g} s" if staging.start is not None else "the beginning"
-    return f"from {low} to {f'{staging.end:g} s' if staging.end is not None else 'the end'}"
+    low = f"{options.start:g} s" if options.start is not None else "the beginning"
+    return f"from {low} to {f'{options.end:g} s' if options.end is not None else 'the end'}"
 
 
-def _actor(
-    number: int, motion: Motion, timestamps: Float[Tensor, "frame"], begin: float, fps: float, body: Body
+def _character(
+    number: int, motion: Motion, timestamps: Float[ndarray, "frame"], begin: float, fps: float, body: Body
 ) -> Character:
     """A person at even moments, still in the camera's axes."""
-    even = resample_motion(motion, timestamps[motion.frames], begin, fps)
-    with torch.no_grad():
-        rest = rest_joints(body, motion.mean_betas)
-        joints = pose_joints(body, even.rotmat, motion.mean_betas)[1] - rest[0] + even.pelvis[:, None]
-    return Character(number, even.first, motion.mean_betas, rest, even.rotmat, joints, even.confidence)
+    first, smpl, confidence = resample_motion(motion, timestamps[motion.frames], begin, fps)
+    rest = rest_joints(body, smpl.betas)
+    joints = pose_joints(body, smpl.rotmat, smpl.betas)[1] - rest[0] + smpl.pelvis[:, None]
+    return Character(number, first, smpl, rest, joints, confidence)
 
 
-def _axes(actors: Sequence[Character], staging: Staging) -> tuple[Float[Tensor, "3 3"], list[str]]:
+def _axes(characters: Sequence[Character], options: SceneOptions) -> tuple[Float[ndarray, "3 3"], list[str]]:
     """R_stage_cam, and what is to be said about it."""
-    R, up = torch.tensor(R_STAGE_CAM[staging.up]), torch.tensor(AXES[staging.up])
+    R, up = np.array(R_SCENE_CAM[options.up], np.float32), np.array(AXES[options.up], np.float32)
     said = []
-    if staging.ground:
-        found = upright(torch.cat([actor.joints for actor in actors]))
+    if options.ground:
+        found = upright(np.concatenate([character.joints for character in characters]))
         if found is None:
             said.append("hardly anybody stands straight, so which way is up can't be known: the picture's up is kept")
         else:
@@ -241,63 +241,68 @@ def _axes(actors: Sequence[Character], staging: Staging) -> tuple[Float[Tensor, 
                 f"level is estimated from {found[1]} frames in which somebody stands straight: {angle_deg:.1f} degrees "
                 "of tilt were taken out, give or take 2 to 8"
             )
-    if staging.facing is not None:
-        front = _front(R @ actors[0].rotmat[0, 0], up)
-        R = _turn(front, torch.tensor(AXES[staging.facing]), up) @ R
+    if options.facing is not None:
+        front = _front(R @ characters[0].smpl.rotmat[0, 0], up)
+        R = _turn(front, np.array(AXES[options.facing], np.float32), up) @ R
     return R, said
 
 
-def _front(R: Float[Tensor, "3 3"], up: Float[Tensor, "3"]) -> Float[Tensor, "3"]:
+def _front(R: Float[ndarray, "3 3"], up: Float[ndarray, "3"]) -> Float[ndarray, "3"]:
     """The horizontal direction in which a person looks whose pelvis is turned so; R maps from the body at rest.
 
     Of somebody who lies on the back or face it is the direction across the hips that tells it.
     """
     ahead = R[:, 2] - (R[:, 2] @ up) * up
-    if float(ahead.norm()) < 0.5:
-        ahead = torch.linalg.cross(R[:, 0], up)
+    if np.linalg.norm(ahead) < 0.5:
+        ahead = np.cross(R[:, 0], up)
         ahead = ahead - (ahead @ up) * up
-    return torch.nn.functional.normalize(ahead, dim=0)
+    return unit(ahead)
 
 
 def _turn(
-    one: Float[Tensor, "3"], two: Float[Tensor, "3"], axis: Float[Tensor, "3"] | None = None
-) -> Float[Tensor, "3 3"]:
+    one: Float[ndarray, "3"], two: Float[ndarray, "3"], axis: Float[ndarray, "3"] | None = None
+) -> Float[ndarray, "3 3"]:
     """The rotation that takes one unit vector to the other: the smallest, or that about an axis across both."""
-    across = torch.linalg.cross(one, two)
+    across = np.cross(one, two)
     if axis is None:
-        still = float(across.norm()) < 1e-6
-        axis = torch.tensor([1.0, 0.0, 0.0]) if still else torch.nn.functional.normalize(across, dim=0)
-    angle = torch.atan2(across @ axis, one @ two)
-    return roma.rotvec_to_rotmat(axis * angle)
+        still = np.linalg.norm(across) < 1e-6
+        axis = np.array([1.0, 0.0, 0.0], np.float32) if still else unit(across)
+    return rotmat_from_rotvec(axis * np.arctan2(across @ axis, one @ two))
 
 
-def _turned(actor: Character, R_stage_cam: Float[Tensor, "3 3"]) -> Character:
-    rotmat = torch.cat([R_stage_cam @ actor.rotmat[:, :1], actor.rotmat[:, 1:]], 1)
-    return replace(actor, rotmat=rotmat, joints=actor.joints @ R_stage_cam.mT)
+def _turned(character: Character, R_scene_cam: Float[ndarray, "3 3"]) -> Character:
+    rotmat = character.smpl.rotmat
+    rotmat = np.concatenate([R_scene_cam @ rotmat[:, :1], rotmat[:, 1:]], 1)
+    joints = character.joints @ R_scene_cam.T
+    return replace(character, smpl=replace(character.smpl, rotmat=rotmat, pelvis=joints[:, 0]), joints=joints)
+
+
+def _shifted(character: Character, shift: Float[ndarray, "*#time 3"]) -> Character:
+    joints = character.joints + shift[..., None, :]
+    return replace(character, smpl=replace(character.smpl, pelvis=joints[:, 0]), joints=joints)
 
 
 def _placed(
-    actors: Sequence[Character], staging: Staging, body: Body
-) -> tuple[list[Character], Float[Tensor, "3"] | None]:
+    characters: Sequence[Character], options: SceneOptions, body: Body
+) -> tuple[list[Character], Float[ndarray, "3"] | None]:
     """People where they are to stand, and where that leaves the camera."""
-    up = torch.tensor(AXES[staging.up])
-    if staging.root == "in-place":
-        return [_held(actor, body, up) for actor in actors], None
-    shift = torch.zeros(3)
-    if staging.root != "camera":
-        pelvis = actors[0].joints[0, 0]
+    up = np.array(AXES[options.up], np.float32)
+    if options.root == "in-place":
+        return [_held(character, body, up) for character in characters], None
+    shift = np.zeros(3, np.float32)
+    if options.root != "camera":
+        pelvis = characters[0].joints[0, 0]
         shift = (pelvis @ up) * up - pelvis
-    if staging.root != "camera" or staging.ground:
-        shift = shift - min(lowest_foot(body, one.betas, one.rotmat, one.joints, up) for one in actors) * up
-    return [replace(actor, joints=actor.joints + shift) for actor in actors], shift
+    if options.root != "camera" or options.ground:
+        shift = shift - min(lowest_foot(body, one.smpl, one.joints, up) for one in characters) * up
+    return [_shifted(character, shift) for character in characters], shift
 
 
-def _held(actor: Character, body: Body, up: Float[Tensor, "3"]) -> Character:
+def _held(character: Character, body: Body, up: Float[ndarray, "3"]) -> Character:
     """Somebody who stays above the origin, with a ground of their own: without a common place there is none of all."""
-    pelvis = actor.joints[:, :1]
-    away = pelvis - (pelvis @ up)[..., None] * up
-    lowest = lowest_foot(body, actor.betas, actor.rotmat, actor.joints, up)
-    return replace(actor, joints=actor.joints - away - lowest * up)
+    pelvis = character.smpl.pelvis
+    away = pelvis - (pelvis @ up)[:, None] * up
+    return _shifted(character, -away - lowest_foot(body, character.smpl, character.joints, up) * up)
 
 
 def colour(number: int) -> Float[ndarray, "3"]:

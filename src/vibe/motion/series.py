@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
-import torch
+import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
-from torch import Tensor
 
 from vibe.motion.table import tidy
 
@@ -42,13 +41,13 @@ class Series:
     joint of the other. A number is in the series's own unit. ValueError says what doesn't fit.
     """
 
-    values: Float[Tensor, "time joint *axis"]
+    values: Float[ndarray, "time joint *axis"]
     """Positions and what comes of them have an axis of x, y, z; lengths, speeds and angles have none."""
     names: tuple[str, ...]
     """Of the joints."""
-    times: Float[Tensor, "time"]
+    times: Float[ndarray, "time"]
     """Seconds in the video, float64, increasing."""
-    frames: Int[Tensor, "time"]
+    frames: Int[ndarray, "time"]
     """Indices into the video; where one is left out there is a gap."""
     unit: str
     """m, m/s, m/s^2, deg ..."""
@@ -127,17 +126,17 @@ class Series:
 
     def norm(self) -> Series:
         """Length over x, y and z: speed of a velocity, distance of a difference."""
-        return replace(self, values=self._spatial("length").values.norm(dim=-1))
+        return replace(self, values=np.linalg.norm(self._spatial("length").values, axis=-1))
 
     def y_up(self) -> Series:
         """The same with y pointing up in the picture and z backwards; what `axes` says changes with it."""
         if self._spatial("y axis").axes == CAMERA_Y_UP:
             return self
-        return replace(self, values=self.values * self.values.new_tensor([1.0, -1.0, -1.0]), axes=CAMERA_Y_UP)
+        return replace(self, values=self.values * np.array([1, -1, -1], np.int8), axes=CAMERA_Y_UP)
 
     def numpy(self) -> Float[ndarray, "time joint *axis"]:
         """The numbers alone."""
-        return self.values.detach().cpu().numpy()
+        return self.values
 
     def to_dataframe(self) -> DataFrame:
         """A row for each frame and joint: frame, time_s, joint, then x, y, z with their unit, as in `x_m`, or `value`.
@@ -156,7 +155,7 @@ class Series:
                 raise ValueError(f"one series has the {what} {mine!r}, the other {its!r}: bring both to the same")
         if self.values.ndim != other.values.ndim:
             raise ValueError("one series has x, y and z, the other has not: take .norm() of the first")
-        if not torch.equal(self.frames, other.frames) or not torch.equal(self.times, other.times):
+        if not np.array_equal(self.frames, other.frames) or not np.array_equal(self.times, other.times):
             raise ValueError(
                 f"the series are of other frames ({_span(self)} and {_span(other)}): cut both to the frames that they "
                 "share, as in series[2.0:5.0]"
@@ -180,22 +179,22 @@ class Series:
             raise ValueError(f"these are numbers without x, y and z, so they have no {wanted}")
         return self
 
-    def _derived(self, per: str, formula: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -> Series:
+    def _derived(self, per: str, formula: Callable[..., ndarray]) -> Series:
         """A derivative by the differences to the neighbours and their distances in time, `one` before, `two` after."""
         if "/" in self.unit:
             kind, _, rate = self.unit.partition("/")
             raise ValueError(f"{self.unit} is a change over time already: derive the positions, in {kind}")
-        steps = self.times.diff().reshape(-1, *[1] * (self.values.ndim - 1))
-        change, joined = self.values.double().diff(dim=0), self.frames.diff() == 1
-        values = torch.full_like(self.values, math.nan)
+        steps = np.diff(self.times).reshape(-1, *[1] * (self.values.ndim - 1))
+        change, joined = np.diff(self.values.astype(np.float64), axis=0), np.diff(self.frames) == 1
+        values = np.full_like(self.values, math.nan)
         one, two = steps[:-1], steps[1:]
         found = formula(change[:-1], change[1:], one, two) / (one + two)
         inside = joined[:-1] & joined[1:]
-        values[1:-1][inside] = found[inside].to(values.dtype)
+        values[1:-1][inside] = found[inside]
         return replace(self, values=values, unit=f"{self.unit}/{per}")
 
 
-def within(times: Float[Tensor, "time"], part: slice) -> Bool[Tensor, "time"]:
+def within(times: Float[ndarray, "time"], part: slice) -> Bool[ndarray, "time"]:
     """Which times lie in a slice of seconds: from its start, without its end; raises ValueError for what is none.
 
     Neighbouring slices share no frame and leave none out.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from jaxtyping import Float, Int
-from torch import Tensor
+from numpy import ndarray
 
 from vibe.errors import missing_extra
 
@@ -18,20 +19,20 @@ COLUMNS = ("person", "frame", "time_s", "joint", "x_m", "y_m", "z_m", "confidenc
 
 
 def tidy(
-    frames: Int[Tensor, "time"],
-    times: Float[Tensor, "time"],
+    frames: Int[ndarray, "time"],
+    times: Float[ndarray, "time"],
     names: Sequence[str],
-    values: Float[Tensor, "time joint *axis"],
+    values: Float[ndarray, "time joint *axis"],
     columns: Sequence[str],
     about: Mapping[str, str],
 ) -> DataFrame:
     """A row for each frame and joint: frame, time_s, joint, and a column for each axis; ImportError without pandas."""
     joints = len(names)
-    numbers = values.detach().cpu().reshape(len(frames) * joints, len(columns)).numpy()
+    numbers = values.reshape(len(frames) * joints, len(columns))
     table = _pandas().DataFrame(
         {
-            "frame": frames.cpu().repeat_interleave(joints).numpy(),
-            "time_s": times.cpu().repeat_interleave(joints).numpy(),
+            "frame": np.repeat(frames, joints),
+            "time_s": np.repeat(times, joints),
             "joint": list(names) * len(frames),
             **{column: numbers[:, place] for place, column in enumerate(columns)},
         }

@@ -146,7 +146,7 @@ class Film:
 
 def _film(result: Result, look: RenderOptions, ending: str, cast: Sequence[tuple[int, Motion, Body]]) -> Film:
     """The frames of the stretch: the video's own, those at even moments, or a few for a picture."""
-    times = result.clip.timestamps.numpy()
+    times = result.clip.timestamps
     low = look.start if look.start is not None else -np.inf
     high = look.end if look.end is not None else np.inf
     inside = np.flatnonzero((times >= low - 1e-6) & (times <= high + 1e-6))
@@ -185,13 +185,13 @@ def _panels(
         raise ValueError("nobody is in view in this stretch: name another with --start and --end, or draw the video")
     window = _window(cast, film, clip.width, clip.height) if look.crop else (0, 0, clip.width, clip.height)
     width, height = look.panel(window[2], window[3], MOST_PX.get(ending, LARGEST))
-    K_px = compositor.placed_panels(window, width, height)[1] @ result.camera.K_px.numpy().astype(np.float64)
+    K_px = compositor.placed_panels(window, width, height)[1] @ result.camera.K_px.astype(np.float64)
     camera = [Viewpoint(K_px, np.eye(3), np.zeros(3))] * len(film.frames)
     floored = look.ground or (look.ground is None and look.colour is not None and {*look.show} != {"keypoints"})
     where = None
     # people alone stand on a ground; over the video, which shows its own, only where it is asked for
     if floored or look.view != ("camera",):
-        where = place(_during(cast, film), clip.timestamps.numpy())
+        where = place(_during(cast, film), clip.timestamps)
     row = []
     if layout == "beside":
         row.append(Panel(width, height, (), camera, window, filmed=True, background=look.colour))
@@ -215,7 +215,7 @@ def _panels(
 def _enough(motion: Motion, body: Body, row: Sequence[Panel]) -> Body:
     """The body, with fewer polygons where they are too small to be told apart or too many for lines."""
     tallest = max(
-        STATURE * float(panel.views[0].K_px[1, 1]) / max(NEAR, float(motion.trans[:, 2].min()))
+        STATURE * float(panel.views[0].K_px[1, 1]) / max(NEAR, float(motion.smpl.pelvis[:, 2].min()))
         if panel.window
         else float(panel.height)
         for panel in row
@@ -247,7 +247,7 @@ def _around(view: str, where: Place | None, film: Film, width: int, height: int)
 
 def _window(cast: Sequence[tuple[int, Motion, Body]], film: Film, width: int, height: int) -> tuple[int, int, int, int]:
     """Left, top, width and height of the part of the picture in which people are during the film; sides are even."""
-    points = [motion.joints_px.flatten(0, 1).numpy() for _, motion, _ in _during(cast, film)]
+    points = [motion.joints_px.reshape(-1, 2) for _, motion, _ in _during(cast, film)]
     spots = np.concatenate(points) if points else np.zeros((0, 2))
     spots = spots[np.isfinite(spots).all(1)]
     if not len(spots):

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from vibe.body import Body
+from vibe.arrays import as_numpy
+from vibe.body.record import Body
 from vibe.motion import Motion
 
 CHUNK = 16
@@ -58,15 +58,14 @@ class Poser:
 
     def _posed(self, number: int, motion: Motion, body: Body) -> Iterator[tuple[int, PosedFrames]]:
         """One person in the frames of the chunk."""
-        rows = (motion.frames // CHUNK == self._chunk).nonzero()[:, 0]
+        rows = np.flatnonzero(motion.frames // CHUNK == self._chunk)
         if len(rows) == 0:
             return
         part = motion.at(rows)
         surface = np.zeros((len(rows), 0, 3), np.float32)
         if self._surface:
-            with torch.inference_mode():
-                surface = part.vertices(body).numpy()
-        faces = body.faces.numpy().astype(np.int32)
+            surface = part.vertices(body)
+        faces = as_numpy(body.faces).astype(np.int32)
         for place, frame in enumerate(part.frames.tolist()):
             yield (
                 frame,
@@ -74,8 +73,8 @@ class Poser:
                     number,
                     surface[place],
                     faces if self._surface else faces[:0],
-                    part.joints_cam[place].numpy(),
-                    part.keypoints_px[place].numpy(),
+                    part.joints_cam[place],
+                    part.keypoints_px[place],
                     bool(part.confidence[place] > 0),
                 ),
             )

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.ndimage import gaussian_filter1d
 
-from vibe.body import Body
+from vibe.arrays import as_numpy
+from vibe.body.record import Body
 from vibe.motion import Motion
 from vibe.motion.gravity import lowest_foot, upright
 
@@ -68,13 +68,12 @@ def place(people: Sequence[tuple[int, Motion, Body]], seconds: Float[ndarray, "f
     """
     if not people:
         return None
-    joints = torch.cat([motion.joints_cam for _, motion, _ in people])
+    joints = np.concatenate([motion.joints_cam for _, motion, _ in people])
     found = upright(joints)
-    up = found[0].float() if found else torch.tensor([0.0, -1.0, 0.0])
-    floor = min(lowest_foot(body, one.mean_betas, one.rotmat, one.joints_cam, up) for _, one, body in people)
-    rows = torch.cat([motion.frames for _, motion, _ in people]).numpy()
-    where = joints.numpy()
-    return Place(up.numpy(), floor, _centres(where, rows, up.numpy(), floor, seconds), rows, where)
+    up = found[0] if found else np.array([0.0, -1.0, 0.0], np.float32)
+    floor = min(lowest_foot(as_numpy(body), one.smpl, one.joints_cam, up) for _, one, body in people)
+    frames = np.concatenate([motion.frames for _, motion, _ in people])
+    return Place(up, floor, _centres(joints, frames, up, floor, seconds), frames, joints)
 
 
 def _centres(

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import roma
 import torch
 from jaxtyping import Float, UInt8
 from numpy import ndarray
@@ -15,9 +14,10 @@ from torch import Tensor
 from vibe import body as bodies
 from vibe.body import Body
 from vibe.body.mesh import vertex_normals
-from vibe.cameras import box_from_keypoints, default_camera, project, weak_from_translation
+from vibe.cameras import box_from_keypoints, default_camera, project
 from vibe.motion import Motion
-from vibe.records import Camera, Clip
+from vibe.motion.tensors import to_motion
+from vibe.records import Camera, Clip, SmplParams, Track
 from vibe.render import rasterizer
 from vibe.render.shading import DAYLIGHT, Light
 from vibe.synthetic import background, gait
@@ -95,27 +95,11 @@ def truth(
     times: Float[Tensor, "time"],
 ) -> Motion:
     """What an estimate of this motion in the camera's frame should be."""
-    joints, keypoints = bodies.joints_and_keypoints(body, rotmat, betas)
     pelvis = bodies.rest_joints(body, betas)[0]
-    joints, keypoints = (points - pelvis + trans[:, None] for points in (joints, keypoints))
+    keypoints = bodies.keypoints(body, rotmat, betas, "coco17") - pelvis + trans[:, None]
     keypoints_px = torch.nn.functional.pad(project(keypoints, camera.K_px), (0, 1), value=1.0)
-    box_px = box_from_keypoints(keypoints_px)
-    rotvec = roma.rotmat_to_rotvec(rotmat)
-    return Motion(
-        frames=torch.arange(len(trans)),
-        times=times,
-        box_px=box_px,
-        global_orient=rotvec[:, 0],
-        body_pose=rotvec[:, 1:].flatten(1),
-        betas=betas,
-        trans=trans,
-        pred_cam=weak_from_translation(trans - pelvis, box_px, camera.K_px),
-        joints_cam=joints,
-        joints_px=project(joints, camera.K_px),
-        keypoints_px=keypoints_px,
-        confidence=torch.ones(len(trans)),
-        body=body.origin,
-    )
+    track = Track(torch.arange(len(trans)), box_from_keypoints(keypoints_px), keypoints_px)
+    return to_motion(SmplParams(rotmat, betas, trans), track, times, camera, body)
 
 
 def _walk(

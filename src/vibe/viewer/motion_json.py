@@ -11,18 +11,17 @@ import json
 from typing import Any
 
 import numpy as np
-import roma
-import torch
 from jaxtyping import Float, Int16, Shaped, UInt16
 from numpy import ndarray
-from torch import Tensor
 
 from vibe import __version__
-from vibe.body import Body, rest_joints, rest_vertices
-from vibe.body.lbs import influences
-from vibe.motion import Motion, Result
-from vibe.motion.scene import COLOURS, R_STAGE_CAM, Staging, build_scene
+from vibe.arrays import as_numpy
+from vibe.body.pose import rest_joints, rest_vertices
+from vibe.body.record import Body
+from vibe.motion.record import Motion, Result
+from vibe.motion.scene import COLOURS, R_SCENE_CAM, SceneOptions, build_scene
 from vibe.records import Camera
+from vibe.rotations import quaternions_from_rotmat
 from vibe.skeletons import SMPL, SMPL_PARENTS
 
 INFLUENCES = 4
@@ -40,16 +39,17 @@ def motion_json(result: Result, body: Body) -> str:
 
     `body` is the one that the motion was made with. A shape in every frame becomes their mean.
     """
-    R_stage_cam, t_stage_cam, notes = _level(result, body)
+    body = as_numpy(body)
+    R_scene_cam, t_scene_cam, notes = _level(result, body)
     content = {
         "version": __version__,
         "video": result.clip.path.name,
         "width": result.clip.width,
         "height": result.clip.height,
         "K": result.camera.K_px.flatten().tolist(),
-        "R_stage_cam": R_stage_cam.flatten().tolist(),
-        "t_stage_cam": t_stage_cam.tolist(),
-        "timestamps": _array(result.clip.timestamps.numpy().astype(np.float64)),
+        "R_stage_cam": R_scene_cam.flatten().tolist(),
+        "t_stage_cam": t_scene_cam.tolist(),
+        "timestamps": _array(result.clip.timestamps.astype(np.float64)),
         "joint_names": SMPL,
         "parents": SMPL_PARENTS,
         "body": _body(body),
@@ -68,7 +68,7 @@ def live_json(name: str, camera: Camera, body: Body) -> str:
         "width": camera.width,
         "height": camera.height,
         "K": camera.K_px.flatten().tolist(),
-        "R_stage_cam": torch.tensor(R_STAGE_CAM["y"]).flatten().tolist(),
+        "R_stage_cam": np.array(R_SCENE_CAM["y"]).flatten().tolist(),
         "t_stage_cam": [0.0, 1.5, 0.0],
         "timestamps": _array(np.zeros(1)),
         "joint_names": SMPL,
@@ -80,60 +80,59 @@ def live_json(name: str, camera: Camera, body: Body) -> str:
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
-def _level(result: Result, body: Body) -> tuple[Float[Tensor, "3 3"], Float[Tensor, "3"], tuple[str, ...]]:
-    """From the camera to a level stage with y up and the lowest foot at height 0; what is to be said about it."""
+def _level(result: Result, body: Body) -> tuple[Float[ndarray, "3 3"], Float[ndarray, "3"], tuple[str, ...]]:
+    """From the camera to a level scene with y up and the lowest foot at height 0; what is to be said about it."""
     if not any(len(motion.frames) for motion in result.people):
-        return torch.tensor(R_STAGE_CAM["y"]), torch.tensor([0.0, 1.5, 0.0]), ()
-    level = build_scene(result, body, Staging(up="y", ground=True))
-    assert level.t_stage_cam is not None
+        return np.array(R_SCENE_CAM["y"], np.float32), np.array([0.0, 1.5, 0.0], np.float32), ()
+    level = build_scene(result, body, SceneOptions(up="y", ground=True))
+    assert level.t_scene_cam is not None
     tilt = tuple(note for note in level.notes if not note.startswith("person"))
-    return level.R_stage_cam, level.t_stage_cam, tilt
+    return level.R_scene_cam, level.t_scene_cam, tilt
 
 
 def _body(body: Body) -> dict[str, Any]:
     """What all people share: faces, and the four joints that carry each vertex."""
-    joints, weights = influences(body.weights, INFLUENCES)
-    faces = body.faces.numpy()
+    joints, weights = body.influences(INFLUENCES)
+    faces = as_numpy(body.faces)
     return {
         "name": body.origin.name,
         "licence": body.origin.licence,
-        "joints": _array(joints.numpy().astype(np.uint8)),
-        "weights": _array(quantised_weights(weights.numpy())),
+        "joints": _array(joints.astype(np.uint8)),
+        "weights": _array(quantised_weights(weights)),
         "faces": _array(faces.astype(np.uint32 if len(body.v_template) > 65535 else np.uint16)),
     }
 
 
 def _person(number: int, motion: Motion, body: Body) -> dict[str, Any]:
     """One person: shape at rest, and a row for each frame."""
-    rotvec = torch.cat([motion.global_orient, motion.body_pose], 1).unflatten(1, (24, 3))
-    confidence = motion.confidence.nan_to_num(0.0).clamp(0, 1).numpy()
+    confidence = np.nan_to_num(motion.confidence).clip(0, 1)
     return {
-        **at_rest(number, motion.mean_betas, body),
-        "frames": _array(motion.frames.numpy().astype(np.int32)),
-        "rotations": _array(quantised_rotations(rotvec)),
-        "pelvis": _array(motion.trans.numpy().astype(np.float32)),
+        **at_rest(number, motion.smpl.betas, body),
+        "frames": _array(motion.frames.astype(np.int32)),
+        "rotations": _array(quantised_rotations(motion.smpl.rotmat)),
+        "pelvis": _array(motion.smpl.pelvis.astype(np.float32)),
         "confidence": _array(np.ceil(255 * confidence).astype(np.uint8)),
     }
 
 
-def at_rest(number: int, betas: Float[Tensor, "10"], body: Body) -> dict[str, Any]:
+def at_rest(number: int, betas: Float[ndarray, "10"], body: Body) -> dict[str, Any]:
     """What one person looks like in the T-pose."""
-    surface = rest_vertices(body, betas).numpy().astype(np.float64)
+    surface = rest_vertices(body, betas).astype(np.float64)
     low = surface.min(0)
     step = float((surface - low).max()) / np.iinfo(np.uint16).max
     return {
         "number": number,
         "colour": COLOURS[(number - 1) % len(COLOURS)],
-        "rest": _array(rest_joints(body, betas).numpy().astype(np.float32)),
+        "rest": _array(rest_joints(body, betas).astype(np.float32)),
         "surface": _array(np.rint((surface - low) / step).astype(np.uint16)),
         "surface_low": low.tolist(),
         "surface_step": step,
     }
 
 
-def quantised_rotations(rotvec: Float[Tensor, "time 24 3"]) -> Int16[ndarray, "time 24 4"]:
+def quantised_rotations(rotmat: Float[ndarray, "time 24 3 3"]) -> Int16[ndarray, "time 24 4"]:
     """Unit quaternions x, y, z, w as whole numbers, 32767 for 1."""
-    return np.rint(roma.rotvec_to_unitquat(rotvec.double()).numpy() * QUATERNION_UNIT).astype(np.int16)
+    return np.rint(quaternions_from_rotmat(rotmat.astype(np.float64)) * QUATERNION_UNIT).astype(np.int16)
 
 
 def quantised_weights(weights: Float[ndarray, "vertex 4"]) -> UInt16[ndarray, "vertex 4"]:

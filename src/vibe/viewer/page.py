@@ -129,7 +129,7 @@ def read_film(path: Path | str, clip: Clip, limit_mb: float = LIMIT_MB, progress
     path = Path(path)
     with open_footage(path, clip) as video:
         small = path.stat().st_size <= limit_mb * 1e6
-        kind = browser_kind(path, clip.timestamps.numpy()) if small else None
+        kind = browser_kind(path, clip.timestamps) if small else None
         film = PageVideo(path.read_bytes(), kind, has_sound(path)) if kind else _encoded(video, clip, progress)
     if len(film.content) > limit_mb * 1e6:
         raise TooLarge(
