@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import report
@@ -27,8 +28,9 @@ import tyro
 from torch import Tensor
 
 from vibe.features.extractor import BATCH, MEAN_RGB, STD_RGB, Extractor
+from vibe.features.onnx_graph import eight_bit, write_graph
 from vibe.features.resnet import ResNet50
-from vibe.features.runtimes import RUNTIMES, eight_bit
+from vibe.features.runtimes import RUNTIMES
 
 CROPS = 16
 Way = Callable[[Tensor], Tensor]
@@ -60,7 +62,8 @@ def in_parts(read: Way, batch: int) -> Way:
 
 
 def runtime(name: str) -> Callable[[], Way]:
-    return lambda: in_parts(RUNTIMES[name](Extractor(weights()), None), BATCH)
+    extractor = Extractor(weights())
+    return lambda: in_parts(RUNTIMES[name](extractor, partial(write_graph, extractor)), BATCH)
 
 
 def small_integers() -> Way:

@@ -24,7 +24,7 @@ from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
 from vibe.body.record import Body
 from vibe.evaluate.balancing_clip import truth_of
-from vibe.inference import estimate, refine
+from vibe.inference import config, estimate
 from vibe.inference import track as following
 from vibe.models.network import load_network
 from vibe.motion import Motion
@@ -65,11 +65,11 @@ def main(options: Options) -> None:
         clip, tracks, _ = following.track_video(FOLDER / f"{name}.mp4")
         camera = cameras.default_camera(clip.width, clip.height)
         tracks = sorted(tracks, key=lambda one: -float(one.box_px[:, 3].median()))
-        readings = estimate.predict_tracks(network, clip, tracks, camera, body, None)
-        for person, (track, reading) in enumerate(zip(tracks, readings, strict=True), 1):
+        for person, track in enumerate(tracks, 1):
             for recipe, fitting in (("none", None), *FITTINGS.items()):
                 start, spent = time.perf_counter(), time.process_time()
-                motion = refine.finish_track(track, reading, clip, camera, body, SMOOTHING[options.smooth], fitting)
+                how = config.Refinement(SMOOTHING[options.smooth], fitting, config.energies())
+                [motion] = estimate.estimate_track(track, clip, camera, network, body, [how])
                 price = [1000 * (time.perf_counter() - start), 1000 * (time.process_time() - spent)]
                 truth = name.startswith("balancing") and person == 1
                 errors = (

@@ -1,4 +1,4 @@
-"""What being live costs: the error of `vibe live` beside that of the offline method, for several delays.
+"""What being live costs: the error of `vibe live` beside that of the offline estimator, for several delays.
 
     python benchmarks/live.py [--delays 0 1 2 4] [--every 24] [--clips 8] [--table FILE]
 
@@ -28,8 +28,7 @@ from vibe.arrays import as_tensors
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.evaluate import balancing_clip, open_benchmark
 from vibe.evaluate.scores import Compared, Tally, systems
-from vibe.inference import predict, refine
-from vibe.inference.config import Method, settle
+from vibe.inference.estimate import Estimator, estimate_track, load_estimator
 from vibe.live.person import LivePose, Streaming
 from vibe.live.pose import Crowd, Sighting, Watch
 from vibe.motion import Motion
@@ -63,7 +62,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Scene:
-    """One person as the detector saw them, frame by frame, what the offline method makes of it, and the truth."""
+    """One person as the detector saw them, frame by frame, what the offline estimator makes of it, and the truth."""
 
     data: str
     sightings: tuple[Sighting, ...]
@@ -88,20 +87,20 @@ def sightings(keypoints_px: NDArray[np.floating], fps: float) -> tuple[Sighting,
     return tuple(found)
 
 
-def open_scenes(options: Options, method: Method) -> Iterator[Scene]:
+def open_scenes(options: Options, estimator: Estimator) -> Iterator[Scene]:
     manifest, arrays = open_benchmark.read_folder(options.data)
     shots = list(open_benchmark.shots(arrays, manifest["clips"], manifest["views"]))[:: options.every]
     for shot in shots:
-        truth = joints_and_keypoints(method.body, shot.rotmat, shot.betas, "common14")[0]
+        truth = joints_and_keypoints(estimator.body, shot.rotmat, shot.betas, "common14")[0]
         track, clip = open_benchmark.benchmark_track(shot.keypoints_px["noisy"])
         told = sightings(shot.keypoints_px["noisy"], open_benchmark.FPS)
         clip = replace(clip, width=shot.width, height=shot.height)
         yield Scene("open benchmark", told, (shot.width, shot.height), truth, track, clip, own_joints, (0,), 30.0)
 
 
-def rendered_scenes(options: Options, method: Method) -> Iterator[Scene]:
+def rendered_scenes(options: Options, estimator: Estimator) -> Iterator[Scene]:
     for plan in rendered.plans(80)[:: max(1, 80 // options.clips)]:
-        one = rendered.take(plan, method.body, options.cache)
+        one = rendered.take(plan, estimator.body, options.cache)
         if (track := rendered.person(one)) is None:
             continue
         told, size = sightings(one.detected_px, rendered.FPS), (one.clip.width, one.clip.height)
@@ -109,11 +108,11 @@ def rendered_scenes(options: Options, method: Method) -> Iterator[Scene]:
         yield Scene("rendered clips", told, size, truth, track, one.clip, own_joints, (0,), rendered.FPS)
 
 
-def balancing_scenes(method: Method) -> Iterator[Scene]:
+def balancing_scenes(estimator: Estimator) -> Iterator[Scene]:
     for view in balancing_clip.VIEWS if BALANCING.is_dir() else ():
         truth = balancing_clip.truth_of(BALANCING, view)
         clip, track = balancing_clip.follow_tallest(BALANCING / f"{view}.mp4", Tracker())
-        watch = Watch(method.detector, method.pose_model, people=1)
+        watch = Watch(estimator.detector, estimator.pose_model, people=1)
         with open_video(BALANCING / f"{view}.mp4") as video:
             told = tuple(watch.step(frame.time, frame.rgb) for frame in video)
         size = clip.width, clip.height
@@ -128,9 +127,9 @@ def limbs(rotmat: Tensor, betas: Tensor, joints: Tensor) -> Tensor:
     return joints[:, index(SMPL, LIMBS)]
 
 
-def live(scene: Scene, method: Method, delay: int, how: Streaming) -> Compared | None:
+def live(scene: Scene, estimator: Estimator, delay: int, how: Streaming) -> Compared | None:
     """The answers beside the truth, frame by frame; None if there was none."""
-    crowd = Crowd(method, *scene.size, delay, how)
+    crowd = Crowd(estimator, *scene.size, delay, how)
     found: dict[int, LivePose] = {}
     for sighting in scene.sightings:
         crowd.see(sighting)
@@ -146,29 +145,24 @@ def live(scene: Scene, method: Method, delay: int, how: Streaming) -> Compared |
     return Compared(scene.joints(rotmat, betas, joints), scene.truth[frames], frames, scene.fps, scene.centre)
 
 
-def offline(scene: Scene, method: Method) -> dict[str, Motion]:
+def offline(scene: Scene, estimator: Estimator) -> dict[str, Motion]:
     camera = cameras.default_camera(*scene.size)
-    times = scene.clip.timestamps[scene.track.frames]
-    read = predict.read_keypoints(scene.track, times, camera, method.network, method.body)
-    return {
-        f"offline, {one.name}": refine.finish_track(
-            scene.track, read, scene.clip, camera, method.body, one.smoothing, one.fitting
-        )
-        for one in systems()
-    }
+    after, models = systems(), (estimator.network, estimator.body)
+    motions = estimate_track(scene.track, scene.clip, camera, *models, [one.refinement for one in after])
+    return {f"offline, {one.name}": motion for one, motion in zip(after, motions, strict=True)}
 
 
-def compared(scene: Scene, method: Method, delays: tuple[int, ...]) -> Iterator[tuple[str, Compared]]:
+def compared(scene: Scene, estimator: Estimator, delays: tuple[int, ...]) -> Iterator[tuple[str, Compared]]:
     """Every system's answers on the same frames: those that the slowest start leaves to all."""
     answers: dict[str, Compared] = {}
-    for name, motion in offline(scene, method).items():
+    for name, motion in offline(scene, estimator).items():
         smpl, frames = as_tensors(motion.smpl_shaped), as_tensors(motion.frames)
         places = scene.joints(smpl.rotmat, smpl.betas, as_tensors(motion.joints_cam))
         answers[name] = Compared(places, scene.truth[frames], frames, scene.fps, scene.centre)
     asked = [(f"live, {delay} frames back", delay, Streaming()) for delay in delays]
     asked.append((f"live, {DELAY} frame back, not filtered", DELAY, UNFILTERED))
     for name, delay, how in asked:
-        if (one := live(scene, method, delay, how)) is not None:
+        if (one := live(scene, estimator, delay, how)) is not None:
             answers[name] = one
     shared = set.intersection(*(set(one.frames.tolist()) for one in answers.values()))
     for name, one in answers.items():
@@ -177,13 +171,17 @@ def compared(scene: Scene, method: Method, delays: tuple[int, ...]) -> Iterator[
 
 
 def main(options: Options) -> None:
-    method = settle()
+    estimator = load_estimator()
     tallies: dict[tuple[str, str], Tally] = {}
     places: dict[tuple[str, str], list[Tensor]] = {}
     with one_thread():
-        for scenes in (open_scenes(options, method), rendered_scenes(options, method), balancing_scenes(method)):
+        for scenes in (
+            open_scenes(options, estimator),
+            rendered_scenes(options, estimator),
+            balancing_scenes(estimator),
+        ):
             for scene in scenes:
-                for name, one in compared(scene, method, options.delays):
+                for name, one in compared(scene, estimator, options.delays):
                     tallies.setdefault((scene.data, name), Tally()).add(one)
                     middle = (one.predicted - one.truth)[:, list(one.centre)].mean(1)[:, :2].norm(dim=-1)
                     places.setdefault((scene.data, name), []).append(1000 * middle)
@@ -205,7 +203,7 @@ def main(options: Options) -> None:
             "pelvis across the view mm",
         ],
         rows,
-        f"Weights {method.network.about.name} {method.network.about.sha256[:12]}; 24 joints about the pelvis, of "
+        f"Weights {estimator.network.about.name} {estimator.network.about.sha256[:12]}; 24 joints about the pelvis, of "
         "balancing 12 limb joints about the hips",
         options.table,
     )

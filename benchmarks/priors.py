@@ -29,11 +29,12 @@ from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.record import Body
 from vibe.data.motion import Motions, clip_weights, draw_windows, find_motion, load_motions
 from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
-from vibe.inference import config, estimate, refine
+from vibe.inference import config, estimate
 from vibe.inference import track as following
+from vibe.inference.config import FIDELITY
 from vibe.models.latent import pose_energy
 from vibe.models.network import Network, load_network
-from vibe.models.priors import FIDELITY, KINDS, load_prior
+from vibe.models.priors import KINDS, load_prior
 from vibe.motion import Motion
 from vibe.records import Camera, Clip, Track
 from vibe.refine.mixture import load_mixture, mixture_energy
@@ -124,10 +125,10 @@ def scenes(held_out: Motions, camera: Camera) -> list[tuple[Track, Clip, Float[T
 def fitted(network: Network, track: Track, clip: Clip, camera: Camera, prior: str | None) -> tuple[Motion, float]:
     """The paper's fit with a prior, unsmoothed, or no fit at all; and its price in CPU ms a frame."""
     body = load_body()
-    [reading] = estimate.predict_tracks(network, clip, [track], camera, body, None)
-    terms = config.energies(prior) if prior else None
-    recipe, start = FITTINGS["paper"] if prior else None, time.process_time()
-    motion = refine.finish_track(track, reading, clip, camera, body, SMOOTHING["none"], recipe, terms)
+    terms = config.energies(prior or config.MIXTURE)
+    how = config.Refinement(SMOOTHING["none"], FITTINGS["paper"] if prior else None, terms)
+    start = time.process_time()
+    [motion] = estimate.estimate_track(track, clip, camera, network, body, [how])
     return motion, 1000 * (time.process_time() - start) / len(track.frames)
 
 

@@ -25,8 +25,7 @@ from vibe import cameras, skeletons
 from vibe.body.load import load_body
 from vibe.evaluate import balancing_clip
 from vibe.evaluate.scores import WHOLE, Compared, Tally
-from vibe.inference import estimate
-from vibe.inference import refine as finishing
+from vibe.inference import config, estimate
 from vibe.models.network import load_network
 from vibe.refine.presets import FITTINGS, SMOOTHING
 
@@ -72,9 +71,9 @@ def main(options: Options) -> None:
         truth, watcher = balancing_clip.truth_of(FOLDER, camera), Watcher()
         clip, track = balancing_clip.follow_tallest(FOLDER / f"{camera}.mp4", watcher)
         view = cameras.default_camera(clip.width, clip.height)
-        [reading] = estimate.predict_tracks(network, clip, [track], view, body, None)
         fitting = FITTINGS["open"] if options.refine else None
-        motion = finishing.finish_track(track, reading, clip, view, body, SMOOTHING[options.smooth], fitting)
+        how = config.Refinement(SMOOTHING[options.smooth], fitting, config.energies())
+        [motion] = estimate.estimate_track(track, clip, view, network, body, [how])
         rival = watcher.nearest(dict(zip(track.frames.tolist(), track.keypoints_px.numpy(), strict=True)))
         frames = sorted(rival)
         mine = torch.isin(track.frames, torch.tensor(frames))

@@ -32,7 +32,7 @@ from vibe.data.motion import FPS, find_motion, subject_of
 from vibe.evaluate import open_benchmark_evidence
 from vibe.evaluate.open_benchmark_clips import read_benchmark_clips, read_listing
 from vibe.evaluate.scores import COVERAGE, WHOLE, Compared, System, Tally, systems
-from vibe.inference import predict, refine
+from vibe.inference import estimate
 from vibe.inference import track as following
 from vibe.models.network import Network, load_network
 from vibe.motion import Motion
@@ -200,21 +200,13 @@ def person(one: Take) -> Track | None:
     return min(one.tracks, key=off, default=None)
 
 
-def read(one: Take, track: Track, network: Network, body: Body) -> predict.Reading:
-    """What the network says of a track, as the product asks it: the angle of view is not known."""
-    camera = default_camera(one.clip.width, one.clip.height)
-    return predict.read_keypoints(track, one.clip.timestamps[track.frames], camera, network, body)
-
-
 def estimates(one: Take, network: Network, body: Body, after: Sequence[System]) -> dict[str, Motion]:
-    """The motion found by each system; none where nobody was."""
+    """The motion found by each system, with the product's angle of view; none where nobody was."""
     if (track := person(one)) is None:
         return {}
-    camera, seen = default_camera(one.clip.width, one.clip.height), read(one, track, network, body)
-    return {
-        system.name: refine.finish_track(track, seen, one.clip, camera, body, system.smoothing, system.fitting)
-        for system in after
-    }
+    camera, how = default_camera(one.clip.width, one.clip.height), [system.refinement for system in after]
+    motions = estimate.estimate_track(track, one.clip, camera, network, body, how)
+    return {system.name: motion for system, motion in zip(after, motions, strict=True)}
 
 
 def count(tally: Tally, one: Take, motion: Motion | None) -> None:

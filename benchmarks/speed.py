@@ -102,12 +102,11 @@ def measure(task: str, *arguments: str) -> dict[str, float]:
 
 def end_to_end(path: str) -> dict[str, float]:
     """A run without overlay, the models loaded before, as for a long video or many."""
-    from vibe.inference.config import settle
-    from vibe.inference.estimate import run
+    import vibe
 
-    method = settle()
+    estimator = vibe.load_estimator()
     began = time.perf_counter()
-    result = run(path, method)
+    result = estimator.estimate(path)
     seconds = time.perf_counter() - began
     return {"frames": len(result.clip.timestamps), "seconds": seconds, "people": len(result.people)}
 

@@ -12,7 +12,9 @@ docs/api.md is the tour of it.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -49,6 +51,18 @@ _HOMES = {
     "render": "vibe.render.film",
     "view": "vibe.viewer.page",
 }
+
+
+class _Package(ModuleType):
+    """The package itself, in which the name of a function stays a function where a package below has the same."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # importing `vibe.export.formats` would bind the package to the name of the function `vibe.export`
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:

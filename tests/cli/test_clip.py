@@ -2,13 +2,14 @@
 
 import pytest
 
-from vibe import cli, video
+from vibe import cli
+from vibe.video.read import count_frames
 
 
 def test_a_clip_is_as_long_as_asked_and_the_same_each_time(tmp_path):
     for name in ("one.mp4", "two.mp4"):
         assert cli.main(["make-clip", str(tmp_path / name), "--seconds", "0.1"]) == 0
-    assert video.count_frames(tmp_path / "one.mp4") == 3
+    assert count_frames(tmp_path / "one.mp4") == 3
     assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
 
 

@@ -298,6 +298,27 @@ def test_a_fault_of_our_own_is_one_line_and_the_other_videos_finish(tmp_path, pe
     assert files(tmp_path / "out") == ["report.csv", "report.json", "second/motion.npz", "second/summary.json"]
 
 
+SKIPS = """
+import sys
+from vibe.cli import main
+code = main(sys.argv[1:])
+print(code, *sorted({name.split(".")[0] for name in sys.modules}))
+"""
+
+
+def test_what_is_done_is_skipped_without_a_model_or_what_runs_one(tmp_path, people):
+    folder, out = tmp_path / "films", tmp_path / "out"
+    folder.mkdir()
+    for frames in (5, 6):
+        make_video(folder / f"{frames}.mp4", frames)
+    command = ["estimate", str(folder), "-o", str(out), "--no-overlay"]
+    assert run(*command) == 0
+    done = subprocess.run([sys.executable, "-c", SKIPS, *command], capture_output=True, text=True, check=True)
+    code, *modules = done.stdout.splitlines()[-1].split()
+    assert code == "0" and "2 skipped" in done.stdout, done.stderr
+    assert {"torch", "numba", "cv2", "ai_edge_litert", "roma", "scipy", "av"} & set(modules) == set()
+
+
 def test_a_name_with_brackets_is_printed_as_it_is(tmp_path, people, capsys):
     video = make_video(tmp_path / "[red]clip :bug:.mp4")
     assert run("estimate", video, "-o", tmp_path / "out", "--no-overlay") == 0

@@ -20,7 +20,7 @@ from vibe.errors import one_line
 from vibe.inference.config import EstimatorConfig
 
 if TYPE_CHECKING:
-    from vibe.batch.plan import Plan
+    from vibe.batch.plan import Plan, VideoJob
     from vibe.batch.report import Outcome
     from vibe.batch.storage import OutputStorage
     from vibe.batch.work import EstimateOptions
@@ -188,28 +188,16 @@ def _one(plan: Plan, order: EstimateOptions, estimator: Estimator | None) -> int
 def _many(plan: Plan, order: EstimateOptions, workers: int | None, ray: str | None) -> int:
     """Several videos, shared out among workers."""
     from vibe.batch.report import complete, count_states
-    from vibe.batch.work import begin_worker, copy_results, lost_worker
-    from vibe.batch.workers import available_cores, usual_devices, usual_workers
-    from vibe.parallel import run_tasks
+    from vibe.batch.work import copy_results
 
-    count = workers or usual_workers(len(plan.jobs))
-    device = order.config.device
-    gpus = float(str(device).startswith("cuda"))
-    order = replace(order, threads=1 if ray else max(1, available_cores() // count))
-    if ray is None:
-        order = replace(order, devices=usual_devices(device))
     before = count_states(list(plan.outcomes.values()))
     names = [job.source.file.name for job in plan.jobs]
     answers: list[Outcome] = []
     try:
         with Board(Console(stderr=True), names, len(plan.order), before["skipped"], before["failed"]) as board:
-            finished = run_tasks(
-                partial(begin_worker, order), plan.jobs, count, ray, gpus, on_message=board.show, on_lost=lost_worker
-            )
-            with closing(cast(Generator[tuple[int, Any]], finished)):
-                for number, answer in finished:
-                    answers.append(answer)
-                    board.finished(number, answer)
+            for number, answer in _shared_out(plan.jobs, order, workers, ray, board) if plan.jobs else ():
+                answers.append(answer)
+                board.finished(number, answer)
             answers += copy_results(order, plan, answers)
     finally:
         outcomes = complete(plan, answers)
@@ -220,6 +208,26 @@ def _many(plan: Plan, order: EstimateOptions, workers: int | None, ray: str | No
     if failures:
         print_error(f"{len(failures)} of {len(outcomes)} videos failed:", *(f"  {failure}" for failure in failures))
     return FAILED if failures else DONE
+
+
+def _shared_out(
+    jobs: Sequence[VideoJob], order: EstimateOptions, workers: int | None, ray: str | None, board: Board
+) -> Iterator[tuple[int, Outcome]]:
+    """What came of each job, by its number, as workers finish them."""
+    from vibe.batch.work import begin_worker, lost_worker
+    from vibe.batch.workers import available_cores, usual_devices, usual_workers
+    from vibe.parallel import run_tasks
+
+    count = workers or usual_workers(len(jobs))
+    device = order.config.device
+    gpus = float(str(device).startswith("cuda"))
+    order = replace(order, threads=1 if ray else max(1, available_cores() // count))
+    if ray is None:
+        order = replace(order, devices=usual_devices(device))
+    begin = partial(begin_worker, order)
+    finished = run_tasks(begin, jobs, count, ray, gpus, on_message=board.show, on_lost=lost_worker)
+    with closing(cast(Generator[tuple[int, Any]], finished)):
+        yield from finished
 
 
 def _write_report(store: OutputStorage, outcomes: Sequence[Outcome]) -> None:

@@ -82,7 +82,16 @@ def load_estimator(config: EstimatorConfig | None = None, /, **options: Any) -> 
 
 @dataclass(frozen=True)
 class Estimator:
-    """Everything that a result depends on but the video, loaded."""
+    """Everything that a result depends on but the video, loaded.
+
+        import vibe
+
+        estimator = vibe.load_estimator(device="cpu")
+        result = estimator.estimate("dance.mp4")
+        print(len(result), "people")
+
+    `vibe.load_estimator` makes it.
+    """
 
     config: EstimatorConfig
     detector: Detector
