@@ -29,8 +29,8 @@ from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.evaluate import balancing_clip, open_benchmark
 from vibe.evaluate.scores import Compared, Tally, systems
 from vibe.inference.estimate import Estimator, estimate_track, load_estimator
-from vibe.live.person import LivePose, Streaming
-from vibe.live.pose import Crowd, Sighting, Watch
+from vibe.live.person import LivePose, LiveConfig
+from vibe.live.pose import LiveEstimator, TrackedFrame, LiveTracker
 from vibe.motion import Motion
 from vibe.parallel import one_thread
 from vibe.records import Clip, Track
@@ -43,7 +43,7 @@ BALANCING = Path("../shared/data/videos/balancing")
 LOOK = np.full(128, 128**-0.5)
 DELAY = 1
 """The default."""
-UNFILTERED = Streaming(turns=None, depths=None)
+UNFILTERED = LiveConfig(turns=None, depths=None)
 Joints = Callable[[Float[Tensor, "time 24 3 3"], Float[Tensor, "time 10"], Float[Tensor, "time 24 3"]], Tensor]
 """The joints that are compared, of rotations, shapes and SMPL's joints."""
 
@@ -65,7 +65,7 @@ class Scene:
     """One person as the detector saw them, frame by frame, what the offline estimator makes of it, and the truth."""
 
     data: str
-    sightings: tuple[Sighting, ...]
+    sightings: tuple[TrackedFrame, ...]
     size: tuple[int, int]
     truth: Float[Tensor, "time joint 3"]
     track: Track
@@ -75,7 +75,7 @@ class Scene:
     fps: float
 
 
-def sightings(keypoints_px: NDArray[np.floating], fps: float) -> tuple[Sighting, ...]:
+def sightings(keypoints_px: NDArray[np.floating], fps: float) -> tuple[TrackedFrame, ...]:
     """One person's keypoints as the follower would tell them; all zeros where they were not seen."""
     found = []
     for frame, points in enumerate(keypoints_px.astype(np.float64)):
@@ -83,7 +83,7 @@ def sightings(keypoints_px: NDArray[np.floating], fps: float) -> tuple[Sighting,
         region = np.array([*(low + high) / 2, 1.25 * (high - low).max(), 0.0])
         here = bool(points[:, 2].any())
         seen = (Seen(1, Landmarks(points, 1.0, region, region)),) if here else ()
-        found.append(Sighting(frame, frame / fps, seen, {1: LOOK} if here else {}))
+        found.append(TrackedFrame(frame, frame / fps, seen, {1: LOOK} if here else {}))
     return tuple(found)
 
 
@@ -112,7 +112,7 @@ def balancing_scenes(estimator: Estimator) -> Iterator[Scene]:
     for view in balancing_clip.VIEWS if BALANCING.is_dir() else ():
         truth = balancing_clip.truth_of(BALANCING, view)
         clip, track = balancing_clip.follow_tallest(BALANCING / f"{view}.mp4", Tracker())
-        watch = Watch(estimator.detector, estimator.pose_model, people=1)
+        watch = LiveTracker(estimator.detector, estimator.pose_model, people=1)
         with open_video(BALANCING / f"{view}.mp4") as video:
             told = tuple(watch.step(frame.time, frame.rgb) for frame in video)
         size = clip.width, clip.height
@@ -127,13 +127,13 @@ def limbs(rotmat: Tensor, betas: Tensor, joints: Tensor) -> Tensor:
     return joints[:, index(SMPL, LIMBS)]
 
 
-def live(scene: Scene, estimator: Estimator, delay: int, how: Streaming) -> Compared | None:
+def live(scene: Scene, estimator: Estimator, delay: int, how: LiveConfig) -> Compared | None:
     """The answers beside the truth, frame by frame; None if there was none."""
-    crowd = Crowd(estimator, *scene.size, delay, how)
+    live_estimator = LiveEstimator(estimator, *scene.size, delay, how)
     found: dict[int, LivePose] = {}
     for sighting in scene.sightings:
-        crowd.see(sighting)
-        moment = crowd.answer()
+        live_estimator.add(sighting)
+        moment = live_estimator.estimate()
         if moment and moment.people:
             found[moment.index] = max(moment.people, key=lambda pose: float(pose.box_px[3]))
     frames = torch.tensor([frame for frame in found if frame < len(scene.truth)], dtype=torch.int64)
@@ -159,7 +159,7 @@ def compared(scene: Scene, estimator: Estimator, delays: tuple[int, ...]) -> Ite
         smpl, frames = as_tensors(motion.smpl_shaped), as_tensors(motion.frames)
         places = scene.joints(smpl.rotmat, smpl.betas, as_tensors(motion.joints_cam))
         answers[name] = Compared(places, scene.truth[frames], frames, scene.fps, scene.centre)
-    asked = [(f"live, {delay} frames back", delay, Streaming()) for delay in delays]
+    asked = [(f"live, {delay} frames back", delay, LiveConfig()) for delay in delays]
     asked.append((f"live, {DELAY} frame back, not filtered", DELAY, UNFILTERED))
     for name, delay, how in asked:
         if (one := live(scene, estimator, delay, how)) is not None:

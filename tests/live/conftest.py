@@ -12,7 +12,7 @@ from vibe import cameras
 from vibe.body import load_body
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.inference.estimate import Estimator, load_estimator
-from vibe.live.pose import Moment
+from vibe.live.pose import LivePoses
 from vibe.live.source import LiveFrame
 
 
@@ -36,7 +36,7 @@ def swaying() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def moment(method, swaying) -> Moment:
+def moment(method, swaying) -> LivePoses:
     """One answer with two people in it."""
     aside = swaying + (150.0, 0.0, 0.0)
     return last_answer(method, [sighting(index, swaying[index], aside[index]) for index in range(8)])

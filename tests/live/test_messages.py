@@ -6,13 +6,13 @@ import numpy as np
 import roma
 import torch
 
-from vibe.live.messages import moment_json, start_json
-from vibe.live.pose import Crowd
+from vibe.live.messages import poses_json, start_json
+from vibe.live.pose import LiveEstimator
 from vibe.skeletons import SMPL
 
 
 def test_a_line_holds_everybody_in_the_named_shapes_and_units(moment):
-    line = moment_json(moment, 81.26)
+    line = poses_json(moment, 81.26)
     assert "\n" not in line
     told = json.loads(line)
     assert set(told) == {"type", "frame", "time", "delay_ms", "people"}
@@ -28,7 +28,7 @@ def test_a_line_holds_everybody_in_the_named_shapes_and_units(moment):
 
 
 def test_the_first_line_says_what_does_not_change(method):
-    crowd = Crowd(method, 640, 480)
+    crowd = LiveEstimator(method, 640, 480)
     told = json.loads(start_json("camera 0", crowd.camera, 1, method.body.origin, method.network.about))
     assert told["joint_names"] == SMPL and told["width"] == 640
     assert told["K_px"] == [[800, 0, 320], [0, 800, 240], [0, 0, 1]]

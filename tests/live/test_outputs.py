@@ -10,7 +10,7 @@ import pytest
 import roma
 
 from vibe.live import outputs
-from vibe.live.pose import Moment
+from vibe.live.pose import LivePoses
 from vibe.skeletons import SMPL
 
 osc_packet = pytest.importorskip("pythonosc.osc_packet", reason="python-osc is not installed")
@@ -41,7 +41,7 @@ def test_what_is_sent_by_osc_is_what_python_osc_reads(moment, shot):
 
 
 def test_nobody_in_view_is_sent_by_osc_too():
-    [datagram] = [bundle.dgram for bundle in outputs.bundles(Moment(7, 0.25, ()), 70.0)]
+    [datagram] = [bundle.dgram for bundle in outputs.osc_bundles(LivePoses(7, 0.25, ()), 70.0)]
     assert decoded(datagram) == {"/vibe/frame": [7, 0.25, 70.0, 0], "/vibe/people": []}
 
 
@@ -68,7 +68,7 @@ def test_a_line_of_json_for_each_answer_follows_the_start(moment, shot):
 def test_a_slow_reader_gets_fewer_answers_and_delays_nobody(moment, shot):
     got, go = [], threading.Event()
 
-    def slow(one: Moment, delay_ms: float) -> None:
+    def slow(one: LivePoses, delay_ms: float) -> None:
         go.wait(10)
         got.append(delay_ms)
 
@@ -83,7 +83,7 @@ def test_a_slow_reader_gets_fewer_answers_and_delays_nobody(moment, shot):
 
 
 def test_a_reader_who_left_is_an_error_at_the_next_answer(moment, shot):
-    def gone(one: Moment, delay_ms: float) -> None:
+    def gone(one: LivePoses, delay_ms: float) -> None:
         raise BrokenPipeError("the reader left")
 
     outbox = outputs.Outbox(gone, "gone")

@@ -12,7 +12,7 @@ import pytest
 from vibe import cameras
 from vibe.body import load_body
 from vibe.live.messages import Packets
-from vibe.live.pose import Moment
+from vibe.live.pose import LivePoses
 from vibe.live.server import ServedContent, Server
 from vibe.viewer import page
 
@@ -63,7 +63,7 @@ def until(tab, expression: str, again=lambda: None) -> None:
         sleep(0.02)
 
 
-def shown(tab, server, moment: Moment, shot, index: int) -> None:
+def shown(tab, server, moment: LivePoses, shot, index: int) -> None:
     """Answer until the page has drawn it."""
     numbers = iter(range(index, index + 1000))
     again = lambda: server.put(replace(moment, index=next(numbers)), shot, 80.0)  # noqa: E731

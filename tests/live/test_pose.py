@@ -9,11 +9,11 @@ from sightings import FPS, HEIGHT, WIDTH, answers, last_answer, sighting
 from vibe import cameras
 from vibe.evaluate import open_benchmark
 from vibe.inference import predict
-from vibe.live.person import Streaming
-from vibe.live.pose import KNOWN_FOR, Crowd
+from vibe.live.person import LiveConfig
+from vibe.live.pose import KNOWN_FOR, LiveEstimator
 from vibe.refine.presets import SMOOTHING
 
-PLAIN = Streaming(smoothing=SMOOTHING["none"], turns=None, depths=None)
+PLAIN = LiveConfig(smoothing=SMOOTHING["none"], turns=None, depths=None)
 
 
 @pytest.mark.parametrize("delay", [0, 2])
@@ -87,9 +87,9 @@ def test_nobody_in_view_is_an_answer_too(method):
 
 
 def test_memory_does_not_grow_with_time(method, swaying):
-    crowd = Crowd(method, WIDTH, HEIGHT)
+    crowd = LiveEstimator(method, WIDTH, HEIGHT)
     for index in range(400):
-        crowd.see(sighting(index, swaying[index % 40]))
+        crowd.add(sighting(index, swaying[index % 40]))
     assert len(crowd._times) < 150
     assert all(len(person._seen) < 80 for person in crowd._here.values())
 
@@ -97,4 +97,4 @@ def test_memory_does_not_grow_with_time(method, swaying):
 def test_weights_that_read_pictures_are_refused(method):
     pictures = replace(method, network=replace(method.network, evidence="images"))
     with pytest.raises(ValueError, match="choose weights that read keypoints"):
-        Crowd(pictures, WIDTH, HEIGHT)
+        LiveEstimator(pictures, WIDTH, HEIGHT)

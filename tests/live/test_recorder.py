@@ -6,11 +6,11 @@ import numpy as np
 
 import vibe
 from vibe import cameras
-from vibe.live.recorder import Keeper
+from vibe.live.recorder import Recorder
 
 
 def test_what_was_answered_is_what_the_motion_file_says(method, moment, shot, tmp_path):
-    keeper = Keeper()
+    keeper = Recorder()
     for index in range(4):
         people = moment.people if index != 2 else moment.people[:1]
         keeper.put(replace(moment, index=3 * index, time=5.0 + index / 10, people=people), shot, 80.0)

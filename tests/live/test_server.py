@@ -11,7 +11,7 @@ import pytest
 
 from vibe.body import load_body
 from vibe.live.messages import Packets
-from vibe.live.pose import Moment
+from vibe.live.pose import LivePoses
 from vibe.live.server import ServedContent, Server
 
 client = pytest.importorskip("websockets.sync.client", reason="websockets is not installed")
@@ -28,7 +28,7 @@ def server():
 
 def told(server, moment, shot, listener, index: int):
     """What a listener hears of the answer number `index`."""
-    server.put(Moment(index, moment.time, moment.people), shot, 80.0)
+    server.put(LivePoses(index, moment.time, moment.people), shot, 80.0)
     return listener.recv(timeout=5)
 
 
@@ -96,7 +96,7 @@ def test_a_listener_who_does_not_listen_holds_nobody_up(server, moment, shot):
         keen.recv(timeout=5)
         heard = []
         for index in range(300):
-            server.put(Moment(index, moment.time, moment.people), shot, 80.0)
+            server.put(LivePoses(index, moment.time, moment.people), shot, 80.0)
             if index % 20 == 19:
                 heard.append(json.loads(keen.recv(timeout=5))["frame"])
         assert heard == sorted(set(heard))

@@ -11,7 +11,7 @@ from rich.table import Table
 from tyro.conf import Positional, arg
 
 from vibe.cli.console import DONE, print_info
-from vibe.cli.progress import Meter
+from vibe.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
     from vibe.bench import Bench
@@ -38,8 +38,8 @@ def bench(
     """
     from vibe.bench import bench as measure
 
-    with Meter(Console(stderr=True), "bench") as meter:
-        found = measure(video, device, mediapipe, meter)
+    with ProgressLine(Console(stderr=True), "bench") as progress:
+        found = measure(video, device, mediapipe, progress)
     _print(found)
     if json is not None:
         _write(json, found)

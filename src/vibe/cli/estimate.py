@@ -15,7 +15,7 @@ from rich.text import Text
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, FAILED, print_error, print_info, usage_error
-from vibe.cli.progress import Board, Meter, gentle
+from vibe.cli.progress import ProgressTable, ProgressLine, deferred_interrupt
 from vibe.errors import one_line
 from vibe.inference.config import EstimatorConfig
 
@@ -130,8 +130,8 @@ def _prepare(
 
         page_template()
     order = EstimateOptions(config, store, keep_stages, again)
-    with Meter(Console(stderr=True), out) as meter:
-        told = meter if len(sources) > 1 else None
+    with ProgressLine(Console(stderr=True), out) as progress:
+        told = progress if len(sources) > 1 else None
         plan = make_plan(sources, store, lambda content: config.keys(content)["result"], files, again, told)
     with _tidied(store):
         store.probe([job.place for job in plan.jobs], files)
@@ -162,11 +162,11 @@ def _one(plan: Plan, order: EstimateOptions, estimator: Estimator | None) -> int
     from vibe.parallel import run_tasks
 
     video = plan.order[0]
-    with Meter(Console(stderr=True), Path(video).name) as meter, gentle() as pause:
+    with ProgressLine(Console(stderr=True), Path(video).name) as progress, deferred_interrupt() as pause:
 
         def show(worker_id: int, number: int, message: Any) -> None:
             pause()
-            meter(*message)
+            progress(*message)
 
         answers: list[Outcome] = []
         if estimator:
@@ -194,7 +194,7 @@ def _many(plan: Plan, order: EstimateOptions, workers: int | None, ray: str | No
     names = [job.source.file.name for job in plan.jobs]
     answers: list[Outcome] = []
     try:
-        with Board(Console(stderr=True), names, len(plan.order), before["skipped"], before["failed"]) as board:
+        with ProgressTable(Console(stderr=True), names, len(plan.order), before["skipped"], before["failed"]) as board:
             for number, answer in _shared_out(plan.jobs, order, workers, ray, board) if plan.jobs else ():
                 answers.append(answer)
                 board.finished(number, answer)
@@ -211,7 +211,7 @@ def _many(plan: Plan, order: EstimateOptions, workers: int | None, ray: str | No
 
 
 def _shared_out(
-    jobs: Sequence[VideoJob], order: EstimateOptions, workers: int | None, ray: str | None, board: Board
+    jobs: Sequence[VideoJob], order: EstimateOptions, workers: int | None, ray: str | None, board: ProgressTable
 ) -> Iterator[tuple[int, Outcome]]:
     """What came of each job, by its number, as workers finish them."""
     from vibe.batch.work import begin_worker, lost_worker

@@ -11,7 +11,7 @@ from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, print_info, usage_error
-from vibe.cli.progress import Meter
+from vibe.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
     from vibe.evaluate.scores import System
@@ -103,10 +103,10 @@ def _measured(
     from vibe.evaluate import table1, tables
     from vibe.evaluate.measure import evaluate_protocol
 
-    with Meter(Console(stderr=True), protocol) as meter:
+    with ProgressLine(Console(stderr=True), protocol) as progress:
         if protocol == TABLE1:
-            return table1, table1.table1(data, network, after, meter, raw)
-        return tables, evaluate_protocol(protocol, data, network, after, meter, raw)
+            return table1, table1.table1(data, network, after, progress, raw)
+        return tables, evaluate_protocol(protocol, data, network, after, progress, raw)
 
 
 def _systems(network: Network, no_refine: bool, smooth: str | None) -> tuple[System, ...]:

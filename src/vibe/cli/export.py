@@ -9,7 +9,7 @@ from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, print_info, usage_error
-from vibe.cli.progress import Meter
+from vibe.cli.progress import ProgressLine
 from vibe.export.formats import FORMS
 
 OUT = arg(aliases=["-o"], metavar="PATH", help_behavior_hint="(default: beside the motion file)")
@@ -86,8 +86,8 @@ def _export(motion: Path, to: str, out: Path | None, options: dict[str, Any]) ->
     result = load(motion)
     folder = out or motion.parent / form.file.replace(".", "_")
     try:
-        with Meter(Console(stderr=True), motion.name) as meter:
-            done = write(result, place, to, **options, folder=folder, progress=meter)
+        with ProgressLine(Console(stderr=True), motion.name) as progress:
+            done = write(result, place, to, **options, folder=folder, progress=progress)
     except Misuse as error:
         return usage_error(str(error))
     for note in done.notes:

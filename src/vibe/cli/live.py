@@ -22,19 +22,19 @@ from vibe.errors import one_line
 if TYPE_CHECKING:
     from vibe.inference.estimate import Estimator
     from vibe.live.loop import Delays, Output
-    from vibe.live.pose import Crowd, Watch
+    from vibe.live.pose import LiveEstimator, LiveTracker
     from vibe.live.server import Server
     from vibe.live.source import LiveSource
 
-TELL_EVERY = 5.0
+REPORT_EVERY = 5.0
 """Seconds between two lines on speed and delay."""
 Flag = Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")]
 PAGE = arg(help_behavior_hint="(default: if nothing else is asked for)")
 
 
 @dataclass(frozen=True)
-class _Wanted:
-    """What was asked for, checked."""
+class _LiveOptions:
+    """The command's options, checked."""
 
     source: str
     size: tuple[int, int]
@@ -105,51 +105,59 @@ def live(
         return usage_error(f"--seconds is {seconds:g}: give more than 0")
     page, shape = page or not (socket or json or osc or out), (int(wide), int(high))
     outputs = page, socket, json, osc, out, host, port, no_browser
-    return _follow(_Wanted(source, shape, people, delay, seconds, *outputs), weights, body, fov)
+    return _open_and_run(_LiveOptions(source, shape, people, delay, seconds, *outputs), weights, body, fov)
 
 
-def _follow(wanted: _Wanted, weights: str | None, body: str | None, fov: float | None) -> int:
+def _open_and_run(options: _LiveOptions, weights: str | None, body: str | None, fov: float | None) -> int:
     """Load and open everything, then answer until the end."""
     from vibe.inference.estimate import load_estimator
     from vibe.live.messages import start_json
-    from vibe.live.pose import Crowd, Watch
+    from vibe.live.pose import LiveEstimator, LiveTracker
     from vibe.live.source import open_source
 
     estimator = load_estimator(weights=weights, body=body, fov_deg=fov)
-    if wanted.out is not None:
-        _try_writing(wanted.out)
+    if options.out is not None:
+        _try_writing(options.out)
     with ExitStack() as opened:
-        source = open_source(wanted.source, wanted.size)
+        source = open_source(options.source, options.size)
         opened.callback(source.close)
-        crowd = Crowd(estimator, source.width, source.height, wanted.delay)
-        start = start_json(source.name, crowd.camera, wanted.delay, estimator.body.origin, estimator.network.about)
-        around = source, crowd, estimator
-        listeners = _sent(wanted, start), _shown(wanted, start, *around), _kept(wanted, *around)
-        sinks = [sink for each in listeners for sink in opened.enter_context(each)]
-        _run(wanted, source, Watch(estimator.detector, estimator.pose_model, wanted.people), crowd, sinks)
+        live_estimator = LiveEstimator(estimator, source.width, source.height, options.delay)
+        start = start_json(
+            source.name, live_estimator.camera, options.delay, estimator.body.origin, estimator.network.about
+        )
+        around = source, live_estimator, estimator
+        listeners = _senders(options, start), _page_server(options, start, *around), _recording(options, *around)
+        outputs = [output for each in listeners for output in opened.enter_context(each)]
+        _run(
+            options,
+            source,
+            LiveTracker(estimator.detector, estimator.pose_model, options.people),
+            live_estimator,
+            outputs,
+        )
     return DONE
 
 
 @contextmanager
-def _sent(wanted: _Wanted, start: str) -> Iterator[list[Output]]:
+def _senders(options: _LiveOptions, start: str) -> Iterator[list[Output]]:
     """What sends answers off, closed at the end."""
-    from vibe.live import outputs as sinks
+    from vibe.live import outputs
 
     with ExitStack() as opened:
-        found: list[sinks.Outbox] = []
-        if path := wanted.json:
+        found: list[outputs.Outbox] = []
+        if path := options.json:
             stream = sys.stdout if path == "-" else opened.enter_context(Path(path).open("w", encoding="utf-8"))
-            found.append(sinks.json_lines(partial(print, file=stream, flush=True), start))
-        if wanted.osc:
-            found.append(sinks.osc(wanted.osc))
-        for sink in found:
-            opened.callback(sink.close)
+            found.append(outputs.json_lines(partial(print, file=stream, flush=True), start))
+        if options.osc:
+            found.append(outputs.osc(options.osc))
+        for output in found:
+            opened.callback(output.close)
         yield list(found)
 
 
 @contextmanager
-def _shown(
-    wanted: _Wanted, start: str, source: LiveSource, crowd: Crowd, estimator: Estimator
+def _page_server(
+    options: _LiveOptions, start: str, source: LiveSource, live_estimator: LiveEstimator, estimator: Estimator
 ) -> Iterator[list[Output]]:
     """The page and the socket, closed at the end."""
     from vibe.body import load_body
@@ -157,70 +165,78 @@ def _shown(
     from vibe.live.server import ServedContent, Server
     from vibe.viewer.page import live_page, page_template
 
-    if not (wanted.page or wanted.socket):
+    if not (options.page or options.socket):
         yield []
         return
     shown = load_body(detail="low") if estimator.body.origin.sha256 == load_body().origin.sha256 else estimator.body
-    text = live_page(page_template(), source.name, crowd.camera, shown) if wanted.page else None
-    server = Server(ServedContent(start, text, Packets(shown)), wanted.host, wanted.port)
+    text = live_page(page_template(), source.name, live_estimator.camera, shown) if options.page else None
+    server = Server(ServedContent(start, text, Packets(shown)), options.host, options.port)
     try:
-        _tell_address(server, wanted)
+        _print_address(server, options)
         yield [server]
     finally:
         server.close()
 
 
 @contextmanager
-def _kept(wanted: _Wanted, source: LiveSource, crowd: Crowd, estimator: Estimator) -> Iterator[list[Output]]:
+def _recording(
+    options: _LiveOptions, source: LiveSource, live_estimator: LiveEstimator, estimator: Estimator
+) -> Iterator[list[Output]]:
     """What keeps the answers, and writes them at the end, whatever ended it."""
-    from vibe.live.recorder import Keeper
+    from vibe.live.recorder import Recorder
 
-    if (out := wanted.out) is None:
+    if (out := options.out) is None:
         yield []
         return
-    keeper = Keeper()
+    recorder = Recorder()
     try:
-        yield [keeper]
+        yield [recorder]
     finally:
-        if keeper.frames:
-            keeper.result(source.name, crowd.camera, estimator).save(out)
-            _tell(f"written to {out}: {keeper.frames} frames")
+        if recorder.frames:
+            recorder.result(source.name, live_estimator.camera, estimator).save(out)
+            _info(f"written to {out}: {recorder.frames} frames")
         else:
-            _tell(f"{out} was not written: there was no answer")
+            _info(f"{out} was not written: there was no answer")
 
 
-def _run(wanted: _Wanted, source: LiveSource, watch: Watch, crowd: Crowd, sinks: Sequence[Output]) -> None:
-    """Answer until the end, telling the speed every now and then.
+def _run(
+    options: _LiveOptions,
+    source: LiveSource,
+    tracker: LiveTracker,
+    live_estimator: LiveEstimator,
+    outputs: Sequence[Output],
+) -> None:
+    """Estimate until the end, printing the speed every now and then.
 
     Ctrl-C, and a reader of standard output who leaves, are ends like any other.
     """
-    from vibe.live.loop import Delays, follow_live
+    from vibe.live.loop import Delays, run_live
 
-    _tell(f"{source.name}: {source.width}x{source.height}; Ctrl-C ends it")
+    _info(f"{source.name}: {source.width}x{source.height}; Ctrl-C ends it")
     last = time.monotonic()
     delays, left_out = Delays(last), 0
 
-    def told(now: Delays, dropped: int) -> None:
+    def report(now: Delays, dropped: int) -> None:
         nonlocal last, delays, left_out
         delays, left_out = now, dropped
-        if time.monotonic() - last >= TELL_EVERY:
+        if time.monotonic() - last >= REPORT_EVERY:
             last = time.monotonic()
-            _tell(delays.line(last, left_out))
+            _info(delays.line(last, left_out))
 
     try:
         with suppress(KeyboardInterrupt, BrokenPipeError):
-            follow_live(source, watch, crowd, sinks, wanted.delay, wanted.seconds, told)
+            run_live(source, tracker, live_estimator, outputs, options.delay, options.seconds, report)
     finally:
-        _tell(f"in all: {delays.line(time.monotonic(), left_out)}")
+        _info(f"in all: {delays.line(time.monotonic(), left_out)}")
 
 
-def _tell_address(server: Server, wanted: _Wanted) -> None:
+def _print_address(server: Server, options: _LiveOptions) -> None:
     """Where to look and listen; the browser is opened where there is a screen."""
-    _tell(f"page: {server.address}" if wanted.page else f"socket: {server.socket_address}")
+    _info(f"page: {server.address}" if options.page else f"socket: {server.socket_address}")
     if server.is_open:
         print_error(f"{server.host} can be reached from other machines: who has the token sees what the camera sees")
     screen = sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
-    if wanted.page and screen and not wanted.no_browser:
+    if options.page and screen and not options.no_browser:
         webbrowser.open(server.address)
 
 
@@ -237,6 +253,6 @@ def _try_writing(out: Path) -> None:
         raise OSError(f"cannot write to {out.parent}: {one_line(error)}; give another place with -o") from error
 
 
-def _tell(text: str) -> None:
+def _info(text: str) -> None:
     """One line on stderr: standard output is for JSON."""
     print_info(Console(stderr=True), text)

@@ -10,7 +10,7 @@ from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, print_error, print_info, usage_error
-from vibe.cli.progress import Meter
+from vibe.cli.progress import ProgressLine
 
 LONGEST = 60
 """Seconds of a made clip; each takes some of computing."""
@@ -78,8 +78,8 @@ def _list() -> int:
 def _benchmark(out: Path) -> int:
     from vibe.evaluate.open_benchmark_clips import build_open_benchmark
 
-    with Meter(Console(stderr=True), BENCHMARK) as meter:
-        sha256 = build_open_benchmark(out, progress=meter)
+    with ProgressLine(Console(stderr=True), BENCHMARK) as progress:
+        sha256 = build_open_benchmark(out, progress=progress)
     print_info(Console(), f"{out}: {BENCHMARK}, SHA-256 {sha256}")
     return DONE
 
@@ -89,8 +89,8 @@ def _prepare(name: str, raw: Path, out: Path, workers: int, strict: bool) -> int
     from vibe.data import prepare
     from vibe.data.sets.catalogue import SETS
 
-    with Meter(Console(stderr=True), name) as meter:
-        made = prepare.prepare(name, SETS[name], raw, out, strict, meter, workers)
+    with ProgressLine(Console(stderr=True), name) as progress:
+        made = prepare.prepare(name, SETS[name], raw, out, strict, progress, workers)
     tell_dropped(made.dropped)
     print_info(
         Console(),
@@ -154,9 +154,9 @@ def evidence(
     known = SETS.get(open_store(store).manifest["recipe"].get("set", ""))
     pictures = (known and known.pictures) or read_pictures
     path = weights_path(weights or BACKBONE) if kind == "features" else None
-    with Meter(Console(stderr=True), store.name) as meter:
+    with ProgressLine(Console(stderr=True), store.name) as progress:
         options = ReadOptions(kind, raw, pictures, path, device)
-        added = add_evidence(store, options, workers if workers > 1 else 0, ray, strict, meter)
+        added = add_evidence(store, options, workers if workers > 1 else 0, ray, strict, progress)
     tell_dropped(added.dropped)
     without = f", {added.without} without a picture or a box" if added.without else ""
     print_info(Console(), f"{store}: {kind} of {added.rows} frames{without}, {len(added.dropped)} recordings not whole")

@@ -33,7 +33,7 @@ PLAIN_SECONDS = 10.0
 
 
 @contextmanager
-def gentle() -> Iterator[Callable[[], None]]:
+def deferred_interrupt() -> Iterator[Callable[[], None]]:
     """Ctrl-C waits for a moment at which nothing is half-done: for a call of what this gives; a second one does not.
 
     Raised anywhere, KeyboardInterrupt can leave a pool of threads locked, and whoever waits for it waits for ever.
@@ -57,7 +57,7 @@ def gentle() -> Iterator[Callable[[], None]]:
     pause()
 
 
-class Meter:
+class ProgressLine:
     """Shows where the work stands.
 
     A bar with the time left on a terminal; elsewhere a line for each stage and every ten seconds.
@@ -77,7 +77,7 @@ class Meter:
         )
         self._task = self._bar.add_task(label, total=None)
 
-    def __enter__(self) -> Meter:
+    def __enter__(self) -> ProgressLine:
         self._bar.start()
         return self
 
@@ -104,7 +104,7 @@ class Meter:
         return f", {timedelta(seconds=seconds)} left" if seconds else ""
 
 
-class Board:
+class ProgressTable:
     """A bar for all videos and one for each worker on a terminal; elsewhere a line for each video that is finished.
 
     Where a video takes long, a line every ten seconds tells of it there.
@@ -128,7 +128,7 @@ class Board:
         self._under_way: dict[int, tuple[int, str, TaskID]] = {}
         """Of each worker: number of the video, stage and bar."""
 
-    def __enter__(self) -> Board:
+    def __enter__(self) -> ProgressTable:
         self._bar.start()
         return self
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, named_video, print_info
-from vibe.cli.progress import Meter
+from vibe.cli.progress import ProgressLine
 from vibe.render.options import LAYOUTS, SHOWS, VIEWS, Layout, Show, View
 
 SHOW = arg(metavar=f"{{{','.join(SHOWS)}}} ...")
@@ -85,8 +85,8 @@ def _drawn(motion: Path, video: Path | None, out: Path, options: dict[str, Any])
     result = load(motion)
     if video is None and options["layout"] != "alone":
         video = named_video(motion, result)
-    with Meter(Console(stderr=True), motion.name) as meter:
-        notes = draw(result, out, video, progress=meter, **options)
+    with ProgressLine(Console(stderr=True), motion.name) as progress:
+        notes = draw(result, out, video, progress=progress, **options)
     for note in notes:
         print_info(Console(stderr=True), f"{out.name}: {note}")
     print(out)

@@ -14,10 +14,10 @@ from rich.console import Console
 from tyro.conf import AvoidSubcommands, Positional, arg
 
 from vibe.cli.console import DONE, FAILED, print_error, usage_error
-from vibe.cli.progress import Meter
+from vibe.cli.progress import ProgressLine
 
 R = TypeVar("R")
-Trainer = Callable[[Any, Path, str, Meter | None], Iterator[dict[str, float]]]
+Trainer = Callable[[Any, Path, str, ProgressLine | None], Iterator[dict[str, float]]]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def train_by(name: str, options: Sequence[str]) -> int:
             pass
         return DONE
     try:
-        _show(name, out, lambda meter: trainer(wanted, out, order.device, meter))
+        _show(name, out, lambda progress: trainer(wanted, out, order.device, progress))
     except FloatingPointError as error:
         print_error(str(error))
         return FAILED
@@ -94,11 +94,11 @@ def _for_epochs(recipe: R, epochs: int) -> R:
     return replace(recipe, steps=epochs * recipe.validate_every)  # pyright: ignore
 
 
-def _show(name: str, out: Path, begin: Callable[[Meter], Iterator[dict[str, float]]]) -> None:
+def _show(name: str, out: Path, begin: Callable[[ProgressLine], Iterator[dict[str, float]]]) -> None:
     """Print each record of a run, under it a bar on a terminal, and at the end where the weights are."""
     lines = None if sys.stdout.isatty() else sys.stdout
-    with Meter(Console(stderr=True), name) as meter:
-        for record in begin(meter):
+    with ProgressLine(Console(stderr=True), name) as progress:
+        for record in begin(progress):
             numbers = "  ".join(f"{key} {value:.6g}" for key, value in record.items())
             print(numbers, file=lines, flush=True)
     print(out / "weights.safetensors")

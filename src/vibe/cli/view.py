@@ -9,7 +9,7 @@ from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, print_info, usage_error
-from vibe.cli.progress import Meter
+from vibe.cli.progress import ProgressLine
 
 VIDEO = arg(metavar="VIDEO", help_behavior_hint="(default: the one named in the file, if it is there)")
 OUT = arg(aliases=["-o"], metavar="PAGE.html", help_behavior_hint="(default: a temporary file, opened in the browser)")
@@ -59,7 +59,7 @@ def view(
             )
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-    with Meter(Console(stderr=True), motion.name) as meter:
-        written = page.view(result, out, video, body, limit, meter)
+    with ProgressLine(Console(stderr=True), motion.name) as progress:
+        written = page.view(result, out, video, body, limit, progress)
     print(written)
     return DONE

@@ -1,4 +1,4 @@
-"""The live loop: pictures in as they come, everybody's poses out with the least delay that the machine can keep."""
+"""The live loop: frames in as they come, everybody's poses out with the least delay that the machine allows."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from vibe.live.pose import Crowd, Moment, Sighting, Watch
+from vibe.live.pose import LiveEstimator, LivePoses, LiveTracker, TrackedFrame
 from vibe.live.source import PATIENCE, LiveFrame, LiveSource
 from vibe.parallel import one_thread
 
 MOST_MS = 5000
-"""The longest delay that is told apart from longer ones."""
+"""Longer delays are counted as this one."""
 
 
 class Delays:
-    """Milliseconds from a picture's arrival to its answer, counted without keeping them."""
+    """A histogram of milliseconds from a frame's arrival to its poses."""
 
     def __init__(self, now: float) -> None:
         """`now` and all times are seconds on one clock."""
@@ -55,92 +55,97 @@ class Delays:
 
 
 WAKES = 0.2
-"""Seconds after which who waits looks up: an interruption is heard then on every system."""
-Work = SimpleQueue["tuple[LiveFrame, Sighting] | Exception | None"]
+"""Seconds after which a wait is interrupted, so that Ctrl-C works on every system."""
+Work = SimpleQueue["tuple[LiveFrame, TrackedFrame] | Exception | None"]
 
 
 @runtime_checkable
 class Output(Protocol):
-    """Whoever wants to know; never waited for."""
+    """A receiver of poses; never waited for."""
 
-    def put(self, moment: Moment, shot: LiveFrame, delay_ms: float) -> None:
-        """Take an answer with its picture, and how long after the picture's arrival it is given; return at once."""
+    def put(self, poses: LivePoses, frame: LiveFrame, delay_ms: float) -> None:
+        """Take the poses of a frame, `delay_ms` after its arrival; returns at once."""
         ...
 
 
-def follow_live(
-    source: LiveSource, watch: Watch, crowd: Crowd, sinks: Sequence[Output], delay: int, seconds: float | None = None,
-    told: Callable[[Delays, int], None] | None = None,
-) -> tuple[Delays, int]:  # fmt: skip
-    """Answer until the source ends or for some seconds: the delays, and how many pictures were left out.
+def run_live(
+    source: LiveSource,
+    tracker: LiveTracker,
+    estimator: LiveEstimator,
+    outputs: Sequence[Output],
+    delay: int,
+    seconds: float | None = None,
+    on_poses: Callable[[Delays, int], None] | None = None,
+) -> tuple[Delays, int]:
+    """Estimate until the source ends or for some seconds; returns the delays, and how many frames were left out.
 
-    One thread watches the pictures, this one poses the people in them. `delay` is the crowd's; `told` is called after
-    each answer. Raises OSError if a camera or address stops on the way.
+    One thread tracks, this one estimates poses. `delay` is the estimator's; `on_poses` is called after each frame with
+    the delays and the number of frames left out so far. Raises OSError if a camera or address stops on the way.
     """
     work: Work = SimpleQueue()
     ended = threading.Event()
-    shots: deque[LiveFrame] = deque(maxlen=delay + 1)
+    frames: deque[LiveFrame] = deque(maxlen=delay + 1)
     skipped = 0
     with one_thread(), source:
-        watcher = threading.Thread(
-            target=_watch, args=(source, watch, work, ended), name="vibe-live-watch", daemon=True
+        tracking = threading.Thread(
+            target=_track, args=(source, tracker, work, ended), name="vibe-live-tracking", daemon=True
         )
-        watcher.start()
+        tracking.start()
         delays = Delays(time.monotonic())
         until = time.monotonic() + (math.inf if seconds is None else seconds)
         try:
-            while news := _news(work, until):
-                for shot, sighting in news:
-                    shots.append(shot)
-                    crowd.see(sighting)
-                skipped += len(news) - 1
-                moment = crowd.answer()
-                if moment is None:
+            while latest := _tracked_frames(work, until):
+                for frame, tracked in latest:
+                    frames.append(frame)
+                    estimator.add(tracked)
+                skipped += len(latest) - 1
+                poses = estimator.estimate()
+                if poses is None:
                     continue
-                delay_ms = 1000 * (time.monotonic() - shots[0].arrived)
-                for sink in sinks:
-                    sink.put(moment, shots[0], delay_ms)
+                delay_ms = 1000 * (time.monotonic() - frames[0].arrived)
+                for output in outputs:
+                    output.put(poses, frames[0], delay_ms)
                 delays.add(delay_ms)
-                if told:
-                    told(delays, source.shots.dropped + skipped)
+                if on_poses:
+                    on_poses(delays, source.shots.dropped + skipped)
         finally:
             ended.set()
             source.shots.close()
-            watcher.join(PATIENCE)
+            tracking.join(PATIENCE)
     return delays, source.shots.dropped + skipped
 
 
-def _watch(source: LiveSource, watch: Watch, work: Work, ended: threading.Event) -> None:
-    """Look at the newest picture, again and again; the end, or the error that ended it, comes last."""
+def _track(source: LiveSource, tracker: LiveTracker, work: Work, ended: threading.Event) -> None:
+    """Track the newest frame, again and again; the end, or the error that ended it, is put last."""
     try:
         with one_thread():
-            while not ended.is_set() and (shot := source.shots.take(2 * PATIENCE)) is not None:
-                work.put((shot, watch.step(shot.time, shot.rgb)))
+            while not ended.is_set() and (frame := source.shots.take(2 * PATIENCE)) is not None:
+                work.put((frame, tracker.step(frame.time, frame.rgb)))
         work.put(None)
     except TimeoutError as error:
         work.put(OSError(f"{source.name}: {error}"))
     except Exception as error:
         work.put(error)
     finally:
-        watch.close()
+        tracker.close()
 
 
-def _news(work: Work, until: float) -> list[tuple[LiveFrame, Sighting]]:
-    """All that was seen since the last time, waited for; nothing at the end. Raises the error that ended it."""
-    found: list[tuple[LiveFrame, Sighting]] = []
+def _tracked_frames(work: Work, until: float) -> list[tuple[LiveFrame, TrackedFrame]]:
+    """All frames tracked since the last call, waited for; none at the end. Raises the error that ended it."""
+    tracked: list[tuple[LiveFrame, TrackedFrame]] = []
     while time.monotonic() < until:
         try:
-            item = work.get(block=not found, timeout=WAKES)
+            item = work.get(block=not tracked, timeout=WAKES)
         except Empty:
-            if found:
-                return found
+            if tracked:
+                return tracked
             continue
         if item is None or isinstance(item, Exception):
-            if found:
+            if tracked:
                 work.put(item)
-                return found
+                return tracked
             if item is not None:
                 raise item
             return []
-        found.append(item)
+        tracked.append(item)
     return []

@@ -17,7 +17,7 @@ from vibe import __version__
 from vibe.arrays import as_numpy
 from vibe.body.record import Body
 from vibe.live.person import LivePose
-from vibe.live.pose import Moment
+from vibe.live.pose import LivePoses
 from vibe.live.source import LiveFrame
 from vibe.records import Camera, Weights
 from vibe.skeletons import SMPL, SMPL_PARENTS
@@ -46,15 +46,15 @@ def start_json(source: str, camera: Camera, delay: int, body: Weights, weights: 
     )
 
 
-def moment_json(moment: Moment, delay_ms: float) -> str:
+def poses_json(poses: LivePoses, delay_ms: float) -> str:
     """The line of one answer."""
     return _text(
         {
             "type": "frame",
-            "frame": moment.index,
-            "time": round(moment.time, DIGITS),
+            "frame": poses.index,
+            "time": round(poses.time, DIGITS),
             "delay_ms": round(delay_ms, 1),
-            "people": [_person(pose) for pose in moment.people],
+            "people": [_person(pose) for pose in poses.people],
         }
     )
 
@@ -90,9 +90,9 @@ SAME_SHAPE = 0.3
 class Packet:
     """One answer, with its picture."""
 
-    def __init__(self, moment: Moment, shot: LiveFrame, delay_ms: float) -> None:
-        self.moment = moment
-        self._shot, self._delay_ms = shot, delay_ms
+    def __init__(self, poses: LivePoses, frame: LiveFrame, delay_ms: float) -> None:
+        self.poses = poses
+        self._frame, self._delay_ms = frame, delay_ms
         self._making = threading.Lock()
         self._text: str | None = None
         self._packet: bytes | None = None
@@ -102,7 +102,7 @@ class Packet:
         """The line of JSON."""
         with self._making:
             if self._text is None:
-                self._text = moment_json(self.moment, self._delay_ms)
+                self._text = poses_json(self.poses, self._delay_ms)
             return self._text
 
     def packet(self) -> bytes:
@@ -110,7 +110,7 @@ class Packet:
         text = self.text.encode()
         with self._making:
             if self._packet is None:
-                self._packet = struct.pack("<I", len(text)) + text + _jpeg(self._shot)
+                self._packet = struct.pack("<I", len(text)) + text + _jpeg(self._frame)
             return self._packet
 
 
@@ -123,18 +123,18 @@ class Packets:
         self._body = as_numpy(body)
         self._shapes: dict[int, tuple[Tensor, str]] = {}
 
-    def take(self, moment: Moment, shot: LiveFrame, delay_ms: float) -> None:
+    def take(self, poses: LivePoses, frame: LiveFrame, delay_ms: float) -> None:
         """An answer, in place of the last one."""
-        self.newest = Packet(moment, shot, delay_ms)
+        self.newest = Packet(poses, frame, delay_ms)
 
-    def shapes(self, moment: Moment, known: dict[int, Tensor]) -> Iterator[str]:
+    def shapes(self, poses: LivePoses, known: dict[int, Tensor]) -> Iterator[str]:
         """What a page has to be told before an answer: surfaces of those whom it doesn't know so; notes them there."""
-        for pose in moment.people:
+        for pose in poses.people:
             told = known.get(pose.number)
             if told is None or float(torch.dist(told, pose.betas)) > SAME_SHAPE:
                 known[pose.number], text = self._shape(pose.number, pose.betas)
                 yield text
-        here = {pose.number for pose in moment.people}
+        here = {pose.number for pose in poses.people}
         self._shapes = {number: held for number, held in self._shapes.items() if number in here}
 
     def _shape(self, number: int, betas: Tensor) -> tuple[Tensor, str]:
@@ -148,9 +148,9 @@ class Packets:
         return held
 
 
-def _jpeg(shot: LiveFrame) -> bytes:
+def _jpeg(frame: LiveFrame) -> bytes:
     """The picture, made smaller where it is large."""
-    rgb = shot.rgb
+    rgb = frame.rgb
     scale = LONGEST_PX / max(rgb.shape[:2])
     if scale < 1:
         rgb = cv2.resize(rgb, (round(rgb.shape[1] * scale), round(rgb.shape[0] * scale)), interpolation=cv2.INTER_AREA)

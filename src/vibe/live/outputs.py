@@ -13,9 +13,9 @@ from typing import Any
 import roma
 
 from vibe.errors import missing_extra
-from vibe.live.messages import moment_json
+from vibe.live.messages import poses_json
 from vibe.live.person import LivePose
-from vibe.live.pose import Moment
+from vibe.live.pose import LivePoses
 from vibe.live.source import LiveFrame
 from vibe.skeletons import SMPL
 
@@ -26,25 +26,25 @@ WAITING = 64
 class Outbox:
     """Hands answers on from a thread of its own; what comes too fast for the receiver is left out."""
 
-    def __init__(self, send: Callable[[Moment, float], None], name: str) -> None:
+    def __init__(self, send: Callable[[LivePoses, float], None], name: str) -> None:
         """`send` may raise OSError when the receiver is gone: the next `put` passes it on."""
         self.dropped = 0
         self._send = send
-        self._waiting: queue.Queue[tuple[Moment, float] | None] = queue.Queue(WAITING)
+        self._waiting: queue.Queue[tuple[LivePoses, float] | None] = queue.Queue(WAITING)
         self._error: OSError | None = None
         self._thread = threading.Thread(target=self._run, name=f"vibe-live-{name}", daemon=True)
         self._thread.start()
 
-    def put(self, moment: Moment, shot: LiveFrame, delay_ms: float) -> None:
+    def put(self, poses: LivePoses, frame: LiveFrame, delay_ms: float) -> None:
         """Leave an answer; raises OSError if the receiver is gone."""
         if self._error is not None:
             raise self._error
         try:
-            self._waiting.put_nowait((moment, delay_ms))
+            self._waiting.put_nowait((poses, delay_ms))
         except queue.Full:
             self.dropped += 1
             self._make_room()
-            self.put(moment, shot, delay_ms)
+            self.put(poses, frame, delay_ms)
 
     def close(self, seconds: float = 2.0) -> None:
         """Hand on what still waits, for some seconds at most."""
@@ -72,11 +72,11 @@ class Outbox:
 def json_lines(write: Callable[[str], None], start: str) -> Outbox:
     """Lines of JSON to what writes a line and sends it off; `start` is the first."""
     write(start)
-    return Outbox(lambda moment, delay_ms: write(moment_json(moment, delay_ms)), "json")
+    return Outbox(lambda poses, delay_ms: write(poses_json(poses, delay_ms)), "json")
 
 
 def osc(address: str) -> Outbox:
-    """OSC bundles over UDP to HOST:PORT.
+    """OSC osc_bundles over UDP to HOST:PORT.
 
     Raises ValueError for what is no address, OSError for a host that is not known, ImportError without python-osc.
     """
@@ -91,8 +91,8 @@ def osc(address: str) -> Outbox:
         raise OSError(f"{host} is not known: give --osc an address that is, as in 127.0.0.1:{port}") from error
     client = UDPClient(host, port, family=family)
 
-    def send(moment: Moment, delay_ms: float) -> None:
-        for bundle in bundles(moment, delay_ms):
+    def send(poses: LivePoses, delay_ms: float) -> None:
+        for bundle in osc_bundles(poses, delay_ms):
             client.send(bundle)
 
     return Outbox(send, "osc")
@@ -106,11 +106,11 @@ def host_and_port(address: str) -> tuple[str, int]:
     return found[1] or found[2], int(found[3])
 
 
-def bundles(moment: Moment, delay_ms: float) -> list[Any]:
+def osc_bundles(poses: LivePoses, delay_ms: float) -> list[Any]:
     """One bundle with what there is, and two for each person, of joints and of rotations: each fits a packet."""
-    there = [("/vibe/frame", [moment.index, moment.time, float(delay_ms), len(moment.people)])]
-    there.append(("/vibe/people", [pose.number for pose in moment.people]))
-    return [_bundle(there)] + [_bundle(part) for pose in moment.people for part in _parts(pose)]
+    there = [("/vibe/frame", [poses.index, poses.time, float(delay_ms), len(poses.people)])]
+    there.append(("/vibe/people", [pose.number for pose in poses.people]))
+    return [_bundle(there)] + [_bundle(part) for pose in poses.people for part in _parts(pose)]
 
 
 def _parts(pose: LivePose) -> list[list[tuple[str, list]]]:

@@ -32,8 +32,8 @@ from vibe.tracking.tracklets import Piece
 
 
 @dataclass(frozen=True)
-class Streaming:
-    """How a person's motion is told as it happens; times in seconds."""
+class LiveConfig:
+    """Windows and filters of live motion; times in seconds."""
 
     memory: float = 2.4
     """Of evidence that is cleaned together: left and right that a detector exchanged are told by what was before."""
@@ -74,32 +74,32 @@ class LivePose:
 
 
 @dataclass(frozen=True)
-class Sight:
-    """One person as the keypoint model saw them in one frame."""
+class KeypointSample:
+    """The tracker's output for one person in one frame."""
 
     index: int
     time: float
     keypoints_px: Float[ndarray, "17 3"]
     region: Float[ndarray, "4"]
     look: Float[ndarray, "128"]
-    """What they wear, as far as was looked last."""
+    """Appearance, as measured last."""
 
 
 class LivePerson:
     """One person's last second of evidence, shape so far, and filters."""
 
-    def __init__(self, number: int, how: Streaming) -> None:
+    def __init__(self, number: int, config: LiveConfig) -> None:
         self.number = number
-        self._how = how
-        self._seen: deque[Sight] = deque()
+        self._config = config
+        self._seen: deque[KeypointSample] = deque()
         self._since = 0.0
         self._betas = torch.zeros(10)
         self._answers = 0
-        self._turns = RotationFilter(how.turns) if how.turns else None
-        self._depths = OneEuroFilter(how.depths) if how.depths else None
+        self._turns = RotationFilter(config.turns) if config.turns else None
+        self._depths = OneEuroFilter(config.depths) if config.depths else None
 
     @property
-    def last(self) -> Sight:
+    def last(self) -> KeypointSample:
         """The newest."""
         return self._seen[-1]
 
@@ -108,14 +108,14 @@ class LivePerson:
         """Seconds since they were seen first."""
         return self.last.time - self._since
 
-    def see(self, index: int, time: float, landmarks: Landmarks, look: Float[ndarray, "128"] | None) -> None:
+    def add(self, index: int, time: float, landmarks: Landmarks, look: Float[ndarray, "128"] | None) -> None:
         """One more frame in which the person was seen; their look is wanted in the first and every now and then."""
         if not self._seen:
             assert look is not None
             self._since = time
         look = self.last.look if look is None else look
-        self._seen.append(Sight(index, time, landmarks.keypoints_px, landmarks.follow, look))
-        while self._seen[0].time <= time - self._how.memory + 1e-6:
+        self._seen.append(KeypointSample(index, time, landmarks.keypoints_px, landmarks.follow, look))
+        while self._seen[0].time <= time - self._config.memory + 1e-6:
             self._seen.popleft()
 
     def piece(self, first: int = 0) -> Piece:
@@ -129,7 +129,7 @@ class LivePerson:
         )
 
     @torch.no_grad()
-    def answer(
+    def pose_at(
         self, at: int, indices: Sequence[int], times: Sequence[float], camera: Camera, network: Network, body: Body
     ) -> LivePose | None:
         """The pose in frame `at`, told by all that was seen up to now; None if they were not seen around it.
@@ -141,7 +141,7 @@ class LivePerson:
             return None
         clock = np.array(times[first - indices[0] :])
         whole, _ = tidy_keypoints(self.piece(first), clock, PostprocessConfig())
-        lately = torch.from_numpy(clock)[whole.frames] > clock[-1] - self._how.window + 1e-6
+        lately = torch.from_numpy(clock)[whole.frames] > clock[-1] - self._config.window + 1e-6
         track = Track(whole.frames[lately], whole.box_px[lately], whole.keypoints_px[lately])
         row = int(np.searchsorted(track.frames.numpy(), at - first))
         if row == len(track.frames) or int(track.frames[row]) != at - first:
@@ -153,7 +153,7 @@ class LivePerson:
         read, when = predicted.part(span), line.times[span]
         betas = self._shape(one_shape(read.smpl.betas, read.confidence))
         pelvis = place_pelvis(replace(read.smpl, betas=betas), read.keypoints_px, camera.K_px, when, body)
-        rotmat, trans = smooth(read.smpl.rotmat, pelvis, when, now, self._how.smoothing, read.confidence)
+        rotmat, trans = smooth(read.smpl.rotmat, pelvis, when, now, self._config.smoothing, read.confidence)
         return self._pose(
             *self._filtered(rotmat[0], trans[0], float(now)), betas, track.keypoints_px[row], track.box_px[row], body
         )
@@ -161,7 +161,7 @@ class LivePerson:
     def _shape(self, betas: Tensor) -> Tensor:
         """The mean of all answers' shapes, those of long ago fading."""
         self._answers += 1
-        self._betas = self._betas + (betas - self._betas) / min(self._answers, self._how.settled)
+        self._betas = self._betas + (betas - self._betas) / min(self._answers, self._config.settled)
         return self._betas
 
     def _filtered(self, rotmat: Tensor, trans: Tensor, time: float) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from vibe.errors import missing_extra
 from vibe.live.messages import Packets
-from vibe.live.pose import Moment
+from vibe.live.pose import LivePoses
 from vibe.live.source import LiveFrame
 
 MOST_LISTENERS = 16
@@ -88,9 +88,9 @@ class Server:
         """Whether other machines can reach it."""
         return not is_loopback(self.host)
 
-    def put(self, moment: Moment, shot: LiveFrame, delay_ms: float) -> None:
+    def put(self, poses: LivePoses, frame: LiveFrame, delay_ms: float) -> None:
         """Give everybody the newest answer as soon as they are done with the last."""
-        self._offer.packets.take(moment, shot, delay_ms)
+        self._offer.packets.take(poses, frame, delay_ms)
         self._loop.call_soon_threadsafe(self._ring)
 
     def close(self) -> None:
@@ -158,14 +158,14 @@ class Server:
             while not self._stop.is_set():
                 news = self._news
                 newest = self._offer.packets.newest
-                if newest is None or newest.moment.index == sent:
+                if newest is None or newest.poses.index == sent:
                     await news.wait()
                     continue
-                sent = newest.moment.index
+                sent = newest.poses.index
                 if not wants_page:
                     await connection.send(newest.text)
                     continue
-                for shape in self._offer.packets.shapes(newest.moment, known):
+                for shape in self._offer.packets.shapes(newest.poses, known):
                     await connection.send(shape)
                 await connection.send(await asyncio.to_thread(newest.packet))
         except ConnectionClosed:
