@@ -29,8 +29,8 @@ from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.evaluate import balancing_clip, open_benchmark
 from vibe.evaluate.scores import Compared, Tally, systems
 from vibe.inference.estimate import Estimator, estimate_track, load_estimator
-from vibe.live.person import LivePose, LiveConfig
-from vibe.live.pose import LiveEstimator, TrackedFrame, LiveTracker
+from vibe.live.person import LiveConfig, LivePose
+from vibe.live.pose import LiveEstimator, LiveTracker, TrackedFrame
 from vibe.motion import Motion
 from vibe.parallel import one_thread
 from vibe.records import Clip, Track

@@ -79,8 +79,8 @@ class SourceTree:
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "vibe":
                 for alias in node.names:
                     below = f"{node.module}.{alias.name}"
-                    there = (below, None) if below in self.modules else (str(node.module), alias.name)
-                    yield *there, alias.asname or alias.name
+                    module, name = (below, None) if below in self.modules else (str(node.module), alias.name)
+                    yield module, name, alias.asname or alias.name
             elif isinstance(node, ast.Import):
                 for alias in node.names:
                     if alias.name.split(".")[0] == "vibe":

@@ -15,7 +15,7 @@ from rich.text import Text
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, FAILED, print_error, print_info, usage_error
-from vibe.cli.progress import ProgressTable, ProgressLine, deferred_interrupt
+from vibe.cli.progress import ProgressLine, ProgressTable, deferred_interrupt
 from vibe.errors import one_line
 from vibe.inference.config import EstimatorConfig
 
