@@ -25,11 +25,10 @@ from vibe.bench.machine import machine
 from vibe.evaluate.open_benchmark import SMPL24, open_benchmark
 from vibe.evaluate.open_benchmark_clips import MANIFEST, build_open_benchmark
 from vibe.evaluate.scores import WHOLE, System, systems
-from vibe.evaluate.tables import as_json
+from vibe.evaluate.tables import scores_json
 from vibe.models.network import load_network
-from vibe.train.ablations import ABLATIONS, FRAMES, WINDOWS, small
 from vibe.train.loop import train_generator
-from vibe.train.recipes import FRAME, Recipe
+from vibe.train.recipes import ABLATION_BATCH, ABLATION_FRAMES, ABLATIONS, FRAME, Recipe, ablation_base
 from vibe.train.trainer import WEIGHTS
 
 SEEDS = 3
@@ -120,7 +119,7 @@ def planned(recipe: Recipe, steps: int, seed: int, start: Path | None) -> Recipe
 def begin(steps: int, options: Options) -> Path:
     """The single-frame weights that every row begins from (embedding and regressor), trained if they are not there."""
     folder = options.runs / "begin"
-    for record in train_generator(planned(small(FRAME), STEPS_BEFORE * steps, SEEDS, None), folder):
+    for record in train_generator(planned(ablation_base(FRAME), STEPS_BEFORE * steps, SEEDS, None), folder):
         print(f"{folder.name}: step {record['step']:.0f}, loss {record['loss']:.4f}", flush=True)
     return folder / WEIGHTS
 
@@ -164,7 +163,7 @@ def finish(row: str, seed: int, steps: int, start: Path, options: Options) -> No
 def measure(row: str, folder: Path, options: Options) -> None:
     """Score a run's weights, which read windows as long as those that they were trained on, as published."""
     network = replace(load_network(folder / WEIGHTS), window=ABLATIONS[row].synthesis.frames)
-    write_whole(folder / SCORES, as_json(open_benchmark(options.data, network, ALONE)).encode())
+    write_whole(folder / SCORES, scores_json(open_benchmark(options.data, network, ALONE)).encode())
 
 
 def errors(row: str, evidence: str, folder: Path) -> dict[str, list[float]]:
@@ -213,7 +212,12 @@ def write_table(steps: int, options: Options) -> None:
     """All tables from the runs that are finished."""
     heads = [f"{evidence} {what}" for evidence in ("noisy", "clean") for what in ("PA-MPJPE", "MPJPE", "acceleration")]
     head = ["trained", "seeds", *heads, "paper's PA-MPJPE", "MPJPE", "acceleration"]
-    text = ["# Ablations", "", f"{steps} steps of {WINDOWS * FRAMES} frames each; mm and mm/frame^2. {NOTE}", ""]
+    text = [
+        "# Ablations",
+        "",
+        f"{steps} steps of {ABLATION_BATCH * ABLATION_FRAMES} frames each; mm and mm/frame^2. {NOTE}",
+        "",
+    ]
     for title, lines in TABLES.items():
         text += [f"## {title}", "", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
         for line in lines:

@@ -3,7 +3,7 @@
     python benchmarks/detector_noise.py [--clips 80] [--cache runs/rendered] [--table FILE]
 
 The clips of `benchmarks/rendered.py`; the tracker's keypoints before anything is cleaned.
-`vibe.evaluate.open_benchmark_evidence` (the open benchmark) and `vibe.synthetic.keypoint_noise` (training) imitate
+`vibe.evaluate.open_benchmark_clips` (the open benchmark) and `vibe.synthetic.keypoint_noise` (training) imitate
 this; both are given the same true keypoints here, often enough for their chance to even out. What can be told without
 a truth is told of two of the shared videos as well. Millimetres at the joint's distance.
 """
@@ -31,7 +31,7 @@ from vibe.body.load import load_body
 from vibe.body.pose import pose_joints
 from vibe.body.record import Body
 from vibe.cameras import project
-from vibe.evaluate import open_benchmark_evidence
+from vibe.evaluate import open_benchmark_clips
 from vibe.inference import track
 from vibe.parallel import one_thread
 from vibe.synthetic import keypoint_noise
@@ -79,7 +79,7 @@ def watched(take: rendered.Take, body: Body) -> tuple[Seen, Marked]:
 def benchmarked(seen: Seen, seed: int) -> Seen:
     """The open benchmark's imitation of one clip."""
     assert seen.truth_px is not None and seen.metre_px is not None
-    made = open_benchmark_evidence.imitate_detections(seen.truth_px, seen.metre_px, np.random.RandomState(seed))
+    made = open_benchmark_clips.imitate_detections(seen.truth_px, seen.metre_px, np.random.RandomState(seed))
     return Seen(made, seen.truth_px, seen.metre_px)
 
 

@@ -28,7 +28,7 @@ from vibe.arrays import as_tensors
 from vibe.body import Body, load_body, pose_joints, rest_joints, vertices
 from vibe.cameras import default_camera
 from vibe.data.motion import FPS, find_motion
-from vibe.evaluate import open_benchmark_evidence
+from vibe.evaluate import open_benchmark_clips
 from vibe.evaluate.metrics import mpjpe_mm, pa_mpjpe_mm, procrustes_aligned
 from vibe.evaluate.open_benchmark_clips import read_benchmark_clips, read_listing
 from vibe.evaluate.scores import systems
@@ -38,7 +38,8 @@ from vibe.motion import Motion, Result
 from vibe.parallel import one_thread
 from vibe.render import rasterizer
 from vibe.skeletons import SMPL
-from vibe.synthetic import background, clips, gait
+from vibe.synthetic import background, clips
+from vibe.synthetic import clips as gait
 from vibe.video.read import open_video
 from vibe.video.write import VideoWriter
 
@@ -125,7 +126,7 @@ def act(action: str, body: Body) -> tuple[Float[Tensor, "time 24 3 3"], Float[Te
     return rotmat, trans
 
 
-def stand(rotmat: Tensor, trans: Tensor, body: Body, fov_deg: float) -> open_benchmark_evidence.StillCamera:
+def stand(rotmat: Tensor, trans: Tensor, body: Body, fov_deg: float) -> open_benchmark_clips.StillCamera:
     """A camera at breast height, as far away as it takes to see everything well."""
     joints = pose_joints(body, rotmat, torch.zeros(10))[1]
     points = (joints - joints[:, :1] + trans[:, None]).numpy()
@@ -135,9 +136,9 @@ def stand(rotmat: Tensor, trans: Tensor, body: Body, fov_deg: float) -> open_ben
     distance = tall * focal_px / (0.62 * SIZE[1])
     while True:
         place = np.array([middle[0], 1.45, middle[2] + distance])
-        R_cam_world = open_benchmark_evidence.looking(middle - place, 0.0)
-        camera = open_benchmark_evidence.StillCamera(R_cam_world, -R_cam_world @ place, focal_px, *SIZE)
-        if open_benchmark_evidence.sees_all(camera, points):
+        R_cam_world = open_benchmark_clips.looking(middle - place, 0.0)
+        camera = open_benchmark_clips.StillCamera(R_cam_world, -R_cam_world @ place, focal_px, *SIZE)
+        if open_benchmark_clips.sees_all(camera, points):
             return camera
         distance *= 1.03
 

@@ -39,7 +39,7 @@ from vibe.motion import Motion
 from vibe.records import Camera, Clip, Track
 from vibe.refine.mixture import load_mixture, mixture_energy
 from vibe.refine.presets import FITTINGS, SMOOTHING
-from vibe.train.distributed import Team
+from vibe.train.distributed import ProcessGroup
 from vibe.train.priors import PRIOR_RECIPES, draw_batch, take_step, vae_points, validate_prior
 
 PAPER_PVE_MM = {"mposer": 4.5, "vposer": 6.0}
@@ -68,7 +68,7 @@ def cpu_minutes(kind: str, motions: Motions, body: Body) -> float:
     points, spent = vae_points(body, "joints"), 0.0
     for step in range(STEPS + 1):
         start = time.process_time()
-        take_step(network, draw_batch(motions, weights, recipe, step), points, recipe, optimiser, step, Team())
+        take_step(network, draw_batch(motions, weights, recipe, step), points, recipe, optimiser, step, ProcessGroup())
         spent += (time.process_time() - start) * (step > 0)
     return spent / STEPS * recipe.steps / 60
 

@@ -29,7 +29,7 @@ from vibe.body.load import load_body
 from vibe.body.record import Body
 from vibe.cameras import default_camera
 from vibe.data.motion import FPS, find_motion, subject_of
-from vibe.evaluate import open_benchmark_evidence
+from vibe.evaluate import open_benchmark_clips
 from vibe.evaluate.open_benchmark_clips import read_benchmark_clips, read_listing
 from vibe.evaluate.scores import COVERAGE, WHOLE, Compared, System, Tally, systems
 from vibe.inference import estimate
@@ -159,7 +159,7 @@ def take(plan: Plan, body: Body, cache: Path) -> Take:
 
 def stand(
     points_world: NDArray[np.floating], kind: Kind, random: np.random.RandomState
-) -> open_benchmark_evidence.StillCamera:
+) -> open_benchmark_clips.StillCamera:
     """A camera of a kind before somebody whose points [time, point, 3] move so in a y-up world."""
     middle = (points_world.min((0, 1)) + points_world.max((0, 1))) / 2
     width, height = PICTURES[random.randint(len(PICTURES))]
@@ -169,9 +169,9 @@ def stand(
     back = np.array([np.cos(pitch) * np.sin(yaw), np.sin(pitch), np.cos(pitch) * np.cos(yaw)])
     distance = random.uniform(*kind.distance)
     while True:
-        R_cam_world, place = open_benchmark_evidence.looking(-back, roll), middle + distance * back
-        camera = open_benchmark_evidence.StillCamera(R_cam_world, -R_cam_world @ place, float(focal_px), width, height)
-        if open_benchmark_evidence.sees_all(camera, points_world):
+        R_cam_world, place = open_benchmark_clips.looking(-back, roll), middle + distance * back
+        camera = open_benchmark_clips.StillCamera(R_cam_world, -R_cam_world @ place, float(focal_px), width, height)
+        if open_benchmark_clips.sees_all(camera, points_world):
             return camera
         distance *= 1.06
 

@@ -21,11 +21,12 @@ import training_speed
 import tyro
 from torch import nn
 
-from vibe.train.distributed import Team, batch_share
-from vibe.train.loop import RealMotion, learn
+from vibe.train.distributed import ProcessGroup, shard_batch
+from vibe.train.loop import RealMotion, train_step
+from vibe.train.losses_features import feature_losses
 from vibe.train.recipes import RELEASED_RECIPE
 from vibe.train.state import TrainState
-from vibe.train.task_features import projected
+from vibe.train.task_features import project_output
 
 ROUNDS, STEPS = 5, 40
 PEAKS = {"H100": (67e12, 989e12), "H200": (67e12, 989e12)}
@@ -53,14 +54,14 @@ def products(players: TrainState, frames: int) -> float:
 def steps_a_second(device: torch.device, precision: str) -> tuple[float, float]:
     """The median over the rounds, and the products of a second."""
     _, body = body_speed.random_body()
-    given, near, team = training_speed.lesson(body), body.to(device), Team(device=device)
-    course = replace(given.course, losses=lambda made, its: training_speed.losses(projected(made, near), its.truth))
+    given, near, team = training_speed.lesson(body), body.to(device), ProcessGroup(device=device)
+    course = replace(given.course, losses=lambda made, its: feature_losses(project_output(made, near), its.truth))
     recipe = replace(RELEASED_RECIPE, precision=precision)  # pyright: ignore[reportArgumentType]
     players = training_speed.our_players(True, device)
 
     def step(number: int) -> None:
-        real = RealMotion(batch_share(given.real.motion, team), batch_share(given.real.target, team))
-        learn(players, batch_share(given.clips, team), real, course, recipe, number)
+        real = RealMotion(shard_batch(given.real.motion, team), shard_batch(given.real.target, team))
+        train_step(players, shard_batch(given.clips, team), real, course, recipe, number)
 
     step(0)
     rates = []

@@ -32,12 +32,11 @@ from vibe.models.generator import VIBE
 from vibe.models.regressor import Regressor
 from vibe.records import GeneratorOutput
 from vibe.rotations import rotmat_from_6d
-from vibe.train.gan_losses import contest, loss_of_generator, losses_of_discriminator
-from vibe.train.loop import RealMotion, add_gradients, learn
+from vibe.train.loop import RealMotion, discriminate, discriminator_losses, generator_loss, train_step
 from vibe.train.losses_features import Annotation, PredictedClips, feature_losses
 from vibe.train.recipes import RELEASED_RECIPE, PaperRecipe
-from vibe.train.state import Task, TrainState, gather_state
-from vibe.train.task_features import ClipBatch, projected
+from vibe.train.state import Task, TrainState, build_train_state
+from vibe.train.task_features import ClipBatch, project_output
 
 BATCH, FRAMES, FEATURES = 32, 16, 2048
 ROUNDS = 5
@@ -73,7 +72,7 @@ def recipe(dropout: bool) -> PaperRecipe:
 def our_players(dropout: bool, device: torch.device = CPU) -> TrainState:
     chosen = recipe(dropout)
     build = partial(VIBE, nn.Identity(), build_encoder(chosen.encoder), Regressor(chosen.regressor))
-    return gather_state(chosen, build, device)
+    return build_train_state(chosen, build, device)
 
 
 def lesson(body: Body) -> Lesson:
@@ -91,8 +90,8 @@ def lesson(body: Body) -> Lesson:
     clips, rotmat = ClipBatch(torch.randn(BATCH, FRAMES, FEATURES), truth), roma.rotvec_to_rotmat(turns[1])
     course = Task(
         build=lambda: our_players(True).network, batch=lambda _: clips, motion=lambda _: rotmat,
-        losses=lambda made, its: feature_losses(projected(made, body), its.truth), validate=lambda _: {},
-        score="", data={},
+        losses=lambda made, its: feature_losses(project_output(made, body), its.truth), shifted_losses=lambda *_: {},
+        validate=lambda _: {}, score="", data={},
     )  # fmt: skip
     return Lesson(clips, RealMotion(motion_numbers(rotmat), torch.ones(BATCH)), course)
 
@@ -113,8 +112,8 @@ def plain_step(players: TrainState, arrays: textbook.Arrays, given: Lesson) -> d
     predicted = plain_prediction(players.network, arrays, given.clips.evidence)
     terms = feature_losses(predicted, given.clips.truth)
     fake, real = motion_numbers(predicted.theta.rotmat), given.real.motion
-    terms["adversarial"] = WEIGHT * loss_of_generator(discriminator(fake))
-    told = losses_of_discriminator(discriminator(real), discriminator(fake.detach()))
+    terms["adversarial"] = WEIGHT * generator_loss(discriminator(fake))
+    told = discriminator_losses(discriminator(real), discriminator(fake.detach()))
     told = {name: WEIGHT * term for name, term in told.items()}
     players.optimisers["network"].zero_grad()
     torch.stack(list(terms.values())).sum().backward()
@@ -151,16 +150,19 @@ def apart(arrays: textbook.Arrays, given: Lesson) -> float:
     ours, plain = our_players(False), plain_players(False)
     plain.network.load_state_dict(ours.network.state_dict())
     judge(plain).load_state_dict(judge(ours).state_dict())
-    found = add_gradients(ours, given.clips, given.real, given.course, recipe(False), 0)
+    gradients: dict[str, Tensor] = {}
+    for name, optimiser in ours.optimisers.items():
+        optimiser.register_step_pre_hook(lambda it, *_, name=name: gradients.update({name: gradient(it)}))
+    found = train_step(ours, given.clips, given.real, given.course, recipe(False), 0)
     wanted = plain_step(plain, arrays, given)
-    pairs = [(found[name], wanted[name]) for name in wanted]
-    pairs.append((gradient(ours.network), gradient(plain.network)))
-    pairs.append((gradient(judge(ours)), gradient(judge(plain))))
+    pairs = [(torch.tensor(found[name]), wanted[name]) for name in wanted]
+    pairs += [(gradients[name], gradient(optimiser)) for name, optimiser in plain.optimisers.items()]
     return max(float((mine - its).norm() / its.norm()) for mine, its in pairs)
 
 
-def gradient(network: nn.Module) -> Tensor:
-    return torch.cat([parameter.grad.flatten() for parameter in network.parameters() if parameter.grad is not None])
+def gradient(optimiser: torch.optim.Optimizer) -> Tensor:
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    return torch.cat([parameter.grad.flatten() for parameter in parameters if parameter.grad is not None])
 
 
 def best_ms(ways: Mapping[str, Callable[[], object]], threads: int) -> dict[str, tuple[float, float]]:
@@ -184,18 +186,18 @@ def parts(arrays: textbook.Arrays, body: Body, given: Lesson) -> dict[str, Calla
 
     def three_runs() -> None:
         fake = real.clone().requires_grad_()
-        loss_of_generator(judge(plain)(fake)).backward()
-        told = losses_of_discriminator(judge(plain)(real), judge(plain)(fake.detach()))
+        generator_loss(judge(plain)(fake)).backward()
+        told = discriminator_losses(judge(plain)(real), judge(plain)(fake.detach()))
         (told["real"] + told["fake"]).backward()
 
     evidence = given.clips.evidence
     return {
         "plain way": lambda: plain_step(plain, arrays, given),
-        "ours": lambda: learn(ours, given.clips, given.real, given.course, RELEASED_RECIPE, 0),
+        "ours": lambda: train_step(ours, given.clips, given.real, given.course, RELEASED_RECIPE, 0),
         "generator and losses, plain way": both(lambda: plain_prediction(plain.network, arrays, evidence)),
-        "generator and losses, ours": both(lambda: projected(ours.network(evidence), body)),
+        "generator and losses, ours": both(lambda: project_output(ours.network(evidence), body)),
         "discriminator, three runs": three_runs,
-        "discriminator, ours": lambda: contest(judge(ours), real, real, WEIGHT),
+        "discriminator, ours": lambda: discriminate(judge(ours), real, real, WEIGHT),
         "Adam's steps, plain way": lambda: [each.step() for each in plain.optimisers.values()],
         "Adam's steps, ours": lambda: [each.step() for each in ours.optimisers.values()],
     }

@@ -51,7 +51,7 @@ SMALL = {
 NUMBERS = {
     "tracking/pose_model.py": "indices of BlazePose's points",
     "data/pictures.py": "bytes of a PNG header",
-    "data/sets/cdf.py": "bytes of a CDF header",
+    "data/sets/human36m.py": "bytes of a CDF header",
     "synthetic/examples.py": "frames, one second of them",
 }
 """Where 23, 24 or 69 count something else than SMPL's joints."""

@@ -18,7 +18,7 @@ from vibe import body as bodies
 from vibe.cameras import crop_side
 from vibe.motion.scene import R_STAGE_CAM
 from vibe.skeletons import COCO, SMPL, SMPL_PARENTS
-from vibe.synthetic.gait import walk
+from vibe.synthetic.clips import walk
 
 AXES = (("x", X), ("y", Y), ("z", Z))
 HEIGHT = 1.35

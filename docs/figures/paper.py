@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from vibe.evaluate.open_benchmark_evidence import looking
+from vibe.evaluate.open_benchmark_clips import looking
 
 INK, FAINT, GROUND, BODY, EDGE = "#26282b", "#73787f", "#faf9f6", "#ccd6e2", "#7d8ea3"
 X, Y, Z = "#c2362b", "#2a7f46", "#2b5fc0"

@@ -28,8 +28,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Path, str]]:
         calls.append((recipe, folder, device))
         yield {"step": 50.0, "loss": 0.25}
 
-    monkeypatch.setattr(loop, "train", train)
-    monkeypatch.setattr(priors, "train", train)
+    monkeypatch.setattr(loop, "train_generator", train)
+    monkeypatch.setattr(priors, "train_prior", train)
     return calls
 
 
@@ -115,7 +115,7 @@ def test_a_loss_that_is_no_number_is_one_line_and_exit_code_1(tmp_path, capsys, 
         raise NotANumber("the loss is nan at step 7", {})
         yield {}
 
-    monkeypatch.setattr(loop, "train", train)
+    monkeypatch.setattr(loop, "train_generator", train)
     assert run("train", "open", "-o", tmp_path) == 1
     assert capsys.readouterr().err == "vibe: the loss is nan at step 7\n"
 

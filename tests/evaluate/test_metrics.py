@@ -69,8 +69,8 @@ def test_a_shifted_surface_is_off_by_the_shift() -> None:
 
 def test_what_is_seen_from_the_hips_does_not_move_with_the_body() -> None:
     points = torch.randn(4, 14, 3)
-    torch.testing.assert_close(metrics.about(points + torch.randn(4, 1, 3)), metrics.about(points))
-    torch.testing.assert_close(metrics.about(points)[:, 2], -metrics.about(points)[:, 3])
+    torch.testing.assert_close(metrics.root_centred(points + torch.randn(4, 1, 3)), metrics.root_centred(points))
+    torch.testing.assert_close(metrics.root_centred(points)[:, 2], -metrics.root_centred(points)[:, 3])
 
 
 def test_known_distances_give_known_shares_of_correct_joints() -> None:
@@ -145,5 +145,5 @@ def test_the_place_of_the_whole_does_not_matter_about_a_root() -> None:
     predicted, truth = torch.randn(7, 14, 3).double(), torch.randn(7, 14, 3).double()
     moved = predicted + torch.randn(7, 1, 3)
     for error in (metrics.mpjpe_mm, metrics.pck, metrics.auc):
-        here, there = (error(metrics.about(each), metrics.about(truth)) for each in (predicted, moved))
+        here, there = (error(metrics.root_centred(each), metrics.root_centred(truth)) for each in (predicted, moved))
         torch.testing.assert_close(here, there)

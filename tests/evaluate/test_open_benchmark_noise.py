@@ -1,6 +1,6 @@
 import numpy as np
 
-from vibe.evaluate import open_benchmark_evidence
+from vibe.evaluate import open_benchmark_clips
 
 FROZEN = np.array(
     [
@@ -18,7 +18,7 @@ FROZEN = np.array(
 
 def detected(frames: int, seed: int) -> np.ndarray:
     """The errors of a detector that looks at points at rest, a metre being 500 pixels."""
-    return open_benchmark_evidence.imitate_detections(
+    return open_benchmark_clips.imitate_detections(
         np.zeros((frames, 17, 2)), np.full((frames, 17), 500.0), np.random.RandomState(seed)
     )
 
@@ -29,14 +29,14 @@ def test_the_noise_is_frozen() -> None:
 
 
 def test_what_wanders_has_unit_variance_at_every_moment_and_no_jumps() -> None:
-    noise = open_benchmark_evidence.wander(61, 20, 20000, np.random.RandomState(0))
+    noise = open_benchmark_clips.wander(61, 20, 20000, np.random.RandomState(0))
     assert np.abs(noise.std(1) - 1).max() < 0.03
     assert np.abs(np.diff(noise, axis=0)).max() < 0.5
 
 
 def test_a_spell_begins_as_often_at_the_start_as_later() -> None:
     random = np.random.RandomState(0)
-    share = np.mean([open_benchmark_evidence.spells(60, 0.02, 10, [(3,)], random)[:, 3] for _ in range(4000)], 0)
+    share = np.mean([open_benchmark_clips.spells(60, 0.02, 10, [(3,)], random)[:, 3] for _ in range(4000)], 0)
     assert np.abs(share - share.mean()).max() < 0.03
 
 
@@ -45,14 +45,13 @@ def test_nobody_is_out_of_sight_for_long_or_at_the_ends() -> None:
         seen = np.asarray(detected(300, seed)[..., 2].any(1))
         runs = np.split(seen, np.flatnonzero(np.diff(seen.astype(int))) + 1)
         assert seen[0] and seen[-1]
-        assert max((len(run) for run in runs if not run[0]), default=0) <= open_benchmark_evidence.MOST_BLANK
+        assert max((len(run) for run in runs if not run[0]), default=0) <= open_benchmark_clips.MOST_BLANK
 
 
 def test_errors_scale_with_the_metre_and_confidences_do_not() -> None:
     points, metre = np.zeros((50, 17, 2)), np.full((50, 17), 300.0)
     near, far = (
-        open_benchmark_evidence.imitate_detections(points, size, np.random.RandomState(3))
-        for size in (metre, metre / 3)
+        open_benchmark_clips.imitate_detections(points, size, np.random.RandomState(3)) for size in (metre, metre / 3)
     )
     assert np.allclose(near[..., :2], 3 * far[..., :2])
     assert np.array_equal(near[..., 2], far[..., 2])
@@ -66,7 +65,7 @@ def test_what_is_wrong_by_far_is_seldom_sure() -> None:
 
 def test_most_spells_are_short_and_none_is_longer_than_the_longest() -> None:
     flags = np.concatenate(
-        [open_benchmark_evidence.spells(400, 0.002, 60, [(3,)], np.random.RandomState(n)) for n in range(200)]
+        [open_benchmark_clips.spells(400, 0.002, 60, [(3,)], np.random.RandomState(n)) for n in range(200)]
     )
     ends = np.flatnonzero(np.diff(np.pad(flags[:, 3].astype(int), 1))).reshape(-1, 2)
     lengths = ends[:, 1] - ends[:, 0]

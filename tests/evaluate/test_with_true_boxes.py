@@ -66,7 +66,7 @@ def test_who_turns_everybody_has_the_error_of_that_turn(protocol: Protocol, tmp_
     change, off, surface, accelerations = (TURN.double() - torch.eye(3)).mT, [], [], []
     for person in people(folder, protocol):
         kept = len(person.rows) // (protocol.window or 1) * (protocol.window or 1)
-        off.append((metrics.about(person.points, protocol.centre).double() @ change)[:kept])
+        off.append((metrics.root_centred(person.points, protocol.centre).double() @ change)[:kept])
         for row in range(kept - 2):
             if person.numbers[row + 2] - person.numbers[row] == 2:
                 before, now, after = off[-1][row : row + 3]

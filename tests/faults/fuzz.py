@@ -243,7 +243,7 @@ def _instrumented() -> Iterator[None]:
     import atheris
     import torch  # noqa: F401
 
-    import vibe.data.sets.tfrecord
+    import vibe.data.sets.insta_variety
     import vibe.render.rasterizer  # noqa: F401
 
     with atheris.instrument_imports(include=["vibe", "cdflib", "zipfile"], enable_loader_override=False):

@@ -257,7 +257,7 @@ def _safetensors(content: bytes, dice: random.Random) -> bytes:
 
 def _records(content: bytes, dice: random.Random) -> bytes:
     """One record of a TFRecord changed, with the checksums that it then has."""
-    from vibe.data.sets.tfrecord import masked_crc
+    from vibe.data.sets.insta_variety import masked_crc
 
     parts, at = [], 0
     while at < len(content):

@@ -176,7 +176,7 @@ def _load_body() -> Read:
 def _given_files(folder: Path) -> Iterable[Path]:
     """What `vibe assets add` takes: bodies, regressors, mean parameters, mixtures, weights."""
     import torch
-    from assets import test_parts
+    from assets import test_smpl_files
     from official_files import Foreign, chumpy, old_pickle, small_generator, sparse
 
     small = {"v_template": np.zeros((4, 3)), "shapedirs": chumpy(np.zeros((4, 3, 10))), "posedirs": np.zeros((4, 3, 9))}
@@ -192,7 +192,7 @@ def _given_files(folder: Path) -> Iterable[Path]:
         (folder / f"gmm{protocol}.pkl").write_bytes(pickle.dumps(mixture, protocol))
     np.savez(folder / "mean.npz", pose=np.zeros(144), shape=np.zeros(10), cam=np.zeros(3))
     np.save(folder / "regressor.npy", np.zeros((9, 6890), np.int8))
-    test_parts.npz(folder / "SMPL_NEUTRAL.npz", test_parts.body())
+    test_smpl_files.npz(folder / "SMPL_NEUTRAL.npz", test_parts.body())
     torch.manual_seed(0)
     state = {"gen_state_dict": small_generator(), "performance": np.float64(50.0), "epoch": 3}
     torch.save(state, folder / "new.pth.tar")
@@ -223,9 +223,9 @@ def _pickles(folder: Path) -> Iterable[Path]:
 
 
 def _read_pickle() -> Read:
-    from vibe.data.sets.raw_checks import read_pickle
+    from vibe.data.sets.annotations import read_annotation_pickle
 
-    return lambda path: read_pickle(path, (), "a set", 1 << 28)
+    return lambda path: read_annotation_pickle(path, (), "a set", 1 << 28)
 
 
 def _weights(recipe: dict | None = None) -> bytes:
@@ -283,23 +283,22 @@ def _run(folder: Path) -> tuple[list[Path], Read]:
     """A training run's folder: checkpoint, run.json and log."""
     import torch
 
-    from vibe.train import checkpoints, log
+    from vibe.train import checkpoints
     from vibe.train.priors import PriorRecipe
 
     checkpoints.source = lambda: "here"
     recipe, layer = PriorRecipe("small", "vposer", None), torch.nn.Linear(2, 2)
     parts = {"network": layer, "optimiser": torch.optim.Adam(layer.parameters())}
-    checkpoints.begin_folder(folder, recipe, {"a": "b"})
+    checkpoints.open_run_folder(folder, recipe, {"a": "b"})
     checkpoints.save_checkpoint(folder / "last.pt", recipe, parts, 3, 0.5)
-    (folder / log.LOG).write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.25}\n')
+    (folder / checkpoints.LOG).write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.25}\n')
 
     def read(path: Path) -> None:
-        checkpoints.begin_folder(folder, recipe, {"a": "b"}, writes=False)
-        log.cut_log(folder / log.LOG, 2)
-        log.read_log(folder)
+        checkpoints.open_run_folder(folder, recipe, {"a": "b"}, writes=False)
+        checkpoints.cut_log(folder / checkpoints.LOG, 2)
         checkpoints.load_checkpoint(folder / "last.pt", recipe, parts)
 
-    return [folder / "last.pt", folder / checkpoints.ABOUT, folder / log.LOG], read
+    return [folder / "last.pt", folder / checkpoints.ABOUT, folder / checkpoints.LOG], read
 
 
 def _store(folder: Path) -> tuple[list[Path], Read]:
@@ -381,7 +380,7 @@ def _read_bvh() -> Read:
 def _acclaim(folder: Path) -> tuple[list[Path], Read]:
     from data.sets import test_acclaim
 
-    from vibe.data.sets.acclaim import read_amc, read_asf
+    from vibe.data.sets.cmu import read_amc, read_asf
 
     asf, amc = test_acclaim.written(folder)
     return [asf, amc], lambda path: read_amc(amc, read_asf(asf), 120.0)

@@ -11,7 +11,7 @@ import torch
 from vibe import body as bodies
 from vibe import cameras
 from vibe.arrays import as_tensors
-from vibe.synthetic import background, clips, gait
+from vibe.synthetic import background, clips
 from vibe.synthetic.clothing import dress, random_look
 from vibe.video.read import open_video
 from vibe.video.write import VideoWriter
@@ -89,7 +89,7 @@ def test_the_truth_agrees_with_itself(take):
 
 def test_feet_stand_on_the_floor_and_do_not_slide(body):
     betas, times = torch.zeros(10), torch.arange(60) / 60
-    rotmat, trans = gait.walk(body, betas, times, 0.8 * times)
+    rotmat, trans = clips.walk(body, betas, times, 0.8 * times)
     surface = bodies.vertices(body, rotmat, betas) - bodies.rest_joints(body, betas)[0] + trans[:, None]
     assert surface[..., 1].amin(1).abs().max() < 0.025
     lowest = surface[:-1, :, 1].argmin(1)
@@ -132,7 +132,8 @@ def test_looks_and_places_differ_by_seed_and_only_by_it(body):
     assert len(set(looks)) == 20 and random_look(7) == looks[7]
     outfit = dress(body, looks[0])
     assert outfit.colours.min() >= 0 and outfit.colours.max() <= 1 and outfit.thickness.max() < 0.05
-    places = [background.random_background(64, 48, seed) for seed in (0, 0, 1)]
+    K_px, ground = np.array([[70.0, 0, 32], [0, 70.0, 24], [0, 0, 1]]), background.ground_below(1.5, 0.05)
+    places = [background.background(64, 48, K_px, ground, seed) for seed in (0, 0, 1)]
     assert np.array_equal(places[0], places[1]) and not np.array_equal(places[0], places[2])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vibe.train import checkpoints, log
+from vibe.train import checkpoints
 from vibe.train.priors import PRIOR_RECIPES
 
 RECIPE = PRIOR_RECIPES["vposer"]
@@ -57,24 +57,23 @@ def test_parts_of_another_shape_are_refused_by_the_files_name(path, parts):
 def test_a_folder_whose_own_words_are_damaged_is_refused_by_the_files_name(tmp_path, content):
     (tmp_path / "run.json").write_bytes(content)
     with pytest.raises(ValueError, match=r"run\.json is damaged"):
-        checkpoints.begin_folder(tmp_path, RECIPE, {})
+        checkpoints.open_run_folder(tmp_path, RECIPE, {})
 
 
 def test_a_message_about_another_recipe_has_an_end():
     with pytest.raises(ValueError, match="another recipe") as caught:
-        checkpoints.refuse_another(Path("x"), {"a": "y" * 9999}, {"a": "z"})
+        checkpoints.check_same(Path("x"), {"a": "y" * 9999}, {"a": "z"})
     assert len(str(caught.value)) < 1200
 
 
 @pytest.mark.parametrize("line", [b"{\n", b"[]\n", b"{}\n", b'{"step": "x"}\n', b"\xff\n"])
 def test_a_damaged_log_is_named_with_its_line(tmp_path, line):
-    (tmp_path / log.LOG).write_bytes(b'{"step": 1}\n' + line + b'{"step": 2}\n')
-    with pytest.raises(ValueError, match=rf"{log.LOG} is damaged in line"):
-        log.read_log(tmp_path)
+    (tmp_path / checkpoints.LOG).write_bytes(b'{"step": 1}\n' + line + b'{"step": 2}\n')
+    with pytest.raises(ValueError, match=rf"{checkpoints.LOG} is damaged in line"):
+        checkpoints.cut_log(tmp_path / checkpoints.LOG, 5)
 
 
 def test_a_line_that_was_not_finished_is_no_damage(tmp_path):
-    (tmp_path / log.LOG).write_text(json.dumps({"step": 1}) + "\n" + '{"step": 2, "lo')
-    assert log.read_log(tmp_path) == [{"step": 1}]
-    log.cut_log(tmp_path / log.LOG, 5)
-    assert (tmp_path / log.LOG).read_text() == '{"step": 1}\n'
+    (tmp_path / checkpoints.LOG).write_text(json.dumps({"step": 1}) + "\n" + '{"step": 2, "lo')
+    checkpoints.cut_log(tmp_path / checkpoints.LOG, 5)
+    assert (tmp_path / checkpoints.LOG).read_text() == '{"step": 1}\n'

@@ -8,9 +8,9 @@ from vibe import skeletons
 from vibe.body.load import load_body
 from vibe.body.record import Body
 from vibe.records import GeneratorOutput
-from vibe.train.labels import LabelConfig, coco_keypoints, fitted_clips
+from vibe.train.labels import LabelConfig, coco_keypoints, fit_clip_labels
 from vibe.train.losses_features import Annotation
-from vibe.train.task_features import projected
+from vibe.train.task_features import project_output
 
 CLIPS, FRAMES = 3, 8
 
@@ -35,7 +35,7 @@ def walked(angle: float) -> GeneratorOutput:
 def annotation(body: Body) -> tuple[Annotation, Annotation]:
     """The whole truth, and what is known: only the first clip's 3D labels, and nothing of the last."""
     made = walked(0.0)
-    seen = projected(made, body)
+    seen = project_output(made, body)
     everywhere = torch.ones(CLIPS, FRAMES, dtype=torch.bool)
     keypoints = torch.cat([seen.points_2d, torch.ones(CLIPS, FRAMES, 49, 1)], -1)
     keypoints[2, ..., 2] = 0.1
@@ -49,22 +49,22 @@ def annotation(body: Body) -> tuple[Annotation, Annotation]:
 
 def test_clips_in_2d_alone_get_labels_nearer_the_truth_than_what_they_were_fitted_from(body: Body) -> None:
     (truth, given), made = annotation(body), walked(0.15)
-    found = fitted_clips(made, given, body, LabelConfig(fit=True, evaluations=40))
+    found = fit_clip_labels(made, given, body, LabelConfig(fit=True, evaluations=40))
     assert found.has_points[:2].all() and found.has_theta[:2].all() and not found.has_points[2].any()
 
     def error(points: torch.Tensor) -> float:
         off = (points - points[..., 39:40, :]) - (truth.points - truth.points[..., 39:40, :])
         return float(off[1].norm(dim=-1).mean())
 
-    assert error(found.points) < 0.7 * error(projected(made, body).points)
+    assert error(found.points) < 0.7 * error(project_output(made, body).points)
 
 
 def test_what_is_known_already_and_what_is_hardly_seen_stays_as_it_is(body: Body) -> None:
     _, given = annotation(body)
-    found = fitted_clips(walked(0.15), given, body, LabelConfig(fit=True, evaluations=2))
+    found = fit_clip_labels(walked(0.15), given, body, LabelConfig(fit=True, evaluations=2))
     for name in Annotation.__dataclass_fields__:
         assert torch.equal(getattr(found, name)[[0, 2]], getattr(given, name)[[0, 2]]), name
-    assert fitted_clips(walked(0.15), found, body, LabelConfig(fit=True)) is found
+    assert fit_clip_labels(walked(0.15), found, body, LabelConfig(fit=True)) is found
 
 
 def test_keypoints_are_those_that_data_sets_mark_or_openpose_finds_whichever_is_surer() -> None:

@@ -11,6 +11,7 @@ import pytest
 import roma
 import torch
 from torch import nn
+from training_log import read_log
 
 from vibe import assets
 from vibe.body.load import load_body
@@ -19,14 +20,12 @@ from vibe.models.mposer import MPoser, MPoserConfig
 from vibe.models.network import build_network, load_network
 from vibe.synthetic.examples import synthesise
 from vibe.train.checkpoints import save_weights
-from vibe.train.log import read_log
 from vibe.train.loop import train_generator
 from vibe.train.losses_keypoints import LossConfig, keypoint_losses
 from vibe.train.priors import PRIOR_RECIPES
 from vibe.train.recipes import RECIPES, AdversarialConfig, PriorConfig, Recipe
-from vibe.train.schedules import cosine
-from vibe.train.state import start_from_mean
-from vibe.train.trainer import NotANumber
+from vibe.train.state import start_at_mean_pose
+from vibe.train.trainer import NotANumber, cosine
 
 SMALL = AdversarialConfig(weight=0.5, rate=1e-2)
 
@@ -36,7 +35,7 @@ def written_out(recipe: Recipe) -> tuple[list[float], nn.Module]:
     motions, body = load_motions([find_motion(recipe.motion[0])], held_out=False), load_body()
     torch.manual_seed(recipe.seed)
     network = build_network(recipe.network)
-    start_from_mean(network, roma.unitquat_to_rotmat(motions.quaternions[::10]))
+    start_at_mean_pose(network, roma.unitquat_to_rotmat(motions.quaternions[::10]))
     average, curve = copy.deepcopy(network), []
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=recipe.decay, fused=True)
     for step in range(recipe.steps):
@@ -147,9 +146,9 @@ def test_two_processes_learn_what_one_learns(tiny: Recipe, tmp_path: Path, motio
     script = tmp_path / "two.py"
     script.write_text(
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from pathlib import Path\nimport pickle\nfrom vibe.train.loop import train\n"
+        "from pathlib import Path\nimport pickle\nfrom vibe.train.loop import train_generator\n"
         "import torch; torch.set_num_threads(1)\n"
-        "list(train(pickle.loads(Path(sys.argv[2]).read_bytes()), Path(sys.argv[3])))\n"
+        "list(train_generator(pickle.loads(Path(sys.argv[2]).read_bytes()), Path(sys.argv[3])))\n"
     )
     regressor = replace(tiny.network.regressor, dropout=0.0)
     discriminator = replace(tiny.discriminator, dropout=0.0)

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from vibe.train.ablations import ABLATIONS
 from vibe.train.priors import PRIOR_RECIPES
-from vibe.train.recipes import PAPER_RECIPES, RECIPES
+from vibe.train.recipes import ABLATIONS, PAPER_RECIPES, RECIPES
 
 EVERY = {**RECIPES, **PAPER_RECIPES, **PRIOR_RECIPES, **{each.name: each for each in ABLATIONS.values()}}
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vibe.train.schedules import cosine, follow_schedule, on_plateau, set_rate
+from vibe.train.trainer import cosine, follow_schedule, on_plateau, set_rate
 
 
 def adam(rate: float) -> torch.optim.Optimizer:

@@ -7,11 +7,11 @@ import torch
 from vibe.models.network import build_network
 from vibe.train.checkpoints import save_weights
 from vibe.train.recipes import AdversarialConfig, PriorConfig, Recipe
-from vibe.train.state import TrainState, begun_from, gather_state
+from vibe.train.state import TrainState, build_train_state, input_weights
 
 
 def players(recipe: Recipe) -> TrainState:
-    return gather_state(recipe, lambda: build_network(recipe.network), torch.device("cpu"))
+    return build_train_state(recipe, lambda: build_network(recipe.network), torch.device("cpu"))
 
 
 def test_who_takes_part_follows_from_the_recipe(tiny: Recipe) -> None:
@@ -48,7 +48,7 @@ def test_a_generator_starts_from_the_single_frame_model_that_has_no_encoder(tiny
     features = torch.randn(2, 5, 16)
     assert torch.equal(started.encoder(features), features) and not torch.equal(fresh.encoder(features), features)
     assert not torch.allclose(started.regressor.fc1.weight, fresh.regressor.fc1.weight, atol=1e-3)
-    assert begun_from(begun) == {"start": tmp_path / "frame.safetensors"}
+    assert input_weights(begun) == {"start": tmp_path / "frame.safetensors"}
 
 
 def test_a_start_of_other_sizes_is_refused(tiny: Recipe, tmp_path: Path) -> None:
@@ -67,4 +67,4 @@ def test_a_start_that_is_no_generator_is_refused(tiny: Recipe, tmp_path: Path) -
 def test_a_prior_that_is_not_here_is_named(tiny: Recipe) -> None:
     with pytest.raises(FileNotFoundError, match="no-such-prior"):
         players(replace(tiny, prior=PriorConfig(weight=1.0, weights="no-such-prior")))
-    assert begun_from(replace(tiny, prior=PriorConfig(weight=0.0, weights="no-such-prior"))) == {}
+    assert input_weights(replace(tiny, prior=PriorConfig(weight=0.0, weights="no-such-prior"))) == {}

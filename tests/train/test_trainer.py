@@ -15,19 +15,19 @@ import pytest
 import safetensors.torch
 import torch
 from torch import nn
+from training_log import read_log
 
-from vibe.train.distributed import Team
-from vibe.train.log import read_log
+from vibe.train.distributed import ProcessGroup
 from vibe.train.recipes import AdversarialConfig, Recipe
 from vibe.train.trainer import (
     NotANumber,
-    Pace,
-    RunProtocol,
+    Schedule,
+    TrainerConfig,
     finite_total,
-    keep_running,
     seed_step,
     seeded_generator,
     tensors_of,
+    train_loop,
 )
 
 
@@ -49,7 +49,7 @@ class Batch:
 
 
 def toy(folder: Path, recipe: Toy = Toy(), steps: int = 12, poison: int | None = None,
-        scores: Callable[[int], float] = lambda step: -step) -> RunProtocol:  # fmt: skip
+        scores: Callable[[int], float] = lambda step: -step) -> TrainerConfig:  # fmt: skip
     """A run that fits a line to noise; at the step `poison` its batch holds a number that is none."""
     torch.manual_seed(recipe.seed)
     network = nn.Sequential(nn.Linear(4, 1), nn.Dropout(0.5))
@@ -68,23 +68,23 @@ def toy(folder: Path, recipe: Toy = Toy(), steps: int = 12, poison: int | None =
         taken[0] = step + 1
         return {"loss": float(loss.detach())}
 
-    return RunProtocol(
-        folder=folder, recipe=recipe, pace=Pace(steps, log_every=2, validate_every=4, save_every=3),
+    return TrainerConfig(
+        folder=folder, recipe=recipe, schedule=Schedule(steps, log_every=2, validate_every=4, save_every=3),
         parts={"network": network, "optimiser": optimiser}, take_step=take_step,
         validate=lambda: {"error": float(scores(taken[0]))}, score="error",
         save_weights=lambda path, step: path.write_text(str(step)), data={"noise": "abc"},
     )  # fmt: skip
 
 
-def finish(run: RunProtocol) -> list[dict[str, float]]:
-    return list(keep_running(run, Team()))
+def finish(run: TrainerConfig) -> list[dict[str, float]]:
+    return list(train_loop(run, ProcessGroup()))
 
 
 def untimed(records: list[dict[str, float]]) -> list[dict[str, float]]:
     return [{name: value for name, value in record.items() if name != "seconds_a_step"} for record in records]
 
 
-def stop_at(run: RunProtocol, step: int) -> None:
+def stop_at(run: TrainerConfig, step: int) -> None:
     """Let the run die within a step."""
 
     def dying(number: int) -> dict[str, float]:
@@ -191,13 +191,13 @@ def test_what_a_killed_process_was_writing_is_cleared_away(tmp_path: Path) -> No
 
 
 def test_processes_that_do_not_write_leave_nothing_and_say_nothing(tmp_path: Path) -> None:
-    assert list(keep_running(toy(tmp_path / "run"), Team(rank=1))) == []
+    assert list(train_loop(toy(tmp_path / "run"), ProcessGroup(rank=1))) == []
     assert not (tmp_path / "run").exists()
 
 
 def test_progress_is_told_of_each_step(tmp_path: Path) -> None:
     told: list[tuple[str, float, float | None]] = []
-    list(keep_running(toy(tmp_path), Team(), lambda *all_of_it: told.append(all_of_it)))
+    list(train_loop(toy(tmp_path), ProcessGroup(), lambda *all_of_it: told.append(all_of_it)))
     assert told == [("training", step, 12) for step in range(1, 13)]
 
 
@@ -259,7 +259,7 @@ def test_ten_kills_at_random_moments_change_nothing(tiny: Recipe, tmp_path: Path
 
 
 def test_a_second_run_in_the_folder_of_one_that_is_at_work_is_refused_and_harms_nothing(tmp_path: Path) -> None:
-    first = keep_running(toy(tmp_path / "run"), Team())
+    first = train_loop(toy(tmp_path / "run"), ProcessGroup())
     records = [next(first)]
     with pytest.raises(OSError, match=f"another run is at work in {re.escape(str(tmp_path / 'run'))}: "):
         finish(toy(tmp_path / "run"))

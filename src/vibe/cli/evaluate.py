@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from rich.console import Console
@@ -77,11 +77,11 @@ def evaluate(
         return usage_error("detected boxes need pictures: give --boxes detected and --raw RAW_DIR, or neither")
     network = _network(weights, boxes == "detected")
     after = _systems(network, no_refine, smooth)
-    form, found = _measured(protocol, data, network, after, raw)
-    text = form.markdown(found)
-    for path, written in ((table, form.markdown), (csv, form.as_csv), (latex, form.latex), (json, form.as_json)):
+    formats, found = _measured(protocol, data, network, after, raw)
+    text = formats["markdown"](found)
+    for form, path in (("markdown", table), ("csv", csv), ("latex", latex), ("json", json)):
         if path is not None:
-            write_whole(path, written(found).encode())
+            write_whole(path, formats[form](found).encode())
     print_info(Console(), text)
     return DONE
 
@@ -98,15 +98,15 @@ def _network(weights: str | None, pictures: bool) -> Network:
 
 def _measured(
     protocol: str, data: Path, network: Network, after: tuple[System, ...], raw: Path | None
-) -> tuple[ModuleType, Any]:
-    """What a protocol found, and the module that tells it."""
-    from vibe.evaluate import table1, tables
+) -> tuple[Mapping[str, Callable[[Any], str]], Any]:
+    """What a protocol measured, and what writes it in each form."""
+    from vibe.evaluate import tables
     from vibe.evaluate.measure import evaluate_protocol
 
     with ProgressLine(Console(stderr=True), protocol) as progress:
         if protocol == TABLE1:
-            return table1, table1.table1(data, network, after, progress, raw)
-        return tables, evaluate_protocol(protocol, data, network, after, progress, raw)
+            return tables.TABLE1_FORMATS, tables.table1(data, network, after, progress, raw)
+        return tables.REPORT_FORMATS, evaluate_protocol(protocol, data, network, after, progress, raw)
 
 
 def _systems(network: Network, no_refine: bool, smooth: str | None) -> tuple[System, ...]:

@@ -50,7 +50,8 @@ def train(
     Args:
         recipe: Name of the recipe: open (free for all uses), open-nc (adds motion for non-commercial use), frame (each
             frame by itself), adversarial (with the motion discriminator), with-prior (with MPoser); paper and released
-            (the published network, on the stores of clips in --data DIR); ablation-ROW (a row of the
+            (the published network, on the stores of clips in --data DIR), sun and
+            temporal-hmr (what it is compared with: Sun et al. and Kanazawa et al. 2019); ablation-ROW (a row of the
             ablations' table; a wrong name is answered with all right ones); mposer and vposer (the priors themselves).
         out: Folder of the run: log.jsonl, checkpoint.pt and weights.safetensors (for `vibe estimate --weights`).
     """
@@ -81,9 +82,9 @@ def train_by(name: str, options: Sequence[str]) -> int:
 
 def _offers() -> Mapping[str, tuple[Any, Trainer]]:
     """Each recipe, and what trains by it."""
-    from vibe.train import ablations, loop, priors, recipes
+    from vibe.train import loop, priors, recipes
 
-    rows = {each.name: each for each in ablations.ABLATIONS.values()}
+    rows = {each.name: each for each in recipes.ABLATIONS.values()}
     generators: Mapping[str, Any] = recipes.RECIPES | recipes.PAPER_RECIPES | rows
     offers: dict[str, tuple[Any, Trainer]] = {name: (each, loop.train_generator) for name, each in generators.items()}
     return offers | {name: (each, priors.train_prior) for name, each in priors.PRIOR_RECIPES.items()}

@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from vibe import assets
 from vibe.assets.paths import only_writer
-from vibe.data.prepare import complaint
+from vibe.data.prepare import dropped_message
 from vibe.data.readers import (
     COLUMNS,
     Batch,
@@ -169,12 +169,12 @@ def _add(
             if not (strict and answer.reason):
                 _write(writers, batch.rows, answer)
         if strict and reasons:
-            raise ValueError(complaint(reasons))
+            raise ValueError(dropped_message(reasons))
         for writer in writers:
             writer.finish()
     added = _report(open_store(store.folder), order, wanted, reasons)
     if strict and added.dropped:
-        raise ValueError(complaint(added.dropped))
+        raise ValueError(dropped_message(added.dropped))
     return added
 
 

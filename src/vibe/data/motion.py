@@ -69,7 +69,7 @@ def load_motions(paths: Sequence[Path], held_out: bool) -> Motions:
         for name, start, stop in zip(names, offsets[:-1], offsets[1:], strict=True):
             subject = subject_of(name)
             if (subject in HELD_OUT) == held_out:
-                rotvec = torch.from_numpy(poses[start:stop].astype(np.float32)).unflatten(-1, (24, 3))
+                rotvec = torch.from_numpy(poses[start:stop].astype(np.float32)).unflatten(-1, (-1, 3))
                 quaternions.append(continuous(roma.rotvec_to_unitquat(rotvec)))
                 places.append(torch.from_numpy(trans[start:stop].astype(np.float32)))
                 lengths.append(stop - start)

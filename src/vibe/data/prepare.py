@@ -18,7 +18,7 @@ Outcome = tuple[list[Recording], str | None]
 
 DONE = ".jobs"
 """Names of the jobs that are done in a store that is not finished; only saves a second run their work."""
-TOLD = 20
+MOST_NAMED = 20
 """Drops that the error of a strict run names."""
 
 
@@ -61,12 +61,12 @@ def prepare(
         if not store.finished:
             spread = partial(_one_by_one, jobs)
             if workers > 1:
-                spread = partial(_by_workers, jobs, partial(_begin, raw_set.jobs, raw), workers)
+                spread = partial(_by_workers, jobs, partial(_begin_worker, raw_set.jobs, raw), workers)
             with one_thread():
                 _read_all(jobs, store, refused.__setitem__ if strict else store.drop, spread, progress)
         dropped = {**store.dropped, **refused}
         if strict and dropped:
-            raise ValueError(complaint(dropped))
+            raise ValueError(dropped_message(dropped))
         (out / DONE).unlink(missing_ok=True)
     return Prepared(store.kept, store.rows, dropped)
 
@@ -117,7 +117,7 @@ def _by_workers(jobs: list[RawJob], begin: Begin[int, Outcome], workers: int, le
         yield RawJob(jobs[at].name, partial(_replay, *outcomes.pop(turn)))
 
 
-def _begin(find: Callable[[Path], Iterator[RawJob]], raw: Path, _: Worker) -> Callable[[int], Outcome]:
+def _begin_worker(find: Callable[[Path], Iterator[RawJob]], raw: Path, _: Worker) -> Callable[[int], Outcome]:
     """A worker that does the job of a number."""
     jobs = list(find(raw))
 
@@ -168,8 +168,8 @@ def _sentence(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def complaint(dropped: Mapping[str, str]) -> str:
+def dropped_message(dropped: Mapping[str, str]) -> str:
     """What the error of a strict run says: what could not be read, and why."""
-    named = "; ".join(f"{name}: {reason}" for name, reason in list(dropped.items())[:TOLD])
-    more = f"; and {len(dropped) - TOLD} more" if len(dropped) > TOLD else ""
+    named = "; ".join(f"{name}: {reason}" for name, reason in list(dropped.items())[:MOST_NAMED])
+    more = f"; and {len(dropped) - MOST_NAMED} more" if len(dropped) > MOST_NAMED else ""
     return f"not all could be kept: {named}{more}. Mend the raw files and try again, or leave out --strict"

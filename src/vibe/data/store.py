@@ -19,7 +19,7 @@ from vibe.errors import missing_extra
 INDEX = "index.parquet"
 K_COLUMNS = tuple(f"K_px_{row}{column}" for row in range(3) for column in range(3))
 """The nine numbers of the intrinsic matrix; null where it is not known."""
-SAID = ("subject", "split", "fps", "source", "step", "gender")
+SEQUENCE_FIELDS = ("subject", "split", "fps", "source", "step", "gender")
 """What a row says of its recording, beside `number` (from 0) and `sequence` (its name)."""
 CHUNK = 200_000
 """Rows written at a time."""
@@ -47,7 +47,7 @@ class SequenceRows:
 
 
 def write_index(path: Path, recordings: Iterable[Mapping[str, Any]]) -> None:
-    """Write the index of recordings; each has `name`, `frames`, `images` (or none), `K_px` and all of `SAID`."""
+    """Write the index of recordings; each has `name`, `frames`, `images` (or none), `K_px`, `SEQUENCE_FIELDS`."""
     arrow, parquet = _arrow()
     words, number, real = arrow.dictionary(arrow.int32(), arrow.string()), arrow.int32(), arrow.float64()
     kinds = {"number": number, "sequence": words, "frame": arrow.int64(), "image": arrow.string()}
@@ -57,7 +57,7 @@ def write_index(path: Path, recordings: Iterable[Mapping[str, Any]]) -> None:
         cells: dict[str, list[Any]] = {name: [] for name in schema.names}
         for place, line in enumerate(recordings):
             count = len(line["frames"])
-            same = {name: line[name] for name in SAID} | {"number": place, "sequence": line["name"]}
+            same = {name: line[name] for name in SEQUENCE_FIELDS} | {"number": place, "sequence": line["name"]}
             same |= dict(zip(K_COLUMNS, line["K_px"] or [None] * 9, strict=True))
             for name, value in same.items():
                 cells[name] += [value] * count
@@ -71,13 +71,13 @@ def write_index(path: Path, recordings: Iterable[Mapping[str, Any]]) -> None:
 
 def read_index(path: Path, rows: int) -> tuple[tuple[SequenceRows, ...], Int[ndarray, "{rows}"]]:
     """The recordings, and each row's frame; raises ValueError if the file is no index of so many rows."""
-    table = _read(path, ["number", "sequence", "frame", *SAID, *K_COLUMNS])
+    table = _read(path, ["number", "sequence", "frame", *SEQUENCE_FIELDS, *K_COLUMNS])
     if len(table) != rows:
         raise ValueError(f"{path} has {len(table)} rows, the manifest says {rows}: prepare the set again")
     starts = np.flatnonzero(np.diff(table["number"].to_numpy(), prepend=-1))
     stops = np.append(starts[1:], rows)
     found = []
-    said = table.select(["sequence", *SAID, *K_COLUMNS]).take(starts).to_pylist()
+    said = table.select(["sequence", *SEQUENCE_FIELDS, *K_COLUMNS]).take(starts).to_pylist()
     for line, start, stop in zip(said, starts, stops, strict=True):
         K_px = [line.pop(name) for name in K_COLUMNS]
         known = None if None in K_px else np.array(K_px).reshape(3, 3)

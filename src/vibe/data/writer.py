@@ -19,8 +19,8 @@ from vibe.data.recording import Recording, column_layout, columns_of
 from vibe.data.store import (
     INDEX,
     MANIFEST,
-    SAID,
     SCHEMA,
+    SEQUENCE_FIELDS,
     column_path,
     described,
     read_manifest,
@@ -231,7 +231,7 @@ def _begin(path: Path, name: str, rows: int) -> IO[bytes]:
 def _line(recording: Recording) -> dict[str, Any]:
     """What the index will say of a recording."""
     K_px = None if recording.K_px is None else np.asarray(recording.K_px, float).ravel().tolist()
-    said = {name: getattr(recording, name) for name in SAID}
+    said = {name: getattr(recording, name) for name in SEQUENCE_FIELDS}
     frames, images = recording.frames.tolist(), list(recording.images)
     return {"name": recording.name, **said, "K_px": K_px, "frames": frames, "images": images}
 

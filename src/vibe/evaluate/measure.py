@@ -10,8 +10,7 @@ from vibe.evaluate import balancing_clip, open_benchmark
 from vibe.evaluate.end_to_end import end_to_end
 from vibe.evaluate.protocols import PROTOCOLS, VIBE_OFFICIAL
 from vibe.evaluate.scores import Measure, Report, System
-from vibe.evaluate.vibe_official import vibe_official
-from vibe.evaluate.with_true_boxes import with_true_boxes
+from vibe.evaluate.with_true_boxes import vibe_official, with_true_boxes
 from vibe.models.network import Network
 from vibe.records import Progress
 

@@ -34,7 +34,7 @@ SLOWEST = 0.15
 """Metres a second: a foot that is slower stands."""
 
 
-def about(points: Float[Tensor, "*b point 3"], centre: Sequence[int] = HIPS) -> Float[Tensor, "*b point 3"]:
+def root_centred(points: Float[Tensor, "*b point 3"], centre: Sequence[int] = HIPS) -> Float[Tensor, "*b point 3"]:
     """The points seen from the mean of some of them."""
     return points - points[..., list(centre), :].mean(-2, keepdim=True)
 

@@ -95,7 +95,7 @@ def read_folder(data: Path) -> tuple[dict, dict[str, Array]]:
 def shots(arrays: Mapping[str, Array], clips: Sequence[str], views: int) -> Iterator[BenchmarkClip]:
     """Every clip before each of its cameras."""
     for clip in clips:
-        rotvec = torch.from_numpy(arrays[f"{clip}/poses"].astype(np.float64)).unflatten(-1, (24, 3))
+        rotvec = torch.from_numpy(arrays[f"{clip}/poses"].astype(np.float64)).unflatten(-1, (-1, 3))
         rotmat = roma.rotvec_to_rotmat(rotvec)
         for view in range(views):
             seen = {name: arrays[f"{clip}/{view}/{name}"] for name in ("R_cam_world", "betas", "picture", *EVIDENCE)}

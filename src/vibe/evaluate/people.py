@@ -189,7 +189,7 @@ def _has_regressor(body: Body) -> bool:
 
 
 def _posed(body: Body, poses: Float[Tensor, "time 72"], betas: Float[Tensor, "time 10"]) -> PosedBodies:
-    return PosedBodies(body, roma.rotvec_to_rotmat(poses.unflatten(-1, (24, 3))), betas)
+    return PosedBodies(body, roma.rotvec_to_rotmat(poses.unflatten(-1, (-1, 3))), betas)
 
 
 def _points(store: Store, joints: str, rows: Int[ndarray, "time"]) -> Float[Tensor, "time joint 3"]:

@@ -113,7 +113,7 @@ VIBE_OFFICIAL = replace(
     metrics=("pa_mpjpe_mm", "mpjpe_mm", "pve_unaligned_mm", "acceleration_mm", "acceleration_error_mm"),
     frames="every valid frame of the test recordings, in pieces of 16; what is left of a recording is dropped",
     truth="neutral",
-    source="the published program's evaluator, quirks included (`vibe.evaluate.vibe_official`)",
+    source="the published program's evaluator, quirks included (`vibe.evaluate.with_true_boxes`)",
     window=16,
     half=True,
 )

@@ -51,7 +51,7 @@ class Compared:
     @property
     def joints(self) -> tuple[Float[Tensor, "time joint 3"], Float[Tensor, "time joint 3"]]:
         """Prediction and truth seen from their roots."""
-        return metrics.about(self.predicted, self.centre), metrics.about(self.truth, self.centre)
+        return metrics.root_centred(self.predicted, self.centre), metrics.root_centred(self.truth, self.centre)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""A network over a store of clips, in boxes that are true: its errors by a protocol."""
+"""A network over a store of clips, in boxes that are true: its errors by a protocol, or the published evaluator's."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,13 +26,13 @@ from vibe.evaluate.people import (
     remarks,
     sequences_of,
 )
-from vibe.evaluate.protocols import Protocol
-from vibe.evaluate.scores import Compared, Report, System, Tally, all_scores
+from vibe.evaluate.protocols import VIBE_OFFICIAL, Protocol
+from vibe.evaluate.scores import Compared, Report, System, Tally, all_scores, systems
 from vibe.inference import config, estimate
 from vibe.models.network import Network
 from vibe.motion import Motion
 from vibe.parallel import one_thread
-from vibe.records import Camera, Progress
+from vibe.records import Camera, Progress, Track
 
 BOXES = "true"
 
@@ -132,3 +132,62 @@ def report(
     rates = tuple(sorted({sequence.fps for sequence in sequences_of(store, protocol)}))
     data = assets.sha256(store.folder / MANIFEST)
     return Report(protocol.name, boxes, data, rates, network.about, body.origin, all_scores(tallies), notes)
+
+
+ALONE = systems(refine=False, smoothing="none")
+"""Nothing follows the network."""
+SURFACE = "pve_unaligned_mm"
+
+
+def vibe_official(
+    data: Path, network: Network, progress: Progress | None = None, protocol: Protocol = VIBE_OFFICIAL
+) -> Report:
+    """Score a network alone on the store of 3DPW in a folder, as the published evaluator would.
+
+    Raises FileNotFoundError or ValueError, with what to do, for a folder that is no store or lacks what is needed.
+    """
+    store, body = open_store(data), config.choose_body(None, network)[0]
+    what = ""
+    parts: list[Compared] = []
+    wanted: list[str] = []
+    with one_thread():
+        for person, seen in evaluated_people(store, protocol, network.evidence == "images", progress):
+            what, wanted = seen.what, measurable(protocol, person, body)
+            parts += windows_of(person, seen, network, body, protocol)
+    if not parts:
+        raise ValueError(
+            f"{data} has no recording of {protocol.window} frames: {protocol.name} reads so many at a time"
+        )
+    whole = Tally()
+    whole.add(official_end_to_end(parts), wanted)
+    tallies = {(what, ALONE[0].name, protocol.says, protocol.split): whole}
+    return report(store, protocol, BOXES, network, body, tallies)
+
+
+def windows_of(
+    person: EvaluatedPerson, seen: EvaluatedEvidence, network: Network, body: Body, protocol: Protocol
+) -> Iterator[Compared]:
+    """One person's frames, as many at a time as the protocol's window, each piece read by itself."""
+    assert protocol.window is not None
+    size, sequence = protocol.window, person.sequence
+    its, mine = both(person.rows, seen.rows)
+    at = torch.arange(size)
+    for start in range(0, len(its) - size + 1, size):
+        part = mine[start : start + size]
+        track = Track(at * sequence.step, seen.track.box_px[part], seen.track.keypoints_px[part])
+        features = None if seen.features is None else seen.features[part]
+        piece = EvaluatedEvidence(at, track, features, seen.what)
+        for motion in motions(sequence, piece, network, body, ALONE).values():
+            yield compared(person, its[start : start + size], motion, at, body, protocol)
+
+
+def official_end_to_end(parts: Sequence[Compared]) -> Compared:
+    """Pieces as if they were one clip."""
+    first = parts[0]
+    return replace(
+        first,
+        predicted=torch.cat([part.predicted for part in parts]),
+        truth=torch.cat([part.truth for part in parts]),
+        frames=torch.arange(sum(len(part.frames) for part in parts)),
+        surface_mm={name: torch.cat([part.surface_mm[name] for part in parts]) for name in first.surface_mm},
+    )

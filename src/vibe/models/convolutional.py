@@ -101,7 +101,7 @@ class Dynamics(nn.Module):
         pose = rotmat_to_6d(present.rotmat).flatten(-2)
         moved = {offset: self.regressors[f"{offset:+d}"](latent, pose) for offset in self.offsets}
         return {
-            offset: GeneratorOutput(rotmat_from_6d(other.unflatten(-1, (24, 6))), present.betas, present.pred_cam)
+            offset: GeneratorOutput(rotmat_from_6d(other.unflatten(-1, (-1, 6))), present.betas, present.pred_cam)
             for offset, other in moved.items()
         }
 

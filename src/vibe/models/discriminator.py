@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from vibe.models.gru import GRU
 from vibe.rotations import rotmat_to_6d
+from vibe.skeletons import SMPL
 
-BODY_JOINTS = 23
+BODY_JOINTS = len(SMPL) - 1
 FORMS: dict[str, Callable[[Tensor], Tensor]] = {"axis_angle": roma.rotmat_to_rotvec, "6d": rotmat_to_6d}
 """How a rotation is written for the discriminator. Axis-angle is what was published; it jumps at half a turn."""
 WIDTHS = {"axis_angle": 3, "6d": 6}

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 from vibe.models.latent import AT_REST_6D, LATENT, Latent, Reconstruction, body_rotations, reconstruct
 from vibe.rotations import rotmat_from_6d, rotmat_to_6d
+from vibe.skeletons import SMPL
 
 
 @dataclass(frozen=True)
 class MPoserConfig:
     """Sizes of MPoser; the paper gives the 32 latent numbers alone."""
 
-    joints: int = 23
+    joints: int = len(SMPL) - 1
     """Body rotations, without the global orientation; 21 leaves the hands out."""
     latent: int = LATENT
     """Numbers a time step."""

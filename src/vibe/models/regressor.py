@@ -13,8 +13,9 @@ from torch.nn import functional
 
 from vibe import rotations
 from vibe.records import GeneratorOutput
+from vibe.skeletons import SMPL
 
-POSE, SHAPE, CAMERA = 24 * 6, 10, 3
+POSE, SHAPE, CAMERA = len(SMPL) * 6, 10, 3
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"none": lambda x: x, "relu": functional.relu}
 
 
@@ -51,7 +52,7 @@ class Regressor(nn.Module):
         self.linear = config.activation == "none"
         """Whether nothing but dropout keeps it from being one affine map."""
         self.iterations = config.iterations
-        self.register_buffer("init_pose", torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]).repeat(24)[None])
+        self.register_buffer("init_pose", torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]).repeat(len(SMPL))[None])
         self.register_buffer("init_shape", torch.zeros(1, SHAPE))
         self.register_buffer("init_cam", torch.tensor([[0.9, 0.0, 0.0]]))
 
@@ -105,4 +106,4 @@ def fold_iterations(regressor: Regressor) -> Regressor | Folded:
 def theta(state: Float[Tensor, "*b time 157"]) -> GeneratorOutput:
     """Pose in 6D, shape and camera side by side, as a record."""
     pose, betas, pred_cam = state.split([POSE, SHAPE, CAMERA], -1)
-    return GeneratorOutput(rotations.rotmat_from_6d(pose.unflatten(-1, (24, 6))), betas, pred_cam)
+    return GeneratorOutput(rotations.rotmat_from_6d(pose.unflatten(-1, (-1, 6))), betas, pred_cam)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from vibe.models.latent import AT_REST_6D, LATENT, Latent, Reconstruction, body_rotations, reconstruct
 from vibe.rotations import rotmat_from_6d, rotmat_to_6d
+from vibe.skeletons import SMPL
 
 STILL = 0.01
 """Added to each number's variance: a joint that never moved in training must not drown the others when it does."""
@@ -22,7 +23,7 @@ STILL = 0.01
 class VPoserConfig:
     """Sizes of VPoser."""
 
-    joints: int = 23
+    joints: int = len(SMPL) - 1
     """Body rotations, without the global orientation; 21 leaves the hands out."""
     latent: int = LATENT
     hidden: int = 512

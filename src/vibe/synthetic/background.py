@@ -52,15 +52,6 @@ def ground_below(height: float, pitch: float, roll: float = 0.0) -> BackgroundGr
     return BackgroundGround(up, height)
 
 
-def random_background(width: int, height: int, seed: int) -> UInt8[ndarray, "height width 3"]:
-    """A room or a street by chance, seen through a lens of normal length."""
-    rng = np.random.default_rng(seed)
-    focal_px = float(np.hypot(width, height)) * rng.uniform(0.7, 1.3)
-    K_px = np.array([[focal_px, 0, width / 2], [0, focal_px, height / 2], [0, 0, 1]])
-    ground = ground_below(rng.uniform(0.8, 2.2), rng.normal(0.05, 0.12), rng.normal(0, 0.04))
-    return background(width, height, K_px, ground, seed)
-
-
 def background(
     width: int, height: int, K_px: Float[ndarray, "3 3"], ground: BackgroundGround, seed: int
 ) -> UInt8[ndarray, "height width 3"]:

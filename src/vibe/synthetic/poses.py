@@ -56,11 +56,20 @@ def widen(
     trans = torch.where(flip[:, None, None], trans * torch.tensor([-1.0, 1.0, 1.0]), trans)
     quaternions = exchange_limbs(quaternions, config.limb, seed)
     quaternions = wobble(quaternions, config.wobble, seed)
-    turn = roma.random_unitquat(batch, generator=seed)
+    turn = random_quaternions(batch, seed)
     whole = (torch.rand(batch, generator=seed) < config.tumble)[:, None, None]
     turned = roma.quat_product(turn[:, None].expand(-1, quaternions.shape[1], -1), quaternions[:, :, 0])
     root = torch.where(whole, turned, quaternions[:, :, 0])
     return torch.cat([root[:, :, None], quaternions[:, :, 1:]], 2), trans * ~whole
+
+
+def random_quaternions(count: int, seed: torch.Generator) -> Float[Tensor, "{count} 4"]:
+    """Uniform rotations (Shoemake 1992). roma up to 1.6.0 draws two of the three numbers from the global
+    stream, so that a step would not be the same again."""
+    share, *turns = torch.rand(3, count, generator=seed)
+    first, second = (2 * math.pi * turn for turn in turns)
+    r1, r2 = (1 - share).sqrt(), share.sqrt()
+    return torch.stack([r1 * first.sin(), r1 * first.cos(), r2 * second.sin(), r2 * second.cos()], -1)
 
 
 def exchange_limbs(
@@ -82,11 +91,13 @@ def wobble(
 ) -> Float[Tensor, "batch time 24 4"]:
     """A steady offset and a slow sine of half its size, for half of the joints of a share of the windows."""
     batch, frames = quaternions.shape[:2]
-    taken = (torch.rand(batch, 1, generator=seed) < share) & (torch.rand(batch, 24, generator=seed) < 0.5)
+    taken = (torch.rand(batch, 1, generator=seed) < share) & (
+        torch.rand(batch, len(skeletons.SMPL), generator=seed) < 0.5
+    )
     spread = torch.tensor([SPREAD.get(name.split("_")[-1], (0.0, 0.0, 0.0)) for name in skeletons.SMPL])
-    size = torch.randn(batch, 1, 24, 3, generator=seed) * spread
-    phase = 2 * math.pi * torch.rand(batch, 1, 24, 1, generator=seed)
-    cycles = 1.5 * torch.rand(batch, 1, 24, 1, generator=seed)
+    size = torch.randn(batch, 1, len(skeletons.SMPL), 3, generator=seed) * spread
+    phase = 2 * math.pi * torch.rand(batch, 1, len(skeletons.SMPL), 1, generator=seed)
+    cycles = 1.5 * torch.rand(batch, 1, len(skeletons.SMPL), 1, generator=seed)
     time = torch.linspace(0, 1, frames)[:, None, None]
     rotvec = size * (1 + 0.5 * torch.sin(2 * math.pi * cycles * time + phase))
     for name, (axis, sense) in HINGES.items():

@@ -1,7 +1,8 @@
-"""What a run leaves behind: checkpoints to go on from, and the weights to ship; each whole or not there at all."""
+"""What a run leaves behind: checkpoints to go on from, a log, the weights to ship; each whole or absent."""
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import math
@@ -18,8 +19,8 @@ from torch import Tensor, nn
 import vibe
 from vibe import assets
 
-CHECKPOINT, BEST, ABOUT = "checkpoint.pt", "best.pt", "run.json"
-MOST_TOLD = 1000
+CHECKPOINT, BEST, ABOUT, LOG = "checkpoint.pt", "best.pt", "run.json", "log.jsonl"
+LONGEST_MESSAGE = 1000
 """Characters of the differences that a message names."""
 
 
@@ -32,7 +33,7 @@ class Stateful(Protocol):
     def load_state_dict(self, state_dict: Any, /) -> Any: ...
 
 
-def begin_folder(folder: Path, recipe: Any, data: Mapping[str, str], writes: bool = True) -> None:
+def open_run_folder(folder: Path, recipe: Any, data: Mapping[str, str], writes: bool = True) -> None:
     """Make a run's folder, or find the same run in it, and write `run.json`: recipe, seed, data, sources, torch.
 
     Raises ValueError that names the fields in which the folder's own recipe or data differ.
@@ -41,8 +42,8 @@ def begin_folder(folder: Path, recipe: Any, data: Mapping[str, str], writes: boo
     sources = [source()]
     if path.exists():
         about = _about(path)
-        refuse_another(path, about.get("recipe", {}), plain)
-        refuse_another(path, about.get("data", {}), dict(data), "data")
+        check_same(path, about.get("recipe", {}), plain)
+        check_same(path, about.get("data", {}), dict(data), "data")
         before = about.get("sources", [])
         sources = before if sources[0] in before[-1:] else [*before, *sources]
     if not writes:
@@ -89,7 +90,7 @@ def load_checkpoint(path: Path, recipe: Any, parts: Mapping[str, Stateful]) -> t
     if not path.exists():
         return 0, math.inf
     state = _state(path)
-    refuse_another(path, state["recipe"], as_plain(recipe))
+    check_same(path, state["recipe"], as_plain(recipe))
     if state["parts"].keys() != parts.keys():
         raise ValueError(f"{path} holds {', '.join(state['parts'])}; this run is made of {', '.join(parts)}")
     try:
@@ -163,11 +164,11 @@ def source() -> str:
     return f"commit {done.stdout.strip()}"
 
 
-def refuse_another(place: Path, its: Mapping[str, Any], ours: Mapping[str, Any], what: str = "recipe") -> None:
+def check_same(place: Path, its: Mapping[str, Any], ours: Mapping[str, Any], what: str = "recipe") -> None:
     """Raise ValueError, with the fields that differ, unless both are the same."""
     if differing := differences(its, ours):
         told = "; ".join(differing)
-        told = told if len(told) <= MOST_TOLD else f"{told[:MOST_TOLD]} ..."
+        told = told if len(told) <= LONGEST_MESSAGE else f"{told[:LONGEST_MESSAGE]} ..."
         raise ValueError(f"{place} comes from another {what} ({told}): give another folder, or what it began with")
 
 
@@ -203,3 +204,65 @@ def _bytes(state: Mapping[str, Any]) -> bytes:
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     return buffer.getvalue()
+
+
+class TrainingLog:
+    """The log of a run, without a gap or a repetition whenever the run was killed.
+
+    Begins after a step: what an earlier process wrote about later ones is dropped, since they are taken again. A
+    log that does not write is that of the other processes.
+    """
+
+    def __init__(self, folder: Path, after: int, writes: bool = True) -> None:
+        self._path, self._writes = folder / LOG, writes
+        self._board: Any = None
+        if not writes:
+            return
+        cut_log(self._path, after)
+        if importlib.util.find_spec("tensorboard") is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=after + 1)
+
+    def __enter__(self) -> TrainingLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._board is not None:
+            self._board.close()
+
+    def write(self, record: Mapping[str, float]) -> None:
+        """One line more; a curve of each number in TensorBoard."""
+        with self._path.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(json.dumps(dict(record)) + "\n")
+        if self._board is not None:
+            for name, value in record.items():
+                self._board.add_scalar(name, value, int(record["step"]))
+
+
+def cut_log(path: Path, step: int) -> None:
+    """Drop the lines after a step, and one that was not finished."""
+    if not path.exists():
+        return
+    lines = _read_lines(path)
+    kept = []
+    for line, record in lines:
+        if record is None or record["step"] > step:
+            break
+        kept.append(line)
+    if len(kept) < len(lines):
+        assets.write_whole(path, "".join(kept).encode())
+
+
+def _read_lines(path: Path) -> list[tuple[str, dict[str, float] | None]]:
+    """The lines of a log with their records; the last has none if it was not finished. Raises ValueError, OSError."""
+    found: list[tuple[str, dict[str, float] | None]] = []
+    try:
+        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+            record = json.loads(line) if line.endswith("\n") else None
+            if record is not None and not (isinstance(record, dict) and isinstance(record.get("step"), int | float)):
+                raise ValueError("what it holds is no record")
+            found.append((line, record))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged in line {len(found) + 1} ({error}): delete what is not whole") from error
+    return found

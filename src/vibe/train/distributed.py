@@ -14,7 +14,7 @@ Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """This process among those that train together."""
 
     rank: int = 0
@@ -28,52 +28,52 @@ class Team:
         return self.rank == 0
 
 
-def join_team(device: str = "cpu") -> Team:
-    """The team that torchrun made, or one of a single process; on `cuda` each process of a host has its own card."""
+def join_process_group(device: str = "cpu") -> ProcessGroup:
+    """The processes that torchrun started, or a single one; on `cuda` each process of a host has its own card."""
     if "RANK" not in os.environ:
-        return Team(device=torch.device(device))
+        return ProcessGroup(device=torch.device(device))
     own = torch.device(f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" else device)
     if not distributed.is_initialized():
         distributed.init_process_group("nccl" if own.type == "cuda" else "gloo")
-    return Team(distributed.get_rank(), distributed.get_world_size(), own)
+    return ProcessGroup(distributed.get_rank(), distributed.get_world_size(), own)
 
 
-def leave_team() -> None:
+def leave_process_group() -> None:
     """Wait until everybody is done, then part; a process that just ends takes the others' messages with it."""
     if distributed.is_initialized():
         distributed.barrier()
         distributed.destroy_process_group()
 
 
-def from_first(number: float, team: Team) -> float:
+def broadcast(number: float, group: ProcessGroup) -> float:
     """The first process' number, in all of them."""
-    if team.size == 1:
+    if group.size == 1:
         return number
-    message = torch.tensor(number, dtype=torch.float64, device=team.device)
+    message = torch.tensor(number, dtype=torch.float64, device=group.device)
     distributed.broadcast(message, 0)
     return float(message)
 
 
-def mean_over_team(numbers: Mapping[str, float], team: Team) -> dict[str, float]:
+def all_reduce_mean(numbers: Mapping[str, float], group: ProcessGroup) -> dict[str, float]:
     """Each number's mean over the processes, in all of them."""
-    if team.size == 1:
+    if group.size == 1:
         return dict(numbers)
-    message = torch.tensor(list(numbers.values()), dtype=torch.float64, device=team.device)
+    message = torch.tensor(list(numbers.values()), dtype=torch.float64, device=group.device)
     distributed.all_reduce(message)
-    return dict(zip(numbers, (message / team.size).tolist(), strict=True))
+    return dict(zip(numbers, (message / group.size).tolist(), strict=True))
 
 
-def batch_share(batch: Record, team: Team) -> Record:
+def shard_batch(batch: Record, group: ProcessGroup) -> Record:
     """This process' part of a batch, where it computes: every tensor of the record, cut along its first axis.
 
-    All processes make the same batch, so that the team's mean is that of the whole. Raises ValueError if the batch
+    All processes make the same batch, so that the group's mean is that of the whole. Raises ValueError if the batch
     can't be shared evenly.
     """
     if isinstance(batch, Tensor):
-        if len(batch) % team.size:
-            raise ValueError(f"{len(batch)} windows can't be shared by {team.size} processes: change the batch")
-        return batch.tensor_split(team.size)[team.rank].to(team.device)  # pyright: ignore[reportReturnType]
-    parts = {field.name: batch_share(getattr(batch, field.name), team) for field in fields(batch)}  # pyright: ignore[reportArgumentType]
+        if len(batch) % group.size:
+            raise ValueError(f"{len(batch)} windows can't be shared by {group.size} processes: change the batch")
+        return batch.tensor_split(group.size)[group.rank].to(group.device)  # pyright: ignore[reportReturnType]
+    parts = {field.name: shard_batch(getattr(batch, field.name), group) for field in fields(batch)}  # pyright: ignore[reportArgumentType]
     return replace(batch, **parts)  # pyright: ignore[reportArgumentType]
 
 

@@ -19,7 +19,7 @@ from vibe.synthetic.examples import Example, example_points
 from vibe.train.losses_features import Annotation
 from vibe.train.losses_keypoints import pelvis_of
 
-APART = 1e4
+WINDOW_GAP_S = 1e4
 """Seconds from window to window where many are fitted at once: no energy over time reaches across."""
 RATE = 30.0
 """Frames of a window in a second."""
@@ -82,7 +82,7 @@ def fit_windows(
     def found_points(turned: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
         return joints_and_keypoints(body, turned, shapes, points)
 
-    times = APART * torch.arange(count, dtype=torch.float64)[:, None] + torch.arange(frames) / RATE
+    times = WINDOW_GAP_S * torch.arange(count, dtype=torch.float64)[:, None] + torch.arange(frames) / RATE
     stage = replace(
         OPEN, free=("orientation", "pose", "place"), iterations=evaluations, evaluations=evaluations,
         weights={name: weight for name, weight in OPEN.weights.items() if name != "shape"},
@@ -100,11 +100,11 @@ def fit_windows(
 HALF_SIDE = 0.1
 """Of a crop at unit distance, where no clip says it: whoever fills it stands some 11 metres away. The published camera,
 nearly weak at 50 metres, would make metres of depth out of every change of scale."""
-FOUND = [f"op_{name}" for name in skeletons.COCO]
+OPENPOSE_COCO = [f"op_{name}" for name in skeletons.COCO]
 """COCO's joints by the names that OpenPose's have among the 49."""
 
 
-def fitted_clips(made: GeneratorOutput, truth: Annotation, body: Body, config: LabelConfig) -> Annotation:
+def fit_clip_labels(made: GeneratorOutput, truth: Annotation, body: Body, config: LabelConfig) -> Annotation:
     """The truth with labels for the clips that have none but enough keypoints, fitted from what the generator made.
 
     Their shape is the generator's own. All are fitted in one search, so the labels of a batch that several processes
@@ -134,5 +134,7 @@ def fitted_clips(made: GeneratorOutput, truth: Annotation, body: Body, config: L
 
 def coco_keypoints(keypoints: Float[Tensor, "*b 49 3"]) -> Float[Tensor, "*b 17 3"]:
     """COCO's keypoints out of the 49: each as data sets mark it or as OpenPose finds it, whichever is surer."""
-    marked, found = (keypoints[..., skeletons.index(skeletons.SPIN49, names), :] for names in (skeletons.COCO, FOUND))
+    marked, found = (
+        keypoints[..., skeletons.index(skeletons.SPIN49, names), :] for names in (skeletons.COCO, OPENPOSE_COCO)
+    )
     return torch.where(marked[..., 2:] >= found[..., 2:], marked, found)

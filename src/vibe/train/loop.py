@@ -1,9 +1,10 @@
-"""Training of the generator, and of the discriminator with it: step, validate, save; goes on where it was killed."""
+"""Training of the generator, and of the motion discriminator with it; goes on where it was killed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,34 +15,45 @@ from torch import Tensor, nn
 from vibe.models.discriminator import motion_numbers
 from vibe.models.generator import VIBE
 from vibe.models.latent import prior_loss
-from vibe.records import GeneratorOutput, Observation
+from vibe.records import GeneratorOutput, Observation, Progress
 from vibe.train.checkpoints import save_weights
-from vibe.train.distributed import Team, batch_share, join_team, leave_team, mean_over_team
-from vibe.train.gan_losses import contest, smoothed_target
+from vibe.train.distributed import (
+    ProcessGroup,
+    all_reduce_mean,
+    join_process_group,
+    leave_process_group,
+    shard_batch,
+)
+from vibe.train.losses_temporal import temporal_losses
 from vibe.train.recipes import GeneratorRecipe, PaperRecipe, Recipe
-from vibe.train.schedules import cosine, follow_schedule, set_rate
-from vibe.train.state import Task, TrainState, gather_state
-from vibe.train.task_features import paper_course
-from vibe.train.task_keypoints import open_course
+from vibe.train.state import Task, TrainState, build_train_state
+from vibe.train.task_features import features_task
+from vibe.train.task_keypoints import keypoints_task
 from vibe.train.trainer import (
-    Pace,
-    Progress,
-    RunProtocol,
+    Schedule,
+    TrainerConfig,
     check_finite,
+    cosine,
     descend,
     finite_total,
-    keep_running,
+    follow_schedule,
     seed_step,
     seeded_generator,
+    set_rate,
+    train_loop,
 )
 
-REAL = 1
-"""The purpose of a step's random numbers that real motion and its targets are drawn from."""
-COURSES: Mapping[type[GeneratorRecipe], Callable[[Any, Team], Task]] = {
-    Recipe: open_course,
-    PaperRecipe: paper_course,
+REAL, ORDER = 1, 2
+"""Purposes of a step's random numbers: real motion with its targets, and the order of shuffled frames."""
+TASKS: Mapping[type[GeneratorRecipe], Callable[[Any, ProcessGroup], Task]] = {
+    Recipe: keypoints_task,
+    PaperRecipe: features_task,
 }
 """What the recipes of each kind learn from."""
+SMOOTHING = 0.1
+"""Most that the target of a real motion falls short of 1 (appendix 6.1)."""
+LEAST_GRADIENT = 1e-12
+"""The least gradient at a score; a fainter one could not be turned into the other side's."""
 
 
 @dataclass(frozen=True)
@@ -62,102 +74,173 @@ def train_generator(
     Under torchrun the processes share each batch, and the first of them writes. Raises NotANumber
     (a FloatingPointError) if the loss stops being a number, and ValueError if the folder is another recipe's.
     """
-    team = join_team(device)
-    course = COURSES[type(recipe)](recipe, team)
-    players = gather_state(recipe, course.build, team.device)
+    group = join_process_group(device)
+    task = TASKS[type(recipe)](recipe, group)
+    state = build_train_state(recipe, task.build, group.device)
 
     def take_step(step: int) -> dict[str, float]:
-        batch = course.batch(seeded_generator(recipe.seed, step))
-        seed_step(recipe.seed, step, team.rank)
+        batch = task.batch(seeded_generator(recipe.seed, step))
+        seed_step(recipe.seed, step, group.rank)
         if recipe.schedule == "cosine":
             for name, top in (("network", recipe.rate), ("discriminator", recipe.adversarial.rate)):
-                if name in players.optimisers:
-                    set_rate(players.optimisers[name], cosine(top, step, recipe.steps, recipe.warmup))
-        real = draw_real_motion(course, recipe, step, team) if players.discriminator is not None else None
-        terms = learn(players, batch_share(batch, team), real, course, recipe, step)
-        track_average(players.average, players.network, min(recipe.average, 1.0 if step > recipe.warmup else 0.9))
-        return mean_over_team(terms, team)
+                if name in state.optimisers:
+                    set_rate(state.optimisers[name], cosine(top, step, recipe.steps, recipe.warmup))
+        real = draw_real_motion(task, recipe, step, group) if state.discriminator is not None else None
+        terms = train_step(state, shard_batch(batch, group), real, task, recipe, step)
+        track_average(state.average, state.network, min(recipe.average, 1.0 if step > recipe.warmup else 0.9))
+        return all_reduce_mean(terms, group)
 
-    yield from keep_running(
-        RunProtocol(
+    yield from train_loop(
+        TrainerConfig(
             folder=run,
             recipe=recipe,
-            pace=Pace(recipe.steps, recipe.log_every, recipe.validate_every, recipe.save_every),
-            parts=players.parts(),
+            schedule=Schedule(recipe.steps, recipe.log_every, recipe.validate_every, recipe.save_every),
+            parts=state.parts(),
             take_step=take_step,
-            validate=lambda: validate(players.average, course, recipe, team.device),
-            score=course.score,
-            save_weights=lambda path, step: save_weights(path, recipe, step, players.average),
-            after_validation=lambda score: follow_schedule(players.plateaus.values(), score),
-            data=course.data,
+            validate=lambda: validate(state.average, task, recipe, group.device),
+            score=task.score,
+            save_weights=lambda path, step: save_weights(path, recipe, step, state.average),
+            after_validation=lambda score: follow_schedule(state.plateaus.values(), score),
+            data=task.data,
         ),
-        team,
+        group,
         progress,
     )
-    leave_team()
+    leave_process_group()
 
 
-def learn(
-    players: TrainState, batch: Any, real: RealMotion | None, course: Task, recipe: GeneratorRecipe, step: int
+def train_step(
+    state: TrainState, batch: Any, real: RealMotion | None, task: Task, recipe: GeneratorRecipe, step: int
 ) -> dict[str, float]:
-    """One step of the generator and, where there is one, of the discriminator, from the same windows; its losses."""
-    terms = add_gradients(players, batch, real, course, recipe, step)
-    descend(players.network, players.optimisers["network"], recipe.clip, step, batch)
-    if players.discriminator is not None:
-        descend(players.discriminator, players.optimisers["discriminator"], recipe.clip, step, batch)
-    return dict(zip(terms, torch.stack(list(terms.values())).tolist(), strict=True))
+    """One step of the generator and, where there is one, of the discriminator, from the same windows; its losses.
 
-
-def add_gradients(
-    players: TrainState, batch: Any, real: RealMotion | None, course: Task, recipe: GeneratorRecipe, step: int
-) -> dict[str, Float[Tensor, ""]]:
-    """Add each network's gradients to its parameters'; returns the losses, which hold none.
-
-    The generator's adversarial term and both of the discriminator's share one run of the discriminator and one way
-    back: nobody's parameters move before all are computed.
+    Nobody's parameters move before all gradients are computed. Raises NotANumber.
     """
-    made = predict(players.network.train(), batch.evidence, recipe.precision)
-    terms = course.losses(made, batch)
-    if players.prior is not None:
-        terms["prior"] = recipe.prior.weight * prior_loss(players.prior.encode(made.rotmat[..., 1:, :, :]).mean)
+    # Section 3.1: features of each frame, latent vectors of the motion, SMPL parameters and camera.
+    features, latent, output = generate(state.network.train(), batch.evidence, recipe.precision)
+
+    # Equation 1 without its last term: L_2D, L_3D and L_SMPL.
+    terms = task.losses(output, batch)
+    if state.prior is not None:
+        # Table 2, G + MPoser: the length of the prior's z takes the discriminator's place.
+        terms["prior"] = recipe.prior.weight * prior_loss(state.prior.encode(output.rotmat[..., 1:, :, :]).mean)
+    if state.heads is not None:
+        # What the paper compares with: shuffled order, past and future poses, hallucinated latent vectors.
+        read = state.network.encoder, features, latent, output
+        shifted, seed = partial(task.shifted_losses, batch), seeded_generator(recipe.seed, step, ORDER)
+        terms |= temporal_losses(state.heads, *read, shifted, recipe.temporal, seed)
     total = finite_total(terms, step, batch)
-    roots, pulls = [total], [None]
-    if players.discriminator is not None:
+    roots: list[Tensor] = [total]
+    gradients: list[Tensor | None] = [None]
+
+    if state.discriminator is not None:
+        # Equations 2 and 3: one run of D_M on real and generated motion serves L_adv and D_M's own loss. Its gradients
+        # are now at D_M's parameters, and the generator's, `pull`, at the motion that it made.
         assert real is not None
-        fake = motion_numbers(made.rotmat, recipe.discriminator.form)
-        told, pull = contest(players.discriminator.train(), real.motion, fake, recipe.adversarial.weight, real.target)
-        check_finite(torch.stack(list(told.values())).sum(), "discriminator's loss", step, batch)
-        terms, total = terms | told, total + told["adversarial"]
-        roots, pulls = [*roots, fake], [*pulls, pull]
-    torch.autograd.backward(roots, pulls)
-    return {name: value.detach() for name, value in ({"loss": total} | terms).items()}
+        fake = motion_numbers(output.rotmat, recipe.discriminator.form)
+        adversarial, pull = discriminate(
+            state.discriminator.train(), real.motion, fake, recipe.adversarial.weight, real.target
+        )
+        check_finite(torch.stack(list(adversarial.values())).sum(), "discriminator's loss", step, batch)
+        terms, total = terms | adversarial, total + adversarial["adversarial"]
+        roots, gradients = [*roots, fake], [*gradients, pull]
+
+    # Backward: from the losses, and from the generated motion with what D_M says of it.
+    torch.autograd.backward(roots, gradients)
+
+    # Section 4.2: one step of each network's Adam.
+    descend(state.learners, state.optimisers["network"], recipe.clip, step, batch)
+    if state.discriminator is not None:
+        descend(state.discriminator, state.optimisers["discriminator"], recipe.clip, step, batch)
+    losses = {"loss": total} | terms
+    return dict(zip(losses, torch.stack([term.detach() for term in losses.values()]).tolist(), strict=True))
 
 
-def draw_real_motion(course: Task, recipe: GeneratorRecipe, step: int, team: Team) -> RealMotion:
+def generate(
+    network: VIBE, evidence: Observation | Float[Tensor, "*b time feature"], precision: str
+) -> tuple[Float[Tensor, "*b time feature"], Float[Tensor, "*b time feature"], GeneratorOutput]:
+    """Features, latent vectors and output; on a graphics card computed in the recipe's precision, given in float32."""
+    device = next(network.parameters()).device.type
+    reduced = device == "cuda" and precision == "bfloat16"
+    with torch.autocast(device, torch.bfloat16, enabled=reduced):
+        features = network.embedding(evidence)
+        latent = network.encoder(features)
+        made = network.regressor(latent)
+    if reduced:
+        features, latent = features.float(), latent.float()
+        made = GeneratorOutput(made.rotmat.float(), made.betas.float(), made.pred_cam.float())
+    return features, latent, made
+
+
+def discriminate(
+    discriminator: nn.Module, real: Float[Tensor, "real time number"], fake: Float[Tensor, "batch frames number"],
+    weight: float = 1.0, target: Float[Tensor, "real"] | None = None,
+) -> tuple[dict[str, Float[Tensor, ""]], Float[Tensor, "batch frames number"]]:  # fmt: skip
+    """Equations 2 and 3 in one run: adds D's gradients, returns the terms and the generator's gradient at `fake`.
+
+    A motion's score is one number, so the two sides' gradients at the motion differ by a factor only: that of their
+    gradients at the score. One way back from the scores, with D's, therefore serves both. As published, D's terms
+    ("real" and "fake") have the weight too. `target` is what real motions are to score: 1, unless smoothed.
+    """
+    fake = fake.detach().requires_grad_()
+    scores = discriminator(torch.cat([real, fake]))
+    leaf = scores.detach().requires_grad_()
+    score_real, score_fake = leaf.split([len(real), len(fake)])
+    terms = {"adversarial": generator_loss(score_fake)} | discriminator_losses(score_real, score_fake, target)
+    terms = {name: weight * term for name, term in terms.items()}
+    (gradient_d,) = torch.autograd.grad(terms["real"] + terms["fake"], leaf, retain_graph=True)
+    (gradient_g,) = torch.autograd.grad(terms["adversarial"], leaf)
+    gradient_d = torch.where(gradient_d.abs() < LEAST_GRADIENT, LEAST_GRADIENT, gradient_d)
+    scores.backward(gradient_d)
+    assert fake.grad is not None
+    pull = fake.grad * (gradient_g / gradient_d)[len(real) :, None, None]
+    return {name: term.detach() for name, term in terms.items()}, pull
+
+
+def generator_loss(score_fake: Float[Tensor, "*b"]) -> Float[Tensor, ""]:
+    """Equation 2: mean squared distance of the scores of generated motions from 1."""
+    return (score_fake - 1).square().mean()
+
+
+def discriminator_losses(
+    score_real: Float[Tensor, "*real"], score_fake: Float[Tensor, "*fake"],
+    target: Float[Tensor, "*real"] | None = None,
+) -> dict[str, Float[Tensor, ""]]:  # fmt: skip
+    """The two terms of equation 3: scores of real motions from 1, or their smoothed target, and of generated ones
+    from 0."""
+    wanted = torch.ones_like(score_real) if target is None else target
+    return {"real": (score_real - wanted).square().mean(), "fake": score_fake.square().mean()}
+
+
+def smoothed_target(
+    score_real: Float[Tensor, "*b"], generator: torch.Generator, most: float = SMOOTHING
+) -> Float[Tensor, "*b"]:
+    """1 less a random number in [0, `most`), one for each real motion.
+
+    The target of generated motions stays 0: smoothed too, it would reward D for scores that real motion has
+    (Salimans et al. 2016, whom the paper cites, smooth the one side only).
+    """
+    drawn = torch.rand(score_real.shape, generator=generator, device=generator.device, dtype=score_real.dtype)
+    return 1 - most * drawn.to(score_real.device)
+
+
+def draw_real_motion(task: Task, recipe: GeneratorRecipe, step: int, group: ProcessGroup) -> RealMotion:
     """As many windows of motion capture as a batch has, and what the discriminator is to say of them (equation 3)."""
     seed = seeded_generator(recipe.seed, step, REAL)
-    rotmat = course.motion(seed)
+    rotmat = task.motion(seed)
     target = smoothed_target(torch.ones(len(rotmat)), seed, recipe.adversarial.smoothing)
-    return RealMotion(motion_numbers(batch_share(rotmat, team), recipe.discriminator.form), batch_share(target, team))
-
-
-def predict(network: VIBE, evidence: Observation | Float[Tensor, "*b time feature"], precision: str) -> GeneratorOutput:
-    """The network's answer in float32, on a graphics card computed in the recipe's precision."""
-    device = next(network.parameters()).device.type
-    with torch.autocast(device, torch.bfloat16, enabled=device == "cuda" and precision == "bfloat16"):
-        theta = network(evidence)
-    return GeneratorOutput(theta.rotmat.float(), theta.betas.float(), theta.pred_cam.float())
+    return RealMotion(motion_numbers(shard_batch(rotmat, group), recipe.discriminator.form), shard_batch(target, group))
 
 
 def track_average(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Moving average of the parameters."""
     with torch.no_grad():
-        for mine, its in zip(average.parameters(), network.parameters(), strict=True):
-            mine.lerp_(its, 1 - decay)
+        for mine, theirs in zip(average.parameters(), network.parameters(), strict=True):
+            mine.lerp_(theirs, 1 - decay)
 
 
 @torch.no_grad()
-def validate(network: VIBE, course: Task, recipe: GeneratorRecipe, device: torch.device) -> dict[str, float]:
-    """The course's errors of a network."""
-    alone = Team(device=device)
-    return course.validate(lambda evidence: predict(network.eval(), batch_share(evidence, alone), recipe.precision))
+def validate(network: VIBE, task: Task, recipe: GeneratorRecipe, device: torch.device) -> dict[str, float]:
+    """The task's errors of a network."""
+    alone = ProcessGroup(device=device)
+    return task.validate(lambda evidence: generate(network.eval(), shard_batch(evidence, alone), recipe.precision)[2])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from vibe.evaluate.metrics import about
+from vibe.evaluate.metrics import root_centred
 from vibe.records import GeneratorOutput
 
 JOINTS_14 = slice(25, 39)
@@ -81,12 +81,12 @@ def feature_losses(
     As published, the 2D term is the mean over all 49 joints, the unseen included, and hips and shoulders count twice.
     The pose term compares the predicted matrices as they are: the published round trip through axis-angle gives the
     same number, but no gradient to rely on near rest and half a turn. The 3D terms are means over the frames that are
-    `known`: those of this batch, or as many as a process of a team has on average, so that the team's mean is right.
+    `known`: those of this batch, or as many as a process has on average, so that the mean of all processes is right.
     """
     if known is None:
         known = Known(float(truth.has_points.sum()), float(truth.has_theta.sum()))
     off_2d = (predicted.points_2d - truth.keypoints_2d[..., :2]).square() * truth.keypoints_2d[..., 2:]
-    off_3d = about(predicted.points[..., JOINTS_14, :]) - about(truth.points[..., JOINTS_14, :])
+    off_3d = root_centred(predicted.points[..., JOINTS_14, :]) - root_centred(truth.points[..., JOINTS_14, :])
     off_pose, off_shape = predicted.theta.rotmat - truth.rotmat, predicted.theta.betas - truth.betas
     off_pose, off_shape = predicted.theta.rotmat - truth.rotmat, predicted.theta.betas - truth.betas
     return {

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from vibe.body.record import Body
 from vibe.records import GeneratorOutput
+from vibe.skeletons import SMPL
 from vibe.synthetic.examples import FEET, Example, example_points
 
 
@@ -65,7 +66,7 @@ def keypoint_losses(
     terms = {
         "points": config.points * _mean(_length(points - truth.points), known),
         "shape_of_pose": config.shape_of_pose * _mean(_length(own - true_own), known),
-        "reprojection": config.reprojection * reprojection_loss(points[..., 24:, :], predicted.pred_cam, truth),
+        "reprojection": config.reprojection * reprojection_loss(points[..., len(SMPL) :, :], predicted.pred_cam, truth),
         "rotations": config.rotations * _mean((predicted.rotmat - truth.rotmat).square().sum((-1, -2)), known),
         "betas": config.betas * _mean((predicted.betas - truth.betas[:, None]).square().sum(-1), known),
         "velocity": config.velocity * _mean(_length(step), known),

@@ -1,19 +1,78 @@
-"""Losses of what the paper compares with: past and future (Kanazawa et al. 2019), shuffled order (Sun et al. 2019)."""
+"""Networks and losses of what the paper compares with: past and future (Kanazawa et al. 2019), shuffled order (Sun et
+al. 2019). The networks train beside the generator, teach its encoder, and are not part of the weights that ship."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
+
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from vibe.models.attention import OrderConfig, OrderRecovery
+from vibe.models.convolutional import Dynamics, DynamicsConfig, Hallucinator, HallucinatorConfig
 from vibe.records import GeneratorOutput
 
+Record = TypeVar("Record")
 
-def meet(predicted: GeneratorOutput, truth: GeneratorOutput, offset: int) -> tuple[GeneratorOutput, GeneratorOutput]:
+
+@dataclass(frozen=True)
+class TemporalConfig:
+    """Weight of each loss, 0 for none, and sizes of its network; their `features` follow the generator's."""
+
+    order: float = 0.0
+    """Cross entropy of the places in time of frames that were shuffled before the encoder read them."""
+    dynamics: float = 0.0
+    """The generator's own losses, of the poses some frames ago and ahead, told from the present latent vector."""
+    hallucination: float = 0.0
+    """Distance of latent vectors made up from single frames to those that the encoder makes of the clip."""
+    order_recovery: OrderConfig = OrderConfig()
+    past_future: DynamicsConfig = DynamicsConfig()
+    hallucinator: HallucinatorConfig = HallucinatorConfig()
+
+
+def build_heads(config: TemporalConfig, features: int) -> nn.ModuleDict | None:
+    """The networks of the losses that have a weight, with fresh parameters; None if no loss has."""
+    heads = nn.ModuleDict()
+    if config.order:
+        heads["order"] = OrderRecovery(replace(config.order_recovery, features=features))
+    if config.dynamics:
+        heads["dynamics"] = Dynamics(replace(config.past_future, features=features))
+    if config.hallucination:
+        heads["hallucinator"] = Hallucinator(replace(config.hallucinator, features=features))
+    return heads if len(heads) else None
+
+
+def temporal_losses(
+    heads: nn.ModuleDict, encoder: nn.Module, features: Float[Tensor, "batch time feature"],
+    latent: Float[Tensor, "batch time feature"], output: GeneratorOutput,
+    shifted: Callable[[GeneratorOutput, int], dict[str, Float[Tensor, ""]]], config: TemporalConfig,
+    seed: torch.Generator,
+) -> dict[str, Float[Tensor, ""]]:  # fmt: skip
+    """Each term times its weight.
+
+    `features` are what the encoder read, `latent` and `output` what it and the regressor made of them. `shifted` gives
+    the losses of parameters that are meant for frames so many later.
+    """
+    terms: dict[str, Tensor] = {}
+    if "order" in heads:
+        shuffled, places = shuffle(features, seed)
+        terms["order"] = config.order * order_loss(heads["order"](encoder(shuffled)), places)
+    if "dynamics" in heads:
+        for offset, moved in heads["dynamics"](latent, output).items():
+            terms |= {f"{name}{offset:+d}": config.dynamics * term for name, term in shifted(moved, offset).items()}
+    if "hallucinator" in heads:
+        terms["hallucination"] = config.hallucination * hallucination_loss(heads["hallucinator"](features), latent)
+    return terms
+
+
+def meet(predicted: GeneratorOutput, truth: Record, offset: int) -> tuple[GeneratorOutput, Record]:
     """What was predicted `offset` frames ahead (back where negative) and the truth at those frames, one beside the
-    other; raises ValueError if the clip is too short for it."""
-    frames = truth.betas.shape[-2]
+    other; both are records of tensors [batch, time, ...]. Raises ValueError if the clip is too short for it."""
+    frames = predicted.betas.shape[1]
     if abs(offset) >= frames:
         raise ValueError(f"a clip of {frames} frames has none {offset} frames away: take longer clips")
     now = slice(max(-offset, 0), frames - max(offset, 0))
@@ -21,8 +80,9 @@ def meet(predicted: GeneratorOutput, truth: GeneratorOutput, offset: int) -> tup
     return _cut(predicted, now), _cut(truth, then)
 
 
-def _cut(theta: GeneratorOutput, part: slice) -> GeneratorOutput:
-    return GeneratorOutput(theta.rotmat[..., part, :, :, :], theta.betas[..., part, :], theta.pred_cam[..., part, :])
+def _cut(record: Record, part: slice) -> Record:
+    """Some frames of every tensor of a record."""
+    return replace(record, **{each.name: getattr(record, each.name)[:, part] for each in fields(record)})  # pyright: ignore[reportArgumentType]
 
 
 def best_camera(
@@ -63,8 +123,3 @@ def shuffle(
 def order_loss(logits: Float[Tensor, "*b time time"], places: Int[Tensor, "*b time"]) -> Float[Tensor, ""]:
     """Mean cross entropy of the frames' places in time; the logarithm of their number for who guesses."""
     return functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), places.flatten())
-
-
-def order_accuracy(logits: Float[Tensor, "*b time time"], places: Int[Tensor, "*b time"]) -> Float[Tensor, "*b"]:
-    """Share of each track's frames that are put in their place."""
-    return (logits.argmax(-1) == places).float().mean(-1)

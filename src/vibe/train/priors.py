@@ -24,10 +24,18 @@ from vibe.models.priors import KINDS
 from vibe.models.vposer import VPoser, VPoserConfig
 from vibe.records import Progress
 from vibe.train.checkpoints import data_checksum, save_weights
-from vibe.train.distributed import Team, batch_share, join_team, leave_team
+from vibe.train.distributed import ProcessGroup, join_process_group, leave_process_group, shard_batch
 from vibe.train.recipes import ACKNOWLEDGEMENT
-from vibe.train.schedules import set_rate
-from vibe.train.trainer import Pace, RunProtocol, descend, finite_total, keep_running, seed_step, seeded_generator
+from vibe.train.trainer import (
+    Schedule,
+    TrainerConfig,
+    descend,
+    finite_total,
+    seed_step,
+    seeded_generator,
+    set_rate,
+    train_loop,
+)
 
 BodyPoints = Callable[[Tensor], Tensor]
 """From body rotations [*b, joint, 3, 3] to points [*b, point, 3], metres."""
@@ -150,29 +158,29 @@ def train_prior(
     The folder ends up with `weights.safetensors` and `best.safetensors`, of the lowest per-vertex error on held-out
     subjects. Raises NotANumber, and ValueError if the folder belongs to another recipe.
     """
-    team = join_team(device)
+    group = join_process_group(device)
     paths = [find_motion(name) for name in recipe.motion]
     motions, held_out = load_motions(paths, held_out=False), load_motions(paths, held_out=True)
-    body = load_body().to(team.device)
+    body = load_body().to(group.device)
     torch.manual_seed(recipe.seed)
-    network = KINDS[recipe.kind](asdict(recipe.prior)).to(team.device)
+    network = KINDS[recipe.kind](asdict(recipe.prior)).to(group.device)
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.rate)
     draw = partial(draw_batch, motions, clip_weights(motions), recipe)
-    run = RunProtocol(
+    run = TrainerConfig(
         folder=folder,
         recipe=recipe,
-        pace=Pace(recipe.steps, recipe.log_every, recipe.validate_every, recipe.save_every),
+        schedule=Schedule(recipe.steps, recipe.log_every, recipe.validate_every, recipe.save_every),
         parts={"network": network, "optimiser": optimiser},
         take_step=lambda step: take_step(
-            network, batch_share(draw(step), team), vae_points(body, "joints"), recipe, optimiser, step, team
+            network, shard_batch(draw(step), group), vae_points(body, "joints"), recipe, optimiser, step, group
         ),
         validate=partial(validate_prior, network, held_out, body),
         score="pve_mm",
         save_weights=lambda path, step: save_weights(path, recipe, step, network),
         data=data_checksum(dict(zip(recipe.motion, paths, strict=True))),
     )
-    yield from keep_running(run, team, progress)
-    leave_team()
+    yield from train_loop(run, group, progress)
+    leave_process_group()
 
 
 def draw_batch(
@@ -188,13 +196,13 @@ def draw_batch(
 
 def take_step(
     network: MPoser | VPoser, rotmat: Float[Tensor, "window time 23 3 3"], points: BodyPoints, recipe: PriorRecipe,
-    optimiser: torch.optim.Optimizer, step: int, team: Team,
+    optimiser: torch.optim.Optimizer, step: int, group: ProcessGroup,
 ) -> dict[str, float]:  # fmt: skip
     """One step; returns the losses. Raises NotANumber."""
-    seed_step(recipe.seed, step, team.rank)
+    seed_step(recipe.seed, step, group.rank)
     set_rate(optimiser, rate(recipe, step))
     network.train()
-    made = network(rotmat, seeded_generator(recipe.seed, step, 1 + team.rank))
+    made = network(rotmat, seeded_generator(recipe.seed, step, 1 + group.rank))
     terms = vae_losses(made, rotmat, recipe.losses, points)
     total = finite_total(terms, step, rotmat)
     total.backward()

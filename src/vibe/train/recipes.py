@@ -1,19 +1,25 @@
-"""Recipes: everything that decides what a training run makes, as values."""
+"""Recipes: everything that decides what a training run makes, as values; also those of the ablations' tables."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from vibe.models.attention import AttentionConfig
+from vibe.models.convolutional import ConvolutionalConfig
 from vibe.models.discriminator import PAPER, RELEASED, DiscriminatorConfig
 from vibe.models.encoders import AnyEncoderConfig
 from vibe.models.gru import EncoderConfig
-from vibe.models.network import NetworkConfig
+from vibe.models.network import WIDTH, NetworkConfig
 from vibe.models.regressor import RegressorConfig
+from vibe.models.transformer import TransformerConfig
 from vibe.synthetic.examples import SynthesisConfig
+from vibe.synthetic.poses import PoseConfig
 from vibe.train.labels import LabelConfig
 from vibe.train.losses_features import LossWeights
 from vibe.train.losses_keypoints import LossConfig
+from vibe.train.losses_temporal import TemporalConfig
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,8 @@ class GeneratorRecipe:
     discriminator: DiscriminatorConfig = PAPER
     """Its sizes, and how it pools the frames (table 3), where `adversarial` has a weight."""
     prior: PriorConfig = field(default_factory=PriorConfig)
+    temporal: TemporalConfig = field(default_factory=TemporalConfig)
+    """Losses of the methods that the paper compares with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,5 +175,77 @@ RELEASED_RECIPE = replace(
     adversarial=AdversarialConfig(weight=0.5, decay=1e-4, smoothing=0.0), discriminator=RELEASED,
 )  # fmt: skip
 """What the published configuration trains, where that differs: labels are not smoothed, D_M has another attention."""
-PAPER_RECIPES = {recipe.name: recipe for recipe in (PAPER_RECIPE, RELEASED_RECIPE)}
+SUN = replace(
+    PAPER_RECIPE, name="sun", encoder=AttentionConfig(), adversarial=AdversarialConfig(),
+    temporal=TemporalConfig(order=1.0),
+)  # fmt: skip
+"""The temporal half of Sun et al. 2019: self-attention, taught by the order of shuffled frames; their skeleton features
+are ResNet's here."""
+TEMPORAL_HMR = replace(
+    PAPER_RECIPE, name="temporal-hmr", encoder=ConvolutionalConfig(), adversarial=AdversarialConfig(),
+    temporal=TemporalConfig(dynamics=1.0, hallucination=1.0),
+)  # fmt: skip
+"""Kanazawa et al. 2019: temporal convolutions, poses five frames ago and ahead, a hallucinator; without their
+discriminator of single poses."""
+PAPER_RECIPES = {recipe.name: recipe for recipe in (PAPER_RECIPE, RELEASED_RECIPE, SUN, TEMPORAL_HMR)}
 """Those that learn from clips of data sets."""
+
+
+ABLATION_BATCH, ABLATION_FRAMES = 32, 16
+"""A batch, as published; longer windows are fewer, so that every row sees as many frames."""
+LABELLED_SHARE = 0.4
+"""Share of the windows with 3D labels; of the others the detected keypoints are known, as in the published mixture."""
+CAPTURED_POSES = PoseConfig(limb=0.0, wobble=0.0, tumble=0.0)
+"""Poses that are not widened: what the generator learns is then as real as what the discriminator is shown."""
+DISCRIMINATOR_UNITS = 256
+"""Of a GRU layer of the discriminator, a quarter of the published ones: its steps would be most of the budget."""
+ADVERSARIAL_WEIGHT, ADVERSARIAL_RATE = 0.1, 1e-3
+"""Of the adversarial loss and of the discriminator's Adam: of 0.1, 0.5 and 2, and 1e-4, 5e-4 and 1e-3, the pair with
+which the discriminator learnt to tell motions apart and did no harm within 400 steps of the first seed."""
+
+
+def ablation_base(recipe: Recipe, **changes: object) -> Recipe:
+    """The recipe with the ablations' batch, most of it without 3D labels, as published; poses as they were captured."""
+    synthesis = replace(
+        recipe.synthesis, batch=ABLATION_BATCH, frames=ABLATION_FRAMES, labelled=LABELLED_SHARE, poses=CAPTURED_POSES
+    )
+    return replace(recipe, synthesis=synthesis, average=0.99, **changes)  # pyright: ignore[reportArgumentType]
+
+
+def with_discriminator(weight: float = ADVERSARIAL_WEIGHT, rate: float = ADVERSARIAL_RATE, **sizes: object) -> Recipe:
+    """Generator and discriminator, of these sizes."""
+    discriminator = DiscriminatorConfig(hidden=DISCRIMINATOR_UNITS, **sizes)  # pyright: ignore[reportArgumentType]
+    adversarial = replace(ADVERSARIAL.adversarial, weight=weight, rate=rate)
+    return ablation_base(ADVERSARIAL, adversarial=adversarial, discriminator=discriminator)
+
+
+def with_encoder(encoder: AnyEncoderConfig) -> Recipe:
+    return ablation_base(OPEN, network=replace(OPEN.network, encoder=encoder))
+
+
+def window_recipe(frames: int) -> Recipe:
+    recipe = ablation_base(OPEN)
+    synthesis = replace(recipe.synthesis, batch=ABLATION_BATCH * ABLATION_FRAMES // frames, frames=frames)
+    return replace(recipe, synthesis=synthesis)
+
+
+_ROWS: Mapping[str, Recipe] = {
+    "frame": ablation_base(FRAME),
+    "g": ablation_base(OPEN),
+    "g-dm": with_discriminator(),
+    "g-mposer": ablation_base(WITH_PRIOR),
+    "g-dm-smplify": replace(with_discriminator(), labels=LabelConfig(fit=True)),
+    "g-dm-published": with_discriminator(weight=0.5, rate=1e-4),
+    "dm-concat": with_discriminator(pooling="concat"),
+    "dm-attention-2x512": with_discriminator(attention_units=512),
+    "dm-attention-3x1024": with_discriminator(attention_layers=3),
+    "dm-attention-3x512": with_discriminator(attention_layers=3, attention_units=512),
+    "convolutional": with_encoder(ConvolutionalConfig(features=WIDTH)),
+    "attention": with_encoder(AttentionConfig(features=WIDTH, hidden=256)),
+    "transformer": with_encoder(TransformerConfig(features=WIDTH, hidden=256)),
+    "one-direction": with_encoder(EncoderConfig(features=WIDTH, hidden=224)),
+    "t-32": window_recipe(32),
+    "t-64": window_recipe(64),
+}
+ABLATIONS = {row: replace(recipe, name=f"ablation-{row}") for row, recipe in _ROWS.items()}
+"""What each row trains."""

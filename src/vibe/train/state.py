@@ -22,11 +22,13 @@ from vibe.models.encoders import begin_at_input
 from vibe.models.generator import VIBE
 from vibe.models.latent import Prior
 from vibe.models.priors import load_prior
+from vibe.models.regressor import CAMERA, POSE, SHAPE
 from vibe.records import GeneratorOutput
 from vibe.rotations import rotmat_to_6d
 from vibe.train.checkpoints import Stateful
+from vibe.train.losses_temporal import build_heads
 from vibe.train.recipes import GeneratorRecipe
-from vibe.train.schedules import on_plateau
+from vibe.train.trainer import on_plateau
 
 
 @dataclass(frozen=True)
@@ -43,32 +45,44 @@ class TrainState:
     """Of the `network` and of the `discriminator`."""
     plateaus: Mapping[str, ReduceLROnPlateau]
     """Schedules of theirs that wait for the score; none where rates follow the cosine."""
+    heads: nn.ModuleDict | None = None
+    """Networks of the temporal losses, which learn with the generator."""
+
+    @property
+    def learners(self) -> nn.Module:
+        """The generator, with the heads that share its optimiser."""
+        return self.network if self.heads is None else nn.ModuleList([self.network, self.heads])
 
     def parts(self) -> dict[str, Stateful]:
         """All that changes in a run, by the names in its checkpoints."""
         parts: dict[str, Stateful] = {"network": self.network, "average": self.average}
         if self.discriminator is not None:
             parts["discriminator"] = self.discriminator
+        if self.heads is not None:
+            parts["heads"] = self.heads
         parts |= {f"optimiser of {name}": optimiser for name, optimiser in self.optimisers.items()}
         return parts | {f"plateau of {name}": each for name, each in self.plateaus.items()}
 
 
-def gather_state(recipe: GeneratorRecipe, build: Callable[[], VIBE], device: torch.device) -> TrainState:
-    """Everybody with fresh parameters, the same for the same seed; the generator from the recipe's start, if any.
+def build_train_state(recipe: GeneratorRecipe, build: Callable[[], VIBE], device: torch.device) -> TrainState:
+    """Every network with fresh parameters, the same for the same seed; the generator from the recipe's start, if any.
 
     Raises FileNotFoundError or ValueError for weights that are not here or do not fit.
     """
     torch.manual_seed(recipe.seed)
     network = build()
     if recipe.start is not None:
-        start_from(network, recipe.start)
+        load_start(network, recipe.start)
     network = network.to(device)
-    optimisers: dict[str, Optimizer] = {
-        "network": torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay, fused=True)
-    }
     discriminator = None
     if recipe.adversarial.weight:
         discriminator = MotionDiscriminator(recipe.discriminator).to(device)
+    heads = build_heads(recipe.temporal, len(network.regressor.get_parameter("fc1.weight")[0]) - POSE - SHAPE - CAMERA)
+    learners = [*network.parameters(), *([] if heads is None else heads.to(device).parameters())]
+    optimisers: dict[str, Optimizer] = {
+        "network": torch.optim.AdamW(learners, lr=recipe.rate, weight_decay=recipe.decay, fused=True)
+    }
+    if discriminator is not None:
         optimisers["discriminator"] = torch.optim.Adam(
             discriminator.parameters(), lr=recipe.adversarial.rate, weight_decay=recipe.adversarial.decay, fused=True
         )
@@ -80,6 +94,7 @@ def gather_state(recipe: GeneratorRecipe, build: Callable[[], VIBE], device: tor
         prior=frozen_prior(recipe.prior.weights, device) if recipe.prior.weight else None,
         optimisers=optimisers,
         plateaus={name: on_plateau(optimiser) for name, optimiser in optimisers.items()} if waits else {},
+        heads=heads,
     )
 
 
@@ -92,20 +107,20 @@ def frozen_prior(weights: str, device: torch.device) -> Prior:
     return prior
 
 
-def begun_from(recipe: GeneratorRecipe) -> dict[str, Path]:
+def input_weights(recipe: GeneratorRecipe) -> dict[str, Path]:
     """The weights files that a recipe reads, by what they are to it."""
     found = {"start": recipe.start, "prior": recipe.prior.weights if recipe.prior.weight else None}
     return {name: assets.weights_path(weights) for name, weights in found.items() if weights is not None}
 
 
-def start_from_mean(network: VIBE, rotmat: Float[Tensor, "frame 24 3 3"]) -> None:
+def start_at_mean_pose(network: VIBE, rotmat: Float[Tensor, "frame 24 3 3"]) -> None:
     """The regressor begins at the mean of these poses, facing the camera."""
     mean = cast(Tensor, roma.special_procrustes(rotmat.mean(0)))
     mean[0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
     network.regressor.get_buffer("init_pose").copy_(rotmat_to_6d(mean).flatten()[None])
 
 
-def start_from(network: VIBE, weights: str) -> None:
+def load_start(network: VIBE, weights: str) -> None:
     """Fill in the parts (embedding, encoder, regressor) that a weights file has, each whole; others are left fresh.
 
     So a generator begins from a single-frame model, which has no encoder: its own begins by handing on what it reads,
@@ -130,13 +145,13 @@ def start_from(network: VIBE, weights: str) -> None:
         raise ValueError(f"{weights} holds no part of a generator: start from weights that `vibe train open` made")
 
 
-Answer = Callable[[Any], GeneratorOutput]
+Predict = Callable[[Any], GeneratorOutput]
 """What the generator says of evidence, wherever that lies."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """The material of a run, and how the run is judged."""
+    """What a run learns from, and how it is validated."""
 
     build: Callable[[], VIBE]
     """The generator with fresh parameters; its regressor begins at the mean pose of the material."""
@@ -146,7 +161,9 @@ class Task:
     """As many windows of real motion."""
     losses: Callable[[GeneratorOutput, Any], dict[str, Float[Tensor, ""]]]
     """Each term, times its weight, of what the generator made of a process' share of the windows."""
-    validate: Callable[[Answer], dict[str, float]]
+    shifted_losses: Callable[[Any, GeneratorOutput, int], dict[str, Float[Tensor, ""]]]
+    """The same of parameters meant for so many frames later (earlier where negative); windows, parameters, frames."""
+    validate: Callable[[Predict], dict[str, float]]
     """Errors on what is never trained on, by name."""
     score: str
     """The error that decides which weights are the best, and that a plateau is told by."""

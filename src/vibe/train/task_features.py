@@ -1,9 +1,9 @@
-"""The course of the paper's recipes: clips of data sets, by the features of their pictures (sections 4.1 and 4.2)."""
+"""The task of the paper's recipes: clips of data sets, by the features of their images, and real motion."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,22 +16,96 @@ from vibe import cameras
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
 from vibe.body.record import Body
+from vibe.data.motion import clip_weights, draw_windows, find_motion, load_motions
 from vibe.data.store import MANIFEST, Store, open_store
-from vibe.data.windows import Clips, Portion, Windows, draw_clips, find_runs, gather_held, is_labelled, portion, tile
-from vibe.evaluate.metrics import about, acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
+from vibe.data.windows import (
+    Clips,
+    Portion,
+    Windows,
+    draw_clips,
+    draw_window,
+    find_places,
+    find_runs,
+    gather_held,
+    gather_windows,
+    is_labelled,
+    portion,
+    tile,
+)
+from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm, root_centred
 from vibe.models.encoders import build_encoder
 from vibe.models.generator import VIBE
 from vibe.models.regressor import Regressor
 from vibe.records import GeneratorOutput
 from vibe.train.checkpoints import data_checksum
-from vibe.train.distributed import Team, mean_over_team
-from vibe.train.labels import fitted_clips
+from vibe.train.distributed import ProcessGroup, all_reduce_mean
+from vibe.train.labels import fit_clip_labels
 from vibe.train.losses_features import JOINTS_14, Annotation, Known, PredictedClips, feature_losses
-from vibe.train.real_motion import motion_files, numpy_stream, real_motion
+from vibe.train.losses_temporal import best_camera, meet
 from vibe.train.recipes import PaperRecipe
-from vibe.train.state import Answer, Task, begun_from, start_from_mean
+from vibe.train.state import Predict, Task, input_weights, start_at_mean_pose
 
-JUDGED = 64
+Motion = Callable[[int, torch.Generator], Float[Tensor, "real time 24 3 3"]]
+"""So many random windows of rotations."""
+
+
+def real_motion(names: Sequence[str], stores: Mapping[str, Store], frames: int) -> Motion:
+    """Draws windows of the training motion of these stores and motion files, each as often as it is long.
+
+    Raises FileNotFoundError for a name that is neither, and ValueError for a store in which no window fits.
+    """
+    sources = [
+        _motion_of_store(stores[name], frames) if name in stores else _motion_of_file(name, stores, frames)
+        for name in names
+    ]
+    sizes = torch.tensor([float(size) for size, _ in sources])
+
+    def motion(count: int, seed: torch.Generator) -> Float[Tensor, "real time 24 3 3"]:
+        chosen = torch.multinomial(sizes, count, replacement=True, generator=seed).bincount(minlength=len(sizes))
+        return torch.cat([some(int(n), seed) for (_, some), n in zip(sources, chosen, strict=True) if n])
+
+    return motion
+
+
+def motion_files(names: Sequence[str], stores: Mapping[str, Store]) -> dict[str, Path]:
+    """The file that tells each source apart from another of its name."""
+    return {name: stores[name].folder / MANIFEST if name in stores else find_motion(name) for name in names}
+
+
+def numpy_stream(seed: torch.Generator) -> np.random.Generator:
+    """NumPy's random numbers that follow from torch's."""
+    return np.random.default_rng(int(torch.randint(2**62, (), generator=seed)))
+
+
+def _motion_of_store(store: Store, frames: int) -> tuple[int, Motion]:
+    """How many windows a store has, and what draws them."""
+    places = find_places(find_runs(store, "train", np.array(store.column("has_theta"))), frames)
+    poses = store.column("poses")
+
+    def motion(count: int, seed: torch.Generator) -> Float[Tensor, "real time 24 3 3"]:
+        found = gather_windows(poses, draw_window(places, count, numpy_stream(seed)), frames)
+        return roma.rotvec_to_rotmat(torch.from_numpy(found).unflatten(-1, (-1, 3)))
+
+    if len(places) == 0:
+        raise ValueError(f"{store.folder} has no {frames} frames of known poses in a row in its split 'train'")
+    return len(places), motion
+
+
+def _motion_of_file(name: str, stores: Mapping[str, Store], frames: int) -> tuple[int, Motion]:
+    """The same of a file of motion capture."""
+    try:
+        motions = load_motions([find_motion(name)], held_out=False)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"real motion: {name} is none of the stores ({', '.join(stores)}); {error}") from error
+    weights = clip_weights(motions)
+
+    def motion(count: int, seed: torch.Generator) -> Float[Tensor, "real time 24 3 3"]:
+        return roma.unitquat_to_rotmat(draw_windows(motions, weights, count, frames, 1.0, seed)[0])
+
+    return int(motions.lengths.sum()), motion
+
+
+VALIDATION_BATCH = 64
 """Windows that are validated at once."""
 
 
@@ -45,7 +119,7 @@ class ClipBatch:
 
 
 @dataclass(frozen=True)
-class Held:
+class ValidationSet:
     """What is validated on: windows of a store, none of them in its training split."""
 
     store: Store
@@ -54,35 +128,45 @@ class Held:
     """The set of the truth's joints."""
 
 
-def paper_course(recipe: PaperRecipe, team: Team) -> Task:
-    """Material and judgement of a paper's recipe; raises FileNotFoundError or ValueError for what its folder lacks."""
+def features_task(recipe: PaperRecipe, group: ProcessGroup) -> Task:
+    """Data and validation of a paper's recipe; raises FileNotFoundError or ValueError for what its folder lacks."""
     stores = stores_in(Path(recipe.data))
     kinds, held = clip_mixture(recipe, stores), held_out(recipe, stores)
     motion = real_motion(recipe.motion, stores, recipe.frames)
-    body = load_body(recipe.body).to(team.device)
+    body = load_body(recipe.body).to(group.device)
 
     def build() -> VIBE:
         network = VIBE(nn.Identity(), build_encoder(recipe.encoder), Regressor(recipe.regressor))
-        start_from_mean(network, motion(256, torch.Generator().manual_seed(recipe.seed)).flatten(0, 1))
+        start_at_mean_pose(network, motion(256, torch.Generator().manual_seed(recipe.seed)).flatten(0, 1))
         return network
 
     def terms(made: GeneratorOutput, batch: ClipBatch) -> dict[str, Float[Tensor, ""]]:
-        truth = fitted_clips(made, batch.truth, body, recipe.labels) if recipe.labels.fit else batch.truth
+        truth = fit_clip_labels(made, batch.truth, body, recipe.labels) if recipe.labels.fit else batch.truth
+        return clip_losses(project_output(made, body), truth)
+
+    def shifted_terms(batch: ClipBatch, made: GeneratorOutput, offset: int) -> dict[str, Float[Tensor, ""]]:
+        predicted, truth = meet(made, batch.truth, offset)
+        points = project_output(predicted, body).points
+        camera = best_camera(points, truth.keypoints_2d[..., :2], truth.keypoints_2d[..., 2])
+        return clip_losses(project_output(replace(predicted, pred_cam=camera), body), truth)
+
+    def clip_losses(predicted: PredictedClips, truth: Annotation) -> dict[str, Float[Tensor, ""]]:
         masks = {"points": truth.has_points, "theta": truth.has_theta}
-        known = mean_over_team({name: float(mask.sum()) for name, mask in masks.items()}, team)
-        return feature_losses(projected(made, body), truth, recipe.losses, Known(**known))
+        known = all_reduce_mean({name: float(mask.sum()) for name, mask in masks.items()}, group)
+        return feature_losses(predicted, truth, recipe.losses, Known(**known))
 
     seen = [*(each.store for _, some in kinds for each in some), *(each.store for each in held)]
-    refuse_two_networks(seen)
+    check_one_backbone(seen)
     used = {store.folder.name: store.folder / MANIFEST for store in seen}
     return Task(
         build=build,
         batch=lambda seed: as_batch(draw_clips(kinds, numpy_stream(seed))),
         motion=lambda seed: motion(recipe.batch, seed),
         losses=terms,
+        shifted_losses=shifted_terms,
         validate=lambda answer: validate_features(answer, held, body, recipe.frames),
         score="pa_mpjpe_mm",
-        data=data_checksum(used | motion_files(recipe.motion, stores) | begun_from(recipe)),
+        data=data_checksum(used | motion_files(recipe.motion, stores) | input_weights(recipe)),
     )
 
 
@@ -125,7 +209,7 @@ def learnable(stores: Mapping[str, Store]) -> list[str]:
     ]  # fmt: skip
 
 
-def held_out(recipe: PaperRecipe, stores: Mapping[str, Store]) -> list[Held]:
+def held_out(recipe: PaperRecipe, stores: Mapping[str, Store]) -> list[ValidationSet]:
     """The validation splits that decide; raises ValueError if there is none."""
     if unknown := set(recipe.validation) - stores.keys():
         raise FileNotFoundError(f"{recipe.data} has no store {', '.join(sorted(unknown))}, only {', '.join(stores)}")
@@ -138,7 +222,7 @@ def held_out(recipe: PaperRecipe, stores: Mapping[str, Store]) -> list[Held]:
         known = np.array(store.column("has_points")) & np.array(store.columns.get("has_features", True))
         windows = tile(find_runs(store, "validation", known), recipe.frames, tails=True)
         if len(windows):
-            found.append(Held(store, windows, joints))
+            found.append(ValidationSet(store, windows, joints))
     if not found:
         names = ", ".join(recipe.validation or stores)
         raise ValueError(
@@ -148,7 +232,7 @@ def held_out(recipe: PaperRecipe, stores: Mapping[str, Store]) -> list[Held]:
     return found
 
 
-def refuse_two_networks(stores: Sequence[Store]) -> None:
+def check_one_backbone(stores: Sequence[Store]) -> None:
     """Raise ValueError if features of different ResNets would be learnt from together; those a set came with pass."""
     made = {store.folder.name: store.manifest["columns"]["features"].get("recipe", {}) for store in stores}
     if len({recipe["sha256"] for recipe in made.values() if "sha256" in recipe}) > 1:
@@ -164,7 +248,7 @@ def as_batch(clips: Clips) -> ClipBatch:
     truth = Annotation(
         keypoints_2d=torch.cat([place, keypoints[..., 2:]], -1),
         points=torch.from_numpy(clips.points),
-        rotmat=roma.rotvec_to_rotmat(torch.from_numpy(clips.poses).unflatten(-1, (24, 3))),
+        rotmat=roma.rotvec_to_rotmat(torch.from_numpy(clips.poses).unflatten(-1, (-1, 3))),
         betas=torch.from_numpy(clips.betas),
         has_points=torch.from_numpy(clips.has_points),
         has_theta=torch.from_numpy(clips.has_theta),
@@ -172,22 +256,24 @@ def as_batch(clips: Clips) -> ClipBatch:
     return ClipBatch(torch.from_numpy(clips.features).float(), truth)
 
 
-def projected(made: GeneratorOutput, body: Body) -> PredictedClips:
+def project_output(made: GeneratorOutput, body: Body) -> PredictedClips:
     """The generator's answer with the 49 joints and their places in the crop, without vertices."""
     _, points = joints_and_keypoints(body, made.rotmat, made.betas, "spin49")
     return PredictedClips(made, points, cameras.project_in_crop(points, made.pred_cam))
 
 
-def validate_features(answer: Answer, held: Sequence[Held], body: Body, frames: int) -> dict[str, float]:
+def validate_features(answer: Predict, held: Sequence[ValidationSet], body: Body, frames: int) -> dict[str, float]:
     """Errors of the 14 joints about the hips, over all frames of all windows."""
     errors: dict[str, list[Tensor]] = {"pa_mpjpe_mm": [], "mpjpe_mm": [], "acceleration_error_mm": []}
     for each in held:
-        for at in range(0, len(each.windows), JUDGED):
-            chosen = Windows(each.windows.starts[at : at + JUDGED], each.windows.lengths[at : at + JUDGED])
+        for at in range(0, len(each.windows), VALIDATION_BATCH):
+            chosen = Windows(
+                each.windows.starts[at : at + VALIDATION_BATCH], each.windows.lengths[at : at + VALIDATION_BATCH]
+            )
             theta = answer(torch.from_numpy(gather_held(each.store.column("features"), chosen, frames)).float())
-            found = about(fourteen(joints_and_keypoints(body, theta.rotmat, theta.betas, each.joints)[1].cpu()))
-            truth = about(
-                fourteen(torch.from_numpy(gather_held(each.store.column(f"points.{each.joints}"), chosen, frames)))
+            found = root_centred(joints14(joints_and_keypoints(body, theta.rotmat, theta.betas, each.joints)[1].cpu()))
+            truth = root_centred(
+                joints14(torch.from_numpy(gather_held(each.store.column(f"points.{each.joints}"), chosen, frames)))
             )
             seen = torch.arange(frames) < torch.from_numpy(chosen.lengths)[:, None]
             errors["pa_mpjpe_mm"].append(pa_mpjpe_mm(found, truth)[seen])
@@ -196,6 +282,6 @@ def validate_features(answer: Answer, held: Sequence[Held], body: Body, frames: 
     return {name: float(torch.cat(each).mean()) for name, each in errors.items()}
 
 
-def fourteen(points: Float[Tensor, "*b joint 3"]) -> Float[Tensor, "*b 14 3"]:
+def joints14(points: Float[Tensor, "*b joint 3"]) -> Float[Tensor, "*b 14 3"]:
     """The 14 joints that errors are of, out of themselves or the 49."""
     return points if points.shape[-2] == 14 else points[..., JOINTS_14, :]

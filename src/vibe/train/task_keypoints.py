@@ -1,4 +1,4 @@
-"""The course of the open recipes: free motion capture, seen by imitated cameras and an imitated detector."""
+"""The task of the open recipes: free motion capture, seen by imitated cameras and an imitated detector."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
 from vibe.models.generator import VIBE
 from vibe.models.network import build_network
 from vibe.records import GeneratorOutput
+from vibe.skeletons import SMPL
 from vibe.synthetic.examples import Example, example_points, synthesise
 from vibe.train.checkpoints import data_checksum
-from vibe.train.distributed import Team
+from vibe.train.distributed import ProcessGroup
 from vibe.train.labels import fit_labels
 from vibe.train.losses_keypoints import keypoint_losses
 from vibe.train.recipes import Recipe
-from vibe.train.state import Answer, Task, begun_from, start_from_mean
+from vibe.train.state import Predict, Task, input_weights, start_at_mean_pose
 from vibe.train.trainer import seeded_generator
 
 
-def open_course(recipe: Recipe, team: Team) -> Task:
-    """Material and judgement of an open recipe; raises FileNotFoundError or ValueError for its motion files."""
+def keypoints_task(recipe: Recipe, group: ProcessGroup) -> Task:
+    """Data and validation of an open recipe; raises FileNotFoundError or ValueError for its motion files."""
     paths = [find_motion(name) for name in recipe.motion]
     motions, held_out = load_motions(paths, held_out=False), load_motions(paths[:1], held_out=True)
     weights, body, synthesis = clip_weights(motions), load_body(), recipe.synthesis
-    near = body.to(team.device)
+    near = body.to(group.device)
 
     def build() -> VIBE:
         network = build_network(recipe.network)
-        start_from_mean(network, roma.unitquat_to_rotmat(motions.quaternions[::10]))
+        start_at_mean_pose(network, roma.unitquat_to_rotmat(motions.quaternions[::10]))
         return network
 
     def motion(seed: torch.Generator) -> Float[Tensor, "real time 24 3 3"]:
@@ -46,18 +47,22 @@ def open_course(recipe: Recipe, team: Team) -> Task:
         known = fit_labels(made, batch, near, recipe.labels) if recipe.labels.fit else batch
         return keypoint_losses(made, known, near, recipe.losses)
 
+    def shifted_terms(batch: Example, made: GeneratorOutput, offset: int) -> dict[str, Float[Tensor, ""]]:
+        raise ValueError("past and future poses are learnt from clips of data sets: see `vibe train temporal-hmr`")
+
     return Task(
         build=build,
         batch=lambda seed: synthesise(motions, weights, body, synthesis, seed),
         motion=motion,
         losses=terms,
+        shifted_losses=shifted_terms,
         validate=lambda answer: validate_keypoints(answer, recipe, body, held_out),
         score="noisy_pa_mpjpe_mm",
-        data=data_checksum({path.name: path for path in paths} | begun_from(recipe)),
+        data=data_checksum({path.name: path for path in paths} | input_weights(recipe)),
     )
 
 
-def validate_keypoints(answer: Answer, recipe: Recipe, body: Body, held_out: Motions) -> dict[str, float]:
+def validate_keypoints(answer: Predict, recipe: Recipe, body: Body, held_out: Motions) -> dict[str, float]:
     """Errors on held-out subjects, always the same windows: detections imitated ("noisy") and true ("clean")."""
     weights = clip_weights(held_out)
     plain = replace(recipe.synthesis.poses, limb=0.0, wobble=0.0, tumble=0.0)
@@ -67,7 +72,7 @@ def validate_keypoints(answer: Answer, recipe: Recipe, body: Body, held_out: Mot
         batch = synthesise(held_out, weights, body, config, seeded_generator(12345, 0), noisy)
         theta = answer(batch.evidence)
         points = example_points(body, theta.rotmat.cpu(), theta.betas.cpu())
-        predicted, truth = points[..., :24, :], batch.points[..., :24, :]
+        predicted, truth = points[..., : len(SMPL), :], batch.points[..., : len(SMPL), :]
         results |= {
             f"{name}_pa_mpjpe_mm": float(pa_mpjpe_mm(predicted, truth).mean()),
             f"{name}_mpjpe_mm": float(mpjpe_mm(predicted, truth).mean()),

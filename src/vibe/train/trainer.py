@@ -1,4 +1,4 @@
-"""What every training run does, whatever it trains: take up, step, validate, write down, save; never lost.
+"""What every training run does, whatever it trains: resume, step, validate, log, save; never lost.
 
 A run is killed at any moment and started again, and goes on to the same numbers: what a step draws at random is made
 of the recipe's seed and the step, and everything else that a step depends on is in the last whole checkpoint.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from vibe.assets.paths import only_writer
 from vibe.records import Progress
@@ -23,19 +25,48 @@ from vibe.train.checkpoints import (
     BEST,
     CHECKPOINT,
     Stateful,
-    begin_folder,
+    TrainingLog,
     load_checkpoint,
+    open_run_folder,
     save_batch,
     save_checkpoint,
 )
-from vibe.train.distributed import Team, average_gradients, from_first
-from vibe.train.log import TrainingLog
+from vibe.train.distributed import ProcessGroup, average_gradients, broadcast
+
+PATIENCE, FACTOR = 5, 0.1
+"""Epochs without gain after which the rates are lowered, and to what share (section 4.2; the factor as published)."""
+
+
+def cosine(top: float, step: int, steps: int, warmup: int) -> float:
+    """The rate of a step: a line up to `top` for the steps of the warm-up, then a cosine down to a fiftieth."""
+    if step < warmup:
+        return top * (step + 1) / warmup
+    part = (step - warmup) / max(steps - warmup, 1)
+    return top * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * part)))
+
+
+def set_rate(optimiser: Optimizer, rate: float) -> None:
+    """Give all of an optimiser's parameters one learning rate."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+
+def on_plateau(optimiser: Optimizer) -> ReduceLROnPlateau:
+    """Lowers an optimiser's rates each time PATIENCE epochs have gone by without a new lowest score."""
+    return ReduceLROnPlateau(optimiser, "min", FACTOR, PATIENCE - 1, threshold=0.0)
+
+
+def follow_schedule(plateaus: Iterable[ReduceLROnPlateau], score: float) -> None:
+    """Tell the schedules the score of an epoch."""
+    for each in plateaus:
+        each.step(score)
+
 
 WEIGHTS, BEST_WEIGHTS = "weights.safetensors", "best.safetensors"
 
 
 @dataclass(frozen=True)
-class Pace:
+class Schedule:
     """How long a run is, and how often it does what is not done in every step; the last step does everything."""
 
     steps: int
@@ -45,13 +76,13 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class RunProtocol:
+class TrainerConfig:
     """One training run: what is trained, and how a step of it is taken."""
 
     folder: Path
     recipe: Any
     """A frozen dataclass of plain values, kept beside the weights; a folder is taken up by the same one alone."""
-    pace: Pace
+    schedule: Schedule
     parts: Mapping[str, Stateful]
     """Networks, averages, optimisers, schedules: all whose state the next step depends on."""
     take_step: Callable[[int], dict[str, float]]
@@ -76,45 +107,45 @@ class NotANumber(FloatingPointError):
         self.batch = dict(batch)
 
 
-def keep_running(run: RunProtocol, team: Team, progress: Progress | None = None) -> Iterator[dict[str, float]]:
-    """Go on until the last step, yielding the records that go into the log; from the first process of the team alone.
+def train_loop(run: TrainerConfig, group: ProcessGroup, progress: Progress | None = None) -> Iterator[dict[str, float]]:
+    """Go on until the last step, yielding the records that go into the log; from the first process alone.
 
     The folder ends up with what `docs/train.md` lists. What is written before the checkpoint of a step is written again
     if the run dies before that checkpoint is whole. Raises NotANumber, with the batch in `nan_batch.pt`, and ValueError
     if the folder belongs to another recipe or to other data, OSError if another run is at work in it.
     """
-    with only_writer(run.folder) if team.writes else nullcontext():
-        yield from _remaining_steps(run, team, progress)
+    with only_writer(run.folder) if group.writes else nullcontext():
+        yield from _remaining_steps(run, group, progress)
 
 
-def _remaining_steps(run: RunProtocol, team: Team, progress: Progress | None) -> Iterator[dict[str, float]]:
+def _remaining_steps(run: TrainerConfig, group: ProcessGroup, progress: Progress | None) -> Iterator[dict[str, float]]:
     """From the last checkpoint to the last step."""
-    begin_folder(run.folder, run.recipe, run.data, team.writes)
+    open_run_folder(run.folder, run.recipe, run.data, group.writes)
     first, best = load_checkpoint(run.folder / CHECKPOINT, run.recipe, run.parts)
-    with TrainingLog(run.folder, first, team.writes) as journal:
+    with TrainingLog(run.folder, first, group.writes) as log:
         began = time.monotonic()
-        for done in range(first + 1, run.pace.steps + 1):
+        for done in range(first + 1, run.schedule.steps + 1):
             terms = _step(run, done - 1)
             record = {"step": float(done), "seconds_a_step": (time.monotonic() - began) / (done - first)} | terms
             better = False
-            if validates := _due(done, run.pace.validate_every, run.pace):
-                errors = run.validate() if team.writes else {}
-                score = from_first(errors.get(run.score, 0.0), team)
+            if validates := _due(done, run.schedule.validate_every, run.schedule):
+                errors = run.validate() if group.writes else {}
+                score = broadcast(errors.get(run.score, 0.0), group)
                 record, better, best = record | errors, score < best, min(score, best)
                 if run.after_validation is not None:
                     run.after_validation(score)
-            if not team.writes:
+            if not group.writes:
                 continue
-            if logs := validates or _due(done, run.pace.log_every, run.pace):
-                journal.write(record)
+            if logs := validates or _due(done, run.schedule.log_every, run.schedule):
+                log.write(record)
             if better:
                 run.save_weights(run.folder / BEST_WEIGHTS, done)
                 save_checkpoint(run.folder / BEST, run.recipe, run.parts, done, best)
-            if _due(done, run.pace.save_every, run.pace):
+            if _due(done, run.schedule.save_every, run.schedule):
                 run.save_weights(run.folder / WEIGHTS, done)
                 save_checkpoint(run.folder / CHECKPOINT, run.recipe, run.parts, done, best)
             if progress is not None:
-                progress("training", done, run.pace.steps)
+                progress("training", done, run.schedule.steps)
             if logs:
                 yield record
 
@@ -125,7 +156,7 @@ def seeded_generator(seed: int, step: int, purpose: int = 0) -> torch.Generator:
 
 
 def seed_step(seed: int, step: int, rank: int = 0) -> None:
-    """Begin torch's own random stream (that of dropout) anew for a step; processes of a team have different ones."""
+    """Begin torch's own random stream (that of dropout) anew for a step; processes have different ones."""
     torch.manual_seed(_number(seed, step, -rank))
 
 
@@ -143,7 +174,7 @@ def check_finite(number: Tensor, what: str, step: int, batch: object) -> None:
 
 
 def descend(network: nn.Module, optimiser: torch.optim.Optimizer, clip: float, step: int, batch: object) -> None:
-    """One step down the gradients that are there, which a team shares, cut to the norm `clip` unless that is 0."""
+    """One step down the gradients that are there, shared by all processes, cut to the norm `clip` unless that is 0."""
     average_gradients(network)
     check_finite(nn.utils.clip_grad_norm_(network.parameters(), clip or math.inf), "gradient's norm", step, batch)
     optimiser.step()
@@ -163,7 +194,7 @@ def tensors_of(record: object, name: str = "") -> dict[str, Tensor]:
     return found
 
 
-def _step(run: RunProtocol, step: int) -> dict[str, float]:
+def _step(run: TrainerConfig, step: int) -> dict[str, float]:
     """The losses of a step; where they are no numbers, what they came from is kept, by whichever process has it."""
     try:
         return run.take_step(step)
@@ -173,8 +204,8 @@ def _step(run: RunProtocol, step: int) -> dict[str, float]:
         raise NotANumber(f"{error}: {path} holds the batch", error.batch) from error
 
 
-def _due(done: int, every: int, pace: Pace) -> bool:
-    return done % every == 0 or done == pace.steps
+def _due(done: int, every: int, schedule: Schedule) -> bool:
+    return done % every == 0 or done == schedule.steps
 
 
 def _number(seed: int, step: int, purpose: int) -> int:

@@ -4,7 +4,7 @@ import captures
 import pytest
 import torch
 
-from vibe.data.sets import acclaim
+from vibe.data.sets import cmu
 
 WHO = captures.person(
     [
@@ -40,7 +40,7 @@ def written(folder: Path, length: float = 0.45) -> tuple[Path, Path]:
 @pytest.mark.parametrize("length", [0.45, 1.0])
 def test_a_motion_comes_back_with_the_axes_and_freedoms_of_its_bones_in_metres(tmp_path, length):
     asf, amc = written(tmp_path, length)
-    read = acclaim.read_amc(amc, acclaim.read_asf(asf), 120.0)
+    read = cmu.read_amc(amc, cmu.read_asf(asf), 120.0)
     local, root = motion()
     world = captures.turns(WHO.parents, local)
     order = [WHO.names.index(name) for name in read.names]
@@ -54,27 +54,27 @@ def test_a_motion_comes_back_with_the_axes_and_freedoms_of_its_bones_in_metres(t
 
 def test_a_unit_of_length_is_an_inch_over_its_scale(tmp_path):
     asf, _ = written(tmp_path)
-    assert acclaim.read_asf(asf).unit == pytest.approx(0.0254 / 0.45)
+    assert cmu.read_asf(asf).unit == pytest.approx(0.0254 / 0.45)
 
 
 def test_the_roots_numbers_may_come_in_another_order(tmp_path):
     asf, amc = written(tmp_path)
-    plain = acclaim.read_amc(amc, acclaim.read_asf(asf), 120.0)
+    plain = cmu.read_amc(amc, cmu.read_asf(asf), 120.0)
     asf.write_text(asf.read_text().replace("order TX TY TZ RX RY RZ", "order RX RY RZ TX TY TZ"))
     lines = [line.split() for line in amc.read_text().splitlines()]
     amc.write_text(
         "\n".join(" ".join([w[0], *w[4:], *w[1:4]] if w[0] == "root" else w) for w in lines)
     )  # fmt: skip
-    other = acclaim.read_amc(amc, acclaim.read_asf(asf), 120.0)
+    other = cmu.read_amc(amc, cmu.read_asf(asf), 120.0)
     assert torch.allclose(plain.places, other.places) and torch.allclose(plain.turns, other.turns)
 
 
 def test_angles_in_radians_are_read_as_such_and_never_mixed_with_degrees(tmp_path):
     asf, amc = written(tmp_path)
-    skeleton = acclaim.read_asf(asf)
+    skeleton = cmu.read_asf(asf)
     amc.write_text(amc.read_text().replace(":DEGREES", ":RADIANS"))
     with pytest.raises(ValueError, match="another unit"):
-        acclaim.read_amc(amc, skeleton, 120.0)
+        cmu.read_amc(amc, skeleton, 120.0)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_damaged_skeleton_is_named(tmp_path, old, new, said):
     assert old in asf.read_text()
     asf.write_text(asf.read_text().replace(old, new, 1))
     with pytest.raises(ValueError, match=said) as error:
-        acclaim.read_asf(asf)
+        cmu.read_asf(asf)
     assert "07.asf" in str(error.value)
 
 
@@ -121,7 +121,7 @@ def test_a_damaged_motion_is_named_with_its_frame(tmp_path, pattern, new, said):
         amc.write_text("\n".join([*text[: at + 1], *text[at + 2 :]]))
         said = "frame 0 holds NaN"
     with pytest.raises(ValueError, match=said) as error:
-        acclaim.read_amc(amc, acclaim.read_asf(asf), 120.0)
+        cmu.read_amc(amc, cmu.read_asf(asf), 120.0)
     assert "07_01.amc" in str(error.value)
 
 
@@ -131,4 +131,4 @@ def test_a_motion_that_ends_in_the_middle_is_refused(tmp_path):
     for cut in (30, len(text) // 2, len(text) - len(text.splitlines()[-1]) - 1):
         amc.write_text(text[:cut])
         with pytest.raises(ValueError, match="07_01.amc"):
-            acclaim.read_amc(amc, acclaim.read_asf(asf), 120.0)
+            cmu.read_amc(amc, cmu.read_asf(asf), 120.0)

@@ -8,7 +8,7 @@ import torch
 
 from vibe.data.prepare import prepare
 from vibe.data.sets import mocap
-from vibe.data.sets.bandai import BANDAI
+from vibe.data.sets.bvh import BANDAI
 from vibe.data.store import open_store
 from vibe.skeletons import SMPL
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from raw_files import cut, write_cdf
 
-from vibe.data.sets.cdf import LARGEST, read_cdf
+from vibe.data.sets.human36m import LARGEST, read_cdf
 
 
 def test_what_was_written_is_read(tmp_path):

@@ -9,7 +9,7 @@ import torch
 
 from vibe import assets
 from vibe.data.prepare import prepare
-from vibe.data.sets import pseudo_labels
+from vibe.data.sets import videos
 from vibe.data.sets.videos import KINETICS, VIDEOS
 from vibe.data.store import open_store
 from vibe.records import Track
@@ -63,7 +63,7 @@ class Told(Tracker):
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> None:
     READ.clear()
-    monkeypatch.setattr(pseudo_labels, "Follower", Told)
+    monkeypatch.setattr(videos, "Follower", Told)
     monkeypatch.setattr(assets, "find", Path)
 
 

@@ -44,7 +44,7 @@ def test_a_clip_keeps_its_length_in_time_to_a_frame(frames, fps, left):
 
 def test_the_pelvis_stands_where_it_was_when_the_body_is_moved_by_trans():
     rotmat, path = captures.motion(24, 10, 30)
-    recording = mocap.take("clip", rotmat, path, 30.0, "somebody")
+    recording = mocap.mocap_recording("clip", rotmat, path, 30.0, "somebody")
     moved = body.load_body().J_template[0].numpy() + recording.trans
     assert np.allclose(moved, path, atol=1e-7)
     assert recording.fps == 30 and recording.frames.tolist() == list(range(10)) and not recording.betas.any()
@@ -54,4 +54,4 @@ def test_the_pelvis_stands_where_it_was_when_the_body_is_moved_by_trans():
 @pytest.mark.parametrize("frames, fps", [(1, 30.0), (9, 0.0), (9, float("nan")), (9, 1e6)])
 def test_a_take_without_motion_or_frame_rate_is_refused_by_name(frames, fps):
     with pytest.raises(ValueError, match="clip has"):
-        mocap.take("clip", *captures.motion(24, frames, 30), fps, "somebody")
+        mocap.mocap_recording("clip", *captures.motion(24, frames, 30), fps, "somebody")

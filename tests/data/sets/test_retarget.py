@@ -8,12 +8,12 @@ import torch
 
 from vibe import body
 from vibe.body import pose_joints
-from vibe.data.sets import bandai, bvh, cmu, retarget, style100
+from vibe.data.sets import bvh, cmu, mocap
 from vibe.data.sets.mocap import Capture
 from vibe.skeletons import SMPL, SMPL_PARENTS
 
 NO_SHAPE = torch.zeros(10, dtype=torch.float64)
-LIMBS = {name: end for name, (end, _) in retarget.LIMBS.items()}
+LIMBS = {name: end for name, (end, _) in mocap.LIMB_DIRECTIONS.items()}
 SPREAD, LOWERED = 20.0, 45.0
 
 
@@ -33,7 +33,7 @@ def t_pose(upright: bool = True) -> captures.Person:
     if upright:
         at = {name: index for index, name in enumerate(SMPL)}
         steps[at["neck"]] = steps[at["neck"]] + torch.tensor([0, 0, (rest[1] - rest[12])[2]])
-        for name, (end, direction) in retarget.LIMBS.items():
+        for name, (end, direction) in mocap.LIMB_DIRECTIONS.items():
             aim = torch.tensor(direction, dtype=torch.float64)
             steps[at[end]] = aim / aim.norm() * steps[at[end]].norm()
             assert name in at
@@ -67,7 +67,7 @@ def other_skeleton(who: captures.Person, rotmat: torch.Tensor) -> tuple[captures
     return captures.Person(who.names, who.parents, torch.stack(steps)), torch.stack(local, 1)
 
 
-SAME_NAMES = retarget.Rig({name: name for name in SMPL[:22]})
+SAME_NAMES = mocap.Rig({name: name for name in SMPL[:22]})
 
 
 def error_mm(who: captures.Person, rotmat: torch.Tensor, found: torch.Tensor) -> float:
@@ -81,7 +81,7 @@ def test_a_motion_of_another_zero_pose_comes_back(tmp_path):
     who, (rotmat, root) = t_pose(), smpl_motion()
     skeleton, local = other_skeleton(who, rotmat)
     path = captures.write_bvh(tmp_path / "a.bvh", skeleton, local, root, 30, 0.01)
-    found, pelvis = retarget.to_smpl(bvh.read_bvh(path, 0.01), SAME_NAMES)
+    found, pelvis = mocap.to_smpl(bvh.read_bvh(path, 0.01), SAME_NAMES)
     assert float(roma.rotmat_geodesic_distance(found, rotmat).rad2deg().max()) < 1e-3
     assert error_mm(who, rotmat, found) < 0.01
     assert torch.allclose(pelvis, root, atol=1e-7)
@@ -92,18 +92,18 @@ def test_on_the_open_body_itself_joints_are_off_by_its_lean_and_no_more(tmp_path
     who, (rotmat, root) = t_pose(upright=False), smpl_motion()
     skeleton, local = other_skeleton(who, rotmat)
     path = captures.write_bvh(tmp_path / "a.bvh", skeleton, local, root, 30, 0.01)
-    found, _ = retarget.to_smpl(bvh.read_bvh(path, 0.01), SAME_NAMES)
+    found, _ = mocap.to_smpl(bvh.read_bvh(path, 0.01), SAME_NAMES)
     assert error_mm(who, rotmat, found) < 10
 
 
 def test_limbs_of_the_open_body_lie_as_the_method_says():
     rest = open_body().J_template
-    for name, (end, direction) in retarget.LIMBS.items():
+    for name, (end, direction) in mocap.LIMB_DIRECTIONS.items():
         bone, aim = rest[SMPL.index(end)] - rest[SMPL.index(name)], torch.tensor(direction, dtype=torch.float64)
         assert float((bone / bone.norm() @ aim / aim.norm()).clamp(max=1).acos().rad2deg()) < 0.1
 
 
-def random_capture(rig: retarget.Rig, chain: list[tuple[str, str]], offsets: dict[str, tuple[float, float, float]]):
+def random_capture(rig: mocap.Rig, chain: list[tuple[str, str]], offsets: dict[str, tuple[float, float, float]]):
     rows = [(name, parent, offsets.get(name, (0.0, 0.1, 0.0))) for name, parent in chain]
     who = captures.person(rows)
     local, root = captures.motion(len(rows), 12, 30, 0.8)
@@ -128,47 +128,47 @@ for _side, _sign in (("L", 1), ("R", -1)):
 
 
 def test_limbs_point_where_the_skeletons_do_even_if_its_zero_pose_is_no_pose():
-    capture = random_capture(bandai.RIG, BANDAI, BANDAI_STEPS)
-    rotmat, _ = retarget.to_smpl(capture, bandai.RIG)
+    capture = random_capture(bvh.BANDAI_RIG, BANDAI, BANDAI_STEPS)
+    rotmat, _ = mocap.to_smpl(capture, bvh.BANDAI_RIG)
     _, joints = pose_joints(open_body(), rotmat, NO_SHAPE)
     for name, end in LIMBS.items():
-        top, low = (capture.places[:, capture.find(bandai.RIG.drivers[at])] for at in (name, end))
+        top, low = (capture.places[:, capture.find(bvh.BANDAI_RIG.drivers[at])] for at in (name, end))
         theirs, ours = low - top, joints[:, SMPL.index(end)] - joints[:, SMPL.index(name)]
         cosine = torch.cosine_similarity(theirs, ours, -1).clamp(max=1)
         assert float(cosine.acos().rad2deg().max()) < 0.2, name
 
 
 def test_a_skeleton_that_stands_in_a_t_pose_gives_smpls():
-    capture = random_capture(bandai.RIG, BANDAI, BANDAI_STEPS)
-    stance = retarget.standing(capture, bandai.RIG)
-    by_driver = {driver: stance[joint] for joint, driver in bandai.RIG.drivers.items()}
+    capture = random_capture(bvh.BANDAI_RIG, BANDAI, BANDAI_STEPS)
+    stance = mocap.standing(capture, bvh.BANDAI_RIG)
+    by_driver = {driver: stance[joint] for joint, driver in bvh.BANDAI_RIG.drivers.items()}
     still = [by_driver.get(name, torch.eye(3, dtype=torch.float64)) for name in capture.names]
     turns = torch.stack(still)[None].expand(3, -1, 3, 3)
     posed = replace(capture, turns=turns, places=capture.places[:3])
-    rotmat, _ = retarget.to_smpl(posed, bandai.RIG)
+    rotmat, _ = mocap.to_smpl(posed, bvh.BANDAI_RIG)
     assert torch.allclose(rotmat, torch.eye(3, dtype=torch.float64).expand_as(rotmat), atol=1e-9)
 
 
 def test_how_somebody_faces_and_where_they_stand_does_not_change_the_pose():
-    capture = random_capture(bandai.RIG, BANDAI, BANDAI_STEPS)
+    capture = random_capture(bvh.BANDAI_RIG, BANDAI, BANDAI_STEPS)
     about_y = turn("Y", 77.0)
     turned = replace(capture, turns=about_y @ capture.turns, places=capture.places @ about_y.mT + 1)
-    (first, place), (second, moved) = (retarget.to_smpl(each, bandai.RIG) for each in (capture, turned))
+    (first, place), (second, moved) = (mocap.to_smpl(each, bvh.BANDAI_RIG) for each in (capture, turned))
     assert torch.allclose(first[:, 1:], second[:, 1:], atol=1e-9)
     assert torch.allclose(about_y @ first[:, 0], second[:, 0], atol=1e-9)
     assert torch.allclose(place @ about_y.mT + 1, moved, atol=1e-9)
 
 
 def test_another_kind_of_skeleton_is_refused_by_name():
-    capture = random_capture(bandai.RIG, BANDAI, BANDAI_STEPS)
-    for rig in (cmu.BVH, style100.RIG):
+    capture = random_capture(bvh.BANDAI_RIG, BANDAI, BANDAI_STEPS)
+    for rig in (cmu.BVH, bvh.STYLE100_RIG):
         with pytest.raises(ValueError, match="a.bvh: the skeleton has no joint"):
-            retarget.to_smpl(capture, rig)
+            mocap.to_smpl(capture, rig)
     upside_down = replace(capture, offsets=-capture.offsets)
     with pytest.raises(ValueError, match="a.bvh: a bone"):
-        retarget.to_smpl(upside_down, bandai.RIG)
+        mocap.to_smpl(upside_down, bvh.BANDAI_RIG)
 
 
 def test_a_rig_can_drive_no_joint_that_smpl_does_not_have():
     with pytest.raises(ValueError, match="tail"):
-        retarget.Rig({"pelvis": "Hips", "tail": "Tail"})
+        mocap.Rig({"pelvis": "Hips", "tail": "Tail"})

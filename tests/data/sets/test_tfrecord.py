@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tfrecords import crc32c, example, masked, record, sized, varint, write_records
 
-from vibe.data.sets.tfrecord import masked_crc, read_example, read_record, read_records
+from vibe.data.sets.insta_variety import masked_crc, read_example, read_record, read_records
 
 FEATURES = {
     "image/encoded": [b"one", b"", b"three" * 100],

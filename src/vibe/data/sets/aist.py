@@ -19,9 +19,8 @@ from torch import Tensor
 from vibe.assets import pickle_arrays
 from vibe.data.motion import FPS
 from vibe.data.recording import RawJob, RawSet, Recording
-from vibe.data.sets.annotations import boxes_around
-from vibe.data.sets.mocap import RECIPE, pelvis_at_rest, take
-from vibe.data.sets.raw_checks import checked, each, read_pickle
+from vibe.data.sets.annotations import boxes_around, check_array, read_annotation_pickle, read_each
+from vibe.data.sets.mocap import MOCAP_RECIPE, mocap_recording, pelvis_at_rest
 from vibe.skeletons import convert_joints
 
 RATE = 60.0
@@ -51,19 +50,19 @@ def read_motion(path: Path) -> AistMotion:
     """Raises OSError, or ValueError with the file and what is wrong."""
     content = _content(path, ("smpl_poses", "smpl_trans", "smpl_scaling"))
     poses = _numbers(path, content, "smpl_poses")
-    poses = checked(poses.reshape(len(poses), -1), (None, 72), f"{path}: smpl_poses")
-    trans = checked(_numbers(path, content, "smpl_trans"), (len(poses), 3), f"{path}: smpl_trans")
-    unit = float(checked(_numbers(path, content, "smpl_scaling").reshape(-1)[:1], (1,), f"{path}: smpl_scaling")[0])
+    poses = check_array(poses.reshape(len(poses), -1), (None, 72), f"{path}: smpl_poses")
+    trans = check_array(_numbers(path, content, "smpl_trans"), (len(poses), 3), f"{path}: smpl_trans")
+    unit = float(check_array(_numbers(path, content, "smpl_scaling").reshape(-1)[:1], (1,), f"{path}: smpl_scaling")[0])
     if not 1 < unit < 1000:
         raise ValueError(
             f"{path}: smpl_scaling is {unit}, and about 90 is expected: the file is damaged, copy it again"
         )
-    rotmat = roma.rotvec_to_rotmat(torch.from_numpy(poses).unflatten(1, (24, 3)))
+    rotmat = roma.rotvec_to_rotmat(torch.from_numpy(poses).unflatten(1, (-1, 3)))
     return AistMotion(rotmat, torch.from_numpy(trans) / unit + pelvis_at_rest(), unit)
 
 
 def _content(path: Path, keys: Sequence[str]) -> dict[Any, Any]:
-    return read_pickle(path, keys, "AIST++", LARGEST)
+    return read_annotation_pickle(path, keys, "AIST++", LARGEST)
 
 
 def _numbers(path: Path, content: dict[Any, Any], key: str) -> ndarray:
@@ -106,7 +105,7 @@ def _known(name: str, split: str) -> str:
 
 def _read(raw: Path, name: str, split: str) -> Iterator[Recording]:
     split, motion = _known(name, split), read_motion(raw / "motions" / f"{name}.pkl")
-    yield take(name, motion.rotmat, motion.pelvis, RATE, _subject(name), split, GENDER)
+    yield mocap_recording(name, motion.rotmat, motion.pelvis, RATE, _subject(name), split, GENDER)
 
 
 def _jobs(raw: Path) -> Iterator[RawJob]:
@@ -133,11 +132,11 @@ def cameras(raw: Path, name: str) -> dict[str, dict[str, Any]]:
     try:
         found = {}
         for camera in json.loads(path.read_text("utf-8")):
-            rotvec = checked(camera["rotation"], (3,), "rotation")
+            rotvec = check_array(camera["rotation"], (3,), "rotation")
             found[str(camera["name"])] = {
-                "K_px": checked(camera["matrix"], (3, 3), "matrix"),
+                "K_px": check_array(camera["matrix"], (3, 3), "matrix"),
                 "R_cam_world": roma.rotvec_to_rotmat(torch.from_numpy(rotvec)).numpy(),
-                "t_cam_world": checked(camera["translation"], (3,), "translation"),
+                "t_cam_world": check_array(camera["translation"], (3,), "translation"),
             }
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no list of cameras that can be read ({error}): copy it again") from error
@@ -157,7 +156,7 @@ def _read_videos(raw: Path, name: str, split: str) -> Iterator[Recording]:
     lost = [view for view in views if view not in seen]
     if lost:
         raise ValueError(f"{name} has no camera {', '.join(lost)} in {raw / 'cameras'}: copy it again")
-    yield from each(
+    yield from read_each(
         partial(_view, name, view, split, motion, points, pixels[VIEWS.index(view)], seen[view]) for view in views
     )
 
@@ -222,7 +221,7 @@ LICENCE = (
     "AIST++, by Google LLC: its annotations are CC BY 4.0, free for any use that names their authors; the videos are "
     "the AIST Dance Video Database's, (c) AIST, for research under its own terms of use."
 )
-HOW = RECIPE | {
+HOW = MOCAP_RECIPE | {
     "lengths": "metres of the mean male body: the world's units divided by smpl_scaling",
     "betas": "zero: the set fits a scale and no shape",
     "splits": "pose_train, pose_val and pose_test, its owners' for pose estimation",

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from vibe.assets.archives import read_npz
 from vibe.data.recording import GENDERS, RawJob, RawSet, Recording
-from vibe.data.sets.mocap import RECIPE, below, pelvis_at_rest, take
-from vibe.data.sets.raw_checks import checked
+from vibe.data.sets.annotations import check_array
+from vibe.data.sets.mocap import MOCAP_RECIPE, find_files, mocap_recording, pelvis_at_rest
+from vibe.skeletons import SMPL
 
 NAMES = {
     "BioMotionLab_NTroje": "BMLrub",
@@ -54,14 +55,14 @@ def to_take(path: Path, arrays: Mapping[str, ndarray], name: str, subject: str, 
     missing = [key for key in ("poses", "trans") if key not in arrays]
     if missing or rate is None:
         raise ValueError(f"{path} has no {', '.join(missing) or ' or '.join(RATES)}: it is no motion in AMASS's form")
-    poses = checked(arrays["poses"], (None, None), f"{path}: poses")
-    trans = checked(arrays["trans"], (len(poses), 3), f"{path}: trans")
+    poses = check_array(arrays["poses"], (None, None), f"{path}: poses")
+    trans = check_array(arrays["trans"], (len(poses), 3), f"{path}: trans")
     kind = COLUMNS.get(poses.shape[1])
     if kind is None:
         raise ValueError(f"{path}: {poses.shape[1]} numbers a pose, and {', '.join(map(str, COLUMNS))} can be read")
     rotmat, pelvis = in_our_world(torch.from_numpy(poses), torch.from_numpy(trans))
     fps = float(rate.reshape(-1)[0]) if rate.dtype.kind in "fiu" and rate.size else math.nan
-    return take(name, rotmat, pelvis, fps, subject, split, _gender(path, arrays), _betas(path, arrays, kind))
+    return mocap_recording(name, rotmat, pelvis, fps, subject, split, _gender(path, arrays), _betas(path, arrays, kind))
 
 
 def in_our_world(
@@ -69,7 +70,7 @@ def in_our_world(
 ) -> tuple[Float[Tensor, "time 24 3 3"], Float[Tensor, "time 3"]]:
     """SMPL's rotations, hands at zero, and the pelvis, in a world whose y points up."""
     body = roma.rotvec_to_rotmat(poses[:, : 3 * BODY].unflatten(1, (BODY, 3)))
-    hands = torch.eye(3, dtype=body.dtype).expand(len(body), 24 - BODY, 3, 3)
+    hands = torch.eye(3, dtype=body.dtype).expand(len(body), len(SMPL) - BODY, 3, 3)
     turned = (R_yup_zup @ body[:, 0])[:, None]
     return torch.cat([turned, body[:, 1:], hands], 1), (trans + pelvis_at_rest()) @ R_yup_zup.mT
 
@@ -86,7 +87,7 @@ def _betas(path: Path, arrays: Mapping[str, ndarray], kind: str) -> Float[ndarra
     """The shape; the mean one for SMPL-X, whose components are others than SMPL's."""
     if kind == "SMPL-X" or "smplx" in str(arrays.get("surface_model_type", "")):
         return np.zeros(10)
-    return checked(arrays.get("betas", np.zeros(10)).reshape(-1)[:10], (10,), f"{path}: betas")
+    return check_array(arrays.get("betas", np.zeros(10)).reshape(-1)[:10], (10,), f"{path}: betas")
 
 
 def clip_name(path: Path) -> str:
@@ -100,11 +101,11 @@ def _is_motion(path: Path) -> bool:
 
 
 def _amass_files(raw: Path) -> list[Path]:
-    return below(raw, "*.npz", LAYOUT, lambda path: _is_motion(path) and path.stem.endswith(ENDINGS))
+    return find_files(raw, "*.npz", LAYOUT, lambda path: _is_motion(path) and path.stem.endswith(ENDINGS))
 
 
 def _any_files(raw: Path) -> list[Path]:
-    return below(raw, "*.npz", ANYWHERE, _is_motion)
+    return find_files(raw, "*.npz", ANYWHERE, _is_motion)
 
 
 def _read(path: Path, name: str, subject: str, split: str) -> Iterator[Recording]:
@@ -126,7 +127,7 @@ def _any_jobs(raw: Path) -> Iterator[RawJob]:
         yield RawJob(name, partial(_read, path, name, place.as_posix(), "train"))
 
 
-HOW = RECIPE | {
+HOW = MOCAP_RECIPE | {
     "world": "y up, turned from a world whose z points up",
     "betas": "those of SMPL-H, of the file's gender; of SMPL-X zero",
 }

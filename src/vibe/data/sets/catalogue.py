@@ -5,14 +5,13 @@ from __future__ import annotations
 from vibe.data.recording import RawSet
 from vibe.data.sets.aist import AIST, AIST_VIDEOS
 from vibe.data.sets.amass import AMASS, AMASS_LIKE
-from vibe.data.sets.bandai import BANDAI
+from vibe.data.sets.bvh import BANDAI, STYLE100
 from vibe.data.sets.cmu import CMU
 from vibe.data.sets.human36m import HUMAN36M
 from vibe.data.sets.insta_variety import INSTA_VARIETY
 from vibe.data.sets.mpi_inf_3dhp import MPI_INF_3DHP, MPI_INF_3DHP_ALL
 from vibe.data.sets.penn_action import PENN_ACTION
 from vibe.data.sets.posetrack import POSETRACK
-from vibe.data.sets.style100 import STYLE100
 from vibe.data.sets.threedpw import THREEDPW
 from vibe.data.sets.videos import KINETICS, VIDEOS
 

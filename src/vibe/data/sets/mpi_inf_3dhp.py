@@ -13,9 +13,19 @@ from jaxtyping import Float, Shaped
 from numpy import ndarray
 
 from vibe.data.recording import RawJob, RawSet, Recording
-from vibe.data.sets.annotations import boxes_around, filled, fit_intrinsics, square_boxes
+from vibe.data.sets.annotations import (
+    boxes_around,
+    check_array,
+    check_images,
+    fit_intrinsics,
+    image_names,
+    interpolate_gaps,
+    missing_job,
+    read_each,
+    shared_frames,
+    square_boxes,
+)
 from vibe.data.sets.matlab import read_matlab
-from vibe.data.sets.raw_checks import absent, checked, each, image_names, shared_frames, wanted_images
 from vibe.errors import shorten
 from vibe.skeletons import JOINT_SETS, convert_joints
 from vibe.video.read import count_frames
@@ -89,7 +99,7 @@ def _jobs(cameras: Sequence[int], root: Path) -> Iterator[RawJob]:
             f"{root} holds no S1/Seq1/annot.mat and the like; MPI-INF-3DHP looks like this: {LAYOUT}"
         )
     for name, (path, read) in pieces.items():
-        yield RawJob(name, partial(read, path)) if path.is_file() else absent(name, path)
+        yield RawJob(name, partial(read, path)) if path.is_file() else missing_job(name, path)
 
 
 def _tests(root: Path) -> Path:
@@ -112,7 +122,7 @@ def _train(root: Path, subject: int, number: int, cameras: Sequence[int], path: 
         subject=f"S{subject}",
         fps=FPS.get((subject, number), USUAL_FPS),
     )
-    return each(partial(_seen, root, take, camera) for camera in cameras)
+    return read_each(partial(_seen, root, take, camera) for camera in cameras)
 
 
 def _seen(root: Path, take: _Take, camera: int) -> Recording:
@@ -152,7 +162,7 @@ def _cell(path: Path, found: Mapping[str, ndarray], name: str, camera: int, axes
     cells, joints = found[name].ravel(), len(JOINT_SETS["mpii3d28"])
     if cells.dtype != object or len(cells) <= camera:
         raise ValueError(f"{path} has no {name} of camera {camera}: it is damaged, copy it again")
-    rows = checked(cells[camera], (None, axes * joints), f"{path}: {name} of camera {camera}")
+    rows = check_array(cells[camera], (None, axes * joints), f"{path}: {name} of camera {camera}")
     if not len(rows):
         raise ValueError(f"{path} is an annotation without a person: {name} of camera {camera} is empty")
     return rows.reshape(-1, joints, axes)
@@ -189,7 +199,7 @@ def read_calibration(path: Path) -> dict[int, StudioCamera]:
                 size = float(values[0]), float(values[1])
             elif key == "intrinsic":
                 K_px = np.array(values, np.float64).reshape(4, 4)[:3, :3]
-                views[name] = StudioCamera(size, checked(K_px, (3, 3), f"intrinsic of camera {name}"))
+                views[name] = StudioCamera(size, check_array(K_px, (3, 3), f"intrinsic of camera {name}"))
     except (ValueError, IndexError) as error:
         raise ValueError(f"{path} is no camera calibration, or damaged ({shorten(error)}): copy it again") from error
     if not views:
@@ -206,7 +216,7 @@ def _test(root: Path, path: Path) -> Iterator[Recording]:
     pixels, points, scaled = (
         _frames(path, name, found[name], axes) for name, axes in (("annot2", 2), ("annot3", 3), ("univ_annot3", 3))
     )
-    valid = checked(found["valid_frame"].ravel(), (len(pixels),), f"{path}: valid_frame") > 0
+    valid = check_array(found["valid_frame"].ravel(), (len(pixels),), f"{path}: valid_frame") > 0
     if not valid.any() or not len(points) == len(scaled) == len(pixels):
         raise ValueError(f"{path} has {valid.sum()} valid frames of {len(pixels)}, {len(points)} and {len(scaled)}")
     known = np.all(np.isfinite(np.concatenate([pixels, points, scaled], -1)), axis=(1, 2))
@@ -223,11 +233,11 @@ def _test(root: Path, path: Path) -> Iterator[Recording]:
         subject=path.parent.name,
         split="test",
         source=folder.relative_to(root).as_posix(),
-        images=wanted_images(folder, [f"img_{frame:06d}.jpg" for frame in range(1, len(pixels) + 1)]),
+        images=check_images(folder, [f"img_{frame:06d}.jpg" for frame in range(1, len(pixels) + 1)]),
         K_px=fit_intrinsics(points[known], pixels[known]),
         points={"spin49": convert_joints(torch.from_numpy(scaled / 1000), "mpii3d_test17", "spin49").numpy()},
         keypoints_px={"spin49": keypoints_px},
-        box_px=filled(square_boxes(boxes_around(_flagged(pixels)), SIDE), known),
+        box_px=interpolate_gaps(square_boxes(boxes_around(_flagged(pixels)), SIDE), known),
         has_points=known,
         valid=valid,
     )

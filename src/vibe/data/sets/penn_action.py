@@ -11,8 +11,8 @@ import numpy as np
 from vibe import skeletons
 from vibe.data.recording import RawJob, RawSet, Recording
 from vibe.data.sets import annotations
+from vibe.data.sets.annotations import check_array, check_images, missing_job
 from vibe.data.sets.matlab import read_matlab
-from vibe.data.sets.raw_checks import absent, checked, wanted_images
 
 LAYOUT = "labels/0001.mat ... and frames/0001/000001.jpg ... (the folder Penn_Action of the download)"
 FPS = 30.0
@@ -34,24 +34,24 @@ def penn_action_jobs(raw: Path) -> Iterator[RawJob]:
         if name in labels:
             yield RawJob(name, partial(read_penn_action, labels[name], raw))
         else:
-            yield absent(name, raw / "labels" / f"{name}.mat")
+            yield missing_job(name, raw / "labels" / f"{name}.mat")
 
 
 def read_penn_action(path: Path, raw: Path) -> Iterator[Recording]:
     """The person of one video; raises ValueError or FileNotFoundError."""
     found = read_matlab(path, FIELDS)
-    x = checked(found["x"], (None, len(JOINTS)), f"{path}: x")
-    y, visibility = (checked(found[name], x.shape, f"{path}: {name}") for name in ("y", "visibility"))
+    x = check_array(found["x"], (None, len(JOINTS)), f"{path}: x")
+    y, visibility = (check_array(found[name], x.shape, f"{path}: {name}") for name in ("y", "visibility"))
     folder = raw / "frames" / path.stem
-    train, count = (checked(found[name].ravel(), (1,), f"{path}: {name}")[0] for name in ("train", "nframes"))
+    train, count = (check_array(found[name].ravel(), (1,), f"{path}: {name}")[0] for name in ("train", "nframes"))
     if count != len(x):
         raise ValueError(f"{path} marks {len(x)} frames of a video of {count:.0f}: it is damaged, copy it again")
     recording = Recording(
         path.stem, np.arange(len(x)), FPS, split="train" if train > 0 else "test",
         source=folder.relative_to(raw).as_posix(),
-        images=wanted_images(folder, [f"{frame:06d}.jpg" for frame in range(1, len(x) + 1)]),
+        images=check_images(folder, [f"{frame:06d}.jpg" for frame in range(1, len(x) + 1)]),
     )  # fmt: skip
-    yield annotations.mark(recording, np.stack([x, y, (visibility > 0).astype(float)], -1), JOINTS)
+    yield annotations.with_keypoints(recording, np.stack([x, y, (visibility > 0).astype(float)], -1), JOINTS)
 
 
 def _labels(raw: Path) -> list[Path]:
@@ -64,5 +64,10 @@ PENN_ACTION = RawSet(
     layout=LAYOUT,
     jobs=penn_action_jobs,
     sources=_labels,
-    recipe={**annotations.RECIPE, "fps": FPS, "confidence": "1 if visible, else 0", "first_of_each_pair": "right"},
+    recipe={
+        **annotations.KEYPOINT_RECIPE,
+        "fps": FPS,
+        "confidence": "1 if visible, else 0",
+        "first_of_each_pair": "right",
+    },
 )

@@ -14,7 +14,7 @@ import numpy as np
 from vibe import skeletons
 from vibe.data.recording import RawJob, RawSet, Recording
 from vibe.data.sets import annotations
-from vibe.data.sets.raw_checks import checked, each, wanted_images
+from vibe.data.sets.annotations import check_array, check_images, read_each
 from vibe.errors import shorten
 
 LAYOUT = (
@@ -56,7 +56,7 @@ def read_posetrack(path: Path, raw: Path) -> Iterator[Recording]:
         tracks[one[1]].append(one)
     if not tracks and path.parent.name != "test":
         raise ValueError(f"{path} marks nobody: leave it out, or copy it again")
-    yield from each(partial(_track, path, raw, marked, joints) for _, marked in sorted(tracks.items()))
+    yield from read_each(partial(_track, path, raw, marked, joints) for _, marked in sorted(tracks.items()))
 
 
 def _track(path: Path, raw: Path, marked: list[Marked], joints: Sequence[str]) -> Recording:
@@ -71,9 +71,9 @@ def _track(path: Path, raw: Path, marked: list[Marked], joints: Sequence[str]) -
     recording = Recording(
         name, np.array([int(image.stem) for image, _, _ in marked]), FPS, subject=str(marked[0][1]),
         split=SPLITS[path.parent.name], source=folder.relative_to(raw).as_posix(),
-        images=wanted_images(folder, [image.name for image, _, _ in marked]),
+        images=check_images(folder, [image.name for image, _, _ in marked]),
     )  # fmt: skip
-    return annotations.mark(recording, np.stack([points for _, _, points in marked]), joints)
+    return annotations.with_keypoints(recording, np.stack([points for _, _, points in marked]), joints)
 
 
 def _read_2018(content: Mapping[str, Any]) -> tuple[Sequence[str], list[Marked]]:
@@ -86,7 +86,7 @@ def _read_2018(content: Mapping[str, Any]) -> tuple[Sequence[str], list[Marked]]
     found = []
     for one in content.get("annotations", ()):
         if one.get("keypoints") and one["image_id"] in images:
-            points = checked(one["keypoints"], (3 * len(joints),), "keypoints").reshape(-1, 3)
+            points = check_array(one["keypoints"], (3 * len(joints),), "keypoints").reshape(-1, 3)
             found.append((images[one["image_id"]], int(one["track_id"]), _with_confidence(points)))
     return joints, found
 
@@ -102,7 +102,7 @@ def _read_2017(content: Mapping[str, Any]) -> tuple[Sequence[str], list[Marked]]
                 for point in group["point"]:
                     visible = point.get("is_visible") or [1]
                     points[_place(point["id"][0])] = point["x"][0], point["y"][0], visible[0]
-            points = checked(points, points.shape, "annopoints")
+            points = check_array(points, points.shape, "annopoints")
             if points.any():
                 found.append((image, int(one["track_id"][0]), _with_confidence(points)))
     return JOINTS_2017, found
@@ -139,5 +139,5 @@ POSETRACK = RawSet(
     layout=LAYOUT,
     jobs=posetrack_jobs,
     sources=_annotations,
-    recipe={**annotations.RECIPE, "fps": FPS, "confidence": "1 if marked as visible, else 0"},
+    recipe={**annotations.KEYPOINT_RECIPE, "fps": FPS, "confidence": "1 if marked as visible, else 0"},
 )

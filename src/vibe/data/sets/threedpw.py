@@ -21,8 +21,15 @@ from vibe.body.load import BESIDE, load_smpl
 from vibe.body.pose import rest_joints
 from vibe.body.record import Body
 from vibe.data.recording import RawJob, RawSet, Recording
-from vibe.data.sets.annotations import boxes_around, filled
-from vibe.data.sets.raw_checks import absent, checked, each, read_pickle, wanted_images
+from vibe.data.sets.annotations import (
+    boxes_around,
+    check_array,
+    check_images,
+    interpolate_gaps,
+    missing_job,
+    read_annotation_pickle,
+    read_each,
+)
 from vibe.skeletons import OPENPOSE, convert_joints
 
 LAYOUT = (
@@ -81,7 +88,7 @@ def _jobs(root: Path) -> Iterator[RawJob]:
         for path in paths:
             yield RawJob(f"{split}/{path.stem}", partial(_read, root, split, path, bodies))
         if not paths:
-            yield absent(split, folder / split / "*.pkl")
+            yield missing_job(split, folder / split / "*.pkl")
 
 
 def _load(gender: str) -> Body:
@@ -116,19 +123,19 @@ def _read(root: Path, split: str, path: Path, bodies: Bodies) -> Iterator[Record
     people = sequence.content.get("poses")
     if not isinstance(people, list) or not people:
         raise ValueError(f"{path} is an annotation without a person: copy it again")
-    return each(partial(_person, root, split, sequence, person, bodies) for person in range(len(people)))
+    return read_each(partial(_person, root, split, sequence, person, bodies) for person in range(len(people)))
 
 
 def _open(path: Path) -> _Sequence:
     """The file's content; raises ValueError, which names the file."""
-    content = read_pickle(path, ("cam_poses", "cam_intrinsics", "poses"), "3DPW", LARGEST)
+    content = read_annotation_pickle(path, ("cam_poses", "cam_intrinsics", "poses"), "3DPW", LARGEST)
     poses, K_px = (
         pickle_arrays.numbers(content[key], f"{path}: {key}").astype(np.float64)
         for key in ("cam_poses", "cam_intrinsics")
     )
     if poses.ndim != 3 or poses.shape[1:] != (4, 4):
         raise ValueError(f"{path}: cam_poses have the shape {poses.shape}, expected frames by 4 by 4: copy it again")
-    return _Sequence(path, content, poses, checked(K_px, (3, 3), f"{path}: cam_intrinsics"))
+    return _Sequence(path, content, poses, check_array(K_px, (3, 3), f"{path}: cam_intrinsics"))
 
 
 def _person(root: Path, split: str, sequence: _Sequence, person: int, bodies: Bodies) -> Recording:
@@ -139,8 +146,8 @@ def _person(root: Path, split: str, sequence: _Sequence, person: int, bodies: Bo
     gender = GENDERS.get(pickle_arrays.text(held[person]) if isinstance(held, list) and len(held) > person else "")
     if gender is None:
         raise ValueError(f"{where % 'the gender'} is neither m nor f: copy the file again")
-    found = checked(sequence.numbers("poses2d", person), (count, 3, 18), where % "poses2d").transpose(0, 2, 1)
-    aligned = checked(sequence.numbers("campose_valid", person), (count,), where % "campose_valid") > 0
+    found = check_array(sequence.numbers("poses2d", person), (count, 3, 18), where % "poses2d").transpose(0, 2, 1)
+    aligned = check_array(sequence.numbers("campose_valid", person), (count,), where % "campose_valid") > 0
     box_px, framed = _boxes(found)
     frames = np.flatnonzero(aligned & framed)
     if not len(frames):
@@ -151,11 +158,11 @@ def _person(root: Path, split: str, sequence: _Sequence, person: int, bodies: Bo
         given = sequence.numbers(key, person)
         if given.shape != shape:
             raise ValueError(f"{where % key} has the shape {given.shape}, expected {shape}: copy the file again")
-        values[key] = checked(given[frames], (len(frames), shape[1]), where % f"{key}, frames with a camera,")
-    betas = checked(sequence.numbers("betas", person).ravel()[:10], (10,), where % "betas")
-    camera = checked(sequence.cam_poses[frames], (len(frames), 4, 4), f"{sequence.path}: cam_poses that are valid")
+        values[key] = check_array(given[frames], (len(frames), shape[1]), where % f"{key}, frames with a camera,")
+    betas = check_array(sequence.numbers("betas", person).ravel()[:10], (10,), where % "betas")
+    camera = check_array(sequence.cam_poses[frames], (len(frames), 4, 4), f"{sequence.path}: cam_poses that are valid")
     folder = Path("imageFiles") / sequence.path.stem
-    images = wanted_images(root / folder, [f"image_{frame:05d}.jpg" for frame in frames])
+    images = check_images(root / folder, [f"image_{frame:05d}.jpg" for frame in frames])
     poses, trans, points = _in_camera(camera, values, betas, bodies(gender))
     return Recording(
         name,
@@ -185,13 +192,13 @@ def _in_camera(
     SMPL turns a body about its pelvis at its place of rest, so that place is turned along with `trans`.
     """
     R_cam_world, t_cam_world = (torch.from_numpy(part) for part in (camera[:, :3, :3], camera[:, :3, 3]))
-    poses, shape = torch.from_numpy(values["poses"]).unflatten(-1, (24, 3)), torch.from_numpy(betas)
+    poses, shape = torch.from_numpy(values["poses"]).unflatten(-1, (-1, 3)), torch.from_numpy(betas)
     pelvis = rest_joints(body, shape)[0]
     rotmat = roma.rotvec_to_rotmat(poses)
     rotmat = torch.cat([(R_cam_world @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1)
     placed = torch.from_numpy(values["trans"]) + pelvis
     trans = (R_cam_world @ placed[..., None])[..., 0] + t_cam_world - pelvis
-    given = torch.from_numpy(values["jointPositions"]).unflatten(-1, (24, 3))
+    given = torch.from_numpy(values["jointPositions"]).unflatten(-1, (-1, 3))
     points = {"smpl24": given @ R_cam_world.mT + t_cam_world[:, None]}
     for joints in ("common14", "spin49"):
         points[joints] = keypoints(body, rotmat, shape, joints) + trans[:, None]
@@ -216,7 +223,7 @@ def _boxes(found: Float[ndarray, "time 18 3"]) -> tuple[Float[ndarray, "time 4"]
     framed = (np.arange(len(found)) >= first) & (np.arange(len(found)) <= last)
     path = np.full((len(found), 3), np.nan)
     path[known] = np.concatenate([box[known, :2], 1 / side[known, None]], 1)
-    path = filled(path, known)
+    path = interpolate_gaps(path, known)
     path = ndimage.median_filter(path, (MEDIAN, 1), mode="nearest")
     path = ndimage.gaussian_filter1d(path, SIGMA, axis=0, mode="nearest")
     return np.concatenate([path[:, :2], 1 / path[:, 2:], 1 / path[:, 2:]], 1), framed

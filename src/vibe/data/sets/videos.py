@@ -1,13 +1,100 @@
-"""Kinetics-400, and any folder of videos, with pseudo ground truth by our own detector."""
+"""Kinetics-400, and any folder of videos, with pseudo ground truth: everyone in them, tracked by our own detector."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from vibe.data.recording import RawJob, RawSet
-from vibe.data.sets import pseudo_labels
+import numpy as np
+
+from vibe import assets, skeletons
+from vibe.data.recording import RawJob, RawSet, Recording
+from vibe.inference import track as following
+from vibe.records import Track
+from vibe.tracking.postprocess import PostprocessConfig
+from vibe.tracking.tracker import Tracker, TrackerConfig
 from vibe.video import SUFFIXES
+from vibe.video.read import open_video
+
+SPLITS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
+"""Of a video, by the name of the folder that it is in; `train_256` and `videos_train` are `train`, too."""
+WINDOW = 16
+"""Frames in a row for which a person has to be followed: those of the paper's windows."""
+WHOLE = 0.9
+"""Share of the frames that a file announces which it must have; it may not know them exactly."""
+TRACKING_RECIPE = {
+    "window": WINDOW,
+    "models": dict(assets.MODELS),
+    "confidence": "the detector's, 0 where a gap was filled",
+}
+"""What of this decides a store's numbers."""
+
+
+def videos(raw: Path) -> Iterator[Path]:
+    """The videos in a folder and those below it, by name; raises FileNotFoundError if the detector is not here."""
+    for model in assets.MODELS:
+        assets.find_model(model)
+    for path in sorted(raw.rglob("*")):
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file():
+            yield path
+
+
+def no_sources(raw: Path) -> list[Path]:
+    """None: whatever a set may say of its videos is not read."""
+    return []
+
+
+def split_of(path: Path, raw: Path) -> str | None:
+    """The split that a video's folders put it in; None if none of them is called so."""
+    for name in path.relative_to(raw).parts[:-1]:
+        known = SPLITS.get(name.lower().removeprefix("videos_").split("_")[0])
+        if known:
+            return known
+    return None
+
+
+def video_job(path: Path, raw: Path, its_split: str) -> RawJob:
+    """The job of one video."""
+    return RawJob(path.relative_to(raw).as_posix(), partial(label_video, path, raw, its_split))
+
+
+def label_video(path: Path, raw: Path, its_split: str) -> Iterator[Recording]:
+    """Everyone who is followed through a video for a window or longer.
+
+    Raises ValueError or OSError if it can't be read or is cut off, and at the end if somebody was left out.
+    """
+    name = path.relative_to(raw).as_posix()
+    with open_video(path) as video:
+        announced = video.expected_frames or 0
+        follower = Tracker(config=TrackerConfig(finish=PostprocessConfig(least_length=0.0)))
+        clip, tracks, _ = following.track_frames(video, follower)
+    if len(clip.timestamps) < WHOLE * announced:
+        raise ValueError(
+            f"{path} is cut off or damaged: {len(clip.timestamps)} of {announced} frames can be read, copy it again"
+        )
+    kept = [track for track in tracks if _longest(track) >= WINDOW]
+    for number, track in enumerate(kept, start=1):
+        yield Recording(
+            f"{name}/{number}", track.frames.numpy(), clip.fps, subject=str(number), split=its_split, source=name,
+            keypoints_px={
+                "coco17": track.keypoints_px.numpy(),
+                "spin49": skeletons.convert_joints(track.keypoints_px, "coco17", "spin49").numpy(),
+            },
+            box_px=track.box_px.numpy(),
+        )  # fmt: skip
+    if not tracks:
+        raise ValueError("nobody was found in it")
+    if left := len(tracks) - len(kept):
+        raise ValueError(f"{left} of {len(tracks)} people left out, who are not seen for {WINDOW} frames in a row")
+
+
+def _longest(track: Track) -> int:
+    """Frames of the longest stretch without a gap."""
+    frames = track.frames.numpy()
+    edges = np.flatnonzero(np.diff(frames, prepend=-2, append=frames[-1] + 2) > 1)
+    return int(np.diff(edges).max())
+
 
 LAYOUT = (
     "videos, in folders as you like; those below a folder called train, val or test are of that split, others train"
@@ -16,9 +103,7 @@ LAYOUT = (
 
 def folder_jobs(raw: Path) -> Iterator[RawJob]:
     """A job for each video; raises FileNotFoundError if there is none."""
-    found = [
-        pseudo_labels.job(path, raw, pseudo_labels.split(path, raw) or "train") for path in pseudo_labels.videos(raw)
-    ]
+    found = [video_job(path, raw, split_of(path, raw) or "train") for path in videos(raw)]
     if not found:
         raise FileNotFoundError(f"{raw} holds no video ({', '.join(sorted(SUFFIXES))}): it may hold {LAYOUT}")
     yield from found
@@ -29,8 +114,8 @@ VIDEOS = RawSet(
     licence="Your own videos: they keep the licence that they have, and so does what is made of them.",
     layout=LAYOUT,
     jobs=folder_jobs,
-    sources=pseudo_labels.no_sources,
-    recipe=pseudo_labels.RECIPE,
+    sources=no_sources,
+    recipe=TRACKING_RECIPE,
 )
 
 
@@ -41,10 +126,10 @@ KINETICS_LAYOUT = (
 
 def kinetics_jobs(raw: Path) -> Iterator[RawJob]:
     """A job for each video of a split; raises FileNotFoundError if there is none."""
-    found = [(path, pseudo_labels.split(path, raw)) for path in pseudo_labels.videos(raw)]
+    found = [(path, split_of(path, raw)) for path in videos(raw)]
     if not any(split for _, split in found):
         raise FileNotFoundError(f"{raw} has no videos of Kinetics-400, which lie there as {KINETICS_LAYOUT}")
-    yield from (pseudo_labels.job(path, raw, split) for path, split in found if split)
+    yield from (video_job(path, raw, split) for path, split in found if split)
 
 
 KINETICS = RawSet(
@@ -52,6 +137,6 @@ KINETICS = RawSet(
     licence="Kinetics-400: Google's annotations are CC BY 4.0; the videos belong to those who put them on YouTube.",
     layout=KINETICS_LAYOUT,
     jobs=kinetics_jobs,
-    sources=pseudo_labels.no_sources,
-    recipe=pseudo_labels.RECIPE,
+    sources=no_sources,
+    recipe=TRACKING_RECIPE,
 )
