@@ -192,7 +192,7 @@ def _given_files(folder: Path) -> Iterable[Path]:
         (folder / f"gmm{protocol}.pkl").write_bytes(pickle.dumps(mixture, protocol))
     np.savez(folder / "mean.npz", pose=np.zeros(144), shape=np.zeros(10), cam=np.zeros(3))
     np.save(folder / "regressor.npy", np.zeros((9, 6890), np.int8))
-    test_smpl_files.npz(folder / "SMPL_NEUTRAL.npz", test_parts.body())
+    test_smpl_files.npz(folder / "SMPL_NEUTRAL.npz", test_smpl_files.body())
     torch.manual_seed(0)
     state = {"gen_state_dict": small_generator(), "performance": np.float64(50.0), "epoch": 3}
     torch.save(state, folder / "new.pth.tar")

@@ -63,7 +63,7 @@ class Told(Tracker):
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> None:
     READ.clear()
-    monkeypatch.setattr(videos, "Follower", Told)
+    monkeypatch.setattr(videos, "Tracker", Told)
     monkeypatch.setattr(assets, "find", Path)
 
 
