@@ -64,7 +64,7 @@ class Told(Tracker):
 def told(monkeypatch: pytest.MonkeyPatch) -> None:
     READ.clear()
     monkeypatch.setattr(videos, "Tracker", Told)
-    monkeypatch.setattr(assets, "find", Path)
+    monkeypatch.setattr(assets, "find_model", Path)
 
 
 @pytest.fixture
