@@ -191,7 +191,7 @@ def test_its_weights_read_features_and_need_a_backbone_for_pictures_only(
     list(train_generator(replace(tiny, steps=2), tmp_path))
     with pytest.raises(FileNotFoundError, match="official-frame"):
         load_network(tmp_path / "weights.safetensors")
-    network = load_network(tmp_path / "weights.safetensors", runtime=None)
+    network = load_network(tmp_path / "weights.safetensors")
     assert network.body == "open" and network.about.name == "paper" and network.evidence == "images"
     trained = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["parts"]["network"]
     for name, value in network.model.state_dict().items():

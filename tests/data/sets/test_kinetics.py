@@ -159,7 +159,7 @@ def test_without_the_detector_no_video_is_left_out_for_good(told, raw, tmp_path,
         raise FileNotFoundError(f"{name} is not here: run `vibe fetch`")
 
     with monkeypatch.context() as patched, pytest.raises(FileNotFoundError, match="vibe fetch"):
-        patched.setattr(assets, "find", absent)
+        patched.setattr(assets, "find_model", absent)
         prepare("kinetics", KINETICS, raw, tmp_path / "out")
     assert prepare("kinetics", KINETICS, raw, tmp_path / "out").recordings == 4
 
