@@ -21,6 +21,7 @@ from vibe.body.load import load_body
 from vibe.body.record import Body
 from vibe.data.store import open_store
 from vibe.data.windows import draw_clips, is_labelled, portion
+from vibe.features.extractor import load_extractor
 from vibe.models.discriminator import DiscriminatorConfig, MotionDiscriminator, motion_numbers
 from vibe.models.generator import VIBE
 from vibe.models.gru import EncoderConfig, GRUEncoder
@@ -190,7 +191,7 @@ def test_its_weights_read_features_and_need_a_backbone_for_pictures_only(
     monkeypatch.setenv("VIBE_HOME", str(tmp_path / "home"))
     list(train_generator(replace(tiny, steps=2), tmp_path))
     with pytest.raises(FileNotFoundError, match="official-frame"):
-        load_network(tmp_path / "weights.safetensors")
+        load_extractor(tmp_path / "weights.safetensors")
     network = load_network(tmp_path / "weights.safetensors")
     assert network.body == "open" and network.about.name == "paper" and network.evidence == "images"
     trained = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["parts"]["network"]
