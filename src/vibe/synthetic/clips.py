@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import roma
 import torch
 from jaxtyping import Float, UInt8
 from numpy import ndarray

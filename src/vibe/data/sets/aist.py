@@ -19,7 +19,7 @@ from torch import Tensor
 from vibe.assets import pickle_arrays
 from vibe.data.motion import FPS
 from vibe.data.recording import RawJob, RawSet, Recording
-from vibe.data.sets.annotations import boxes_around, check_array, read_annotation_pickle, read_each
+from vibe.data.sets.annotations import boxes_around, check_numbers, read_annotation_pickle, read_each
 from vibe.data.sets.mocap import MOCAP_RECIPE, mocap_recording, pelvis_at_rest
 from vibe.skeletons import convert_joints
 
@@ -50,9 +50,11 @@ def read_motion(path: Path) -> AistMotion:
     """Raises OSError, or ValueError with the file and what is wrong."""
     content = _content(path, ("smpl_poses", "smpl_trans", "smpl_scaling"))
     poses = _numbers(path, content, "smpl_poses")
-    poses = check_array(poses.reshape(len(poses), -1), (None, 72), f"{path}: smpl_poses")
-    trans = check_array(_numbers(path, content, "smpl_trans"), (len(poses), 3), f"{path}: smpl_trans")
-    unit = float(check_array(_numbers(path, content, "smpl_scaling").reshape(-1)[:1], (1,), f"{path}: smpl_scaling")[0])
+    poses = check_numbers(poses.reshape(len(poses), -1), (None, 72), f"{path}: smpl_poses")
+    trans = check_numbers(_numbers(path, content, "smpl_trans"), (len(poses), 3), f"{path}: smpl_trans")
+    unit = float(
+        check_numbers(_numbers(path, content, "smpl_scaling").reshape(-1)[:1], (1,), f"{path}: smpl_scaling")[0]
+    )
     if not 1 < unit < 1000:
         raise ValueError(
             f"{path}: smpl_scaling is {unit}, and about 90 is expected: the file is damaged, copy it again"
@@ -132,11 +134,11 @@ def cameras(raw: Path, name: str) -> dict[str, dict[str, Any]]:
     try:
         found = {}
         for camera in json.loads(path.read_text("utf-8")):
-            rotvec = check_array(camera["rotation"], (3,), "rotation")
+            rotvec = check_numbers(camera["rotation"], (3,), "rotation")
             found[str(camera["name"])] = {
-                "K_px": check_array(camera["matrix"], (3, 3), "matrix"),
+                "K_px": check_numbers(camera["matrix"], (3, 3), "matrix"),
                 "R_cam_world": roma.rotvec_to_rotmat(torch.from_numpy(rotvec)).numpy(),
-                "t_cam_world": check_array(camera["translation"], (3,), "translation"),
+                "t_cam_world": check_numbers(camera["translation"], (3,), "translation"),
             }
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no list of cameras that can be read ({error}): copy it again") from error

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vibe.assets.archives import read_npz
 from vibe.data.recording import GENDERS, RawJob, RawSet, Recording
-from vibe.data.sets.annotations import check_array
+from vibe.data.sets.annotations import check_numbers
 from vibe.data.sets.mocap import MOCAP_RECIPE, find_files, mocap_recording, pelvis_at_rest
 from vibe.skeletons import SMPL
 
@@ -55,8 +55,8 @@ def to_take(path: Path, arrays: Mapping[str, ndarray], name: str, subject: str, 
     missing = [key for key in ("poses", "trans") if key not in arrays]
     if missing or rate is None:
         raise ValueError(f"{path} has no {', '.join(missing) or ' or '.join(RATES)}: it is no motion in AMASS's form")
-    poses = check_array(arrays["poses"], (None, None), f"{path}: poses")
-    trans = check_array(arrays["trans"], (len(poses), 3), f"{path}: trans")
+    poses = check_numbers(arrays["poses"], (None, None), f"{path}: poses")
+    trans = check_numbers(arrays["trans"], (len(poses), 3), f"{path}: trans")
     kind = COLUMNS.get(poses.shape[1])
     if kind is None:
         raise ValueError(f"{path}: {poses.shape[1]} numbers a pose, and {', '.join(map(str, COLUMNS))} can be read")
@@ -87,7 +87,7 @@ def _betas(path: Path, arrays: Mapping[str, ndarray], kind: str) -> Float[ndarra
     """The shape; the mean one for SMPL-X, whose components are others than SMPL's."""
     if kind == "SMPL-X" or "smplx" in str(arrays.get("surface_model_type", "")):
         return np.zeros(10)
-    return check_array(arrays.get("betas", np.zeros(10)).reshape(-1)[:10], (10,), f"{path}: betas")
+    return check_numbers(arrays.get("betas", np.zeros(10)).reshape(-1)[:10], (10,), f"{path}: betas")
 
 
 def clip_name(path: Path) -> str:

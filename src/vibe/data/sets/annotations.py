@@ -22,7 +22,7 @@ MOST_FAILURES = 8
 """Of the failures of one file's pieces, in its message."""
 
 
-def check_array(values: Any, shape: tuple[int | None, ...], what: str) -> ndarray:
+def check_numbers(values: Any, shape: tuple[int | None, ...], what: str) -> ndarray:
     """Numbers as float64; raises ValueError, which begins with `what`, for another shape (None: any) or for NaN."""
     array = np.asarray(values)
     fits = array.ndim == len(shape) and all(size in (None, its) for size, its in zip(shape, array.shape))

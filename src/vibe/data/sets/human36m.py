@@ -19,7 +19,7 @@ from numpy import ndarray
 
 from vibe.assets.archives import read_npz
 from vibe.data.recording import RawJob, RawSet, Recording
-from vibe.data.sets.annotations import boxes_around, check_array, fit_intrinsics, missing_job, shared_frames
+from vibe.data.sets.annotations import boxes_around, check_numbers, fit_intrinsics, missing_job, shared_frames
 from vibe.errors import missing_extra
 from vibe.skeletons import convert_joints
 from vibe.video.read import count_frames
@@ -240,7 +240,7 @@ def _read(root: Path, subject: str, name: str) -> Iterator[Recording]:
 
 def _positions(path: Path, axes: int) -> Float[ndarray, "time 17 _"]:
     """The 17 joints of a file of positions, in its own unit."""
-    rows = check_array(read_cdf(path, "Pose"), (1, None, 32 * axes), f"{path}: Pose")[0]
+    rows = check_numbers(read_cdf(path, "Pose"), (1, None, 32 * axes), f"{path}: Pose")[0]
     if not len(rows):
         raise ValueError(f"{path} is an annotation without a person: it has no rows")
     return rows.reshape(-1, 32, axes)[:, JOINTS]
@@ -273,7 +273,7 @@ def read_camera(path: Path, subject: int, camera: str) -> tuple[Float[ndarray, "
         text = next(ElementTree.parse(path).getroot().iter("w0")).text or ""
         numbers = np.array(text.strip().strip("[]").split(), np.float64)
         placed = 6 * len(CAMERAS) * SUBJECTS_IN_METADATA
-        check_array(numbers, (placed + 9 * len(CAMERAS),), "w0")
+        check_numbers(numbers, (placed + 9 * len(CAMERAS),), "w0")
     except (ElementTree.ParseError, StopIteration, ValueError) as error:
         raise ValueError(f"{path} holds no cameras w0 ({error or 'not there'}): copy it from the set's code") from error
     places = numbers[:placed].reshape(len(CAMERAS), SUBJECTS_IN_METADATA, 2, 3)
@@ -298,12 +298,12 @@ def _parameters(path: Path, frames: Int[ndarray, "time"]) -> Mapping[str, Any]:
     missing = {"poses", "betas", "trans"} - set(held)
     if missing:
         raise ValueError(f"{path} has no {', '.join(sorted(missing))}: it holds {LAYOUT[LAYOUT.index('poses [') :]}")
-    poses = check_array(held["poses"], (None, 72), f"{path}: poses")
+    poses = check_numbers(held["poses"], (None, 72), f"{path}: poses")
     count, known = len(poses), held.get("frames", np.arange(len(poses)))
-    trans = check_array(held["trans"], (count, 3), f"{path}: trans")
+    trans = check_numbers(held["trans"], (count, 3), f"{path}: trans")
     betas = np.tile(held["betas"], (count, 1)) if held["betas"].ndim == 1 else held["betas"]
-    betas = check_array(betas, (count, 10), f"{path}: betas")
-    known = check_array(known, (count,), f"{path}: frames").astype(np.int64)
+    betas = check_numbers(betas, (count, 10), f"{path}: betas")
+    known = check_numbers(known, (count,), f"{path}: frames").astype(np.int64)
     _, rows, places = np.intersect1d(frames, known, return_indices=True)
     values = {}
     for name, part in (("poses", poses), ("betas", betas), ("trans", trans)):

@@ -22,7 +22,7 @@ from vibe.body.mesh import jit
 from vibe.cameras import CROP_SCALE
 from vibe.data.pictures import decode_picture
 from vibe.data.recording import RawJob, RawSet, Recording
-from vibe.data.sets.annotations import check_array, read_each
+from vibe.data.sets.annotations import check_numbers, read_each
 
 
 def _table() -> ndarray:
@@ -236,7 +236,7 @@ def _person(path: Path, number: int, place: int, content: bytes | None) -> Recor
         raise ValueError(f"{name} has no {', '.join(missing)}: it is no record of InstaVariety")
     encoded = _pictures(found)
     first = decode_picture(encoded[0]) if encoded else None
-    count = int(check_array(found[COUNT], (1,), f"{name}: {COUNT}")[0])
+    count = int(check_numbers(found[COUNT], (1,), f"{name}: {COUNT}")[0])
     if first is None or len(encoded) != count or count < 1:
         raise ValueError(f"{name} has {len(encoded)} images for {count} frames, or what is no JPEG: it is left out")
     height, width = first.shape[:2]
@@ -259,8 +259,10 @@ def _points(found: dict[str, list[bytes] | ndarray], count: int, name: str) -> F
         values = found.get(feature, ())
         if feature == "image/toe_pts" and len(values) == 0:
             values = np.zeros(count * rows * joints)
-        groups.append(check_array(values, (count * rows * joints,), f"{name}: {feature}").reshape(count, rows, joints))
-    visible = check_array(found[VISIBLE], (count * 14,), f"{name}: {VISIBLE}").reshape(count, 1, 14)
+        groups.append(
+            check_numbers(values, (count * rows * joints,), f"{name}: {feature}").reshape(count, rows, joints)
+        )
+    visible = check_numbers(found[VISIBLE], (count * 14,), f"{name}: {VISIBLE}").reshape(count, 1, 14)
     groups[0] = np.concatenate([groups[0], visible > 0], 1)
     return np.concatenate(groups, 2).transpose(0, 2, 1)
 

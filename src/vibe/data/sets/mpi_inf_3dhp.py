@@ -15,8 +15,8 @@ from numpy import ndarray
 from vibe.data.recording import RawJob, RawSet, Recording
 from vibe.data.sets.annotations import (
     boxes_around,
-    check_array,
     check_images,
+    check_numbers,
     fit_intrinsics,
     image_names,
     interpolate_gaps,
@@ -162,7 +162,7 @@ def _cell(path: Path, found: Mapping[str, ndarray], name: str, camera: int, axes
     cells, joints = found[name].ravel(), len(JOINT_SETS["mpii3d28"])
     if cells.dtype != object or len(cells) <= camera:
         raise ValueError(f"{path} has no {name} of camera {camera}: it is damaged, copy it again")
-    rows = check_array(cells[camera], (None, axes * joints), f"{path}: {name} of camera {camera}")
+    rows = check_numbers(cells[camera], (None, axes * joints), f"{path}: {name} of camera {camera}")
     if not len(rows):
         raise ValueError(f"{path} is an annotation without a person: {name} of camera {camera} is empty")
     return rows.reshape(-1, joints, axes)
@@ -199,7 +199,7 @@ def read_calibration(path: Path) -> dict[int, StudioCamera]:
                 size = float(values[0]), float(values[1])
             elif key == "intrinsic":
                 K_px = np.array(values, np.float64).reshape(4, 4)[:3, :3]
-                views[name] = StudioCamera(size, check_array(K_px, (3, 3), f"intrinsic of camera {name}"))
+                views[name] = StudioCamera(size, check_numbers(K_px, (3, 3), f"intrinsic of camera {name}"))
     except (ValueError, IndexError) as error:
         raise ValueError(f"{path} is no camera calibration, or damaged ({shorten(error)}): copy it again") from error
     if not views:
@@ -216,7 +216,7 @@ def _test(root: Path, path: Path) -> Iterator[Recording]:
     pixels, points, scaled = (
         _frames(path, name, found[name], axes) for name, axes in (("annot2", 2), ("annot3", 3), ("univ_annot3", 3))
     )
-    valid = check_array(found["valid_frame"].ravel(), (len(pixels),), f"{path}: valid_frame") > 0
+    valid = check_numbers(found["valid_frame"].ravel(), (len(pixels),), f"{path}: valid_frame") > 0
     if not valid.any() or not len(points) == len(scaled) == len(pixels):
         raise ValueError(f"{path} has {valid.sum()} valid frames of {len(pixels)}, {len(points)} and {len(scaled)}")
     known = np.all(np.isfinite(np.concatenate([pixels, points, scaled], -1)), axis=(1, 2))

@@ -11,7 +11,7 @@ import numpy as np
 from vibe import skeletons
 from vibe.data.recording import RawJob, RawSet, Recording
 from vibe.data.sets import annotations
-from vibe.data.sets.annotations import check_array, check_images, missing_job
+from vibe.data.sets.annotations import check_images, check_numbers, missing_job
 from vibe.data.sets.matlab import read_matlab
 
 LAYOUT = "labels/0001.mat ... and frames/0001/000001.jpg ... (the folder Penn_Action of the download)"
@@ -40,10 +40,10 @@ def penn_action_jobs(raw: Path) -> Iterator[RawJob]:
 def read_penn_action(path: Path, raw: Path) -> Iterator[Recording]:
     """The person of one video; raises ValueError or FileNotFoundError."""
     found = read_matlab(path, FIELDS)
-    x = check_array(found["x"], (None, len(JOINTS)), f"{path}: x")
-    y, visibility = (check_array(found[name], x.shape, f"{path}: {name}") for name in ("y", "visibility"))
+    x = check_numbers(found["x"], (None, len(JOINTS)), f"{path}: x")
+    y, visibility = (check_numbers(found[name], x.shape, f"{path}: {name}") for name in ("y", "visibility"))
     folder = raw / "frames" / path.stem
-    train, count = (check_array(found[name].ravel(), (1,), f"{path}: {name}")[0] for name in ("train", "nframes"))
+    train, count = (check_numbers(found[name].ravel(), (1,), f"{path}: {name}")[0] for name in ("train", "nframes"))
     if count != len(x):
         raise ValueError(f"{path} marks {len(x)} frames of a video of {count:.0f}: it is damaged, copy it again")
     recording = Recording(

@@ -14,7 +14,7 @@ import numpy as np
 from vibe import skeletons
 from vibe.data.recording import RawJob, RawSet, Recording
 from vibe.data.sets import annotations
-from vibe.data.sets.annotations import check_array, check_images, read_each
+from vibe.data.sets.annotations import check_images, check_numbers, read_each
 from vibe.errors import shorten
 
 LAYOUT = (
@@ -86,7 +86,7 @@ def _read_2018(content: Mapping[str, Any]) -> tuple[Sequence[str], list[Marked]]
     found = []
     for one in content.get("annotations", ()):
         if one.get("keypoints") and one["image_id"] in images:
-            points = check_array(one["keypoints"], (3 * len(joints),), "keypoints").reshape(-1, 3)
+            points = check_numbers(one["keypoints"], (3 * len(joints),), "keypoints").reshape(-1, 3)
             found.append((images[one["image_id"]], int(one["track_id"]), _with_confidence(points)))
     return joints, found
 
@@ -102,7 +102,7 @@ def _read_2017(content: Mapping[str, Any]) -> tuple[Sequence[str], list[Marked]]
                 for point in group["point"]:
                     visible = point.get("is_visible") or [1]
                     points[_place(point["id"][0])] = point["x"][0], point["y"][0], visible[0]
-            points = check_array(points, points.shape, "annopoints")
+            points = check_numbers(points, points.shape, "annopoints")
             if points.any():
                 found.append((image, int(one["track_id"][0]), _with_confidence(points)))
     return JOINTS_2017, found

@@ -23,8 +23,8 @@ from vibe.body.record import Body
 from vibe.data.recording import RawJob, RawSet, Recording
 from vibe.data.sets.annotations import (
     boxes_around,
-    check_array,
     check_images,
+    check_numbers,
     interpolate_gaps,
     missing_job,
     read_annotation_pickle,
@@ -135,7 +135,7 @@ def _open(path: Path) -> _Sequence:
     )
     if poses.ndim != 3 or poses.shape[1:] != (4, 4):
         raise ValueError(f"{path}: cam_poses have the shape {poses.shape}, expected frames by 4 by 4: copy it again")
-    return _Sequence(path, content, poses, check_array(K_px, (3, 3), f"{path}: cam_intrinsics"))
+    return _Sequence(path, content, poses, check_numbers(K_px, (3, 3), f"{path}: cam_intrinsics"))
 
 
 def _person(root: Path, split: str, sequence: _Sequence, person: int, bodies: Bodies) -> Recording:
@@ -146,8 +146,8 @@ def _person(root: Path, split: str, sequence: _Sequence, person: int, bodies: Bo
     gender = GENDERS.get(pickle_arrays.text(held[person]) if isinstance(held, list) and len(held) > person else "")
     if gender is None:
         raise ValueError(f"{where % 'the gender'} is neither m nor f: copy the file again")
-    found = check_array(sequence.numbers("poses2d", person), (count, 3, 18), where % "poses2d").transpose(0, 2, 1)
-    aligned = check_array(sequence.numbers("campose_valid", person), (count,), where % "campose_valid") > 0
+    found = check_numbers(sequence.numbers("poses2d", person), (count, 3, 18), where % "poses2d").transpose(0, 2, 1)
+    aligned = check_numbers(sequence.numbers("campose_valid", person), (count,), where % "campose_valid") > 0
     box_px, framed = _boxes(found)
     frames = np.flatnonzero(aligned & framed)
     if not len(frames):
@@ -158,9 +158,11 @@ def _person(root: Path, split: str, sequence: _Sequence, person: int, bodies: Bo
         given = sequence.numbers(key, person)
         if given.shape != shape:
             raise ValueError(f"{where % key} has the shape {given.shape}, expected {shape}: copy the file again")
-        values[key] = check_array(given[frames], (len(frames), shape[1]), where % f"{key}, frames with a camera,")
-    betas = check_array(sequence.numbers("betas", person).ravel()[:10], (10,), where % "betas")
-    camera = check_array(sequence.cam_poses[frames], (len(frames), 4, 4), f"{sequence.path}: cam_poses that are valid")
+        values[key] = check_numbers(given[frames], (len(frames), shape[1]), where % f"{key}, frames with a camera,")
+    betas = check_numbers(sequence.numbers("betas", person).ravel()[:10], (10,), where % "betas")
+    camera = check_numbers(
+        sequence.cam_poses[frames], (len(frames), 4, 4), f"{sequence.path}: cam_poses that are valid"
+    )
     folder = Path("imageFiles") / sequence.path.stem
     images = check_images(root / folder, [f"image_{frame:05d}.jpg" for frame in frames])
     poses, trans, points = _in_camera(camera, values, betas, bodies(gender))
