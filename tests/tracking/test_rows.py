@@ -1,4 +1,4 @@
-"""Laws of the file that holds what no later frame asks for."""
+"""Laws of the chunks that hold what no later frame asks for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import errno
 import numpy as np
 import pytest
 
+from vibe import cache
+from vibe.cache import StageCache
 from vibe.tracking import rows as module
 from vibe.tracking.rows import ROW, Rows, with_block
 
@@ -20,18 +22,15 @@ def some(start, count):
     return values
 
 
-@pytest.fixture(params=["in a file", "in memory", "beyond memory"])
+@pytest.fixture(params=["in a folder", "in a temporary folder", "in memory"])
 def rows(request, tmp_path, monkeypatch):
-    if request.param == "beyond memory":
-        monkeypatch.setattr(module, "IN_MEMORY", 1000)
-    made = Rows(tmp_path / "rows.bin" if request.param == "in a file" else None)
+    monkeypatch.setattr(module, "CHUNK", 1000 if request.param == "in memory" else 3)
+    made = Rows(StageCache(tmp_path) if request.param == "in a folder" else None)
     yield made
     made.close()
 
 
-@pytest.mark.parametrize("at_once", [3, 1000])
-def test_rows_come_out_as_they_went_in(rows, at_once, monkeypatch):
-    monkeypatch.setattr(module, "AT_ONCE", at_once)
+def test_rows_come_out_as_they_went_in(rows):
     parts = [some(0, 5), some(100, 7), some(5, 4)]
     first, other, second = (rows.append(part) for part in parts)
     piece = rows.piece([first, second])
@@ -48,31 +47,39 @@ def test_blocks_that_follow_each_other_are_one():
     assert with_block(((0, 5),), (6, 2)) == ((0, 5), (6, 2))
 
 
-def test_rows_of_another_file_are_taken_over_if_they_are_as_they_were(rows, tmp_path):
-    old = Rows(tmp_path / "old.bin")
+def test_rows_go_on_from_their_state_if_the_chunks_are_as_they_were(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 16)
+    old, new = Rows(StageCache(tmp_path)), Rows(StageCache(tmp_path))
     block = old.append(some(0, 50))
-    count, crc = old.count, old.crc
+    new.restore(old.state())
     old.append(some(50, 5))
-    rows.take_over(tmp_path / "old.bin", count, crc)
-    assert (rows.count, rows.crc) == (count, crc)
-    assert np.array_equal(rows.piece([block]).keypoints_px, old.piece([block]).keypoints_px)
+    assert new.count == 50 and new.append(some(90, 7)) == (50, 7)
+    assert np.array_equal(new.piece([block]).keypoints_px, old.piece([block]).keypoints_px)
+    assert np.array_equal(new.piece([(48, 5)]).frames, [48, 49, 90, 91, 92])
 
 
-@pytest.mark.parametrize(("count", "wrong"), [(50, 1), (60, 0)])
-def test_rows_that_are_not_as_they_were_are_refused(rows, tmp_path, count, wrong):
-    old = Rows(tmp_path / "old.bin")
+@pytest.mark.parametrize("harm", ["gone", "cut off", "too few"])
+def test_rows_that_are_not_as_they_were_are_refused(harm, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 16)
+    old = Rows(StageCache(tmp_path))
     old.append(some(0, 50))
-    with pytest.raises(ValueError, match="old.bin"):
-        rows.take_over(tmp_path / "old.bin", count, old.crc + wrong)
+    state = old.state()
+    chunk = sorted(tmp_path.rglob("*.safetensors"))[1]
+    if harm == "gone":
+        chunk.unlink()
+    elif harm == "cut off":
+        chunk.write_bytes(chunk.read_bytes()[:-1])
+    else:
+        state["count"] -= 1
+    with pytest.raises(ValueError, match="chunk"):
+        Rows(StageCache(tmp_path)).restore(state)
 
 
 def test_a_full_disk_is_named(tmp_path, monkeypatch):
-    rows = Rows(tmp_path / "rows.bin")
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "rows/000000")
 
-    class Full:
-        def seek(self, place):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(rows, "_file", Full())
-    with pytest.raises(OSError, match="rows.bin"):
-        rows.append(some(0, 3))
+    monkeypatch.setattr(cache, "write_whole", full)
+    monkeypatch.setattr(module, "CHUNK", 2)
+    with pytest.raises(OSError, match="rows/000000"):
+        Rows(StageCache(tmp_path)).append(some(0, 3))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
-import uuid
 from array import array
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
@@ -23,6 +23,7 @@ from vibe.inference.config import DETECTORS, POSE_MODELS
 from vibe.records import Clip, Progress, Track
 from vibe.tracking.detector import Detector, PoseDetector
 from vibe.tracking.pose_model import PoseLandmarks, PoseModel
+from vibe.tracking.rows import STAGE as STAGE_OF_ROWS
 from vibe.tracking.rows import Rows
 from vibe.tracking.tracker import Tracker, TrackerConfig
 from vibe.video.read import Video, ahead, open_video
@@ -31,7 +32,6 @@ from vibe.video.stream import Mark
 EVERY = 20.0
 """Seconds of work between two states."""
 STATE = "state"
-ROWS = "rows-*.bin"
 Tracking = tuple[Clip, list[Track], list[str]]
 Keep = Callable[[Video, Tracker], None]
 
@@ -85,30 +85,27 @@ class TrackingJournal:
         """Of the pass over the video at `path`; raises OSError if the folder is none."""
         self.notes: list[str] = []
         """What of an earlier pass could not be used."""
-        self._folder, self._path, self._models = folder, path, (detector, pose_model)
+        self._path, self._models = path, (detector, pose_model)
         self._cache = StageCache(folder)
-        self._file = folder / ROWS.replace("*", uuid.uuid4().hex[:12])
         self._key: str | None = None
         self._since = time.monotonic()
 
     def begun(self) -> tuple[Video, Tracker]:
         """At the first frame."""
         video = open_video(self._path)
-        return video, Tracker(*self._models, rows=Rows(self._file))
+        return video, Tracker(*self._models, rows=Rows(self._cache))
 
     def resumed(self) -> tuple[Video, Tracker] | None:
         """Where an earlier pass ended; None if none did, or not so that it can be gone on with."""
         if (kept := self._cache.get(STATE, STATE)) is None:
             self.notes += [f"{note}: all were followed from the first frame" for note in self._cache.notes]
             return None
-        rows = None
         try:
             state = _unpacked(kept[1], kept[0])
             if state["key"] != self._its_key():
                 raise ValueError("it is of another video, or of other settings")
-            rows, before = Rows(self._file), self._folder / Path(state["rows"]).name
-            rows.take_over(before, state["count"], state["crc"])
-            self._remove_rows(self._file, before)
+            rows = Rows(self._cache)
+            rows.restore(state["rows"])
             tracker = Tracker(*self._models, rows=rows)
             tracker.restore(state["tracker"])
             times = array("d", state["tracker"]["times"])
@@ -119,8 +116,6 @@ class TrackingJournal:
             ), tracker
         except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
             self.notes.append(f"the state of an earlier pass was of no use ({error}): all were followed anew")
-            if rows:
-                rows.close()
             return None
 
     def keep(self, video: Video, tracker: Tracker) -> None:
@@ -132,28 +127,15 @@ class TrackingJournal:
     def write(self, video: Video, tracker: Tracker) -> None:
         """Write down how far the pass is; raises OSError."""
         state, mark = tracker.state(), vars(video.mark()) | {"times": None}
-        rows = {"rows": self._file.name, "count": tracker.rows.count, "crc": tracker.rows.crc}
+        whole = {"key": self._its_key(), "tracker": state, "mark": mark, "rows": tracker.rows.state()}
         tensors: dict[str, Tensor] = {}
-        about = _packed({"key": self._its_key(), "tracker": state, "mark": mark, **rows}, tensors)
+        about = _packed(whole, tensors)
         self._cache.put(STATE, STATE, tensors, about)
-        self._remove_rows(self._file)
 
     def clear(self) -> None:
         """Leave the folder empty; what another program holds open may stay."""
-        self._remove_rows()
-        place = self._cache.place(STATE)
-        for file in place.iterdir():
-            with suppress(OSError):
-                file.unlink()
-        with suppress(OSError):
-            place.rmdir()
-
-    def _remove_rows(self, *but: Path) -> None:
-        """Remove what passes have left that came to an end."""
-        for file in self._folder.glob(ROWS):
-            if file not in but:
-                with suppress(OSError):
-                    file.unlink()
+        for stage in (STATE, STAGE_OF_ROWS):
+            shutil.rmtree(self._cache.place(stage), ignore_errors=True)
 
     def _its_key(self) -> str:
         """Of the video's content and all that decides what is seen in it."""

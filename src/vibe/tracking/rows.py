@@ -1,86 +1,97 @@
-"""Where the frames of people go that no later frame asks for: a file that only grows."""
+"""Where the frames of people go that no later frame asks for: chunks in a cache, of which the last is in memory."""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from tempfile import SpooledTemporaryFile, gettempdir
-from typing import IO
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import torch
 from numpy import ndarray as Array
 
+from vibe.cache import StageCache
 from vibe.tracking.tracklets import Block, Piece
 
 ROW = np.dtype([("frame", "<i4"), ("time", "<f8"), ("keypoints_px", "<f4", (17, 3)), ("region", "<f4", 4)])
-IN_MEMORY = 1 << 24
-"""Bytes that are kept in memory where no file is given."""
-AT_ONCE = 1 << 16
-"""Rows that are read or checked at once."""
+STAGE = "rows"
+CHUNK = 4096
+"""Rows of a chunk, 0.9 MB."""
 
 
 class Rows:
-    """Rows of people's frames, in a file or, with none, in memory and beyond `IN_MEMORY` on the disk."""
+    """Rows of people's frames, in the order in which they came."""
 
-    def __init__(self, path: Path | None = None) -> None:
-        """Raises OSError, as all that writes does."""
-        self._file: IO[bytes] = path.open("w+b") if path else SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 closed below
-        self._path, self.count = path, 0
-        self.crc = 0
-        """Of all rows, to tell a file that is damaged."""
+    def __init__(self, cache: StageCache | None = None) -> None:
+        """Without a cache, chunks go to a temporary folder."""
+        self._cache = cache or StageCache()
+        self.count = 0
+        self._last = np.zeros(0, ROW)
+        self._open: tuple[int, Array] | None = None
 
     def append(self, rows: Array) -> Block:
-        """Write rows behind the others; returns where they are."""
-        content = rows.tobytes()
-        try:
-            self._file.seek(self.count * ROW.itemsize)
-            self._file.write(content)
-            self._file.flush()
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(self._path or gettempdir())) from error
+        """Put rows behind the others; returns where they are. Raises OSError where a chunk can't be written."""
         block = self.count, len(rows)
-        self.count, self.crc = self.count + len(rows), zlib.crc32(content, self.crc)
+        self.count += len(rows)
+        self._last = np.concatenate([self._last, rows])
+        while len(self._last) >= CHUNK:
+            number, chunk = (self.count - len(self._last)) // CHUNK, self._last[:CHUNK]
+            content = torch.from_numpy(np.frombuffer(chunk.tobytes(), np.uint8).copy())
+            self._cache.put(STAGE, f"{number:06}", {"rows": content})
+            self._last = self._last[CHUNK:]
         return block
 
-    def take_over(self, path: Path, count: int, crc: int) -> None:
-        """Write the first rows of another file behind none; raises ValueError if they are not as they were."""
-        assert self.count == 0
-        with path.open("rb") as file:
-            while self.count < count:
-                content = file.read(min(count - self.count, AT_ONCE) * ROW.itemsize)
-                if not content or len(content) % ROW.itemsize:
-                    raise ValueError(f"{path} is shorter than it was")
-                self.append(np.frombuffer(content, ROW))
-        if self.crc != crc:
-            raise ValueError(f"{path} is not as it was")
+    def state(self) -> dict[str, Any]:
+        """What is known of the rows beside the chunks that are written."""
+        return {"count": self.count, "last": np.frombuffer(self._last.tobytes(), np.uint8)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state`, whose chunks are in the cache; raises KeyError, TypeError or ValueError if not."""
+        self.count, self._last = int(state["count"]), np.frombuffer(state["last"].tobytes(), ROW)
+        if self.count % CHUNK != len(self._last) or self.count < 0:
+            raise ValueError(f"{self.count} rows end with {len(self._last)} outside of a chunk")
+        for number in range(self.count // CHUNK):
+            self._chunk(number)
 
     def piece(self, blocks: Sequence[Block]) -> Piece:
-        """The rows of one person, without looks."""
+        """The rows of one person, without looks; raises ValueError if a chunk is not there as it was written."""
         count = sum(number for _, number in blocks)
         found = Piece(
             np.empty(count, np.int64), np.empty(count), np.empty((count, 17, 3), np.float32),
             np.empty((count, 4), np.float32),
         )  # fmt: skip
         arrays, done = (found.frames, found.times, found.keypoints_px, found.region), 0
-        for first, number in _parts(blocks):
-            self._file.seek(first * ROW.itemsize)
-            rows = np.frombuffer(self._file.read(number * ROW.itemsize), ROW)
+        for chunk, rows in _parts(blocks):
+            part = self._chunk(chunk)[rows]
             for values, name in zip(arrays, ROW.names or (), strict=True):
-                values[done : done + number] = rows[name]
-            done += number
+                values[done : done + len(part)] = part[name]
+            done += len(part)
         return found
 
     def close(self) -> None:
-        """Close the file; without a path, it is gone."""
-        self._file.close()
+        """Remove what is in a temporary folder."""
+        self._cache.close()
+
+    def _chunk(self, number: int) -> Array:
+        """The rows of a chunk, of which one is in memory beside the last."""
+        if number == self.count // CHUNK:
+            return self._last
+        if self._open is None or self._open[0] != number:
+            found = self._cache.get(STAGE, f"{number:06}")
+            content = found[0].get("rows") if found else None
+            if content is None or content.numel() != CHUNK * ROW.itemsize:
+                raise ValueError(f"chunk {number} of the rows is not there as it was written")
+            self._open = number, np.frombuffer(content.numpy().tobytes(), ROW)
+        return self._open[1]
 
 
-def _parts(blocks: Sequence[Block]) -> Iterable[Block]:
-    """Blocks of `AT_ONCE` rows at most."""
-    for first, number in blocks:
-        for start in range(first, first + number, AT_ONCE):
-            yield start, min(AT_ONCE, first + number - start)
+def _parts(blocks: Sequence[Block]) -> Iterable[tuple[int, slice]]:
+    """Blocks as rows of chunks."""
+    for first, count in blocks:
+        start = first
+        while start < first + count:
+            stop = min(first + count, (start // CHUNK + 1) * CHUNK)
+            yield start // CHUNK, slice(start % CHUNK, start % CHUNK + stop - start)
+            start = stop
 
 
 def with_block(blocks: Sequence[Block], new: Block) -> tuple[Block, ...]:
