@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import roma
 import torch
 from numpy.testing import assert_allclose
@@ -77,7 +78,7 @@ def test_the_resolution_of_the_picture_does_not_matter() -> None:
 
 def test_the_frame_rate_of_the_video_hardly_matters() -> None:
     slow, fast = estimated(*scene(30.0, 40)), estimated(*scene(60.0, 79))
-    assert (slow.joints_cam - fast.joints_cam[::2]).norm(dim=-1).mean() < 0.02
+    assert np.linalg.norm(slow.joints_cam - fast.joints_cam[::2], axis=-1).mean() < 0.02
 
 
 def test_a_long_gap_leaves_a_motion_at_the_frames_of_the_track() -> None:
@@ -85,16 +86,16 @@ def test_a_long_gap_leaves_a_motion_at_the_frames_of_the_track() -> None:
     kept = torch.cat([torch.arange(30), torch.arange(60, 90)])
     cut = replace(track, frames=kept, box_px=track.box_px[kept], keypoints_px=track.keypoints_px[kept])
     motion = estimated(cut, clip, camera)
-    assert torch.equal(motion.frames, kept) and motion.joints_cam.isfinite().all()
+    assert np.array_equal(motion.frames, kept) and np.isfinite(motion.joints_cam).all()
 
 
 def test_a_single_frame_has_a_motion() -> None:
     track, clip, camera = scene(30.0, 1)
     motion = estimated(track, clip, camera)
-    assert motion.joints_cam.shape == (1, 24, 3) and motion.joints_cam.isfinite().all()
+    assert motion.joints_cam.shape == (1, 24, 3) and np.isfinite(motion.joints_cam).all()
 
 
 def test_without_refinement_the_network_alone_speaks() -> None:
     track, clip, camera = scene(30.0, 30)
     alone, refined = (estimated(track, clip, camera, refine=each).joints_cam for each in (False, True))
-    assert not torch.equal(alone, refined)
+    assert not np.array_equal(alone, refined)
