@@ -46,26 +46,40 @@ class PostprocessConfig:
 
 
 def finish_tracks(
-    stretches: Sequence[Stretch], rows: Rows, times: Float[Array, "frame"], config: PostprocessConfig
+    stretches: Sequence[Stretch],
+    rows: Rows,
+    times: Float[Array, "frame"],
+    config: PostprocessConfig,
+    scenes: Sequence[float] = (0.0,),
 ) -> tuple[list[records.Track], list[str]]:
     """Tracks in order of first appearance, larger people first, and one sentence for each thing dropped.
 
     `rows` hold the frames of the stretches, one person's at a time is in memory; `times` are those of the whole clip.
+    Scenes, each of which begins at one of the times `scenes` (seconds), share no track.
     """
     frame = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
     results: list[tuple[tuple[int, float], records.Track | None, str | int]] = []
-    for chain in link_tracklets(stretches, config.most_gap):
+    scene_of = np.searchsorted(scenes, times, side="right")
+    in_scene: dict[int, list[Stretch]] = {}
+    for one in stretches:
+        in_scene.setdefault(int(np.searchsorted(scenes, one.first.times[0], side="right")), []).append(one)
+    chains = [(scene, chain) for scene, each in in_scene.items() for chain in link_tracklets(each, config.most_gap)]
+    for scene, chain in chains:
         person = rows.piece([block for one in chain for block in one.blocks])
         place = int(person.frames[0]), -float(np.median(person.region[:, 2]))
         seconds, confidence = (len(person.frames) - 1) * frame, mean_confidence(person)
         dropped = f"a person seen for {seconds:.1f} s at {person.times[0]:.1f} s was dropped: too "
-        if seconds < config.least_length - 1e-6 and len(person.frames) < len(times):
+        if seconds < config.least_length - 1e-6 and len(person.frames) < (scene_of == scene).sum():
             results.append((place, None, dropped + "short to follow"))
         elif confidence < config.least_sure:
             results.append((place, None, dropped + f"unsure to be one (confidence {confidence:.2f})"))
         else:
             results.append((place, *tidy_keypoints(person, times, config)))
     tracks, notes = [], []
+    if (cuts := len(scenes) - 1) > 0:
+        notes.append(
+            f"{cuts} cut{'s' if cuts > 1 else ''}: all tracks end there, and whoever is seen after it has a new number"
+        )
     for _, track, note in sorted(results, key=lambda result: result[0]):
         if track is None:
             notes.append(str(note))

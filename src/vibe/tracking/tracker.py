@@ -17,6 +17,7 @@ from numpy import ndarray as Array
 from vibe import records
 from vibe.tracking import appearance, tiling
 from vibe.tracking.active_track import SLIDE, ActiveTrack, person_from, person_state
+from vibe.tracking.cuts import CutDetector
 from vibe.tracking.detector import Detections, Detector, PoseDetector, iou
 from vibe.tracking.pose_model import Landmarks, PoseLandmarks, PoseModel
 from vibe.tracking.postprocess import PostprocessConfig, finish_tracks
@@ -92,6 +93,8 @@ class Tracker:
         self._stretches: list[Stretch] = []
         self._gone: list[Stretch] = []
         self._times = array("d")
+        self._cuts = CutDetector()
+        self._scenes = [0.0]
         self._last_search = self._last_local_search = -np.inf
         self._postponed = np.zeros((0, 4), int)
         self._searches = 0
@@ -104,6 +107,8 @@ class Tracker:
             raise ValueError(f"frame {index} came after {self._count} frames: feed every frame once, in order")
         self._count += 1
         self._times.append(time)
+        if self._cuts.step(time, rgb):
+            self._begin_scene(time)
         width, height = rgb.shape[1], rgb.shape[0]
         scheduled = self._scheduled_tiles(time, width, height)
         seen = self._detector_pool.submit(tiling.detect_in_tiles, self._detector, rgb, scheduled)
@@ -133,13 +138,13 @@ class Tracker:
         if self.rows.count and not self._gone:
             self.rows.close()
             self.rows = Rows()
-        del self._times[:-1]
+        del self._times[:-1], self._scenes[:-1]
 
     def finish(self) -> tuple[list[records.Track], list[str]]:
         """The finished tracks, in order of first appearance (larger people first), and what was dropped or repaired."""
         while self._live:
             self._close(self._live[0])
-        found = finish_tracks(self._stretches, self.rows, np.array(self._times), self._config.finish)
+        found = finish_tracks(self._stretches, self.rows, np.array(self._times), self._config.finish, self._scenes)
         self.close()
         return found
 
@@ -155,6 +160,8 @@ class Tracker:
             "people": [person_state(person) for person in self._live],
             "stretches": stretches_state(self._stretches),
             "times": np.array(self._times),
+            "cuts": self._cuts.state(),
+            "scenes": self._scenes,
             "last_search": self._last_search,
             "last_local_search": self._last_local_search,
             "postponed": self._postponed,
@@ -170,6 +177,8 @@ class Tracker:
         people = [person_from(one) for one in state["people"]]
         stretches = stretches_from(state["stretches"])
         times = array("d", state["times"].astype(float).tobytes())
+        self._cuts.restore(state["cuts"])
+        self._scenes = [float(each) for each in state["scenes"]]
         self._last_search, self._last_local_search = float(state["last_search"]), float(state["last_local_search"])
         self._postponed, self._searches, self._last_number = (
             state["postponed"],
@@ -178,6 +187,14 @@ class Tracker:
         )
         self._live, self._stretches, self._times, self._count = people, stretches, times, len(times)
         self._gone = list(stretches)
+
+    def _begin_scene(self, time: float) -> None:
+        """End all tracks at a cut, and search for people as in the first frame."""
+        while self._live:
+            self._close(self._live[0])
+        self._scenes.append(time)
+        self._gone, self._postponed, self._searches = [], self._postponed[:0], 0
+        self._last_search = self._last_local_search = -np.inf
 
     def _is_person(self, landmarks: Landmarks) -> bool:
         """Whether the keypoints are a person's, of about the expected size."""
