@@ -9,7 +9,7 @@ from vibe.synthetic.background import random_background
 from vibe.synthetic.clips import make_clip
 from vibe.tracking.cuts import CutDetector
 from vibe.tracking.tracker import Tracker
-from vibe.video import open_video
+from vibe.video.read import open_video
 
 
 def landscape(seed: int, width: int = 640, height: int = 240) -> np.ndarray:
