@@ -99,5 +99,5 @@ def test_a_python_without_mediapipe_is_named(tmp_path):
 
 def test_the_machine_is_described():
     assert "cores" in machine.machine() and machine.processor() in machine.machine()
-    assert {"vibe", "torch", "numpy"} <= set(machine.versions())
+    assert {"vibe-motion", "torch", "numpy"} <= set(machine.versions())
     assert machine.device("cpu") == "cpu"

@@ -6,11 +6,9 @@ from vibe import cli
 from vibe.video.read import count_frames
 
 
-def test_a_clip_is_as_long_as_asked_and_the_same_each_time(tmp_path):
-    for name in ("one.mp4", "two.mp4"):
-        assert cli.main(["make-clip", str(tmp_path / name), "--seconds", "0.1"]) == 0
-    assert count_frames(tmp_path / "one.mp4") == 3
-    assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
+def test_a_clip_is_as_long_as_asked(tmp_path):
+    assert cli.main(["make-clip", str(tmp_path / "clip.mp4"), "--seconds", "0.1"]) == 0
+    assert count_frames(tmp_path / "clip.mp4") == 3
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "61", "nan", "inf"])

@@ -9,7 +9,7 @@ from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("vibe", "torch", "numpy", "ai-edge-litert", "opencv-python-headless", "av")
+PACKAGES = ("vibe-motion", "torch", "numpy", "ai-edge-litert", "opencv-python-headless", "av")
 """On which speed depends."""
 
 

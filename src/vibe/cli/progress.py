@@ -82,7 +82,8 @@ class ProgressLine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        if not self._bar.disable:  # Rich before 14.3 ends a bar that never began with an empty line
+            self._bar.stop()
 
     def __call__(self, stage: str, done: float, total: float | None) -> None:
         """Note that `done` of `total` units of a stage are finished; `total` is None while it is unknown."""
@@ -133,7 +134,8 @@ class ProgressTable:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        if not self._bar.disable:  # Rich before 14.3 ends a bar that never began with an empty line
+            self._bar.stop()
 
     def show(self, worker_id: int, number: int, message: Any) -> None:
         """Show how far a worker is with a video."""
