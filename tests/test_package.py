@@ -92,7 +92,7 @@ def test_the_page_comes_with_the_package(wheel):
 
 def test_what_is_installed_from_the_wheel_makes_a_clip_and_estimates_it(scripts, tmp_path):
     try:
-        models = {assets.find(name).parent for name in assets.MODELS}
+        models = {assets.find_model(name).parent for name in assets.MODELS}
     except FileNotFoundError as error:
         pytest.skip(str(error))
     where = "import vibe; from importlib.metadata import version; print(vibe.__file__, version('vibe-motion'))"
