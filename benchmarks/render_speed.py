@@ -1,6 +1,6 @@
 """Frames a second of drawing, and of whole films, at 1280x720.
 
-    python benchmarks/render_speed.py [--frames 120] [--table FILE]
+    PYTHONPATH=tools python benchmarks/render_speed.py [--frames 120] [--table FILE]
 
 One person of 7,000 vertices, 600 pixels tall, who waves all joints before a textured picture; and the same with all
 13,524 vertices of the open body. Drawing includes posing the body. A film is decoded, drawn and encoded. On a machine
@@ -27,9 +27,10 @@ import tyro
 from scipy.spatial import cKDTree
 
 import vibe
+from open_body import decimate
 from vibe import cameras
 from vibe.arrays import as_numpy
-from vibe.body import Body, decimate, load_body
+from vibe.body import Body, load_body
 from vibe.motion import Motion, Result
 from vibe.motion.tensors import to_motion
 from vibe.records import Clip, SmplParams, Track

@@ -16,7 +16,7 @@ from paper import FAINT, INK, MARK, Eye, Paper, X, Y, Z
 
 from vibe import body as bodies
 from vibe.cameras import crop_side
-from vibe.motion.scene import R_STAGE_CAM
+from vibe.motion.scene import R_SCENE_CAM
 from vibe.skeletons import COCO, SMPL, SMPL_PARENTS
 from vibe.synthetic.clips import walk
 
@@ -257,8 +257,8 @@ def stages() -> Paper:
     paper = Paper(960, 350, "Axes of motion.npz and of the exported files")
     panels = (
         ("motion.npz", "origin: the camera", np.eye(3), None),
-        ("--up y", "bvh, glb, usd, fbx, csv, trc, obj, ply", np.array(R_STAGE_CAM["y"]), "y"),
-        ("--up z", "amass, for instance", np.array(R_STAGE_CAM["z"]), "z"),
+        ("--up y", "bvh, glb, usd, fbx, csv, trc, obj, ply", np.array(R_SCENE_CAM["y"]), "y"),
+        ("--up z", "amass, for instance", np.array(R_SCENE_CAM["z"]), "z"),
     )
     for place, (title, words, R_stage_cam, up) in enumerate(panels):
         eye = Eye((-6.2, 2.7, 4.0), (0.25, -0.55, -1.35), 690, (160 + 320 * place, 186))
