@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import roma
+import numpy as np
 import torch
 from numpy.testing import assert_allclose
 
