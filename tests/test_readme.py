@@ -7,6 +7,7 @@ import pytest
 
 from vibe import cli, skeletons
 from vibe.cli.app import COMMANDS
+from vibe.motion import npz
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]

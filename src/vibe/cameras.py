@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import roma
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
+from vibe.arrays import Array, concatenate, constant
 from vibe.records import Camera
 
 CROP_SCALE = 1.1
@@ -27,23 +26,36 @@ def default_camera(width: int, height: int, fov_deg: float | None = None) -> Cam
     if fov_deg is not None and not 5 <= fov_deg <= 150:
         raise ValueError(f"the angle of view is {fov_deg} degrees: give one from 5 to 150")
     focal_px = diagonal if fov_deg is None else diagonal / (2 * math.tan(math.radians(fov_deg) / 2))
+    import torch
+
     K_px = torch.tensor([[focal_px, 0.0, width / 2], [0.0, focal_px, height / 2], [0.0, 0.0, 1.0]])
     return Camera(K_px, width, height)
 
 
-def project(points_cam: Float[Tensor, "*b 3"], K_px: Float[Tensor, "3 3"]) -> Float[Tensor, "*b 2"]:
+def project(points_cam: Float[Array, "*b 3"], K_px: Float[Array, "3 3"]) -> Float[Array, "*b 2"]:
     """Pinhole projection; points closer than 1 cm are held at 1 cm."""
     image = points_cam @ K_px.mT
-    return image[..., :2] / image[..., 2:].clamp_min(0.01)
+    return image[..., :2] / image[..., 2:].clip(min=0.01)
 
 
-def rays(points_px: Float[Tensor, "*b 2"], K_px: Float[Tensor, "3 3"]) -> Float[Tensor, "*b 3"]:
+def rays(points_px: Float[Array, "*b 2"], K_px: Float[Array, "3 3"]) -> Float[Array, "*b 3"]:
     """Camera directions through pixels, at z = 1."""
-    return torch.nn.functional.pad(points_px, (0, 1), value=1.0) @ torch.linalg.inv(K_px).mT
+    one = constant(np.ones((*points_px.shape[:-1], 1)), points_px)
+    return concatenate([points_px, one], -1) @ _inverse(K_px).mT
 
 
-def box_from_keypoints(keypoints_px: Float[Tensor, "*b joint 3"], least: float = 0.3) -> Float[Tensor, "*b 4"]:
+def _inverse(matrix: Float[Array, "3 3"]) -> Float[Array, "3 3"]:
+    if isinstance(matrix, np.ndarray):
+        return np.linalg.inv(matrix)
+    import torch
+
+    return torch.linalg.inv(matrix)
+
+
+def box_from_keypoints(keypoints_px: Float[Array, "*b joint 3"], least: float = 0.3) -> Float[Array, "*b 4"]:
     """Centre x, centre y, width, height around the keypoints of confidence `least` or more; NaN if fewer than two."""
+    import torch
+
     seen = keypoints_px[..., 2:] >= least
     low = keypoints_px[..., :2].masked_fill(~seen, math.inf).amin(-2)
     high = keypoints_px[..., :2].masked_fill(~seen, -math.inf).amax(-2)
@@ -51,19 +63,23 @@ def box_from_keypoints(keypoints_px: Float[Tensor, "*b joint 3"], least: float =
     return box.masked_fill(seen.sum(-2) < 2, math.nan)
 
 
-def crop_side(box_px: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b"]:
+def crop_side(box_px: Float[Array, "*b 4"]) -> Float[Array, "*b"]:
     """Side in pixels of the square crop around a box."""
-    return CROP_SCALE * box_px[..., 2:].amax(-1)
+    sides = box_px[..., 2:]
+    return CROP_SCALE * (sides.max(-1) if isinstance(sides, np.ndarray) else sides.amax(-1))
 
 
 def crop_view(
-    box_px: Float[Tensor, "*b 4"], K_px: Float[Tensor, "3 3"]
-) -> tuple[Float[Tensor, "*b 3 3"], Float[Tensor, "*b 3"], Float[Tensor, "*b"]]:
+    box_px: Float[Array, "*b 4"], K_px: Float[Array, "3 3"]
+) -> tuple[Float[Array, "*b 3 3"], Float[Array, "*b 3"], Float[Array, "*b"]]:
     """The view that looks at the middle of the crop without rolling: R_crop_cam, the centre's ray and the half side.
 
     The half side is that of the crop at unit distance in this view. Seen so, a person looks the same wherever in
     the picture they stand.
     """
+    import roma
+    import torch
+
     centre = rays(box_px[..., :2], K_px)
     length = centre.norm(dim=-1)
     direction = centre / length[..., None]
@@ -74,67 +90,67 @@ def crop_view(
     return R_crop_cam, centre, crop_side(box_px) / (2 * K_px[0, 0] * length)
 
 
-def depth_from_scale(scale: Float[Tensor, "*b"], half_side: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+def depth_from_scale(scale: Float[Array, "*b"], half_side: Float[Array, "*b"]) -> Float[Array, "*b"]:
     """Distance in metres at which the weak camera's scale holds, for a crop of this half side at unit distance."""
-    return 1 / (scale * half_side).clamp_min(1e-4)
+    return 1 / (scale * half_side).clip(min=1e-4)
 
 
 def weak_from_translation(
-    transl: Float[Tensor, "*b 3"], box_px: Float[Tensor, "*b 4"], K_px: Float[Tensor, "3 3"]
-) -> Float[Tensor, "*b 3"]:
+    transl: Float[Array, "*b 3"], box_px: Float[Array, "*b 4"], K_px: Float[Array, "3 3"]
+) -> Float[Array, "*b 3"]:
     """`pred_cam` (s, tx, ty) of the box's square crop for a body moved by `transl` in the camera's frame.
 
     The paper's weak camera (section 3), in the form that the published code gives it: a focal length over half a
     crop side, and the crop's centre as principal point.
     """
     centre = rays(box_px[..., :2], K_px)
-    scale = 2 * K_px[0, 0] / (crop_side(box_px) * transl[..., 2].clamp_min(0.01))
-    return torch.stack([scale, *(transl - centre * transl[..., 2:])[..., :2].unbind(-1)], -1)
+    scale = 2 * K_px[0, 0] / (crop_side(box_px) * transl[..., 2].clip(min=0.01))
+    return concatenate([scale[..., None], (transl - centre * transl[..., 2:])[..., :2]], -1)
 
 
 def translation_from_weak(
-    pred_cam: Float[Tensor, "*b 3"], box_px: Float[Tensor, "*b 4"], K_px: Float[Tensor, "3 3"]
-) -> Float[Tensor, "*b 3"]:
+    pred_cam: Float[Array, "*b 3"], box_px: Float[Array, "*b 4"], K_px: Float[Array, "3 3"]
+) -> Float[Array, "*b 3"]:
     """The inverse of `weak_from_translation`."""
     depth = depth_from_scale(pred_cam[..., 0], crop_side(box_px) / (2 * K_px[0, 0]))
-    shift = torch.nn.functional.pad(pred_cam[..., 1:], (0, 1))
+    shift = concatenate([pred_cam[..., 1:], constant(np.zeros((*pred_cam.shape[:-1], 1)), pred_cam)], -1)
     return rays(box_px[..., :2], K_px) * depth[..., None] + shift
 
 
 def project_in_crop(
-    points: Float[Tensor, "*b point 3"],
-    pred_cam: Float[Tensor, "*b 3"],
+    points: Float[Array, "*b point 3"],
+    pred_cam: Float[Array, "*b 3"],
     crop_px: float = 224.0,
     focal_px: float = 5000.0,
-) -> Float[Tensor, "*b point 2"]:
+) -> Float[Array, "*b point 2"]:
     """Body points, metres, seen in the crop: -1 to 1 from side to side, y down.
 
     The published code's form of the weak camera (paper, section 3): a pinhole of a long focal length, at the distance
     where a metre covers `s` half crops.
     """
     distance = 2 * focal_px / (crop_px * pred_cam[..., :1] + 1e-9)
-    placed = points + torch.cat([pred_cam[..., 1:], distance], -1)[..., None, :]
+    placed = points + concatenate([pred_cam[..., 1:], distance], -1)[..., None, :]
     return placed[..., :2] / placed[..., 2:] * (2 * focal_px / crop_px)
 
 
 def picture_camera(
-    pred_cam: Float[Tensor, "*b 3"],
-    centre_px: Float[Tensor, "*b 2"],
-    side_px: Float[Tensor, "*b"],
+    pred_cam: Float[Array, "*b 3"],
+    centre_px: Float[Array, "*b 2"],
+    side_px: Float[Array, "*b"],
     size_px: tuple[int, int],
-) -> Float[Tensor, "*b 4"]:
+) -> Float[Array, "*b 4"]:
     """The crop's weak camera for the whole picture (width, height): sx, sy, tx, ty.
 
     A body point X lies at s * (X + t) in half pictures from the middle, along each axis.
     """
-    size = pred_cam.new_tensor(size_px)
+    size = constant(size_px, pred_cam)
     scale = pred_cam[..., :1] * side_px[..., None] / size
     shift = (centre_px - size / 2) / (size / 2) / scale + pred_cam[..., 1:]
-    return torch.cat([scale, shift], -1)
+    return concatenate([scale, shift], -1)
 
 
 def crop_to_picture(
-    points: Float[Tensor, "*b point 2"], centre_px: Float[Tensor, "*b 2"], side_px: Float[Tensor, "*b"]
-) -> Float[Tensor, "*b point 2"]:
+    points: Float[Array, "*b point 2"], centre_px: Float[Array, "*b 2"], side_px: Float[Array, "*b"]
+) -> Float[Array, "*b point 2"]:
     """From -1 to 1 across the crop to pixels of the picture."""
     return centre_px[..., None, :] + points * side_px[..., None, None] / 2

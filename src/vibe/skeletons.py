@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
+
+from vibe.arrays import Array, constant
 
 SMPL: list[str] = [
     *"pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3".split(),
@@ -85,8 +87,8 @@ def index(source: Sequence[str], wanted: Sequence[str]) -> list[int]:
 
 
 def convert_joints(
-    points: Float[Tensor, "*b source 3"], source: str | Sequence[str], target: str | Sequence[str]
-) -> Float[Tensor, "*b target 3"]:
+    points: Float[Array, "*b source 3"], source: str | Sequence[str], target: str | Sequence[str]
+) -> Float[Array, "*b target 3"]:
     """The joints of one set in the order of another, by name; all zeros, the confidence too, where there is none.
 
     Sets are names of `JOINT_SETS` or lists of joint names; the last axis is x, y, confidence or x, y, z. Raises
@@ -96,7 +98,7 @@ def convert_joints(
     if len(here) != points.shape[-2]:
         raise ValueError(f"{points.shape[-2]} points for a set of {len(here)} joints: name the set that they are of")
     shared = [place for place, name in enumerate(there) if name in here]
-    converted = points.new_zeros(*points.shape[:-2], len(there), 3)
+    converted = constant(np.zeros((*points.shape[:-2], len(there), 3)), points)
     converted[..., shared, :] = points[..., index(here, [there[place] for place in shared]), :]
     return converted
 

@@ -7,6 +7,7 @@ import roma
 import torch
 
 from open_body.build import ABOVE
+from vibe.arrays import as_numpy, as_tensors
 from vibe.body import Body, joints, joints_and_keypoints, keypoints, load_body, rest_joints, vertices
 from vibe.body.keypoint_regressor import fold_regressors
 from vibe.skeletons import COCO, SMPL, index, mirrored
@@ -32,8 +33,8 @@ def test_they_are_so_with_pose_blend_shapes_too(body):
     posedirs = 1e-3 * torch.randn(len(body.v_template), 3, 207, dtype=torch.float64)
     skin = double.weights, double.v_template, double.shapedirs, posedirs
     rows = torch.nn.functional.pad(double.regressors["coco17"], (0, 24))
-    marks = fold_regressors(rows, *skin, double.J_template, double.J_shapedirs)
-    soft = replace(double, posedirs=posedirs, marks={"coco17": marks})
+    arrays = (as_numpy(each) for each in (rows, *skin, double.J_template, double.J_shapedirs))
+    soft = replace(double, posedirs=posedirs, marks={"coco17": as_tensors(fold_regressors(*arrays))})
     rotmat, betas = roma.random_rotmat(24, dtype=torch.float64), torch.randn(10, dtype=torch.float64)
     expected = soft.regressors["coco17"] @ vertices(soft, rotmat, betas)
     torch.testing.assert_close(keypoints(soft, rotmat, betas), expected)

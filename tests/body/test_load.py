@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from open_body.pack import CARRIERS
+from vibe.assets.weights import OPEN_BODY
 from vibe.body import Body, joints_and_keypoints, load, load_body
 from vibe.body.record import Marks
 from vibe.skeletons import SMPL, SMPL_PARENTS
@@ -36,11 +37,11 @@ def saved(folder: Path, **changes: np.ndarray | None) -> Path:
 
 
 def test_the_open_body_is_small_and_free():
-    assert load.OPEN_BODY.stat().st_size <= 2_000_000
+    assert OPEN_BODY.stat().st_size <= 2_000_000
     body = load_body()
     assert "CC0" in body.origin.licence and body.origin.name == "open-body-1"
-    assert body.origin.sha256 == hashlib.sha256(load.OPEN_BODY.read_bytes()).hexdigest()
-    with zipfile.ZipFile(load.OPEN_BODY) as archive:
+    assert body.origin.sha256 == hashlib.sha256(OPEN_BODY.read_bytes()).hexdigest()
+    with zipfile.ZipFile(OPEN_BODY) as archive:
         assert all(b"numpy" not in archive.read(name)[:6] for name in archive.namelist())
 
 
@@ -159,7 +160,7 @@ def test_pickled_objects_are_never_read(tmp_path):
         load_body(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"junk", load.OPEN_BODY.read_bytes()[:5000]])
+@pytest.mark.parametrize("content", [b"", b"junk", OPEN_BODY.read_bytes()[:5000]])
 def test_a_file_that_is_no_npz_is_refused_in_one_line(tmp_path, content):
     (tmp_path / "body.npz").write_bytes(content)
     with pytest.raises(ValueError, match=r"body\.npz is no \.npz file"):
@@ -167,7 +168,7 @@ def test_a_file_that_is_no_npz_is_refused_in_one_line(tmp_path, content):
 
 
 def test_a_damaged_open_body_says_so(tmp_path):
-    arrays = dict(np.load(load.OPEN_BODY))
+    arrays = dict(np.load(OPEN_BODY))
     del arrays["weights_joint"]
     np.savez(tmp_path / "body.npz", **arrays)
     with pytest.raises(ValueError, match="damaged"):

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import subprocess
 import sys
 from pathlib import Path
 
@@ -280,3 +281,17 @@ def test_a_full_disk_leaves_nothing(form, name, write_people, tmp_path, capsys):
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("vibe: ")]
     assert "too large" in line
     assert files(tmp_path) == ["motion.npz"] and not (tmp_path / name).exists()
+
+
+LIGHT = ("bvh", "csv", "trc", "amass", "smplx-json", "legacy")
+HEAVY = "torch", "roma", "numba", "cv2", "av", "pandas"
+
+
+@pytest.mark.parametrize("form", LIGHT)
+def test_the_forms_without_a_surface_load_nothing_heavy(form, write_people, tmp_path):
+    command = ["export", str(write_people(1)), "--to", form, "-o", str(tmp_path / "out")]
+    program = f"import sys\nfrom vibe import cli\ncode = cli.main({command!r})\nprint(code, *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    code, *loaded = done.stdout.splitlines()[-1].split()
+    assert code == "0" and set(HEAVY) & set(loaded) == set()
+    assert (tmp_path / "out").is_file()

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import roma
-import numpy as np
 import torch
 from numpy.testing import assert_allclose
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
-from torch.nn.functional import one_hot, pad
+from numpy import ndarray
 
-from vibe.body.lbs import pose_feature
-from vibe.body.pose import linear, pose_joints
+from vibe.arrays import Array, expanded, moved_axis, selected
+from vibe.body.pose import linear, pose_feature, pose_joints
 from vibe.body.record import Body, Marks
 from vibe.skeletons import COCO, COMMON14, H36M17, JOINT_SETS, OPENPOSE, SMPL, index
 
@@ -69,16 +68,15 @@ in the mirror. Read off `benchmarks/results/detector_noise.md`: rendered clips o
 
 def detected_rows(coco: Marks) -> Marks:
     """COCO's keypoints, moved to where the shipped detector marks them."""
-    joints, offsets = zip(*(_moved(name) for name in COCO), strict=True)
-    none = coco.template.new_zeros(len(COCO), 3, coco.shapedirs.shape[-1])
-    still = None if coco.posedirs is None else coco.posedirs.new_zeros(len(COCO), *coco.posedirs.shape[1:])
+    joints, offsets = (np.array(each) for each in zip(*(_moved(name) for name in COCO), strict=True))
+    still = None if coco.posedirs is None else np.zeros((len(COCO), *coco.posedirs.shape[1:]))
     return replace(
         coco,
-        joint=torch.cat([coco.joint, torch.tensor(joints, device=coco.joint.device)]),
-        template=torch.cat([coco.template, coco.template.new_tensor(offsets)]),
-        shapedirs=torch.cat([coco.shapedirs, none]),
-        posedirs=None if coco.posedirs is None or still is None else torch.cat([coco.posedirs, still]),
-        sums=torch.cat([coco.sums, torch.eye(len(COCO)).to(coco.sums)], 1),
+        joint=np.concatenate([coco.joint, joints]),
+        template=np.concatenate([coco.template, offsets]),
+        shapedirs=np.concatenate([coco.shapedirs, np.zeros((len(COCO), *coco.shapedirs.shape[1:]))]),
+        posedirs=None if coco.posedirs is None or still is None else np.concatenate([coco.posedirs, still]),
+        sums=np.concatenate([coco.sums, np.eye(len(COCO))], 1),
     )
 
 
@@ -91,18 +89,18 @@ def _moved(name: str) -> tuple[int, tuple[float, float, float]]:
     return SMPL.index(joint.replace("left", "right")), (-x, y, z)
 
 
-def point_rows(body: dict[str, Tensor]) -> dict[str, Float[Tensor, "point row"]]:
+def point_rows(body: dict[str, ndarray]) -> dict[str, Float[ndarray, "point row"]]:
     """The rows of each point set that can be found on a body, from the arrays of its file.
 
     "coco17" needs `coco_regressor` or SMPL's mesh, and the others need it too; "spin49" is exact with SMPL's mesh and
     `extra_regressor`; "h36m17" and "common14" are with `h36m_regressor`, which is all that they need then.
     """
-    sets: dict[str, Tensor] = {}
+    sets: dict[str, ndarray] = {}
     coco = body["coco_regressor"] if "coco_regressor" in body else _smpl_coco(body["J_regressor"])
     if coco is not None:
         named = _named(body, coco)
         sets["coco17"] = _on_skin(coco)
-        sets |= {name: torch.stack([named[point] for point in JOINT_SETS[name]]) for name in ("spin49", "h36m17")}
+        sets |= {name: np.stack([named[point] for point in JOINT_SETS[name]]) for name in ("spin49", "h36m17")}
     if "h36m_regressor" in body:
         sets["h36m17"] = _on_skin(body["h36m_regressor"])
     if "h36m17" in sets:
@@ -110,13 +108,13 @@ def point_rows(body: dict[str, Tensor]) -> dict[str, Float[Tensor, "point row"]]
     return sets
 
 
-def _named(body: dict[str, Tensor], coco: Float[Tensor, "17 vertex"]) -> dict[str, Float[Tensor, "row"]]:
+def _named(body: dict[str, ndarray], coco: Float[ndarray, "17 vertex"]) -> dict[str, Float[ndarray, "row"]]:
     """A row for each name in the sets of 49 and of 17 joints."""
     vertices = coco.shape[1]
-    named = dict(zip(SMPL, pad(torch.eye(24, dtype=coco.dtype), (vertices, 0)), strict=True))
+    named = dict(zip(SMPL, np.eye(len(SMPL), vertices + len(SMPL), vertices), strict=True))
     named |= {name: row for name, row in zip(COCO, _on_skin(coco), strict=True) if name not in SMPL}
     for name, parts in MEANS.items():
-        named[name] = torch.stack([share * named[part] for part, share in parts.items()]).sum(0)
+        named[name] = np.sum([share * named[part] for part, share in parts.items()], 0)
     tips = _tips(body["v_template"], body["weights"]) | (SMPL_FEET if vertices == SMPL_VERTICES else {})
     named |= {name: _on_skin(_picked(vertex, vertices)) for name, vertex in tips.items()}
     for name in OPENPOSE:
@@ -127,42 +125,42 @@ def _named(body: dict[str, Tensor], coco: Float[Tensor, "17 vertex"]) -> dict[st
     return named
 
 
-def _tips(v_template: Float[Tensor, "vertex 3"], weights: Float[Tensor, "vertex 24"]) -> dict[str, int]:
+def _tips(v_template: Float[ndarray, "vertex 3"], weights: Float[ndarray, "vertex 24"]) -> dict[str, int]:
     found = {}
     for name, (joint, direction) in TIPS.items():
-        carried = weights[:, [SMPL.index(part) for part in (joint, joint.replace("ankle", "foot"))]].amax(1)
-        outward = v_template @ v_template.new_tensor(direction)
-        found[name] = int(outward.where(carried >= min(0.5, float(carried.max())), -torch.inf).argmax())
+        carried = weights[:, [SMPL.index(part) for part in (joint, joint.replace("ankle", "foot"))]].max(1)
+        outward = v_template @ np.array(direction)
+        found[name] = int(np.where(carried >= min(0.5, float(carried.max())), outward, -np.inf).argmax())
     return found
 
 
-def _smpl_coco(J_regressor: Float[Tensor, "24 vertex"]) -> Float[Tensor, "17 vertex"] | None:
+def _smpl_coco(J_regressor: Float[ndarray, "24 vertex"]) -> Float[ndarray, "17 vertex"] | None:
     """COCO-17 for the 6890-vertex mesh: five vertices of the face, and SMPL's own joints for the limbs."""
     vertices = J_regressor.shape[1]
     if vertices != SMPL_VERTICES:
         return None
     rows = {name: _picked(vertex, vertices) for name, vertex in SMPL_FACE.items()}
-    return torch.stack([rows[name] if name in rows else J_regressor[SMPL.index(name)] for name in COCO])
+    return np.stack([rows[name] if name in rows else J_regressor[SMPL.index(name)] for name in COCO])
 
 
-def _picked(vertex: int, vertices: int) -> Float[Tensor, "vertex"]:
-    return one_hot(torch.tensor(vertex), vertices).double()
+def _picked(vertex: int, vertices: int) -> Float[ndarray, "vertex"]:
+    return np.eye(1, vertices, vertex)[0]
 
 
-def _on_skin(regressor: Float[Tensor, "*point vertex"]) -> Float[Tensor, "*point row"]:
-    return pad(regressor, (0, len(SMPL)))
+def _on_skin(regressor: Float[ndarray, "*point vertex"]) -> Float[ndarray, "*point row"]:
+    return np.concatenate([regressor, np.zeros((*regressor.shape[:-1], len(SMPL)))], -1)
 
 
 def keypoints(
-    body: Body, rotmat: Float[Tensor, "*b 24 3 3"], betas: Float[Tensor, "*#b 10"], points: str = "coco17"
-) -> Float[Tensor, "*b point 3"]:
+    body: Body, rotmat: Float[Array, "*b 24 3 3"], betas: Float[Array, "*#b 10"], points: str = "coco17"
+) -> Float[Array, "*b point 3"]:
     """One of the body's point sets, metres; raises ValueError if the body does not have it."""
     return joints_and_keypoints(body, rotmat, betas, points)[1]
 
 
 def joints_and_keypoints(
-    body: Body, rotmat: Float[Tensor, "*b 24 3 3"], betas: Float[Tensor, "*#b 10"], points: str = "coco17"
-) -> tuple[Float[Tensor, "*b 24 3"], Float[Tensor, "*b point 3"]]:
+    body: Body, rotmat: Float[Array, "*b 24 3 3"], betas: Float[Array, "*#b 10"], points: str = "coco17"
+) -> tuple[Float[Array, "*b 24 3"], Float[Array, "*b point 3"]]:
     """SMPL's 24 joints and one of the body's point sets from one pass, metres.
 
     `points` is "coco17", "detected17" (the same where the shipped detector marks them), "spin49", "h36m17" or
@@ -179,34 +177,35 @@ def joints_and_keypoints(
     offsets = marks.template + linear(marks.shapedirs, betas)
     if marks.posedirs is not None:
         offsets = offsets + linear(marks.posedirs, pose_feature(rotmat))
-    offsets = offsets.expand(*rotmat.shape[:-3], -1, 3).movedim(-2, 0)[..., None]
-    terms = (R_world.movedim(-3, 0).index_select(0, marks.joint) @ offsets)[..., 0]
-    found = torch.tensordot(marks.sums, terms, 1) + torch.tensordot(marks.share, posed.movedim(-2, 0), 1)
-    return posed, found.movedim(0, -2)
+    offsets = moved_axis(expanded(offsets, (*rotmat.shape[:-3], *marks.template.shape)), -2, 0)[..., None]
+    terms = (selected(moved_axis(R_world, -3, 0), marks.joint) @ offsets)[..., 0]
+    joints = moved_axis(posed, -2, 0)
+    found = marks.sums @ terms.reshape(len(terms), -1) + marks.share @ joints.reshape(len(joints), -1)
+    return posed, moved_axis(found.reshape(-1, *terms.shape[1:]), 0, -2)
 
 
 def fold_regressors(
-    rows: Float[Tensor, "point row"],
-    weights: Float[Tensor, "vertex 24"],
-    v_template: Float[Tensor, "vertex 3"],
-    shapedirs: Float[Tensor, "vertex 3 10"],
-    posedirs: Float[Tensor, "vertex 3 207"] | None,
-    J_template: Float[Tensor, "24 3"],
-    J_shapedirs: Float[Tensor, "24 3 10"],
+    rows: Float[ndarray, "point row"],
+    weights: Float[ndarray, "vertex 24"],
+    v_template: Float[ndarray, "vertex 3"],
+    shapedirs: Float[ndarray, "vertex 3 10"],
+    posedirs: Float[ndarray, "vertex 3 207"] | None,
+    J_template: Float[ndarray, "24 3"],
+    J_shapedirs: Float[ndarray, "24 3 10"],
 ) -> Marks:
     """Points that `rows` find on skinned vertices and joints (see above), folded onto the joints."""
-    regressor, on_joints = rows.split([len(weights), 24], 1)
-    used = regressor.any(0).nonzero()[:, 0]
+    regressor, on_joints = np.split(rows, [len(weights)], 1)
+    used = np.flatnonzero(regressor.any(0))
     regressor, weights = regressor[:, used], weights[used]
     share = regressor @ weights
-    point, joint = (regressor.abs() @ weights).nonzero(as_tuple=True)
-    pull = regressor[point] * weights.mT[joint]
+    point, joint = np.nonzero(np.abs(regressor) @ weights)
+    pull = regressor[point] * weights.T[joint]
     part = share[point, joint][:, None]
     return Marks(
         joint=joint,
         template=pull @ v_template[used] - part * J_template[joint],
-        shapedirs=torch.tensordot(pull, shapedirs[used], 1) - part[..., None] * J_shapedirs[joint],
-        posedirs=None if posedirs is None else torch.tensordot(pull, posedirs[used], 1),
-        sums=torch.nn.functional.one_hot(point, len(regressor)).mT.to(weights.dtype).contiguous(),
+        shapedirs=np.tensordot(pull, shapedirs[used], 1) - part[..., None] * J_shapedirs[joint],
+        posedirs=None if posedirs is None else np.tensordot(pull, posedirs[used], 1),
+        sums=(np.arange(len(regressor))[:, None] == point).astype(weights.dtype),
         share=share + on_joints,
     )

@@ -6,11 +6,10 @@ one flat product.
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
-from vibe.body.pose import pose_joints, rest_joints, rest_planes
+from vibe.arrays import Array, add_product, concatenate, expanded, moved_axis
+from vibe.body.pose import pose_feature, pose_joints, rest_joints, rest_planes
 from vibe.body.record import Body
 
 MANY = 64
@@ -20,45 +19,45 @@ FEW = 16
 
 
 def vertices(
-    body: Body, rotmat: Float[Tensor, "*b 24 3 3"], betas: Float[Tensor, "*#b 10"]
-) -> Float[Tensor, "*b vertex 3"]:
+    body: Body, rotmat: Float[Array, "*b 24 3 3"], betas: Float[Array, "*#b 10"]
+) -> Float[Array, "*b vertex 3"]:
     """The posed surface, metres, about the pelvis at its place of rest."""
     R_world, posed = pose_joints(body, rotmat, betas)
     shift = posed - (R_world @ rest_joints(body, betas)[..., None])[..., 0]
-    transforms = torch.cat([R_world, shift[..., None]], -1).movedim(-3, -1).reshape(-1, 12, 24)
-    local, betas = rotmat.reshape(-1, 24, 3, 3), betas.expand(*rotmat.shape[:-3], 10).reshape(-1, 10)
+    transforms = moved_axis(concatenate([R_world, shift[..., None]], -1), -3, -1).reshape(-1, 12, rotmat.shape[-3])
+    local = rotmat.reshape(-1, *rotmat.shape[-3:])
+    shapes = expanded(betas, (*rotmat.shape[:-3], betas.shape[-1])).reshape(-1, betas.shape[-1])
     surface = []
-    for some in range(0, len(local), MANY):
-        rest = _rest(body, local[some : some + MANY], betas[some : some + MANY])
-        few = zip(transforms[some : some + MANY].split(FEW), rest.split(FEW), strict=True)
-        surface += [_skinned(body.weights, blended, points) for blended, points in few]
+    for start in range(0, len(local), MANY):
+        some = slice(start, start + MANY)
+        rest, blended = _rest(body, local[some], shapes[some]), transforms[some]
+        for first in range(0, len(rest), FEW):
+            few = slice(first, first + FEW)
+            surface.append(_skinned(body.weights, blended[few], rest[few]))
     if not surface:
-        return rotmat.new_zeros(*rotmat.shape[:-3], *body.v_template.shape)
-    return torch.cat(surface).reshape(*rotmat.shape[:-3], *body.v_template.shape)
-
-
-def pose_feature(rotmat: Float[Tensor, "*b 24 3 3"]) -> Float[Tensor, "*b 207"]:
-    """What the pose blend shapes are linear in: rotation minus identity of joints 1 to 23, row by row."""
-    identity = torch.eye(3, dtype=rotmat.dtype, device=rotmat.device)
-    return (rotmat[..., 1:, :, :] - identity).flatten(-3)
+        return expanded(body.v_template, (*rotmat.shape[:-3], *body.v_template.shape))
+    return concatenate(surface).reshape(*rotmat.shape[:-3], *body.v_template.shape)
 
 
 def _rest(
-    body: Body, rotmat: Float[Tensor, "body 24 3 3"], betas: Float[Tensor, "body 10"]
-) -> Float[Tensor, "body 3 vertex"]:
+    body: Body, rotmat: Float[Array, "body 24 3 3"], betas: Float[Array, "body 10"]
+) -> Float[Array, "body 3 vertex"]:
     """The shaped surface in the T-pose with the pose blend shapes on it."""
     rest = rest_planes(body, betas)
     if body.posedirs is None:
         return rest
-    features, directions = pose_feature(rotmat).expand(3, -1, -1), body.posedirs.transpose(0, 1).mT
-    return torch.baddbmm(rest.transpose(0, 1), features, directions).transpose(0, 1)
+    features = expanded(pose_feature(rotmat), (3, len(rotmat), body.posedirs.shape[-1]))
+    moved = features @ body.posedirs.swapaxes(0, 1).mT
+    moved += rest.swapaxes(0, 1)
+    return moved.swapaxes(0, 1)
 
 
 def _skinned(
-    weights: Float[Tensor, "vertex 24"], transforms: Float[Tensor, "body 12 24"], rest: Float[Tensor, "body 3 vertex"]
-) -> Float[Tensor, "body vertex 3"]:
+    weights: Float[Array, "vertex 24"], transforms: Float[Array, "body 12 24"], rest: Float[Array, "body 3 vertex"]
+) -> Float[Array, "body vertex 3"]:
     """Each vertex moved by the mean of its joints' transforms; all x before all y before all z until the end."""
-    blended = torch.bmm(transforms, weights.mT.expand(len(transforms), -1, -1)).unflatten(1, (3, 4))
-    moved = torch.addcmul(blended[:, :, 3], blended[:, :, 0], rest[:, :1])
-    moved = moved.addcmul_(blended[:, :, 1], rest[:, 1:2]).addcmul_(blended[:, :, 2], rest[:, 2:])
-    return moved.mT
+    carried = expanded(weights.mT, (len(transforms), weights.shape[1], len(weights)))
+    blended = (transforms @ carried).reshape(-1, 3, 4, len(weights))
+    moved = blended[:, :, 3] + blended[:, :, 0] * rest[:, :1]
+    moved = add_product(moved, blended[:, :, 1], rest[:, 1:2])
+    return add_product(moved, blended[:, :, 2], rest[:, 2:]).mT

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from vibe import assets
+from vibe.arrays import Deferred, as_numpy
 from vibe.assets.archives import read_npz
 from vibe.assets.weights import BODIES
 from vibe.body import open_body
 from vibe.body.keypoint_regressor import detected_rows, fold_regressors, point_rows
-from vibe.body.record import Body
+from vibe.body.record import Body, Marks
 from vibe.records import Weights
 from vibe.skeletons import SMPL_PARENTS
 
@@ -54,9 +54,14 @@ def load_body(body: Path | str = "open", detail: str = "full") -> Body:
 
     `body` is "open", "smpl" (the neutral one), "smpl-male", "smpl-female" (as `vibe assets add` stored them) or the
     path of an .npz file. `detail` is "full" or "low"; only the open body has a low-polygon mesh, and both give the same
-    joints and keypoints. Raises FileNotFoundError if there is no such file and ValueError, with the reason, if it is
-    not a body.
+    joints and keypoints. Its arrays are tensors. Raises FileNotFoundError if there is no such file and ValueError, with
+    the reason, if it is not a body.
     """
+    return read_body(body, detail).to()
+
+
+def read_body(body: Path | str = "open", detail: str = "full") -> Body:
+    """The same with NumPy's arrays, without PyTorch; errors as of `load_body`."""
     named = body in BODIES and body != "open"
     return _loaded(assets.body_path(body), detail, _regressors() if named else {})
 
@@ -153,57 +158,62 @@ def _check(path: Path, arrays: dict[str, NDArray]) -> None:
 
 
 def _body(plain: dict[str, NDArray], low: dict[str, NDArray] | None, origin: Weights) -> Body:
-    """Tensors, with all regressors folded; the surface is that of `low` if there is one."""
-    full = _tensors(plain)
+    """The record in single precision; the surface is that of `low` if there is one, the points are of the full one."""
+    full = _doubles(plain)
     J_template = full["J_regressor"] @ full["v_template"]
-    J_shapedirs = torch.tensordot(full["J_regressor"], full["shapedirs"], 1)
+    J_shapedirs = np.tensordot(full["J_regressor"], full["shapedirs"], 1)
     posedirs = full.get("posedirs")
     posedirs = posedirs if posedirs is not None and posedirs.any() else None
-    rows = point_rows(full)
-    skin = full["weights"], full["v_template"], full["shapedirs"], posedirs
     vertices = len(full["v_template"])
-    marks = {name: fold_regressors(points, *skin, J_template, J_shapedirs) for name, points in rows.items()}
-    if "coco17" in marks:
-        marks["detected17"] = detected_rows(marks["coco17"])
-    surface = full if low is None else _tensors(low)
+    rows = cache(partial(point_rows, full))
+
+    def marks() -> dict[str, Marks]:
+        skin = full["weights"], full["v_template"], full["shapedirs"], posedirs
+        folded = {name: fold_regressors(points, *skin, J_template, J_shapedirs) for name, points in rows().items()}
+        more = {"detected17": detected_rows(folded["coco17"])} if "coco17" in folded else {}
+        return as_numpy(folded | more, np.float32)
+
+    def regressors() -> dict[str, NDArray]:
+        on_skin = {name: row[:, :vertices] for name, row in rows().items() if not row[:, vertices:].any()}
+        return as_numpy({} if low else on_skin, np.float32)
+
+    surface = full if low is None else _doubles(low)
     return Body(
-        v_template=surface["v_template"],
+        v_template=surface["v_template"].astype(np.float32),
         shapedirs=_planes(surface["shapedirs"]),
         posedirs=_planes(posedirs) if low is None and posedirs is not None else None,
-        J_template=J_template,
-        J_shapedirs=J_shapedirs,
-        weights=surface["weights"],
-        faces=surface["f"].long(),
+        J_template=J_template.astype(np.float32),
+        J_shapedirs=J_shapedirs.astype(np.float32),
+        weights=surface["weights"].astype(np.float32),
+        faces=surface["f"].astype(np.int64),
         parents=SMPL_PARENTS,
-        marks=marks,
-        regressors={}
-        if low
-        else {name: row[:, :vertices] for name, row in rows.items() if not row[:, vertices:].any()},
+        marks=Deferred(marks),
+        regressors=Deferred(regressors),
         origin=origin,
-    ).to(dtype=torch.float32)
+    )
 
 
-def _planes(directions: torch.Tensor) -> torch.Tensor:
+def _planes(directions: NDArray) -> NDArray:
     """The same numbers, laid out x before y before z in memory as skinning reads them."""
-    return directions.transpose(0, 1).contiguous().transpose(0, 1)
+    return np.ascontiguousarray(directions.swapaxes(0, 1), np.float32).swapaxes(0, 1)
 
 
-def _tensors(arrays: dict[str, NDArray]) -> dict[str, torch.Tensor]:
+def _doubles(arrays: dict[str, NDArray]) -> dict[str, NDArray]:
     """The numbers of a body in double precision, with as many shape components as are used."""
     names = {*LAYOUT, *OPTIONAL} & set(arrays)
-    tensors = {name: torch.from_numpy(np.asarray(arrays[name], np.float64)) for name in names}
-    tensors["shapedirs"] = tensors["shapedirs"][..., :BETAS].contiguous()
-    return tensors
+    doubles = {name: np.asarray(arrays[name], np.float64) for name in names}
+    return doubles | {"shapedirs": np.ascontiguousarray(doubles["shapedirs"][..., :BETAS])}
 
 
 def find_body(origin: Weights, body: Body | Path | str | None = None) -> Body:
     """The body of this name and SHA-256: the one that is given, else the open body or the user's SMPL.
 
-    Raises FileNotFoundError, with what to do, if that body is not here, and ValueError if another one is given.
+    What is found has NumPy's arrays. Raises FileNotFoundError, with what to do, if it is not here, and ValueError
+    if another one is given.
     """
     if body is None:
         return _held(origin.name, origin.sha256)
-    found = body if isinstance(body, Body) else load_body(body)
+    found = body if isinstance(body, Body) else read_body(body)
     if found.origin.sha256 != origin.sha256:
         raise ValueError(
             f"the motion was made with the body {origin.name} (SHA-256 {origin.sha256[:12]}...), this one is "
@@ -217,7 +227,7 @@ def _held(name: str, sha256: str) -> Body:
     """The named body with this checksum, kept for the next to ask; one that is not here is looked for anew."""
     for each in BODIES:
         try:
-            found = load_body(each)
+            found = read_body(each)
         except FileNotFoundError:
             continue
         if found.origin.sha256 == sha256:

@@ -1,16 +1,17 @@
 """From betas and rotations to joints: the body at rest, forward kinematics, and poses seen in a mirror.
 
-The first take tensors or NumPy's arrays: of the body and of the pose the same kind. Mirroring is of tensors.
+All take tensors or NumPy's arrays, of the body and of the pose the same kind.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 
+import numpy as np
 from jaxtyping import Float
 
 from vibe import skeletons
-from vibe.arrays import Array, concatenate, contiguous, expanded, moved_axis
+from vibe.arrays import Array, concatenate, constant, contiguous, expanded, moved_axis
 from vibe.body.record import Body
 
 
@@ -83,12 +84,19 @@ def _runs(parents: tuple[int, ...]) -> list[tuple[int, int, int, int, int]]:
     return runs
 
 
+def pose_feature(rotmat: Float[Array, "*b 24 3 3"]) -> Float[Array, "*b 207"]:
+    """What the pose blend shapes are linear in: rotation minus identity of joints 1 to 23, row by row."""
+    moving = rotmat[..., 1:, :, :] - constant(np.eye(3), rotmat)
+    return moving.reshape(*rotmat.shape[:-3], 9 * (rotmat.shape[-3] - 1))
+
+
 def mirror_rotmat(rotmat: Float[Array, "*b 24 3 3"]) -> Float[Array, "*b 24 3 3"]:
     """SMPL's 24 rotations as matrices."""
-    flip = rotmat.new_tensor([1.0, -1.0, -1.0])
+    flip = constant([1.0, -1.0, -1.0], rotmat)
     return rotmat[..., skeletons.mirrored(skeletons.SMPL), :, :] * flip[:, None] * flip
 
 
 def mirror_quaternions(quaternions: Float[Array, "*b 24 4"]) -> Float[Array, "*b 24 4"]:
     """SMPL's 24 rotations as quaternions (x, y, z, w)."""
-    return quaternions[..., skeletons.mirrored(skeletons.SMPL), :] * quaternions.new_tensor([1.0, -1.0, -1.0, 1.0])
+    flip = constant([1.0, -1.0, -1.0, 1.0], quaternions)
+    return quaternions[..., skeletons.mirrored(skeletons.SMPL), :] * flip

@@ -9,17 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import Float
 from numpy.typing import NDArray
-from torch import Tensor
 
 from vibe import cameras
-from vibe.arrays import as_tensors
+from vibe.arrays import as_numpy
 from vibe.assets import whole_file
 from vibe.body import Body, find_body, joints_and_keypoints, vertices
 from vibe.motion import Motion, Result
-from vibe.records import Progress
+from vibe.records import Progress, SmplParams
 from vibe.skeletons import COCO, STAF21, convert_joints
 
 KINDS = {"float32": "f4", "int64": "i8"}
@@ -95,7 +92,7 @@ def write_legacy(path: Path, result: Result, body: Body, progress: Progress | No
 
     `body` is the one that the result was made with; ValueError if it is another.
     """
-    body = as_tensors(find_body(result.body, body))
+    body = as_numpy(find_body(result.body, body))
     size = result.camera.width, result.camera.height
     total = sum(len(motion.frames) for motion in result.people)
     count = _counter(progress, total)
@@ -108,51 +105,38 @@ def _person(
     motion: Motion, body: Body, size: tuple[int, int], count: Callable[[int], None]
 ) -> dict[str, NDArray | PickleStream]:
     """The ten arrays of one person, in the published order."""
-    smpl, frames = as_tensors(motion.smpl_shaped), len(motion)
-    betas = smpl.betas.expand(frames, -1)
-    pred_cam, box_px, keypoints_px = (
-        as_tensors(each) for each in (motion.pred_cam, motion.box_px, motion.keypoints_px)
-    )
-    centre_px, side_px = box_px[:, :2], cameras.crop_side(box_px)
-    with torch.no_grad():
-        read = [joints_and_keypoints(body, *chunk, points="spin49")[1] for chunk in _chunks(smpl.rotmat, betas)]
-    joints = torch.cat(read)
-    in_crop = cameras.project_in_crop(joints, pred_cam)
-    return {
+    smpl, frames = motion.smpl_shaped, len(motion)
+    centre_px, side_px = motion.box_px[:, :2], cameras.crop_side(motion.box_px)
+    read = [joints_and_keypoints(body, part.rotmat, part.betas, points="spin49")[1] for part in _chunks(smpl)]
+    joints = np.concatenate(read)
+    in_crop = cameras.project_in_crop(joints, motion.pred_cam)
+    content = {
         "pred_cam": motion.pred_cam,
-        "orig_cam": _array(cameras.picture_camera(pred_cam, centre_px, side_px, size)),
-        "verts": PickleStream((frames, len(body.v_template), 3), _surfaces(body, smpl.rotmat, betas, count)),
+        "orig_cam": cameras.picture_camera(motion.pred_cam, centre_px, side_px, size),
+        "verts": PickleStream((frames, len(body.v_template), 3), _surfaces(body, smpl, count)),
         "pose": np.concatenate([motion.global_orient, motion.body_pose], 1),
-        "betas": _array(betas),
-        "joints3d": _array(joints),
-        "joints2d": _array(convert_joints(keypoints_px, [f"op_{name}" for name in COCO], STAF21)),
-        "joints2d_img_coord": _array(cameras.crop_to_picture(in_crop, centre_px, side_px)),
-        "bboxes": _array(torch.cat([centre_px, box_px[:, 2:].amax(1, keepdim=True).expand(-1, 2)], 1)),
-        "frame_ids": motion.frames.astype(np.int64),
+        "betas": np.broadcast_to(smpl.betas, (frames, smpl.betas.shape[-1])),
+        "joints3d": joints,
+        "joints2d": convert_joints(motion.keypoints_px, [f"op_{name}" for name in COCO], STAF21),
+        "joints2d_img_coord": cameras.crop_to_picture(in_crop, centre_px, side_px),
+        "bboxes": np.concatenate([centre_px, motion.box_px[:, 2:].max(1, keepdims=True).repeat(2, 1)], 1),
     }
+    single = {name: each.astype(np.float32) if isinstance(each, np.ndarray) else each for name, each in content.items()}
+    return {**single, "frame_ids": motion.frames.astype(np.int64)}
 
 
-def _chunks(
-    rotmat: Float[Tensor, "time 24 3 3"], betas: Float[Tensor, "time 10"]
-) -> Iterator[tuple[Float[Tensor, "chunk 24 3 3"], Float[Tensor, "chunk 10"]]]:
-    """Rotations and betas, some frames at a time; an empty chunk if there are none."""
-    for start in range(0, max(len(rotmat), 1), CHUNK):
-        yield rotmat[start : start + CHUNK], betas[start : start + CHUNK]
+def _chunks(smpl: SmplParams) -> Iterator[SmplParams]:
+    """Some frames at a time; an empty chunk if there are none."""
+    for start in range(0, max(len(smpl.rotmat), 1), CHUNK):
+        yield smpl.at(slice(start, start + CHUNK))
 
 
-def _surfaces(
-    body: Body, rotmat: Float[Tensor, "time 24 3 3"], betas: Float[Tensor, "time 10"], count: Callable[[int], None]
-) -> Iterator[NDArray[np.float32]]:
+def _surfaces(body: Body, smpl: SmplParams, count: Callable[[int], None]) -> Iterator[NDArray[np.float32]]:
     """Vertices, some frames at a time, about the body's own origin."""
-    for some, shape in _chunks(rotmat, betas):
-        with torch.no_grad():
-            surface = vertices(body, some, shape)
-        count(len(some))
-        yield _array(surface)
-
-
-def _array(tensor: Tensor) -> NDArray[np.float32]:
-    return tensor.numpy().astype(np.float32)
+    for part in _chunks(smpl):
+        surface = vertices(body, part.rotmat, part.betas)
+        count(len(surface))
+        yield surface
 
 
 def _counter(progress: Progress | None, total: int) -> Callable[[int], None]:

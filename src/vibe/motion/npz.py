@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibe import __version__, assets
-from vibe.arrays import as_numpy, as_tensors
 from vibe.assets.archives import read_npz
+from vibe.cameras import translation_from_weak
 from vibe.skeletons import SMPL
 
 FORMAT, FORMAT_1 = "vibe-motion 2", "vibe-motion 1"
@@ -163,11 +163,9 @@ def _person(
 
 def _from_version_1(person: dict[str, NDArray], K_px: NDArray) -> dict[str, NDArray]:
     """The arrays that version 2 has: there `trans` was the pelvis, and SMPL's translation stood in the weak camera."""
-    from vibe.cameras import translation_from_weak
-
     pelvis, betas = person.pop("trans"), person.pop("betas")
-    weak = (as_tensors(each.astype(np.float64)) for each in (person["pred_cam"], person["box_px"], K_px))
-    transl = as_numpy(translation_from_weak(*weak)).astype(np.float32)
+    weak = (each.astype(np.float64) for each in (person["pred_cam"], person["box_px"], K_px))
+    transl = translation_from_weak(*weak).astype(np.float32)
     if betas.ndim == 2:
         person["betas_per_frame"] = betas
         betas = betas.mean(0) if len(betas) else np.zeros(10, np.float32)
