@@ -24,8 +24,6 @@ TRIES = 3
 """Workers that may die over one task."""
 PATIENCE = 5.0
 """Seconds that a worker has to end, and a cluster to answer."""
-RECONNECTS = 10
-"""How often Ray tries to reach an actor that it restarts; those count that fail before the restart is known."""
 READY, MESSAGE, ANSWER, RAISED = range(4)
 """What a worker process sends."""
 
@@ -193,19 +191,18 @@ def _die_with_parent() -> None:
 
 
 class _Actor:
-    """A worker of a cluster; Ray restarts it where it dies, and it begins anew before its next task."""
+    """A worker of a cluster, which Ray restarts where it dies; it begins with its first task, and so again then."""
 
     def __init__(self, begin: Begin[Any, Any], worker_id: int) -> None:
         self._begin, self._worker = begin, Worker(worker_id, lambda message: None)
         self._work: Callable[[Any], Any] | None = None
 
-    def begin(self) -> None:
-        if self._work is None:
-            self._work = self._begin(self._worker)
+    def ready(self) -> None:
+        """Answers once there is a machine for it; does nothing that could kill it, so that Ray may call for ever."""
 
     def work(self, task: Any) -> Any:
-        self.begin()
-        assert self._work is not None
+        if self._work is None:
+            self._work = self._begin(self._worker)
         return self._work(task)
 
 
@@ -219,12 +216,12 @@ def _in_ray(
     deaths: Counter[int | None] = Counter()
     under_way: dict[Any, tuple[Any, int | None]] = {}
 
-    def begin_with(actor: Any) -> None:
-        under_way[actor.begin.options(max_task_retries=RECONNECTS).remote()] = actor, None
+    def await_ready(actor: Any) -> None:
+        under_way[actor.ready.options(max_task_retries=-1).remote()] = actor, None
 
     try:
         for number in range(min(workers, len(tasks))):
-            begin_with(hired.remote(begin, number))
+            await_ready(hired.remote(begin, number))
         while waiting or any(at is not None for _, at in under_way.values()):
             (ref,), _ = ray.wait(list(under_way), num_returns=1)
             actor, at = under_way.pop(ref)
@@ -233,7 +230,7 @@ def _in_ray(
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from error
             except ray.exceptions.RayError as error:
-                begin_with(actor)
+                await_ready(actor)
                 deaths[at] += 1
                 if at is None or deaths[at] == TRIES:
                     yield _lost(at, tasks, " ".join(str(error).split()), on_lost)
