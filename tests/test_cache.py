@@ -41,6 +41,17 @@ def test_a_file_s_key_is_that_of_its_bytes_whatever_its_name(tmp_path: Path) -> 
     assert cache.content_key(one) == cache.content_key(other) != cache.content_key(changed)
 
 
+def test_a_folder_s_key_is_that_of_its_files_and_their_names(tmp_path: Path) -> None:
+    keys = []
+    for names, contents in (("ab", "xy"), ("ab", "yx"), ("ac", "xy"), ("a", "x"), ("ab", "xy")):
+        folder = tmp_path / str(len(keys))
+        folder.mkdir()
+        for name, content in zip(names, contents, strict=True):
+            (folder / name).write_text(content)
+        keys.append(cache.content_key(folder))
+    assert len(set(keys[:4])) == 4 and keys[0] == keys[4]
+
+
 def test_what_is_kept_comes_back_bit_for_bit(tmp_path: Path) -> None:
     saved(tmp_path)
     with shelf(tmp_path) as kept:

@@ -34,8 +34,11 @@ def key(*parts: Any) -> str:
 
 
 def content_key(path: Path | str) -> str:
-    """SHA-256 of a file's bytes, whatever its name; raises OSError."""
-    return sha256(Path(path))
+    """SHA-256 of a file's bytes, whatever its name, or of a folder's names and files; raises OSError."""
+    path = Path(path)
+    if path.is_dir():
+        return key(*([file.name, sha256(file)] for file in sorted(path.iterdir()) if file.is_file()))
+    return sha256(path)
 
 
 class StageCache:

@@ -124,3 +124,14 @@ def test_a_name_without_end_is_not_repeated_whole(line, folder):
     with pytest.raises((OSError, ValueError), match="list.txt, line 1: ") as caught:
         find_videos([str(folder / "list.txt")], "out")
     assert len(str(caught.value)) < 700
+
+
+def test_a_folder_of_numbered_pictures_is_one_video(tmp_path):
+    place = tmp_path / "take"
+    place.mkdir()
+    for number in range(3):
+        (place / f"frame_{number:03d}.jpg").write_bytes(b"\xff\xd8\xff")
+    assert [source.name for source in find_videos([str(place)], str(tmp_path / "out"))] == [str(place)]
+    (place / "other_7.jpg").write_bytes(b"\xff\xd8\xff")
+    with pytest.raises(FileNotFoundError, match="folder without a video"):
+        find_videos([str(place)], str(tmp_path / "out"))

@@ -6,15 +6,18 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import boards
+import cv2
 import numpy as np
 import pytest
 
 from vibe.inference import track as following
 from vibe.tracking import active_track, rows
 from vibe.tracking.tracker import Tracker
+from vibe.video.read import open_video
 
 FRAMES = 150
 
@@ -164,3 +167,15 @@ def test_a_video_that_cannot_be_read_is_told_of_as_ever(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing.mp4"):
         following.track_video(tmp_path / "nothing.mp4", boards.detect, boards.Pose(), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_pictures_gives_the_tracks_of_its_video_at_the_rate_that_is_named(film, tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    with open_video(film) as video:
+        for frame in islice(video, 40):
+            cv2.imwrite(str(pictures / f"{frame.index}.png"), frame.rgb[..., ::-1])
+    clip, tracks, _ = following.track_video(pictures, boards.detect, boards.Pose(), fps=30)
+    assert clip.fps == pytest.approx(30) and len(tracks) >= 2
+    clip, tracks, _ = following.track_video(pictures, boards.detect, boards.Pose(), fps=25)
+    assert clip.timestamps.tolist() == pytest.approx([index / 25 for index in range(40)]) and len(tracks) >= 2

@@ -136,7 +136,7 @@ def _sums(sources: Sequence[VideoSource], there: Iterable[Manifest], progress: P
             if source.remote:
                 mark = Storage(source.name).stamp()
                 found[source.name] = before.get((source.label, mark)), mark
-            elif local(source.name).is_file():
+            elif local(source.name).is_file() or local(source.name).is_dir():
                 found[source.name] = cache.content_key(local(source.name)), ""
             else:
                 found[source.name] = failed_outcome(source.name, "it is no file: give a video file")

@@ -14,6 +14,7 @@ from vibe.batch.manifest import MOTION, OVERLAY
 from vibe.batch.storage import ListingLimit, Storage, is_url, joined, local
 from vibe.errors import one_line, redact, shorten
 from vibe.video import SUFFIXES
+from vibe.video.stills import numbered_pictures
 
 MAGIC, MAGIC_URL = re.compile(r"[*?\[]"), re.compile(r"[*\[]")
 LIST = ".txt"
@@ -143,7 +144,7 @@ def _listed(path: Path, search: _Search) -> Iterator[VideoSource]:
 
 
 def _below(folder: str, search: _Search) -> Iterator[VideoSource]:
-    """The videos in a folder and those below it."""
+    """The videos in a folder and those below it; or the folder itself, if it holds the numbered pictures of one."""
     if not is_url(folder) and Path(folder).resolve() == Path(Path.home().anchor):
         raise ValueError(f"{shorten(folder)} is the whole disk of this machine: name the folder with the videos")
     found = [
@@ -152,6 +153,8 @@ def _below(folder: str, search: _Search) -> Iterator[VideoSource]:
         for name in names
         if _is_video(name) and not _is_ours(name, names)
     ]
+    if not found and not is_url(folder) and numbered_pictures(Path(folder)):
+        found = [VideoSource(folder)]
     if not found:
         raise FileNotFoundError(
             f"{shorten(folder)} is a folder without a video ({', '.join(SUFFIXES)}): check the name"

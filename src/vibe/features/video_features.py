@@ -67,7 +67,7 @@ class VideoFeatures:
             waiting.clear()
 
         reader = FeatureReader(self._tracks, self._extractor, keep=waiting.append, done=done)
-        with open_video(self._clip.path, after=self._mark(done)) as video:
+        with open_video(self._clip.path, after=self._mark(done), fps=self._clip.fps) as video:
             for frame in ahead(video):
                 reader.step(frame.index, frame.rgb)
                 if self._keeps and (frame.index + 1) % EVERY == 0:

@@ -77,6 +77,8 @@ class EstimatorConfig:
     fov_deg: Annotated[float | None, arg(name="fov", metavar="DEG", help_behavior_hint="(default: 53.1)")] = None
     """The lens's angle of view across the picture's diagonal, degrees, 5 to 150. At 53.1 the focal length is as long as
     the diagonal."""
+    fps: Annotated[float | None, arg(metavar="RATE", help_behavior_hint="(default: 30)")] = None
+    """Pictures a second of a folder of numbered pictures; videos tell it themselves."""
     runtime: Runtime = "torch"
     """What runs the image network of weights that read images."""
     int8: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False
@@ -137,6 +139,8 @@ class EstimatorConfig:
             raise ValueError("PyTorch computes in floats only: choose the runtime openvino or onnxruntime for 8 bits")
         if self.fov_deg is not None and not 5 <= self.fov_deg <= 150:
             raise ValueError(f"the angle of view is {self.fov_deg:g} degrees: give one from 5 to 150")
+        if self.fps is not None and not 0.1 <= self.fps <= 1000:
+            raise ValueError(f"there can't be {self.fps:g} pictures a second: give a rate from 0.1 to 1000")
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """Of a resolved configuration: all that matters to the result, stage by stage in order, as plain JSON values.
@@ -147,9 +151,10 @@ class EstimatorConfig:
         fitting = asdict(FITTINGS[self.fitting]) if self.fitting else None
         if fitting and "pose_prior" in sums:
             fitting |= {"pose_prior": sums["pose_prior"]}
+        tracks = {"vibe": __version__, "detector": sums["detector"], "pose_model": sums["pose_model"]}
         features = {"backbone": sums.get("backbone"), "runtime": self.runtime, "int8": self.int8}
         return {
-            "tracks": {"vibe": __version__, "detector": sums["detector"], "pose_model": sums["pose_model"]},
+            "tracks": tracks if self.fps is None else tracks | {"fps": self.fps},
             "evidence": features if "backbone" in sums else {},
             "motion": {"weights": sums["weights"], "body": sums["body"], "fov_deg": self.fov_deg},
             "refinement": {"fitting": fitting, "points": self.fitted_points},

@@ -113,7 +113,7 @@ class Estimator:
         """
         path = Path(video)
         with StageCache(*_cached(path, self.config, cache)) as stages:
-            clip, tracks, notes = track_people(path, self.detector, self.pose_model, stages, progress)
+            clip, tracks, notes = track_people(path, self.detector, self.pose_model, stages, progress, self.config.fps)
             camera = cameras.default_camera(clip.width, clip.height, self.config.fov_deg)
             extractor, remarks = feature_extractor(self.network, self.config, clip, tracks, stages)
             features = None
@@ -208,8 +208,8 @@ def _device(wanted: str | None) -> str:
 def _cached(
     path: Path, config: EstimatorConfig, folder: Path | str | None
 ) -> tuple[Path | None, Mapping[str, str] | None]:
-    """Where the stages of a video are kept, and under which keys; nowhere without a folder, and of what is no file."""
-    if folder is None or (path.exists() and not path.is_file()):
+    """Where the stages of a video are kept, and under which keys; nowhere without a folder, and of pipes."""
+    if folder is None or (path.exists() and not path.is_file() and not path.is_dir()):
         return None, None
     try:
         return Path(folder), config.keys(content_key(path))

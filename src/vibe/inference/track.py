@@ -42,18 +42,19 @@ def track_video(
     pose_model: PoseModel | None = None,
     folder: Path | None = None,
     progress: Progress | None = None,
+    fps: float | None = None,
 ) -> Tracking:
     """One pass over a video: everyone in it, with their keypoints, and what was dropped or repaired.
 
     With a folder, which is for this video alone, the pass goes on where an earlier one ended, however that ended, and
     finds what an undisturbed one finds; the folder is empty when all is done. A detector or pose model that answers
-    the same picture differently each time cannot be gone on with. Errors as of `open_video`, OSError where the folder
-    cannot be written.
+    the same picture differently each time cannot be gone on with. `fps` is the rate of a folder of pictures. Errors as
+    of `open_video`, OSError where the folder cannot be written.
     """
     if folder is None:
-        with open_video(path) as video:
+        with open_video(path, fps=fps) as video:
             return track_frames(video, Tracker(detector, pose_model), progress)
-    journal = TrackingJournal(folder, path, detector, pose_model)
+    journal = TrackingJournal(folder, path, detector, pose_model, fps)
     video, tracker = journal.resumed() or journal.begun()
     with video, closing(tracker):
         clip, tracks, notes = track_frames(video, tracker, progress, journal.keep)
@@ -80,19 +81,24 @@ class TrackingJournal:
     """A folder in which a pass over a video writes down how far it is."""
 
     def __init__(
-        self, folder: Path, path: Path, detector: Detector | None = None, pose_model: PoseModel | None = None
+        self,
+        folder: Path,
+        path: Path,
+        detector: Detector | None = None,
+        pose_model: PoseModel | None = None,
+        fps: float | None = None,
     ) -> None:
         """Of the pass over the video at `path`; raises OSError if the folder is none."""
         self.notes: list[str] = []
         """What of an earlier pass could not be used."""
-        self._path, self._models = path, (detector, pose_model)
+        self._path, self._models, self._fps = path, (detector, pose_model), fps
         self._cache = StageCache(folder)
         self._key: str | None = None
         self._since = time.monotonic()
 
     def begun(self) -> tuple[Video, Tracker]:
         """At the first frame."""
-        video = open_video(self._path)
+        video = open_video(self._path, fps=self._fps)
         return video, Tracker(*self._models, rows=Rows(self._cache))
 
     def resumed(self) -> tuple[Video, Tracker] | None:
@@ -111,9 +117,8 @@ class TrackingJournal:
             times = array("d", state["tracker"]["times"])
             seen = {name: tuple(state["mark"][name]) for name in ("stamps", "checks")}
             notes = tuple((note, count) for note, count in state["mark"]["notes"])
-            return open_video(
-                self._path, after=Mark(**state["mark"] | seen | {"times": times, "notes": notes})
-            ), tracker
+            mark = Mark(**state["mark"] | seen | {"times": times, "notes": notes})
+            return open_video(self._path, after=mark, fps=self._fps), tracker
         except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
             self.notes.append(f"the state of an earlier pass was of no use ({error}): all were followed anew")
             return None
@@ -141,7 +146,9 @@ class TrackingJournal:
         """Of the video's content and all that decides what is seen in it."""
         if self._key is None:
             models = [f"{type(model).__module__}.{type(model).__qualname__}" for model in self._models]
-            self._key = cache.key(cache.content_key(self._path), __version__, asdict(TrackerConfig()), models)
+            self._key = cache.key(
+                cache.content_key(self._path), __version__, asdict(TrackerConfig()), models, self._fps
+            )
         return self._key
 
 
@@ -196,7 +203,12 @@ FIELDS = {"frames": (torch.int64, ()), "box_px": (torch.float32, (4,)), "keypoin
 
 
 def track_people(
-    path: Path, detector: Detector, pose_model: PoseModel, stages: StageCache, progress: Progress | None
+    path: Path,
+    detector: Detector,
+    pose_model: PoseModel,
+    stages: StageCache,
+    progress: Progress | None,
+    fps: float | None = None,
 ) -> Tracking:
     """The clip, everybody's tracks, and what was dropped or repaired. Errors as of `open_video`."""
 
@@ -204,7 +216,7 @@ def track_people(
         state = stages.place(STAGE) / "state" if stages.keeps else None
         if state:
             state.mkdir(exist_ok=True)
-        clip, tracks, notes = track_video(path, detector, pose_model, state, progress)
+        clip, tracks, notes = track_video(path, detector, pose_model, state, progress, fps)
         if state:
             with suppress(OSError):
                 state.rmdir()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from vibe.records import Clip
 from vibe.video.read import Frame, Video, count_frames, open_video
 
@@ -19,7 +21,8 @@ def open_footage(path: Path | str, clip: Clip) -> Video:
         raise ValueError(
             f"{path} does not fit the motion: it has {count} frames, the motion's video {expected}: {GIVE}"
         )
-    video = open_video(path)
+    steps = np.diff(clip.timestamps)
+    video = open_video(path, fps=float(1 / np.median(steps)) if len(steps) else None)
     if (video.width, video.height) != (clip.width, clip.height):
         video.close()
         raise ValueError(
