@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from vibe.body import joints_and_keypoints, load_body
 from vibe.body.record import Body
-from vibe.models.generator import VIBE, run_stream
+from vibe.models.generator import VIBE, run_generator
 from vibe.models.gru import EncoderConfig, GRUEncoder
 from vibe.models.regressor import Folded, Regressor, RegressorConfig, fold_iterations
 from vibe.rotations import rotmat_from_6d
@@ -58,10 +58,12 @@ def plain(network: VIBE, arrays: textbook.Arrays, features: Tensor) -> tuple[Ten
     return rotmat, state[:, 154:], vertices, textbook.points49(arrays, vertices, joints)
 
 
-def ours(network: VIBE, body: Body, features: Tensor) -> tuple[Tensor, ...]:
-    """Pose, shape and camera, joints and keypoints."""
-    theta = run_stream(network, features)
-    return theta.rotmat, theta.pred_cam, *joints_and_keypoints(body, theta.rotmat, theta.betas)
+def ours(network: VIBE, body: Body, features: Tensor) -> list[tuple[Tensor, ...]]:
+    """Pose, shape and camera, joints and keypoints, piece by piece."""
+    return [
+        (theta.rotmat, theta.pred_cam, *joints_and_keypoints(body, theta.rotmat, theta.betas))
+        for theta in run_generator(network, lambda part: features[part], len(features))
+    ]
 
 
 def best_ms(ways: dict[str, Callable[[], object]], threads: int) -> dict[str, float]:
@@ -109,8 +111,9 @@ def long_track(ways: str, threads: int) -> dict[str, float]:
     torch.set_num_threads(threads)
     network, features = generator(ways == "both"), torch.randn(TEN_MINUTES, 2048)
     began = time.perf_counter()
-    run_stream(network, features)
+    theta = list(run_generator(network, lambda part: features[part], len(features)))
     seconds = time.perf_counter() - began
+    assert sum(len(part.rotmat) for part in theta) == TEN_MINUTES
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return {"seconds": seconds, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
 

@@ -6,6 +6,7 @@ import pytest
 import roma
 import torch
 from torch import Tensor, nn
+from whole_tracks import of_windows
 
 from vibe import cameras
 from vibe.arrays import as_tensors
@@ -21,7 +22,6 @@ from vibe.inference.predict import (
     in_eight_bits,
     predict_pieces,
     predict_track,
-    predict_windows,
     sample_crops,
 )
 from vibe.models.generator import VIBE
@@ -52,8 +52,8 @@ def waving(frames: int) -> Observation:
 def test_mirrored_evidence_gives_the_mirrored_motion() -> None:
     network, observation = load_network().model, waving(100)
     straight, flipped = (
-        predict_windows(network, observation, 72),
-        predict_windows(network, mirror_observation(observation), 72),
+        of_windows(network, observation, 72),
+        of_windows(network, mirror_observation(observation), 72),
     )
     torch.testing.assert_close(mirror_rotmat(flipped.rotmat), straight.rotmat, atol=1e-5, rtol=0)
     torch.testing.assert_close(flipped.pred_cam * torch.tensor([1.0, -1.0, 1.0]), straight.pred_cam, atol=1e-5, rtol=0)
@@ -63,7 +63,7 @@ def test_mirrored_evidence_gives_the_mirrored_motion() -> None:
 def test_what_comes_a_window_later_changes_nothing() -> None:
     network, observation = load_network().model, waving(500)
     whole, part = (
-        predict_windows(network, Observation(*each), 72)
+        of_windows(network, Observation(*each), 72)
         for each in ((observation.keypoints, observation.box), (observation.keypoints[:300], observation.box[:300]))
     )
     torch.testing.assert_close(part.rotmat[:228], whole.rotmat[:228], atol=1e-5, rtol=0)
@@ -71,7 +71,7 @@ def test_what_comes_a_window_later_changes_nothing() -> None:
 
 
 def test_windows_leave_no_seams() -> None:
-    theta = predict_windows(load_network().model, waving(500), 72)
+    theta = of_windows(load_network().model, waving(500), 72)
     turn = roma.rotmat_geodesic_distance(theta.rotmat[1:], theta.rotmat[:-1])
     jerk = turn.diff(n=2, dim=0).abs().amax(1)[36:-36]
     at_seams = jerk[::36][:11].max()
@@ -83,11 +83,11 @@ def test_read_in_pieces_from_anywhere_it_says_the_weighted_mean_of_its_windows()
     sums = [torch.zeros(150, *shape) for shape in ((24, 3, 3), (10,), (3,), (1,))]
     for first in (*range(0, 78, 36), 78):
         at = slice(first, first + 72)
-        said = predict_windows(network, Observation(observation.keypoints[at], observation.box[at]), 72)
+        said = of_windows(network, Observation(observation.keypoints[at], observation.box[at]), 72)
         near = torch.minimum(torch.arange(1, 73), torch.arange(72, 0, -1)).float()[:, None]
         for total, each in zip(sums, (said.rotmat, said.betas, said.pred_cam, torch.ones(72, 1)), strict=True):
             total[at] += near.reshape(-1, *[1] * (each.ndim - 1)) * each
-    whole = predict_windows(network, observation, 72)
+    whole = of_windows(network, observation, 72)
     torch.testing.assert_close(whole.betas, sums[1] / sums[3], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(whole.pred_cam, sums[2] / sums[3], atol=1e-5, rtol=1e-5)
 
@@ -103,7 +103,7 @@ def test_read_in_pieces_from_anywhere_it_says_the_weighted_mean_of_its_windows()
 def test_every_length_comes_back_whole(frames: int) -> None:
     network = build_network(NetworkConfig()).eval()
     with torch.no_grad():
-        theta = predict_windows(network, Observation(torch.zeros(frames, 17, 3), torch.zeros(frames, 3)), 100)
+        theta = of_windows(network, Observation(torch.zeros(frames, 17, 3), torch.zeros(frames, 3)), 100)
     assert theta.rotmat.shape == (frames, 24, 3, 3) and theta.pred_cam.shape == (frames, 3)
 
 

@@ -1,8 +1,9 @@
 import parity
 import pytest
 import torch
+from whole_tracks import of_features
 
-from vibe.models.generator import VIBE, run_stream
+from vibe.models.generator import VIBE
 from vibe.models.gru import EncoderConfig, GRUEncoder
 from vibe.models.regressor import Regressor, RegressorConfig
 
@@ -22,7 +23,7 @@ def test_official_weights_give_the_official_rotations_in_pieces_too(
 ) -> None:
     encoder = GRUEncoder(EncoderConfig(bidirectional=model == "vibe.bidirectional"))
     network = given.fill(VIBE(torch.nn.Identity(), encoder, Regressor(RegressorConfig())), f"{model}.state_keys")
-    theta = run_stream(network, given.array("features", 2, 16, 2048, scale=0.5), chunk)
+    theta = of_features(network, given.array("features", 2, 16, 2048, scale=0.5), chunk)
     expected = torch.from_numpy(given.theirs[f"{model}.rotmat"])
     torch.testing.assert_close(theta.rotmat, expected, rtol=1e-3, atol=1e-4)
 

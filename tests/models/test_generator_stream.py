@@ -5,9 +5,10 @@ from typing import Literal
 
 import pytest
 import torch
+from whole_tracks import of_features
 
 from vibe.models.convolutional import ConvolutionalConfig, ConvolutionalEncoder
-from vibe.models.generator import VIBE, GeneratorStream, read_both_ways, run_stream
+from vibe.models.generator import VIBE, GeneratorStream, read_both_ways
 from vibe.models.gru import EncoderConfig, GRUEncoder
 from vibe.models.regressor import Regressor, RegressorConfig
 from vibe.records import GeneratorOutput
@@ -23,8 +24,7 @@ import re, torch
 from pathlib import Path
 from vibe.models.gru import EncoderConfig, GRUEncoder
 from vibe.models.regressor import Regressor, RegressorConfig
-from vibe.models.generator import run_stream
-from vibe.models.generator import VIBE
+from vibe.models.generator import VIBE, run_generator
 
 
 def peak_mb():
@@ -34,9 +34,9 @@ def peak_mb():
 torch.set_num_threads(1)
 network = VIBE(torch.nn.Identity(), GRUEncoder(EncoderConfig(512, 32)), Regressor(RegressorConfig(512))).eval()
 features = torch.randn(18_000, 512)
-stream(network, features[:600])
+list(run_generator(network, lambda part: features[part], 600))
 before = peak_mb()
-stream(network, features)
+list(run_generator(network, lambda part: features[part], 18_000))
 print(peak_mb() - before)
 """
 
@@ -61,9 +61,9 @@ def test_a_streamed_track_gives_what_the_network_gives(
     made, features = network(encoder, activation), torch.randn(2, 31, 12)
     with torch.no_grad():
         expected = made(features)
-    assert_same(run_stream(made, features, chunk), expected)
+    assert_same(of_features(made, features, chunk), expected)
     assert_same(
-        run_stream(made, features[0], chunk),
+        of_features(made, features[0], chunk),
         GeneratorOutput(expected.rotmat[0], expected.betas[0], expected.pred_cam[0]),
     )
 
@@ -78,7 +78,7 @@ def test_both_directions_in_pieces_give_what_they_give_at_once(layers: int, chun
 
 def test_frames_can_be_answered_as_they_come() -> None:
     made, features = network("one direction"), torch.randn(9, 12)
-    live, expected = GeneratorStream(made), run_stream(made, features)
+    live, expected = GeneratorStream(made), of_features(made, features)
     for frame in range(9):
         torch.testing.assert_close(live.step(features[frame : frame + 1]).betas[0], expected.betas[frame])
 
@@ -87,7 +87,7 @@ def test_two_streams_of_one_network_do_not_meet() -> None:
     made, features = network("one direction"), torch.randn(2, 9, 12)
     one, other = GeneratorStream(made), GeneratorStream(made)
     mixed = [(one.step(features[0, t : t + 3]).betas, other.step(features[1, t : t + 3]).betas) for t in (0, 3, 6)]
-    alone = run_stream(made, features)
+    alone = of_features(made, features)
     for track in range(2):
         torch.testing.assert_close(torch.cat([pair[track] for pair in mixed]), alone.betas[track])
 
@@ -100,7 +100,7 @@ def test_an_encoder_that_looks_ahead_can_not_be_fed_piece_by_piece(encoder: str)
 
 def test_pieces_without_frames_are_refused() -> None:
     with pytest.raises(ValueError, match="1 or more"):
-        run_stream(network("one direction"), torch.randn(4, 12), 0)
+        of_features(network("one direction"), torch.randn(4, 12), 0)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system keeps no peak in /proc")

@@ -55,6 +55,11 @@ class Plan:
     finished: tuple[str, ...]
     """Contents of videos whose results are there, and whose stages were not to be kept."""
 
+    def complete(self, answers: Sequence[Outcome]) -> list[Outcome]:
+        """One outcome for each video, in order; what has no answer is left."""
+        known = {**self.outcomes, **{outcome.video: outcome for outcome in answers}}
+        return [known.get(video, Outcome(video, "left", "the run was interrupted")) for video in self.order]
+
 
 Found = tuple[Manifest, tuple[str, ...]]
 """Results that are there, and which of their files are whole and right."""

@@ -8,15 +8,13 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, get_args
 
 from vibe.batch.manifest import MOTION, SUMMARY, Manifest
 from vibe.errors import redact
 
-if TYPE_CHECKING:
-    from vibe.batch.plan import Plan
-
-STATES = ("done", "skipped", "failed", "left")
+State = Literal["done", "skipped", "failed", "left"]
+"""`left`: the run was interrupted before."""
 COLUMNS = ("video", "state", "reason", "results", "people", "frames", "seconds", "key")
 
 
@@ -26,8 +24,7 @@ class Outcome:
 
     video: str
     """Its path or URL."""
-    state: Literal["done", "skipped", "failed", "left"]
-    """`left`: the run was interrupted before."""
+    state: State
     reason: str = ""
     results: str = ""
     """Folder or URL."""
@@ -82,16 +79,10 @@ def skipped_outcome(video: str, results: str, manifest: Manifest, reason: str = 
     return found_outcome(Outcome(video, "skipped", reason, results), manifest)
 
 
-def complete(plan: Plan, answers: Sequence[Outcome]) -> list[Outcome]:
-    """One outcome for each video of a plan, in its order; what has no answer is left."""
-    known = {**plan.outcomes, **{outcome.video: outcome for outcome in answers}}
-    return [known.get(video, Outcome(video, "left", "the run was interrupted")) for video in plan.order]
-
-
 def count_states(outcomes: Sequence[Outcome]) -> dict[str, int]:
     """How many videos came to each state."""
     states = Counter(outcome.state for outcome in outcomes)
-    return {state: states[state] for state in STATES if states[state] or state != "left"}
+    return {state: states[state] for state in get_args(State) if states[state] or state != "left"}
 
 
 def report_csv(outcomes: Sequence[Outcome]) -> bytes:

@@ -157,7 +157,6 @@ def _tidied(store: OutputStorage) -> Iterator[None]:
 
 def _one(plan: Plan, order: EstimateOptions, estimator: Estimator | None) -> int:
     """A single video, in this process."""
-    from vibe.batch.report import complete
     from vibe.batch.work import estimate_one
     from vibe.parallel import run_tasks
 
@@ -172,7 +171,7 @@ def _one(plan: Plan, order: EstimateOptions, estimator: Estimator | None) -> int
         if estimator:
             begin = lambda worker: partial(estimate_one, order, estimator, worker)  # noqa: E731
             answers = [answer for _, answer in run_tasks(begin, plan.jobs, on_message=show)]
-    (outcome,) = complete(plan, answers)
+    (outcome,) = plan.complete(answers)
     if outcome.state == "failed":
         print_error(outcome.reason)
         return FAILED
@@ -187,7 +186,7 @@ def _one(plan: Plan, order: EstimateOptions, estimator: Estimator | None) -> int
 
 def _many(plan: Plan, order: EstimateOptions, workers: int | None, ray: str | None) -> int:
     """Several videos, shared out among workers."""
-    from vibe.batch.report import complete, count_states
+    from vibe.batch.report import count_states
     from vibe.batch.work import copy_results
 
     before = count_states(list(plan.outcomes.values()))
@@ -200,7 +199,7 @@ def _many(plan: Plan, order: EstimateOptions, workers: int | None, ray: str | No
                 board.finished(number, answer)
             answers += copy_results(order, plan, answers)
     finally:
-        outcomes = complete(plan, answers)
+        outcomes = plan.complete(answers)
         _write_report(order.store, outcomes)
     _table(outcomes, order.store)
     _licences(outcomes)

@@ -177,26 +177,14 @@ def _of_features(
             first = at.stop
 
 
-def predict_windows(model: VIBE, observation: Observation, window: int) -> GeneratorOutput:
-    """The keypoint network's answer for a track of any length, averaged with that for the mirrored evidence.
-
-    Tracks longer than `window` are read in windows, each of which shares half with the next, the last one more, and
-    fades into it.
-    """
-
-    def look(span: slice) -> Observation:
-        return Observation(observation.keypoints[span], observation.box[span])
-
-    parts = list(predict_pieces(model, look, observation.box.shape[-2], window))
-    return GeneratorOutput(
-        *(torch.cat([getattr(part, name) for part in parts]) for name in ("rotmat", "betas", "pred_cam"))
-    )
-
-
 def predict_pieces(
     model: VIBE, look: Callable[[slice], Observation], frames: int, window: int, first: int = 0
 ) -> Iterator[GeneratorOutput]:
-    """The same piece by piece, from the frame number `first` on, of evidence that is looked at window by window."""
+    """The keypoint network's answer for a track of any length, averaged with that for the mirrored evidence.
+
+    It comes piece by piece, from the frame number `first` on, of evidence that is read window by window. Tracks longer
+    than `window` are read in windows, each of which shares half with the next, the last one more, and fades into it.
+    """
 
     def read(span: slice) -> Mapping[str, Tensor]:
         with one_thread():

@@ -39,9 +39,7 @@ class GeneratorStream:
     def __init__(self, network: VIBE) -> None:
         self.encoder = network.encoder
         if not _streams(self.encoder):
-            raise ValueError(
-                "this encoder looks ahead and can't be fed piece by piece: use `run_stream` on whole tracks"
-            )
+            raise ValueError("this encoder looks ahead and can't be fed piece by piece: use `run_generator`")
         self.embedding = network.embedding
         self.regress = _regress(network)
         self.state: Tensor | None = None
@@ -56,25 +54,15 @@ class GeneratorStream:
 
 
 @torch.no_grad()
-def run_stream(network: VIBE, features: Float[Tensor, "*b time feature"], chunk: int = 512) -> GeneratorOutput:
-    """The generator's answer for whole tracks, `chunk` frames at a time, the same as `network(features)`.
-
-    A bidirectional GRU goes through the track once a layer and direction; any other encoder that looks ahead reads all
-    frames at once, and only what follows is cut. Raises ValueError if `chunk` is not positive.
-    """
-    answers = list(run_generator(network, lambda part: features[..., part, :], features.shape[-2], chunk))
-    return GeneratorOutput(
-        torch.cat([theta.rotmat for theta in answers], -4),
-        torch.cat([theta.betas for theta in answers], -2),
-        torch.cat([theta.pred_cam for theta in answers], -2),
-    )
-
-
-@torch.no_grad()
 def run_generator(
     network: VIBE, features: Callable[[slice], Float[Tensor, "*b part feature"]], frames: int, chunk: int = 512
 ) -> Iterator[GeneratorOutput]:
-    """The same piece by piece, of features that are asked for when it is their turn, all at once if need be."""
+    """The generator's answer for whole tracks, `chunk` frames at a time, the same as `network(features)`.
+
+    Features are asked for when it is their turn. A bidirectional GRU goes through the track once a layer and direction;
+    any other encoder that looks ahead reads all frames at once, and only what follows is cut. Raises ValueError if
+    `chunk` is not positive.
+    """
     if chunk < 1:
         raise ValueError(f"{chunk} frames at a time is too few: give 1 or more")
     if _streams(network.encoder):

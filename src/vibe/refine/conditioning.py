@@ -12,7 +12,9 @@ from torch import Tensor
 from vibe import cameras, skeletons
 from vibe.refine import energies, energies_paper
 from vibe.refine.energies import FitEvidence
+from vibe.skeletons import SMPL_JOINTS
 
+COUNT = len(skeletons.COCO)
 SURE = 0.3
 """Confidence from which a keypoint counts as seen in full."""
 FADE = 0.5
@@ -72,7 +74,7 @@ def _step(part: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
 
 def _moves() -> Float[Tensor, "24 17"]:
     """1 where the row's joint moves the column's keypoint: the joints above it, for the face the head as well."""
-    table = torch.zeros(24, 17)
+    table = torch.zeros(SMPL_JOINTS, COUNT)
     for column, name in enumerate(skeletons.COCO):
         joint = skeletons.SMPL.index(name) if name in skeletons.LIMBS else skeletons.SMPL.index("head")
         joint = skeletons.SMPL_PARENTS[joint] if name in skeletons.LIMBS else joint
@@ -85,7 +87,6 @@ def _moves() -> Float[Tensor, "24 17"]:
 _MOVES = _moves()
 
 
-COUNT = len(skeletons.COCO)
 CURVATURE = 0.3
 """Mean curvature of the robust reprojection, as a fraction of that at its bottom."""
 ALONG = 0.02
@@ -112,7 +113,7 @@ class Whitening:
     @property
     def size(self) -> int:
         """How many numbers there are."""
-        return len(self.ray) * 75 + 10
+        return len(self.ray) * 3 * (SMPL_JOINTS + 1) + 10
 
 
 def whitening(
@@ -122,6 +123,7 @@ def whitening(
     weights: Mapping[str, float],
 ) -> Whitening:
     """Built at the start of the fit, from its joints and pelvis (camera axes, metres) and the energies' weights."""
+    # In float64: `smooth` holds some 5e6 at 30 moments a second, beside which float32 would lose `LEAST`.
     times = evidence.times.double()
     speed = times.diff()
     velocity = torch.eye(len(times), dtype=torch.float64, device=times.device).diff(dim=0) / speed[:, None]
@@ -177,8 +179,8 @@ def _inverse_root(stiffness: Float[Tensor, "*b n n"]) -> Float[Tensor, "*b n n"]
 
 def _after() -> Float[Tensor, "24 24"]:
     """1 where the column's joint comes after the row's in the body's tree."""
-    table = torch.zeros(24, 24)
-    for joint in range(24):
+    table = torch.zeros(SMPL_JOINTS, SMPL_JOINTS)
+    for joint in range(SMPL_JOINTS):
         above = skeletons.SMPL_PARENTS[joint]
         while above >= 0:
             table[above, joint] = 1

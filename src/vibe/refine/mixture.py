@@ -13,13 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vibe import assets
 from vibe.assets.archives import read_npz
-from vibe.records import Weights
+from vibe.skeletons import SMPL_BODY_POSE
 
 OPEN = Path(__file__).parent / "open_mixture.npz"
 """Fitted by `tools/pose_mixture.py` to free motion capture."""
-POSE = 69
 
 
 @dataclass(frozen=True)
@@ -51,8 +49,8 @@ def mixture_model(
         raise ValueError(f"{int((failed != 0).sum())} covariances and {int((weights <= 0).sum())} weights of the "
                          "mixture are not positive: it is no mixture of Gaussians")  # fmt: skip
     size = roots.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    costs = size - size.min() + POSE / 2 * math.log(2 * math.pi) - weights.double().log()
-    identity = torch.eye(POSE, dtype=roots.dtype, device=roots.device).expand_as(roots)
+    costs = size - size.min() + SMPL_BODY_POSE / 2 * math.log(2 * math.pi) - weights.double().log()
+    identity = torch.eye(SMPL_BODY_POSE, dtype=roots.dtype, device=roots.device).expand_as(roots)
     inverse = torch.linalg.solve_triangular(roots, identity, upper=False)
     return Mixture(means.double().float(), inverse.float(), costs.float())
 
@@ -78,7 +76,7 @@ def load_mixture(path: Path = OPEN) -> Mixture:
     """
     arrays = _read(path)
     tensors = []
-    for key, shape in (("means", (POSE,)), ("covars", (POSE, POSE)), ("weights", ())):
+    for key, shape in (("means", (SMPL_BODY_POSE,)), ("covars", (SMPL_BODY_POSE, SMPL_BODY_POSE)), ("weights", ())):
         found = arrays.get(key)
         if found is None or found.ndim == 0 or found.shape[1:] != shape or not np.isfinite(found).all():
             seen = "absent" if found is None else f"of shape {found.shape}"
@@ -87,13 +85,6 @@ def load_mixture(path: Path = OPEN) -> Mixture:
     if len({len(tensor) for tensor in tensors}) != 1:
         raise ValueError(f"{path}: means, covars and weights are of {[len(tensor) for tensor in tensors]} parts")
     return mixture_model(*tensors)
-
-
-def about_mixture(path: Path = OPEN) -> Weights:
-    """What a mixture is and may be used for: name, SHA-256 and licence of its file."""
-    arrays = _read(path)
-    name, licence = (str(arrays.get(key, "unknown")) for key in ("name", "licence"))
-    return Weights(name, assets.sha256(path), licence)
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

@@ -61,24 +61,14 @@ class RotationFilter(OneEuroFilter):
         )
 
 
-def one_euro(
-    x: Float[Tensor, "time *n"], times: Float[Tensor, "time"], settings: OneEuro = PER_FRAME
-) -> Float[Tensor, "time *n"]:
-    """Numbers over time, filtered each by itself; the first is its own start. Raises ValueError as the filter does."""
-    return _run(OneEuroFilter(settings), x, times)
-
-
 def one_euro_rotations(
     rotmat: Float[Tensor, "time *n 3 3"], times: Float[Tensor, "time"], settings: OneEuro = PER_SECOND
 ) -> Float[Tensor, "time *n 3 3"]:
     """Rotations over time, filtered each by itself, without a jump at pi. Raises ValueError as the filter does."""
-    return _run(RotationFilter(settings), rotmat, times)
-
-
-def _run(stream: OneEuroFilter, x: Tensor, times: Tensor) -> Tensor:
-    if len(x) == 0:
-        return x
-    return torch.stack([stream.step(row, time) for row, time in zip(x, times.tolist(), strict=True)])
+    if len(rotmat) == 0:
+        return rotmat
+    stream = RotationFilter(settings)
+    return torch.stack([stream.step(row, time) for row, time in zip(rotmat, times.tolist(), strict=True)])
 
 
 def _gain(cutoff: Float[Tensor, "*b"], passed: float) -> Float[Tensor, "*b"]:

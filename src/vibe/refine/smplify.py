@@ -19,6 +19,7 @@ from vibe.refine import energies, energies_paper
 from vibe.refine.conditioning import Whitening, bridge, trust_weights, visible_reach, whitening
 from vibe.refine.energies import HEIGHT, TORSO, Energy, FitEvidence, FitPose
 from vibe.refine.presets import FITTINGS, IGNORED, FitStage, Fitting
+from vibe.skeletons import SMPL_JOINTS
 
 ENERGIES: dict[str, Energy] = {
     "reprojection": energies.reprojection_energy,
@@ -84,7 +85,7 @@ def fit(
 
     `times` in seconds, increasing; the body gives the points of `fitting.points`. A long track is fitted in windows;
     the one with the most evidence sets the shape, unless the given one is `held`. Joints that move no keypoint seen
-    within half a second keep the start's rotation, and frames without any keypoint their place too (`trust.py`). The
+    within half a second keep the start's rotation, and frames without any keypoint their place too. The
     start comes back where the fit found nothing of lower energy, without evidence, and for fewer than three frames.
     Windows are fitted in a pool of threads, by default in one of their own. Raises ValueError if a weight has no energy
     or the set lacks the torso.
@@ -110,6 +111,7 @@ def fit(
     start = Fit(torch.zeros_like(rotmat[..., 0]), betas, trans)
     spans = equal_spans(len(times), fitting.window, fitting.overlap)
     found = _kept(start, _fit_spans(problem, start, spans, fitting, held, pool), share, times, fitting)
+    # Windows are faded into one another and into the start, which may undo what each has gained by itself.
     with torch.no_grad():
         last = fitting.stages[-1]
         before, after = (sum(energy(*_cut(problem, each, span), last) for span in spans) for each in (start, found))
@@ -210,9 +212,9 @@ def _sum(pose: FitPose, seen: FitEvidence, stage: FitStage, energies: Mapping[st
 def _moved(start: Fit, white: Whitening, numbers: Float[Tensor, "n"], stage: FitStage) -> Fit:
     """The start, moved by numbers of unit stiffness."""
     frames = len(start.trans)
-    turn, place, shape = numbers.split([72 * frames, 3 * frames, 10])
+    turn, place, shape = numbers.split([3 * SMPL_JOINTS * frames, 3 * frames, 10])
     offset, betas, trans = start.offset, start.betas, start.trans
-    turns = (white.offset @ turn.view(24, frames, 3)).transpose(0, 1)
+    turns = (white.offset @ turn.view(SMPL_JOINTS, frames, 3)).transpose(0, 1)
     if "orientation" in stage.free:
         offset = torch.cat([offset[:, :1] + turns[:, :1], offset[:, 1:]], 1)
     if "pose" in stage.free:
@@ -248,6 +250,7 @@ def _minimise(problem: Problem, start: Fit, stage: FitStage) -> Fit:
         search.zero_grad()
         found = _sum(_pose(problem, _moved(start, white, numbers, stage)), seen, stage, problem.energies)
         found.backward()
+        # The line search passes better points than the one it ends at, and may end at one that is no number.
         if found.item() < least:
             least, best = found.item(), numbers.detach().clone()
         return found
