@@ -21,7 +21,7 @@ import report
 import tyro
 
 from vibe.assets import write_whole
-from vibe.bench.machine import machine
+from vibe.bench.measure import machine_name
 from vibe.evaluate.open_benchmark import SMPL24, open_benchmark
 from vibe.evaluate.open_benchmark_clips import MANIFEST, build_open_benchmark
 from vibe.evaluate.scores import WHOLE, System, systems
@@ -225,7 +225,7 @@ def write_table(steps: int, options: Options) -> None:
             cells = [cell(each[name]) for each in found for name in ERRORS]
             text.append("| " + " | ".join([line.says, str(len(found[0][ERRORS[0]])), *cells, *line.paper]) + " |")
         text += ["", *([sentence, ""] if (sentence := ordering(lines, options.runs)) else [])]
-    text.append(f"Commit {report.commit()}; {machine()}.")
+    text.append(f"Commit {report.commit()}; {machine_name()}.")
     if options.table is not None:
         write_whole(options.table, ("\n".join(text) + "\n").encode())
 

@@ -36,7 +36,7 @@ from vibe.parallel import one_thread
 from vibe.records import Clip, Track
 from vibe.skeletons import LIMBS, SMPL, index
 from vibe.tracking.pose_model import Landmarks
-from vibe.tracking.tracker import Seen, Tracker
+from vibe.tracking.tracker import TrackedPerson, Tracker
 from vibe.video.read import open_video
 
 BALANCING = Path("../shared/data/videos/balancing")
@@ -82,7 +82,7 @@ def sightings(keypoints_px: NDArray[np.floating], fps: float) -> tuple[TrackedFr
         low, high = points[:, :2].min(0), points[:, :2].max(0)
         region = np.array([*(low + high) / 2, 1.25 * (high - low).max(), 0.0])
         here = bool(points[:, 2].any())
-        seen = (Seen(1, Landmarks(points, 1.0, region, region)),) if here else ()
+        seen = (TrackedPerson(1, Landmarks(points, 1.0, region, region)),) if here else ()
         found.append(TrackedFrame(frame, frame / fps, seen, {1: LOOK} if here else {}))
     return tuple(found)
 

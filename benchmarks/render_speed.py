@@ -34,8 +34,7 @@ from vibe.body import Body, load_body
 from vibe.motion import Motion, Result
 from vibe.motion.tensors import to_motion
 from vibe.records import Clip, SmplParams, Track
-from vibe.render.compositor import Panel, paint
-from vibe.render.posed import Poser
+from vibe.render.compositor import Panel, Poser, paint
 from vibe.render.viewpoints import Viewpoint, orbit_view, place
 from vibe.video.read import open_video
 from vibe.video.write import VideoWriter

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from vibe.bench.machine import machine
+from vibe.bench.measure import machine_name
 
 
 def commit() -> str:
@@ -24,7 +24,7 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]], not
     for row in rows:
         cells = [f"{cell:.1f}" if isinstance(cell, float) else str(cell) for cell in row]
         lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", f"{note}. Commit {commit()}; {machine()}."]
+    lines += ["", f"{note}. Commit {commit()}; {machine_name()}."]
     print("\n".join(lines))
     if path is not None:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")

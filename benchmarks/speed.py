@@ -25,8 +25,8 @@ import report
 import tyro
 
 from vibe.bench import mediapipe_pose
-from vibe.bench.machine import peak_mb
-from vibe.bench.videos import forth_and_back
+from vibe.bench.measure import peak_mb
+from vibe.bench.run import write_back_and_forth
 from vibe.video.read import ahead, open_video
 
 FOLDER = Path("../shared/data/videos")
@@ -71,7 +71,7 @@ def clips(folder: Path, minutes: float) -> dict[str, Path]:
     for name, panels, size in (("one", (ONE,), TALL), ("two", (TWO,), TALL), ("four", FOUR, WIDE)):
         side_by_side = zip(*(pictures(*panel, (size[0] // len(panels), size[1])) for panel in panels), strict=True)
         shown = [np.concatenate(row, 1) for row in side_by_side]
-        forth_and_back(paths[name], shown, round(SECONDS * RATE), RATE, size)
+        write_back_and_forth(paths[name], shown, round(SECONDS * RATE), RATE, size)
     repeated(paths["one"], paths["long"], max(1, round(60 * minutes / SECONDS)))
     return paths
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibe.tracking.pose_model import Landmarks
-from vibe.tracking.tracker import Seen, Tracker
+from vibe.tracking.tracker import TrackedPerson, Tracker
 
 
 class Watcher(Tracker):
@@ -16,9 +16,9 @@ class Watcher(Tracker):
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen: list[tuple[Seen, ...]] = []
+        self.seen: list[tuple[TrackedPerson, ...]] = []
 
-    def step(self, index: int, time: float, rgb: NDArray[np.uint8]) -> tuple[Seen, ...]:
+    def step(self, index: int, time: float, rgb: NDArray[np.uint8]) -> tuple[TrackedPerson, ...]:
         self.seen.append(super().step(index, time, rgb))
         return self.seen[-1]
 

@@ -7,9 +7,9 @@ it is not sure of.
 import sys
 
 import vibe
-from vibe.tracking.detector import Detections, PoseDetector
+from vibe.tracking.detector import BlazePoseDetector, Detections
 
-shipped = PoseDetector()
+shipped = BlazePoseDetector()
 
 
 def sure(rgb) -> Detections:

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vibe.bench import machine, videos
-from vibe.bench.measure import BenchRow, Shift, everything
-from vibe.bench.run import measure_rival, throughput
+from vibe.bench import measure, run
+from vibe.bench.measure import BenchRow, WorkerRun, measure_all
+from vibe.bench.run import measure_mediapipe_pose, throughput
 from vibe.video.read import open_video
 from vibe.video.write import VideoWriter
 
@@ -39,12 +39,12 @@ def written(path: Path, frames: int, fps: float = 25.0) -> Path:
 
 
 def test_workers_are_measured_from_the_first_beginning_to_the_last_end():
-    assert throughput([Shift(10, 14, 100), Shift(11, 15, 100), Shift(14, 20, 200)]) == 40
+    assert throughput([WorkerRun(10, 14, 100), WorkerRun(11, 15, 100), WorkerRun(14, 20, 200)]) == 40
 
 
 def test_pictures_played_forth_and_back_never_jump(tmp_path):
     pictures = [np.full((24, 32, 3), 40 * place, np.uint8) for place in range(5)]
-    videos.forth_and_back(tmp_path / "clip.mp4", pictures, 20, 30.0, (64, 48))
+    run.write_back_and_forth(tmp_path / "clip.mp4", pictures, 20, 30.0, (64, 48))
     with open_video(tmp_path / "clip.mp4") as video:
         shades = [frame.rgb.mean() for frame in video]
         assert (video.width, video.height, len(shades)) == (64, 48, 20)
@@ -53,10 +53,10 @@ def test_pictures_played_forth_and_back_never_jump(tmp_path):
 
 
 def test_of_a_long_video_the_first_seconds_are_taken_and_of_a_short_one_all(tmp_path, monkeypatch):
-    monkeypatch.setattr(videos, "MOST_SECONDS", 1.0)
+    monkeypatch.setattr(run, "MOST_SECONDS", 1.0)
     for frames, kept in ((60, 26), (12, 12)):
         source = written(tmp_path / f"{frames}.mp4", frames)
-        videos.beginning(source, tmp_path / "cut.mp4")
+        run.first_seconds(source, tmp_path / "cut.mp4")
         with open_video(tmp_path / "cut.mp4") as video:
             assert len(list(video)) == kept
 
@@ -69,7 +69,7 @@ def test_a_video_without_people_is_measured_as_far_as_it_goes(tmp_path):
     except FileNotFoundError as error:
         pytest.skip(str(error))
     told = []
-    rows = everything(method, told.append, written(tmp_path / "clip.mp4", 20))
+    rows = measure_all(method, told.append, written(tmp_path / "clip.mp4", 20))
     assert {row.what for row in rows} >= {
         "end to end, no overlay",
         "overlay, drawn and encoded",
@@ -85,19 +85,19 @@ def test_a_video_without_people_is_measured_as_far_as_it_goes(tmp_path):
 def test_mediapipe_is_measured_by_the_python_that_has_it(tmp_path, monkeypatch):
     (tmp_path / "mediapipe.py").write_text(FAKE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    row = measure_rival(written(tmp_path / "clip.mp4", 15), Path(sys.executable), 100.0)
+    row = measure_mediapipe_pose(written(tmp_path / "clip.mp4", 15), Path(sys.executable), 100.0)
     assert isinstance(row, BenchRow) and row.value > 0
     assert "found a person in 15 frames" in row.note and f"{100 / row.value:.2f} times" in row.note
 
 
 def test_a_python_without_mediapipe_is_named(tmp_path):
     with pytest.raises(OSError, match=f"{Path(sys.executable).name} .*give a Python that has it"):
-        measure_rival(written(tmp_path / "clip.mp4", 2), Path(sys.executable), 100.0)
+        measure_mediapipe_pose(written(tmp_path / "clip.mp4", 2), Path(sys.executable), 100.0)
     with pytest.raises(OSError, match="nowhere"):
-        measure_rival(tmp_path / "clip.mp4", tmp_path / "nowhere", 100.0)
+        measure_mediapipe_pose(tmp_path / "clip.mp4", tmp_path / "nowhere", 100.0)
 
 
 def test_the_machine_is_described():
-    assert "cores" in machine.machine() and machine.processor() in machine.machine()
-    assert {"vibe-motion", "torch", "numpy"} <= set(machine.versions())
-    assert machine.device("cpu") == "cpu"
+    assert "cores" in measure.machine_name() and measure.processor_name() in measure.machine_name()
+    assert {"vibe-motion", "torch", "numpy"} <= set(measure.package_versions())
+    assert measure.device_name("cpu") == "cpu"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vibe.data.readers import keypoints_in_box
-from vibe.tracking.pose_model import Landmarks, PoseLandmarks
+from vibe.tracking.pose_model import BlazePose, Landmarks
 from vibe.video.read import open_video
 
 BOX = np.array([50.0, 40.0, 20.0, 60.0], np.float32)
@@ -48,7 +48,7 @@ def test_where_nobody_is_the_confidences_are_zero() -> None:
 
 def test_the_shipped_detector_finds_the_person_in_a_true_box(shared) -> None:
     try:
-        model = PoseLandmarks()
+        model = BlazePose()
     except FileNotFoundError as error:
         pytest.skip(str(error))
     folder = shared / "data" / "videos" / "balancing"

@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fixtures"))
 
 from faults import kit
 
-from vibe.bench.machine import machine
+from vibe.bench.measure import machine_name
 
 FAILED, KILLED = 1, -9
 MOTION = "clip/motion.npz"
@@ -306,7 +306,7 @@ def main() -> int:
             with suppress(OSError):
                 shutil.rmtree(folder)
     if asked.table:
-        measured = f"Commit {kit.commit()}; {machine()}."
+        measured = f"Commit {kit.commit()}; {machine_name()}."
         asked.table.write_text("\n".join(["# Every command, while something breaks", "", *lines, "", measured, ""]))
     return worst
 

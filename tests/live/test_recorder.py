@@ -6,7 +6,7 @@ import numpy as np
 
 import vibe
 from vibe import cameras
-from vibe.live.recorder import Recorder
+from vibe.live.outputs import Recorder
 
 
 def test_what_was_answered_is_what_the_motion_file_says(method, moment, shot, tmp_path):

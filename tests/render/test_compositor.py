@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from vibe.motion.scene import COLOURS, colour
-from vibe.render.compositor import Panel, paint, placed_panels, straight
-from vibe.render.posed import Poser
+from vibe.render.compositor import Panel, Poser, paint, placed_panels, straight
 from vibe.render.viewpoints import Viewpoint, place
 
 W, H = 128, 72

@@ -6,7 +6,7 @@ import numpy as np
 import performers
 import torch
 
-from vibe.render.posed import CHUNK, Poser
+from vibe.render.compositor import CHUNK, Poser
 
 
 def test_people_posed_in_parts_are_those_of_the_whole_motion(low):

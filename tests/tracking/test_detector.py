@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vibe.tracking.detector import PoseDetector, anchors, decode, iou, letterbox, suppress
+from vibe.tracking.detector import BlazePoseDetector, anchors, decode, iou, letterbox, suppress
 
 boxes = arrays(np.float64, st.tuples(st.integers(1, 8), st.just(4)), elements=st.floats(1, 50))
 
@@ -70,7 +70,7 @@ def test_a_letterboxed_picture_keeps_its_middle_and_its_shape(size):
 
 def test_nobody_is_found_in_an_empty_picture():
     try:
-        detector = PoseDetector()
+        detector = BlazePoseDetector()
     except FileNotFoundError as reason:
         pytest.skip(str(reason))
     for size in ((16, 16), (240, 320)):
@@ -82,4 +82,4 @@ def test_a_missing_model_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setenv("VIBE_HOME", str(tmp_path))
     monkeypatch.setattr("sys.prefix", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="vibe fetch"):
-        PoseDetector()
+        BlazePoseDetector()

@@ -6,7 +6,7 @@ from vibe.tracking import left_right
 from vibe.tracking import postprocess as finishing
 from vibe.tracking.postprocess import PostprocessConfig, fill_gaps, find_spikes, smooth_keypoints
 from vibe.tracking.rows import ROW, Rows
-from vibe.tracking.tracklets import Piece, Stretch, first_end, last_end
+from vibe.tracking.tracklets import StoredTracklet, Tracklet, first_end, last_end
 
 POSE = np.array(
     [(0, -140), (7, -145), (-7, -145), (14, -142), (-14, -142), (38, -100), (-38, -100), (48, -45), (-48, -45)]
@@ -22,7 +22,7 @@ def person(frames, fps=30, start=(300.0, 300.0), velocity=(60.0, 0.0), hue=0):
     region = np.concatenate([centre, np.full((len(frames), 1), 380.0), np.zeros((len(frames), 1))], 1)
     look = np.zeros((len(frames), 128))
     look[:, [hue, 64 + hue]] = 1
-    return Piece(frames, times, keypoints.astype(np.float32), region.astype(np.float32), look.astype(np.float32))
+    return Tracklet(frames, times, keypoints.astype(np.float32), region.astype(np.float32), look.astype(np.float32))
 
 
 def finish(pieces, times, how):
@@ -32,7 +32,7 @@ def finish(pieces, times, how):
         values = np.empty(len(piece.frames), ROW)
         values["frame"], values["time"] = piece.frames, piece.times
         values["keypoints_px"], values["region"] = piece.keypoints_px, piece.region
-        stretches.append(Stretch(first_end(piece), last_end(piece), (rows.append(values),)))
+        stretches.append(StoredTracklet(first_end(piece), last_end(piece), (rows.append(values),)))
     return finishing.finish_tracks(stretches, rows, times, how)
 
 
@@ -101,7 +101,7 @@ def test_nobody_gives_no_tracks():
 
 def test_people_are_numbered_by_first_appearance_then_size():
     late, small = person(range(20, 80), start=(0.0, 0.0), hue=1), person(range(80), start=(900.0, 100.0), hue=2)
-    small = Piece(small.frames, small.times, small.keypoints_px, small.region * np.float32(0.5), small.look)
+    small = Tracklet(small.frames, small.times, small.keypoints_px, small.region * np.float32(0.5), small.look)
     tracks, _ = finish([late, small, person(range(80), start=(400.0, 900.0), hue=3)], TIMES, PostprocessConfig())
     assert [int(track.frames[0]) for track in tracks] == [0, 0, 20]
     assert tracks[0].box_px[0, 1] > tracks[1].box_px[0, 1]

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from vibe.tracking import tracklets
-from vibe.tracking.tracklets import END, Piece, Stretch, first_end, gap_cost, last_end, link_tracklets
+from vibe.tracking.tracklets import END, StoredTracklet, Tracklet, first_end, gap_cost, last_end, link_tracklets
 
 
 def strands(seed, count, shortest=2):
@@ -23,8 +23,8 @@ def strands(seed, count, shortest=2):
         looks[:, :, random.integers(0, 3)] = 1
         looks /= np.linalg.norm(looks, axis=-1, keepdims=True)
         keypoints = np.zeros((length, 17, 3), np.float32)
-        piece = Piece(frames, frames / 30, keypoints, region, looks.reshape(-1, 128).astype(np.float32))
-        made.append(Stretch(first_end(piece), last_end(piece), ((number * 100, length),)))
+        piece = Tracklet(frames, frames / 30, keypoints, region, looks.reshape(-1, 128).astype(np.float32))
+        made.append(StoredTracklet(first_end(piece), last_end(piece), ((number * 100, length),)))
     return sorted(made, key=lambda one: one.first.times[0])
 
 

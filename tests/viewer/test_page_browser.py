@@ -19,7 +19,7 @@ from vibe import cameras
 from vibe.arrays import as_numpy, as_tensors
 from vibe.body import load_body
 from vibe.render import rasterizer
-from vibe.render.posed import Poser
+from vibe.render.compositor import Poser
 from vibe.video.write import VideoWriter
 from vibe.viewer import page
 

@@ -1,11 +1,16 @@
-"""What a worker measures: whole runs over a video, and the parts of one."""
+"""What a worker measures: whole runs over a video, the parts of one, and the machine that it runs on."""
 
 from __future__ import annotations
 
+import os
+import platform
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,7 +20,6 @@ import numpy as np
 from vibe import cameras
 from vibe.arrays import as_tensors
 from vibe.batch.work import StageTimes
-from vibe.bench.machine import peak_mb
 from vibe.inference.estimate import Estimator, load_estimator
 from vibe.inference.predict import predict_track
 from vibe.inference.refine import refine_track
@@ -24,6 +28,59 @@ from vibe.parallel import Worker
 from vibe.records import Track
 from vibe.tracking import tiling
 from vibe.video.read import open_video
+
+PACKAGES = ("vibe", "torch", "numpy", "ai-edge-litert", "opencv-python-headless", "av")
+"""On which speed depends."""
+
+
+def processor_name() -> str:
+    """Its name, as far as the system tells."""
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        for line in lines:
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def machine_name() -> str:
+    """Processor, cores and system."""
+    return f"{processor_name()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+
+
+def package_versions() -> dict[str, str]:
+    """Of what speed depends on, where it is installed."""
+    found = {}
+    for package in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+def device_name(name: str | None) -> str:
+    """Where the networks run."""
+    import torch
+
+    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    return f"{name} ({torch.cuda.get_device_name(name)})" if name.startswith("cuda") else name
+
+
+def peak_mb() -> float | None:
+    """The most memory that this process has held, MB; None where the system does not tell.
+
+    Linux's `ru_maxrss` is that of the process which started this one, if that held more.
+    """
+    with suppress(OSError):
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+        for line in lines:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 2**10
+    try:
+        import resource
+    except ImportError:
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
 
 TRIES, PATIENCE = 30, 1.5
 """How often a part is timed, and for how many seconds at most."""
@@ -40,7 +97,7 @@ class BenchRow:
 
 
 @dataclass(frozen=True)
-class Shift:
+class WorkerRun:
     """When a worker was at work on a video."""
 
     began: float
@@ -51,25 +108,25 @@ class Shift:
 
 def begin_bench(device: str | None, worker: Worker) -> Callable[[Path], list[BenchRow]]:
     """A worker that measures everything that one process can."""
-    return partial(everything, load_estimator(device=device), worker.send)
+    return partial(measure_all, load_estimator(device=device), worker.send)
 
 
-def begin_shift(device: str | None, threads: int, _: Worker) -> Callable[[Path], Shift]:
+def begin_timed_run(device: str | None, threads: int, _: Worker) -> Callable[[Path], WorkerRun]:
     """A worker beside others."""
     import torch
 
     torch.set_num_threads(threads)
-    return partial(shift, load_estimator(device=device))
+    return partial(timed_run, load_estimator(device=device))
 
 
-def shift(estimator: Estimator, video: Path) -> Shift:
+def timed_run(estimator: Estimator, video: Path) -> WorkerRun:
     """One video, from its file to its result in memory."""
     began = time.time()
     result = estimator.estimate(video)
-    return Shift(began, time.time(), len(result.clip.timestamps))
+    return WorkerRun(began, time.time(), len(result.clip.timestamps))
 
 
-def everything(estimator: Estimator, tell: Callable[[Any], None], video: Path) -> list[BenchRow]:
+def measure_all(estimator: Estimator, tell: Callable[[Any], None], video: Path) -> list[BenchRow]:
     """The run without overlay, then the overlay, then the parts."""
     clock = StageTimes(tell)
     last: dict[str, float] = {}

@@ -183,7 +183,7 @@ def _recording(
     options: _LiveOptions, source: LiveSource, live_estimator: LiveEstimator, estimator: Estimator
 ) -> Iterator[list[Output]]:
     """What keeps the answers, and writes them at the end, whatever ended it."""
-    from vibe.live.recorder import Recorder
+    from vibe.live.outputs import Recorder
 
     if (out := options.out) is None:
         yield []

@@ -23,7 +23,7 @@ from vibe.features.resnet import read_resnet
 from vibe.parallel import Worker, one_thread
 from vibe.tracking import appearance
 from vibe.tracking.detector import iou
-from vibe.tracking.pose_model import PoseLandmarks, PoseModel
+from vibe.tracking.pose_model import BlazePose, PoseModel
 from vibe.tracking.tracker import TrackerConfig
 
 PICTURES = 512
@@ -200,7 +200,7 @@ def _features(order: ReadOptions) -> Read:
 
 def _keypoints(_: ReadOptions) -> Read:
     """COCO-17 keypoints of the person in each box."""
-    model = PoseLandmarks(assets.find_model(MODEL))
+    model = BlazePose(assets.find_model(MODEL))
 
     def read(views: Iterator[View]) -> Iterator[tuple[ndarray, ndarray]]:
         for places, rgb, box_px in views:

@@ -30,7 +30,7 @@ from vibe.parallel import one_thread
 from vibe.records import Clip, Progress, Track
 from vibe.tracking.appearance import box_px
 from vibe.tracking.postprocess import PostprocessConfig, tidy_keypoints
-from vibe.tracking.tracklets import Piece
+from vibe.tracking.tracklets import Tracklet
 
 PROTOCOL = "open-benchmark"
 EVIDENCE = ("clean", "noisy")
@@ -117,7 +117,7 @@ def benchmark_track(keypoints_px: Float[Array, "time 17 3"]) -> tuple[Track, Cli
     seen = keypoints_px[frames]
     around = box_px(seen)
     region = np.concatenate([around[:, :2], 1.25 * around[:, 2:].max(1, keepdims=True), np.zeros((len(seen), 1))], 1)
-    track, _ = tidy_keypoints(Piece(frames, times[frames], seen, region), times, PostprocessConfig())
+    track, _ = tidy_keypoints(Tracklet(frames, times[frames], seen, region), times, PostprocessConfig())
     return track, Clip(Path("benchmark"), FPS, 0, 0, torch.from_numpy(times), 0)
 
 

@@ -21,8 +21,8 @@ from vibe.assets import find_model
 from vibe.cache import Piece, StageCache
 from vibe.inference.config import DETECTORS, POSE_MODELS
 from vibe.records import Clip, Progress, Track
-from vibe.tracking.detector import Detector, PoseDetector
-from vibe.tracking.pose_model import PoseLandmarks, PoseModel
+from vibe.tracking.detector import BlazePoseDetector, Detector
+from vibe.tracking.pose_model import BlazePose, PoseModel
 from vibe.tracking.rows import STAGE as STAGE_OF_ROWS
 from vibe.tracking.rows import Rows
 from vibe.tracking.tracker import Tracker, TrackerConfig
@@ -180,7 +180,7 @@ def load_detector(model: Detector | Path | str) -> Detector:
     if not isinstance(model, Path | str):
         return model
     if model in DETECTORS:
-        return PoseDetector(find_model(DETECTORS[str(model)]))
+        return BlazePoseDetector(find_model(DETECTORS[str(model)]))
     from vibe.tracking.onnx_models import OnnxDetector
 
     return OnnxDetector(Path(model))
@@ -191,7 +191,7 @@ def load_pose_model(model: PoseModel | Path | str) -> PoseModel:
     if not isinstance(model, Path | str):
         return model
     if model in POSE_MODELS:
-        return PoseLandmarks(find_model(POSE_MODELS[str(model)]))
+        return BlazePose(find_model(POSE_MODELS[str(model)]))
     from vibe.tracking.onnx_models import OnnxPose
 
     return OnnxPose(Path(model))

@@ -28,7 +28,7 @@ from vibe.refine.smooth import one_shape, smooth
 from vibe.refine.translation import place_pelvis
 from vibe.tracking.pose_model import Landmarks
 from vibe.tracking.postprocess import PostprocessConfig, tidy_keypoints
-from vibe.tracking.tracklets import Piece
+from vibe.tracking.tracklets import Tracklet
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,9 @@ class LivePerson:
         while self._seen[0].time <= time - self._config.memory + 1e-6:
             self._seen.popleft()
 
-    def piece(self, first: int = 0) -> Piece:
+    def piece(self, first: int = 0) -> Tracklet:
         """What was seen lately; frames counted from `first`."""
-        return Piece(
+        return Tracklet(
             np.array([one.index - first for one in self._seen]),
             np.array([one.time for one in self._seen]),
             np.stack([one.keypoints_px for one in self._seen]).astype(np.float64),

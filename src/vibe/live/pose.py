@@ -16,7 +16,7 @@ from vibe.live.person import LiveConfig, LivePerson, LivePose
 from vibe.tracking import appearance
 from vibe.tracking.detector import Detector
 from vibe.tracking.pose_model import PoseModel
-from vibe.tracking.tracker import Seen, Tracker, TrackerConfig
+from vibe.tracking.tracker import TrackedPerson, Tracker, TrackerConfig
 from vibe.tracking.tracklets import first_end, gap_cost, last_end
 
 FORGET_EVERY = 100
@@ -33,7 +33,7 @@ class TrackedFrame:
     """Counts the frames that were tracked."""
     time: float
     """Seconds from the source's first frame."""
-    seen: tuple[Seen, ...]
+    seen: tuple[TrackedPerson, ...]
     looks: Mapping[int, Float[ndarray, "128"]]
     """Appearances by track number: of everybody new, and of the others every `APPEARANCE_EVERY` frames."""
 
@@ -138,7 +138,9 @@ class LiveEstimator:
         ]
         return LivePoses(at, time, tuple(sorted((pose for pose in poses if pose), key=lambda pose: pose.number)))
 
-    def _person(self, tracked: TrackedFrame, one: Seen, look: Float[ndarray, "128"], now: set[int]) -> LivePerson:
+    def _person(
+        self, tracked: TrackedFrame, one: TrackedPerson, look: Float[ndarray, "128"], now: set[int]
+    ) -> LivePerson:
         """The lost person who is back, or a new one with the next number."""
         new = LivePerson(self._numbers + 1, self._config)
         new.add(tracked.index, tracked.time, one.landmarks, look)

@@ -21,9 +21,8 @@ from vibe.motion.footage import open_footage, video_frames
 from vibe.parallel import one_thread
 from vibe.records import Progress
 from vibe.render import compositor
-from vibe.render.compositor import Panel
+from vibe.render.compositor import Panel, PosedFrames, Poser
 from vibe.render.options import LARGEST, Layout, RenderOptions, Show, View
-from vibe.render.posed import PosedFrames, Poser
 from vibe.render.rasterizer import NEAR
 from vibe.render.viewpoints import Place, Viewpoint, orbit_view, place
 from vibe.render.writers import open_writer

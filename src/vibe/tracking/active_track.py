@@ -14,7 +14,7 @@ from numpy import ndarray as Array
 from vibe.tracking import appearance
 from vibe.tracking.pose_model import Landmarks
 from vibe.tracking.rows import ROW, Rows, with_block
-from vibe.tracking.tracklets import END, Block, End, Piece, Stretch, first_end, last_end
+from vibe.tracking.tracklets import END, Block, StoredTracklet, Tracklet, TrackletEnd, first_end, last_end
 
 SLIDE = 30
 """Frames over which a track may have slid from one person to another."""
@@ -39,7 +39,7 @@ class ActiveTrack:
         self.keypoints: list[Array] = []
         self.regions: list[Array] = []
         self.looks: list[Array] = []
-        self.first: End | None = None
+        self.first: TrackletEnd | None = None
         """The beginning, once its frames have moved to the rows."""
         self.blocks: tuple[Block, ...] = ()
         """Where those frames are."""
@@ -78,13 +78,13 @@ class ActiveTrack:
         """Drop the frames that are settled, for endless tracking."""
         self._forget(self.settled())
 
-    def stretch(self, rows: Rows) -> Stretch | None:
+    def stretch(self, rows: Rows) -> StoredTracklet | None:
         """The whole tracklet, now in the rows; None without a frame."""
         if not self.frames:
             return None
         last = last_end(self._piece())
         blocks = with_block(self.blocks, rows.append(self._rows(len(self.frames))))
-        return Stretch(self._first(), last, blocks)
+        return StoredTracklet(self._first(), last, blocks)
 
     def ahead(self, time: float, steadiness: float) -> Float[Array, "4"]:
         """The next region: moved on at constant velocity; side and turn follow within `steadiness` s."""
@@ -107,14 +107,14 @@ class ActiveTrack:
         expected = last + (last - before) * min(ratio, 3.0)
         return float(np.linalg.norm(now - expected, axis=-1).mean() / appearance.size_px(self.keypoints[-2]))
 
-    def _first(self) -> End:
+    def _first(self) -> TrackletEnd:
         """The beginning; it is measured before any frame moves to the rows."""
         return self.first or first_end(self._piece())
 
-    def _piece(self) -> Piece:
+    def _piece(self) -> Tracklet:
         """The frames in memory."""
         rows = np.stack(self.keypoints), np.stack(self.regions), np.stack(self.looks)
-        return Piece(np.array(self.frames), np.array(self.times), *rows)
+        return Tracklet(np.array(self.frames), np.array(self.times), *rows)
 
     def _rows(self, count: int) -> Array:
         """The first frames here as rows."""
@@ -142,6 +142,6 @@ def person_from(state: Mapping[str, Any]) -> ActiveTrack:
     person.since = float(state["since"])
     person.frames, person.times = list(state["frames"]), list(state["times"])
     person.keypoints, person.regions, person.looks = (list(state[name]) for name in ARRAYS)
-    person.first = End(**state["first"]) if state["first"] else None
+    person.first = TrackletEnd(**state["first"]) if state["first"] else None
     person.blocks = tuple((first, count) for first, count in state["blocks"])
     return person

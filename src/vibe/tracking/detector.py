@@ -109,7 +109,7 @@ def letterbox(
     return canvas, scale, np.array([left, top])
 
 
-class PoseDetector:
+class BlazePoseDetector:
     """The detector of `pose_detection.tflite`: finds heads with the circle around their body."""
 
     def __init__(self, model: Path | None = None, min_score: float = 0.5) -> None:

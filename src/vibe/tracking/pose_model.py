@@ -107,7 +107,7 @@ def refine_with_heat(
     return np.where(peaks[:, None] >= REFINE_LEAST, moved, points), peaks
 
 
-class PoseLandmarks:
+class BlazePose:
     """The model of `pose_landmark_full.tflite`."""
 
     def __init__(self, model: Path | None = None) -> None:

@@ -13,7 +13,7 @@ from numpy import ndarray as Array
 from vibe import cameras, records
 from vibe.tracking import appearance, left_right
 from vibe.tracking.rows import Rows
-from vibe.tracking.tracklets import Piece, Stretch, link_tracklets
+from vibe.tracking.tracklets import StoredTracklet, Tracklet, link_tracklets
 
 VISIBLE, LEAST_VISIBLE = 0.3, 6
 """Confidence of a visible keypoint, and how many must be visible for the box around them to be the person's."""
@@ -46,7 +46,7 @@ class PostprocessConfig:
 
 
 def finish_tracks(
-    stretches: Sequence[Stretch],
+    stretches: Sequence[StoredTracklet],
     rows: Rows,
     times: Float[Array, "frame"],
     config: PostprocessConfig,
@@ -60,7 +60,7 @@ def finish_tracks(
     frame = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
     results: list[tuple[tuple[int, float], records.Track | None, str | int]] = []
     scene_of = np.searchsorted(scenes, times, side="right")
-    in_scene: dict[int, list[Stretch]] = {}
+    in_scene: dict[int, list[StoredTracklet]] = {}
     for one in stretches:
         in_scene.setdefault(int(np.searchsorted(scenes, one.first.times[0], side="right")), []).append(one)
     chains = [(scene, chain) for scene, each in in_scene.items() for chain in link_tracklets(each, config.most_gap)]
@@ -91,7 +91,7 @@ def finish_tracks(
     return tracks, notes
 
 
-def mean_confidence(piece: Piece) -> float:
+def mean_confidence(piece: Tracklet) -> float:
     """Confidence of the surest keypoints of each frame, on the mean; between 0 and 1."""
     total = 0.0
     for start in range(0, len(piece.frames), CHUNK):
@@ -101,7 +101,7 @@ def mean_confidence(piece: Piece) -> float:
 
 
 def fill_gaps(
-    piece: Piece, times: Float[Array, "frame"], max_gap: float
+    piece: Tracklet, times: Float[Array, "frame"], max_gap: float
 ) -> tuple[Int[Array, "_"], Float[Array, "_ 17 3"]]:
     """Frames and keypoints with gaps of up to `max_gap` seconds filled linearly, at confidence 0."""
     gaps = np.diff(piece.times)
@@ -197,13 +197,17 @@ def _note(number: int, frames: int, what: str) -> list[str]:
     return [f"person {number}: {frames} frame{'s' if frames > 1 else ''} {what}"] if frames else []
 
 
-def tidy_keypoints(person: Piece, times: Float[Array, "frame"], config: PostprocessConfig) -> tuple[records.Track, int]:
+def tidy_keypoints(
+    person: Tracklet, times: Float[Array, "frame"], config: PostprocessConfig
+) -> tuple[records.Track, int]:
     """One finished track, and in how many frames left and right were exchanged; `times` are those of all frames."""
     cleaned = left_right.correct_left_right(person.keypoints_px, person.times)
     flipped = int((cleaned != person.keypoints_px).any((1, 2)).sum())
     spiked = find_spikes(cleaned, person.times, config.spike_window, config.spike_least)
     cleaned[..., 2] = np.where(spiked, 0.1 * cleaned[..., 2], cleaned[..., 2])
-    frames, keypoints = fill_gaps(Piece(person.frames, person.times, cleaned, person.region), times, config.most_filled)
+    frames, keypoints = fill_gaps(
+        Tracklet(person.frames, person.times, cleaned, person.region), times, config.most_filled
+    )
     box = _boxes(cleaned, person)
     box = smooth_keypoints(box, person.times, config.box_sigma)
     box = np.stack([np.interp(times[frames], person.times, column) for column in box.T], -1)
@@ -211,7 +215,7 @@ def tidy_keypoints(person: Piece, times: Float[Array, "frame"], config: Postproc
     return track, flipped
 
 
-def _boxes(cleaned: Array, person: Piece) -> Array:
+def _boxes(cleaned: Array, person: Tracklet) -> Array:
     """A box for each frame; where too little of the person is visible, it is interpolated."""
     box = cameras.box_from_keypoints(torch.from_numpy(cleaned)).numpy().astype(float)
     around = person.region[:, [0, 1, 2, 2]] * (1, 1, BODY_IN_REGION, BODY_IN_REGION)

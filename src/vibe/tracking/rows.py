@@ -10,7 +10,7 @@ import torch
 from numpy import ndarray as Array
 
 from vibe.cache import StageCache
-from vibe.tracking.tracklets import Block, Piece
+from vibe.tracking.tracklets import Block, Tracklet
 
 ROW = np.dtype([("frame", "<i4"), ("time", "<f8"), ("keypoints_px", "<f4", (17, 3)), ("region", "<f4", 4)])
 STAGE = "rows"
@@ -52,10 +52,10 @@ class Rows:
         for number in range(self.count // CHUNK):
             self._chunk(number)
 
-    def piece(self, blocks: Sequence[Block]) -> Piece:
+    def piece(self, blocks: Sequence[Block]) -> Tracklet:
         """The rows of one person, without looks; raises ValueError if a chunk is not there as it was written."""
         count = sum(number for _, number in blocks)
-        found = Piece(
+        found = Tracklet(
             np.empty(count, np.int64), np.empty(count), np.empty((count, 17, 3), np.float32),
             np.empty((count, 4), np.float32),
         )  # fmt: skip

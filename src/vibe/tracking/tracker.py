@@ -18,11 +18,11 @@ from vibe import records
 from vibe.tracking import appearance, tiling
 from vibe.tracking.active_track import SLIDE, ActiveTrack, person_from, person_state
 from vibe.tracking.cuts import CutDetector
-from vibe.tracking.detector import Detections, Detector, PoseDetector, iou
-from vibe.tracking.pose_model import Landmarks, PoseLandmarks, PoseModel
+from vibe.tracking.detector import BlazePoseDetector, Detections, Detector, iou
+from vibe.tracking.pose_model import BlazePose, Landmarks, PoseModel
 from vibe.tracking.postprocess import PostprocessConfig, finish_tracks
 from vibe.tracking.rows import Rows
-from vibe.tracking.tracklets import Stretch, stretches_from, stretches_state
+from vibe.tracking.tracklets import StoredTracklet, stretches_from, stretches_state
 
 APART = 0.2
 """Similarity of keypoints below which two people are surely apart."""
@@ -63,7 +63,7 @@ class TrackerConfig:
 
 
 @dataclass(frozen=True)
-class Seen:
+class TrackedPerson:
     """One person in one frame; numbers here are not yet those of the finished tracks."""
 
     number: int
@@ -83,15 +83,15 @@ class Tracker:
         config: TrackerConfig | None = None,
         rows: Rows | None = None,
     ) -> None:
-        self._detector = detector or PoseDetector()
-        self._pose = pose or PoseLandmarks()
+        self._detector = detector or BlazePoseDetector()
+        self._pose = pose or BlazePose()
         self._config = config or TrackerConfig()
         self._pose_pool = ThreadPoolExecutor(self._config.threads, "vibe-pose")
         self._detector_pool = ThreadPoolExecutor(1, "vibe-detector")
         self._live: list[ActiveTrack] = []
         self.rows = rows or Rows()
-        self._stretches: list[Stretch] = []
-        self._gone: list[Stretch] = []
+        self._stretches: list[StoredTracklet] = []
+        self._gone: list[StoredTracklet] = []
         self._times = array("d")
         self._cuts = CutDetector()
         self._scenes = [0.0]
@@ -101,7 +101,7 @@ class Tracker:
         self._count = 0
         self._last_number = 0
 
-    def step(self, index: int, time: float, rgb: UInt8[Array, "height width 3"]) -> tuple[Seen, ...]:
+    def step(self, index: int, time: float, rgb: UInt8[Array, "height width 3"]) -> tuple[TrackedPerson, ...]:
         """People in the next frame; `index` counts from 0 without gaps, `time` is in seconds."""
         if index != self._count:
             raise ValueError(f"frame {index} came after {self._count} frames: feed every frame once, in order")
@@ -128,7 +128,7 @@ class Tracker:
             self._close(person)
         for person in self._live:
             person.settle(self.rows)
-        return tuple(Seen(one.number, one.last) for one in self._live if one.frames[-1] == index)
+        return tuple(TrackedPerson(one.number, one.last) for one in self._live if one.frames[-1] == index)
 
     def forget(self) -> None:
         """Drop all that no later frame needs: for endless tracking that never calls `finish`."""
@@ -149,7 +149,7 @@ class Tracker:
         return found
 
     def close(self) -> None:
-        """End the threads and let go of the rows."""
+        """TrackletEnd the threads and let go of the rows."""
         self._pose_pool.shutdown()
         self._detector_pool.shutdown()
         self.rows.close()
@@ -189,7 +189,7 @@ class Tracker:
         self._gone = list(stretches)
 
     def _begin_scene(self, time: float) -> None:
-        """End all tracks at a cut, and search for people as in the first frame."""
+        """TrackletEnd all tracks at a cut, and search for people as in the first frame."""
         while self._live:
             self._close(self._live[0])
         self._scenes.append(time)
@@ -307,7 +307,7 @@ class Tracker:
             jumped.drop_last()
 
     def _close(self, person: ActiveTrack) -> None:
-        """End the track of a lost person."""
+        """TrackletEnd the track of a lost person."""
         self._live.remove(person)
         if stretch := person.stretch(self.rows):
             self._stretches.append(stretch)

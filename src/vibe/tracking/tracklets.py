@@ -26,7 +26,7 @@ Block = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Piece:
+class Tracklet:
     """One person tracked without a loss."""
 
     frames: Int[Array, "time"]
@@ -42,23 +42,23 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class End:
+class TrackletEnd:
     """Motion and appearance at the beginning or end of a tracklet."""
 
     times: Float[Array, "time"]
     """Seconds, `END` from first to last at most."""
     region: Float[Array, "time 4"]
-    """As in `Piece`."""
+    """As in `Tracklet`."""
     look: Float[Array, "128"]
     """Mean appearance of the clothes."""
 
 
 @dataclass(frozen=True)
-class Stretch:
+class StoredTracklet:
     """A tracklet whose frames are stored in rows; the ends, by which it is linked, are in memory."""
 
-    first: End
-    last: End
+    first: TrackletEnd
+    last: TrackletEnd
     blocks: tuple[Block, ...]
     """Where the frames are."""
 
@@ -68,24 +68,26 @@ class Stretch:
         return sum(count for _, count in self.blocks)
 
 
-def first_end(piece: Piece) -> End:
+def first_end(piece: Tracklet) -> TrackletEnd:
     """The beginning of a tracklet with appearance."""
     return _end(piece, piece.times <= piece.times[0] + END)
 
 
-def last_end(piece: Piece) -> End:
+def last_end(piece: Tracklet) -> TrackletEnd:
     """The end of a tracklet with appearance."""
     return _end(piece, piece.times >= piece.times[-1] - END)
 
 
-def _end(piece: Piece, part: Bool[Array, "time"]) -> End:
+def _end(piece: Tracklet, part: Bool[Array, "time"]) -> TrackletEnd:
     """Some frames; the mean look is again of unit length in each half."""
     assert piece.look is not None
     mean = (piece.look[part].astype(np.float32) ** 2).mean(0)
-    return End(piece.times[part], piece.region[part], np.sqrt(mean / (mean.sum() / 2)))
+    return TrackletEnd(piece.times[part], piece.region[part], np.sqrt(mean / (mean.sum() / 2)))
 
 
-def link_tracklets(stretches: Sequence[Stretch], most_gap: float, most_cost: float = 1.0) -> list[list[Stretch]]:
+def link_tracklets(
+    stretches: Sequence[StoredTracklet], most_gap: float, most_cost: float = 1.0
+) -> list[list[StoredTracklet]]:
     """Groups that belong to one person each, where gaps are at most `most_gap` seconds and costs low enough.
 
     Long tracklets are linked by the cheapest assignment of ends to later beginnings; short ones then join the chain
@@ -110,23 +112,23 @@ def link_tracklets(stretches: Sequence[Stretch], most_gap: float, most_cost: flo
     return chains
 
 
-def _begins(one: Stretch) -> float:
+def _begins(one: StoredTracklet) -> float:
     return float(one.first.times[0])
 
 
-def _register(one: Stretch, chain: int, around: dict[int, set[int]], most_gap: float) -> None:
+def _register(one: StoredTracklet, chain: int, around: dict[int, set[int]], most_gap: float) -> None:
     """Index a chain by the times, in steps of the longest gap, at which one of its tracklets begins and ends."""
     for time in (one.first.times[0], one.last.times[-1]):
         around[int(time // max(most_gap, END))].add(chain)
 
 
-def _buckets(one: Stretch, most_gap: float) -> set[int]:
+def _buckets(one: StoredTracklet, most_gap: float) -> set[int]:
     """Index entries of what begins or ends within the longest gap of this tracklet."""
     before, after = (int(time // max(most_gap, END)) for time in (one.first.times[0], one.last.times[-1]))
     return {before - 1, before, after, after + 1}
 
 
-def _chains(stretches: list[Stretch], most_gap: float, most_cost: float) -> list[list[Stretch]]:
+def _chains(stretches: list[StoredTracklet], most_gap: float, most_cost: float) -> list[list[StoredTracklet]]:
     """Those of one person each, in order of time; each may also stay without a successor, for twice the most cost."""
     count = len(stretches)
     starts = [_begins(one) for one in stretches]
@@ -156,7 +158,7 @@ def _cheapest(costs: dict[tuple[int, int], float], count: int) -> list[tuple[int
     return [(int(i), int(j)) for i, j in zip(*found, strict=True)]
 
 
-def _fit(short: Stretch, chain: Sequence[Stretch], most_gap: float, most_cost: float) -> float:
+def _fit(short: StoredTracklet, chain: Sequence[StoredTracklet], most_gap: float, most_cost: float) -> float:
     """What it costs to put a short tracklet into a chain; twice the most where there is no room."""
     place = bisect_right(chain, _begins(short), key=_begins)
     pairs = list(pairwise([*chain[max(place - 1, 0) : place], short, *chain[place : place + 1]]))
@@ -166,7 +168,7 @@ def _fit(short: Stretch, chain: Sequence[Stretch], most_gap: float, most_cost: f
     return max(gap_cost(early.last, late.first) for early, late in pairs)
 
 
-def gap_cost(before: End, after: End) -> float:
+def gap_cost(before: TrackletEnd, after: TrackletEnd) -> float:
     """Cost of linking two ends by place, size and appearance; about 0 to 1 for the same person."""
     gap = after.times[0] - before.times[-1]
     size = np.median(np.concatenate([before.region[:, 2], after.region[:, 2]]))
@@ -179,7 +181,7 @@ def gap_cost(before: End, after: End) -> float:
     return float(miss / (0.25 + 0.5 * gap) * 0.5 + growth * 0.5 + max(unlike - 0.2, 0) * 1.2)
 
 
-def _place(end: End, time: float) -> Array:
+def _place(end: TrackletEnd, time: float) -> Array:
     """Where a person would be at another time, at their mean velocity there, which fades over half a second."""
     times = end.times - end.times.mean()
     spread = (times**2).sum()
@@ -189,7 +191,7 @@ def _place(end: End, time: float) -> Array:
     return end.region[nearest, :2] + velocity * np.clip(ahead, -0.5, 0.5)
 
 
-def stretches_state(stretches: Sequence[Stretch]) -> dict[str, Array]:
+def stretches_state(stretches: Sequence[StoredTracklet]) -> dict[str, Array]:
     """Those who are out of sight, as a few columns."""
     ends = [end for one in stretches for end in (one.first, one.last)]
     return {
@@ -202,13 +204,13 @@ def stretches_state(stretches: Sequence[Stretch]) -> dict[str, Array]:
     }
 
 
-def stretches_from(state: Mapping[str, Any]) -> list[Stretch]:
+def stretches_from(state: Mapping[str, Any]) -> list[StoredTracklet]:
     """The stretches again; raises KeyError, TypeError or ValueError for what is none."""
     times, regions = (_split(state[name], state["times_each"]) for name in ("times", "regions"))
-    ends = [End(*values) for values in zip(times, regions, state["looks"], strict=True)]
+    ends = [TrackletEnd(*values) for values in zip(times, regions, state["looks"], strict=True)]
     blocks = _split(state["blocks"], state["blocks_each"])
     return [
-        Stretch(first, last, tuple((int(start), int(count)) for start, count in each))
+        StoredTracklet(first, last, tuple((int(start), int(count)) for start, count in each))
         for first, last, each in zip(ends[::2], ends[1::2], blocks, strict=True)
     ]
 
