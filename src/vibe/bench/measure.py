@@ -29,7 +29,7 @@ from vibe.records import Track
 from vibe.tracking import tiling
 from vibe.video.read import open_video
 
-PACKAGES = ("vibe", "torch", "numpy", "ai-edge-litert", "opencv-python-headless", "av")
+PACKAGES = ("vibe-motion", "torch", "numpy", "ai-edge-litert", "opencv-python-headless", "av")
 """On which speed depends."""
 
 
