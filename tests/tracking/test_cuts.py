@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from tests.tracking.test_tracker import FPS, Actor, Scene
 
-from vibe.synthetic.background import random_background
+from vibe.synthetic.background import background, ground_below
 from vibe.synthetic.clips import make_clip
 from vibe.tracking.cuts import CutDetector
 from vibe.tracking.tracker import Tracker
@@ -22,7 +22,7 @@ def landscape(seed: int, width: int = 640, height: int = 240) -> np.ndarray:
     return np.clip(120 + 40 * total, 0, 255).astype(np.uint8)
 
 
-def cuts(pictures, fps=FPS):
+def cuts(pictures, fps: float = FPS):
     detector = CutDetector()
     return [index for index, rgb in enumerate(pictures) if detector.step(index / fps, rgb)]
 
@@ -53,7 +53,8 @@ def test_a_walking_person_is_no_cut_at_any_rate(tmp_path):
 
 
 def test_cuts_between_places_with_few_edges_are_found():
-    places = [random_background(480, 270, seed) for seed in range(8)]
+    K_px = np.array([[500.0, 0, 240], [0, 500.0, 135], [0, 0, 1]])
+    places = [background(480, 270, K_px, ground_below(0.8 + 0.2 * seed, 0.05), seed) for seed in range(8)]
     found = cuts([place for place in places for _ in range(5)])
     assert set(found) <= set(range(5, 40, 5)) and len(found) >= 6
 
