@@ -91,7 +91,7 @@ def open_scenes(options: Options, estimator: Estimator) -> Iterator[Scene]:
     manifest, arrays = open_benchmark.read_folder(options.data)
     shots = list(open_benchmark.shots(arrays, manifest["clips"], manifest["views"]))[:: options.every]
     for shot in shots:
-        truth = joints_and_keypoints(estimator.body, shot.rotmat, shot.betas, "common14")[0]
+        truth = joints_and_keypoints(estimator.body, shot.smpl.rotmat, shot.smpl.betas, "common14")[0]
         track, clip = open_benchmark.benchmark_track(shot.keypoints_px["noisy"])
         told = sightings(shot.keypoints_px["noisy"], open_benchmark.FPS)
         clip = replace(clip, width=shot.width, height=shot.height)

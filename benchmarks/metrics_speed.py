@@ -25,6 +25,7 @@ from body_speed import poses, random_body
 
 from vibe.evaluate.metrics import PosedBodies, surface_errors_mm
 from vibe.evaluate.scores import METRICS, Compared, Tally
+from vibe.records import SmplParams
 
 ROUNDS = 4
 JOINTS = 14
@@ -77,9 +78,9 @@ def surfaces(count: int, threads: int) -> dict[str, float]:
     torch.set_num_threads(threads)
     _, body = random_body()
     rotmat, betas = poses(count)
-    one = PosedBodies(body, rotmat, betas)
+    one = PosedBodies(body, SmplParams(rotmat, betas, torch.zeros(count, 3)))
     began, worked = time.perf_counter(), time.process_time()
-    surface_errors_mm(one, replace(one, betas=betas.flip(0)))
+    surface_errors_mm(one, replace(one, smpl=replace(one.smpl, betas=betas.flip(0))))
     spent = {"seconds": time.perf_counter() - began, "processor_seconds": time.process_time() - worked}
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return spent | {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vibe import assets, skeletons
 from vibe.data.motion import Motions, clip_weights, draw_windows, find_motion, load_motions
-from vibe.refine.mixture import OPEN, POSE
+from vibe.refine.mixture import OPEN, SMPL_BODY_POSE
 from vibe.train.recipes import RECIPES
 
 PARTS = 8
@@ -47,7 +47,7 @@ def log_densities(
         root = torch.linalg.cholesky(covar)
         away = torch.linalg.solve_triangular(root, (poses - mean).mT, upper=False).square().sum(0)
         found.append(weight.log() - root.diagonal().log().sum() - away / 2)
-    return torch.stack(found, -1) - POSE / 2 * math.log(2 * math.pi)
+    return torch.stack(found, -1) - SMPL_BODY_POSE / 2 * math.log(2 * math.pi)
 
 
 def fit_mixture(
@@ -92,7 +92,7 @@ def _maximise(
     covars = []
     for mean, part, count in zip(means, share.unbind(-1), total, strict=True):
         away = poses - mean
-        covars.append((part[:, None] * away).mT @ away / count + floor**2 * torch.eye(POSE).to(away))
+        covars.append((part[:, None] * away).mT @ away / count + floor**2 * torch.eye(SMPL_BODY_POSE).to(away))
     return means, torch.stack(covars), total / total.sum()
 
 

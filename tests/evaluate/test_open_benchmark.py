@@ -18,7 +18,6 @@ from vibe.evaluate.scores import WHOLE, systems
 from vibe.inference import estimate
 from vibe.inference.predict import TrackPrediction
 from vibe.models.network import Network, load_network
-from vibe.records import SmplParams
 
 
 @pytest.fixture
@@ -65,15 +64,11 @@ def test_every_frame_is_counted_for_each_evidence_system_and_joint_set(folder: P
 def test_the_truth_is_what_the_clean_keypoints_show(folder: Path) -> None:
     manifest, arrays = protocol.read_folder(folder)
     for shot in protocol.shots(arrays, manifest["clips"], manifest["views"]):
-        trans = torch.from_numpy(arrays[f"{shot.clip}/trans"]).float()
-        R_cam_world, t_cam_world = (
-            torch.from_numpy(arrays[f"{shot.clip}/0/{name}_cam_world"]).float() for name in "Rt"
-        )
         focal_px = float(arrays[f"{shot.clip}/0/picture"][0])
         K_px = torch.tensor([[focal_px, 0, shot.width / 2], [0, focal_px, shot.height / 2], [0, 0, 1]])
-        joints, keypoints = joints_and_keypoints(load_body(), shot.rotmat, shot.betas, open_benchmark_clips.POINTS)
-        pelvis = trans @ R_cam_world.mT + t_cam_world
-        seen = project(keypoints - joints[:, :1] + pelvis[:, None], K_px)
+        smpl = shot.smpl
+        joints, keypoints = joints_and_keypoints(load_body(), smpl.rotmat, smpl.betas, open_benchmark_clips.POINTS)
+        seen = project(keypoints - joints[:, :1] + smpl.pelvis[:, None], K_px)
         assert np.abs(seen.numpy() - shot.keypoints_px["clean"][..., :2]).max() < 0.01
 
 
@@ -85,8 +80,7 @@ def test_a_network_that_says_the_truth_has_no_error(
 
     def told(track, times, *_) -> TrackPrediction:
         shot, frames = waiting.pop(0), len(times)
-        pelvis = torch.tensor([0.0, 0.0, 4.0]).expand(frames, 3)
-        smpl = SmplParams(shot.rotmat, shot.betas.expand(frames, 10), pelvis)
+        smpl = replace(shot.smpl, betas=shot.smpl.betas.expand(frames, 10))
         return invented.predicted(times, smpl, track.keypoints_px, False)
 
     monkeypatch.setattr(estimate, "predict_track", told)

@@ -7,12 +7,14 @@ from vibe.body.load import load_body
 from vibe.body.pose import rest_joints
 from vibe.evaluate import metrics
 from vibe.evaluate.metrics import PosedBodies, has_one_mesh, surface_errors_mm
+from vibe.records import SmplParams
 
 BODY = load_body(detail="low")
 
 
 def posed(frames: int, shapes: bool) -> PosedBodies:
-    return PosedBodies(BODY, roma.random_rotmat((frames, 24)), torch.randn(*((frames, 10) if shapes else (10,))))
+    betas = torch.randn(*((frames, 10) if shapes else (10,)))
+    return PosedBodies(BODY, SmplParams(roma.random_rotmat((frames, 24)), betas, torch.zeros(frames, 3)))
 
 
 @pytest.mark.parametrize("shapes", [False, True], ids=["one shape", "a shape a frame"])
@@ -20,8 +22,8 @@ def test_a_surface_in_pieces_has_the_errors_of_the_whole(shapes: bool, monkeypat
     one, other = posed(7, shapes), posed(7, shapes)
     monkeypatch.setattr(metrics, "PIECE", 3)
     found = surface_errors_mm(one, other)
-    skins = [vertices(each.body, each.rotmat, each.betas).double() for each in (one, other)]
-    pelves = [rest_joints(each.body, each.betas)[..., :1, :].double() for each in (one, other)]
+    skins = [vertices(each.body, each.smpl.rotmat, each.smpl.betas).double() for each in (one, other)]
+    pelves = [rest_joints(each.body, each.smpl.betas)[..., :1, :].double() for each in (one, other)]
     apart = skins[0] - skins[1]
     torch.testing.assert_close(found["pve_unaligned_mm"], apart.norm(dim=-1).mean(-1) * 1000)
     at_pelvis = apart - (pelves[0] - pelves[1])

@@ -72,8 +72,8 @@ def test_who_turns_everybody_has_the_error_of_that_turn(protocol: Protocol, tmp_
                 before, now, after = off[-1][row : row + 3]
                 accelerations.append((before - 2 * now + after).norm(dim=-1).mean())
         if person.posed is not None:
-            pelvis = rest_joints(person.posed.body, person.posed.betas)[:, :1]
-            skin = vertices(person.posed.body, person.posed.rotmat, person.posed.betas) - pelvis
+            body, smpl = person.posed.body, person.posed.smpl
+            skin = vertices(body, smpl.rotmat, smpl.betas) - rest_joints(body, smpl.betas)[:, :1]
             surface.append((skin.double() @ change).norm(dim=-1)[:kept])
     distance_mm = torch.cat(off).norm(dim=-1) * 1000
     close = 0.5 if protocol.half else 0.01
@@ -109,7 +109,7 @@ def test_the_truth_is_of_the_person_s_gender_but_for_the_published_evaluator(tmp
     assert first.posed is not None and old.posed is not None
     assert first.posed.body.origin.name == "smpl_female" and old.posed.body.origin.name == "smpl_neutral"
     torch.testing.assert_close(first.points, torch.tensor(open_store(folder).column("points.common14")[:23]))
-    neutral = points_of(PosedBodies(load_smpl(), first.posed.rotmat, first.posed.betas), "common14")
+    neutral = points_of(PosedBodies(load_smpl(), first.posed.smpl), "common14")
     there = neutral + torch.tensor(open_store(folder).column("trans")[:23])[:, None]
     assert torch.equal(old.points, there.half().float())
 

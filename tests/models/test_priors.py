@@ -19,7 +19,7 @@ from vibe.models.latent import pose_energy
 from vibe.models.mposer import MPoser, MPoserConfig
 from vibe.models.priors import KINDS, LearntPrior, load_prior
 from vibe.models.vposer import VPoser, VPoserConfig
-from vibe.records import Weights
+from vibe.records import SmplParams, Weights
 from vibe.refine.energies import Energy, FitEvidence, FitPose
 from vibe.refine.presets import FITTINGS
 from vibe.refine.smplify import ENERGIES, fit
@@ -91,7 +91,7 @@ def test_the_energy_reads_the_body_and_not_where_it_faces() -> None:
 def energy_of(prior: LearntPrior, rotmat: Tensor) -> Tensor:
     """Of rotations alone: a prior looks at nothing else."""
     nothing = torch.zeros(len(rotmat), 24, 3)
-    pose = FitPose(nothing, rotmat, torch.zeros(10), nothing[:, 0], nothing, nothing)
+    pose = FitPose(nothing, SmplParams(rotmat, torch.zeros(10), nothing[:, 0]), nothing, nothing)
     seen = FitEvidence(nothing, torch.eye(3), nothing[:, 0, 0], nothing[:, 0, 0], nothing[:, 0, 0])
     return prior_energy(prior)(pose, seen)
 
@@ -99,7 +99,7 @@ def energy_of(prior: LearntPrior, rotmat: Tensor) -> Tensor:
 def test_the_pipeline_takes_a_prior_by_name_and_the_mixture_by_default() -> None:
     rotmat = roma.random_rotmat((5, 24))
     nothing = torch.zeros(5, 24, 3)
-    pose = FitPose(nothing, rotmat, torch.zeros(10), nothing[:, 0], nothing, nothing)
+    pose = FitPose(nothing, SmplParams(rotmat, torch.zeros(10), nothing[:, 0]), nothing, nothing)
     seen = FitEvidence(nothing, torch.eye(3), nothing[:, 0, 0], nothing[:, 0, 0], nothing[:, 0, 0])
     names = config.energies().keys()
     found = [config.energies(name)["pose_prior"](pose, seen) for name in ("mixture", "mposer", "vposer")]
@@ -129,11 +129,12 @@ def test_the_fit_with_a_learnt_prior_ends_at_likelier_poses_than_without_and_sta
     def fitted(prior: Energy) -> Tensor:
         paper, times = FITTINGS["paper"], torch.arange(frames) / 30.0
         points, energies = partial(joints_and_keypoints, body, points=paper.points), {**ENERGIES, "pose_prior": prior}
-        found = fit(start, torch.zeros(10), trans, keypoints_px, camera.K_px, times, points, paper, energies)
-        assert all(each.isfinite().all() for each in found)
-        return found[0]
+        begin = SmplParams(start, torch.zeros(10), trans)
+        found = fit(begin, keypoints_px, camera.K_px, times, points, paper, energies)
+        assert all(each.isfinite().all() for each in vars(found).values())
+        return found.rotmat
 
-    with_prior, without = fitted(prior_energy(shipped)), fitted(lambda pose, seen: pose.trans.sum() * 0)
+    with_prior, without = fitted(prior_energy(shipped)), fitted(lambda pose, seen: pose.smpl.pelvis.sum() * 0)
     assert energy_of(shipped, with_prior) < energy_of(shipped, start)
     assert energy_of(shipped, with_prior) < energy_of(shipped, without)
 

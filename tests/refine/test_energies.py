@@ -4,6 +4,7 @@ import pytest
 import roma
 import torch
 
+from vibe.records import SmplParams
 from vibe.refine.energies import FitEvidence, FitPose, acceleration
 from vibe.refine.presets import OPEN
 from vibe.refine.smplify import ENERGIES
@@ -14,7 +15,8 @@ def pose_and_evidence(scene, body):
     a = scene(20)
     joints, keypoints = body(a.rotmat, a.betas)
     pelvis = joints[:, :1]
-    pose = FitPose(torch.zeros(20, 24, 3), a.rotmat, torch.zeros(10), a.trans, joints - pelvis, keypoints - pelvis)
+    smpl = SmplParams(a.rotmat, torch.zeros(10), a.trans)
+    pose = FitPose(torch.zeros(20, 24, 3), smpl, joints - pelvis, keypoints - pelvis)
     return pose, FitEvidence(a.keypoints_px, a.K_px, torch.full((20,), 500.0), a.times, a.trans[:, 2])
 
 
@@ -37,7 +39,7 @@ def test_knees_and_elbows_bend_one_way(pose_and_evidence, joint, axis, good):
     for angle in (good * 0.5, -good * 0.5):
         rotmat = straight.clone()
         rotmat[:, joint] = roma.rotvec_to_rotmat(angle * torch.eye(3)[axis])
-        costs.append(float(ENERGIES["straightness"](replace(pose, rotmat=rotmat), seen)))
+        costs.append(float(ENERGIES["straightness"](replace(pose, smpl=replace(pose.smpl, rotmat=rotmat)), seen)))
     assert costs[0] == 0 and abs(costs[1] - 20 * torch.tensor(0.5).sin().square()) < 1e-4
 
 
@@ -52,8 +54,7 @@ def test_a_body_at_rest_as_the_network_has_it_costs_nothing(name, pose_and_evide
     pose, seen = pose_and_evidence
     still = replace(
         pose,
-        rotmat=torch.eye(3).repeat(20, 24, 1, 1),
-        trans=pose.trans[:1].expand(20, -1),
+        smpl=SmplParams(torch.eye(3).repeat(20, 24, 1, 1), pose.smpl.betas, pose.smpl.pelvis[:1].expand(20, -1)),
         joints=pose.joints[:1].expand(20, -1, -1),
     )
     assert ENERGIES[name](still, seen) == 0

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import parity
 import pytest
 import roma
@@ -31,7 +33,7 @@ def test_gradients_are_finite_at_every_angle(scene_of_reference, angle, axis):
     turn = (angle * torch.eye(3)[axis]).repeat(16, 24, 1)
     offset = torch.zeros(16, 24, 3, requires_grad=True)
     rotmat = roma.rotvec_to_rotmat(turn) @ roma.rotvec_to_rotmat(offset)
-    turned = FitPose(offset, rotmat, pose.betas, pose.trans, pose.joints, pose.keypoints)
+    turned = FitPose(offset, replace(pose.smpl, rotmat=rotmat), pose.joints, pose.keypoints)
     for name in ("pose_prior", "angle_prior", "straightness", "nearness", "steadiness"):
         (gradient,) = torch.autograd.grad(ENERGIES[name](turned, seen), offset, retain_graph=True)
         assert gradient.isfinite().all(), name

@@ -6,6 +6,7 @@ import roma
 import torch
 
 from vibe import cameras
+from vibe.records import SmplParams
 from vibe.refine.energies import HEIGHT, FitEvidence, FitPose
 from vibe.refine.presets import BODY, CAMERA, FITTINGS, OPEN, Fitting
 from vibe.refine.smplify import ENERGIES, fit
@@ -24,7 +25,8 @@ def solve(scene, body, fitting=FITTINGS["open"], start=None, **change):
     a = replace(scene, **change)
     start = scene.start if start is None else start
     body = partial(body, points=fitting.points)
-    return fit(start, a.betas, a.trans, a.keypoints_px, a.K_px, a.times, body, fitting, ENERGIES)
+    found = fit(SmplParams(start, a.betas, a.trans), a.keypoints_px, a.K_px, a.times, body, fitting, ENERGIES)
+    return found.rotmat, found.betas, found.pelvis
 
 
 def error_px(scene, body, rotmat, betas, trans):
@@ -104,7 +106,7 @@ def objective(a, body, keypoints_px, fitting, rotmat, betas, trans):
         keypoints_px[:, [11, 12], 2] = 0
     joints, points = body(rotmat, betas)
     offset = roma.rotmat_to_rotvec(a.start.mT @ rotmat)
-    pose = FitPose(offset, rotmat, betas, trans, joints - joints[:, :1], points - joints[:, :1])
+    pose = FitPose(offset, SmplParams(rotmat, betas, trans), joints - joints[:, :1], points - joints[:, :1])
     size_px = a.K_px[0, 0] * HEIGHT / a.trans[:, 2]
     seen = FitEvidence(keypoints_px, a.K_px, size_px, a.times, a.trans[:, 2])
     return float(sum(weight * ENERGIES[name](pose, seen) for name, weight in stage.weights.items()))
@@ -153,10 +155,10 @@ def test_the_start_comes_back_where_nothing_is_better(scene, body):
 
 def test_an_energy_that_is_no_number_leaves_the_start(scene, body):
     a = scene(20)
-    energies = ENERGIES | {"broken": lambda pose, seen: pose.trans.sum() * float("nan")}
+    energies = ENERGIES | {"broken": lambda pose, seen: pose.smpl.pelvis.sum() * float("nan")}
     broken = opened(weights=WEIGHTS | {"broken": 1.0})
-    rotmat, _, _ = fit(a.start, a.betas, a.trans, a.keypoints_px, a.K_px, a.times, body, broken, energies)
-    assert torch.equal(rotmat, a.start)
+    start = SmplParams(a.start, a.betas, a.trans)
+    assert torch.equal(fit(start, a.keypoints_px, a.K_px, a.times, body, broken, energies).rotmat, a.start)
 
 
 def test_keypoints_that_are_no_numbers_count_as_unseen(scene, body):
@@ -211,10 +213,11 @@ def test_short_tracks_come_back_as_they_were(scene, body):
 
 def test_another_energy_can_be_handed_in(scene, body):
     a = scene(30)
-    energies = ENERGIES | {"low": lambda pose, seen: pose.trans[:, 1].square().sum()}
+    energies = ENERGIES | {"low": lambda pose, seen: pose.smpl.pelvis[:, 1].square().sum()}
     down = opened(weights=WEIGHTS | {"low": 1e4})
-    _, _, trans = fit(a.start, a.betas, a.trans, a.keypoints_px, a.K_px, a.times, body, down, energies)
-    assert trans[:, 1].abs().mean() < 0.5 * a.trans[:, 1].abs().mean()
+    start = SmplParams(a.start, a.betas, a.trans)
+    found = fit(start, a.keypoints_px, a.K_px, a.times, body, down, energies)
+    assert found.pelvis[:, 1].abs().mean() < 0.5 * a.trans[:, 1].abs().mean()
 
 
 def test_a_weight_without_an_energy_is_an_error(scene, body):
@@ -227,11 +230,11 @@ def test_another_pose_prior_can_be_handed_in(scene, body):
     asked = []
 
     def prior(pose, seen):
-        asked.append(len(pose.rotmat))
-        return pose.rotmat.diagonal(dim1=-2, dim2=-1).sum()
+        asked.append(len(pose.smpl.rotmat))
+        return pose.smpl.rotmat.diagonal(dim1=-2, dim2=-1).sum()
 
     fit(
-        *(a.start, a.betas, a.trans, a.keypoints_px, a.K_px, a.times, partial(body, points="spin49")),
+        *(SmplParams(a.start, a.betas, a.trans), a.keypoints_px, a.K_px, a.times, partial(body, points="spin49")),
         *(FITTINGS["paper"], ENERGIES | {"pose_prior": prior}),
     )
     assert set(asked) == {20}

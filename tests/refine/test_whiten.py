@@ -1,5 +1,6 @@
 import torch
 
+from vibe.records import SmplParams
 from vibe.refine.conditioning import whitening
 from vibe.refine.energies import FitEvidence, FitPose
 from vibe.refine.presets import OPEN
@@ -16,6 +17,6 @@ def test_the_regular_energies_are_round_in_the_whitened_numbers(scene, body):
     for _ in range(8):
         numbers = torch.nn.functional.normalize(torch.randn(24 * 30 * 3), dim=0).view(24, 30, 3)
         offset = (white.offset @ numbers).transpose(0, 1)
-        pose = FitPose(offset, a.rotmat, a.betas, a.trans, joints, keypoints)
+        pose = FitPose(offset, SmplParams(a.rotmat, a.betas, a.trans), joints, keypoints)
         costs.append(float(sum(weight * ENERGIES[name](pose, blind) for name, weight in weights.items())))
     assert max(abs(cost - 1) for cost in costs) < 1e-3

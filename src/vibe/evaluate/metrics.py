@@ -18,6 +18,7 @@ from torch import Tensor
 from vibe.body.lbs import vertices
 from vibe.body.pose import rest_joints
 from vibe.body.record import Body
+from vibe.records import SmplParams
 
 HIPS = (2, 3)
 """Right and left among the 14 evaluation joints; their mean is what MPJPE and the acceleration call the pelvis."""
@@ -171,9 +172,7 @@ class PosedBodies:
     """A body in the shapes and poses of a clip."""
 
     body: Body
-    rotmat: Float[Tensor, "time 24 3 3"]
-    betas: Float[Tensor, "*t 10"]
-    """One shape for the clip, or one a frame."""
+    smpl: SmplParams
 
 
 def has_one_mesh(predicted: Body, truth: Body) -> bool:
@@ -189,16 +188,15 @@ def surface_errors_mm(predicted: PosedBodies, truth: PosedBodies) -> dict[str, F
     the published evaluator does.
     """
     found: dict[str, list[Tensor]] = {"pve_mm": [], "pve_unaligned_mm": []}
-    for start in range(0, len(truth.rotmat), PIECE):
+    for start in range(0, len(truth.smpl.rotmat), PIECE):
         (mine, my_pelvis), (true, its_pelvis) = (_piece(each, start) for each in (predicted, truth))
         found["pve_unaligned_mm"].append(pve_mm(mine, true))
         found["pve_mm"].append(pve_mm(mine - my_pelvis, true - its_pelvis))
-    none = truth.rotmat.new_zeros(0, dtype=torch.float64)
+    none = truth.smpl.rotmat.new_zeros(0, dtype=torch.float64)
     return {name: torch.cat([none, *errors]) for name, errors in found.items()}
 
 
 def _piece(posed: PosedBodies, start: int) -> tuple[Float[Tensor, "part vertex 3"], Float[Tensor, "*part 1 3"]]:
     """The surface of some frames, and where its pelvis is."""
-    part = slice(start, start + PIECE)
-    betas = posed.betas[part] if posed.betas.ndim > 1 else posed.betas
-    return vertices(posed.body, posed.rotmat[part], betas), rest_joints(posed.body, betas)[..., :1, :]
+    smpl = posed.smpl.at(slice(start, start + PIECE))
+    return vertices(posed.body, smpl.rotmat, smpl.betas), rest_joints(posed.body, smpl.betas)[..., :1, :]

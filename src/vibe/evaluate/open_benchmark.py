@@ -12,7 +12,6 @@ import roma
 import torch
 from jaxtyping import Float
 from numpy import ndarray as Array
-from torch import Tensor
 
 from vibe.arrays import as_tensors
 from vibe.assets.archives import read_npz
@@ -27,13 +26,15 @@ from vibe.evaluate.scores import JOINTS, Compared, Report, System, Tally, all_sc
 from vibe.inference import estimate
 from vibe.models.network import Network
 from vibe.parallel import one_thread
-from vibe.records import Clip, Progress, Track
+from vibe.records import Clip, Progress, SmplParams, Track
 from vibe.tracking.appearance import box_px
 from vibe.tracking.postprocess import PostprocessConfig, tidy_keypoints
 from vibe.tracking.tracklets import Tracklet
 
 PROTOCOL = "open-benchmark"
 EVIDENCE = ("clean", "noisy")
+SEEN = ("R_cam_world", "t_cam_world", "betas", "picture", *EVIDENCE)
+"""Arrays of a view."""
 BOXES = "of the keypoints"
 SMPL24, COMMON14 = "24 joints about the pelvis", "common14 about the hips"
 """SMPL's joints of the open body, and its 14 evaluation joints about the mean of the hips as published."""
@@ -44,9 +45,8 @@ class BenchmarkClip:
     """One held-out clip before one camera."""
 
     clip: str
-    rotmat: Float[Tensor, "time 24 3 3"]
-    """In the camera's frame."""
-    betas: Float[Tensor, "10"]
+    smpl: SmplParams
+    """Betas [10]."""
     width: int
     """Pixels."""
     height: int
@@ -96,14 +96,19 @@ def shots(arrays: Mapping[str, Array], clips: Sequence[str], views: int) -> Iter
     """Every clip before each of its cameras."""
     for clip in clips:
         rotvec = torch.from_numpy(arrays[f"{clip}/poses"].astype(np.float64)).unflatten(-1, (-1, 3))
-        rotmat = roma.rotvec_to_rotmat(rotvec)
+        rotmat, trans = roma.rotvec_to_rotmat(rotvec), torch.from_numpy(arrays[f"{clip}/trans"].astype(np.float64))
         for view in range(views):
-            seen = {name: arrays[f"{clip}/{view}/{name}"] for name in ("R_cam_world", "betas", "picture", *EVIDENCE)}
-            root = torch.from_numpy(seen["R_cam_world"]) @ rotmat[:, 0]
+            seen = {name: arrays[f"{clip}/{view}/{name}"] for name in SEEN}
+            R_cam_world, t_cam_world = (torch.from_numpy(seen[f"{name}_cam_world"]) for name in "Rt")
+            root = R_cam_world @ rotmat[:, 0]
+            smpl = SmplParams(
+                torch.cat([root[:, None], rotmat[:, 1:]], 1).float(),
+                torch.from_numpy(seen["betas"]).float(),
+                (trans @ R_cam_world.mT + t_cam_world).float(),
+            )
             yield BenchmarkClip(
                 clip=clip,
-                rotmat=torch.cat([root[:, None], rotmat[:, 1:]], 1).float(),
-                betas=torch.from_numpy(seen["betas"]).float(),
+                smpl=smpl,
                 width=int(seen["picture"][1]),
                 height=int(seen["picture"][2]),
                 keypoints_px={name: seen[name] for name in EVIDENCE},
@@ -130,17 +135,17 @@ def _score(
 ) -> None:
     """Run every system on both kinds of evidence of one view, and count the errors."""
     camera = default_camera(shot.width, shot.height)
-    truth = joints_and_keypoints(body, shot.rotmat, shot.betas, "common14")
-    true = PosedBodies(body, shot.rotmat, shot.betas)
+    truth = joints_and_keypoints(body, shot.smpl.rotmat, shot.smpl.betas, "common14")
+    true = PosedBodies(body, shot.smpl)
     for evidence in EVIDENCE:
         track, clip = benchmark_track(shot.keypoints_px[evidence])
-        assert len(track.frames) == len(shot.rotmat), "every frame is scored"
+        assert len(track.frames) == len(shot.smpl.rotmat), "every frame is scored"
         how = [system.refinement for system in after]
         motions = estimate.estimate_track(track, clip, camera, network, body, how)
         for system, motion in zip(after, motions, strict=True):
             smpl, row = as_tensors(motion.smpl_shaped), (evidence, system.name)
             joints, common = joints_and_keypoints(body, smpl.rotmat, smpl.betas, "common14")
-            off = surface_errors_mm(PosedBodies(body, smpl.rotmat, smpl.betas), true)
+            off = surface_errors_mm(PosedBodies(body, smpl), true)
             whole = Compared(joints, truth[0], track.frames, FPS, [0], surface_mm=off)
             tallies.setdefault((*row, SMPL24, shot.clip), Tally()).add(whole, (*JOINTS, "pve_mm"))
             few = Compared(common, truth[1], track.frames, FPS, HIPS)

@@ -18,11 +18,12 @@ from vibe import skeletons
 from vibe.body.keypoint_regressor import keypoints
 from vibe.body.load import load_smpl
 from vibe.body.pose import joints as posed_joints
+from vibe.body.pose import rest_joints
 from vibe.body.record import Body
 from vibe.data.store import SequenceRows, Store
 from vibe.evaluate.metrics import PosedBodies
 from vibe.evaluate.protocols import Protocol
-from vibe.records import Clip, Progress, Track
+from vibe.records import Clip, Progress, SmplParams, Track
 
 KEYPOINTS = ("keypoints_px.detected17", "keypoints_px.coco17")
 """Columns that a keypoint network can read; the first that is there."""
@@ -116,10 +117,10 @@ def person_of(store: Store, sequence: SequenceRows, protocol: Protocol, smpl: Ca
         poses, betas, trans = (
             torch.from_numpy(np.array(store.column(name)[rows_of_all])) for name in ("poses", "betas", "trans")
         )
-        points = points_of(_posed(body, poses, betas), protocol.joints) + trans[:, None]
+        points = points_of(_posed(body, poses, betas, trans), protocol.joints) + trans[:, None]
         if protocol.half:
             points, poses, betas = points.half().float(), poses.half().float(), betas.half().float()
-        posed = _posed(body, poses, betas)
+        posed = _posed(body, poses, betas, trans)
     return EvaluatedPerson(sequence, at, torch.from_numpy(frames)[at], torch.from_numpy(numbers)[at], points, posed)
 
 
@@ -165,12 +166,12 @@ def clip_of(sequence: SequenceRows, frames: int) -> Clip:
 
 def points_of(posed: PosedBodies, joints: str) -> Float[Tensor, "time joint 3"]:
     """A joint set of a body about its own origin, metres."""
-    body = posed.body
+    body, rotmat, betas = posed.body, posed.smpl.rotmat, posed.smpl.betas
     if joints == "smpl24":
-        return posed_joints(body, posed.rotmat, posed.betas)
+        return posed_joints(body, rotmat, betas)
     if joints in body.marks:
-        return keypoints(body, posed.rotmat, posed.betas, joints)
-    return skeletons.convert_joints(keypoints(body, posed.rotmat, posed.betas, "h36m17"), "h36m17", joints)
+        return keypoints(body, rotmat, betas, joints)
+    return skeletons.convert_joints(keypoints(body, rotmat, betas, "h36m17"), "h36m17", joints)
 
 
 def remarks(body: Body, joints: str) -> tuple[str, ...]:
@@ -188,8 +189,12 @@ def _has_regressor(body: Body) -> bool:
     return "h36m17" in body.regressors
 
 
-def _posed(body: Body, poses: Float[Tensor, "time 72"], betas: Float[Tensor, "time 10"]) -> PosedBodies:
-    return PosedBodies(body, roma.rotvec_to_rotmat(poses.unflatten(-1, (-1, 3))), betas)
+def _posed(
+    body: Body, poses: Float[Tensor, "time 72"], betas: Float[Tensor, "time 10"], trans: Float[Tensor, "time 3"]
+) -> PosedBodies:
+    """The body as a store has it, whose `trans` is the pelvis's way from its place at rest."""
+    rotmat = roma.rotvec_to_rotmat(poses.unflatten(-1, (-1, 3)))
+    return PosedBodies(body, SmplParams(rotmat, betas, rest_joints(body, betas)[:, 0] + trans))
 
 
 def _points(store: Store, joints: str, rows: Int[ndarray, "time"]) -> Float[Tensor, "time joint 3"]:

@@ -104,11 +104,11 @@ def compared(
 ) -> Compared:
     """Rows of a motion beside those rows of the truth, in the camera's frame."""
     smpl = as_tensors(motion.smpl_shaped).at(mine)
-    posed = PosedBodies(body, smpl.rotmat, smpl.betas)
+    posed = PosedBodies(body, smpl)
     placed = points_of(posed, protocol.joints) - rest_joints(body, smpl.betas)[..., :1, :] + smpl.pelvis[:, None]
     surface, true = {}, person.posed
     if true is not None and has_one_mesh(body, true.body):
-        surface = surface_errors_mm(posed, replace(true, rotmat=true.rotmat[its], betas=true.betas[its]))
+        surface = surface_errors_mm(posed, replace(true, smpl=true.smpl.at(its)))
     return Compared(
         placed, person.points[its], person.numbers[its], person.sequence.fps, protocol.centre, protocol.ground, surface
     )

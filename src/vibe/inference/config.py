@@ -300,4 +300,4 @@ def prior_energy(prior: LearntPrior) -> Energy:
     from vibe.models.latent import pose_energy
 
     unlikely = pose_energy(prior.model, FIDELITY)
-    return lambda pose, seen: unlikely(pose.rotmat[:, 1:])
+    return lambda pose, seen: unlikely(pose.smpl.rotmat[:, 1:])

@@ -123,11 +123,9 @@ def _fitted(
     energies: Mapping[str, Energy], held: bool, pool: Executor | None,
 ) -> SmplParams:  # fmt: skip
     """The body put where its keypoints are seen, then fitted to them over time; `held` keeps its shape."""
-    smpl = part.smpl
-    pelvis = place_pelvis(smpl, part.keypoints_px, camera.K_px, times, body)
+    start = replace(part.smpl, pelvis=place_pelvis(part.smpl, part.keypoints_px, camera.K_px, times, body))
     points = partial(joints_and_keypoints, body, points=fitting.points)
-    evidence = part.keypoints_px, camera.K_px, times
-    return SmplParams(*fit(smpl.rotmat, smpl.betas, pelvis, *evidence, points, fitting, energies, held, pool))
+    return fit(start, part.keypoints_px, camera.K_px, times, points, fitting, energies, held, pool)
 
 
 def _smoothed(

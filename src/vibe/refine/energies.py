@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe import cameras, skeletons
+from vibe.records import SmplParams
 
 HEIGHT = 1.7
 """Metres taken for a person where a scale is needed that does not change with the pose."""
@@ -50,10 +51,8 @@ class FitPose:
 
     offset: Float[Tensor, "time 24 3"]
     """Rotation vectors that turn the network's rotations into these, in the frame of each joint."""
-    rotmat: Float[Tensor, "time 24 3 3"]
-    betas: Float[Tensor, "10"]
-    trans: Float[Tensor, "time 3"]
-    """Pelvis in the camera's frame, metres."""
+    smpl: SmplParams
+    """Betas [10]: one shape throughout."""
     joints: Float[Tensor, "time 24 3"]
     """About the pelvis, in the camera's axes, metres."""
     keypoints: Float[Tensor, "time point 3"]
@@ -65,7 +64,7 @@ Energy = Callable[[FitPose, FitEvidence], Tensor]
 
 def reprojection_energy(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
     """Geman-McClure of the distance to the keypoints, each weighted by its confidence squared; at most that much."""
-    points_px = cameras.project(pose.keypoints + pose.trans[:, None], seen.K_px)
+    points_px = cameras.project(pose.keypoints + pose.smpl.pelvis[:, None], seen.K_px)
     off = (points_px - seen.keypoints_px[..., :2]) / seen.size_px[:, None, None]
     square = off.square().sum(-1)
     return (seen.keypoints_px[..., 2].square() * square / (square + ROBUST**2)).sum()
@@ -88,7 +87,7 @@ def joint_acceleration(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
 
 def root_acceleration(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
     """Acceleration of the pelvis in metres per second squared, squared."""
-    return acceleration(pose.trans, seen.times).square().sum()
+    return acceleration(pose.smpl.pelvis, seen.times).square().sum()
 
 
 def straightness(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
@@ -96,14 +95,14 @@ def straightness(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
 
     Shins bend back and forearms forward: the bone's direction, seen from its parent, has a sign along z.
     """
-    knees = pose.rotmat[:, _KNEES, 2, 1]
-    elbows = pose.rotmat[:, _ELBOWS, 2, 0] * pose.rotmat.new_tensor([1.0, -1.0])
+    knees = pose.smpl.rotmat[:, _KNEES, 2, 1]
+    elbows = pose.smpl.rotmat[:, _ELBOWS, 2, 0] * pose.smpl.rotmat.new_tensor([1.0, -1.0])
     return (-torch.cat([knees, elbows], -1)).relu().square().sum()
 
 
 def shape(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
     """Betas squared, once for each frame so that it keeps pace with the evidence."""
-    return pose.betas.square().sum() * len(seen.times)
+    return pose.smpl.betas.square().sum() * len(seen.times)
 
 
 _KNEES = skeletons.index(skeletons.SMPL, ["left_knee", "right_knee"])

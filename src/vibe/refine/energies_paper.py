@@ -68,14 +68,14 @@ def torso(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
 def depth_energy(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
     """Squared change of the pelvis's depth since the start, in metres of the crop's camera."""
     metres = FOCAL_PX / (seen.K_px[0, 0] * zoom(seen))
-    return (metres * (pose.trans[:, 2] - seen.depth)).square().sum()
+    return (metres * (pose.smpl.pelvis[:, 2] - seen.depth)).square().sum()
 
 
 def mixture_prior(parts: Mixture) -> Energy:
     """The energy of a mixture of Gaussians over the body's pose."""
 
     def prior(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
-        return mixture_energy(axis_angle(pose.rotmat), parts).sum()
+        return mixture_energy(axis_angle(pose.smpl.rotmat), parts).sum()
 
     return prior
 
@@ -87,7 +87,7 @@ def pose_prior(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
 
 def angle_prior(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
     """`bent_backwards`, summed."""
-    return bent_backwards(pose.rotmat).sum()
+    return bent_backwards(pose.smpl.rotmat).sum()
 
 
 def smooth_picture(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
@@ -108,5 +108,5 @@ def _travel(points: Float[Tensor, "time point d"], confidence: Float[Tensor, "ti
 def in_crop(pose: FitPose, seen: FitEvidence) -> tuple[Float[Tensor, "time point 2"], Float[Tensor, "time point 3"]]:
     """Points and keypoints in crop pixels, from the picture's corner on."""
     scale = zoom(seen)[:, None, None]
-    points_px = cameras.project(pose.keypoints + pose.trans[:, None], seen.K_px) * scale
+    points_px = cameras.project(pose.keypoints + pose.smpl.pelvis[:, None], seen.K_px) * scale
     return points_px, torch.cat([seen.keypoints_px[..., :2] * scale, seen.keypoints_px[..., 2:]], -1)

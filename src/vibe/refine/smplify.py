@@ -15,6 +15,7 @@ from torch import Tensor
 from vibe import skeletons
 from vibe.overlap import equal_spans, overlap_add, ramp
 from vibe.parallel import one_thread
+from vibe.records import SmplParams
 from vibe.refine import energies, energies_paper
 from vibe.refine.conditioning import Whitening, bridge, trust_weights, visible_reach, whitening
 from vibe.refine.energies import HEIGHT, TORSO, Energy, FitEvidence, FitPose
@@ -53,14 +54,15 @@ class Fit:
     offset: Float[Tensor, "time 24 3"]
     """Rotation vectors, in the frame of each joint, from the network's rotations to the fitted ones."""
     betas: Float[Tensor, "10"]
-    trans: Float[Tensor, "time 3"]
+    pelvis: Float[Tensor, "time 3"]
 
 
 @dataclass(frozen=True)
 class Problem:
     """What the fit does not change."""
 
-    rotmat: Float[Tensor, "time 24 3 3"]
+    start: SmplParams
+    """As the network says it; betas [10]."""
     evidence: FitEvidence
     body: BodyPoints
     energies: Mapping[str, Energy]
@@ -69,9 +71,7 @@ class Problem:
 
 
 def fit(
-    rotmat: Float[Tensor, "time 24 3 3"],
-    betas: Float[Tensor, "10"],
-    trans: Float[Tensor, "time 3"],
+    start: SmplParams,
     keypoints_px: Float[Tensor, "time 17 3"],
     K_px: Float[Tensor, "3 3"],
     times: Float[Tensor, "time"],
@@ -80,7 +80,7 @@ def fit(
     energies: Mapping[str, Energy] = ENERGIES,
     held: bool = False,
     pool: Executor | None = None,
-) -> tuple[Float[Tensor, "time 24 3 3"], Float[Tensor, "10"], Float[Tensor, "time 3"]]:
+) -> SmplParams:
     """Rotations, one shape and pelvis positions (camera frame, metres) that agree with the keypoints as well.
 
     `times` in seconds, increasing; the body gives the points of `fitting.points`. A long track is fitted in windows;
@@ -96,43 +96,43 @@ def fit(
     keypoints_px = keypoints_px.where(keypoints_px[..., 2:] > 0, 0.0)
     share = trust_weights(keypoints_px)
     if len(times) < 3 or not bool(share.any()):
-        return rotmat, betas, trans
+        return start
     names = skeletons.JOINT_SETS[fitting.points]
     evidence = FitEvidence(
         keypoints_px=skeletons.convert_joints(keypoints_px, "coco17", fitting.points),
         K_px=K_px,
-        size_px=K_px[0, 0] * HEIGHT / trans[:, 2].clamp_min(0.1),
+        size_px=K_px[0, 0] * HEIGHT / start.pelvis[:, 2].clamp_min(0.1),
         times=times,
-        depth=trans[:, 2],
+        depth=start.pelvis[:, 2],
         torso=tuple(skeletons.index(names, TORSO)),
     )
     ignored = tuple(place for place, name in enumerate(names) if name in IGNORED)
-    problem = Problem(rotmat, evidence, body, energies, ignored)
-    start = Fit(torch.zeros_like(rotmat[..., 0]), betas, trans)
+    problem = Problem(start, evidence, body, energies, ignored)
+    unmoved = Fit(torch.zeros_like(start.rotmat[..., 0]), start.betas, start.pelvis)
     spans = equal_spans(len(times), fitting.window, fitting.overlap)
-    found = _kept(start, _fit_spans(problem, start, spans, fitting, held, pool), share, times, fitting)
+    found = _kept(unmoved, _fit_spans(problem, unmoved, spans, fitting, held, pool), share, times, fitting)
     # Windows are faded into one another and into the start, which may undo what each has gained by itself.
     with torch.no_grad():
         last = fitting.stages[-1]
-        before, after = (sum(energy(*_cut(problem, each, span), last) for span in spans) for each in (start, found))
+        before, after = (sum(energy(*_cut(problem, each, span), last) for span in spans) for each in (unmoved, found))
     if not after < before:
-        return rotmat, betas, trans
+        return start
     moved = (found.offset != 0).any(-1)[..., None, None]
-    turned = torch.where(moved, rotmat @ roma.rotvec_to_rotmat(found.offset), rotmat)
-    return turned, found.betas, found.trans
+    turned = torch.where(moved, start.rotmat @ roma.rotvec_to_rotmat(found.offset), start.rotmat)
+    return SmplParams(turned, found.betas, found.pelvis)
 
 
 def _kept(
     start: Fit, found: Fit, share: Float[Tensor, "time 24"], times: Float[Tensor, "time"], fitting: Fitting
 ) -> Fit:
     """What was found, as far as it rests on evidence; beyond, the start."""
-    step = (found.trans - start.trans)[:, None]
+    step = (found.pelvis - start.pelvis)[:, None]
     if fitting.bridged:
         offset, step = bridge(found.offset, share, times), bridge(step, share[:, :1], times)
     else:
         near = visible_reach(share, times)[..., None]
         offset, step = near * found.offset, near[:, :1] * step
-    return Fit(offset, found.betas, start.trans + step[:, 0])
+    return Fit(offset, found.betas, start.pelvis + step[:, 0])
 
 
 def _fit_spans(
@@ -154,11 +154,13 @@ def _fit_spans(
         others = [span for place, span in enumerate(spans) if place != best]
         found = list(workers.map(lambda span: _run(*_cut(problem, start, span), fitting, one_shape=True), others))
     found.insert(best, first)
-    parts = {span.start: {"offset": part.offset, "trans": part.trans} for span, part in zip(spans, found, strict=True)}
-    weights = ramp(len(found[0].trans), fitting.overlap)
+    parts = {
+        span.start: {"offset": part.offset, "pelvis": part.pelvis} for span, part in zip(spans, found, strict=True)
+    }
+    weights = ramp(len(found[0].pelvis), fitting.overlap)
     pieces = list(overlap_add(spans, lambda span: parts[span.start], weights))
-    offset, trans = (torch.cat([piece[name] for piece in pieces]) for name in ("offset", "trans"))
-    return Fit(offset, first.betas, trans)
+    offset, pelvis = (torch.cat([piece[name] for piece in pieces]) for name in ("offset", "pelvis"))
+    return Fit(offset, first.betas, pelvis)
 
 
 def _run(problem: Problem, start: Fit, fitting: Fitting, one_shape: bool) -> Fit:
@@ -179,16 +181,15 @@ def _cut(problem: Problem, fit: Fit, span: slice) -> tuple[Problem, Fit]:
         times=seen.times[span],
         depth=seen.depth[span],
     )
-    return replace(problem, rotmat=problem.rotmat[span], evidence=evidence), Fit(
-        fit.offset[span], fit.betas, fit.trans[span]
-    )
+    part = Fit(fit.offset[span], fit.betas, fit.pelvis[span])
+    return replace(problem, start=problem.start.at(span), evidence=evidence), part
 
 
 def _pose(problem: Problem, fit: Fit) -> FitPose:
-    rotmat = problem.rotmat @ roma.rotvec_to_rotmat(fit.offset)
+    rotmat = problem.start.rotmat @ roma.rotvec_to_rotmat(fit.offset)
     joints, keypoints = problem.body(rotmat, fit.betas[None])
-    pelvis = joints[:, :1]
-    return FitPose(fit.offset, rotmat, fit.betas, fit.trans, joints - pelvis, keypoints - pelvis)
+    smpl, root = SmplParams(rotmat, fit.betas, fit.pelvis), joints[:, :1]
+    return FitPose(fit.offset, smpl, joints - root, keypoints - root)
 
 
 def _seen(problem: Problem, stage: FitStage) -> FitEvidence:
@@ -211,9 +212,9 @@ def _sum(pose: FitPose, seen: FitEvidence, stage: FitStage, energies: Mapping[st
 
 def _moved(start: Fit, white: Whitening, numbers: Float[Tensor, "n"], stage: FitStage) -> Fit:
     """The start, moved by numbers of unit stiffness."""
-    frames = len(start.trans)
+    frames = len(start.pelvis)
     turn, place, shape = numbers.split([3 * SMPL_JOINTS * frames, 3 * frames, 10])
-    offset, betas, trans = start.offset, start.betas, start.trans
+    offset, betas, pelvis = start.offset, start.betas, start.pelvis
     turns = (white.offset @ turn.view(SMPL_JOINTS, frames, 3)).transpose(0, 1)
     if "orientation" in stage.free:
         offset = torch.cat([offset[:, :1] + turns[:, :1], offset[:, 1:]], 1)
@@ -224,8 +225,8 @@ def _moved(start: Fit, white: Whitening, numbers: Float[Tensor, "n"], stage: Fit
     if "place" in stage.free:
         place = place.view(frames, 3)
         across = torch.nn.functional.pad(white.across @ place[:, :2], (0, 1))
-        trans = trans + across + white.ray * (white.along @ place[:, 2:])
-    return Fit(offset, betas, trans)
+        pelvis = pelvis + across + white.ray * (white.along @ place[:, 2:])
+    return Fit(offset, betas, pelvis)
 
 
 def _minimise(problem: Problem, start: Fit, stage: FitStage) -> Fit:
@@ -233,7 +234,7 @@ def _minimise(problem: Problem, start: Fit, stage: FitStage) -> Fit:
     seen = _seen(problem, stage)
     with torch.no_grad():
         joints = _pose(problem, start).joints
-        white = whitening(joints, start.trans, seen, stage.weights)
+        white = whitening(joints, start.pelvis, seen, stage.weights)
     numbers = torch.zeros(white.size, dtype=joints.dtype, device=joints.device, requires_grad=True)
     least, best = float("inf"), numbers.detach().clone()
     search = torch.optim.LBFGS(

@@ -11,7 +11,7 @@ from torch import Tensor
 from vibe import skeletons
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.record import Body
-from vibe.records import GeneratorOutput
+from vibe.records import GeneratorOutput, SmplParams
 from vibe.refine.presets import FITTINGS, OPEN
 from vibe.refine.smplify import fit
 from vibe.refine.translation import solve_translation
@@ -92,9 +92,9 @@ def fit_windows(
         joints, marks = found_points(rotmat.flatten(0, 1), betas)
         place = solve_translation(marks - joints[:, :1], seen, K, times.flatten(), trans.flatten(0, 1))
     fitting = replace(FITTINGS["open"], stages=(stage,), window=max(3, count * frames), overlap=0)
-    start = rotmat.flatten(0, 1), betas.new_zeros(10), place
-    found, _, _ = fit(*start, seen, K, times.flatten().to(betas.device), found_points, fitting)
-    return found.unflatten(0, (count, frames))
+    start = SmplParams(rotmat.flatten(0, 1), betas.new_zeros(10), place)
+    found = fit(start, seen, K, times.flatten().to(betas.device), found_points, fitting)
+    return found.rotmat.unflatten(0, (count, frames))
 
 
 HALF_SIDE = 0.1

@@ -88,7 +88,6 @@ def feature_losses(
     off_2d = (predicted.points_2d - truth.keypoints_2d[..., :2]).square() * truth.keypoints_2d[..., 2:]
     off_3d = root_centred(predicted.points[..., JOINTS_14, :]) - root_centred(truth.points[..., JOINTS_14, :])
     off_pose, off_shape = predicted.theta.rotmat - truth.rotmat, predicted.theta.betas - truth.betas
-    off_pose, off_shape = predicted.theta.rotmat - truth.rotmat, predicted.theta.betas - truth.betas
     return {
         "keypoints_2d": weights.keypoints_2d * off_2d.mean(),
         "keypoints_3d": weights.keypoints_3d * _mean_square(off_3d, truth.has_points, known.points),

@@ -14,13 +14,13 @@ import roma
 import torch
 from jaxtyping import Float
 from numpy import ndarray
-from torch import Tensor
 
 from vibe.assets import pickle_arrays
 from vibe.data.motion import FPS
 from vibe.data.recording import RawJob, RawSet, Recording
 from vibe.data.sets.annotations import boxes_around, check_numbers, read_annotation_pickle, read_each
 from vibe.data.sets.mocap import MOCAP_RECIPE, mocap_recording, pelvis_at_rest
+from vibe.records import SmplParams
 from vibe.skeletons import convert_joints
 
 RATE = 60.0
@@ -40,8 +40,8 @@ VIDEO_LAYOUT = f"{LAYOUT}, keypoints2d/*.pkl, keypoints3d/*.pkl, cameras/mapping
 class AistMotion:
     """A file of motions/; lengths in metres of the mean body, which the set scales to its dancer."""
 
-    rotmat: Float[Tensor, "time 24 3 3"]
-    pelvis: Float[Tensor, "time 3"]
+    smpl: SmplParams
+    """In the set's world, y up; betas [10], those of the mean."""
     unit: float
     """Of the world's units, which are about centimetres, how many make one of these metres."""
 
@@ -60,7 +60,8 @@ def read_motion(path: Path) -> AistMotion:
             f"{path}: smpl_scaling is {unit}, and about 90 is expected: the file is damaged, copy it again"
         )
     rotmat = roma.rotvec_to_rotmat(torch.from_numpy(poses).unflatten(1, (-1, 3)))
-    return AistMotion(rotmat, torch.from_numpy(trans) / unit + pelvis_at_rest(), unit)
+    pelvis = torch.from_numpy(trans) / unit + pelvis_at_rest()
+    return AistMotion(SmplParams(rotmat, pelvis.new_zeros(10), pelvis), unit)
 
 
 def _content(path: Path, keys: Sequence[str]) -> dict[Any, Any]:
@@ -107,7 +108,7 @@ def _known(name: str, split: str) -> str:
 
 def _read(raw: Path, name: str, split: str) -> Iterator[Recording]:
     split, motion = _known(name, split), read_motion(raw / "motions" / f"{name}.pkl")
-    yield mocap_recording(name, motion.rotmat, motion.pelvis, RATE, _subject(name), split, GENDER)
+    yield mocap_recording(name, motion.smpl.rotmat, motion.smpl.pelvis, RATE, _subject(name), split, GENDER)
 
 
 def _jobs(raw: Path) -> Iterator[RawJob]:
@@ -171,15 +172,16 @@ def _view(
     name: str, view: str, split: str, motion: AistMotion, points: ndarray, pixels: ndarray, camera: dict[str, ndarray]
 ) -> Recording:
     """One camera's recording: every other frame, where the dancer was found in it."""
-    count = min(len(motion.rotmat), len(points), len(pixels))
+    count = min(len(motion.smpl.rotmat), len(points), len(pixels))
     found = np.isfinite(pixels[:count:STEP]).all(-1, keepdims=True)
     keypoints_px = np.where(found, pixels[:count:STEP], 0)
     boxes = boxes_around(keypoints_px)
     rows = np.flatnonzero(np.isfinite(boxes).all(1))
     frames = rows * STEP
     R, t = camera["R_cam_world"], camera["t_cam_world"] / motion.unit
-    turned = torch.from_numpy(R) @ motion.rotmat[frames, 0]
-    rotmat = torch.cat([turned[:, None], motion.rotmat[frames, 1:]], 1)
+    smpl = motion.smpl.at(frames)
+    turned = torch.from_numpy(R) @ smpl.rotmat[:, 0]
+    rotmat = torch.cat([turned[:, None], smpl.rotmat[:, 1:]], 1)
     joints = points[frames].astype(np.float64) / motion.unit @ R.T + t
     known = np.isfinite(joints).all((1, 2))
     return Recording(
@@ -193,8 +195,8 @@ def _view(
         gender=GENDER,
         K_px=camera["K_px"],
         poses=roma.rotmat_to_rotvec(rotmat).flatten(1).numpy(),
-        betas=np.zeros((len(rows), 10)),
-        trans=motion.pelvis[frames].numpy() @ R.T + t - pelvis_at_rest().numpy(),
+        betas=smpl.betas.expand(len(rows), 10).numpy(),
+        trans=smpl.pelvis.numpy() @ R.T + t - pelvis_at_rest().numpy(),
         points={"spin49": _spin49(np.where(known[:, None, None], joints, 0))},
         keypoints_px={"spin49": _spin49(keypoints_px[rows])},
         box_px=boxes[rows],
