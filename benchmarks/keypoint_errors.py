@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibe import skeletons
-from vibe.tracking import appearance, left_right, postprocess
+from vibe.tracking import appearance, postprocess
 
 PARTS = {
     "nose": [0], "eyes": [1, 2], "ears": [3, 4], "shoulders": [5, 6], "elbows": [7, 8], "wrists": [9, 10],
@@ -151,7 +151,7 @@ def _cleaned(clips: Sequence[Seen]) -> tuple[float, float]:
     how, changed, spiked = postprocess.PostprocessConfig(), [], []
     for seen in clips:
         times, points = np.flatnonzero(seen.found) / FPS, seen.detected_px[seen.found]
-        right = left_right.correct_left_right(points, times)
+        right = postprocess.correct_left_right(points, times)
         changed.append((right != points).any((1, 2)))
         spiked.append(postprocess.find_spikes(right, times, how.spike_window, how.spike_least))
     return 100 * float(np.concatenate(changed).mean()), 100 * float(np.concatenate(spiked).mean())

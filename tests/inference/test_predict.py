@@ -18,12 +18,7 @@ from vibe.cache import StageCache
 from vibe.features.video_features import VideoFeatures
 from vibe.inference.config import Refinement
 from vibe.inference.estimate import estimate_track
-from vibe.inference.predict import (
-    in_eight_bits,
-    predict_pieces,
-    predict_track,
-    sample_crops,
-)
+from vibe.inference.predict import in_eight_bits, predict_pieces, predict_track, sample_crops
 from vibe.models.generator import VIBE
 from vibe.models.gru import EncoderConfig, GRUEncoder
 from vibe.models.keypoint_embedding import mirror_observation, observe

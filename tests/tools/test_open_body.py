@@ -8,7 +8,7 @@ import pytest
 from body import test_load
 
 from open_body import build, decimate, makehuman, pack, population, regress, soften
-from vibe.body import load, open_body
+from vibe.body import load
 from vibe.body.load import OPEN_BODY
 from vibe.skeletons import COCO, SMPL
 
@@ -141,10 +141,10 @@ def test_packing_loses_less_than_a_tenth_of_a_millimetre(tmp_path):
     low = np.arange(5), np.array([[0, 1, 2], [2, 3, 4]])
     pack.write(tmp_path / "body.npz", plain, low, "name", "licence")
     again = dict(np.load(io.BytesIO((tmp_path / "body.npz").read_bytes())))
-    found = open_body.full(again)
+    found = load.full(again)
     assert np.abs(found["v_template"] - plain["v_template"]).max() < 1e-4
     assert np.abs(found["shapedirs"] - plain["shapedirs"]).max() < 1e-5
     assert np.abs(found["weights"] - plain["weights"]).max() < 1e-4
     np.testing.assert_allclose(found["J_regressor"], plain["J_regressor"], atol=1e-7)
-    np.testing.assert_array_equal(open_body.low(again, found)["f"], low[1])
+    np.testing.assert_array_equal(load.low(again, found)["f"], low[1])
     assert [file.name for file in tmp_path.iterdir()] == ["body.npz"]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vibe.tracking import left_right
+from vibe.tracking import postprocess
 
 
 def walker(time, facing=None):
@@ -30,21 +30,21 @@ def test_flips_are_undone(halves, frames):
     clean = walker(TIME)
     flipped = np.zeros((60, 2), bool)
     flipped[frames] = halves
-    np.testing.assert_array_equal(left_right.correct_left_right(left_right.exchange(clean, flipped), TIME), clean)
+    np.testing.assert_array_equal(postprocess.correct_left_right(postprocess.exchange(clean, flipped), TIME), clean)
 
 
 @pytest.mark.parametrize("fps", [15, 30, 60])
 def test_a_real_turn_is_no_flip(fps):
     time = np.arange(2 * fps) / fps
     clean = walker(time, np.pi * time)
-    np.testing.assert_array_equal(left_right.correct_left_right(clean, time), clean)
+    np.testing.assert_array_equal(postprocess.correct_left_right(clean, time), clean)
 
 
 def test_flips_in_profile_are_undone_where_the_limbs_are_apart():
     clean = walker(TIME, np.full(60, np.pi / 2))
     flipped = np.zeros((60, 2), bool)
     flipped[25:35] = True
-    mended = left_right.correct_left_right(left_right.exchange(clean, flipped), TIME)
+    mended = postprocess.correct_left_right(postprocess.exchange(clean, flipped), TIME)
     apart = np.abs(clean[:, 15, 0] - clean[:, 16, 0]) > 30
     np.testing.assert_array_equal(mended[apart][:, 13:], clean[apart][:, 13:])
 
@@ -54,16 +54,16 @@ def test_somebody_who_stays_in_profile_is_left_as_they_are():
     clean = walker(time, np.full(300, np.pi / 2) + 0.15 * np.sin(time))
     twisted = clean.copy()
     twisted[:, 5:11] = walker(time, np.full(300, np.pi / 2 + 0.25))[:, 5:11]
-    np.testing.assert_array_equal(left_right.correct_left_right(twisted, time), twisted)
+    np.testing.assert_array_equal(postprocess.correct_left_right(twisted, time), twisted)
 
 
 def test_a_blurred_frame_does_not_hide_a_flip():
     clean = walker(TIME)
-    seen = left_right.exchange(clean, np.repeat((TIME >= 0.8)[:, None] & (TIME < 1.4)[:, None], 2, 1))
+    seen = postprocess.exchange(clean, np.repeat((TIME >= 0.8)[:, None] & (TIME < 1.4)[:, None], 2, 1))
     blurred = 24
-    seen[blurred, :, :2] = (seen[blurred, :, :2] + seen[blurred, left_right.MIRRORED, :2]) / 2
+    seen[blurred, :, :2] = (seen[blurred, :, :2] + seen[blurred, postprocess.MIRRORED, :2]) / 2
     seen[blurred, :, 2] = 0.4
-    mended = left_right.correct_left_right(seen, TIME)
+    mended = postprocess.correct_left_right(seen, TIME)
     rest = np.arange(60) != blurred
     np.testing.assert_array_equal(mended[rest], clean[rest])
 
@@ -71,19 +71,19 @@ def test_a_blurred_frame_does_not_hide_a_flip():
 def test_a_long_track_is_mended_like_a_short_one(monkeypatch):
     flipped = np.zeros((60, 2), bool)
     flipped[15:30] = True
-    seen = left_right.exchange(walker(TIME), flipped)
-    whole = left_right.correct_left_right(seen, TIME)
-    monkeypatch.setattr(left_right, "CHUNK", 7)
-    np.testing.assert_array_equal(left_right.correct_left_right(seen, TIME), whole)
+    seen = postprocess.exchange(walker(TIME), flipped)
+    whole = postprocess.correct_left_right(seen, TIME)
+    monkeypatch.setattr(postprocess, "CHUNK", 7)
+    np.testing.assert_array_equal(postprocess.correct_left_right(seen, TIME), whole)
 
 
 def test_flips_of_two_times_nothing_are_undone_to_nothing():
     for count in (1, 2, 3):
         clean = walker(TIME[:count])
-        np.testing.assert_array_equal(left_right.correct_left_right(clean, TIME[:count]), clean)
+        np.testing.assert_array_equal(postprocess.correct_left_right(clean, TIME[:count]), clean)
 
 
 def test_a_gap_in_time_proves_no_flip():
     clean = walker(TIME)
     kept = np.r_[0:25, 50:60]
-    np.testing.assert_array_equal(left_right.correct_left_right(clean[kept], TIME[kept]), clean[kept])
+    np.testing.assert_array_equal(postprocess.correct_left_right(clean[kept], TIME[kept]), clean[kept])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from vibe.tracking import left_right
+from vibe.tracking import postprocess
 from vibe.tracking import postprocess as finishing
 from vibe.tracking.postprocess import PostprocessConfig, fill_gaps, find_spikes, smooth_keypoints
 from vibe.tracking.rows import ROW, Rows
@@ -88,7 +88,7 @@ def test_a_clip_of_one_frame_keeps_its_people():
 
 def test_what_was_repaired_is_told():
     seen = person([*range(20), *range(25, 60)])
-    seen.keypoints_px[40] = left_right.exchange(seen.keypoints_px[40], np.array([True, True]))
+    seen.keypoints_px[40] = postprocess.exchange(seen.keypoints_px[40], np.array([True, True]))
     _, notes = finish([seen], TIMES, PostprocessConfig())
     assert len(notes) == 2
     assert "person 1" in notes[0] and "1 frame " in notes[0] and "left and right" in notes[0]

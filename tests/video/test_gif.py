@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from vibe.video.gif import GifWriter
+from vibe.video.write import GifWriter
 
 
 def ramp(index):

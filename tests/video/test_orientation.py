@@ -10,8 +10,8 @@ import pytest
 from tests.video.conftest import turn
 
 from vibe.video.orientation import EXIF, exif_orientation
-from vibe.video.playable import browser_kind
 from vibe.video.read import open_video
+from vibe.video.sound import browser_kind
 
 ONE = 1 << 16
 MATRICES = {

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from tests.video.conftest import picture
 
-from vibe.video.gif import GifWriter
 from vibe.video.read import open_video
 from vibe.video.sound import CUT_SHORT
-from vibe.video.write import VideoWriter
+from vibe.video.write import GifWriter, VideoWriter
 
 
 def copied(source, target):

@@ -9,8 +9,8 @@ import pytest
 
 from vibe.arrays import as_numpy
 from vibe.records import Clip
-from vibe.video.playable import browser_kind
 from vibe.video.read import open_video
+from vibe.video.sound import browser_kind
 from vibe.video.write import VideoWriter
 from vibe.viewer.page import TooLarge, read_film
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from vibe.body.open_body import FORMAT
+from vibe.body.load import FORMAT
 
 STEPS = 32767
 CARRIERS = 8

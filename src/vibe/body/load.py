@@ -1,4 +1,4 @@
-"""Body files: plain .npz in SMPL's layout, read without unpickling anything."""
+"""Body files: plain .npz in SMPL's layout, or the open body's own, read without unpickling anything."""
 
 from __future__ import annotations
 
@@ -8,17 +8,55 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 
 import numpy as np
+from numpy import ndarray
 from numpy.typing import NDArray
 
 from vibe import assets
 from vibe.arrays import Deferred, as_numpy
 from vibe.assets.archives import read_npz
 from vibe.assets.weights import BODIES
-from vibe.body import open_body
 from vibe.body.keypoint_regressor import detected_rows, fold_regressors, point_rows
 from vibe.body.record import Body, Marks
 from vibe.records import Weights
 from vibe.skeletons import SMPL_PARENTS
+
+FORMAT = "vibe-body 1"
+PACKED_NAMES = (
+    *("format", "v_template_step", "shapedirs_step", "weights_joint", "low_vertex", "low_f"),
+    *("J_regressor_row", "J_regressor_vertex", "coco_regressor_row", "coco_regressor_vertex"),
+)
+"""Arrays that only this form has."""
+MOST_VERTICES = 1 << 16
+"""Whose numbers fit in 16 bits."""
+
+
+def is_packed(arrays: dict[str, ndarray]) -> bool:
+    """Whether the file is in the open body's own form."""
+    return "format" in arrays and str(arrays["format"]) == FORMAT
+
+
+def full(packed: dict[str, ndarray]) -> dict[str, ndarray]:
+    """The arrays of SMPL's layout, float64."""
+    plain = {key: packed[key] * packed[f"{key}_step"].astype(np.float64) for key in ("v_template", "shapedirs")}
+    vertices = len(plain["v_template"])
+    if vertices > MOST_VERTICES:
+        raise ValueError(f"it has {vertices} vertices, {MOST_VERTICES} at most fit this form")
+    weights = np.zeros((vertices, 24))
+    np.put_along_axis(weights, packed["weights_joint"].astype(int), packed["weights"].astype(np.float64), 1)
+    plain["weights"] = weights / weights.sum(1, keepdims=True)
+    for key, rows in (("J_regressor", 24), ("coco_regressor", 17)):
+        dense = np.zeros((rows, vertices))
+        dense[packed[f"{key}_row"], packed[f"{key}_vertex"]] = packed[key]
+        plain[key] = dense / dense.sum(1, keepdims=True)
+    return plain | {key: packed[key].astype(np.int64) for key in ("f", "kintree_table")}
+
+
+def low(packed: dict[str, ndarray], plain: dict[str, ndarray]) -> dict[str, ndarray]:
+    """The coarse mesh: some of the fine one's vertices, and triangles of its own."""
+    kept = packed["low_vertex"].astype(np.int64)
+    surface = {key: plain[key][kept] for key in ("v_template", "shapedirs", "weights")}
+    return surface | {"f": packed["low_f"].astype(np.int64)}
+
 
 GENDERS = ("neutral", "male", "female")
 BETAS = 10
@@ -38,7 +76,7 @@ OPTIONAL = {
     "extra_regressor": (9, "vertex"),
     "h36m_regressor": (17, "vertex"),
 }
-NAMES = {*LAYOUT, *OPTIONAL, "name", "licence", *open_body.NAMES}
+NAMES = {*LAYOUT, *OPTIONAL, "name", "licence", *PACKED_NAMES}
 """Arrays that are read; a file may hold others, of any kind."""
 BESIDE = {"extra_regressor": "j_regressor_extra.npz", "h36m_regressor": "j_regressor_h36m.npz"}
 """Files that hold SMPL's regressors."""
@@ -113,11 +151,11 @@ def _loaded(path: Path, detail: str, regressors: dict[str, NDArray]) -> Body:
 
 def _unpacked(path: Path, arrays: dict[str, NDArray]) -> tuple[dict[str, NDArray], dict[str, NDArray] | None]:
     """SMPL's arrays, and those of the low-polygon mesh where the file is in the open body's own form."""
-    if not open_body.is_packed(arrays):
+    if not is_packed(arrays):
         return arrays, None
     try:
-        plain = open_body.full(arrays)
-        return plain, open_body.low(arrays, plain)
+        plain = full(arrays)
+        return plain, low(arrays, plain)
     except (KeyError, IndexError, ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}): install vibe again or build the body anew") from error
 

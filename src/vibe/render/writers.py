@@ -15,9 +15,8 @@ from numpy import ndarray
 from vibe.assets import write_whole
 from vibe.assets.paths import whole_folder
 from vibe.render.compositor import straight
-from vibe.video.gif import GifWriter
 from vibe.video.read import Video
-from vibe.video.write import VideoWriter
+from vibe.video.write import GifWriter, VideoWriter
 
 Picture = UInt8[ndarray, "_ _ _"]
 """Height, width, channels; they differ from one to the next."""

@@ -17,9 +17,8 @@ from vibe.body import Body, find_body
 from vibe.motion import Result
 from vibe.motion.footage import open_footage, video_frames
 from vibe.records import Camera, Clip, Progress
-from vibe.video.playable import browser_kind
 from vibe.video.read import Video
-from vibe.video.sound import has_sound
+from vibe.video.sound import browser_kind, has_sound
 from vibe.video.write import VideoWriter
 from vibe.viewer.motion_json import live_json, motion_json
 
