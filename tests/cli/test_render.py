@@ -11,7 +11,6 @@ import torch
 from vibe import cli
 from vibe.body import load_body
 from vibe.cameras import default_camera
-from vibe.motion import save
 from vibe.video.read import open_video
 from vibe.video.write import VideoWriter
 
@@ -37,7 +36,7 @@ def motion(tmp_path) -> Path:
     body = load_body()
     result = performers.show(body, performers.performer(body, torch.arange(FRAMES)))
     clip = replace(video.clip(), path=Path("clip.mp4"))
-    save(tmp_path / "motion.npz", replace(result, clip=clip, camera=default_camera(64, 48)))
+    replace(result, clip=clip, camera=default_camera(64, 48)).save(tmp_path / "motion.npz")
     return tmp_path / "motion.npz"
 
 

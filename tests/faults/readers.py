@@ -161,7 +161,7 @@ def _body(folder: Path) -> Iterable[Path]:
 
 
 def _open_body(folder: Path) -> Iterable[Path]:
-    from vibe.body.load import OPEN_BODY
+    from vibe.assets.weights import OPEN_BODY
 
     (folder / "open.npz").write_bytes(OPEN_BODY.read_bytes())
     yield folder / "open.npz"

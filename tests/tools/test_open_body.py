@@ -8,8 +8,8 @@ import pytest
 from body import test_load
 
 from open_body import build, decimate, makehuman, pack, population, regress, soften
+from vibe.assets.weights import OPEN_BODY
 from vibe.body import load
-from vibe.body.load import OPEN_BODY
 from vibe.skeletons import COCO, SMPL
 
 

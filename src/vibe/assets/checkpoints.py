@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vibe.assets import pickles
 from vibe.assets.archives import MAX_ARRAY, Zip
-from vibe.assets.pickle_arrays import STORAGES
+from vibe.assets.pickle_names import STORAGES
 from vibe.assets.pickles import Made, Name
 
 MAGIC = 0x1950A86A20F9469CFC6C

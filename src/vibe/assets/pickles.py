@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from vibe.assets.pickle_arrays import known
+from vibe.assets.pickle_names import known
 
 MAX_OPCODES = 1_000_000
 MAX_DEPTH = 200
