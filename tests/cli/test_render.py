@@ -82,7 +82,7 @@ def test_what_cannot_be_done_is_one_line_and_no_file(motion, tmp_path, capsys, a
 def test_a_damaged_motion_is_one_line_and_no_file(motion, tmp_path, capsys, damage):
     if damage == "not finite":
         arrays = dict(np.load(motion))
-        arrays["1/trans"][3] = np.nan
+        arrays["1/pelvis"][3] = np.nan
         np.savez(motion, **arrays)
     else:
         motion.write_bytes(motion.read_bytes()[: 5000 if damage == "truncated" else 0])
