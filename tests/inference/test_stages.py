@@ -285,9 +285,9 @@ def test_the_pass_over_the_pictures_goes_on_in_the_video(pictures, tmp_path: Pat
     path, method = pictures()
     whole, opened = method.estimate(path), []
 
-    def open_video(path: Path, after: Mark | None = None) -> Video:
+    def open_video(path: Path, after: Mark | None = None, fps: float | None = None) -> Video:
         opened.append(0 if after is None else len(after.times))
-        return read.open_video(path, after)
+        return read.open_video(path, after, fps)
 
     monkeypatch.setattr(video_features, "open_video", open_video)
 

@@ -14,7 +14,6 @@ from vibe.batch.manifest import MOTION, OVERLAY
 from vibe.batch.storage import ListingLimit, Storage, is_url, joined, local
 from vibe.errors import one_line, redact, shorten
 from vibe.video import SUFFIXES
-from vibe.video.stills import numbered_pictures
 
 MAGIC, MAGIC_URL = re.compile(r"[*?\[]"), re.compile(r"[*\[]")
 LIST = ".txt"
@@ -153,8 +152,10 @@ def _below(folder: str, search: _Search) -> Iterator[VideoSource]:
         for name in names
         if _is_video(name) and not _is_ours(name, names)
     ]
-    if not found and not is_url(folder) and numbered_pictures(Path(folder)):
-        found = [VideoSource(folder)]
+    if not found and not is_url(folder):
+        from vibe.video.stills import numbered_pictures
+
+        found = [VideoSource(folder)] if numbered_pictures(Path(folder)) else []
     if not found:
         raise FileNotFoundError(
             f"{shorten(folder)} is a folder without a video ({', '.join(SUFFIXES)}): check the name"
