@@ -28,7 +28,7 @@ from vibe.arrays import as_numpy
 from vibe.body import load_body
 from vibe.cameras import default_camera
 from vibe.export.export import export
-from vibe.export.formats import FORMS
+from vibe.export.formats import FORMATS
 from vibe.motion import Result, load
 from vibe.records import Clip, SmplParams, Track, Weights
 
@@ -65,7 +65,7 @@ def write_motion(path: Path, frames: int) -> None:
 def task(motion: Path, form: str, blender: str) -> dict[str, float]:
     """Write one form; seconds, megabytes written and at the peak in memory."""
     result = load(motion)
-    out = motion.parent / FORMS[form].file
+    out = motion.parent / FORMATS[form].file
     began = time.perf_counter()
     export(result, out, form, blender=blender or None)
     seconds = time.perf_counter() - began
@@ -77,7 +77,7 @@ def task(motion: Path, form: str, blender: str) -> dict[str, float]:
 
 def main(options: Options) -> None:
     frames = round(options.minutes * 60 * FPS)
-    forms = [name for name, form in FORMS.items() if not form.frames and name not in ("legacy", "fbx")]
+    forms = [name for name, form in FORMATS.items() if not form.frames and name not in ("legacy", "fbx")]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         motion = Path(folder) / "motion.npz"

@@ -56,6 +56,10 @@ NUMBERS = {
 }
 """Where 23, 24 or 69 count something else than SMPL's joints."""
 CHOICES = {
+    "vibe.export.formats.Facing": "vibe.motion.scene.AXES",
+    "vibe.export.formats.Root": "vibe.motion.scene.ROOTS",
+    "vibe.export.formats.Unit": "vibe.export.bvh.UNITS",
+    "vibe.export.formats.Up": "vibe.motion.scene.R_SCENE_CAM",
     "vibe.inference.config.FittingName": "vibe.refine.presets.FITTINGS",
     "vibe.inference.config.Runtime": "vibe.features.runtimes.RUNTIMES",
     "vibe.inference.config.Smooth": "vibe.refine.presets.SMOOTHING",

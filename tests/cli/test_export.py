@@ -16,7 +16,7 @@ from vibe import cli
 from vibe.arrays import as_numpy
 from vibe.body import load_body, load_smpl
 from vibe.cameras import default_camera
-from vibe.export.formats import FORMS
+from vibe.export.formats import FORMATS
 from vibe.motion import Motion, Result
 from vibe.records import Clip, SmplParams, Weights
 from vibe.rotations import rotmat_from_rotvec
@@ -217,7 +217,7 @@ def test_the_options_reach_the_file(write_people, tmp_path, capsys):
         (["--to", "usd", "-o", "x.abc"], 1, ".usda"),
         (["--to", "csv", "--start", 99], 1, "nobody is in view from 99 s"),
         (["--to", "csv", "--fps", -1], 1, "--fps"),
-        (["--to", "nothing"], 2, "no form is called nothing"),
+        (["--to", "nothing"], 2, "no format is called nothing"),
         (["--to", "csv", "-o", "motion.npz"], 2, "overwritten"),
         (["--to", "csv", "-o", "motion.npz/x.csv"], 1, ""),
         (["--to", "ply", "-o", "."], 2, "not empty"),
@@ -233,7 +233,7 @@ def test_what_can_t_be_is_one_line_and_no_file(options, code, words, write_peopl
     assert files(tmp_path) == ["motion.npz"] and motion.read_bytes() == content
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", FORMATS)
 def test_bad_input_is_one_line_and_nothing_is_left(form, write_people, tmp_path, capsys):
     motion = write_people(2)
     whole = motion.read_bytes()
@@ -247,14 +247,14 @@ def test_bad_input_is_one_line_and_nothing_is_left(form, write_people, tmp_path,
 
     pelvis = arrays["1/pelvis"].copy()
     pelvis[3] = np.nan
-    place = ["-o", tmp_path / "new" / "deep" / FORMS[form].file]
+    place = ["-o", tmp_path / "new" / "deep" / FORMATS[form].file]
     everybody = "everybody" if form == "legacy" else "it has 1, 2"
     for content, options, words in (
         (whole[: len(whole) // 2], place, "damaged"),
         (changed(**{"1/pelvis": pelvis}), place, "its checksum differs"),
         (changed(format=np.array("vibe-motion 9")), place, "vibe-motion 9"),
         (whole, [*place, "--person", 3], everybody),
-        (whole, ["-o", motion / "deep" / FORMS[form].file], ""),
+        (whole, ["-o", motion / "deep" / FORMATS[form].file], ""),
     ):
         motion.write_bytes(content)
         assert run("export", motion, "--to", form, *options) in (1, 2)

@@ -53,7 +53,7 @@ def test_a_file_is_the_same_whoever_finds_the_body(result, body, tmp_path):
 @pytest.mark.parametrize(
     ("to", "options", "error", "says"),
     [
-        ("doc", {}, Misuse, "no form is called doc: choose one of bvh"),
+        ("doc", {}, Misuse, "no format is called doc: choose one of bvh"),
         ("csv", {"unit": "m"}, Misuse, "for bvh"),
         ("legacy", {"person": 1}, Misuse, "everybody"),
         ("legacy", {"ground": True}, Misuse, "everybody"),

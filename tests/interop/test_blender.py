@@ -47,9 +47,9 @@ def assert_person(found: dict[str, np.ndarray], number: int, character, body, sk
     order = [found[f"{number}/bones"].tolist().index(name) for name in SMPL]
     joints = found[f"{number}/joints"][:, order]
     assert joints.shape == character.joints.shape
-    assert np.abs(joints - blender_s(character.joints.numpy())).max() < 0.001
+    assert np.abs(joints - blender_s(character.joints)).max() < 0.001
     rest = found[f"{number}/rest"][order]
-    assert np.abs((rest - rest[0]) - blender_s((character.rest - character.rest[0]).numpy())).max() < 0.001, "a T-pose"
+    assert np.abs((rest - rest[0]) - blender_s(character.rest - character.rest[0])).max() < 0.001, "a T-pose"
     if len(found[f"{number}/surface"]):
         truth = vertices_cam(character.smpl, body)
         apart = np.linalg.norm(found[f"{number}/surface"] - blender_s(truth), axis=-1)

@@ -1,16 +1,16 @@
-"""`vibe export`: a motion file in the form of other programs."""
+"""`vibe export`: a motion file in the format of other programs."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, print_info, usage_error
 from vibe.cli.progress import ProgressLine
-from vibe.export.formats import FORMS
+from vibe.export.formats import FORMATS, Facing, Root, Unit, Up
 
 OUT = arg(aliases=["-o"], metavar="PATH", help_behavior_hint="(default: beside the motion file)")
 UP = arg(metavar="{y,z}", help_behavior_hint="(default: y; z with amass)")
@@ -21,21 +21,21 @@ ROOT = arg(metavar="{origin,in-place,camera}", help_behavior_hint="(default: ori
 def export(
     motion: Annotated[Positional[Path], arg(metavar="MOTION.npz")],
     /,
-    to: Annotated[str, arg(metavar="{" + ",".join(FORMS) + "}")],
+    to: Annotated[str, arg(metavar="{" + ",".join(FORMATS) + "}")],
     out: Annotated[Path | None, OUT] = None,
     person: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: everybody)")] = None,
-    up: Annotated[Literal["y", "z"] | None, UP] = None,
-    facing: Annotated[Literal["x", "y", "z", "-x", "-y", "-z"] | None, FACING] = None,
-    root: Annotated[Literal["origin", "in-place", "camera"] | None, ROOT] = None,
+    up: Annotated[Up | None, UP] = None,
+    facing: Annotated[Facing | None, FACING] = None,
+    root: Annotated[Root | None, ROOT] = None,
     ground: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
     fps: Annotated[float | None, arg(metavar="RATE", help_behavior_hint="(default: the video's)")] = None,
     start: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint="(default: the beginning)")] = None,
     end: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint="(default: the end)")] = None,
-    unit: Annotated[Literal["cm", "m"] | None, arg(metavar="{cm,m}", help_behavior_hint="(default: cm)")] = None,
+    unit: Annotated[Unit | None, arg(metavar="{cm,m}", help_behavior_hint="(default: cm)")] = None,
     blender: Annotated[Path | None, arg(metavar="PROGRAM", help_behavior_hint="(default: found)")] = None,
     body: Annotated[str | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: found by the file)")] = None,
 ) -> int:
-    """Write a motion file that `vibe estimate` made in the form of other programs.
+    """Write a motion file that `vibe estimate` made in the format of other programs.
 
     bvh: a skeleton and its motion, for Blender, Maya, Unity, Unreal and MotionBuilder. glb: skinned and moving bodies
     with the camera, for Blender, Unreal, Godot and browsers. usd: the same, for Omniverse, Houdini, Maya and Blender;
@@ -49,7 +49,7 @@ def export(
 
     Args:
         motion: The motion.npz of a video.
-        to: The form to write.
+        to: The format to write.
         out: The file to write, or a folder for it; files of the same name are replaced.
         person: Only this person, by the number in the table of `vibe estimate`.
         up: The axis that points up.
@@ -78,13 +78,13 @@ def _export(motion: Path, to: str, out: Path | None, options: dict[str, Any]) ->
     from vibe.export.export import export as write
     from vibe.motion import load
 
-    if to not in FORMS:
-        return usage_error(f"no form is called {to}: choose one of {', '.join(FORMS)}")
-    form, place = FORMS[to], out or motion.parent
-    if not form.frames and (place / form.file if place.is_dir() else place).resolve() == motion.resolve():
+    if to not in FORMATS:
+        return usage_error(f"no format is called {to}: choose one of {', '.join(FORMATS)}")
+    format, place = FORMATS[to], out or motion.parent
+    if not format.frames and (place / format.file if place.is_dir() else place).resolve() == motion.resolve():
         return usage_error(f"{motion} would be overwritten by its own export: choose another file with -o")
     result = load(motion)
-    folder = out or motion.parent / form.file.replace(".", "_")
+    folder = out or motion.parent / format.file.replace(".", "_")
     try:
         with ProgressLine(Console(stderr=True), motion.name) as progress:
             done = write(result, place, to, **options, folder=folder, progress=progress)

@@ -1,27 +1,24 @@
-"""A result in the form of other programs: one way for the command line and for Python."""
+"""A result in the format of other programs: one way for the command line and for Python."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from vibe.arrays import as_numpy
 from vibe.assets.paths import folders_above, whole_folder
 from vibe.body import Body, find_body
-from vibe.export.formats import FORMS, Form, Wishes
+from vibe.export.bvh import UNITS
+from vibe.export.formats import FORMATS, ExportOptions, Facing, Format, Root, Unit, Up
 from vibe.export.legacy import write_legacy
 from vibe.export.meshes import write_meshes
 from vibe.motion import Result
-from vibe.motion.scene import AXES, Scene, SceneOptions, build_scene
+from vibe.motion.scene import AXES, R_SCENE_CAM, ROOTS, Scene, SceneOptions, build_scene
 from vibe.records import Progress
 
-CHOICES = {
-    "up": ("y", "z"),
-    "facing": tuple(AXES),
-    "root": ("origin", "in-place", "camera"),
-    "unit": ("cm", "m"),
-}
+CHOICES: dict[str, Mapping[str, Any]] = {"up": R_SCENE_CAM, "facing": AXES, "root": ROOTS, "unit": UNITS}
 """What options may be; the command line knows by itself."""
 
 
@@ -45,20 +42,20 @@ def export(
     to: str,
     *,
     person: int | None = None,
-    up: Literal["y", "z"] | None = None,
-    facing: Literal["x", "y", "z", "-x", "-y", "-z"] | None = None,
-    root: Literal["origin", "in-place", "camera"] | None = None,
+    up: Up | None = None,
+    facing: Facing | None = None,
+    root: Root | None = None,
     ground: bool = False,
     fps: float | None = None,
     start: float | None = None,
     end: float | None = None,
-    unit: Literal["cm", "m"] | None = None,
+    unit: Unit | None = None,
     blender: Path | str | None = None,
     body: Body | Path | str | None = None,
     folder: Path | str | None = None,
     progress: Progress | None = None,
 ) -> Exported:
-    """Write a result in the form of another program, whole or not at all; what was written, and what to know about it.
+    """Write a result in another program's format, whole or not at all; what was written, and what to know about it.
 
         import vibe
 
@@ -66,35 +63,35 @@ def export(
         vibe.export(result, "dance.glb", to="glb", ground=True)
         vibe.export(result, "dance.bvh", to="bvh", person=1, start=2.0, end=5.0)
 
-    `to` is one of `vibe.export.formats.FORMS`, with the options of `vibe export` (docs/export.md): `start` and `end`
+    `to` is one of `vibe.export.formats.FORMATS`, with the options of `vibe export` (docs/export.md): `start` and `end`
     are seconds in the video, both inclusive; lengths are metres, but centimetres in fbx and in bvh unless its `unit` is
     "m". `blender` is the program that makes fbx, where it is not found by itself. `path` is the file, or a folder that
-    is there; where a form takes a file for each person or frame they go into `folder`, by default `path` itself. `body`
-    is needed only where the motion was made with a body file of one's own.
+    is there; where a format takes a file for each person or frame they go into `folder`, by default `path` itself.
+    `body` is needed only where the motion was made with a body file of one's own.
     Raises ValueError for what can't be written, FileNotFoundError if the body is not here, OSError if the file can't be
     written.
     """
-    if to not in FORMS:
-        raise Misuse(f"no form is called {to}: choose one of {', '.join(FORMS)}")
+    if to not in FORMATS:
+        raise Misuse(f"no format is called {to}: choose one of {', '.join(FORMATS)}")
     refuse_others(up=up, facing=facing, root=root, unit=unit)
     if unit and to != "bvh":
-        raise Misuse("a unit is for bvh: other forms have their own")
+        raise Misuse("a unit is for bvh: other formats have their own")
     if blender and to != "fbx":
-        raise Misuse("Blender is asked for fbx alone: no other form needs it")
-    form, path, made_with = FORMS[to], Path(path), as_numpy(find_body(result.body, body))
-    file, folder = path / form.file if path.is_dir() else path, Path(folder or path)
+        raise Misuse("Blender is asked for fbx alone: no other format needs it")
+    format, path, made_with = FORMATS[to], Path(path), as_numpy(find_body(result.body, body))
+    file, folder = path / format.file if path.is_dir() else path, Path(folder or path)
     if to == "legacy":
         if ground or any(wish is not None for wish in (person, up, facing, root, fps, start, end)):
             raise Misuse("legacy holds everybody as in the video: it takes no option but the file and the body")
         with folders_above(file):
             write_legacy(file, result, made_with, progress)
         return Exported((file,), ())
-    options = SceneOptions(up or form.up, facing, root or "origin", ground, fps, start, end)
-    own = Wishes(unit or "cm", Path(blender) if blender else None)
+    options = SceneOptions(up or format.up, facing, root or "origin", ground, fps, start, end)
+    single = ExportOptions(unit or "cm", Path(blender) if blender else None)
     scene = build_scene(result, made_with, options, person)
-    if form.frames or (form.each and len(scene.characters) != 1):
-        return Exported(_several(folder, form, scene, made_with, own, progress), scene.notes)
-    _single(file, form, scene, made_with, own)
+    if format.frames or (format.each and len(scene.characters) != 1):
+        return Exported(_several(folder, format, scene, made_with, single, progress), scene.notes)
+    _single(file, format, scene, made_with, single)
     return Exported((file,), scene.notes)
 
 
@@ -105,34 +102,34 @@ def refuse_others(**given: str | None) -> None:
             raise Misuse(f"{name} is {value!r}: choose one of {', '.join(CHOICES[name])}")
 
 
-def _single(file: Path, form: Form, scene: Scene, body: Body, own: Wishes) -> None:
-    """Write what stands on the scene as one file."""
+def _single(file: Path, format: Format, scene: Scene, body: Body, single: ExportOptions) -> None:
+    """Write the scene as one file."""
     with folders_above(file):
-        if form.one:
-            form.one(file, scene, body)
-        elif form.each:
+        if format.one:
+            format.one(file, scene, body)
+        elif format.each:
             (character,) = scene.characters
-            form.each(file, scene, character, body, own)
+            format.each(file, scene, character, body, single)
 
 
 def _several(
-    folder: Path, form: Form, scene: Scene, body: Body, own: Wishes, progress: Progress | None
+    folder: Path, format: Format, scene: Scene, body: Body, single: ExportOptions, progress: Progress | None
 ) -> tuple[Path, ...]:
     """Write a file for each person, or a folder of frames for each."""
-    if folder.is_file() or (form.each and folder.suffix == Path(form.file).suffix):
+    if folder.is_file() or (format.each and folder.suffix == Path(format.file).suffix):
         raise Misuse(f"{folder} is one file, and several are to be written: give a folder, or one person")
-    if form.frames and folder.is_dir() and any(folder.iterdir()):
+    if format.frames and folder.is_dir() and any(folder.iterdir()):
         raise Misuse(f"{folder} is not empty: give a new folder, so that the frames of two exports don't mix")
     names = []
     with whole_folder(folder) as partial:
         for character in scene.characters:
-            if form.frames:
+            if format.frames:
                 inside = partial / f"person{character.number}"
                 inside.mkdir()
-                write_meshes(inside, form.frames, scene, character, body, progress)
-            elif form.each:
-                inside = partial / f"person{character.number}{Path(form.file).suffix}"
-                form.each(inside, scene, character, body, own)
+                write_meshes(inside, format.frames, scene, character, body, progress)
+            elif format.each:
+                inside = partial / f"person{character.number}{Path(format.file).suffix}"
+                format.each(inside, scene, character, body, single)
             else:
                 continue
             names.append(inside.name)

@@ -6,9 +6,8 @@ All options of an export that do not belong to one format are applied here; a fo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -54,12 +53,13 @@ MOST_FRAMES = 1 << 19
 class SceneOptions:
     """What a user may ask of an export."""
 
-    up: Literal["y", "z"] = "y"
+    up: str = "y"
+    """A key of `R_SCENE_CAM`."""
     facing: str | None = None
     """The axis of `AXES` along which the first person looks at their first frame; None: turned as in the video."""
-    root: Literal["origin", "in-place", "camera"] = "origin"
-    """origin: the first person begins above it and the lowest foot is at height 0. in-place: everybody stays above it,
-    the lowest of their own feet at height 0. camera: the camera is the origin."""
+    root: str = "origin"
+    """A key of `ROOTS`. origin: the first person begins above it and the lowest foot is at height 0. in-place:
+    everybody stays above it, the lowest of their own feet at height 0. camera: the camera is the origin."""
     ground: bool = False
     """Whether the camera's tilt is taken out and the lowest foot put at height 0."""
     fps: float | None = None
@@ -101,7 +101,7 @@ class Character:
 class Scene:
     """What an export writes down; axes are right-handed, lengths in metres."""
 
-    up: Literal["y", "z"]
+    up: str
     fps: float
     start: float
     """Seconds in the video of the scene's first frame."""
@@ -120,6 +120,10 @@ class Scene:
     def R_scene_rest(self) -> Float[ndarray, "3 3"]:
         """Stands the body at rest upright in the scene."""
         return np.array(R_SCENE_REST[self.up], np.float32)
+
+
+Stood = tuple[list[Character], Float[ndarray, "3"] | None]
+"""People where they are to stand, and where that leaves the camera."""
 
 
 def turned_at_rest(scene: Scene, character: Character) -> Float[ndarray, "time 24 3 3"]:
@@ -156,7 +160,9 @@ def build_scene(result: Result, body: Body, options: SceneOptions, person: int |
             late = f"{character.first} frames ({character.first / fps:.2f} s)"
             notes.append(f"person {character.number} begins {late} after the first")
     R_scene_cam, said = _axes(characters, options)
-    stood, t_scene_cam = _placed([_turned(character, R_scene_cam) for character in characters], options, body)
+    stood, t_scene_cam = ROOTS[options.root](
+        [_turned(character, R_scene_cam) for character in characters], options, body
+    )
     return Scene(
         up=options.up,
         fps=fps,
@@ -282,27 +288,44 @@ def _shifted(character: Character, shift: Float[ndarray, "*#time 3"]) -> Charact
     return replace(character, smpl=replace(character.smpl, pelvis=joints[:, 0]), joints=joints)
 
 
-def _placed(
-    characters: Sequence[Character], options: SceneOptions, body: Body
-) -> tuple[list[Character], Float[ndarray, "3"] | None]:
-    """People where they are to stand, and where that leaves the camera."""
+def _from_origin(characters: Sequence[Character], options: SceneOptions, body: Body) -> Stood:
+    """The first person begins above the origin, the lowest foot of all is at height 0."""
     up = np.array(AXES[options.up], np.float32)
-    if options.root == "in-place":
-        return [_held(character, body, up) for character in characters], None
-    shift = np.zeros(3, np.float32)
-    if options.root != "camera":
-        pelvis = characters[0].joints[0, 0]
-        shift = (pelvis @ up) * up - pelvis
-    if options.root != "camera" or options.ground:
-        shift = shift - min(lowest_foot(body, one.smpl, one.joints, up) for one in characters) * up
+    pelvis = characters[0].smpl.pelvis[0]
+    return _grounded(characters, (pelvis @ up) * up - pelvis, up, body)
+
+
+def _as_filmed(characters: Sequence[Character], options: SceneOptions, body: Body) -> Stood:
+    """The camera is the origin, or above it where the ground is at height 0."""
+    still = np.zeros(3, np.float32)
+    if not options.ground:
+        return list(characters), still
+    return _grounded(characters, still, np.array(AXES[options.up], np.float32), body)
+
+
+def _in_place(characters: Sequence[Character], options: SceneOptions, body: Body) -> Stood:
+    """Everybody above the origin, on a ground of their own: without a common place there is none of all."""
+    up, stood = np.array(AXES[options.up], np.float32), []
+    for character in characters:
+        pelvis = character.smpl.pelvis
+        away = pelvis - (pelvis @ up)[:, None] * up
+        stood.append(_shifted(character, -away - lowest_foot(body, character.smpl, character.joints, up) * up))
+    return stood, None
+
+
+def _grounded(
+    characters: Sequence[Character], shift: Float[ndarray, "3"], up: Float[ndarray, "3"], body: Body
+) -> Stood:
+    """Everybody shifted, and the lowest foot of all brought to height 0."""
+    shift = shift - min(lowest_foot(body, one.smpl, one.joints, up) for one in characters) * up
     return [_shifted(character, shift) for character in characters], shift
 
 
-def _held(character: Character, body: Body, up: Float[ndarray, "3"]) -> Character:
-    """Somebody who stays above the origin, with a ground of their own: without a common place there is none of all."""
-    pelvis = character.smpl.pelvis
-    away = pelvis - (pelvis @ up)[:, None] * up
-    return _shifted(character, -away - lowest_foot(body, character.smpl, character.joints, up) * up)
+ROOTS: dict[str, Callable[[Sequence[Character], SceneOptions, Body], Stood]] = {
+    "origin": _from_origin,
+    "in-place": _in_place,
+    "camera": _as_filmed,
+}
 
 
 def colour(number: int) -> Float[ndarray, "3"]:
