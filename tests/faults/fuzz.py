@@ -26,6 +26,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 sys.path.insert(0, str(HERE.parent / "fixtures"))
+sys.path.insert(0, str(HERE.parents[1] / "tools"))
 
 HEADROOM = 1536 << 20
 """Bytes of address space that a reader's process gets beside what it has once the reader is set up."""

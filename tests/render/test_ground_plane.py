@@ -70,7 +70,7 @@ def test_the_grid_fades_into_the_distance_without_a_pattern(stood):
 
 def test_the_shadow_is_darkest_where_somebody_touches_the_ground(stood, low):
     motion, found, _ = stood
-    surfaces = motion.vertices(low).numpy()
+    surfaces = motion.vertices(low)
     heights = (surfaces @ found.up).min(1) - found.floor
     low_row, high_row = int(heights.argmin()), int(heights.argmax())
     dark, corner = ground_plane.ground_shadow([(surfaces[low_row], low.faces.numpy())], found)
@@ -88,7 +88,7 @@ def test_nobody_casts_no_shadow(stood):
 
 def test_on_a_transparent_picture_the_shadow_is_black_of_its_opacity(stood, low):
     motion, found, camera = stood
-    cast = ground_plane.ground_shadow([(motion.vertices(low).numpy()[20], low.faces.numpy())], found)
+    cast = ground_plane.ground_shadow([(motion.vertices(low)[20], low.faces.numpy())], found)
     ground = ground_plane.ground_plane(found, camera, 20)
     clear, white = np.zeros((H, W, 4), np.uint8), np.full((H, W, 3), 255, np.uint8)
     ground_plane.draw_ground(clear, ground, np.full(3, 0.5), cast)
