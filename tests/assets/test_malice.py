@@ -284,6 +284,7 @@ ADD_ALL = """
 import json, sys, time
 from pathlib import Path
 from vibe import assets
+from vibe.assets import convert
 
 try:
     from resource import RUSAGE_SELF, getrusage

@@ -1,6 +1,7 @@
 """A program: `vibe` with something broken in it. Arguments: --decoder=N --memory=BYTES, then -- and those of vibe."""
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 
@@ -33,6 +34,11 @@ def starve(memory: int) -> None:
     """Address space for so many bytes more than the imports take."""
     import resource
 
+    for name in ("vibe.inference.estimate", "vibe.refine.smplify", "vibe.render.film", "vibe.batch.work"):
+        import_module(name)
+    # OpenBLAS ends the process where its buffers find no room: those of NumPy and SciPy are taken before.
+    for linalg in ("numpy.linalg", "scipy.linalg"):
+        import_module(linalg).inv([[2.0, 1.0], [1.0, 2.0]])
     status = Path("/proc/self/status").read_text()
     size = int(status.split("VmSize:")[1].split()[0]) * 1024 + memory
     resource.setrlimit(resource.RLIMIT_AS, (size, size))

@@ -264,12 +264,12 @@ def _load_network() -> Read:
 
 
 def _priors(folder: Path) -> Iterable[Path]:
-    import test_prior
+    from models import test_priors
 
     from vibe.train.priors import PriorRecipe
 
-    for kind, sizes in test_prior.SIZES.items():
-        test_prior.saved(folder / f"{kind}.safetensors", PriorRecipe("small", kind, sizes))
+    for kind, sizes in test_priors.SIZES.items():
+        test_priors.saved(folder / f"{kind}.safetensors", PriorRecipe("small", kind, sizes))
         yield folder / f"{kind}.safetensors"
 
 

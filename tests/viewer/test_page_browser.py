@@ -271,7 +271,7 @@ def test_the_camera_view_puts_joints_where_the_motion_has_them(tab, result):
     for frame in (0, 12, 30):
         tab.seek(frame)
         for number, motion in enumerate(result.people, start=1):
-            row = (motion.frames == frame).nonzero()
+            row = (motion.frames == frame).nonzero()[0]
             if len(row):
                 there = np.array(tab.ask(f"vibe.names.jointsPx({number})")) / scale
                 assert np.abs(there - motion.joints_px[int(row[0])]).max() < 0.5

@@ -174,7 +174,7 @@ def test_the_shipped_detector_finds_the_body_where_it_was_drawn(tmp_path) -> Non
     made = prepare("videos", VIDEOS, tmp_path / "raw", tmp_path / "out")
     assert (made.recordings, made.rows, dict(made.dropped)) == (1, 16, {})
     store = open_store(tmp_path / "out")
-    truth, boxes = take.motion.keypoints_px.numpy(), take.motion.box_px.numpy()
+    truth, boxes = take.motion.keypoints_px, take.motion.box_px
     seen = store.column("keypoints_px.coco17")
     apart = np.linalg.norm(seen[..., :2] - truth[..., :2], axis=-1) / boxes[:, None, 3]
     assert np.median(apart) < 0.03 and (seen[..., 2] > 0.3).mean() > 0.6
