@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LARGEST = 1 << 30
 """Bytes of a file that is read: the tracks of 43 hours of one person."""
 SUFFIX = ".safetensors"
-Layout = Mapping[str, "tuple[int | None, ...]"]
+Layout = Mapping[str, tuple[int | None, ...]]
 """Shape of each array of a chunk, in single precision; None stands for the chunk's rows."""
 Piece = tuple[Mapping[str, Any], Mapping[str, Any]]
 """Tensors, and plain JSON values about them."""

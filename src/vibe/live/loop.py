@@ -56,7 +56,7 @@ class Delays:
 
 WAKES = 0.2
 """Seconds after which a wait is interrupted, so that Ctrl-C works on every system."""
-Work = SimpleQueue["tuple[LiveFrame, TrackedFrame] | Exception | None"]
+Work = SimpleQueue[tuple[LiveFrame, TrackedFrame] | Exception | None]
 
 
 @runtime_checkable
