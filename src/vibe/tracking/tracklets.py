@@ -152,7 +152,7 @@ def _cheapest(costs: dict[tuple[int, int], float], count: int) -> list[tuple[int
     """The pairs of the cheapest assignment of all `count` rows to different columns, of those that have a cost."""
     if not count:
         return []
-    rows, columns = np.array(list(costs), np.int32).T  # SciPy 1.14 matches graphs with 32-bit indices only
+    rows, columns = np.array(list(costs)).T
     weights = np.array(list(costs.values())) + 1  # a weight of 0 would be none; one more on each row changes nothing
     found = min_weight_full_bipartite_matching(csr_array((weights, (rows, columns)), shape=(count, 2 * count)))
     return [(int(i), int(j)) for i, j in zip(*found, strict=True)]
