@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from array import array
 from collections.abc import Callable, Mapping
@@ -139,8 +138,12 @@ class TrackingJournal:
 
     def clear(self) -> None:
         """Leave the folder empty; what another program holds open may stay."""
-        for stage in (STATE, STAGE_OF_ROWS):
-            shutil.rmtree(self._cache.place(stage), ignore_errors=True)
+        for place in (self._cache.place(stage) for stage in (STATE, STAGE_OF_ROWS)):
+            for file in place.iterdir():
+                with suppress(OSError):
+                    file.unlink()
+            with suppress(OSError):
+                place.rmdir()
 
     def _its_key(self) -> str:
         """Of the video's content and all that decides what is seen in it."""
