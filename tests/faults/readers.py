@@ -34,19 +34,21 @@ def _alone(write: Callable[[Path], Iterable[Path]], find: Callable[[], Read], sh
     return Reader(lambda folder: (list(write(folder)), find()), share)
 
 
-def _set(name: str, write: Callable[[Any, Path], object], patterns: str, share: int) -> Reader:
+def _set(
+    name: str, write: Callable[[Any, Path], object], patterns: str, share: int, tests: str | None = None
+) -> Reader:
     """A data set's reader, by its module and name, from the files of a raw folder that fit one of the patterns.
 
-    `write` makes the raw folder with the module of the set's own tests.
+    `write` makes the raw folder with the module of the set's own tests, `tests` where that has another name.
     """
 
     def set_up(folder: Path) -> tuple[list[Path], Read]:
         module, _, attribute = name.partition(".")
         raw, raw_set = folder / "raw", getattr(import_module(f"vibe.data.sets.{module}"), attribute)
         raw.mkdir()
-        write(import_module(f"data.sets.test_{module}"), raw)
+        write(import_module(f"data.sets.test_{tests or module}"), raw)
         paths = sorted({path for pattern in patterns.split() for path in raw.rglob(pattern)})
-        absent = {job.name for job in raw_set.jobs(raw) if "absent" in getattr(job.read, "__qualname__", "")}
+        absent = {job.name for job in raw_set.jobs(raw) if "missing_job" in getattr(job.read, "__qualname__", "")}
 
         def read(path: Path) -> None:
             """All recordings; what a job says, as `vibe prepare` does: behind the job's name."""
@@ -625,9 +627,9 @@ READERS: dict[str, Reader] = {
     "AMASS": _set("amass.AMASS", _one_clip, "*.npz", 20),
     "AIST++": _set("aist.AIST", lambda test, raw: test.annotations(raw), "*.pkl *.txt", 15),
     "AIST++ videos": _set("aist.AIST_VIDEOS", lambda test, raw: test.with_videos(raw), "*.json *.txt ?d/*.pkl", 5),
-    "Bandai": _set("bandai.BANDAI", lambda test, raw: test.raw(raw), "*.bvh", 5),
+    "Bandai": _set("bvh.BANDAI", lambda test, raw: test.raw(raw), "*.bvh", 5, "bandai"),
     "CMU": _set("cmu.CMU", _cmu, "*.bvh *.amc *.asf", 20),
-    "100STYLE": _set("style100.STYLE100", _style, "*.csv Angry_ID.bvh", 8),
+    "100STYLE": _set("bvh.STYLE100", _style, "*.csv Angry_ID.bvh", 8, "style100"),
     "Human3.6M": _set("human36m.HUMAN36M", _human36m, "*.cdf *.xml *.npz", 20),
     "InstaVariety": _set("insta_variety.INSTA_VARIETY", _insta, "*.tfrecord", 40),
     "MPI-INF-3DHP": _set("mpi_inf_3dhp.MPI_INF_3DHP", _mpi, "*.mat *.calibration", 15),
