@@ -31,6 +31,7 @@ VIDEO ?=
 NPZ ?=
 SEED ?= 0
 COUNT ?= 100000
+SPREAD := --numprocesses=auto --dist=loadfile
 RECIPE ?=
 TORCH_FLAGS ?=
 OLDEST_PYTHON ?= python3.10
@@ -49,10 +50,10 @@ demo: $(VENV)/.ready-to-run
 	$(BIN)/vibe estimate "$$clip" -o "$$OUT"
 
 test: $(VENV)/.ready-to-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SPREAD)
 
 test-oldest: $(OLDEST)/.ready
-	$(OLDEST)/bin/python -m pytest
+	$(OLDEST)/bin/python -m pytest $(SPREAD)
 
 lint: $(VENV)/.ready-to-test
 	$(BIN)/ruff check .
