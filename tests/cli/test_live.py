@@ -65,3 +65,13 @@ def test_a_port_that_is_taken_is_one_line(film, capsys):
         port = taken.getsockname()[1]
         assert main(["live", str(film), "--socket", "--port", str(port)]) == 1
     assert f"vibe: port {port} is taken: give another one with --port" in capsys.readouterr().err
+
+
+def test_the_browser_is_not_started_with_the_token(film, capsys, monkeypatch):
+    pytest.importorskip("websockets")
+    opened = []
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address))
+    assert main(["live", str(film), "--page", "--port", "0"]) == 0
+    token = capsys.readouterr().err.partition("?token=")[2].split()[0]
+    assert len(opened) == 1 and opened[0].startswith("file:") and token not in opened[0]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from vibe.live.loop import MOST_MS, Delays
+from vibe.live.pose import MOST_MS, Delays
 
 
 def test_shares_of_the_delays_are_those_of_the_sorted_list():

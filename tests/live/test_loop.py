@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from vibe.live.loop import run_live
-from vibe.live.pose import LiveEstimator, LivePoses, LiveTracker, TrackedFrame
+from vibe.live.pose import LiveEstimator, LivePoses, LiveTracker, TrackedFrame, run_live
 from vibe.live.source import LiveFrame, LiveSource
 
 

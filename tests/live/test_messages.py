@@ -6,7 +6,7 @@ import numpy as np
 import roma
 import torch
 
-from vibe.live.messages import poses_json, start_json
+from vibe.live.outputs import poses_json, start_json
 from vibe.live.pose import LiveEstimator
 from vibe.skeletons import SMPL
 

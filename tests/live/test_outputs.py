@@ -1,5 +1,6 @@
 """Answers sent off: as another program reads them, and never at the cost of the next one."""
 
+import errno
 import json
 import socket
 import threading
@@ -91,3 +92,25 @@ def test_a_reader_who_left_is_an_error_at_the_next_answer(moment, shot):
         for _ in range(100):
             outbox.put(moment, shot, 0.0)
             time.sleep(0.01)
+
+
+def test_a_packet_that_is_lost_does_not_end_what_is_sent_by_osc(moment, shot, monkeypatch):
+    sent, unreachable = [], OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    def send(client, bundle) -> None:
+        sent.append(bundle)
+        if len(sent) == 2:
+            raise unreachable
+
+    monkeypatch.setattr("pythonosc.udp_client.UDPClient.send", send)
+    outbox = outputs.osc("127.0.0.1:9000")
+    for _ in range(3):
+        outbox.put(moment, shot, 80.0)
+        time.sleep(0.02)
+    outbox.close()
+    assert outbox.dropped == 1 and len(sent) == 2 + 5 + 5
+
+
+def test_a_host_that_no_address_can_have_is_one_line():
+    with pytest.raises(OSError, match="is not known"):
+        outputs.osc("a" * 70 + ".example:9000")

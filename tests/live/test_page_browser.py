@@ -11,7 +11,7 @@ import pytest
 
 from vibe import cameras
 from vibe.body import load_body
-from vibe.live.messages import Packets
+from vibe.live.outputs import Packets
 from vibe.live.pose import LivePoses
 from vibe.live.server import ServedContent, Server
 from vibe.viewer import page

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import struct
 from urllib.parse import urlsplit
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from vibe.body import load_body
-from vibe.live.messages import Packets
+from vibe.live.outputs import Packets
 from vibe.live.pose import LivePoses
 from vibe.live.server import ServedContent, Server
 
@@ -120,3 +121,16 @@ def test_a_port_that_is_taken_is_said_to_be(server):
 def test_an_address_of_another_machine_can_not_be_listened_on():
     with pytest.raises(OSError, match=r"nobody can listen on 192\.0\.2\.1"):
         Server(ServedContent("", None, Packets(load_body(detail="low"))), "192.0.2.1")
+
+
+@pytest.mark.parametrize("host", ["a" * 70 + ".example", "a..b", "no-such-machine.invalid"])
+def test_a_host_that_is_not_this_machine_is_refused_at_once(host):
+    content = ServedContent("", None, Packets(load_body(detail="low")))
+    with pytest.raises((OSError, ValueError), match=r"that a machine can have|nobody can listen"):
+        Server(content, host)
+
+
+def test_two_host_headers_are_refused(server):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as line:
+        line.sendall(f"GET /?token={server.token} HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n".encode())
+        assert line.recv(4096).startswith(b"HTTP/1.1 403 ")

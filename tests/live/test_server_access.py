@@ -1,8 +1,14 @@
 """Who is let in: the token, the address and the page that asks."""
 
+import html
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
 import pytest
 
-from vibe.live.server import is_loopback, new_token, refusal_reason
+from vibe.live.server import is_loopback, new_token, page_file, refusal_reason
 
 TOKEN = new_token()
 
@@ -59,3 +65,21 @@ def test_loopback_is_for_this_machine_alone(host):
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "studio.lan"])
 def test_other_addresses_are_for_others_too(host):
     assert not is_loopback(host)
+
+
+def test_a_header_that_stands_twice_is_refused():
+    headers = pytest.importorskip("websockets.datastructures").Headers
+    once = [("Host", "127.0.0.1:8765"), ("Authorization", f"Bearer {TOKEN}")]
+    assert refusal_reason("/live", headers(once), TOKEN, "127.0.0.1") is None
+    for name in ("Host", "Origin", "Authorization"):
+        twice = headers([*once, (name, "127.0.0.1:8765"), (name, "127.0.0.1:8765")])
+        assert refusal_reason("/live", twice, TOKEN, "127.0.0.1") == "a header stands twice"
+
+
+def test_the_file_that_leads_a_browser_to_the_page_is_for_this_user_alone_and_goes():
+    address = f"http://127.0.0.1:8765/?token={TOKEN}&x=1"
+    with page_file(address) as place:
+        file = Path(url2pathname(urlsplit(place).path))
+        assert TOKEN not in place and html.unescape(file.read_text()).count(address) == 1
+        assert os.name == "nt" or file.parent.stat().st_mode & 0o077 == 0
+    assert not file.parent.exists()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import time
 import webbrowser
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,8 +23,8 @@ from vibe.errors import one_line
 
 if TYPE_CHECKING:
     from vibe.inference.estimate import Estimator
-    from vibe.live.loop import Delays, Output
-    from vibe.live.pose import LiveEstimator, LiveTracker
+    from vibe.live.outputs import Outbox
+    from vibe.live.pose import Delays, LiveEstimator, LiveTracker, Output
     from vibe.live.server import Server
     from vibe.live.source import LiveSource
 
@@ -75,6 +77,9 @@ def live(
     On a page in the browser, as lines of JSON, as OSC messages or over a WebSocket. Pictures that come faster than they
     can be worked on are left out; how many, and the delay from a picture's arrival to its answer, is told as it goes.
 
+    A recording (-o) is written as it comes, to a file beside the motion file, whose name ends with .part. Should
+    the program be killed or the disk be full, `vibe live MOTION.npz.part -o MOTION.npz` makes a motion file of it.
+
     Exit code: 0 done (also by Ctrl-C), 1 the source failed, 2 wrong usage.
 
     Args:
@@ -83,7 +88,7 @@ def live(
         socket: Serve the WebSocket without the page.
         json: Write a line of JSON for every answer to this file, or to standard output.
         osc: Send every answer there as OSC over UDP.
-        out: Keep the answers and write them as a motion file at the end.
+        out: Record the answers and make a motion file of them at the end.
         host: Where page and socket listen; others in its network can reach any but 127.0.0.1, with the printed token.
         port: 0 takes any that is free.
         no_browser: Don't open the browser.
@@ -111,14 +116,17 @@ def live(
 def _open_and_run(options: _LiveOptions, weights: str | None, body: str | None, fov: float | None) -> int:
     """Load and open everything, then answer until the end."""
     from vibe.inference.estimate import load_estimator
-    from vibe.live.messages import start_json
+    from vibe.live.outputs import UNFINISHED, start_json
     from vibe.live.pose import LiveEstimator, LiveTracker
     from vibe.live.source import open_source
 
-    estimator = load_estimator(weights=weights, body=body, fov_deg=fov)
     if options.out is not None:
         _try_writing(options.out)
-    with ExitStack() as opened:
+    estimator = load_estimator(weights=weights, body=body, fov_deg=fov)
+    if options.out is not None and options.source.endswith(UNFINISHED):
+        _finish(Path(options.source), options.out, estimator)
+        return DONE
+    with _ended_by_signals(), ExitStack() as opened:
         source = open_source(options.source, options.size)
         opened.callback(source.close)
         live_estimator = LiveEstimator(estimator, source.width, source.height, options.delay)
@@ -128,14 +136,26 @@ def _open_and_run(options: _LiveOptions, weights: str | None, body: str | None, 
         around = source, live_estimator, estimator
         listeners = _senders(options, start), _page_server(options, start, *around), _recording(options, *around)
         outputs = [output for each in listeners for output in opened.enter_context(each)]
-        _run(
-            options,
-            source,
-            LiveTracker(estimator.detector, estimator.pose_model, options.people),
-            live_estimator,
-            outputs,
-        )
+        tracker = LiveTracker(estimator.detector, estimator.pose_model, options.people)
+        _run(options, source, tracker, live_estimator, outputs)
     return DONE
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM, and SIGHUP unless it is ignored, end the command as Ctrl-C does."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -151,8 +171,15 @@ def _senders(options: _LiveOptions, start: str) -> Iterator[list[Output]]:
         if options.osc:
             found.append(outputs.osc(options.osc))
         for output in found:
-            opened.callback(output.close)
+            opened.callback(_close, output)
         yield list(found)
+
+
+def _close(output: Outbox) -> None:
+    """Hand on what waits, and say what was left out."""
+    output.close()
+    if output.dropped:
+        _info(f"{output.name}: {output.dropped} answers could not be sent in time or at all")
 
 
 @contextmanager
@@ -161,7 +188,7 @@ def _page_server(
 ) -> Iterator[list[Output]]:
     """The page and the socket, closed at the end."""
     from vibe.body import load_body
-    from vibe.live.messages import Packets
+    from vibe.live.outputs import Packets
     from vibe.live.server import ServedContent, Server
     from vibe.viewer.page import live_page, page_template
 
@@ -171,32 +198,52 @@ def _page_server(
     shown = load_body(detail="low") if estimator.body.origin.sha256 == load_body().origin.sha256 else estimator.body
     text = live_page(page_template(), source.name, live_estimator.camera, shown) if options.page else None
     server = Server(ServedContent(start, text, Packets(shown)), options.host, options.port)
-    try:
-        _print_address(server, options)
+    with closing(server), _shown(server, options):
         yield [server]
-    finally:
-        server.close()
 
 
 @contextmanager
 def _recording(
     options: _LiveOptions, source: LiveSource, live_estimator: LiveEstimator, estimator: Estimator
 ) -> Iterator[list[Output]]:
-    """What keeps the answers, and writes them at the end, whatever ended it."""
-    from vibe.live.outputs import Recorder
+    """What writes the answers as they come, and a motion file of them at the end, whatever ended it."""
+    from vibe.live.outputs import UNFINISHED, Recorder
 
     if (out := options.out) is None:
         yield []
         return
-    recorder = Recorder()
+    part = out.with_name(out.name + UNFINISHED)
+    about = live_estimator.camera, estimator.body.origin, estimator.network.about, estimator.remarks
+    try:
+        recorder = Recorder(part, source.name, *about)
+    except FileExistsError as error:
+        raise FileExistsError(
+            f"{part} is a recording that was not finished: vibe live {part} -o {out} does it; or remove it"
+        ) from error
     try:
         yield [recorder]
     finally:
+        recorder.close()
         if recorder.frames:
-            recorder.result(source.name, live_estimator.camera, estimator).save(out)
-            _info(f"written to {out}: {recorder.frames} frames")
+            _finish(part, out, estimator)
         else:
+            part.unlink()
             _info(f"{out} was not written: there was no answer")
+
+
+def _finish(part: Path, out: Path, estimator: Estimator) -> None:
+    """Make a motion file of a recording; raises OSError, which says where the recording is, or ValueError."""
+    from vibe.live.outputs import read_recording
+
+    result = read_recording(part, estimator.body)
+    try:
+        result.save(out)
+    except OSError as error:
+        raise OSError(
+            f"cannot write {out} ({one_line(error)}): the recording is in {part}, vibe live {part} -o FILE writes it"
+        ) from error
+    part.unlink()
+    _info(f"written to {out}: {len(result.clip.timestamps)} frames")
 
 
 def _run(
@@ -210,7 +257,7 @@ def _run(
 
     Ctrl-C, and a reader of standard output who leaves, are ends like any other.
     """
-    from vibe.live.loop import Delays, run_live
+    from vibe.live.pose import Delays, run_live
 
     _info(f"{source.name}: {source.width}x{source.height}; Ctrl-C ends it")
     last = time.monotonic()
@@ -230,14 +277,21 @@ def _run(
         _info(f"in all: {delays.line(time.monotonic(), left_out)}")
 
 
-def _print_address(server: Server, options: _LiveOptions) -> None:
-    """Where to look and listen; the browser is opened where there is a screen."""
+@contextmanager
+def _shown(server: Server, options: _LiveOptions) -> Iterator[None]:
+    """Says where to look and listen; the browser is opened where there is a screen."""
+    from vibe.live.server import page_file
+
     _info(f"page: {server.address}" if options.page else f"socket: {server.socket_address}")
     if server.is_open:
         print_error(f"{server.host} can be reached from other machines: who has the token sees what the camera sees")
     screen = sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
-    if options.page and screen and not options.no_browser:
-        webbrowser.open(server.address)
+    if not options.page or not screen or options.no_browser:
+        yield
+        return
+    with page_file(server.address) as address:
+        webbrowser.open(address)
+        yield
 
 
 def _try_writing(out: Path) -> None:

@@ -1,31 +1,158 @@
-"""Where live poses go: JSON lines and OSC, sent by threads of their own so that no frame waits, and a motion file."""
+"""Where live poses go: JSON, packets for the page, OSC, sent by threads so that no frame waits, and a motion file."""
 
 from __future__ import annotations
 
+import errno
+import json
 import queue
 import re
 import socket
+import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import roma
 import torch
+from numpy import ndarray
 from torch import Tensor
 
+from vibe import __version__
 from vibe.arrays import as_numpy
+from vibe.body.record import Body
 from vibe.errors import missing_extra
-from vibe.inference.estimate import Estimator
-from vibe.live.messages import poses_json
-from vibe.live.person import LivePose
 from vibe.live.pose import LivePoses
 from vibe.live.source import LiveFrame
 from vibe.motion import Result
 from vibe.motion.tensors import to_motion
-from vibe.records import Camera, Clip, SmplParams, Track
-from vibe.skeletons import SMPL
+from vibe.records import Camera, Clip, SmplParams, Track, Weights
+from vibe.skeletons import SMPL, SMPL_PARENTS
+from vibe.video.container import refuse_huge
+from vibe.viewer.motion_json import at_rest
+
+DIGITS = 5
+"""After the point: a hundredth of a millimetre."""
+
+
+def start_json(source: str, camera: Camera, delay: int, body: Weights, weights: Weights) -> str:
+    """The first line: what does not change."""
+    return _text(
+        {
+            "type": "start",
+            "vibe": __version__,
+            "source": source,
+            "width": camera.width,
+            "height": camera.height,
+            "K_px": _rounded(camera.K_px),
+            "frames_back": delay,
+            "joint_names": SMPL,
+            "parents": SMPL_PARENTS,
+            "body": body.name,
+            "weights": weights.name,
+        }
+    )
+
+
+def poses_json(poses: LivePoses, delay_ms: float) -> str:
+    """The line of one answer."""
+    people = [
+        {
+            "number": pose.number,
+            "confidence": round(pose.confidence, 3),
+            "trans": _rounded(pose.trans),
+            "rotations": _rounded(roma.rotmat_to_rotvec(pose.rotmat)),
+            "betas": _rounded(pose.betas),
+            "joints": _rounded(pose.joints),
+        }
+        for pose in poses.people
+    ]
+    about = {"frame": poses.index, "time": round(poses.time, DIGITS), "delay_ms": round(delay_ms, 1)}
+    return _text({"type": "frame", **about, "people": people})
+
+
+def _rounded(numbers: Tensor) -> list:
+    """Numbers, or lists of them."""
+    return [_rounded(row) for row in numbers] if numbers.dim() > 1 else [round(x, DIGITS) for x in numbers.tolist()]
+
+
+def _text(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, separators=(",", ":"), allow_nan=False)
+
+
+LONGEST_PX = 960
+"""Longer side of a picture for the page."""
+QUALITY = 75
+"""Of its JPEG, out of 100."""
+SAME_SHAPE = 0.3
+"""Distance of betas up to which a page keeps the surface that it has: some millimetres."""
+
+
+class Packet:
+    """One answer, with its picture."""
+
+    def __init__(self, poses: LivePoses, frame: LiveFrame, delay_ms: float) -> None:
+        self.poses = poses
+        self._frame, self._delay_ms = frame, delay_ms
+        self._making = threading.Lock()
+        self._packet: bytes | None = None
+
+    @cached_property
+    def text(self) -> str:
+        """The line of JSON."""
+        return poses_json(self.poses, self._delay_ms)
+
+    def packet(self) -> bytes:
+        """The line's length (four bytes, little-endian), the line, and the picture as JPEG."""
+        with self._making:
+            if self._packet is None:
+                text = self.text.encode()
+                self._packet = struct.pack("<I", len(text)) + text + _jpeg(self._frame.rgb)
+            return self._packet
+
+
+class Packets:
+    """The newest answer, and everybody's shape."""
+
+    def __init__(self, body: Body) -> None:
+        """`body` is the one that a page shows."""
+        self.newest: Packet | None = None
+        self._body = as_numpy(body)
+        self._shapes: dict[int, tuple[Tensor, str]] = {}
+
+    def shapes(self, poses: LivePoses, known: dict[int, Tensor]) -> Iterator[str]:
+        """What a page has to be told before an answer: surfaces of those whom it doesn't know so; notes them there."""
+        for pose in poses.people:
+            told = known.get(pose.number)
+            if told is None or float(torch.dist(told, pose.betas)) > SAME_SHAPE:
+                known[pose.number], text = self._shape(pose.number, pose.betas)
+                yield text
+        here = {pose.number for pose in poses.people}
+        self._shapes = {number: held for number, held in self._shapes.items() if number in here}
+
+    def _shape(self, number: int, betas: Tensor) -> tuple[Tensor, str]:
+        """The message of a shape; the last one of this person, where it is near enough."""
+        held = self._shapes.get(number)
+        if held is None or float(torch.dist(held[0], betas)) > SAME_SHAPE / 2:
+            betas = betas.clone()
+            held = betas, _text({"type": "shape", **at_rest(number, betas.numpy(), self._body)})
+            self._shapes = {**self._shapes, number: held}
+        return held
+
+
+def _jpeg(rgb: ndarray) -> bytes:
+    """The picture, made smaller where it is large."""
+    scale = LONGEST_PX / max(rgb.shape[:2])
+    if scale < 1:
+        rgb = cv2.resize(rgb, (round(rgb.shape[1] * scale), round(rgb.shape[0] * scale)), interpolation=cv2.INTER_AREA)
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+
 
 WAITING = 64
 """Answers that may wait for somebody slow; the oldest gives way to a newer one."""
@@ -34,10 +161,14 @@ WAITING = 64
 class Outbox:
     """Hands answers on from a thread of its own; what comes too fast for the receiver is left out."""
 
-    def __init__(self, send: Callable[[LivePoses, float], None], name: str) -> None:
-        """`send` may raise OSError when the receiver is gone: the next `put` passes it on."""
+    def __init__(self, send: Callable[[LivePoses, float], None], name: str, lossy: bool = False) -> None:
+        """`send` may raise OSError when the receiver is gone: the next `put` passes it on.
+
+        What goes over a `lossy` line is counted as dropped instead, and the next answer is sent all the same.
+        """
         self.dropped = 0
-        self._send = send
+        self.name = name
+        self._send, self._lossy = send, lossy
         self._waiting: queue.Queue[tuple[LivePoses, float] | None] = queue.Queue(WAITING)
         self._error: OSError | None = None
         self._thread = threading.Thread(target=self._run, name=f"vibe-live-{name}", daemon=True)
@@ -73,8 +204,10 @@ class Outbox:
             try:
                 self._send(*item)
             except OSError as error:
-                self._error = error
-                return
+                if not self._lossy:
+                    self._error = error
+                    return
+                self.dropped += 1
 
 
 def json_lines(write: Callable[[str], None], start: str) -> Outbox:
@@ -84,7 +217,7 @@ def json_lines(write: Callable[[str], None], start: str) -> Outbox:
 
 
 def osc(address: str) -> Outbox:
-    """OSC osc_bundles over UDP to HOST:PORT.
+    """OSC over UDP to HOST:PORT, where nobody need listen.
 
     Raises ValueError for what is no address, OSError for a host that is not known, ImportError without python-osc.
     """
@@ -95,7 +228,7 @@ def osc(address: str) -> Outbox:
         raise missing_extra("OSC", "python-osc", "live") from error
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0][0]
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the second for names that no address can have
         raise OSError(f"{host} is not known: give --osc an address that is, as in 127.0.0.1:{port}") from error
     client = UDPClient(host, port, family=family)
 
@@ -103,7 +236,7 @@ def osc(address: str) -> Outbox:
         for bundle in osc_bundles(poses, delay_ms):
             client.send(bundle)
 
-    return Outbox(send, "osc")
+    return Outbox(send, "osc", lossy=True)
 
 
 def host_and_port(address: str) -> tuple[str, int]:
@@ -115,28 +248,33 @@ def host_and_port(address: str) -> tuple[str, int]:
 
 
 def osc_bundles(poses: LivePoses, delay_ms: float) -> list[Any]:
-    """One bundle with what there is, and two for each person, of joints and of rotations: each fits a packet."""
-    there = [("/vibe/frame", [poses.index, poses.time, float(delay_ms), len(poses.people)])]
-    there.append(("/vibe/people", [pose.number for pose in poses.people]))
-    return [_bundle(there)] + [_bundle(part) for pose in poses.people for part in _parts(pose)]
+    """One bundle with what there is, and two for each person, of joints and of rotations: each fits a packet.
+
+    Places are metres, rotations quaternions x, y, z, w.
+    """
+    bundles = [
+        _bundle(
+            {
+                "/vibe/frame": [poses.index, poses.time, float(delay_ms), len(poses.people)],
+                "/vibe/people": [pose.number for pose in poses.people],
+            }
+        )
+    ]
+    for pose in poses.people:
+        here, quaternions = f"/vibe/{pose.number}", roma.rotmat_to_unitquat(pose.rotmat).tolist()
+        places = {f"{here}/joint/{name}": place for name, place in zip(SMPL, pose.joints.tolist(), strict=True)}
+        turns = {f"{here}/rotation/{name}": turn for name, turn in zip(SMPL, quaternions, strict=True)}
+        shape = {f"{here}/confidence": [pose.confidence], f"{here}/trans": pose.trans.tolist()}
+        bundles += [_bundle(shape | places), _bundle(turns | {f"{here}/betas": pose.betas.tolist()})]
+    return bundles
 
 
-def _parts(pose: LivePose) -> list[list[tuple[str, list]]]:
-    """A person's messages: places in metres, then quaternions x, y, z, w."""
-    here = f"/vibe/{pose.number}"
-    places = [(f"{here}/joint/{name}", place) for name, place in zip(SMPL, pose.joints.tolist(), strict=True)]
-    quaternions = roma.rotmat_to_unitquat(pose.rotmat).tolist()
-    turns = [(f"{here}/rotation/{name}", turn) for name, turn in zip(SMPL, quaternions, strict=True)]
-    shape = [(f"{here}/confidence", [pose.confidence]), (f"{here}/trans", pose.trans.tolist())]
-    return [[*shape, *places], [*turns, (f"{here}/betas", pose.betas.tolist())]]
-
-
-def _bundle(messages: list[tuple[str, list]]) -> Any:
+def _bundle(messages: Mapping[str, list]) -> Any:
     from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
     from pythonosc.osc_message_builder import OscMessageBuilder
 
     bundle = OscBundleBuilder(IMMEDIATELY)
-    for address, values in messages:
+    for address, values in messages.items():
         message = OscMessageBuilder(address)
         for value in values:
             message.add_arg(value)
@@ -144,43 +282,81 @@ def _bundle(messages: list[tuple[str, list]]) -> Any:
     return bundle.build()
 
 
+ROW = np.dtype(
+    [
+        ("frame", "<i4"), ("number", "<i4"), ("time", "<f8"), ("rotmat", "<f4", (len(SMPL), 3, 3)),
+        ("betas", "<f4", 10), ("trans", "<f4", 3), ("keypoints_px", "<f4", (17, 3)), ("box_px", "<f4", 4),
+    ]
+)  # fmt: skip
+"""One person in one frame, as `LivePose` has it; a frame with nobody in view has a row of number 0."""
+LONGEST_HEAD = 1 << 16
+MOST_FRAMES = 10_000_000
+UNFINISHED = ".part"
+"""What the name of a recording ends with until it is a motion file."""
+
+
 class Recorder:
-    """Everybody's answers, about 0.6 kB a person and index."""
+    """Writes answers to a file as they come, 1.2 kB a person and frame, so that no end of the program loses them."""
 
-    def __init__(self) -> None:
-        self._times: dict[int, float] = {}
-        self._people: dict[int, list[tuple[int, tuple[Tensor, ...]]]] = {}
-
-    @property
-    def frames(self) -> int:
+    def __init__(
+        self, path: Path, source: str, camera: Camera, body: Weights, weights: Weights, remarks: Sequence[str]
+    ):
+        """Raises OSError if the file cannot be made or is there."""
+        head = {"recording": 1, "source": source, "width": camera.width, "height": camera.height, "remarks": remarks}
+        head |= {"K_px": camera.K_px.tolist(), "body": asdict(body), "weights": asdict(weights)}
+        self._file = path.open("xb", buffering=0)
+        self._file.write(_text(head).encode() + b"\n")
+        self.frames = 0
         """How many there were."""
-        return len(self._times)
 
     def put(self, poses: LivePoses, frame: LiveFrame, delay_ms: float) -> None:
-        """Take an answer."""
-        index = len(self._times)
-        self._times[index] = poses.time
-        for pose in poses.people:
-            self._people.setdefault(pose.number, []).append((index, _few(pose)))
+        """Write an answer; raises OSError where there is no room."""
+        rows = np.zeros(max(len(poses.people), 1), ROW)
+        rows["frame"], rows["time"] = self.frames, poses.time
+        for row, pose in zip(rows[: len(poses.people)], poses.people, strict=True):
+            for name in ("number", "rotmat", "betas", "trans", "keypoints_px", "box_px"):
+                row[name] = getattr(pose, name)
+        if (self._file.write(rows.tobytes()) or 0) < rows.nbytes:
+            raise OSError(errno.ENOSPC, "there is no room for the recording", self._file.name)
+        self.frames += 1
 
-    def result(self, name: str, camera: Camera, estimator: Estimator) -> Result:
-        """The motion as of a video of the frames that were answered for."""
-        times = torch.tensor(list(self._times.values()), dtype=torch.float64)
-        times = times - times[:1]
-        fps = (len(times) - 1) / float(times[-1]) if len(times) > 1 else 30.0
-        clip = Clip(Path("live") / name, fps, camera.width, camera.height, times, 0)
-        people = []
-        for _, rows in sorted(self._people.items()):
-            frames = torch.tensor([index for index, _ in rows])
-            rotmat, betas, trans, keypoints_px, box_px = (torch.stack(each) for each in zip(*(row for _, row in rows)))
-            track = Track(frames, box_px, keypoints_px)
-            shape = betas.mean(0)
-            people.append(to_motion(SmplParams(rotmat, shape, trans), track, times[frames], camera, estimator.body))
-        notes = ("made live: each index was told without what came later, and frames were left out for speed",)
-        origin = estimator.body.origin
-        notes = (*notes, *estimator.remarks)
-        return Result(as_numpy(clip), as_numpy(camera), tuple(people), origin, estimator.network.about, notes)
+    def close(self) -> None:
+        """Write no more."""
+        self._file.close()
 
 
-def _few(pose: LivePose) -> tuple[Tensor, ...]:
-    return pose.rotmat, pose.betas.clone(), pose.trans, pose.keypoints_px, pose.box_px
+def read_recording(path: Path, body: Body) -> Result:
+    """What a `Recorder` wrote, as of a video of the frames that were answered for.
+
+    Frames that were not written whole are left out. Raises OSError, or ValueError for a file that is no recording, a
+    damaged one, or one of another body.
+    """
+    with path.open("rb") as file:
+        try:
+            head = json.loads(file.readline(LONGEST_HEAD))
+            camera = Camera(torch.tensor(head["K_px"]).float().reshape(3, 3), int(head["width"]), int(head["height"]))
+            origin, weights = Weights(**head["body"]), Weights(**head["weights"])
+            source, remarks = str(head["source"]), [str(each) for each in head["remarks"]]
+        except (ValueError, TypeError, KeyError, RuntimeError, RecursionError) as error:
+            raise ValueError(f"{path} is no recording of vibe live: give one that it left unfinished") from error
+        rows = np.fromfile(file, ROW, MOST_FRAMES)
+    if origin.sha256 != body.origin.sha256:
+        raise ValueError(f"{path} was recorded with the body {origin.name}: give that one with --body")
+    refuse_huge(path, camera.width, camera.height)
+    first = np.flatnonzero(np.diff(rows["frame"], prepend=-1))
+    times, numbers = rows["time"][first], np.unique(rows["number"])
+    sound = all(np.isfinite(rows[name]).all() for name in ROW.names or ()) and (np.diff(times) > 0).all()
+    sound &= all((np.diff(rows["frame"][rows["number"] == number]) > 0).all() for number in numbers)
+    if not len(rows) or not sound or (rows["frame"][first] != np.arange(len(first))).any():
+        raise ValueError(f"{path} holds no answers that can be read: it is damaged or empty")
+    times = torch.from_numpy(times - times[0])
+    fps = (len(times) - 1) / float(times[-1]) if len(times) > 1 else 30.0
+    people = []
+    for number in numbers[numbers > 0]:
+        own = {name: torch.from_numpy(rows[name][rows["number"] == number]) for name in ROW.names or ()}
+        track = Track(own["frame"].long(), own["box_px"], own["keypoints_px"])
+        smpl = SmplParams(own["rotmat"], own["betas"].mean(0), own["trans"])
+        people.append(to_motion(smpl, track, times[track.frames], camera, body))
+    clip = Clip(Path("live") / source, fps, camera.width, camera.height, times, 0)
+    note = "made live: each index was told without what came later, and frames were left out for speed"
+    return Result(as_numpy(clip), as_numpy(camera), tuple(people), origin, weights, (note, *remarks))

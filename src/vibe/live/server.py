@@ -11,15 +11,20 @@ import errno
 import hmac
 import ipaddress
 import secrets
+import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from html import escape
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from vibe.errors import missing_extra
-from vibe.live.messages import Packets
+from vibe.live.outputs import Packet, Packets
 from vibe.live.pose import LivePoses
 from vibe.live.source import LiveFrame
 
@@ -65,13 +70,10 @@ class Server:
         self._news = asyncio.Event()
         self._stop = asyncio.Event()
         self._listeners = 0
-        started: list[OSError | None] = []
-        ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(started, ready), name="vibe-live-server", daemon=True)
+        started: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, args=(started,), name="vibe-live-server", daemon=True)
         self._thread.start()
-        ready.wait()
-        if started[0] is not None:
-            raise started[0]
+        started.result()
 
     @property
     def address(self) -> str:
@@ -90,7 +92,7 @@ class Server:
 
     def put(self, poses: LivePoses, frame: LiveFrame, delay_ms: float) -> None:
         """Give everybody the newest answer as soon as they are done with the last."""
-        self._offer.packets.take(poses, frame, delay_ms)
+        self._offer.packets.newest = Packet(poses, frame, delay_ms)
         self._loop.call_soon_threadsafe(self._ring)
 
     def close(self) -> None:
@@ -108,17 +110,21 @@ class Server:
         news, self._news = self._news, asyncio.Event()
         news.set()
 
-    def _run(self, started: list[OSError | None], ready: threading.Event) -> None:
+    def _run(self, started: Future[None]) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_until_complete(self._serve(lambda: (started.append(None), ready.set())))
+            self._loop.run_until_complete(self._serve(started))
         except OSError as error:
-            started.append(_why(error, self.host, self.port))
-            ready.set()
+            started.set_exception(_why(error, self.host, self.port))
+        except UnicodeError as error:
+            name = ascii(self.host)[:80]
+            started.set_exception(ValueError(f"{name} is no name that a machine can have ({error}): see --host"))
+        except BaseException as error:
+            started.set_exception(error)
         finally:
             self._loop.close()
 
-    async def _serve(self, up: Callable[[], Any]) -> None:
+    async def _serve(self, started: Future[None]) -> None:
         from websockets.asyncio.server import serve
 
         options: dict[str, Any] = {"compression": None, "max_size": LONGEST_MESSAGE, "max_queue": 1}
@@ -126,7 +132,7 @@ class Server:
             self._listen, self.host, self.port, process_request=self._answer, server_header=None, **options
         ) as server:
             self.port = next(iter(server.sockets)).getsockname()[1]
-            up()
+            started.set_result(None)
             await self._stop.wait()
             self._ring()
 
@@ -148,9 +154,14 @@ class Server:
         """Send the start and then the newest answer, again and again, as fast as the listener takes them."""
         from websockets.exceptions import ConnectionClosed
 
+        async def ignore() -> None:  # what a listener says is read, so that pings and goodbyes behind it are heard
+            with suppress(ConnectionClosed):
+                async for _ in connection:
+                    pass
+
         wants_page = "page" in parse_qs(connection.request.path.partition("?")[2])
         self._listeners += 1
-        deaf = asyncio.ensure_future(_ignore(connection))
+        deaf = asyncio.ensure_future(ignore())
         known: dict[int, Any] = {}
         sent = -1
         try:
@@ -175,23 +186,10 @@ class Server:
             deaf.cancel()
 
 
-async def _ignore(connection: Any) -> None:
-    """Read what a listener says, so that pings and goodbyes behind it are heard."""
-    from websockets.exceptions import ConnectionClosed
-
-    try:
-        async for _ in connection:
-            pass
-    except ConnectionClosed:
-        pass
-
-
 def _response(connection: Any, status: HTTPStatus, text: str, kind: str = "text/plain; charset=utf-8") -> Any:
     response = connection.respond(status, text)
     del response.headers["Content-Type"]
-    response.headers["Content-Type"] = kind
-    for name, value in HEADERS.items():
-        response.headers[name] = value
+    response.headers.update({"Content-Type": kind, **HEADERS})
     return response
 
 
@@ -209,19 +207,36 @@ def new_token() -> str:
     return secrets.token_urlsafe(16)
 
 
-def refusal_reason(path: str, headers: Mapping[str, str], token: str, host: str) -> str | None:
-    """Why a request is not answered; None for one that may be. `host` is what the server was told to listen on."""
-    asked = headers.get("Host", "")
-    name = _host_name(asked)
+@contextmanager
+def page_file(address: str) -> Iterator[str]:
+    """The address of a file that only this user can read and that leads a browser to the page; removed at the end.
+
+    Whatever a browser is started with, everybody on the machine can read.
+    """
+    with tempfile.TemporaryDirectory(prefix="vibe-live-") as folder:
+        file = Path(folder) / "page.html"
+        file.write_text(f'<meta http-equiv="refresh" content="0; url={escape(address)}">', encoding="utf-8")
+        yield file.as_uri()
+
+
+def refusal_reason(path: str, headers: Any, token: str, host: str) -> str | None:
+    """Why a request is not answered; None for one that may be. `host` is what the server was told to listen on.
+
+    `headers` is a mapping that raises LookupError for one that stands twice.
+    """
+    try:
+        asked, origin, bearer = (headers.get(name) for name in ("Host", "Origin", "Authorization"))
+    except LookupError:  # websockets' MultipleValuesError
+        return "a header stands twice"
+    name = _host_name(asked or "")
     if not (name in ("localhost", host.lower()) or _is_number(name)):
         return "this address is not one of this server"
-    origin = headers.get("Origin")
-    if origin is not None and origin.lower() != f"http://{asked.lower()}":
+    if origin is not None and origin.lower() != f"http://{asked}".lower():
         return "a page from another place asked"
     given = parse_qs(path.partition("?")[2]).get("token", [""])[-1]
-    scheme, _, bearer = headers.get("Authorization", "").partition(" ")
+    scheme, _, credentials = (bearer or "").partition(" ")
     if scheme.lower() == "bearer":
-        given = bearer.strip()
+        given = credentials.strip()
     if not hmac.compare_digest(given.encode(errors="replace"), token.encode()):
         return "the token is missing or wrong: use the address that vibe printed"
     return None
