@@ -89,7 +89,7 @@ def lesson(body: Body) -> Lesson:
     )
     clips, rotmat = ClipBatch(torch.randn(BATCH, FRAMES, FEATURES), truth), roma.rotvec_to_rotmat(turns[1])
     course = Task(
-        build=lambda: our_players(True).network, batch=lambda _: clips, motion=lambda _: rotmat,
+        build=lambda: our_players(True).network, batch=lambda *_: clips, motion=lambda _: rotmat,
         losses=lambda made, its: feature_losses(project_output(made, body), its.truth), shifted_losses=lambda *_: {},
         validate=lambda _: {}, score="", data={},
     )  # fmt: skip

@@ -314,7 +314,7 @@ def test_the_fast_step_has_the_terms_and_gradients_of_the_plain_one(form: str) -
     body = load_body().to(dtype=torch.float64)
     mine, its, (given, rotmat) = networks(form), networks(form), batch()
     course = Task(
-        build=lambda: mine.network, batch=lambda _: given, motion=lambda _: rotmat,
+        build=lambda: mine.network, batch=lambda *_: given, motion=lambda _: rotmat,
         losses=lambda made, batch: feature_losses(project_output(made, body), batch.truth),
         shifted_losses=lambda *_: {}, validate=lambda _: {}, score="", data={},
     )  # fmt: skip

@@ -57,28 +57,28 @@ def subject_of(clip: str) -> str:
     return "_".join(words[:2]) if words[0] == "cmu" else words[0]
 
 
-def load_motions(paths: Sequence[Path], held_out: bool) -> Motions:
-    """The clips of these files that belong to the held-out subjects, or all the others.
+def load_motions(paths: Sequence[Path], held_out: bool, subjects: Sequence[str] = HELD_OUT) -> Motions:
+    """The clips of these files that belong to the held-out subjects (`subjects`), or all the others.
 
     Each file holds `poses` [frames, 72] axis-angle, `trans` [frames, 3], `seq_offsets` [clips + 1], `names` and `fps`.
     Raises ValueError for a file without them.
     """
-    quaternions, places, lengths, subjects = [], [], [], []
+    quaternions, places, lengths, whose = [], [], [], []
     for path in paths:
         poses, trans, offsets, names = read_motion_clips(path)
         for name, start, stop in zip(names, offsets[:-1], offsets[1:], strict=True):
             subject = subject_of(name)
-            if (subject in HELD_OUT) == held_out:
+            if (subject in subjects) == held_out:
                 rotvec = torch.from_numpy(poses[start:stop].astype(np.float32)).unflatten(-1, (-1, 3))
                 quaternions.append(continuous(roma.rotvec_to_unitquat(rotvec)))
                 places.append(torch.from_numpy(trans[start:stop].astype(np.float32)))
                 lengths.append(stop - start)
-                subjects.append(subject)
+                whose.append(subject)
     if not lengths:
-        whose = "the held-out subjects" if held_out else "subjects that are not held out"
-        raise ValueError(f"{', '.join(map(str, paths))}: no clip of {whose} ({', '.join(HELD_OUT)})")
+        which = "the held-out subjects" if held_out else "subjects that are not held out"
+        raise ValueError(f"{', '.join(map(str, paths))}: no clip of {which} ({', '.join(subjects)})")
     sizes = torch.tensor(lengths)
-    return Motions(torch.cat(quaternions), torch.cat(places), sizes.cumsum(0) - sizes, sizes, tuple(subjects))
+    return Motions(torch.cat(quaternions), torch.cat(places), sizes.cumsum(0) - sizes, sizes, tuple(whose))
 
 
 def read_motion_clips(path: Path) -> tuple[Float[ndarray, "frame 72"], Float[ndarray, "frame 3"], list[int], list[str]]:

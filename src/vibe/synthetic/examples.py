@@ -115,6 +115,8 @@ class SynthesisConfig:
     """Motion is played at up to this many times its speed, or as much slower."""
     betas: float = 1.2
     """Standard deviation of each shape number."""
+    exact: tuple[float, float] = (0.0, 0.0)
+    """Share of the windows whose keypoints are the true ones: at a training's first step, and at its last."""
     labelled: float = 1.0
     """Share of the windows whose 3D truth is known; of the others the losses see the detected keypoints alone."""
     poses: PoseConfig = field(default_factory=PoseConfig)
@@ -156,33 +158,31 @@ def example_points(
 
 def synthesise(
     motions: Motions, weights: Float[Tensor, "clip"], body: Body, config: SynthesisConfig, seed: torch.Generator,
-    noisy: bool = True,
+    done: float = 0.0,
 ) -> Example:  # fmt: skip
-    """One batch; the same for the same generator state. Without noise the keypoints are the true ones."""
+    """One batch for the time when so much of a training is done, in [0, 1]; the same for the same generator state."""
     windows = draw_windows(motions, weights, config.batch, config.frames, config.fastest, seed)
     quaternions, trans = widen(*windows, config.poses, seed)
     betas = config.betas * torch.randn(config.batch, 10, generator=seed)
     view = draw_views(trans, config.views, seed)
-    noise = config.noise if noisy else None
-    made = project_example(roma.unitquat_to_rotmat(quaternions), trans, betas, view, body, noise, seed)
+    exact = torch.rand(config.batch, generator=seed) < torch.lerp(*torch.tensor(config.exact), done)
+    made = project_example(roma.unitquat_to_rotmat(quaternions), trans, betas, view, body, config.noise, exact, seed)
     return replace(made, labelled=torch.arange(config.batch) < round(config.labelled * config.batch))
 
 
 def project_example(
     rotmat: Float[Tensor, "batch time 24 3 3"], trans: Float[Tensor, "batch time 3"], betas: Float[Tensor, "batch 10"],
-    view: SyntheticCamera, body: Body, noise: NoiseConfig | None, seed: torch.Generator,
+    view: SyntheticCamera, body: Body, noise: NoiseConfig, exact: Bool[Tensor, "batch"], seed: torch.Generator,
 ) -> Example:  # fmt: skip
-    """What a camera sees of bodies going along `trans` in a y-up world, with a detector's noise or without any."""
+    """What a camera sees of bodies going along `trans` in a y-up world, with a detector's noise unless `exact`."""
     rotmat = torch.cat([(view.R_cam_world @ rotmat[:, :, 0])[:, :, None], rotmat[:, :, 1:]], 2)
     points = example_points(body, rotmat, betas[:, None])
     keypoints_cam = points[:, :, len(SMPL) :] + view.pelvis_cam[:, :, None]
     metre = view.zoom[:, None, None] / keypoints_cam[..., 2].clamp_min(0.3)
     truth = keypoints_cam[..., :2] * metre[..., None]
-    if noise is None:
-        keypoints = functional.pad(truth, (0, 1), value=0.95)
-    else:
-        keypoints = imitate_detector(truth, metre, view.half_picture, noise, seed)
-    box = steady_boxes(keypoints, truth, 0.0 if noise is None else 0.04, seed)
+    detected = imitate_detector(truth, metre, view.half_picture, noise, seed)
+    keypoints = torch.where(exact[:, None, None, None], functional.pad(truth, (0, 1), value=0.95), detected)
+    box = steady_boxes(keypoints, truth, 0.04 * ~exact, seed)
     identity = torch.eye(3)
     R_crop_cam, _, _ = cameras.crop_view(
         torch.cat([box[..., :2] / view.zoom[:, None, None], box[..., 2:]], -1), identity
@@ -209,8 +209,8 @@ def feet_down(feet_world: Float[Tensor, "*b time foot 3"]) -> Bool[Tensor, "*b t
 
 
 def steady_boxes(
-    keypoints: Float[Tensor, "batch time 17 3"], truth: Float[Tensor, "batch time 17 2"], wobble: float,
-    seed: torch.Generator,
+    keypoints: Float[Tensor, "batch time 17 3"], truth: Float[Tensor, "batch time 17 2"],
+    wobble: Float[Tensor, "batch"], seed: torch.Generator,
 ) -> Float[Tensor, "batch time 4"]:  # fmt: skip
     """Boxes as the tracker gives them: around the keypoints, averaged over a quarter of a second, a little off."""
     box = cameras.box_from_keypoints(keypoints)
@@ -218,6 +218,6 @@ def steady_boxes(
     box = torch.where(box.isnan(), whole, box)
     smooth = functional.avg_pool1d(functional.pad(box.mT, (3, 3), mode="replicate"), 7, stride=1).mT
     batch = len(box)
-    shift = wobble * torch.randn(batch, 1, 2, generator=seed) * smooth[..., 2:]
-    scale = torch.exp(wobble * torch.randn(batch, 1, 2, generator=seed))
+    shift = wobble[:, None, None] * torch.randn(batch, 1, 2, generator=seed) * smooth[..., 2:]
+    scale = torch.exp(wobble[:, None, None] * torch.randn(batch, 1, 2, generator=seed))
     return torch.cat([smooth[..., :2] + shift, smooth[..., 2:] * scale], -1)

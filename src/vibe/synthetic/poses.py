@@ -30,7 +30,7 @@ SPREAD = {
 }  # fmt: skip
 """Standard deviation in radians of the random rotations about x, y and z."""
 HINGES = {"left_knee": (0, 1.0), "right_knee": (0, 1.0), "left_elbow": (1, -1.0), "right_elbow": (1, 1.0)}
-"""Axis and sense in which a hinge bends; it is never turned the other way."""
+"""Axis and sense in which a hinge bends; it is stretched until it is straight, and never turned the other way."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,7 @@ def wobble(
     rotvec = size * (1 + 0.5 * torch.sin(2 * math.pi * cycles * time + phase))
     for name, (axis, sense) in HINGES.items():
         joint = skeletons.SMPL.index(name)
-        rotvec[:, :, joint, axis] = sense * rotvec[:, :, joint, axis].abs()
+        flexion = 2 * sense * torch.atan2(quaternions[:, :, joint, axis], quaternions[:, :, joint, 3])
+        rotvec[:, :, joint, axis] = sense * torch.maximum(rotvec[:, :, joint, axis], -flexion.clamp_min(0))
     rotvec = rotvec * taken[:, None, :, None]
     return roma.quat_product(quaternions, roma.rotvec_to_unitquat(rotvec))

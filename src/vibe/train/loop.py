@@ -73,7 +73,7 @@ def train_generator(
     state = build_train_state(recipe, task.build, group.device)
 
     def take_step(step: int) -> dict[str, float]:
-        batch = task.batch(seeded_generator(recipe.seed, step))
+        batch = task.batch(seeded_generator(recipe.seed, step), step / recipe.steps)
         seed_step(recipe.seed, step, group.rank)
         if recipe.schedule == "cosine":
             for name, top in (("network", recipe.rate), ("discriminator", recipe.adversarial.rate)):

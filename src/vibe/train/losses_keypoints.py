@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import roma
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vibe.body.record import Body
 from vibe.records import GeneratorOutput
-from vibe.skeletons import SMPL
+from vibe.skeletons import SMPL, index
 from vibe.synthetic.examples import FEET, Example, example_points
 
 
@@ -29,14 +30,32 @@ class LossConfig:
     """The same in the pelvis' own frame, so that a wrong heading does not hide a right pose."""
     reprojection: float = 3.0
     """L_2D: distance of the projected keypoints, in half crop sides."""
-    rotations: float = 0.5
-    """L_SMPL, pose: squared difference of the rotation matrices."""
+    rotations: float = 1.0
+    """L_SMPL, pose: angle between predicted and true local rotations, radians; no mean of two answers wins it."""
     betas: float = 0.02
     """L_SMPL, shape: squared difference."""
-    velocity: float = 20.0
-    """Distance of the joints' steps from frame to frame, metres."""
+    flexion: float = 1.0
+    """Difference of the flexion of knees and elbows, radians."""
+    displacement: float = 20.0
+    """Distance of the joints' displacements over some frames, metres; over n of them divided by the root of n."""
+    speed: float = 10.0
+    """Difference of the lengths of these displacements, metres; who damps a motion whose direction is doubtful pays."""
+    acceleration: float = 10.0
+    """Distance of the changes of these displacements, metres."""
     slide: float = 0.0
     """What a foot that stands moves from frame to frame, metres, the pelvis going its true way."""
+
+
+MOST_TURNED = 0.999
+"""Sine of the half angle from which on a rotation's error pulls no more: at half a turn its gradient has no bound."""
+STRIDES = (1, 2, 4, 8)
+"""Frames over which displacements are compared; windows shorter than twice a stride go without it."""
+HINGES = (
+    index(SMPL, ["left_hip", "right_hip", "left_shoulder", "right_shoulder"]),
+    index(SMPL, ["left_knee", "right_knee", "left_elbow", "right_elbow"]),
+    index(SMPL, ["left_ankle", "right_ankle", "left_wrist", "right_wrist"]),
+)
+"""Upper ends, hinges and lower ends of thighs with shanks and of upper arms with forearms."""
 
 
 def pelvis_of(pred_cam: Float[Tensor, "*b 3"], half_side: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3"]:
@@ -61,19 +80,44 @@ def keypoint_losses(
     points = example_points(body, predicted.rotmat, predicted.betas)
     own = points @ predicted.rotmat[..., 0, :, :]
     true_own = truth.points @ truth.rotmat[..., 0, :, :]
-    step = points.diff(dim=-3) - truth.points.diff(dim=-3)
     known = truth.labelled
+    angle = roma.rotmat_geodesic_distance(predicted.rotmat, truth.rotmat, clamping=MOST_TURNED)
+    bent = flexion(points) - flexion(truth.points)
     terms = {
         "points": config.points * _mean(_length(points - truth.points), known),
         "shape_of_pose": config.shape_of_pose * _mean(_length(own - true_own), known),
         "reprojection": config.reprojection * reprojection_loss(points[..., len(SMPL) :, :], predicted.pred_cam, truth),
-        "rotations": config.rotations * _mean((predicted.rotmat - truth.rotmat).square().sum((-1, -2)), known),
+        "rotations": config.rotations * _mean(angle, known),
         "betas": config.betas * _mean((predicted.betas - truth.betas[:, None]).square().sum(-1), known),
-        "velocity": config.velocity * _mean(_length(step), known),
+        "flexion": config.flexion * _mean(bent.abs(), known),
     }
+    for name, moved in motion_errors(points, truth.points).items():
+        terms[name] = getattr(config, name) * _mean(moved, known)
     if config.slide:
+        step = points.diff(dim=-3) - truth.points.diff(dim=-3)
         terms["slide"] = config.slide * slide(step[..., FEET, :], truth.feet_down & known[:, None, None])
     return terms
+
+
+def motion_errors(
+    points: Float[Tensor, "batch time point 3"], truth: Float[Tensor, "batch time point 3"]
+) -> dict[str, Float[Tensor, "batch _"]]:
+    """Errors of displacement, speed and acceleration by window, metres, those of all strides side by side."""
+    errors: dict[str, list[Tensor]] = {"displacement": [], "speed": [], "acceleration": []}
+    for stride in (each for each in STRIDES if 2 * each < points.shape[1]):
+        moved, wanted = ((each[:, stride:] - each[:, :-stride]) / stride**0.5 for each in (points, truth))
+        apart = moved - wanted
+        errors["displacement"].append(_length(apart))
+        errors["speed"].append((_length(moved) - _length(wanted)).abs())
+        errors["acceleration"].append(_length(apart[:, stride:] - apart[:, :-stride]))
+    return {name: torch.cat([each.flatten(1).mean(1, True) for each in found], 1) for name, found in errors.items()}
+
+
+def flexion(points: Float[Tensor, "*b point 3"]) -> Float[Tensor, "*b 4"]:
+    """Flexion of left and right knee and elbow, radians, of SMPL's joints (and what follows them); 0 if straight."""
+    upper, hinge, lower = (points[..., each, :] for each in HINGES)
+    above, below = hinge - upper, lower - hinge
+    return torch.atan2(_length(torch.linalg.cross(above, below)), (above * below).sum(-1))
 
 
 def reprojection_loss(

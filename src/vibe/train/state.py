@@ -155,8 +155,9 @@ class Task:
 
     build: Callable[[], VIBE]
     """The generator with fresh parameters; its regressor begins at the mean pose of the material."""
-    batch: Callable[[torch.Generator], Any]
-    """Windows for one step, the same in every process: a record of tensors on the CPU that has `evidence`."""
+    batch: Callable[[torch.Generator, float], Any]
+    """Windows for one step, the same in every process: a record of tensors on the CPU that has `evidence`. Told what
+    share of the steps is done."""
     motion: Callable[[torch.Generator], Float[Tensor, "real time 24 3 3"]]
     """As many windows of real motion."""
     losses: Callable[[GeneratorOutput, Any], dict[str, Float[Tensor, ""]]]

@@ -160,7 +160,7 @@ def features_task(recipe: PaperRecipe, group: ProcessGroup) -> Task:
     used = {store.folder.name: store.folder / MANIFEST for store in seen}
     return Task(
         build=build,
-        batch=lambda seed: as_batch(draw_clips(kinds, numpy_stream(seed))),
+        batch=lambda seed, _: as_batch(draw_clips(kinds, numpy_stream(seed))),
         motion=lambda seed: motion(recipe.batch, seed),
         losses=terms,
         shifted_losses=shifted_terms,

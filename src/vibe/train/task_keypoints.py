@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import roma
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from vibe.body.load import load_body
 from vibe.body.record import Body
-from vibe.data.motion import Motions, clip_weights, draw_windows, find_motion, load_motions
+from vibe.data.motion import HELD_OUT, Motions, clip_weights, draw_windows, find_motion, load_motions
 from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
 from vibe.models.generator import VIBE
 from vibe.models.network import build_network
@@ -21,16 +22,20 @@ from vibe.synthetic.examples import Example, example_points, synthesise
 from vibe.train.checkpoints import data_checksum
 from vibe.train.distributed import ProcessGroup
 from vibe.train.labels import fit_labels
-from vibe.train.losses_keypoints import keypoint_losses
+from vibe.train.losses_keypoints import flexion, keypoint_losses
 from vibe.train.recipes import Recipe
 from vibe.train.state import Predict, Task, input_weights, start_at_mean_pose
 from vibe.train.trainer import seeded_generator
+
+STRAIGHT = math.radians(10)
+"""Flexion below which a knee counts as straight."""
 
 
 def keypoints_task(recipe: Recipe, group: ProcessGroup) -> Task:
     """Data and validation of an open recipe; raises FileNotFoundError or ValueError for its motion files."""
     paths = [find_motion(name) for name in recipe.motion]
-    motions, held_out = load_motions(paths, held_out=False), load_motions(paths[:1], held_out=True)
+    motions = load_motions(paths, held_out=False, subjects=(*HELD_OUT, *recipe.set_aside))
+    held_out = load_motions(paths[:1], held_out=True, subjects=recipe.set_aside or HELD_OUT)
     weights, body, synthesis = clip_weights(motions), load_body(), recipe.synthesis
     near = body.to(group.device)
 
@@ -52,7 +57,7 @@ def keypoints_task(recipe: Recipe, group: ProcessGroup) -> Task:
 
     return Task(
         build=build,
-        batch=lambda seed: synthesise(motions, weights, body, synthesis, seed),
+        batch=lambda seed, done: synthesise(motions, weights, body, synthesis, seed, done),
         motion=motion,
         losses=terms,
         shifted_losses=shifted_terms,
@@ -68,14 +73,17 @@ def validate_keypoints(answer: Predict, recipe: Recipe, body: Body, held_out: Mo
     plain = replace(recipe.synthesis.poses, limb=0.0, wobble=0.0, tumble=0.0)
     config = replace(recipe.synthesis, batch=128, fastest=1.0, poses=plain)
     results = {}
-    for name, noisy in (("noisy", True), ("clean", False)):
-        batch = synthesise(held_out, weights, body, config, seeded_generator(12345, 0), noisy)
+    for name, exact in (("noisy", 0.0), ("clean", 1.0)):
+        config = replace(config, exact=(exact, exact))
+        batch = synthesise(held_out, weights, body, config, seeded_generator(12345, 0))
         theta = answer(batch.evidence)
         points = example_points(body, theta.rotmat.cpu(), theta.betas.cpu())
         predicted, truth = points[..., : len(SMPL), :], batch.points[..., : len(SMPL), :]
+        bent, wanted = flexion(predicted)[..., :2], flexion(truth)[..., :2]
         results |= {
             f"{name}_pa_mpjpe_mm": float(pa_mpjpe_mm(predicted, truth).mean()),
             f"{name}_mpjpe_mm": float(mpjpe_mm(predicted, truth).mean()),
             f"{name}_acceleration_error_mm": float(acceleration_error_mm(predicted, truth).mean()),
+            f"{name}_straight_knees_deg": float((bent - wanted)[wanted < STRAIGHT].mean().rad2deg()),
         }
     return results
