@@ -94,7 +94,6 @@ def tiny(motion_folder: Path):
     )
     synthesis = replace(RECIPES["open"].synthesis, batch=4, frames=8)
     return replace(
-        RECIPES["open"], motion=("tiny.npz",), set_aside=(), steps=6, warmup=2, save_every=2, validate_every=6,
-        network=network,
+        RECIPES["open"], motion=("tiny.npz",), steps=6, warmup=2, save_every=2, validate_every=6, network=network,
         synthesis=synthesis, discriminator=DiscriminatorConfig(hidden=8, attention_units=6),
     )  # fmt: skip

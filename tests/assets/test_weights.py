@@ -5,6 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from vibe import assets
+from vibe.assets import weights as module
 
 
 @pytest.fixture(autouse=True)
@@ -66,3 +67,20 @@ def test_a_set_of_the_users_own_is_found_by_name_and_listed():
     assert assets.weights_path("mine") == mine
     with pytest.raises(FileNotFoundError, match=r"mine, .*open"):
         assets.weights_path("yours")
+
+
+def test_shipped_weights_are_those_that_the_source_knows(tmp_path, monkeypatch):
+    files = sorted(module.SHIPPED.glob("*.safetensors"))
+    assert {file.name: assets.sha256(file) for file in files} == module.SHIPPED_SHA256
+    changed = bytearray(files[0].read_bytes())
+    changed[len(changed) // 2] ^= 4
+    (tmp_path / files[0].name).write_bytes(changed)
+    monkeypatch.setattr(module, "SHIPPED", tmp_path)
+    with pytest.raises(ValueError, match=f"{files[0].name} is damaged: .*SHA-256"):
+        assets.load_weights(tmp_path / files[0].name)
+
+
+def test_weights_of_an_older_version_have_no_sum_and_nothing_unknown(tmp_path):
+    assert assets.load_weights(weights(tmp_path / "a.safetensors", step="3"))[0].keys() == {"weight"}
+    with pytest.raises(ValueError, match="SHA-256"):
+        assets.load_weights(weights(tmp_path / "b.safetensors", sha257="3"))

@@ -86,6 +86,30 @@ def test_wobble_never_bends_a_hinge_backwards() -> None:
         assert (rotvec[:, :, joint, axis] * sense).min() > -1e-5
 
 
+def test_wobble_stretches_a_bent_hinge_until_it_is_straight_and_no_further() -> None:
+    bend = torch.zeros(24, 3)
+    for name, (axis, sense) in poses.HINGES.items():
+        bend[SMPL.index(name), axis] = 0.2 * sense
+    bent = roma.rotvec_to_unitquat(bend).expand(400, 8, 24, 4)
+    rotvec = roma.unitquat_to_rotvec(poses.wobble(bent, 1.0, seeded()))
+    for name in ("left_knee", "right_knee"):
+        flexion = rotvec[:, :, SMPL.index(name), 0]
+        assert flexion.min() > -0.05 and (flexion < 0.1).float().mean() > 0.05 and (flexion > 0.3).float().mean() > 0.05
+
+
+def test_the_share_of_exact_windows_falls_as_the_training_goes_on(tiny: Recipe) -> None:
+    motions, body = load_motions([find_motion("tiny.npz")], held_out=False), load_body()
+    config = replace(tiny.synthesis, batch=64, exact=(0.75, 0.0))
+    first, last = (
+        examples.synthesise(motions, clip_weights(motions), body, config, seeded(), done=done) for done in (0.0, 1.0)
+    )
+    shares = [
+        float(((batch.observation.keypoints[..., :2] - batch.keypoints_2d).abs().amax((1, 2, 3)) < 1e-5).float().mean())
+        for batch in (first, last)
+    ]
+    assert 0.55 < shares[0] < 0.9 and shares[1] == 0
+
+
 def test_exchanged_limbs_come_whole_from_one_window() -> None:
     windows = torch.arange(6.0)[:, None, None, None].expand(6, 4, 24, 4)
     mixed = poses.exchange_limbs(windows, 0.7, seeded())

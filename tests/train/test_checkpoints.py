@@ -1,11 +1,14 @@
 """Run folders that are damaged."""
 
 import json
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from vibe import assets
 from vibe.train import checkpoints
 from vibe.train.priors import PRIOR_RECIPES
 
@@ -41,6 +44,53 @@ def test_a_checkpoint_of_other_values_is_refused_by_its_name(path, parts, change
     torch.save(torch.load(path, weights_only=True) | changes, path)
     with pytest.raises(ValueError, match=r"checkpoint\.pt"):
         checkpoints.load_checkpoint(path, RECIPE, parts)
+
+
+def flipped(content: bytes, bit: int) -> bytes:
+    """The content with one bit changed."""
+    changed = bytearray(content)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+def test_no_checkpoint_with_one_bit_changed_is_read(path, parts):
+    content, random = path.read_bytes(), np.random.default_rng(0)
+    bits = {*random.integers(8 * len(content), size=400).tolist(), *range(8 * (len(content) - 70), 8 * len(content), 7)}
+    before = {name: tensor.clone() for name, tensor in parts["network"].state_dict().items()}
+    for bit in sorted(bits):
+        path.write_bytes(flipped(content, bit))
+        with pytest.raises(ValueError, match=r"checkpoint\.pt is no checkpoint that can be gone on with"):
+            checkpoints.load_checkpoint(path, RECIPE, parts)
+    assert all(torch.equal(before[name], tensor) for name, tensor in parts["network"].state_dict().items())
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_it_with_a_warning(path, parts):
+    checkpoints.save_checkpoint(path, RECIPE, parts, 6, 0.25, keep=True)
+    assert checkpoints.load_checkpoint(path, RECIPE, parts) == (6, 0.25)
+    path.write_bytes(flipped(path.read_bytes(), 999))
+    with pytest.warns(UserWarning, match=r"checkpoint\.pt is no checkpoint .*; going on from checkpoint\.before\.pt"):
+        assert checkpoints.load_checkpoint(path, RECIPE, parts) == (3, 0.5)
+    path.unlink()
+    assert checkpoints.load_checkpoint(path, RECIPE, parts) == (3, 0.5)
+    path.with_name("checkpoint.before.pt").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"checkpoint\.before\.pt is no checkpoint"):
+        checkpoints.load_checkpoint(path, RECIPE, parts)
+
+
+def test_a_checkpoint_is_a_file_that_torch_and_zip_readers_read(path, parts):
+    assert torch.load(path, weights_only=True)["step"] == 3
+    assert zipfile.ZipFile(path).testzip() is None
+
+
+def test_no_weights_with_one_bit_changed_are_read(tmp_path, parts):
+    file = tmp_path / "weights.safetensors"
+    checkpoints.save_weights(file, RECIPE, 1, parts["network"])
+    content, random = file.read_bytes(), np.random.default_rng(0)
+    assert assets.load_weights(file)[1].licence == RECIPE.licence
+    for bit in random.permutation(8 * len(content))[:600].tolist():
+        file.write_bytes(flipped(content, bit))
+        with pytest.raises(ValueError, match=r"weights\.safetensors"):
+            assets.load_weights(file)
 
 
 def test_parts_of_another_shape_are_refused_by_the_files_name(path, parts):

@@ -40,7 +40,7 @@ def written_out(recipe: Recipe) -> tuple[list[float], nn.Module]:
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=recipe.decay, fused=True)
     for step in range(recipe.steps):
         random = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
-        batch = synthesise(motions, clip_weights(motions), body, recipe.synthesis, random)
+        batch = synthesise(motions, clip_weights(motions), body, recipe.synthesis, random, done=step / recipe.steps)
         torch.manual_seed(recipe.seed * 1_000_003 + step)
         optimiser.param_groups[0]["lr"] = cosine(recipe.rate, step, recipe.steps, recipe.warmup)
         loss = torch.stack(list(keypoint_losses(network(batch.observation), batch, body, recipe.losses).values())).sum()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vibe.train.trainer import cosine, follow_schedule, on_plateau, set_rate
+from vibe.train.trainer import cosine, on_plateau, set_rate
 
 
 def adam(rate: float) -> torch.optim.Optimizer:
@@ -28,10 +28,11 @@ def test_rates_are_lowered_after_five_epochs_without_gain_and_only_then() -> Non
     scores = [60, 58, 59, 58, 61, 58, 58.5, 57, 57, 57, 57, 57, 57, 57]
     lowered = [False] * 6 + [True] * 8
     for score, low in zip(scores[:12], lowered[:12], strict=True):
-        follow_schedule(schedules, score)
+        for each in schedules:
+            each.step(score)
         assert rate_of(generator) == pytest.approx(5e-6 if low else 5e-5)
         assert rate_of(discriminator) == pytest.approx(1e-5 if low else 1e-4)
-    follow_schedule(schedules, 57)
+    schedules[0].step(57)
     assert rate_of(generator) == pytest.approx(5e-7)
 
 

@@ -3,7 +3,7 @@
 from vibe.assets.download import MODELS, fetch, find_model
 from vibe.assets.paths import folders, home, library, sha256, whole_file, write_whole
 from vibe.assets.registry import Entry, catalogue
-from vibe.assets.weights import body_path, load_recipe, load_weights, weights_path
+from vibe.assets.weights import body_path, load_recipe, load_weights, weights_bytes, weights_path
 
 __all__ = [
     "MODELS",
@@ -18,6 +18,7 @@ __all__ = [
     "load_recipe",
     "load_weights",
     "sha256",
+    "weights_bytes",
     "weights_path",
     "whole_file",
     "write_whole",

@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 from numpy.typing import NDArray
 
 from vibe.assets.archives import read_npz
 from vibe.assets.checkpoints import StorageView
 from vibe.assets.paths import lying
 from vibe.assets.registry import CONVERTED
-from vibe.assets.weights import MAX_WEIGHTS_BYTES
+from vibe.assets.weights import MAX_WEIGHTS_BYTES, weights_bytes
 
 Shapes = dict[str, tuple[int, ...]]
 STATE = {"pose": 144, "shape": 10, "cam": 3}
@@ -93,7 +92,7 @@ def _weights(arrays: dict[str, NDArray[Any]], name: str, licence: str, encoder: 
     regressor = {**head, "iterations": 3, "dropout": 0.5, "activation": "none"}
     recipe = {"evidence": "images", "body": "smpl", "encoder": encoder, "regressor": regressor}
     metadata = {"name": name, "licence": licence, "recipe": json.dumps(recipe, sort_keys=True)}
-    return safetensors.numpy.save(arrays, metadata)
+    return weights_bytes(arrays, metadata)
 
 
 def _encoder(features: int, hidden: int, layers: int, bidirectional: bool, linear: bool, residual: bool) -> Shapes:

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.numpy
-
 from vibe.assets import checkpoints, checkpoints_vibe, pickle_arrays, pickles, smpl_files
 from vibe.assets.archives import Zip, npy, npz
 from vibe.assets.paths import home, write_whole
 from vibe.assets.registry import CONVERTED
-from vibe.assets.weights import SHIPPED, load_recipe, load_weights
+from vibe.assets.weights import SHIPPED, load_recipe, load_weights, weights_bytes
 
 MAX_FILE = 1 << 30
 """Bytes; the largest of these files has 300 MB."""
@@ -205,7 +203,7 @@ def _training(checkpoint: checkpoints.Checkpoint) -> tuple[str, bytes]:
     tensors = {key: checkpoints_vibe.finite(key, view.numbers()).astype("<f2") for key, view in views.items()}
     metadata = {"name": name, "licence": licence, "recipe": checkpoint.value["recipe"]}
     metadata["step"] = str(checkpoint.value.get("step"))
-    return f"{_free(name)}.safetensors", safetensors.numpy.save(tensors, metadata)
+    return f"{_free(name)}.safetensors", weights_bytes(tensors, metadata)
 
 
 def _own(path: Path, content: bytes) -> tuple[str, bytes]:

@@ -63,10 +63,18 @@ def library(name: str) -> Path:
     )
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all; raises OSError."""
+def write_whole(path: Path, content: bytes, durable: bool = False, before: Path | None = None) -> None:
+    """Write a file so that it is there whole or not at all, if `durable` after a power failure too; raises OSError.
+
+    The file that was there until then is called `before` afterwards, if that is given.
+    """
     with whole_file(path) as file:
         file.write(content)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+        if before is not None and path.exists():
+            path.replace(before)
 
 
 @contextmanager

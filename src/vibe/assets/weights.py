@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vibe.assets.paths import folders, library, lying, sha256
+from vibe.assets.paths import folders, library, lying
 from vibe.assets.registry import CONVERTED
 
 if TYPE_CHECKING:
@@ -20,6 +22,15 @@ BODIES = ("open", "smpl", "smpl-male", "smpl-female")
 DEFAULT_WEIGHTS = "open.safetensors"
 BACKBONE = "official-frame"
 """The weights whose ResNet-50 makes the features that generators read; they hold the single-frame baseline too."""
+SHIPPED_SHA256 = {
+    "mposer.safetensors": "125295f00eebb571fae61198addf7cd84d87b9714c0c48fbbaf2e6372310eee0",
+    "open.safetensors": "6f3b3689c85e47a6fb3f6bfd77740b35270cb61df82364ddbd2fc59f8e58f49a",
+    "vposer.safetensors": "e38a6b53582fc826863512fc2c557b3cbd99383d0319056fa6c10e644f104d14",
+}
+"""Of the weights that come with the package."""
+NEEDED, SUM = {"name", "licence", "recipe"}, "sha256"
+"""Metadata that every weights file has, and that of its content with zeros in the sum's place."""
+KNOWN = {*NEEDED, SUM, "step", "format"}
 INSTEAD = {"official": "official-3dpw"}
 """What a name stands for where the file of that name is not here."""
 
@@ -51,20 +62,48 @@ def weights_path(path: Path | str | None = None) -> Path:
 def load_weights(path: Path | str | None = None) -> tuple[dict[str, Any], Weights]:
     """A set of parameters, as tensors, and what it may be used for; raises FileNotFoundError, ValueError.
 
-    Strict: the file's metadata must hold name, licence and recipe, and every number must be finite.
+    Strict: the file's metadata must hold name, licence and recipe, its content have the SHA-256 that stands there
+    (files of older versions lack it) or, of shipped weights, in `SHIPPED_SHA256`, and every number must be finite.
     """
-    from safetensors import safe_open
+    from safetensors.torch import load
 
     from vibe.records import Weights
 
     file = weights_path(path)
-    metadata = _metadata(file)
-    with safe_open(file, framework="pt") as archive:
-        tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
+    metadata, content = _metadata(file), file.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    shipped = file.resolve() == (SHIPPED / file.name).resolve()
+    whole = digest == SHIPPED_SHA256.get(file.name) if shipped else _is_whole(content, metadata)
+    if not whole:
+        raise ValueError(
+            f"{file} is damaged: its content is not what was written (SHA-256); copy it again, or train anew"
+        )
+    tensors = load(content)
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise ValueError(f"{file}: tensor {name} holds a number that is not finite: the file is no use, train anew")
-    return tensors, Weights(metadata["name"], sha256(file), metadata["licence"])
+    return tensors, Weights(metadata["name"], digest, metadata["licence"])
+
+
+def weights_bytes(tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> bytes:
+    """A weights file of NumPy's arrays, with the SHA-256 of its content in the metadata."""
+    from safetensors.numpy import save
+
+    content = save(dict(tensors), {**metadata, SUM: "0" * 64})
+    return content.replace(_entry("0" * 64), _entry(hashlib.sha256(content).hexdigest()), 1)
+
+
+def _entry(digest: str) -> bytes:
+    """The metadata's line of the sum, as it stands in a file."""
+    return f'"{SUM}":"{digest}"'.encode()
+
+
+def _is_whole(content: bytes, metadata: Mapping[str, str]) -> bool:
+    """Whether a file has the sum that it says, or says none and nothing else that we do not write."""
+    if SUM not in metadata:
+        return metadata.keys() <= KNOWN
+    blank = content.replace(_entry(metadata[SUM]), _entry("0" * 64), 1)
+    return hashlib.sha256(blank).hexdigest() == metadata[SUM]
 
 
 def tensor_names(file: Path) -> set[str]:
@@ -112,6 +151,6 @@ def _metadata(file: Path) -> dict[str, str]:
     except (SafetensorError, json.JSONDecodeError) as error:
         reason = str(error)[:200]
         raise ValueError(f"{file} is not a weights file of ours ({reason}): give one of `vibe train`") from error
-    if missing := {"name", "licence", "recipe"} - metadata.keys():
+    if missing := NEEDED - metadata.keys():
         raise ValueError(f"{file} lacks {', '.join(sorted(missing))} in its metadata: give one that `vibe train` wrote")
     return metadata

@@ -158,14 +158,18 @@ def example_points(
 
 def synthesise(
     motions: Motions, weights: Float[Tensor, "clip"], body: Body, config: SynthesisConfig, seed: torch.Generator,
-    done: float = 0.0,
+    noisy: bool = True, done: float = 0.0,
 ) -> Example:  # fmt: skip
-    """One batch for the time when so much of a training is done, in [0, 1]; the same for the same generator state."""
+    """One batch for when the share `done` of a training is over; the same for the same generator state.
+
+    Without noise all keypoints are the true ones.
+    """
     windows = draw_windows(motions, weights, config.batch, config.frames, config.fastest, seed)
     quaternions, trans = widen(*windows, config.poses, seed)
     betas = config.betas * torch.randn(config.batch, 10, generator=seed)
     view = draw_views(trans, config.views, seed)
-    exact = torch.rand(config.batch, generator=seed) < torch.lerp(*torch.tensor(config.exact), done)
+    first, last = config.exact if noisy else (1.0, 1.0)
+    exact = torch.rand(config.batch, generator=seed) < first + done * (last - first)
     made = project_example(roma.unitquat_to_rotmat(quaternions), trans, betas, view, body, config.noise, exact, seed)
     return replace(made, labelled=torch.arange(config.batch) < round(config.labelled * config.batch))
 

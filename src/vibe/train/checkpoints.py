@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import io
 import json
 import math
 import subprocess
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +21,8 @@ import vibe
 from vibe import assets
 
 CHECKPOINT, BEST, ABOUT, LOG = "checkpoint.pt", "best.pt", "run.json", "log.jsonl"
+BEFORE = ".before.pt"
+"""End of the name of the checkpoint before the last."""
 LONGEST_MESSAGE = 1000
 """Characters of the differences that a message names."""
 
@@ -38,58 +41,65 @@ def open_run_folder(folder: Path, recipe: Any, data: Mapping[str, str], writes: 
 
     Raises ValueError that names the fields in which the folder's own recipe or data differ.
     """
-    path, plain = folder / ABOUT, as_plain(recipe)
-    sources = [source()]
+    path, plain, sources = folder / ABOUT, as_plain(recipe), [source()]
     if path.exists():
-        about = _about(path)
-        check_same(path, about.get("recipe", {}), plain)
-        check_same(path, about.get("data", {}), dict(data), "data")
-        before = about.get("sources", [])
+        try:
+            about = json.loads(path.read_text(encoding="utf-8"))
+            its, files, before = about.get("recipe", {}), about.get("data", {}), about.get("sources", [])
+            right = isinstance(its, dict) and isinstance(files, dict) and isinstance(before, list)
+        except (ValueError, RecursionError, AttributeError):
+            right = False
+        if not right:
+            raise ValueError(f"{path} is damaged: give another run folder")
+        check_same(path, its, plain)
+        check_same(path, files, dict(data), "data")
         sources = before if sources[0] in before[-1:] else [*before, *sources]
-    if not writes:
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(".*.part"):
-        left.unlink()
-    about = {
-        "recipe": plain, "seed": plain.get("seed"), "data": dict(data), "sources": sources, "torch": torch.__version__,
-    }  # fmt: skip
-    assets.write_whole(path, json.dumps(about, indent=1).encode())
+    if writes:
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(".*.part"):
+            left.unlink()
+        about = {"recipe": plain, "seed": plain.get("seed"), "data": dict(data), "sources": sources}
+        assets.write_whole(path, json.dumps(about | {"torch": torch.__version__}, indent=1).encode())
 
 
-def _about(path: Path) -> dict[str, Any]:
-    """What a run's folder says of itself; raises ValueError."""
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged ({error}): give another run folder") from error
-    kinds = {"recipe": dict, "data": dict, "sources": list}
-    if not isinstance(about, dict) or not all(
-        isinstance(about.get(name, kind()), kind) for name, kind in kinds.items()
-    ):
-        raise ValueError(f"{path} is damaged: give another run folder")
-    return about
+def save_checkpoint(
+    path: Path, recipe: Any, parts: Mapping[str, Stateful], step: int, best: float, keep: bool = False
+) -> None:
+    """All that a run needs to go on as if it had never stopped, after so many steps and with that best score.
 
-
-def save_checkpoint(path: Path, recipe: Any, parts: Mapping[str, Stateful], step: int, best: float) -> None:
-    """All that a run needs to go on as if it had never stopped, after so many steps and with that best score."""
+    `keep` leaves the checkpoint that was there beside it.
+    """
     state = {
         "recipe": json.dumps(as_plain(recipe), sort_keys=True),
         "step": step,
         "best": best,
         "parts": {name: part.state_dict() for name, part in parts.items()},
     }
-    assets.write_whole(path, _bytes(state))
+    # The sum is the comment that a zip file, as torch writes it, may end with.
+    content = _bytes(state)
+    digest = hashlib.sha256(content).hexdigest().encode()
+    content = content[:-2] + len(digest).to_bytes(2, "little") + digest
+    assets.write_whole(path, content, durable=True, before=path.with_suffix(BEFORE) if keep else None)
 
 
 def load_checkpoint(path: Path, recipe: Any, parts: Mapping[str, Stateful]) -> tuple[int, float]:
     """Fill in what `save_checkpoint` wrote and return step and best score; 0 and infinity if there is none.
 
-    Raises ValueError if another recipe made it, or a run of other parts.
+    Where the last checkpoint is damaged or gone, the one before it is taken, with a warning. Raises ValueError if there
+    is none such, or if another recipe made it, or a run of other parts.
     """
-    if not path.exists():
+    before, state = path.with_suffix(BEFORE), None
+    try:
+        if path.exists():
+            state = _state(path)
+    except ValueError as error:
+        if not before.exists():
+            raise
+        warnings.warn(f"{error}; going on from {before.name}, the checkpoint before it", stacklevel=2)
+    if state is None and not before.exists():
         return 0, math.inf
-    state = _state(path)
+    if state is None:
+        path, state = before, _state(before)
     check_same(path, state["recipe"], as_plain(recipe))
     if state["parts"].keys() != parts.keys():
         raise ValueError(f"{path} holds {', '.join(state['parts'])}; this run is made of {', '.join(parts)}")
@@ -104,7 +114,12 @@ def load_checkpoint(path: Path, recipe: Any, parts: Mapping[str, Stateful]) -> t
 def _state(path: Path) -> dict[str, Any]:
     """What a checkpoint holds, its recipe as plain values; raises ValueError."""
     try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
+        content = path.read_bytes()
+        if not content.endswith(b"\0\0"):
+            plain, size, digest = content[:-66] + b"\0\0", content[-66:-64], content[-64:]
+            if size != b"\x40\0" or hashlib.sha256(plain).hexdigest().encode() != digest:
+                raise ValueError("its content is not what was written (SHA-256)")
+        state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
         if "parts" not in state:
             raise ValueError("an older version wrote it")
         right = isinstance(state["step"], int) and isinstance(state["best"], float) and isinstance(state["parts"], dict)
@@ -124,21 +139,20 @@ def save_weights(path: Path, recipe: Any, step: int, network: nn.Module) -> None
 
     Of files that the recipe names by where they lie on this machine only the names are kept.
     """
-    tensors = {name: _halved(value) for name, value in network.state_dict().items()}
-    metadata = {
-        "name": recipe.name,
-        "licence": recipe.licence,
-        "recipe": json.dumps(_anywhere(as_plain(recipe)), sort_keys=True),
-        "step": str(step),
+    tensors = {
+        name: (value.half() if value.is_floating_point() else value).cpu().numpy()
+        for name, value in network.state_dict().items()
     }
-    assets.write_whole(path, safetensors.torch.save(tensors, metadata))
+    recipe_text = json.dumps(_anywhere(as_plain(recipe)), sort_keys=True)
+    metadata = {"name": recipe.name, "licence": recipe.licence, "recipe": recipe_text, "step": str(step)}
+    assets.write_whole(path, assets.weights_bytes(tensors, metadata), durable=True)
 
 
 def _anywhere(value: Any) -> Any:
     """The same without folders of this machine."""
     if isinstance(value, dict):
         return {name: _anywhere(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return [_anywhere(each) for each in value]
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
@@ -146,6 +160,12 @@ def _anywhere(value: Any) -> Any:
 def save_batch(path: Path, step: int, batch: Mapping[str, Tensor]) -> None:
     """A batch for inspection, by `torch.load(path, weights_only=True)`: its tensors by name, and `step`."""
     assets.write_whole(path, _bytes({"step": step, **batch}))
+
+
+def _bytes(state: Mapping[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    return buffer.getvalue()
 
 
 def data_checksum(files: Mapping[str, Path]) -> dict[str, str]:
@@ -165,22 +185,13 @@ def source() -> str:
 
 
 def check_same(place: Path, its: Mapping[str, Any], ours: Mapping[str, Any], what: str = "recipe") -> None:
-    """Raise ValueError, with the fields that differ, unless both are the same."""
-    if differing := differences(its, ours):
-        told = "; ".join(differing)
+    """Raise ValueError, with the fields that differ by dotted name and both values, unless both are the same."""
+    one, two = _flat(its), _flat(ours)
+    differing = [name for name in one | two if one.get(name, "absent") != two.get(name, "absent")]
+    if differing:
+        told = "; ".join(f"{n}: {one.get(n, 'absent')} there, {two.get(n, 'absent')} here" for n in differing)
         told = told if len(told) <= LONGEST_MESSAGE else f"{told[:LONGEST_MESSAGE]} ..."
         raise ValueError(f"{place} comes from another {what} ({told}): give another folder, or what it began with")
-
-
-def differences(its: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
-    """The fields in which two recipes as plain values differ, by dotted name, with both values."""
-    one, two = _flat(its), _flat(ours)
-    names = [*one, *(name for name in two if name not in one)]
-    none = "absent"
-    return [
-        f"{name}: {one.get(name, none)} there, {two.get(name, none)} here"
-        for name in names if one.get(name, none) != two.get(name, none)
-    ]  # fmt: skip
 
 
 def as_plain(recipe: Any) -> dict[str, Any]:
@@ -196,28 +207,14 @@ def _flat(values: Mapping[str, Any], name: str = "") -> dict[str, Any]:
     return flat
 
 
-def _halved(tensor: Tensor) -> Tensor:
-    return (tensor.half() if tensor.is_floating_point() else tensor).cpu().contiguous()
-
-
-def _bytes(state: Mapping[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(dict(state), buffer)
-    return buffer.getvalue()
-
-
 class TrainingLog:
     """The log of a run, without a gap or a repetition whenever the run was killed.
 
-    Begins after a step: what an earlier process wrote about later ones is dropped, since they are taken again. A
-    log that does not write is that of the other processes.
+    Begins after a step: what an earlier process wrote about later ones is dropped, since they are taken again.
     """
 
-    def __init__(self, folder: Path, after: int, writes: bool = True) -> None:
-        self._path, self._writes = folder / LOG, writes
-        self._board: Any = None
-        if not writes:
-            return
+    def __init__(self, folder: Path, after: int) -> None:
+        self._path, self._board = folder / LOG, None
         cut_log(self._path, after)
         if importlib.util.find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
@@ -241,28 +238,22 @@ class TrainingLog:
 
 
 def cut_log(path: Path, step: int) -> None:
-    """Drop the lines after a step, and one that was not finished."""
+    """Drop the lines after a step, and one that was not finished; raises ValueError for a damaged line, OSError."""
     if not path.exists():
         return
-    lines = _read_lines(path)
-    kept = []
-    for line, record in lines:
-        if record is None or record["step"] > step:
-            break
-        kept.append(line)
+    kept: list[str] = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        for line in lines:
+            if not line.endswith("\n"):
+                break
+            record = json.loads(line)
+            if not (isinstance(record, dict) and isinstance(record.get("step"), int | float)):
+                raise ValueError("what it holds is no record")
+            if record["step"] > step:
+                break
+            kept.append(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged in line {len(kept) + 1} ({error}): delete what is not whole") from error
     if len(kept) < len(lines):
         assets.write_whole(path, "".join(kept).encode())
-
-
-def _read_lines(path: Path) -> list[tuple[str, dict[str, float] | None]]:
-    """The lines of a log with their records; the last has none if it was not finished. Raises ValueError, OSError."""
-    found: list[tuple[str, dict[str, float] | None]] = []
-    try:
-        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-            record = json.loads(line) if line.endswith("\n") else None
-            if record is not None and not (isinstance(record, dict) and isinstance(record.get("step"), int | float)):
-                raise ValueError("what it holds is no record")
-            found.append((line, record))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged in line {len(found) + 1} ({error}): delete what is not whole") from error
-    return found

@@ -24,13 +24,11 @@ from vibe.train.state import Task, TrainState, build_train_state
 from vibe.train.task_features import features_task
 from vibe.train.task_keypoints import keypoints_task
 from vibe.train.trainer import (
-    Schedule,
     TrainerConfig,
     check_finite,
     cosine,
     descend,
     finite_total,
-    follow_schedule,
     seed_step,
     seeded_generator,
     set_rate,
@@ -88,13 +86,12 @@ def train_generator(
         TrainerConfig(
             folder=run,
             recipe=recipe,
-            schedule=Schedule(recipe.steps, recipe.log_every, recipe.validate_every, recipe.save_every),
             parts=state.parts(),
             take_step=take_step,
             validate=lambda: validate(state.average, task, recipe, group.device),
             score=task.score,
             save_weights=lambda path, step: save_weights(path, recipe, step, state.average),
-            after_validation=lambda score: follow_schedule(state.plateaus.values(), score),
+            plateaus=state.plateaus.values(),
             data=task.data,
         ),
         group,

@@ -36,7 +36,7 @@ class LossConfig:
     """L_SMPL, shape: squared difference."""
     flexion: float = 1.0
     """Difference of the flexion of knees and elbows, radians."""
-    displacement: float = 20.0
+    velocity: float = 20.0
     """Distance of the joints' displacements over some frames, metres; over n of them divided by the root of n."""
     speed: float = 10.0
     """Difference of the lengths of these displacements, metres; who damps a motion whose direction is doubtful pays."""
@@ -103,11 +103,11 @@ def motion_errors(
     points: Float[Tensor, "batch time point 3"], truth: Float[Tensor, "batch time point 3"]
 ) -> dict[str, Float[Tensor, "batch _"]]:
     """Errors of displacement, speed and acceleration by window, metres, those of all strides side by side."""
-    errors: dict[str, list[Tensor]] = {"displacement": [], "speed": [], "acceleration": []}
+    errors: dict[str, list[Tensor]] = {"velocity": [], "speed": [], "acceleration": []}
     for stride in (each for each in STRIDES if 2 * each < points.shape[1]):
         moved, wanted = ((each[:, stride:] - each[:, :-stride]) / stride**0.5 for each in (points, truth))
         apart = moved - wanted
-        errors["displacement"].append(_length(apart))
+        errors["velocity"].append(_length(apart))
         errors["speed"].append((_length(moved) - _length(wanted)).abs())
         errors["acceleration"].append(_length(apart[:, stride:] - apart[:, :-stride]))
     return {name: torch.cat([each.flatten(1).mean(1, True) for each in found], 1) for name, found in errors.items()}

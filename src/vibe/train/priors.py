@@ -27,7 +27,6 @@ from vibe.train.checkpoints import data_checksum, save_weights
 from vibe.train.distributed import ProcessGroup, join_process_group, leave_process_group, shard_batch
 from vibe.train.recipes import ACKNOWLEDGEMENT
 from vibe.train.trainer import (
-    Schedule,
     TrainerConfig,
     descend,
     finite_total,
@@ -169,7 +168,6 @@ def train_prior(
     run = TrainerConfig(
         folder=folder,
         recipe=recipe,
-        schedule=Schedule(recipe.steps, recipe.log_every, recipe.validate_every, recipe.save_every),
         parts={"network": network, "optimiser": optimiser},
         take_step=lambda step: take_step(
             network, shard_batch(draw(step), group), vae_points(body, "joints"), recipe, optimiser, step, group

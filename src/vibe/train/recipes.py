@@ -95,7 +95,7 @@ class Recipe(GeneratorRecipe):
     motion: tuple[str, ...]
     """Files of motion capture."""
     set_aside: tuple[str, ...] = ()
-    """Subjects that validate and are not trained on; none: those held out, which the benchmarks are made of."""
+    """Subjects that validate and are not trained on; without any, those held out, of whom the benchmarks are made."""
     network: NetworkConfig = field(default_factory=NetworkConfig)
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
     losses: LossConfig = field(default_factory=LossConfig)
@@ -142,7 +142,6 @@ OPEN = Recipe(
     licence=f"{ACKNOWLEDGEMENT}; free for every use with this acknowledgement.",
     motion=("open2_30fps.npz",),
     set_aside=("cmu_02", "cmu_16", "cmu_69", "cmu_91"),
-    rate=1e-3,
     synthesis=SynthesisConfig(batch=48, frames=48, exact=(0.6, 0.15), poses=PoseConfig(limb=0.15, wobble=0.25)),
 )
 OPEN_NC = replace(

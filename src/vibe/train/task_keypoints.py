@@ -34,8 +34,10 @@ STRAIGHT = math.radians(10)
 def keypoints_task(recipe: Recipe, group: ProcessGroup) -> Task:
     """Data and validation of an open recipe; raises FileNotFoundError or ValueError for its motion files."""
     paths = [find_motion(name) for name in recipe.motion]
-    motions = load_motions(paths, held_out=False, subjects=(*HELD_OUT, *recipe.set_aside))
-    held_out = load_motions(paths[:1], held_out=True, subjects=recipe.set_aside or HELD_OUT)
+    clips = load_motions(paths, held_out=False).subjects
+    aside = [subject for subject in recipe.set_aside if subject in clips]
+    motions = load_motions(paths, held_out=False, subjects=[*HELD_OUT, *aside])
+    held_out = load_motions(paths[:1], held_out=True, subjects=aside or HELD_OUT)
     weights, body, synthesis = clip_weights(motions), load_body(), recipe.synthesis
     near = body.to(group.device)
 
@@ -57,7 +59,7 @@ def keypoints_task(recipe: Recipe, group: ProcessGroup) -> Task:
 
     return Task(
         build=build,
-        batch=lambda seed, done: synthesise(motions, weights, body, synthesis, seed, done),
+        batch=lambda seed, done: synthesise(motions, weights, body, synthesis, seed, done=done),
         motion=motion,
         losses=terms,
         shifted_losses=shifted_terms,
@@ -71,11 +73,10 @@ def validate_keypoints(answer: Predict, recipe: Recipe, body: Body, held_out: Mo
     """Errors on held-out subjects, always the same windows: detections imitated ("noisy") and true ("clean")."""
     weights = clip_weights(held_out)
     plain = replace(recipe.synthesis.poses, limb=0.0, wobble=0.0, tumble=0.0)
-    config = replace(recipe.synthesis, batch=128, fastest=1.0, poses=plain)
+    config = replace(recipe.synthesis, batch=128, fastest=1.0, exact=(0.0, 0.0), poses=plain)
     results = {}
-    for name, exact in (("noisy", 0.0), ("clean", 1.0)):
-        config = replace(config, exact=(exact, exact))
-        batch = synthesise(held_out, weights, body, config, seeded_generator(12345, 0))
+    for name, noisy in (("noisy", True), ("clean", False)):
+        batch = synthesise(held_out, weights, body, config, seeded_generator(12345, 0), noisy)
         theta = answer(batch.evidence)
         points = example_points(body, theta.rotmat.cpu(), theta.betas.cpu())
         predicted, truth = points[..., : len(SMPL), :], batch.points[..., : len(SMPL), :]

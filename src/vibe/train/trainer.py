@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -56,23 +56,7 @@ def on_plateau(optimiser: Optimizer) -> ReduceLROnPlateau:
     return ReduceLROnPlateau(optimiser, "min", FACTOR, PATIENCE - 1, threshold=0.0)
 
 
-def follow_schedule(plateaus: Iterable[ReduceLROnPlateau], score: float) -> None:
-    """Tell the schedules the score of an epoch."""
-    for each in plateaus:
-        each.step(score)
-
-
 WEIGHTS, BEST_WEIGHTS = "weights.safetensors", "best.safetensors"
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long a run is, and how often it does what is not done in every step; the last step does everything."""
-
-    steps: int
-    log_every: int = 50
-    validate_every: int = 250
-    save_every: int = 250
 
 
 @dataclass(frozen=True)
@@ -81,8 +65,8 @@ class TrainerConfig:
 
     folder: Path
     recipe: Any
-    """A frozen dataclass of plain values, kept beside the weights; a folder is taken up by the same one alone."""
-    schedule: Schedule
+    """A frozen dataclass of plain values, kept beside the weights; a folder is taken up by the same one alone. It says
+    the number of `steps`, and how often to log, validate and save (`log_every` ...); the last step does everything."""
     parts: Mapping[str, Stateful]
     """Networks, averages, optimisers, schedules: all whose state the next step depends on."""
     take_step: Callable[[int], dict[str, float]]
@@ -93,8 +77,8 @@ class TrainerConfig:
     """The name of the error that decides which weights are the best: the lowest."""
     save_weights: Callable[[Path, int], None]
     """Writes the weights to ship, whole, with the number of steps behind them."""
-    after_validation: Callable[[float], object] | None = None
-    """Told each score, in every process: for learning rates that depend on it."""
+    plateaus: Collection[ReduceLROnPlateau] = ()
+    """Learning rates that depend on the score, in every process."""
     data: Mapping[str, str] = field(default_factory=dict)
     """Checksums of the files that are trained on, by name."""
 
@@ -122,42 +106,47 @@ def _remaining_steps(run: TrainerConfig, group: ProcessGroup, progress: Progress
     """From the last checkpoint to the last step."""
     open_run_folder(run.folder, run.recipe, run.data, group.writes)
     first, best = load_checkpoint(run.folder / CHECKPOINT, run.recipe, run.parts)
-    with TrainingLog(run.folder, first, group.writes) as log:
-        began = time.monotonic()
-        for done in range(first + 1, run.schedule.steps + 1):
+    steps, began = run.recipe.steps, time.monotonic()
+    with TrainingLog(run.folder, first) if group.writes else nullcontext() as log:
+        for done in range(first + 1, steps + 1):
             terms = _step(run, done - 1)
             record = {"step": float(done), "seconds_a_step": (time.monotonic() - began) / (done - first)} | terms
+            logs, validates, saves = (
+                done % every == 0 or done == steps
+                for every in (run.recipe.log_every, run.recipe.validate_every, run.recipe.save_every)
+            )
             better = False
-            if validates := _due(done, run.schedule.validate_every, run.schedule):
+            if validates:
                 errors = run.validate() if group.writes else {}
                 score = broadcast(errors.get(run.score, 0.0), group)
                 record, better, best = record | errors, score < best, min(score, best)
-                if run.after_validation is not None:
-                    run.after_validation(score)
-            if not group.writes:
+                for each in run.plateaus:
+                    each.step(score)
+            if log is None:
                 continue
-            if logs := validates or _due(done, run.schedule.log_every, run.schedule):
+            if logs or validates:
                 log.write(record)
             if better:
                 run.save_weights(run.folder / BEST_WEIGHTS, done)
                 save_checkpoint(run.folder / BEST, run.recipe, run.parts, done, best)
-            if _due(done, run.schedule.save_every, run.schedule):
+            if saves:
                 run.save_weights(run.folder / WEIGHTS, done)
-                save_checkpoint(run.folder / CHECKPOINT, run.recipe, run.parts, done, best)
+                save_checkpoint(run.folder / CHECKPOINT, run.recipe, run.parts, done, best, keep=True)
             if progress is not None:
-                progress("training", done, run.schedule.steps)
-            if logs:
+                progress("training", done, steps)
+            if logs or validates:
                 yield record
 
 
 def seeded_generator(seed: int, step: int, purpose: int = 0) -> torch.Generator:
     """The random stream of one step, whatever came before it; each purpose of a step has its own."""
-    return torch.Generator().manual_seed(_number(seed, step, purpose))
+    # Below 2^32: torch's generator on the CPU ignores higher bits.
+    return torch.Generator().manual_seed((seed * 1_000_003 + step + purpose * 2_654_435_769) % 2**32)
 
 
 def seed_step(seed: int, step: int, rank: int = 0) -> None:
     """Begin torch's own random stream (that of dropout) anew for a step; processes have different ones."""
-    torch.manual_seed(_number(seed, step, -rank))
+    torch.manual_seed(seeded_generator(seed, step, -rank).initial_seed())
 
 
 def finite_total(terms: Mapping[str, Tensor], step: int, batch: object) -> Tensor:
@@ -202,12 +191,3 @@ def _step(run: TrainerConfig, step: int) -> dict[str, float]:
         path = run.folder / "nan_batch.pt"
         save_batch(path, step, error.batch)
         raise NotANumber(f"{error}: {path} holds the batch", error.batch) from error
-
-
-def _due(done: int, every: int, schedule: Schedule) -> bool:
-    return done % every == 0 or done == schedule.steps
-
-
-def _number(seed: int, step: int, purpose: int) -> int:
-    """A number below 2^32 for each; torch's generator on the CPU ignores higher bits."""
-    return (seed * 1_000_003 + step + purpose * 2_654_435_769) % 2**32
