@@ -119,7 +119,8 @@ def _state(path: Path) -> dict[str, Any]:
             plain, size, digest = content[:-66] + b"\0\0", content[-66:-64], content[-64:]
             if size != b"\x40\0" or hashlib.sha256(plain).hexdigest().encode() != digest:
                 raise ValueError("its content is not what was written (SHA-256)")
-        state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+        file = io.BytesIO(content)
+        state = torch.load(file, weights_only=True, map_location="cpu")
         if "parts" not in state:
             raise ValueError("an older version wrote it")
         right = isinstance(state["step"], int) and isinstance(state["best"], float) and isinstance(state["parts"], dict)
