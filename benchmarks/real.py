@@ -1,6 +1,7 @@
 """Error on the balancing clip, whose 3D truth is known, beside MediaPipe's own world landmarks on the same frames.
 
-    python benchmarks/real.py [--weights NAME|PATH] [--no-refine] [--smooth none|light|strong] [--table FILE]
+    python benchmarks/real.py [--weights NAME|PATH] [--no-refine] [--smooth none|light|strong] \
+        [--quality fast|standard|best] [--table FILE]
 
 Reads `../shared/data/videos/balancing`. 12 limb joints, 60 frames a second; only the frames in which MediaPipe saw the
 person, where `vibe evaluate real` counts all. The truth was triangulated from 2D
@@ -26,6 +27,7 @@ from vibe.body.load import load_body
 from vibe.evaluate import balancing_clip
 from vibe.evaluate.scores import WHOLE, Compared, Tally
 from vibe.inference import config, estimate
+from vibe.inference.track import load_pose_model
 from vibe.models.network import load_network
 from vibe.refine.presets import FITTINGS, SMOOTHING
 
@@ -39,6 +41,7 @@ class Options:
     weights: str | None = None
     refine: bool = True
     smooth: Literal["none", "light", "strong"] = "light"
+    quality: config.Quality = "standard"
     table: Path | None = None
     """Also write the table here."""
 
@@ -68,7 +71,8 @@ def main(options: Options) -> None:
     limbs = skeletons.index(skeletons.SMPL, skeletons.LIMBS)
     rows = []
     for camera in balancing_clip.VIEWS:
-        truth, watcher = balancing_clip.truth_of(FOLDER, camera), Watcher()
+        truth = balancing_clip.truth_of(FOLDER, camera)
+        watcher = Watcher(load_pose_model(options.quality))
         clip, track = balancing_clip.follow_tallest(FOLDER / f"{camera}.mp4", watcher)
         view = cameras.default_camera(clip.width, clip.height)
         fitting = FITTINGS["open"] if options.refine else None
@@ -91,7 +95,8 @@ def main(options: Options) -> None:
         "Balancing clip (12 limb joints, 60 fps)",
         ["view", "system", "frames", "PA-MPJPE mm", "MPJPE mm", "acceleration error mm/frame^2"],
         rows,
-        f"weights {network.about.name} {network.about.sha256[:12]}, refine {options.refine}, smooth {options.smooth}",
+        f"weights {network.about.name} {network.about.sha256[:12]}, refine {options.refine}, smooth {options.smooth}, "
+        f"quality {options.quality}",
         options.table,
     )
 

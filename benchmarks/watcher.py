@@ -7,15 +7,15 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from vibe.tracking.pose_model import Landmarks
+from vibe.tracking.pose_model import Landmarks, PoseModel
 from vibe.tracking.tracker import TrackedPerson, Tracker
 
 
 class Watcher(Tracker):
     """Its `seen` has an entry for each frame, with the keypoints in the picture and the model's own 3D landmarks."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, pose: PoseModel | None = None) -> None:
+        super().__init__(pose=pose)
         self.seen: list[tuple[TrackedPerson, ...]] = []
 
     def step(self, index: int, time: float, rgb: NDArray[np.uint8]) -> tuple[TrackedPerson, ...]:

@@ -61,6 +61,7 @@ CHOICES = {
     "vibe.export.formats.Unit": "vibe.export.bvh.UNITS",
     "vibe.export.formats.Up": "vibe.motion.scene.R_SCENE_CAM",
     "vibe.inference.config.FittingName": "vibe.refine.presets.FITTINGS",
+    "vibe.inference.config.Quality": "vibe.inference.config.POSE_MODELS",
     "vibe.inference.config.Runtime": "vibe.features.runtimes.RUNTIMES",
     "vibe.inference.config.Smooth": "vibe.refine.presets.SMOOTHING",
 }

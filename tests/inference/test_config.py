@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vibe import assets
 from vibe.body.load import load_body
 from vibe.inference import config
 from vibe.inference.config import EstimatorConfig
@@ -78,6 +79,18 @@ def test_somebody_s_own_code_is_like_nothing_else() -> None:
     assert changed(but(detector=nobody), but(detector=nobody))[0] == "tracks"
     mine = but(pose_model=BLIND)
     assert changed(mine, mine.resolved()) == [] and mine.fitted_points == "coco17"
+
+
+def test_the_quality_chooses_the_landmark_model(plain: EstimatorConfig) -> None:
+    assert changed(plain, but(quality="standard")) == []
+    assert changed(plain, but(quality="best")) == list(plain.keys("film"))
+    best = but(quality="best")
+    assert best.checksums["pose_model"] == assets.MODEL_SHA256["pose_landmark_heavy.tflite"]
+    assert replace(best, quality=None, checksums={}).resolved().keys("film") == best.keys("film")
+    with pytest.raises(ValueError, match="your own pose model"):
+        but(quality="best", pose_model=BLIND)
+    with pytest.raises(ValueError, match="choose fast, standard, best"):
+        but(quality="finest")
 
 
 def test_settings_are_plain_values(plain: EstimatorConfig) -> None:

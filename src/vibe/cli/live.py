@@ -20,6 +20,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, print_error, print_info, usage_error
 from vibe.errors import one_line
+from vibe.inference.config import POSE_MODELS, EstimatorConfig, Quality
 
 if TYPE_CHECKING:
     from vibe.inference.estimate import Estimator
@@ -71,6 +72,7 @@ def live(
     weights: Annotated[str | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: open)")] = None,
     body: Annotated[str | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: the weights' own)")] = None,
     fov: Annotated[float | None, arg(metavar="DEG", help_behavior_hint="(default: 53.1)")] = None,
+    quality: Annotated[Quality, arg(metavar="{" + ",".join(POSE_MODELS) + "}")] = "standard",
 ) -> int:
     """Follow everyone before a camera and tell their 3D motion as it happens.
 
@@ -99,6 +101,7 @@ def live(
         weights: open, or the name or .safetensors file of weights of your own that read keypoints.
         body: open, smpl (the neutral one), smpl-male, smpl-female, or an .npz file in SMPL's layout.
         fov: The camera's angle of view across the picture's diagonal, degrees, 5 to 150.
+        quality: How much work the 2D keypoints are worth: fast leaves fewer pictures out, best more.
     """
     wide, _, high = size.partition("x")
     if not all(side.isdecimal() and 16 <= int(side) <= 8192 for side in (wide, high)):
@@ -109,11 +112,11 @@ def live(
     if seconds is not None and not seconds > 0:
         return usage_error(f"--seconds is {seconds:g}: give more than 0")
     page, shape = page or not (socket or json or osc or out), (int(wide), int(high))
-    outputs = page, socket, json, osc, out, host, port, no_browser
-    return _open_and_run(_LiveOptions(source, shape, people, delay, seconds, *outputs), weights, body, fov)
+    options = _LiveOptions(source, shape, people, delay, seconds, page, socket, json, osc, out, host, port, no_browser)
+    return _open_and_run(options, EstimatorConfig(weights=weights, body=body, fov_deg=fov, quality=quality))
 
 
-def _open_and_run(options: _LiveOptions, weights: str | None, body: str | None, fov: float | None) -> int:
+def _open_and_run(options: _LiveOptions, config: EstimatorConfig) -> int:
     """Load and open everything, then answer until the end."""
     from vibe.inference.estimate import load_estimator
     from vibe.live.outputs import UNFINISHED, start_json
@@ -122,7 +125,7 @@ def _open_and_run(options: _LiveOptions, weights: str | None, body: str | None, 
 
     if options.out is not None:
         _try_writing(options.out)
-    estimator = load_estimator(weights=weights, body=body, fov_deg=fov)
+    estimator = load_estimator(config)
     if options.out is not None and options.source.endswith(UNFINISHED):
         _finish(Path(options.source), options.out, estimator)
         return DONE

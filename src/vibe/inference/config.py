@@ -19,19 +19,23 @@ from vibe.cache import key
 from vibe.features.runtimes import RUNTIMES
 from vibe.refine.presets import FITTINGS, SMOOTHING, Fitting, OneEuro, Smoothing
 
+DETECTORS = {"blazepose": "pose_detection.tflite"}
+POSE_MODELS = {
+    "fast": "pose_landmark_lite.tflite",
+    "standard": "pose_landmark_full.tflite",
+    "best": "pose_landmark_heavy.tflite",
+}
+"""The models that `vibe fetch` gets, those of poses by quality; any other name is the path of an ONNX model."""
 if TYPE_CHECKING:
     from vibe.body.record import Body
     from vibe.models.network import Network
     from vibe.models.priors import LearntPrior
     from vibe.refine.energies import Energy
 
-    Runtime = Smooth = FittingName = str
+    Runtime = Smooth = FittingName = Quality = str
 else:
     Runtime, Smooth, FittingName = Literal[tuple(RUNTIMES)], Literal[tuple(SMOOTHING)], Literal[tuple(FITTINGS)]
-
-DETECTORS = {"blazepose": "pose_detection.tflite"}
-POSE_MODELS = {"blazepose": "pose_landmark_full.tflite"}
-"""The shipped models by name; any other name is the path of an ONNX model."""
+    Quality = Literal[tuple(POSE_MODELS)]
 MIXTURE = "mixture"
 """The prior of poses that the paper's fit uses by default, beside the learnt ones."""
 FIDELITY = 70.0
@@ -87,6 +91,10 @@ class EstimatorConfig:
     """An ONNX person detector (YOLOX) in place of the default one."""
     pose_model: Annotated[Any, arg(constructor=Path, metavar="PATH", help_behavior_hint="")] = None
     """An ONNX COCO-17 pose model (RTMPose's SimCC output) in place of the default one."""
+    quality: Annotated[Quality | None, arg(metavar=_named(POSE_MODELS), help_behavior_hint="(default: standard)")] = (
+        None
+    )
+    """How much work the 2D keypoints are worth: best is slower and closer; it needs `vibe fetch --quality best`."""
     device: Annotated[str | None, arg(metavar="DEVICE", help_behavior_hint="(default: cuda if it is here)")] = None
     """Where the networks run: cpu, cuda, cuda:1, mps."""
     checksums: Annotated[Mapping[str, str], Suppress] = field(default_factory=dict)
@@ -117,7 +125,7 @@ class EstimatorConfig:
             prior=self.prior or MIXTURE,
             smoothing=self.smoothing or ("none" if images else "light"),
             detector="blazepose" if self.detector is None else self.detector,
-            pose_model="blazepose" if self.pose_model is None else self.pose_model,
+            pose_model=self.quality or ("standard" if self.pose_model is None else self.pose_model),
         )
         return replace(filled, checksums=_checksums(filled, images))
 
@@ -127,9 +135,12 @@ class EstimatorConfig:
             ("smoothing", self.smoothing, SMOOTHING),
             ("fitting", self.fitting, FITTINGS),
             ("runtime", self.runtime, RUNTIMES),
+            ("quality", self.quality, POSE_MODELS),
         ):
             if value is not None and value not in choices:
                 raise ValueError(f"there is no {name} {value!r}: choose {', '.join(choices)}")
+        if self.quality and self.pose_model not in [None, *POSE_MODELS]:
+            raise ValueError(f"{self.quality} is a quality of the shipped models: leave it out, or your own pose model")
         if self.refine is False and self.fitting:
             raise ValueError(f"the fit {self.fitting} was chosen and no refinement: leave one of them out")
         if self.prior not in (None, MIXTURE) and self.fitting != "paper":
@@ -240,7 +251,7 @@ def _model_sum(model: Any, shipped: Mapping[str, str]) -> str:
     from vibe import assets
 
     if model in list(shipped):
-        return assets.MODELS[shipped[model]]
+        return assets.MODEL_SHA256[shipped[model]]
     return assets.sha256(Path(model)) if isinstance(model, Path | str) else uuid4().hex
 
 
