@@ -89,8 +89,6 @@ def test_the_quality_chooses_the_landmark_model(plain: EstimatorConfig) -> None:
     assert replace(best, quality=None, checksums={}).resolved().keys("film") == best.keys("film")
     with pytest.raises(ValueError, match="your own pose model"):
         but(quality="best", pose_model=BLIND)
-    with pytest.raises(ValueError, match="choose fast, standard, best"):
-        but(quality="finest")
 
 
 def test_settings_are_plain_values(plain: EstimatorConfig) -> None:
