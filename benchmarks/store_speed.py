@@ -23,7 +23,6 @@ from vibe.data.recording import Recording
 from vibe.data.store import Store, open_store
 from vibe.data.windows import draw_clips, draw_window, find_places, find_runs, gather_windows, portion
 from vibe.data.writer import StoreWriter
-from vibe.train.task_features import as_batch
 
 WINDOW, BATCH = 16, 32
 SEQUENCE = 500
@@ -77,8 +76,7 @@ def ways(store: Store, random: np.random.Generator) -> dict[str, Callable[[], ob
     return {
         "features": lambda: gather_windows(features, draw_window(places, BATCH, random), WINDOW, out),
         "features, into new memory": lambda: gather_windows(features, draw_window(places, BATCH, random), WINDOW),
-        "all columns": lambda: draw_clips(kinds, random),
-        "all columns, as training reads them": lambda: as_batch(draw_clips(kinds, random)),
+        "all columns, as training reads them": lambda: draw_clips(kinds, random),
     }
 
 

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from vibe import cameras
 from vibe.body.record import Body
+from vibe.data.windows import Annotation, ClipBatch
 from vibe.models.discriminator import MotionDiscriminator, motion_numbers
 from vibe.models.encoders import build_encoder
 from vibe.models.generator import VIBE
@@ -33,10 +34,10 @@ from vibe.models.regressor import Regressor
 from vibe.records import GeneratorOutput
 from vibe.rotations import rotmat_from_6d
 from vibe.train.loop import RealMotion, discriminate, discriminator_losses, generator_loss, train_step
-from vibe.train.losses_features import Annotation, PredictedClips, feature_losses
+from vibe.train.losses_features import PredictedClips, feature_losses
 from vibe.train.recipes import RELEASED_RECIPE, PaperRecipe
 from vibe.train.state import Task, TrainState, build_train_state
-from vibe.train.task_features import ClipBatch, project_output
+from vibe.train.task_features import project_output
 
 BATCH, FRAMES, FEATURES = 32, 16, 2048
 ROUNDS = 5

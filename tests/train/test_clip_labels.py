@@ -7,9 +7,9 @@ import torch
 from vibe import skeletons
 from vibe.body.load import load_body
 from vibe.body.record import Body
+from vibe.data.windows import Annotation
 from vibe.records import GeneratorOutput
 from vibe.train.labels import LabelConfig, coco_keypoints, fit_clip_labels
-from vibe.train.losses_features import Annotation
 from vibe.train.task_features import project_output
 
 CLIPS, FRAMES = 3, 8

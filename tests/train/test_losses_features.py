@@ -5,8 +5,9 @@ import pytest
 import roma
 import torch
 
+from vibe.data.windows import Annotation
 from vibe.records import GeneratorOutput
-from vibe.train.losses_features import PUBLISHED, Annotation, Known, PredictedClips, feature_losses
+from vibe.train.losses_features import PUBLISHED, Known, PredictedClips, feature_losses
 
 
 def small() -> tuple[PredictedClips, Annotation]:

@@ -20,7 +20,7 @@ from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
 from vibe.body.record import Body
 from vibe.data.store import open_store
-from vibe.data.windows import draw_clips, is_labelled, portion
+from vibe.data.windows import Annotation, ClipBatch, draw_clips, is_labelled, portion
 from vibe.features.extractor import load_extractor
 from vibe.models.discriminator import DiscriminatorConfig, MotionDiscriminator, motion_numbers
 from vibe.models.generator import VIBE
@@ -32,12 +32,10 @@ from vibe.rotations import rotmat_from_6d
 from vibe.train.checkpoints import save_weights
 from vibe.train.distributed import ProcessGroup
 from vibe.train.loop import RealMotion, discriminator_losses, generator_loss, train_generator, train_step
-from vibe.train.losses_features import Annotation, PredictedClips, feature_losses
+from vibe.train.losses_features import PredictedClips, feature_losses
 from vibe.train.recipes import PAPER_RECIPE, RELEASED_RECIPE, AdversarialConfig, PaperRecipe
 from vibe.train.state import Task, TrainState
 from vibe.train.task_features import (
-    ClipBatch,
-    as_batch,
     clip_mixture,
     features_task,
     held_out,
@@ -70,7 +68,7 @@ def double() -> Iterator[None]:
 def marks(recipe: PaperRecipe, draws: int = 200) -> np.ndarray:
     """Which set each clip of many batches is of, [draw, clip]."""
     kinds, random = clip_mixture(recipe, stores_in(Path(recipe.data))), np.random.default_rng(0)
-    return np.stack([draw_clips(kinds, random).features[:, 0, 0] for _ in range(draws)])
+    return np.stack([draw_clips(kinds, random).evidence[:, 0, 0] for _ in range(draws)])
 
 
 def test_the_ratio_is_kept_in_every_batch_and_each_window_is_as_likely_as_another_of_its_kind(
@@ -93,11 +91,16 @@ def test_each_set_is_drawn_by_its_weight_among_those_of_its_kind(tiny: PaperReci
 def test_keypoints_are_seen_from_the_crop_and_what_a_set_lacks_is_masked(tiny: PaperRecipe) -> None:
     kinds = clip_mixture(tiny, stores_in(Path(tiny.data)))
     clips = draw_clips(kinds, np.random.default_rng(0))
-    truth = as_batch(clips).truth
-    place = (clips.keypoints_px[..., :2] - [200, 210]) / (1.1 * 220 / 2)
-    np.testing.assert_allclose(truth.keypoints_2d[..., :2], place, atol=1e-5)
+    truth = clips.truth
+    stores = stores_in(Path(tiny.data)).values()
+    for features, seen in zip(clips.evidence.numpy(), truth.keypoints_2d.numpy(), strict=True):
+        store = next(each for each in stores if features[0, 0] in each.columns.get("features", np.zeros((1, 1)))[:, 0])
+        [start] = np.flatnonzero((store.column("features") == features[0]).all(1))
+        keypoints_px = store.column("keypoints_px.spin49")[start : start + FRAMES]
+        np.testing.assert_allclose(seen[..., :2], (keypoints_px[..., :2] - [200, 210]) / (1.1 * 220 / 2), atol=1e-5)
+        assert np.array_equal(seen[..., 2], keypoints_px[..., 2])
     assert not truth.has_points[:3].any() and truth.has_points[3:].all()
-    known = torch.from_numpy(clips.features[:, 0, 0]) == 4
+    known = clips.evidence[:, 0, 0] == 4
     assert not truth.has_theta[~known].any() and bool(truth.has_theta[known].any()) == bool(known.any())
 
 
@@ -106,7 +109,7 @@ def test_parameters_of_a_gendered_body_teach_nothing_and_its_points_all_the_same
         known = clip_sets.in_3d(4) | clip_sets.posed(5)
         clip_sets.write(tmp_path / gender / "one", clip_sets.recording("one", 1, 1, gender=gender, **known))
     other, mine = (
-        as_batch(draw_clips([(2, [portion(open_store(tmp_path / name / "one"), FRAMES)])], np.random.default_rng(0)))
+        draw_clips([(2, [portion(open_store(tmp_path / name / "one"), FRAMES)])], np.random.default_rng(0))
         for name in ("neutral", "female")
     )
     assert other.truth.has_theta.all() and not mine.truth.has_theta.any() and mine.truth.has_points.all()
@@ -126,8 +129,7 @@ def test_a_set_that_has_parameters_of_a_gendered_body_alone_is_one_of_2d_clips(t
 
 def test_clips_in_2d_alone_give_no_3d_gradient(tiny: PaperRecipe) -> None:
     body = load_body()
-    clips = draw_clips(clip_mixture(tiny, stores_in(Path(tiny.data)))[:1], np.random.default_rng(0))
-    truth = as_batch(clips).truth
+    truth = draw_clips(clip_mixture(tiny, stores_in(Path(tiny.data)))[:1], np.random.default_rng(0)).truth
     rotmat, shape = roma.random_rotmat(truth.rotmat.shape[:3]), truth.betas.shape
     made = GeneratorOutput(rotmat.requires_grad_(), torch.zeros(shape).requires_grad_(), torch.rand(*shape[:2], 3))
     terms = feature_losses(project_output(made, body), truth)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
+import roma
+import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
+from torch import Tensor
 
+from vibe import cameras
 from vibe.data.recording import column_layout
 from vibe.data.store import Store
 
@@ -114,27 +118,30 @@ def gather_held(column: ndarray, windows: Windows, frames: int) -> ndarray:
 
 
 @dataclass(frozen=True)
-class Clips:
-    """Windows as stores hold them; what a set does not have is 0, and its mask False."""
+class Annotation:
+    """What is known of a batch of clips; what is not known may hold any number, under its mask."""
 
-    features: Float[ndarray, "clip time 2048"]
-    keypoints_px: Float[ndarray, "clip time 49 3"]
-    """In the set `spin49`: x, y, confidence."""
-    points: Float[ndarray, "clip time 49 3"]
-    """In the set `spin49`, metres."""
-    poses: Float[ndarray, "clip time 72"]
-    betas: Float[ndarray, "clip time 10"]
-    box_px: Float[ndarray, "clip time 4"]
-    has_points: Bool[ndarray, "clip time"]
-    has_theta: Bool[ndarray, "clip time"]
-    """Frames whose poses and betas are those of the neutral body."""
+    keypoints_2d: Float[Tensor, "*b time 49 3"]
+    """x, y in half crop sides from the crop's centre, confidence; an unknown joint has confidence 0."""
+    points: Float[Tensor, "*b time 49 3"]
+    """The 49 joints, metres, about any point."""
+    rotmat: Float[Tensor, "*b time 24 3 3"]
+    betas: Float[Tensor, "*b time 10"]
+    has_points: Bool[Tensor, "*b time"]
+    """Frames whose `points` are known (the published data's w_3d)."""
+    has_theta: Bool[Tensor, "*b time"]
+    """Frames whose `rotmat` and `betas` are known (the published data's w_smpl): those of the neutral body."""
 
 
-COLUMNS = {each.name: each.name for each in fields(Clips) if each.name != "has_theta"} | {
-    "keypoints_px": "keypoints_px.spin49",
-    "points": "points.spin49",
-}
-"""The column that each field of `Clips` is of, but for `has_theta`, which is of two."""
+@dataclass(frozen=True)
+class ClipBatch:
+    """What one step learns from."""
+
+    evidence: Float[Tensor, "batch time feature"]
+    """ResNet-50's features of each frame."""
+    truth: Annotation
+
+
 NEUTRAL = "neutral"
 
 
@@ -180,23 +187,32 @@ def is_labelled(store: Store) -> bool:
     return bool(store.column("has_points").any() or neutral_parameters(store).any())
 
 
-def draw_clips(kinds: Sequence[tuple[int, Sequence[Portion]]], random: np.random.Generator) -> Clips:
+def draw_clips(kinds: Sequence[tuple[int, Sequence[Portion]]], random: np.random.Generator) -> ClipBatch:
     """So many random windows of each kind, one kind after the other; of its sets as often as their weights say."""
     chosen: list[Portion] = []
     for count, portions in kinds:
         weights = np.array([each.weight for each in portions])
         chosen += [portions[at] for at in random.choice(len(portions), count, p=weights / weights.sum())]
     starts = [int(draw_window(each.places, 1, random)[0]) for each in chosen]
-    windows, frames = [(each.store, at) for each, at in zip(chosen, starts, strict=True)], chosen[0].places.frames
-    found = {name: _stacked(column, windows, frames) for name, column in COLUMNS.items()}
-    has_theta = np.stack([each.has_theta[at : at + frames] for each, at in zip(chosen, starts, strict=True)])
-    return Clips(**found, has_theta=has_theta)
+    windows, frames = list(zip(chosen, starts, strict=True)), chosen[0].places.frames
 
+    def column(name: str) -> Tensor:
+        """The windows of a column; 0 where a set lacks it."""
+        dtype, shape = column_layout(name)
+        out = np.zeros((len(windows), frames, *shape), dtype)
+        for place, (each, start) in enumerate(windows):
+            if name in each.store.columns:
+                out[place] = each.store.columns[name][start : start + frames]
+        return torch.from_numpy(out)
 
-def _stacked(column: str, windows: Sequence[tuple[Store, int]], frames: int) -> ndarray:
-    dtype, shape = column_layout(column)
-    out = np.zeros((len(windows), frames, *shape), dtype)
-    for place, (store, start) in enumerate(windows):
-        if column in store.columns:
-            out[place] = store.columns[column][start : start + frames]
-    return out
+    box, keypoints = column("box_px"), column("keypoints_px.spin49")
+    half = cameras.crop_side(box).clamp_min(1e-3)[..., None, None] / 2
+    truth = Annotation(
+        keypoints_2d=torch.cat([(keypoints[..., :2] - box[..., None, :2]) / half, keypoints[..., 2:]], -1),
+        points=column("points.spin49"),
+        rotmat=roma.rotvec_to_rotmat(column("poses").unflatten(-1, (-1, 3))),
+        betas=column("betas"),
+        has_points=column("has_points"),
+        has_theta=torch.from_numpy(np.stack([each.has_theta[at : at + frames] for each, at in windows])),
+    )
+    return ClipBatch(column("features").float(), truth)

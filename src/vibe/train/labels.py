@@ -11,12 +11,12 @@ from torch import Tensor
 from vibe import skeletons
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.record import Body
+from vibe.data.windows import Annotation
 from vibe.records import GeneratorOutput, SmplParams
 from vibe.refine.presets import FITTINGS, OPEN
 from vibe.refine.smplify import fit
 from vibe.refine.translation import solve_translation
 from vibe.synthetic.examples import Example, example_points
-from vibe.train.losses_features import Annotation
 from vibe.train.losses_keypoints import pelvis_of
 
 WINDOW_GAP_S = 1e4

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from vibe.data.windows import Annotation
 from vibe.evaluate.metrics import root_centred
 from vibe.records import GeneratorOutput
 
@@ -47,22 +48,6 @@ class PredictedClips:
     """The 49 joints, metres, about any point."""
     points_2d: Float[Tensor, "*b time 49 2"]
     """The same by the weak camera, in half crop sides from the crop's centre."""
-
-
-@dataclass(frozen=True)
-class Annotation:
-    """What is known of a batch of clips; what is not known may hold any number, under its mask."""
-
-    keypoints_2d: Float[Tensor, "*b time 49 3"]
-    """x, y in half crop sides from the crop's centre, confidence; an unknown joint has confidence 0."""
-    points: Float[Tensor, "*b time 49 3"]
-    """The 49 joints, metres, about any point."""
-    rotmat: Float[Tensor, "*b time 24 3 3"]
-    betas: Float[Tensor, "*b time 10"]
-    has_points: Bool[Tensor, "*b time"]
-    """Frames whose `points` are known (the published data's w_3d)."""
-    has_theta: Bool[Tensor, "*b time"]
-    """Frames whose `rotmat` and `betas` are known (the published data's w_smpl)."""
 
 
 @dataclass(frozen=True)

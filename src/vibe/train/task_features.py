@@ -19,7 +19,8 @@ from vibe.body.record import Body
 from vibe.data.motion import clip_weights, draw_windows, find_motion, load_motions
 from vibe.data.store import MANIFEST, Store, open_store
 from vibe.data.windows import (
-    Clips,
+    Annotation,
+    ClipBatch,
     Portion,
     Windows,
     draw_clips,
@@ -40,7 +41,7 @@ from vibe.records import GeneratorOutput
 from vibe.train.checkpoints import data_checksum
 from vibe.train.distributed import ProcessGroup, all_reduce_mean
 from vibe.train.labels import fit_clip_labels
-from vibe.train.losses_features import JOINTS_14, Annotation, Known, PredictedClips, feature_losses
+from vibe.train.losses_features import JOINTS_14, Known, PredictedClips, feature_losses
 from vibe.train.losses_temporal import best_camera, meet
 from vibe.train.recipes import PaperRecipe
 from vibe.train.state import Predict, Task, input_weights, start_at_mean_pose
@@ -110,15 +111,6 @@ VALIDATION_BATCH = 64
 
 
 @dataclass(frozen=True)
-class ClipBatch:
-    """What one step learns from."""
-
-    evidence: Float[Tensor, "batch time feature"]
-    """ResNet-50's features of each frame."""
-    truth: Annotation
-
-
-@dataclass(frozen=True)
 class ValidationSet:
     """What is validated on: windows of a store, none of them in its training split."""
 
@@ -160,7 +152,7 @@ def features_task(recipe: PaperRecipe, group: ProcessGroup) -> Task:
     used = {store.folder.name: store.folder / MANIFEST for store in seen}
     return Task(
         build=build,
-        batch=lambda seed, _: as_batch(draw_clips(kinds, numpy_stream(seed))),
+        batch=lambda seed, _: draw_clips(kinds, numpy_stream(seed)),
         motion=lambda seed: motion(recipe.batch, seed),
         losses=terms,
         shifted_losses=shifted_terms,
@@ -238,22 +230,6 @@ def check_one_backbone(stores: Sequence[Store]) -> None:
     if len({recipe["sha256"] for recipe in made.values() if "sha256" in recipe}) > 1:
         told = ", ".join(f"{name} of {recipe.get('weights', 'its own')}" for name, recipe in made.items())
         raise ValueError(f"the features are not of one ResNet ({told}): make them anew, or choose others with --sets")
-
-
-def as_batch(clips: Clips) -> ClipBatch:
-    """Clips as a network and its losses read them: 2D in half crop sides from the crop's middle, poses as matrices."""
-    box, keypoints = torch.from_numpy(clips.box_px), torch.from_numpy(clips.keypoints_px)
-    half = cameras.crop_side(box).clamp_min(1e-3)[..., None, None] / 2
-    place = (keypoints[..., :2] - box[..., None, :2]) / half
-    truth = Annotation(
-        keypoints_2d=torch.cat([place, keypoints[..., 2:]], -1),
-        points=torch.from_numpy(clips.points),
-        rotmat=roma.rotvec_to_rotmat(torch.from_numpy(clips.poses).unflatten(-1, (-1, 3))),
-        betas=torch.from_numpy(clips.betas),
-        has_points=torch.from_numpy(clips.has_points),
-        has_theta=torch.from_numpy(clips.has_theta),
-    )
-    return ClipBatch(torch.from_numpy(clips.features).float(), truth)
 
 
 def project_output(made: GeneratorOutput, body: Body) -> PredictedClips:
