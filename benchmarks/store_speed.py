@@ -44,14 +44,15 @@ def write(folder: Path, frames: int) -> float:
         for start in range(0, frames, SEQUENCE):
             count = min(SEQUENCE, frames - start)
             points, keypoints = random.random((2, count, 49, 3), np.float32)
-            store.add(
-                Recording(
-                    f"sequence {start}", np.arange(count), 25.0, poses=random.random((count, 72), np.float32),
-                    betas=random.random((count, 10), np.float32), points={"spin49": points},
-                    keypoints_px={"spin49": keypoints}, box_px=1 + random.random((count, 4), np.float32),
-                    features=random.random((count, 2048), np.float32),
-                )
-            )  # fmt: skip
+            columns = {
+                "poses": random.random((count, 72), np.float32),
+                "betas": random.random((count, 10), np.float32),
+                "points.spin49": points,
+                "keypoints_px.spin49": keypoints,
+                "box_px": 1 + random.random((count, 4), np.float32),
+                "features": random.random((count, 2048), np.float32),
+            }
+            store.add(Recording(f"sequence {start}", np.arange(count), 25.0, columns))
     size = sum(path.stat().st_size for path in folder.iterdir())
     return size / 1e6 / (time.perf_counter() - began)
 

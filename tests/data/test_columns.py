@@ -67,10 +67,10 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     second[1] = 0
     images = tuple(f"{number}.jpg" for number in range(4))
     with StoreWriter(folder, "Nobody's.", {"set": "invented"}, {}) as writer:
-        writer.add(Recording("walk/0", np.arange(0, 8, 2), 12.5, source="walk.mp4", step=2, box_px=boxes(4)))
-        writer.add(Recording("jump", np.arange(4), 25.0, source="jump", images=images, box_px=boxes(4)))
-        writer.add(Recording("capture", np.arange(2), 25.0, points={"smpl24": np.ones((2, 24, 3), np.float32)}))
-        writer.add(Recording("walk/1", np.arange(1, 5), 25.0, source="walk.mp4", box_px=second))
+        writer.add(Recording("walk/0", np.arange(0, 8, 2), 12.5, {"box_px": boxes(4)}, source="walk.mp4", step=2))
+        writer.add(Recording("jump", np.arange(4), 25.0, {"box_px": boxes(4)}, source="jump", images=images))
+        writer.add(Recording("capture", np.arange(2), 25.0, {"points.smpl24": np.ones((2, 24, 3), np.float32)}))
+        writer.add(Recording("walk/1", np.arange(1, 5), 25.0, {"box_px": second}, source="walk.mp4"))
     return folder
 
 
@@ -218,12 +218,12 @@ def test_what_cannot_have_features_says_why(store: Path, order: ReadOptions, tmp
     with pytest.raises(ValueError, match="holds no ResNet-50"):
         add_evidence(store, ReadOptions("features", order.raw, weights=weights_path()))
     with StoreWriter(tmp_path / "capture", "Nobody's.", {}, {}) as writer:
-        writer.add(Recording("capture", np.arange(2), 25.0, points={"smpl24": np.ones((2, 24, 3), np.float32)}))
+        writer.add(Recording("capture", np.arange(2), 25.0, {"points.smpl24": np.ones((2, 24, 3), np.float32)}))
     with pytest.raises(ValueError, match="has no column box_px"):
         add_evidence(tmp_path / "capture", order)
     with StoreWriter(tmp_path / "given", "Nobody's.", {}, {}) as writer:
-        features = np.ones((2, 2048), np.float32)
-        writer.add(Recording("a", np.arange(2), 25.0, source="walk.mp4", box_px=boxes(2), features=features))
+        columns = {"box_px": boxes(2), "features": np.ones((2, 2048), np.float32)}
+        writer.add(Recording("a", np.arange(2), 25.0, columns, source="walk.mp4"))
     with pytest.raises(ValueError, match="came with features of its own"):
         add_evidence(tmp_path / "given", order)
 

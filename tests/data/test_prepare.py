@@ -1,7 +1,7 @@
 """The loop that makes a store of a raw set, with a set invented for it."""
 
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from faults.kit import fill, full_disk, linux_only
 
 from vibe import assets, cli
 from vibe.data.prepare import prepare
-from vibe.data.recording import RawJob, RawSet, Recording
+from vibe.data.recording import File, RawSet, Recording
 from vibe.data.sets.catalogue import SETS
 from vibe.data.store import open_store
 
@@ -20,7 +20,7 @@ READ: list[str] = []
 """Names of the files that were read, in order."""
 
 
-def people(path: Path) -> Iterator[Recording]:
+def people(_: Path, __: str, path: Path) -> Iterator[Recording]:
     """A text file with a person on each line: how many frames, and the height of the root."""
     READ.append(path.stem)
     for person, line in enumerate(path.read_text().splitlines()):
@@ -28,19 +28,14 @@ def people(path: Path) -> Iterator[Recording]:
             raise ValueError(f"{path} is cut off after {person} people: copy it again")
         count, height = line.split()
         points = np.full((int(count), 24, 3), float(height), np.float32)
-        yield Recording(f"{path.stem}/{person}", np.arange(int(count)), 25.0, points={"smpl24": points})
+        yield Recording(f"{path.stem}/{person}", np.arange(int(count)), 25.0, {"points.smpl24": points})
 
 
-def jobs(raw: Path) -> Iterator[RawJob]:
-    for path in sorted((raw / "people").glob("*.txt")):
-        yield RawJob(path.stem, partial(people, path))
+def files(raw: Path) -> list[File]:
+    return [(path.stem, path) for path in sorted((raw / "people").glob("*.txt"))]
 
 
-def sources(raw: Path) -> Iterable[Path]:
-    return (raw / "people").glob("*.txt")
-
-
-INVENTED = RawSet("Invented people", "Nobody's: free.", "people/NAME.txt", jobs, sources, {"scale": 1.1})
+INVENTED = RawSet("Invented people", "Nobody's: free.", "people/NAME.txt", files, people, {"scale": 1.1})
 
 
 @pytest.fixture
@@ -83,15 +78,13 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_store(raw: Path, tmp_path: P
     prepare("invented", INVENTED, raw, tmp_path / "whole")
     READ.clear()
 
-    def stopped(raw: Path) -> Iterator[RawJob]:
-        for number, job in enumerate(jobs(raw)):
-            yield job if number < after else RawJob(job.name, stop)
-
-    def stop() -> Iterable[Recording]:
-        raise KeyboardInterrupt
+    def stopped(raw: Path, name: str, path: Path) -> Iterator[Recording]:
+        if name == "abcd"[after]:
+            raise KeyboardInterrupt
+        yield from people(raw, name, path)
 
     with pytest.raises(KeyboardInterrupt):
-        prepare("invented", RawSet(**{**vars(INVENTED), "jobs": stopped}), raw, tmp_path / "out")
+        prepare("invented", replace(INVENTED, read=stopped), raw, tmp_path / "out")
     READ.clear()
     prepare("invented", INVENTED, raw, tmp_path / "out")
     assert "a" not in READ
@@ -103,7 +96,7 @@ def test_strict_fails_names_all_and_goes_on_when_the_files_are_mended(raw: Path,
         prepare("invented", INVENTED, raw, tmp_path / "out", strict=True)
     with pytest.raises(FileNotFoundError, match="not finished"):
         open_store(tmp_path / "out")
-    without_sums = RawSet(**{**vars(INVENTED), "sources": lambda raw: []})
+    without_sums = replace(INVENTED, sources=lambda raw: [])
     with pytest.raises(ValueError, match="not all could be kept"):
         prepare("invented", without_sums, raw, tmp_path / "mended", strict=True)
     (raw / "people" / "b.txt").write_text("4 2.5\n1 3.0")
@@ -120,9 +113,7 @@ def test_strict_fails_on_a_finished_store_from_which_something_was_dropped(raw: 
 
 
 def test_recordings_of_one_name_are_dropped_after_the_first(raw: Path, tmp_path: Path) -> None:
-    twice = RawSet(
-        **{**vars(INVENTED), "jobs": lambda raw: iter([*jobs(raw), RawJob("e", lambda: [*jobs(raw)][3].read())])}
-    )
+    twice = replace(INVENTED, files=lambda raw: [*files(raw), ("e", raw / "people" / "d.txt")])
     made = prepare("invented", twice, raw, tmp_path / "out")
     assert made.recordings == 5 and "comes twice" in made.dropped["d/0 (in part)"]
 
@@ -180,7 +171,7 @@ def capture(folder: Path) -> Path:
 
 @pytest.mark.parametrize("name", SETS)
 def test_workers_can_be_told_of_every_set(name: str) -> None:
-    assert ForkingPickler.loads(ForkingPickler.dumps(SETS[name].jobs))
+    assert ForkingPickler.loads(ForkingPickler.dumps(SETS[name].read))
     assert ForkingPickler.dumps(SETS[name].pictures)
 
 

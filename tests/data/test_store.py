@@ -21,19 +21,24 @@ def invented(name: str, count: int = 5, seed: int = 0, **known) -> Recording:
     """A recording whose every number is known."""
     random = np.random.default_rng(seed)
     both = {
-        "keypoints_px": {"spin49": random.random((count, 49, 3), np.float32)},
+        "keypoints_px.spin49": random.random((count, 49, 3), np.float32),
         "box_px": random.random((count, 4), np.float32),
     }
-    return Recording(name, np.arange(count) + 3, 25.0, **(both | known))
+    return Recording(name, np.arange(count) + 3, 25.0, both | known.pop("columns", {}), **known)
 
 
 def with_theta(name: str, count: int = 4, seed: int = 1) -> Recording:
     random = np.random.default_rng(seed)
+    columns = {
+        "poses": random.random((count, 72)),
+        "betas": random.random((count, 10)),
+        "trans": random.random((count, 3)),
+        "points.spin49": random.random((count, 49, 3)),
+        "points.common14": random.random((count, 14, 3)),
+        "has_theta": np.arange(count) % 2 == 0,
+    }
     return invented(
-        name, count, seed,
-        poses=random.random((count, 72)), betas=random.random((count, 10)), trans=random.random((count, 3)),
-        points={"spin49": random.random((count, 49, 3)), "common14": random.random((count, 14, 3))},
-        has_theta=np.arange(count) % 2 == 0, subject="S1", split="test", gender="female", source="S1/a.avi",
+        name, count, seed, columns=columns, subject="S1", split="test", gender="female", source="S1/a.avi",
         K_px=np.array([[900.0, 0, 500], [0, 901, 510], [0, 0, 1]]),
     )  # fmt: skip
 
@@ -60,12 +65,12 @@ def test_a_store_gives_back_what_was_written_and_marks_what_is_not_known(tmp_pat
     for sequence, recording in zip(store.sequences, (one, two, three), strict=True):
         assert np.array_equal(store.frames[sequence.rows], recording.frames)
         found = store.column("keypoints_px.spin49")[sequence.rows]
-        assert np.array_equal(found, recording.keypoints_px["spin49"]) and found.dtype == np.float32
+        assert np.array_equal(found, recording.columns["keypoints_px.spin49"]) and found.dtype == np.float32
     second = store.sequences[1]
     assert (second.subject, second.split, second.gender, second.source) == ("S1", "test", "female", "S1/a.avi")
     assert second.K_px is not None and two.K_px is not None and np.array_equal(second.K_px, two.K_px)
     assert store.sequences[0].K_px is None
-    assert np.allclose(store.column("poses")[second.rows], two.poses) and not store.column("poses")[:5].any()
+    assert np.allclose(store.column("poses")[second.rows], two.columns["poses"]) and not store.column("poses")[:5].any()
     assert store.column("points.common14").shape == (14, 14, 3)
     assert store.column("has_theta").tolist() == [False] * 5 + [True, False, True, False] + [False] * 5
     assert store.column("has_points").tolist() == [False] * 5 + [True] * 4 + [False] * 5
@@ -77,7 +82,7 @@ def test_plain_numpy_and_pandas_read_a_store(tmp_path):
     index = pd.read_parquet(tmp_path / "set" / "index.parquet")
     boxes = np.load(tmp_path / "set" / "box_px.npy", mmap_mode="r")
     chosen = index["sequence"] == "a"
-    assert np.array_equal(boxes[chosen], invented("a").box_px)
+    assert np.array_equal(boxes[chosen], invented("a").columns["box_px"])
     assert index[chosen]["frame"].tolist() == [3, 4, 5, 6, 7] and index[chosen]["image"].iloc[1] == "1.jpg"
     assert index["subject"].tolist() == ["S1"] * 4 + [""] * 5 and index["fps"].eq(25).all()
     store = open_store(tmp_path / "set")
@@ -151,17 +156,17 @@ def test_killing_the_writer_at_any_moment_changes_nothing(tmp_path):
 
 def test_bad_recordings_are_refused_by_name_and_leave_no_trace(tmp_path):
     nan = invented("nan")
-    nan.keypoints_px["spin49"][2, 4] = np.nan
+    nan.columns["keypoints_px.spin49"][2, 4] = np.nan
     bad = {
         "NaN or a number too large for float32, first in row 2": nan,
-        "box_px has the shape": invented("short", box_px=np.zeros((4, 4))),
-        "too large for float16": invented("large", features=np.full((5, 2048), 1e6)),
-        "only one of poses and betas": invented("half", poses=np.zeros((5, 72))),
+        "box_px has the shape": invented("short", columns={"box_px": np.zeros((4, 4))}),
+        "too large for float16": invented("large", columns={"features": np.full((5, 2048), 1e6)}),
+        "only one of poses and betas": invented("half", columns={"poses": np.zeros((5, 72))}),
         "not increasing": Recording("backwards", np.array([3, 2, 5]), 25.0),
-        "no column 'points.mine'": invented("joints", points={"mine": np.zeros((5, 49, 3))}),
+        "no column 'points.mine'": invented("joints", columns={"points.mine": np.zeros((5, 49, 3))}),
         "choose from train, validation, test": invented("split", split="val"),
         "5 images|2 images": invented("images", images=("a", "b")),
-        "nothing was given": invented("mask", has_theta=np.ones(5, bool)),
+        "nothing was given": invented("mask", columns={"has_theta": np.ones(5, bool)}),
     }
     with writer(tmp_path / "set") as store:
         for message, recording in bad.items():

@@ -16,7 +16,7 @@ def store(tmp_path) -> Store:
         for name, indices in frames.items():
             trans = np.repeat(np.arange(row, row + len(indices))[:, None], 3, 1).astype(float)
             split, step = ("test" if name == "b" else "train"), (2 if name == "c" else 1)
-            writer.add(Recording(name, np.array(indices), 25.0, split=split, step=step, trans=trans))
+            writer.add(Recording(name, np.array(indices), 25.0, split=split, columns={"trans": trans}, step=step))
             row += len(indices)
     return open_store(tmp_path / "set")
 

@@ -123,8 +123,8 @@ def test_the_walker_of_a_rendered_video_is_found_and_scored_from_its_pictures(tm
     with invented.StoreWriter(tmp_path / "set", "Invented.", {"set": "3dpw"}, {}) as store:
         store.add(
             Recording(
-                "walker", motion.frames, 30.0, split="test", source="walk.mp4", box_px=motion.box_px,
-                points={"smpl24": motion.joints_cam}, K_px=take.camera.K_px.numpy(),
+                "walker", motion.frames, 30.0, {"box_px": motion.box_px, "points.smpl24": motion.joints_cam},
+                split="test", source="walk.mp4", K_px=take.camera.K_px.numpy(),
             )
         )  # fmt: skip
     report = evaluate_protocol(PROTOCOL.name, tmp_path / "set", load_network(), ALONE, raw=tmp_path)

@@ -66,10 +66,10 @@ def test_our_reader_of_amass_takes_it_and_turns_it_to_a_world_whose_y_points_up(
     write_amass(tmp_path / "x.npz", scene, scene.characters[0], open_body)
     names = ("poses", "trans", "betas", "gender", "surface_model_type", "mocap_framerate", "mocap_frame_rate")
     taken = to_take(tmp_path / "x.npz", read_npz(tmp_path / "x.npz", names), "x", "x", "train")
-    found = roma.rotvec_to_rotmat(torch.from_numpy(taken.poses).reshape(-1, 24, 3)).float()
+    found = roma.rotvec_to_rotmat(torch.from_numpy(taken.columns["poses"]).reshape(-1, 24, 3)).float()
     (upright,) = build_scene(given, open_body, SceneOptions("y", ground=True)).characters
     assert (found[:, :22] - upright.smpl.rotmat[:, :22]).abs().max() < 1e-5
-    assert np.abs(taken.trans + open_body.J_template[0] - upright.joints[:, 0]).max() < 1e-5
+    assert np.abs(taken.columns["trans"] + open_body.J_template[0] - upright.joints[:, 0]).max() < 1e-5
 
 
 def test_the_arguments_of_smplx_give_the_joints(open_body, tmp_path):

@@ -48,19 +48,19 @@ def _set(
         raw.mkdir()
         write(import_module(f"data.sets.test_{tests or module}"), raw)
         paths = sorted({path for pattern in patterns.split() for path in raw.rglob(pattern)})
-        absent = {job.name for job in raw_set.jobs(raw) if "missing_job" in getattr(job.read, "__qualname__", "")}
+        absent = {name for name, path in raw_set.files(raw) if not path.exists()}
 
         def read(path: Path) -> None:
-            """All recordings; what a job says, as `vibe prepare` does: behind the job's name."""
+            """All recordings; what a file says, as `vibe prepare` does: behind the file's name."""
             failed = []
-            for job in raw_set.jobs(raw):
-                if job.name in absent:
+            for name, file in raw_set.files(raw):
+                if name in absent:
                     continue
                 try:
-                    for _ in job.read():
+                    for _ in raw_set.read(raw, name, file):
                         pass
                 except (ValueError, OSError) as error:
-                    failed.append(f"{job.name}: {error}")
+                    failed.append(f"{name}: {error}")
             if failed:
                 raise ValueError(f"{path.name}: {failed[0]}")
 

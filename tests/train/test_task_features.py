@@ -107,7 +107,7 @@ def test_keypoints_are_seen_from_the_crop_and_what_a_set_lacks_is_masked(tiny: P
 def test_parameters_of_a_gendered_body_teach_nothing_and_its_points_all_the_same(tmp_path: Path) -> None:
     for gender in ("neutral", "female"):
         known = clip_sets.in_3d(4) | clip_sets.posed(5)
-        clip_sets.write(tmp_path / gender / "one", clip_sets.recording("one", 1, 1, gender=gender, **known))
+        clip_sets.write(tmp_path / gender / "one", clip_sets.recording("one", 1, 1, gender=gender, columns=known))
     other, mine = (
         draw_clips([(2, [portion(open_store(tmp_path / name / "one"), FRAMES)])], np.random.default_rng(0))
         for name in ("neutral", "female")
@@ -123,7 +123,7 @@ def test_parameters_of_a_gendered_body_teach_nothing_and_its_points_all_the_same
 
 def test_a_set_that_has_parameters_of_a_gendered_body_alone_is_one_of_2d_clips(tmp_path: Path) -> None:
     for gender in ("neutral", "male"):
-        clip_sets.write(tmp_path / gender, clip_sets.recording("one", 1, 1, gender=gender, **clip_sets.posed(5)))
+        clip_sets.write(tmp_path / gender, clip_sets.recording("one", 1, 1, gender=gender, columns=clip_sets.posed(5)))
     assert is_labelled(open_store(tmp_path / "neutral")) and not is_labelled(open_store(tmp_path / "male"))
 
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from vibe import assets
-from vibe.data.recording import RawJob, RawSet, Recording
+from vibe.data.recording import File, RawSet, Read, Recording
 from vibe.data.writer import StoreWriter
-from vibe.parallel import Begin, Worker, one_thread, run_tasks
+from vibe.errors import one_line
+from vibe.parallel import Worker, one_thread, run_tasks
 from vibe.records import Progress
 
-Outcome = tuple[list[Recording], str | None]
-"""What a job gave, and what it said when it could not go on."""
+Found = Recording | str
+"""What a file gives: its recordings, and last why it could not be read to its end."""
 
 DONE = ".jobs"
-"""Names of the jobs that are done in a store that is not finished; only saves a second run their work."""
+"""Names of the files that are done in a store that is not finished; only saves a second run their work."""
 MOST_NAMED = 20
 """Drops that the error of a strict run names."""
 
@@ -31,6 +32,8 @@ class Prepared:
     """Frames of all recordings."""
     dropped: Mapping[str, str]
     """Names of what was left out, with the reason."""
+    notes: Mapping[str, str]
+    """Names of recordings of which the file did not say everything, with what was taken instead."""
 
 
 def prepare(
@@ -52,23 +55,20 @@ def prepare(
     if not raw.is_dir():
         seen = "is a file: unpack it and" if raw.exists() else "is not there:"
         raise FileNotFoundError(f"{raw} {seen} give the folder of {raw_set.title}, which holds {raw_set.layout}")
-    jobs = list(raw_set.jobs(raw))
-    if not jobs:
+    files = raw_set.files(raw)
+    if not files:
         raise FileNotFoundError(f"{raw} holds nothing of {raw_set.title}, which looks like this: {raw_set.layout}")
+    sources = raw_set.sources(raw) if raw_set.sources else [path for _, path in files if path.exists()]
     recipe = {"set": name, **raw_set.recipe}
-    with StoreWriter(out, raw_set.licence, recipe, checksums(raw, raw_set.sources(raw), progress)) as store:
+    with StoreWriter(out, raw_set.licence, recipe, checksums(raw, sources, progress)) as store:
         refused: dict[str, str] = {}
         if not store.finished:
-            spread = partial(_one_by_one, jobs)
-            if workers > 1:
-                spread = partial(_by_workers, jobs, partial(_begin_worker, raw_set.jobs, raw), workers)
-            with one_thread():
-                _read_all(jobs, store, refused.__setitem__ if strict else store.drop, spread, progress)
+            _read_all(raw_set.read, raw, files, store, refused.__setitem__ if strict else store.drop, workers, progress)
         dropped = {**store.dropped, **refused}
         if strict and dropped:
             raise ValueError(dropped_message(dropped))
         (out / DONE).unlink(missing_ok=True)
-    return Prepared(store.kept, store.rows, dropped)
+    return Prepared(len(store.kept), store.rows, dropped, store.notes)
 
 
 def checksums(raw: Path, files: Iterable[Path], progress: Progress | None = None) -> dict[str, str]:
@@ -83,89 +83,71 @@ def checksums(raw: Path, files: Iterable[Path], progress: Progress | None = None
 
 
 def _read_all(
-    jobs: list[RawJob],
+    read: Read,
+    raw: Path,
+    files: Sequence[File],
     store: StoreWriter,
     drop: Callable[[str, str], None],
-    spread: Callable[[list[int]], Iterator[RawJob]],
+    workers: int,
     progress: Progress | None,
 ) -> None:
-    """Every job that is not done yet; those that nothing was dropped from are noted as done."""
+    """Every file that is not done yet; those that nothing was dropped from are noted as done."""
     path = store.folder / DONE
     before = set(path.read_text(encoding="utf-8").splitlines()) if path.exists() else set()
-    left = [at for at, job in enumerate(jobs) if job.name not in before and job.name not in store.dropped]
-    with path.open("a", encoding="utf-8") as done:
-        for count, job in enumerate(spread(left)):
+    left = [(name, file) for name, file in files if name not in before and name not in store.dropped]
+    with path.open("a", encoding="utf-8") as done, one_thread():
+        for count, found in enumerate(_in_order(read, raw, left, workers)):
             if progress:
                 progress("recordings", count, len(left))
-            if _read(job, store, drop):
-                done.write(job.name + "\n")
+            whole = True
+            for each in found:
+                # That the store can't be written, on a full disk say, is no fault of a recording: OSError ends the run.
+                try:
+                    if isinstance(each, str):
+                        raise ValueError(each)
+                    store.add(each)
+                except ValueError as error:
+                    name = each.name if isinstance(each, Recording) else left[count][0]
+                    # What was dropped is not called as a recording is that was kept.
+                    kept = name in store and name not in store.dropped
+                    drop(f"{name} (in part)" if kept else name, one_line(error))
+                    whole = False
+            if whole:
+                done.write(left[count][0] + "\n")
                 done.flush()
 
 
-def _one_by_one(jobs: list[RawJob], left: list[int]) -> Iterator[RawJob]:
-    """The jobs that are left, in their order."""
-    return (jobs[at] for at in left)
+def _in_order(read: Read, raw: Path, files: Sequence[File], workers: int) -> Iterator[Iterable[Found]]:
+    """What each file gives; several workers read files that come later before."""
+    if workers < 2:
+        yield from (_found(read, raw, file) for file in files)
+        return
+    waiting: dict[int, list[Found]] = {}
+    answers = run_tasks(partial(_begin, read, raw), files, workers)
+    for turn in range(len(files)):
+        while turn not in waiting:
+            number, waiting[number] = next(answers)
+        yield waiting.pop(turn)
 
 
-def _by_workers(jobs: list[RawJob], begin: Begin[int, Outcome], workers: int, left: list[int]) -> Iterator[RawJob]:
-    """The same, each done by a worker before it comes; what it raised is raised when the job is read."""
-    outcomes: dict[int, Outcome] = {}
-    answers = run_tasks(begin, left, workers)
-    for turn, at in enumerate(left):
-        while turn not in outcomes:
-            number, outcomes[number] = next(answers)
-        yield RawJob(jobs[at].name, partial(_replay, *outcomes.pop(turn)))
-
-
-def _begin_worker(find: Callable[[Path], Iterator[RawJob]], raw: Path, _: Worker) -> Callable[[int], Outcome]:
-    """A worker that does the job of a number."""
-    jobs = list(find(raw))
-
-    def work(at: int) -> Outcome:
-        recordings: list[Recording] = []
-        try:
-            with one_thread():
-                recordings.extend(jobs[at].read())
-        except (ValueError, OSError) as error:
-            return recordings, _sentence(error)
-        return recordings, None
+def _begin(read: Read, raw: Path, _: Worker) -> Callable[[File], list[Found]]:
+    def work(file: File) -> list[Found]:
+        with one_thread():
+            return list(_found(read, raw, file))
 
     return work
 
 
-def _replay(recordings: list[Recording], error: str | None) -> Iterator[Recording]:
-    yield from recordings
-    if error is not None:
-        raise ValueError(error)
-
-
-def _read(job: RawJob, store: StoreWriter, drop: Callable[[str, str], None]) -> bool:
-    """Add what a job has; whether nothing of it was dropped."""
-    whole, reading = True, None
-    while True:
-        try:
-            reading = iter(job.read()) if reading is None else reading
-            recording = next(reading, None)
-        except (ValueError, OSError) as error:
-            drop(_free(job.name, store), _sentence(error))
-            return False
-        if recording is None:
-            return whole
-        # A store that cannot be written, on a full disk say, is no fault of the recording: OSError ends the run.
-        try:
-            store.add(recording)
-        except ValueError as error:
-            drop(_free(recording.name, store), _sentence(error))
-            whole = False
-
-
-def _free(name: str, store: StoreWriter) -> str:
-    """A name for what was dropped that is not that of a recording which was kept."""
-    return f"{name} (in part)" if name in store and name not in store.dropped else name
-
-
-def _sentence(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _found(read: Read, raw: Path, file: File) -> Iterator[Found]:
+    name, path = file
+    try:
+        if not path.exists():
+            raise FileNotFoundError(
+                f"there is no {path}: add it, or give it back its name (`vibe prepare list` tells them)"
+            )
+        yield from read(raw, name, path)
+    except (ValueError, OSError) as error:
+        yield one_line(error)
 
 
 def dropped_message(dropped: Mapping[str, str]) -> str:

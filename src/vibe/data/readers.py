@@ -62,7 +62,7 @@ def rows_with_pictures(store: Store) -> Bool[ndarray, "row"]:
 def cut_batches(store: Store) -> Iterator[Batch]:
     """All rows that have pictures; a picture of several people is in one batch, once."""
     wanted = rows_with_pictures(store)
-    images = np.array(read_images(store.folder / INDEX, slice(0, len(store))))
+    images = np.array(read_images(store.folder / INDEX, len(store), slice(0, len(store))), object)
     places: dict[str, list[slice]] = {}
     for sequence in store.sequences:
         places.setdefault(sequence.source, []).append(sequence.rows)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 
 from vibe import skeletons
@@ -26,9 +26,17 @@ COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "has_features": ("bool", ()),
     "valid": ("bool", ()),
 }
-"""Type of number and shape of one row of each column; for columns of joints see `column_layout`."""
+"""Type of number and shape of one row of each column; for columns of joints see `BY_JOINT_SET`.
+
+`poses` are SMPL's 24 axis-angles; `trans`, in metres, is added to the posed body as in SMPL's files: the pelvis lies at
+its place at rest plus this. `box_px` is centre x, centre y, width, height; the crop is `vibe.cameras.crop_side` wide,
+and `features` are ResNet-50's of that crop. `has_theta` marks frames whose `poses` and `betas` are known, `has_points`
+those whose `points` are (without the mask all, if they are given); `valid` those that the set's own protocol counts.
+"""
 BY_JOINT_SET = ("points", "keypoints_px")
-"""Kinds of columns of which a store may hold one for each joint set, such as `points.spin49`: x, y, z or confidence."""
+"""Kinds of columns of which a store may hold one for each joint set, such as `points.spin49`, by the names of
+`vibe.skeletons.JOINT_SETS`: x, y, z in metres, or x, y in the picture and the confidence, 0 for a joint that is not
+known. Sets that are trained on give `spin49`."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class Recording:
     """What a data set knows of one person through one video, or of one take of motion capture.
 
     With pictures, everything 3D is in the camera's frame (x right, y down, z forward); without, in a world whose y
-    points up. What is not known of a frame is masked: its numbers are finite and mean nothing.
+    points up.
     """
 
     name: str
@@ -45,6 +53,9 @@ class Recording:
     """Indices into the source; increasing, gaps allowed."""
     fps: float
     """Rows a second where nothing is missing."""
+    columns: Mapping[str, ndarray] = field(default_factory=dict)
+    """What is known of the frames, a row for each, by the names of `COLUMNS` and `BY_JOINT_SET`. What is not known of a
+    frame is masked: its numbers are finite and mean nothing."""
     subject: str = ""
     split: str = "train"
     """train, validation or test."""
@@ -58,25 +69,8 @@ class Recording:
     """Of the body that `poses` and `betas` are of: neutral, female or male."""
     K_px: Float[ndarray, "3 3"] | None = None
     """Intrinsic matrix of the pictures, if known."""
-    poses: Float[ndarray, "_ 72"] | None = None
-    """SMPL's 24 axis-angles."""
-    betas: Float[ndarray, "_ 10"] | None = None
-    trans: Float[ndarray, "_ 3"] | None = None
-    """Metres, added to the posed body as in SMPL's files: the pelvis lies at its place at rest plus this."""
-    points: Mapping[str, Float[ndarray, "_ _ 3"]] = field(default_factory=dict)
-    """Joints by the name of their set (`vibe.skeletons.JOINT_SETS`), metres; sets that are trained on give `spin49`."""
-    keypoints_px: Mapping[str, Float[ndarray, "_ _ 3"]] = field(default_factory=dict)
-    """The same in the picture: x, y, confidence, which is 0 for a joint that is not known."""
-    box_px: Float[ndarray, "_ 4"] | None = None
-    """Centre x, centre y, width, height; the crop is `vibe.cameras.crop_side` wide."""
-    features: Float[ndarray, "_ 2048"] | None = None
-    """ResNet-50's, of that crop."""
-    has_theta: Bool[ndarray, "_"] | None = None
-    """Frames whose `poses` and `betas` are known; all, if `poses` are given without it."""
-    has_points: Bool[ndarray, "_"] | None = None
-    """Frames whose `points` are known; all, if `points` are given without it."""
-    valid: Bool[ndarray, "_"] | None = None
-    """Frames that the set's own protocol counts; all without it."""
+    note: str = ""
+    """What the file did not say, or not in a way that can be read, and what was taken instead."""
 
 
 def column_layout(name: str) -> tuple[str, tuple[int, ...]]:
@@ -109,11 +103,11 @@ def columns_of(recording: Recording) -> dict[str, ndarray]:
     """Every column of a recording, the masks in any case; raises ValueError that names it if something is wrong."""
     check_index(recording)
     count, whose = len(recording.frames), f"recording {recording.name!r}"
-    rows = {name: fitted_columns(values, name, count, whose) for name, values in _given(recording)}
+    rows = {name: fitted_columns(values, name, count, whose) for name, values in recording.columns.items()}
     if ("poses" in rows) != ("betas" in rows):
         raise ValueError(f"{whose} has only one of poses and betas: give both, or neither")
-    known = {"has_theta": "poses" in rows, "has_points": bool(recording.points), "valid": True}
-    for name, value in known.items():
+    has_points = any(name.startswith("points.") for name in rows)
+    for name, value in {"has_theta": "poses" in rows, "has_points": has_points, "valid": True}.items():
         rows.setdefault(name, np.full(count, value))
         if not value and rows[name].any():
             raise ValueError(f"{whose}: {name} marks frames, but nothing was given that it could be of")
@@ -140,31 +134,15 @@ def check_index(recording: Recording) -> None:
         raise ValueError(f"{whose}: K_px holds NaN")
 
 
-def _given(recording: Recording) -> Iterator[tuple[str, Any]]:
-    """The columns that are there, by their name on disk."""
-    for name in COLUMNS:
-        values = getattr(recording, name, None)
-        if values is not None:
-            yield name, values
-    for kind in BY_JOINT_SET:
-        for joints, values in getattr(recording, kind).items():
-            yield f"{kind}.{joints}", values
-
-
 Pictures = Callable[[Path, Sequence[int], Sequence[str]], Iterator[tuple[int, UInt8[ndarray, "height width 3"]]]]
 """The wanted pictures of one source, in order, each with its place among those asked for: the source's path, indices of
 frames (increasing), their images (empty for a video). Pictures that can't be read are left out; raises ValueError or
 OSError if none can."""
-
-
-@dataclass(frozen=True)
-class RawJob:
-    """One piece of a raw set that becomes recordings, of one person or several."""
-
-    name: str
-    """Unique in its set, and the same in every run."""
-    read: Callable[[], Iterable[Recording]]
-    """Does the work; raises ValueError or OSError with the file, what was seen and what to do."""
+File = tuple[str, Path]
+"""A file of a raw set that becomes recordings, with a name that is the same in every run."""
+Read = Callable[[Path, str, Path], Iterable[Recording]]
+"""What such a file holds, of one person or several, from the raw folder, the name and the path; raises ValueError or
+OSError with the file, what was seen and what to do. Workers are sent it."""
 
 
 @dataclass(frozen=True)
@@ -176,12 +154,13 @@ class RawSet:
     """One sentence: whose it is and what it allows."""
     layout: str
     """What the raw folder has to look like, for people to read."""
-    jobs: Callable[[Path], Iterator[RawJob]]
-    """Finds the pieces, in the same order every time; raises FileNotFoundError with the missing file or folder and the
-    layout. Workers call it anew, so it is a function of a module."""
-    sources: Callable[[Path], Iterable[Path]]
-    """The files of annotations, whose SHA-256 are noted; no videos and no images."""
-    recipe: Mapping[str, Any] = field(default_factory=dict)
+    files: Callable[[Path], Sequence[File]]
+    """Finds them, always in the same order, also one that is missing. Raises FileNotFoundError with the missing file
+    or folder and the layout."""
+    read: Read
+    recipe: Mapping[str, Any]
     """Plain values that decide the result: conventions, crop scale, frame rate."""
+    sources: Callable[[Path], Iterable[Path]] | None = None
+    """The files of annotations, whose SHA-256 are noted: no videos and no images. The `files`, if None."""
     pictures: Pictures | None = None
     """Reads pictures where a recording's source is neither a video nor a folder of images."""

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from vibe.assets.archives import MAX_HEADER, header
+from vibe.assets.archives import MAX_HEADER, RATIO, SLACK, header
 from vibe.data.recording import column_layout
 from vibe.errors import missing_extra
 
@@ -23,6 +23,8 @@ SEQUENCE_FIELDS = ("subject", "split", "fps", "source", "step", "gender")
 """What a row says of its recording, beside `number` (from 0) and `sequence` (its name)."""
 CHUNK = 200_000
 """Rows written at a time."""
+LONGEST_NAME = 4096
+"""Bytes of a recording's name, of a path below the raw folder and the like."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,7 @@ def write_index(path: Path, recordings: Iterable[Mapping[str, Any]]) -> None:
 
 def read_index(path: Path, rows: int) -> tuple[tuple[SequenceRows, ...], Int[ndarray, "{rows}"]]:
     """The recordings, and each row's frame; raises ValueError if the file is no index of so many rows."""
-    table = _read(path, ["number", "sequence", "frame", *SEQUENCE_FIELDS, *K_COLUMNS])
-    if len(table) != rows:
-        raise ValueError(f"{path} has {len(table)} rows, the manifest says {rows}: prepare the set again")
+    table = _read(path, ["number", "sequence", "frame", *SEQUENCE_FIELDS, *K_COLUMNS], rows)
     starts = np.flatnonzero(np.diff(table["number"].to_numpy(), prepend=-1))
     stops = np.append(starts[1:], rows)
     found = []
@@ -85,22 +85,37 @@ def read_index(path: Path, rows: int) -> tuple[tuple[SequenceRows, ...], Int[nda
     return tuple(found), table["frame"].to_numpy()
 
 
-def read_names(path: Path) -> set[str]:
-    """The names of the recordings."""
-    return set(_read(path, ["sequence"])["sequence"].unique().to_pylist())
+def read_names(path: Path, rows: int) -> set[str]:
+    """The names of the recordings in an index of so many rows."""
+    return set(_read(path, ["sequence"], rows)["sequence"].unique().to_pylist())
 
 
-def read_images(path: Path, rows: slice) -> list[str]:
-    """The image file of each of these rows."""
-    return _read(path, ["image"])["image"].slice(rows.start, rows.stop - rows.start).to_pylist()
+def read_images(path: Path, rows: int, wanted: slice) -> list[str]:
+    """The image file of each wanted row of an index of so many; empty where the source is a video."""
+    return _read(path, ["image"], rows)["image"][wanted].to_pylist()
 
 
-def _read(path: Path, names: Sequence[str]) -> Any:
-    """Columns of the index as an Arrow table."""
+def _read(path: Path, names: Sequence[str], rows: int) -> Any:
+    """Columns of the index as an Arrow table; what it claims to hold is looked at before it is decoded."""
     arrow, parquet = _arrow()
     try:
-        return parquet.read_table(path, columns=list(names)).select(list(names))
-    except (arrow.ArrowException, OSError, KeyError) as error:
+        with parquet.ParquetFile(path, read_dictionary=["image"]) as file:
+            groups = [file.metadata.row_group(at) for at in range(file.metadata.num_row_groups)]
+            if file.metadata.num_rows != rows or sum(group.num_rows for group in groups) != rows:
+                raise ValueError(f"{file.metadata.num_rows} rows, the manifest says {rows}")
+            if sum(group.total_byte_size for group in groups) > SLACK + RATIO * path.stat().st_size:
+                raise ValueError("it unpacks to more than any index")
+            table = file.read(columns=list(names)).select(list(names))
+        for chunk in (chunk for column in table.columns for chunk in column.chunks):
+            # One long text may stand for every row in a few bytes.
+            if arrow.types.is_dictionary(chunk.type):
+                longest = arrow.compute.max(arrow.compute.binary_length(chunk.dictionary)).as_py()
+                if (longest or 0) > LONGEST_NAME:
+                    raise ValueError(f"a name of {longest} bytes")
+        if len(table) != rows:
+            raise ValueError(f"{len(table)} rows where it announces {rows}")
+        return table
+    except (arrow.ArrowException, OSError, KeyError, ValueError) as error:
         raise ValueError(f"{path} is no index of a store ({error}): prepare the set again") from error
 
 
@@ -132,7 +147,7 @@ class Store:
 
     def images(self, sequence: SequenceRows) -> list[str]:
         """The image file of each of a sequence's rows, below its source; empty where that is a video."""
-        return read_images(self.folder / INDEX, sequence.rows)
+        return read_images(self.folder / INDEX, len(self), sequence.rows)
 
 
 def open_store(folder: Path | str) -> Store:
@@ -207,6 +222,7 @@ def _arrow() -> tuple[Any, Any]:
     """The packages pyarrow and pyarrow.parquet; raises ImportError where they are not installed."""
     try:
         import pyarrow
+        import pyarrow.compute
         import pyarrow.parquet
     except ImportError as error:
         raise missing_extra("the index of a store", "pyarrow", "data") from error

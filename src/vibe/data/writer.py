@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -50,14 +51,19 @@ class StoreWriter:
         self.folder = Path(folder)
         about = {"schema": SCHEMA, "licence": licence, "recipe": dict(recipe), "sources": dict(sources)}
         self._about = json.loads(json.dumps(about))
-        self._known: set[str] = set()
+        self.rows = 0
+        """Frames so far."""
+        self.kept: set[str] = set()
+        """Names of the recordings so far."""
+        self.dropped: dict[str, str] = {}
+        """What was left out so far, with the reason."""
+        self.notes: dict[str, str] = {}
+        """By recording, what its file did not say and what was taken instead."""
+        self.finished = False
         self._added: set[str] = set()
-        self._dropped: dict[str, str] = {}
         self._files: dict[str, IO[bytes]] = {}
-        self._rows = 0
         self._journal: IO[bytes] | None = None
         self._lock = ExitStack()
-        self.finished = False
 
     def __enter__(self) -> StoreWriter:
         with ExitStack() as lock:
@@ -82,22 +88,7 @@ class StoreWriter:
 
     def __contains__(self, name: str) -> bool:
         """Whether a recording is in the store, or was left out of it for a reason, already."""
-        return name in self._known or name in self._dropped
-
-    @property
-    def rows(self) -> int:
-        """Frames so far."""
-        return self._rows
-
-    @property
-    def kept(self) -> int:
-        """Recordings so far."""
-        return len(self._known)
-
-    @property
-    def dropped(self) -> Mapping[str, str]:
-        """What was left out so far, with the reason."""
-        return self._dropped
+        return name in self.kept or name in self.dropped
 
     def add(self, recording: Recording) -> None:
         """Append a recording; one that an earlier run wrote is passed over.
@@ -107,44 +98,55 @@ class StoreWriter:
         if recording.name in self._added:
             raise ValueError(f"recording {recording.name!r} comes twice: give each another name")
         self._added.add(recording.name)
-        if recording.name in self._known:
+        if recording.name in self.kept:
             return
         if self.finished:
             raise ValueError(f"{self.folder} is finished without recording {recording.name!r}: prepare another folder")
         rows = columns_of(recording)
         count = len(recording.frames)
         for name in rows.keys() - self._files.keys():
-            self._files[name] = _begin(column_path(self.folder, name), name, self._rows)
+            path, header = column_path(self.folder, name), _header(name, 0)
+            path.write_bytes(header)
+            os.truncate(path, len(header) + self.rows * _row_size(name))
+            self._files[name] = self._behind_the_rows(name)
         for name, file in self._files.items():
-            if name in rows:
-                file.write(rows[name].data)
-            else:
-                dtype, shape = column_layout(name)
-                file.write(bytes(np.dtype(dtype).itemsize * count * int(np.prod(shape))))
+            file.write(rows[name].data if name in rows else bytes(count * _row_size(name)))
             file.flush()
-        self._rows += count
-        self._known.add(recording.name)
-        self._note(_line(recording) | {"columns": list(self._files)})
+        K_px = None if recording.K_px is None else np.asarray(recording.K_px, float).ravel().tolist()
+        line = {name: getattr(recording, name) for name in ("name", *SEQUENCE_FIELDS, "images", "note")}
+        line |= {"K_px": K_px, "frames": recording.frames.tolist(), "columns": list(self._files)}
+        self._write(line)
+        self._count(line)
 
     def drop(self, name: str, reason: str) -> None:
         """Leave a recording out, and say so in the manifest."""
         if name not in self:
             if self.finished:
                 raise ValueError(f"{self.folder} is finished and can't leave {name!r} out: prepare another folder")
-            self._dropped[name] = reason
-            self._note({"dropped": name, "reason": reason})
+            self.dropped[name] = reason
+            self._write({"dropped": name, "reason": reason})
 
-    def _note(self, line: Mapping[str, Any]) -> None:
+    def _write(self, line: Mapping[str, Any]) -> None:
         assert self._journal is not None
         self._journal.write(json.dumps(line).encode() + b"\n")
         self._journal.flush()
+
+    def _count(self, line: Mapping[str, Any]) -> None:
+        """Take note of a line of the journal."""
+        if "dropped" in line:
+            self.dropped[line["dropped"]] = line["reason"]
+            return
+        self.kept.add(line["name"])
+        self.rows += len(line["frames"])
+        if line["note"]:
+            self.notes[line["name"]] = line["note"]
 
     def _read_finished(self) -> None:
         manifest = read_manifest(self.folder)
         self._refuse_another(manifest)
         self.finished = True
-        self._rows, self._dropped = manifest["rows"], manifest["dropped"]
-        self._known = read_names(self.folder / INDEX)
+        self.rows, self.dropped, self.notes = manifest["rows"], manifest["dropped"], manifest.get("notes", {})
+        self.kept = read_names(self.folder / INDEX, self.rows)
         (self.folder / JOURNAL).unlink(missing_ok=True)
 
     def _refuse_another(self, its: Mapping[str, Any]) -> None:
@@ -167,39 +169,47 @@ class StoreWriter:
         self._refuse_another(json.loads(whole[0]))
         columns: list[str] = []
         for line in map(json.loads, whole[1:]):
-            if "dropped" in line:
-                self._dropped[line["dropped"]] = line["reason"]
-            else:
-                self._known.add(line["name"])
-                self._rows += len(line["frames"])
-                columns = line["columns"]
+            self._count(line)
+            columns = line.get("columns", columns)
         for left in self.folder.glob("*.npy"):
             if left.stem not in columns:
                 left.unlink()
         for name in columns:
-            self._files[name] = _begin(column_path(self.folder, name), name, self._rows)
+            self._files[name] = self._behind_the_rows(name)
         os.truncate(path, sum(map(len, whole)))
         self._journal = path.open("ab")
+
+    def _behind_the_rows(self, name: str) -> IO[bytes]:
+        """A column's file, open behind the rows so far; raises ValueError if it does not hold them."""
+        path, end = column_path(self.folder, name), len(_header(name, 0)) + self.rows * _row_size(name)
+        if not path.is_file() or path.stat().st_size < end:
+            raise ValueError(
+                f"{path} does not hold the {self.rows} rows that {JOURNAL} lists, so some were lost: delete "
+                f"{self.folder} and prepare the set again"
+            )
+        file = path.open("r+b")
+        file.truncate(end)
+        file.seek(end)
+        return file
 
     def _finish(self) -> None:
         """Headers with the true length, the index, and last the manifest."""
         for name, file in self._files.items():
             file.seek(0)
-            file.write(_header(name, self._rows))
+            file.write(_header(name, self.rows))
             file.flush()
             os.fsync(file.fileno())
         recordings = [json.loads(line) for line in (self.folder / JOURNAL).read_bytes().splitlines()[1:]]
         recordings = [line for line in recordings if "dropped" not in line]
         if not recordings:
-            raise ValueError(
-                f"{self.folder}: no recording was kept, of {len(self._dropped)}: {shortened(self._dropped)}"
-            )
+            raise ValueError(f"{self.folder}: no recording was kept, of {len(self.dropped)}: {shortened(self.dropped)}")
         partial = self.folder / f".{INDEX}.part"
         write_index(partial, recordings)
         partial.replace(self.folder / INDEX)
         manifest = self._about | {
-            "made_by": f"vibe {vibe.__version__}", "rows": self._rows, "recordings": len(recordings),
-            "columns": {name: described(name) for name in sorted(self._files)}, "dropped": self._dropped,
+            "made_by": f"vibe {vibe.__version__}", "rows": self.rows, "recordings": len(recordings),
+            "columns": {name: described(name) for name in sorted(self._files)}, "dropped": self.dropped,
+            "notes": self.notes,
         }  # fmt: skip
         assets.write_whole(self.folder / MANIFEST, json.dumps(manifest, indent=1).encode())
         (self.folder / JOURNAL).unlink()
@@ -215,25 +225,10 @@ def _header(name: str, rows: int) -> bytes:
     return buffer.getvalue()
 
 
-def _begin(path: Path, name: str, rows: int) -> IO[bytes]:
-    """A column's file, open behind so many rows; those that it has not are zero."""
+def _row_size(name: str) -> int:
+    """Bytes of one row."""
     dtype, shape = column_layout(name)
-    header = _header(name, 0)
-    if not path.exists():
-        path.write_bytes(header)
-    file = path.open("r+b")
-    end = len(header) + rows * np.dtype(dtype).itemsize * int(np.prod(shape))
-    file.truncate(end)
-    file.seek(end)
-    return file
-
-
-def _line(recording: Recording) -> dict[str, Any]:
-    """What the index will say of a recording."""
-    K_px = None if recording.K_px is None else np.asarray(recording.K_px, float).ravel().tolist()
-    said = {name: getattr(recording, name) for name in SEQUENCE_FIELDS}
-    frames, images = recording.frames.tolist(), list(recording.images)
-    return {"name": recording.name, **said, "K_px": K_px, "frames": frames, "images": images}
+    return np.dtype(dtype).itemsize * math.prod(shape)
 
 
 def _difference(its: Any, here: Any) -> str:

@@ -181,7 +181,7 @@ def test_what_is_wrong_is_left_out_and_named_and_the_others_are_kept(tmp_path):
         "S5/Cut.54138969": "D3_Positions_mono/Cut.54138969.cdf is no CDF file with Pose, or cut off",
         "S6/Damaged.54138969": "D2_Positions/Damaged.54138969.cdf: Pose holds NaN",
         "S7/Flat.54138969": "there is no .*D3_Positions_mono/Flat.54138969.cdf, and not both .*metadata.xml",
-        "S8/Unmarked.54138969": "there is no file .*D2_Positions/Unmarked.54138969.cdf",
+        "S8/Unmarked.54138969": "there is no .*D2_Positions/Unmarked.54138969.cdf",
         "S9/Torn.54138969": "Torn.54138969.mp4",
         "S11/Odd.54138969": "Odd.54138969.npz has no betas, trans: it holds poses",
     }

@@ -45,10 +45,11 @@ def test_a_clip_keeps_its_length_in_time_to_a_frame(frames, fps, left):
 def test_the_pelvis_stands_where_it_was_when_the_body_is_moved_by_trans():
     rotmat, path = captures.motion(24, 10, 30)
     recording = mocap.mocap_recording("clip", rotmat, path, 30.0, "somebody")
-    moved = body.load_body().J_template[0].numpy() + recording.trans
+    moved = body.load_body().J_template[0].numpy() + recording.columns["trans"]
     assert np.allclose(moved, path, atol=1e-7)
-    assert recording.fps == 30 and recording.frames.tolist() == list(range(10)) and not recording.betas.any()
-    assert np.allclose(roma.rotvec_to_rotmat(torch.from_numpy(recording.poses).reshape(-1, 24, 3)), rotmat, atol=1e-9)
+    assert recording.fps == 30 and recording.frames.tolist() == list(range(10)) and not recording.columns["betas"].any()
+    poses = torch.from_numpy(recording.columns["poses"]).reshape(-1, 24, 3)
+    assert np.allclose(roma.rotvec_to_rotmat(poses), rotmat, atol=1e-9)
 
 
 @pytest.mark.parametrize("frames, fps", [(1, 30.0), (9, 0.0), (9, float("nan")), (9, 1e6)])

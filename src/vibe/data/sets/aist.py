@@ -12,16 +12,14 @@ from typing import Any
 import numpy as np
 import roma
 import torch
-from jaxtyping import Float
 from numpy import ndarray
 
 from vibe.assets import pickle_arrays
 from vibe.data.motion import FPS
-from vibe.data.recording import RawJob, RawSet, Recording
-from vibe.data.sets.annotations import boxes_around, check_numbers, read_annotation_pickle, read_each
+from vibe.data.recording import File, RawSet, Recording
+from vibe.data.sets.annotations import boxes_around, check_numbers, read_annotation_pickle, read_each, to_spin49
 from vibe.data.sets.mocap import MOCAP_RECIPE, mocap_recording, pelvis_at_rest
 from vibe.records import SmplParams
-from vibe.skeletons import convert_joints
 
 RATE = 60.0
 """Frames a second of videos and annotations."""
@@ -100,20 +98,21 @@ def _subject(name: str) -> str:
     return next((word for word in name.split("_") if word[:1] == "d" and word[1:].isdecimal()), "")
 
 
-def _known(name: str, split: str) -> str:
+def _take(raw: Path, name: str, path: Path) -> tuple[str, AistMotion]:
+    """A sequence's split and motion."""
+    split = sequences(raw).get(name)
     if not split:
         raise ValueError(f"{name} is in none of splits/pose_*.txt: whether it may be trained on is not known")
-    return split
+    return split, read_motion(path)
 
 
-def _read(raw: Path, name: str, split: str) -> Iterator[Recording]:
-    split, motion = _known(name, split), read_motion(raw / "motions" / f"{name}.pkl")
+def _read(raw: Path, name: str, path: Path) -> Iterator[Recording]:
+    split, motion = _take(raw, name, path)
     yield mocap_recording(name, motion.smpl.rotmat, motion.smpl.pelvis, RATE, _subject(name), split, GENDER)
 
 
-def _jobs(raw: Path) -> Iterator[RawJob]:
-    for name, split in sequences(raw).items():
-        yield RawJob(name, partial(_read, raw, name, split))
+def _files(raw: Path) -> list[File]:
+    return [(name, raw / "motions" / f"{name}.pkl") for name in sequences(raw)]
 
 
 def _sources(raw: Path) -> Iterable[Path]:
@@ -146,8 +145,8 @@ def cameras(raw: Path, name: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _read_videos(raw: Path, name: str, split: str) -> Iterator[Recording]:
-    split, motion = _known(name, split), read_motion(raw / "motions" / f"{name}.pkl")
+def _read_videos(raw: Path, name: str, path: Path) -> Iterator[Recording]:
+    split, motion = _take(raw, name, path)
     path = raw / "keypoints3d" / f"{name}.pkl"
     content = _content(path, ())
     points = _numbers(path, content, "keypoints3d_optim" if "keypoints3d_optim" in content else "keypoints3d")
@@ -194,27 +193,23 @@ def _view(
         step=STEP,
         gender=GENDER,
         K_px=camera["K_px"],
-        poses=roma.rotmat_to_rotvec(rotmat).flatten(1).numpy(),
-        betas=smpl.betas.expand(len(rows), 10).numpy(),
-        trans=smpl.pelvis.numpy() @ R.T + t - pelvis_at_rest().numpy(),
-        points={"spin49": _spin49(np.where(known[:, None, None], joints, 0))},
-        keypoints_px={"spin49": _spin49(keypoints_px[rows])},
-        box_px=boxes[rows],
-        has_points=known,
+        columns={
+            "poses": roma.rotmat_to_rotvec(rotmat).flatten(1).numpy(),
+            "betas": smpl.betas.expand(len(rows), 10).numpy(),
+            "trans": smpl.pelvis.numpy() @ R.T + t - pelvis_at_rest().numpy(),
+            "points.spin49": to_spin49(np.where(known[:, None, None], joints, 0), "coco17"),
+            "keypoints_px.spin49": to_spin49(keypoints_px[rows], "coco17"),
+            "box_px": boxes[rows],
+            "has_points": known,
+        },
     )
 
 
-def _spin49(values: Float[ndarray, "time 17 3"]) -> Float[ndarray, "time 49 3"]:
-    return convert_joints(torch.from_numpy(values.astype(np.float64)), "coco17", "spin49").numpy()
-
-
-def _video_jobs(raw: Path) -> Iterator[RawJob]:
+def _video_files(raw: Path) -> list[File]:
     for folder in ("keypoints2d", "keypoints3d", "cameras", "videos"):
         if not (raw / folder).is_dir():
             raise FileNotFoundError(f"there is no folder {raw / folder}: {raw} should hold {VIDEO_LAYOUT}")
-    for name, split in sequences(raw).items():
-        if any(_video(raw, name, view).is_file() for view in VIEWS):
-            yield RawJob(name, partial(_read_videos, raw, name, split))
+    return [file for file in _files(raw) if any(_video(raw, file[0], view).is_file() for view in VIEWS)]
 
 
 def _video_sources(raw: Path) -> Iterable[Path]:
@@ -230,12 +225,13 @@ HOW = MOCAP_RECIPE | {
     "betas": "zero: the set fits a scale and no shape",
     "splits": "pose_train, pose_val and pose_test, its owners' for pose estimation",
 }
-AIST = RawSet("AIST++", LICENCE, LAYOUT, _jobs, _sources, HOW)
+AIST = RawSet("AIST++", LICENCE, LAYOUT, _files, _read, HOW, _sources)
 AIST_VIDEOS = RawSet(
     title="AIST++ with its videos",
     licence=LICENCE,
     layout=VIDEO_LAYOUT,
-    jobs=_video_jobs,
+    files=_video_files,
+    read=_read_videos,
     sources=_video_sources,
     recipe=HOW
     | {

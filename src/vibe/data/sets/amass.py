@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import roma
@@ -14,8 +14,9 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from vibe.assets.archives import read_npz
-from vibe.data.recording import GENDERS, RawJob, RawSet, Recording
+from vibe.assets import pickle_arrays, pickles
+from vibe.assets.archives import MAX_HEADER, Zip, header, read_npz
+from vibe.data.recording import GENDERS, File, RawSet, Recording
 from vibe.data.sets.annotations import check_numbers
 from vibe.data.sets.mocap import MOCAP_RECIPE, find_files, mocap_recording, pelvis_at_rest
 from vibe.skeletons import SMPL
@@ -40,29 +41,82 @@ BODY = 22
 """Joints that SMPL, SMPL-H and SMPL-X have in the same order; after them come jaw, eyes and hands."""
 COLUMNS = {66: "body", 72: "SMPL", 156: "SMPL-H", 165: "SMPL-X"}
 """What a row of `poses` is of, by its length."""
-RATES = ("mocap_framerate", "mocap_frame_rate")
+PARTS = (("root_orient", "global_orient"), ("pose_body", "body_pose"))
+"""What stands for `poses` in files that keep the parts of a pose apart."""
+TRANS = ("trans", "transl")
+RATES = ("mocap_framerate", "mocap_frame_rate", "fps", "framerate", "frame_rate")
 ENDINGS = ("_poses", "_stageii")
-NEEDED = ("poses", "trans", "betas", "gender", "surface_model_type", *RATES)
+MOTION = ("poses", *PARTS[0], *PARTS[1], *TRANS, *RATES)
+BESIDE = ("betas", "gender", "surface_model_type")
+"""What a motion can do without."""
 R_yup_zup = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]], dtype=torch.float64)
 """From AMASS's world, whose z points up, to ours."""
 LAYOUT = "SUBSET/SUBJECT/CLIP_poses.npz (SMPL+H) or CLIP_stageii.npz (SMPL-X), as in CMU/01/01_01_poses.npz"
 ANYWHERE = "NAME.npz in any folders, with poses, trans, betas, gender and mocap_framerate as AMASS has them"
 
 
-def to_take(path: Path, arrays: Mapping[str, ndarray], name: str, subject: str, split: str) -> Recording:
-    """The recording of a file's arrays; raises ValueError with the file and what is wrong."""
-    rate = next((arrays[key] for key in RATES if key in arrays), None)
-    missing = [key for key in ("poses", "trans") if key not in arrays]
-    if missing or rate is None:
-        raise ValueError(f"{path} has no {', '.join(missing) or ' or '.join(RATES)}: it is no motion in AMASS's form")
-    poses = check_numbers(arrays["poses"], (None, None), f"{path}: poses")
-    trans = check_numbers(arrays["trans"], (len(poses), 3), f"{path}: trans")
-    kind = COLUMNS.get(poses.shape[1])
+def read_take(path: Path, name: str, subject: str, split: str) -> Recording:
+    """The recording in a file; raises OSError, or ValueError with the file and what is wrong."""
+    arrays: dict[str, Any] = dict(read_npz(path, MOTION))
+    for key in BESIDE:
+        try:
+            arrays |= read_npz(path, (key,))
+        except ValueError:  # no plain array: what some programs keep as a Python object
+            arrays[key] = _python_text(path, key)
+    return to_take(path, arrays, name, subject, split)
+
+
+def _python_text(path: Path, key: str) -> ndarray:
+    """The text that an array of one Python object holds; an array of nothing if it holds something else."""
+    try:
+        content = Zip(path.read_bytes()).read(f"{key}.npy", MAX_HEADER)
+        made, _ = pickles.read_pickle(content, header(content)[-1])
+        return np.array([pickle_arrays.text(made.state[-1][0])])
+    except (ValueError, KeyError, AttributeError, TypeError, IndexError):
+        return np.zeros(0)
+
+
+def to_take(path: Path, arrays: Mapping[str, Any], name: str, subject: str, split: str) -> Recording:
+    """The recording of a file's arrays; raises ValueError with the file and what is wrong.
+
+    A gender or shape that it does not give, or not in a way that can be read, is neutral and zero, and noted.
+    """
+    poses = ["poses"] if "poses" in arrays else [name for names in PARTS for name in names if name in arrays]
+    trans, rate = _first(arrays, TRANS), _first(arrays, RATES)
+    there = {"poses": poses == ["poses"] or len(poses) == len(PARTS), "trans": trans, " or ".join(RATES): rate}
+    if trans is None or rate is None or not all(there.values()):
+        missing = ", ".join(name for name, value in there.items() if not value)
+        raise ValueError(f"{path} has no {missing}: it is no motion in AMASS's form")
+    parts: list[ndarray] = []
+    for part in poses:
+        parts.append(_pose(arrays[part], len(parts[0]) if parts else None, f"{path}: {part}"))
+    rows = np.concatenate(parts, 1)
+    places = check_numbers(arrays[trans], (len(rows), 3), f"{path}: {trans}")
+    kind = COLUMNS.get(rows.shape[1])
     if kind is None:
-        raise ValueError(f"{path}: {poses.shape[1]} numbers a pose, and {', '.join(map(str, COLUMNS))} can be read")
-    rotmat, pelvis = in_our_world(torch.from_numpy(poses), torch.from_numpy(trans))
-    fps = float(rate.reshape(-1)[0]) if rate.dtype.kind in "fiu" and rate.size else math.nan
-    return mocap_recording(name, rotmat, pelvis, fps, subject, split, _gender(path, arrays), _betas(path, arrays, kind))
+        raise ValueError(f"{path}: {rows.shape[1]} numbers a pose, and {', '.join(map(str, COLUMNS))} can be read")
+    rotmat, pelvis = in_our_world(torch.from_numpy(rows), torch.from_numpy(places))
+    given, fps = np.ravel(arrays[rate]), math.nan
+    if given.size and given.dtype.kind in "fiuSU":
+        try:
+            fps = float(given[0])
+        except ValueError as error:
+            raise ValueError(f"{path}: {rate} is no number of frames a second ({error}): copy it again") from error
+    notes: list[str] = []
+    gender, betas = _gender(arrays, notes), _betas(arrays, kind, notes)
+    return mocap_recording(name, rotmat, pelvis, fps, subject, split, gender, betas, "; ".join(notes))
+
+
+def _first(arrays: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    return next((name for name in names if name in arrays), None)
+
+
+def _pose(values: Any, count: int | None, what: str) -> Float[ndarray, "time _"]:
+    """A row for each frame, where a file may have a row for each joint."""
+    values = np.asarray(values)
+    if values.ndim == 3 and values.shape[2] == 3:
+        values = values.reshape(len(values), 3 * values.shape[1])
+    return check_numbers(values, (count, None), what)
 
 
 def in_our_world(
@@ -75,19 +129,31 @@ def in_our_world(
     return torch.cat([turned, body[:, 1:], hands], 1), (trans + pelvis_at_rest()) @ R_yup_zup.mT
 
 
-def _gender(path: Path, arrays: Mapping[str, ndarray]) -> str:
-    value = np.ravel(arrays.get("gender", np.array("neutral")))[:1]
-    gender = str(value.astype("U20")[0]) if value.size and value.dtype.kind in "SU" else "nothing"
-    if gender not in GENDERS:
-        raise ValueError(f"{path}: its gender is {gender[:20]!a}, not one of {', '.join(GENDERS)}: the file is damaged")
-    return gender
+def _gender(arrays: Mapping[str, Any], notes: list[str]) -> str:
+    """One of GENDERS, however it is written; neutral for what is none, and noted."""
+    given = np.ravel(arrays.get("gender", ()))[:1]
+    word = given[0] if given.size and given.dtype.kind in "SU" else "nothing"
+    word = word.decode("latin-1") if isinstance(word, bytes) else str(word)
+    gender = next((gender for gender in GENDERS if word.strip() and gender.startswith(word.strip().lower())), None)
+    if gender is None:
+        notes.append(f"its gender is {word[:20]!a}: neutral was taken")
+    return gender or "neutral"
 
 
-def _betas(path: Path, arrays: Mapping[str, ndarray], kind: str) -> Float[ndarray, "10"]:
-    """The shape; the mean one for SMPL-X, whose components are others than SMPL's."""
+def _betas(arrays: Mapping[str, Any], kind: str, notes: list[str]) -> Float[ndarray, "10"]:
+    """The shape; the mean one for SMPL-X, whose components are others than SMPL's, and where it can't be read."""
+    betas = np.zeros(10)
     if kind == "SMPL-X" or "smplx" in str(arrays.get("surface_model_type", "")):
-        return np.zeros(10)
-    return check_numbers(arrays.get("betas", np.zeros(10)).reshape(-1)[:10], (10,), f"{path}: betas")
+        return betas
+    try:
+        given = check_numbers(np.ravel(arrays.get("betas", ()))[:10], (None,), "it")
+        betas[: len(given)] = given
+    except ValueError as error:
+        notes.append(f"its betas can't be read ({error}): the mean shape was taken")
+        return betas
+    if not len(given):
+        notes.append("it has no betas: the mean shape was taken")
+    return betas
 
 
 def clip_name(path: Path) -> str:
@@ -100,31 +166,26 @@ def _is_motion(path: Path) -> bool:
     return not path.stem.endswith(("shape", "_stagei"))
 
 
-def _amass_files(raw: Path) -> list[Path]:
-    return find_files(raw, "*.npz", LAYOUT, lambda path: _is_motion(path) and path.stem.endswith(ENDINGS))
-
-
-def _any_files(raw: Path) -> list[Path]:
-    return find_files(raw, "*.npz", ANYWHERE, _is_motion)
-
-
-def _read(path: Path, name: str, subject: str, split: str) -> Iterator[Recording]:
-    yield to_take(path, read_npz(path, NEEDED), name, subject, split)
-
-
-def _amass_jobs(raw: Path) -> Iterator[RawJob]:
-    for path in _amass_files(raw):
+def _amass_files(raw: Path) -> list[File]:
+    files = []
+    for path in find_files(raw, "*.npz", LAYOUT, lambda path: _is_motion(path) and path.stem.endswith(ENDINGS)):
         subset, subject = path.absolute().parts[-3:-1]
-        subset = NAMES.get(subset, subset)
-        name = f"{subset}/{subject}/{clip_name(path)}"
-        yield RawJob(name, partial(_read, path, name, f"{subset}_{subject}", SPLITS.get(subset, "train")))
+        files.append((f"{NAMES.get(subset, subset)}/{subject}/{clip_name(path)}", path))
+    return files
 
 
-def _any_jobs(raw: Path) -> Iterator[RawJob]:
-    for path in _any_files(raw):
-        place = path.relative_to(raw).parent
-        name = (place / clip_name(path)).as_posix()
-        yield RawJob(name, partial(_read, path, name, place.as_posix(), "train"))
+def _any_files(raw: Path) -> list[File]:
+    paths = find_files(raw, "*.npz", ANYWHERE, _is_motion)
+    return [((path.relative_to(raw).parent / clip_name(path)).as_posix(), path) for path in paths]
+
+
+def _read_amass(_: Path, name: str, path: Path) -> Iterator[Recording]:
+    subset, subject, _clip = name.split("/")
+    yield read_take(path, name, f"{subset}_{subject}", SPLITS.get(subset, "train"))
+
+
+def _read_any(raw: Path, name: str, path: Path) -> Iterator[Recording]:
+    yield read_take(path, name, path.relative_to(raw).parent.as_posix(), "train")
 
 
 HOW = MOCAP_RECIPE | {
@@ -138,15 +199,15 @@ AMASS = RawSet(
         "its terms reach models trained on it; each archive in it has terms of its own beside these."
     ),
     layout=LAYOUT,
-    jobs=_amass_jobs,
-    sources=_amass_files,
+    files=_amass_files,
+    read=_read_amass,
     recipe=HOW | {"splits": "AMASS's own; the published VIBE was trained on all of them"},
 )
 AMASS_LIKE = RawSet(
     title="a folder of motion in AMASS's form",
     licence="Not known: whatever its owner allows; ask before weights trained on it are passed on.",
     layout=ANYWHERE,
-    jobs=_any_jobs,
-    sources=_any_files,
+    files=_any_files,
+    read=_read_any,
     recipe=HOW | {"splits": "all for training"},
 )

@@ -15,7 +15,7 @@ from numpy import ndarray
 from vibe import skeletons
 from vibe.assets import pickles
 from vibe.cameras import BOX_MARGIN, box_from_keypoints
-from vibe.data.recording import RawJob, Recording
+from vibe.data.recording import Recording
 
 IMAGES = (".jpg", ".jpeg", ".png")
 MOST_FAILURES = 8
@@ -69,17 +69,6 @@ def read_each(readers: Iterable[Callable[[], Recording]]) -> Iterator[Recording]
         raise ValueError("; ".join([*failed[:MOST_FAILURES], *more]))
 
 
-def missing_job(name: str, path: Path) -> RawJob:
-    """A job for a piece that is not there, so that the report names it."""
-
-    def read() -> Iterable[Recording]:
-        raise FileNotFoundError(
-            f"there is no {path}: add it, or give it back its name (`vibe prepare list` tells them)"
-        )
-
-    return RawJob(name, read)
-
-
 def image_names(folder: Path) -> list[str]:
     """The images in a folder by name; raises FileNotFoundError without the folder, ValueError if it has none."""
     if not folder.is_dir():
@@ -127,6 +116,16 @@ def square_boxes(box_px: Float[ndarray, "time 4"], times: float) -> Float[ndarra
     return np.concatenate([box_px[:, :2], side, side], 1)
 
 
+def to_spin49(points: Float[ndarray, "time joint 3"], joints: str | Sequence[str]) -> Float[ndarray, "time 49 3"]:
+    """Joints of that set (`vibe.skeletons.convert_joints`) as those of `spin49`."""
+    return skeletons.convert_joints(torch.from_numpy(points.astype(np.float64)), joints, "spin49").numpy()
+
+
+def all_seen(pixels: Float[ndarray, "time joint 2"]) -> Float[ndarray, "time joint 3"]:
+    """x, y and the confidence 1."""
+    return np.concatenate([pixels, np.ones_like(pixels[..., :1])], -1)
+
+
 def interpolate_gaps(
     values: Float[ndarray, "time number"], known: Bool[ndarray, "time"]
 ) -> Float[ndarray, "time number"]:
@@ -155,21 +154,18 @@ def with_keypoints(
     `points_px` are x, y and confidence of the joints of that set (`vibe.skeletons.convert_joints`). Raises
     ValueError if no frame shows enough.
     """
-    seen = torch.from_numpy(np.where(points_px[..., 2:] > 0, points_px, 0)).float()
+    seen = np.where(points_px[..., 2:] > 0, points_px, 0)
     boxes = boxes_around(points_px)
-    shown = (seen[..., 2] > 0).sum(-1).numpy() >= LEAST_MARKED
+    shown = (seen[..., 2] > 0).sum(-1) >= LEAST_MARKED
     rows = np.flatnonzero(shown & (boxes[:, 2:].max(-1) >= LEAST_SIDE_PX))
     if len(rows) == 0:
         raise ValueError(
             f"{recording.name} has no frame in which {LEAST_MARKED} joints or more are marked on a person of "
             f"{LEAST_SIDE_PX:.0f} pixels: there is nobody to learn from"
         )
-    keypoints_px = skeletons.convert_joints(seen, joints, "spin49").numpy()[rows]
     images = tuple(recording.images[row] for row in rows) if recording.images else ()
-    return replace(
-        recording, frames=recording.frames[rows], images=images,
-        keypoints_px={"spin49": keypoints_px}, box_px=boxes[rows],
-    )  # fmt: skip
+    columns = {"keypoints_px.spin49": to_spin49(seen[rows], joints), "box_px": boxes[rows]}
+    return replace(recording, frames=recording.frames[rows], images=images, columns=columns)
 
 
 WORST_PX = 10.0

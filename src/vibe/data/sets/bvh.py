@@ -4,139 +4,125 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
-import roma
 import torch
 from jaxtyping import Float
 from numpy import ndarray
-from torch import Tensor
 
-from vibe.data.recording import RawJob, RawSet, Recording
+from vibe.data.recording import File, RawSet, Recording
 from vibe.data.sets.mocap import (
     MOCAP_RECIPE,
     MOST_FRAMES,
     MOST_JOINTS,
     Axes,
+    Bone,
     Capture,
     Rig,
+    drivers,
     find_files,
-    forward_kinematics,
-    left_and_right,
     mocap_recording,
+    pose_bones,
     read_text,
-    slice_capture,
     to_smpl,
 )
 
-HEAD = re.compile(r"Frames\s*:\s*(\d{1,9})\s+Frame\s+Time\s*:\s*(\S+)")
-NO_NAME = re.compile(r"^$|[{}]|\b(ROOT|JOINT|OFFSET)\b")
+MOTION = re.compile(r"(?<!\S)MOTION(?=\s+Frames|\s*\Z)", re.IGNORECASE)
+"""The word and what follows it, since joints may be called so."""
+HEAD = re.compile(r"\s*Frames\s*:\s*(\d{1,9})(?:\.0*)?\s+Frame\s+Time\s*:\s*(\S+)", re.IGNORECASE)
+NO_NAME = re.compile(r"^$|[{}]|\b(ROOT|JOINT|OFFSET)\b", re.IGNORECASE)
 MOST_CHANNELS = 6
-CHANNEL = re.compile(r"([XYZ])(position|rotation)", re.IGNORECASE)
-
-
-@dataclass
-class _Joint:
-    name: str
-    parent: int
-    offset: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
-    channels: list[str] = field(default_factory=list)
-    """Each two letters: the axis, then r or p."""
+CHANNEL = re.compile(r"([xyz])(position|rotation)", re.IGNORECASE)
+WHOLE_RATES = (24, 25, 30, 48, 50, 60, 72, 75, 90, 96, 100, 120, 144, 150, 180, 200, 240, 250, 300, 360, 480, 500, 1000)
+RATES = (*WHOLE_RATES, *(rate * 1000 / 1001 for rate in (24, 30, 48, 60, 120, 240)))
+"""Frames a second that cameras and motion capture have; the last are those of American television."""
 
 
 def read_bvh(path: Path, unit: float) -> Capture:
     """The motion in a file whose lengths are counted in `unit` metres.
 
     Rotations are multiplied in the order of their channels, each about the axes that the one before left. Where a
-    joint has channels of position they take the place of its OFFSET. Raises OSError, or ValueError with the file and
-    what is wrong in it: cut off, not finite, no hierarchy.
+    joint has channels of position they take the place of its OFFSET. What all names begin with, as `man:` and `Bip01 `,
+    is left out, and so is one frame more than is announced. Raises OSError, or ValueError with the file and what is
+    wrong in it: cut off, not finite, no hierarchy.
     """
-    text = read_text(path)
-    hierarchy, found, motion = text.partition("MOTION")
-    if not found:
+    text = read_text(path).replace(",", ".")  # as numbers are written in half of Europe
+    start = MOTION.search(text)
+    if not start:
         raise ValueError(f"{path} has no MOTION: it is cut off or no BVH file, copy it again")
     try:
-        joints = _joints(hierarchy)
+        bones = _bones(text[: start.start()], unit)
     except (ValueError, IndexError) as error:
         raise ValueError(f"{path}: its hierarchy can't be read ({str(error)[:80]}): copy the file again") from error
-    numbers, fps = _numbers(path, motion, sum(len(joint.channels) for joint in joints))
-    local, steps, column = [], [], 0
-    for joint in joints:
-        values = torch.from_numpy(numbers[:, column : column + len(joint.channels)])
-        column += len(joint.channels)
-        local.append(_rotation(joint, values))
-        steps.append(_step(joint, values) * unit)
-    parents = tuple(joint.parent for joint in joints)
-    turns, places = forward_kinematics(parents, torch.stack(local, 1), torch.stack(steps, 1))
-    offsets = torch.tensor([joint.offset for joint in joints], dtype=torch.float64) * unit
-    return Capture(tuple(joint.name for joint in joints), parents, offsets, turns, places, fps, path)
+    numbers, fps = _numbers(path, text[start.end() :], sum(len(bone.channels) for bone in bones))
+    return pose_bones(path, bones, numbers, fps, unit)
 
 
-def _joints(text: str) -> list[_Joint]:
+def _bones(text: str, unit: float) -> list[Bone]:
     """The joints in the order of their channels; raises ValueError or IndexError for what is no hierarchy."""
     words = text.split()
-    joints: list[_Joint] = []
+    bones: list[Bone] = []
     above: list[int | None] = []  # the joint of each brace that is open; None inside an End Site
     at = 0
     while at < len(words):
-        word = words[at].upper()
+        word, inside = words[at].upper(), above[-1] if above else -1
+        at += 1
         if word in ("ROOT", "JOINT"):
             stop = words.index("{", at)
-            name, parent = " ".join(words[at + 1 : stop]), above[-1] if above else -1
-            if parent is None or (parent < 0) != (len(joints) == 0) or len(joints) == MOST_JOINTS:
+            name, at = " ".join(words[at:stop]), stop + 1
+            if inside is None or (inside < 0) != (len(bones) == 0) or len(bones) == MOST_JOINTS:
                 raise ValueError(f"joint {name[:40]!a} has no place in one tree")
             if NO_NAME.search(name):
                 raise ValueError(f"a joint of the name {name[:40]!a}")
-            joints.append(_Joint(name, parent))
-            above.append(len(joints) - 1)
-            at = stop + 1
+            above.append(len(bones))
+            bones.append(Bone(name, inside, torch.zeros(3, dtype=torch.float64), ()))
         elif word == "END":
             at = words.index("{", at) + 1
             above.append(None)
-        elif word == "OFFSET":
-            if above[-1] is not None:
-                joints[above[-1]].offset = _offset(words[at + 1 : at + 4])
-            at += 4
+        elif word == "OFFSET" and above:
+            if inside is not None:
+                bones[inside] = replace(bones[inside], offset=_offset(words[at : at + 3]) * unit)
+            at += 3
         elif word == "CHANNELS":
-            count, joint = int(words[at + 1]), above[-1]
-            if joint is None or not 0 <= count <= MOST_CHANNELS:
+            count = int(words[at])
+            if inside is None or inside < 0 or not 0 <= count <= MOST_CHANNELS:
                 raise ValueError(f"{count} channels where there can't be so many")
-            joints[joint].channels = [_channel(name) for name in words[at + 2 : at + 2 + count]]
-            at += 2 + count
+            bones[inside] = replace(bones[inside], channels=tuple(map(_channel, words[at + 1 : at + 1 + count])))
+            at += 1 + count
         elif word == "}":
             above.pop()
-            at += 1
-        elif word == "HIERARCHY":
-            at += 1
-        else:
+        elif word != "HIERARCHY":
             raise ValueError(f"unknown word {word[:20]!a}")
-    if above or not joints or len({joint.name for joint in joints}) < len(joints):
-        raise ValueError(f"{len(joints)} joints, {len(above)} of them left open, or one name twice")
-    return joints
+    if above or not bones or len({bone.name for bone in bones}) < len(bones):
+        raise ValueError(f"{len(bones)} joints, {len(above)} of them left open, or one name twice")
+    shared = os.path.commonprefix([bone.name for bone in bones]) if len(bones) > 1 else ""
+    start = max(shared.rfind(mark) for mark in ": ") + 1
+    return [replace(bone, name=bone.name[start:]) for bone in bones]
 
 
-def _offset(words: list[str]) -> list[float]:
+def _offset(words: list[str]) -> Float[torch.Tensor, "3"]:
     offset = [float(word) for word in words]
     if len(offset) != 3 or not all(map(math.isfinite, offset)):
         raise ValueError(f"an OFFSET of {' '.join(words)[:40]!a}")
-    return offset
+    return torch.tensor(offset, dtype=torch.float64)
 
 
 def _channel(name: str) -> str:
     found = CHANNEL.fullmatch(name)
     if not found:
         raise ValueError(f"unknown channel {name[:20]!a}")
-    return (found[1] + found[2][0]).lower()
+    return ("t" if found[2].lower() == "position" else "r") + found[1].lower()
 
 
 def _numbers(path: Path, motion: str, channels: int) -> tuple[Float[ndarray, "time channel"], float]:
     """One row a frame, and frames a second."""
-    head = HEAD.search(motion[:1000])
+    head = HEAD.match(motion[:1000])
     if not head:
         raise ValueError(f"{path}: after MOTION there is no number of frames and frame time: copy the file again")
     try:
@@ -146,37 +132,24 @@ def _numbers(path: Path, motion: str, channels: int) -> tuple[Float[ndarray, "ti
         raise ValueError(f"{path}: something among its numbers is none ({str(error)[:80]}): copy it again") from error
     if not 0 < frames <= MOST_FRAMES or not 1e-4 < seconds < 10:
         raise ValueError(f"{path} announces {frames} frames of {seconds} s each: it is damaged, copy it again")
-    if len(values) != frames * channels:
+    if len(values) not in (frames * channels, (frames + 1) * channels):
         raise ValueError(
             f"{path} announces {frames} frames of {channels} numbers and holds {len(values) / max(channels, 1):.1f} of "
             "them: it is cut off or damaged, copy it again"
         )
-    rows = values.reshape(frames, channels)
-    if not np.isfinite(rows).all():
-        frame = int((~np.isfinite(rows)).any(1).argmax())
-        raise ValueError(f"{path}: frame {frame} holds NaN or infinity: leave the file out, or copy it again")
-    return rows, rounded_rate(1 / seconds)
+    fps = rounded_rate(1 / seconds, 10.0 ** int(Decimal(head[2]).as_tuple().exponent))
+    return values[: frames * channels].reshape(frames, channels), fps
 
 
-def rounded_rate(fps: float) -> float:
-    """A whole number of frames a second where a frame time written with few digits means one."""
-    return float(round(fps)) if abs(fps - round(fps)) < 5e-5 * fps else fps
-
-
-def _rotation(joint: _Joint, values: Float[Tensor, "time channel"]) -> Float[Tensor, "time 3 3"]:
-    columns = [place for place, channel in enumerate(joint.channels) if channel[1] == "r"]
-    if not columns:
-        return torch.eye(3, dtype=torch.float64).expand(len(values), 3, 3)
-    order = "".join(joint.channels[place][0] for place in columns).upper()
-    return roma.euler_to_rotmat(order, values[:, columns], degrees=True)
-
-
-def _step(joint: _Joint, values: Float[Tensor, "time channel"]) -> Float[Tensor, "time 3"]:
-    step = torch.tensor(joint.offset, dtype=torch.float64).repeat(len(values), 1)
-    for place, channel in enumerate(joint.channels):
-        if channel[1] == "p":
-            step[:, "xyz".index(channel[0])] = values[:, place]
-    return step
+def rounded_rate(fps: float, last_digit_s: float = 1e-5) -> float:
+    """The frames a second that a frame time with this last digit means: a whole number, or the likeliest of RATES."""
+    if abs(fps - round(fps)) < 5e-5 * fps:
+        return float(round(fps))
+    digit = min(last_digit_s, 1e-3)
+    away = {rate: abs(1 / fps - 1 / rate) / digit for rate in RATES}
+    # Rounded, the written time is half a digit away at most; cut off, a whole one.
+    near = min(RATES, key=lambda rate: (away[rate] > 0.501, away[rate] <= 0.501 and rate % 1 > 0, away[rate]))
+    return float(near) if away[near] <= 1 else fps
 
 
 CENTIMETRE = 0.01
@@ -197,18 +170,9 @@ RIGHT_ARM: Axes = ((1, 0, 0), (0, -1, 0), (0, 0, -1))
 LEFT_LEG: Axes = ((0, 1, 0), (-1, 0, 0), (0, 0, 1))
 RIGHT_LEG: Axes = ((0, 1, 0), (1, 0, 0), (0, 0, -1))
 BANDAI_RIG = Rig(
-    drivers={"pelvis": "Hips", "spine1": "Spine", "spine3": "Chest", "neck": "Neck", "head": "Head"}
-    | left_and_right(
-        {
-            "{side}_hip": "UpperLeg_{S}",
-            "{side}_knee": "LowerLeg_{S}",
-            "{side}_ankle": "Foot_{S}",
-            "{side}_foot": "Toes_{S}",
-            "{side}_collar": "Shoulder_{S}",
-            "{side}_shoulder": "UpperArm_{S}",
-            "{side}_elbow": "LowerArm_{S}",
-            "{side}_wrist": "Hand_{S}",
-        }
+    drivers(
+        "Hips Spine - Chest Neck Head",
+        "UpperLeg_{S} LowerLeg_{S} Foot_{S} Toes_{S} Shoulder_{S} UpperArm_{S} LowerArm_{S} Hand_{S}",
     ),
     stance={"pelvis": ((0, -1, 0), (1, 0, 0), (0, 0, 1))}
     | dict.fromkeys(("spine1", "spine3", "neck", "head"), TRUNK)
@@ -222,19 +186,14 @@ BANDAI_RIG = Rig(
 is one joint less in the spine than SMPL has: spine2 keeps to spine1."""
 
 
-def _bandai_files(raw: Path) -> Iterable[Path]:
-    return find_files(raw, "*.bvh", BANDAI_LAYOUT, lambda path: path.name.startswith("dataset-"))
+def _bandai_files(raw: Path) -> list[File]:
+    paths = find_files(raw, "*.bvh", BANDAI_LAYOUT, lambda path: path.name.startswith("dataset-"))
+    return [(path.stem, path) for path in paths]
 
 
-def _read_bandai(path: Path) -> Iterator[Recording]:
+def _read_bandai(_: Path, name: str, path: Path) -> Iterator[Recording]:
     capture = read_bvh(path, CENTIMETRE)
-    rotmat, pelvis = to_smpl(capture, BANDAI_RIG)
-    yield mocap_recording(path.stem, rotmat, pelvis, capture.fps, subject=path.stem.split("_")[0])
-
-
-def _bandai_jobs(raw: Path) -> Iterator[RawJob]:
-    for path in _bandai_files(raw):
-        yield RawJob(path.stem, partial(_read_bandai, path))
+    yield mocap_recording(name, *to_smpl(capture, BANDAI_RIG), capture.fps, subject=name.split("_")[0])
 
 
 BANDAI = RawSet(
@@ -245,8 +204,8 @@ BANDAI = RawSet(
         "LICENSE beside yours."
     ),
     layout=BANDAI_LAYOUT,
-    jobs=_bandai_jobs,
-    sources=_bandai_files,
+    files=_bandai_files,
+    read=_read_bandai,
     recipe=MOCAP_RECIPE | {"foot_deg": FOOT_DEG, "toe_deg": TOE_DEG, "splits": "none by its owner: all for training"},
 )
 
@@ -254,19 +213,9 @@ BANDAI = RawSet(
 STYLE100_CUTS = "Frame_Cuts.csv"
 STYLE100_LAYOUT = f"{STYLE100_CUTS} and STYLE/STYLE_GAIT.bvh, as in Angry/Angry_FW.bvh (unpack 100STYLE.zip)"
 STYLE100_RIG = Rig(
-    drivers={"pelvis": "Hips", "spine1": "Chest", "spine2": "Chest2", "spine3": "Chest4"}
-    | {"neck": "Neck", "head": "Head"}
-    | left_and_right(
-        {
-            "{side}_hip": "{Side}Hip",
-            "{side}_knee": "{Side}Knee",
-            "{side}_ankle": "{Side}Ankle",
-            "{side}_foot": "{Side}Toe",
-            "{side}_collar": "{Side}Collar",
-            "{side}_shoulder": "{Side}Shoulder",
-            "{side}_elbow": "{Side}Elbow",
-            "{side}_wrist": "{Side}Wrist",
-        }
+    drivers(
+        "Hips Chest Chest2 Chest4 Neck Head",
+        "{Side}Hip {Side}Knee {Side}Ankle {Side}Toe {Side}Collar {Side}Shoulder {Side}Elbow {Side}Wrist",
     )
 )
 """The zero pose is a T-pose. Its spine has a joint more than SMPL's: Chest3 turns with Chest4."""
@@ -296,33 +245,21 @@ def style100_cuts(raw: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _cut(capture: Capture, cut: tuple[int, int] | None) -> Capture:
+def _style100_files(raw: Path) -> list[File]:
+    files = [(path.stem, path) for path in find_files(raw, "*.bvh", STYLE100_LAYOUT)]
+    style100_cuts(raw)
+    return files
+
+
+def _read_style100(raw: Path, name: str, path: Path) -> Iterator[Recording]:
+    capture, cut = read_bvh(path, CENTIMETRE), style100_cuts(raw).get(name)
     if cut is None or not cut[0] < cut[1] <= len(capture.turns) + 1:
         seen = "no frames" if cut is None else f"frames {cut[0]} to {cut[1]}"
         raise ValueError(
-            f"{capture.path} has {len(capture.turns)} frames, and {STYLE100_CUTS} keeps {seen}: one of them is wrong"
+            f"{path} has {len(capture.turns)} frames, and {STYLE100_CUTS} keeps {seen}: one of them is wrong"
         )
-    return slice_capture(capture, slice(*cut))
-
-
-def _style100_files(raw: Path) -> list[Path]:
-    return find_files(raw, "*.bvh", STYLE100_LAYOUT)
-
-
-def _read_style100(path: Path, cut: tuple[int, int] | None) -> Iterator[Recording]:
-    capture = _cut(read_bvh(path, CENTIMETRE), cut)
-    rotmat, pelvis = to_smpl(capture, STYLE100_RIG)
-    yield mocap_recording(path.stem, rotmat, pelvis, capture.fps, subject="100style")
-
-
-def _style100_jobs(raw: Path) -> Iterator[RawJob]:
-    files, keep = _style100_files(raw), style100_cuts(raw)
-    for path in files:
-        yield RawJob(path.stem, partial(_read_style100, path, keep.get(path.stem)))
-
-
-def _style100_sources(raw: Path) -> Iterable[Path]:
-    return [raw / STYLE100_CUTS, *_style100_files(raw)]
+    rotmat, pelvis = to_smpl(capture.cut(slice(*cut)), STYLE100_RIG)
+    yield mocap_recording(name, rotmat, pelvis, capture.fps, subject="100style")
 
 
 STYLE100 = RawSet(
@@ -331,7 +268,8 @@ STYLE100 = RawSet(
         "100STYLE, by Ian Mason, Sebastian Starke and Taku Komura (2022): CC BY 4.0, free for any use that names them."
     ),
     layout=STYLE100_LAYOUT,
-    jobs=_style100_jobs,
-    sources=_style100_sources,
+    files=_style100_files,
+    read=_read_style100,
+    sources=lambda raw: [raw / STYLE100_CUTS, *(path for _, path in _style100_files(raw))],
     recipe=MOCAP_RECIPE | {"cuts": STYLE100_CUTS, "splits": "none by its owner: all for training"},
 )

@@ -8,31 +8,30 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from vibe.data.motion import HELD_OUT
-from vibe.data.recording import RawJob, RawSet, Recording
+from vibe.data.recording import File, RawSet, Recording
 from vibe.data.sets.bvh import read_bvh
 from vibe.data.sets.mocap import (
     MOCAP_RECIPE,
     MOST_FRAMES,
     MOST_JOINTS,
+    Bone,
     Capture,
     Rig,
-    about_x,
+    drivers,
     find_files,
-    forward_kinematics,
-    left_and_right,
     mocap_recording,
+    pose_bones,
     read_text,
-    slice_capture,
     to_smpl,
 )
 
@@ -42,23 +41,8 @@ PLACES = {"tx", "ty", "tz"}
 
 
 @dataclass(frozen=True)
-class Bone:
-    """A rigid piece; it turns about its near end, which is the far end of the bone before it."""
-
-    name: str
-    parent: int
-    """Index of the bone before it; the root is 0, -1 its parent."""
-    reach: Float[Tensor, "3"]
-    """From near to far end in the zero pose, metres; none for the root."""
-    R_world_own: Float[Tensor, "3 3"]
-    """The axes that its angles are about."""
-    dof: tuple[str, ...]
-    """What an AMC file gives of it, in order: rx, ry, rz; for the root also tx, ty, tz."""
-
-
-@dataclass(frozen=True)
 class Skeleton:
-    """An ASF file."""
+    """An ASF file; a bone turns about its near end, which is the far end of the one before it."""
 
     bones: tuple[Bone, ...]
     """The root first, parents before children."""
@@ -74,8 +58,11 @@ def read_asf(path: Path) -> Skeleton:
     """
     sections = _sections(read_text(path))
     try:
-        units = {line[0]: line[1] for line in sections["units"]}
-        unit, degrees = INCH / float(units["length"]), units.get("angle", "deg") == "deg"
+        units = {line[0].lower(): line[1].lower() for line in sections["units"]}
+        unit, angle = INCH / float(units["length"]), units.get("angle", "deg")
+        if angle[:3] not in ("deg", "rad"):
+            raise ValueError(f"angles in {angle[:20]!a}")
+        degrees = angle.startswith("deg")
         bones = _ordered(_root(sections["root"], degrees), _bones(sections["bonedata"], unit, degrees), sections)
     except (KeyError, IndexError, ValueError, ZeroDivisionError) as error:
         raise ValueError(f"{path} is no ASF file that can be read ({str(error)[:80]}): copy it again") from error
@@ -87,22 +74,8 @@ def read_amc(path: Path, skeleton: Skeleton, fps: float) -> Capture:
     rows = list(_frames(path, skeleton))
     if not rows:
         raise ValueError(f"{path} holds no frame: it is cut off or no AMC file, copy it again")
-    values = torch.tensor(rows, dtype=torch.float64)
-    if not bool(values.isfinite().all()):
-        frame = int((~values.isfinite()).any(1).nonzero()[0])
-        raise ValueError(f"{path}: frame {frame} holds NaN or infinity: leave the file out, or copy it again")
-    local, steps, column = [], [], 0
-    for index, bone in enumerate(skeleton.bones):
-        given = values[:, column : column + len(bone.dof)]
-        column += len(bone.dof)
-        own = _rotation(bone.dof, given, skeleton.degrees)
-        local.append(bone.R_world_own @ own @ bone.R_world_own.mT)
-        step = skeleton.bones[bone.parent].reach if index else torch.zeros(3, dtype=torch.float64)
-        steps.append(step.expand(len(values), 3) + _place(bone.dof, given) * skeleton.unit)
-    parents = tuple(bone.parent for bone in skeleton.bones)
-    turns, places = forward_kinematics(parents, torch.stack(local, 1), torch.stack(steps, 1))
-    offsets = torch.stack([skeleton.bones[max(bone.parent, 0)].reach for bone in skeleton.bones])
-    return Capture(tuple(bone.name for bone in skeleton.bones), parents, offsets, turns, places, fps, path)
+    # The first angle is applied first, as the axis order XYZ means it.
+    return pose_bones(path, skeleton.bones, np.array(rows), fps, skeleton.unit, skeleton.degrees, True)
 
 
 def _sections(text: str) -> dict[str, list[list[str]]]:
@@ -140,11 +113,11 @@ def _root(lines: list[list[str]], degrees: bool) -> Bone:
     if any(_numbers(known.get("position", ["0"] * 3), 3)):
         raise ValueError("a root that is not at the origin")
     axes = _axes(_numbers(known.get("orientation", ["0"] * 3), 3), known["axis"][0], degrees)
-    return Bone("root", -1, torch.zeros(3, dtype=torch.float64), axes, order)
+    return Bone("root", -1, torch.zeros(3, dtype=torch.float64), order, axes)
 
 
 def _bones(lines: list[list[str]], unit: float, degrees: bool) -> dict[str, Bone]:
-    """The bones by name, their parents still unknown."""
+    """The bones by name, their parents still unknown, and in `offset` where each ends."""
     bones: dict[str, Bone] = {}
     known: dict[str, list[str]] = {}
     for line in lines:
@@ -152,13 +125,13 @@ def _bones(lines: list[list[str]], unit: float, degrees: bool) -> dict[str, Bone
         if word == "begin":
             known = {}
         elif word == "end":
-            name, axis = known["name"][0], known["axis"]
+            name, axis = known["name"][0].lower(), known["axis"]
             dof = tuple(word.lower() for word in known.get("dof", []))
             if not set(dof) <= ANGLES or len(set(dof)) < len(dof) or name in bones or len(bones) == MOST_JOINTS:
                 raise ValueError(f"bone {name[:20]!a} stands twice or moves by {' '.join(dof)[:40]!a}")
             reach = torch.tensor(_numbers(known["direction"], 3), dtype=torch.float64)
             length = _numbers(known["length"], 1)[0] * unit
-            bones[name] = Bone(name, -1, reach * length, _axes(_numbers(axis, 3), axis[3], degrees), dof)
+            bones[name] = Bone(name, -1, reach * length, dof, _axes(_numbers(axis, 3), axis[3], degrees))
         else:
             known[word] = line[1:]
     return bones
@@ -168,13 +141,15 @@ def _ordered(root: Bone, bones: dict[str, Bone], sections: dict[str, list[list[s
     """All bones with their parents, which come first."""
     below: dict[str, list[str]] = {}
     for line in sections["hierarchy"]:
-        if line[0] not in ("begin", "end"):
-            below.setdefault(line[0], []).extend(line[1:])
-    placed = [root]
+        parent, *children = (word.lower() for word in line)
+        if parent not in ("begin", "end"):
+            below.setdefault(parent, []).extend(children)
+    ends, placed = [root.offset], [root]
     for index, bone in enumerate(placed):
         for name in below.get(bone.name, []):
             child = bones.pop(name)
-            placed.append(Bone(child.name, index, child.reach, child.R_world_own, child.dof))
+            ends.append(child.offset)
+            placed.append(replace(child, parent=index, offset=ends[index]))
     if bones:
         raise ValueError(f"bones that hang on nothing: {', '.join(bones)[:80]}")
     return tuple(placed)
@@ -182,32 +157,31 @@ def _ordered(root: Bone, bones: dict[str, Bone], sections: dict[str, list[list[s
 
 def _frames(path: Path, skeleton: Skeleton) -> Iterator[list[float]]:
     """The numbers of each frame in the skeleton's order."""
-    wanted = {bone.name: len(bone.dof) for bone in skeleton.bones if bone.dof}
-    frame: dict[str, list[float]] = {}
-    done, begun = 0, False
+    wanted = {bone.name: len(bone.channels) for bone in skeleton.bones if bone.channels}
+    frame: dict[str, list[float]] | None = None
+    done = 0
     for line in read_text(path).splitlines():
         words = line.split()
         if not words or words[0][0] in "#:":
             if words and words[0].upper() == (":RADIANS" if skeleton.degrees else ":DEGREES"):
                 raise ValueError(f"{path} counts angles in another unit than its skeleton: give the ASF made with it")
             continue
-        if len(words) == 1 and words[0].isdecimal():
-            if begun:
+        if len(words) == 1 and WHOLE_NUMBER.fullmatch(words[0]):
+            if frame is not None:
                 yield _whole(path, done, frame, wanted)
                 done += 1
-            frame, begun = {}, True
+            frame = {}
             if done > MOST_FRAMES:
                 raise ValueError(f"{path} holds more than {MOST_FRAMES} frames: it is no capture of a clip")
             continue
-        if words[0] not in wanted or not begun:
-            raise ValueError(
-                f"{path}: frame {done} moves {words[0][:20]!a}, which its skeleton does not: wrong ASF file?"
-            )
+        name = words[0].lower()
+        if name not in wanted or frame is None:
+            raise ValueError(f"{path}: frame {done} moves {name[:20]!a}, which its skeleton does not: wrong ASF file?")
         try:
-            frame[words[0]] = [float(word) for word in words[1:]]
+            frame[name] = [float(word.replace(",", ".")) for word in words[1:]]
         except ValueError as error:
             raise ValueError(f"{path}: in frame {done} {str(error)[:80]}: copy the file again") from error
-    if begun:
+    if frame is not None:
         yield _whole(path, done, frame, wanted)
 
 
@@ -221,81 +195,45 @@ def _whole(path: Path, done: int, frame: dict[str, list[float]], wanted: dict[st
     return [value for name in wanted for value in frame[name]]
 
 
-def _rotation(dof: tuple[str, ...], given: Float[Tensor, "time dof"], degrees: bool) -> Float[Tensor, "time 3 3"]:
-    """The first angle is applied first, as the axis order XYZ means it."""
-    columns = [place for place, name in enumerate(dof) if name in ANGLES]
-    if not columns:
-        return torch.eye(3, dtype=torch.float64).expand(len(given), 3, 3)
-    order = "".join(dof[place][1] for place in columns)
-    return roma.euler_to_rotmat(order, given[:, columns], degrees=degrees)
-
-
-def _place(dof: tuple[str, ...], given: Float[Tensor, "time dof"]) -> Float[Tensor, "time 3"]:
-    place = torch.zeros(len(given), 3, dtype=torch.float64)
-    for column, name in enumerate(dof):
-        if name in PLACES:
-            place[:, "xyz".index(name[1])] = given[:, column]
-    return place
-
-
 UNIT = INCH / 0.45
 """Metres for each unit of length in the BVH files, which keep those of the ASF files."""
 FPS = 120.0
 SLOWER = {"60": 60.0, "61": 60.0}
 """Subjects recorded at another rate; AMC files don't say it, and the conversions say 120 of all."""
+WHOLE_NUMBER = re.compile(r"\d+(\.0*)?")
 NAME = re.compile(r"\d{1,3}_\d{1,3}\.(amc|bvh)", re.IGNORECASE)
 LAYOUT = (
     "SUBJECT_TRIAL.amc beside SUBJECT.asf, as in all_asfamc/subjects/05/05_01.amc, or SUBJECT_TRIAL.bvh of the "
     "MotionBuilder-friendly conversion, in any folders"
 )
-NECK = {"neck": about_x(-16)}
+NECK = {"neck": roma.rotvec_to_rotmat(torch.tensor([-16.0, 0, 0], dtype=torch.float64).deg2rad()).tolist()}
 """The neck of the zero pose leans back by so much; laid upright on SMPL's, people who walk would not look ahead."""
 ACCLAIM = Rig(
-    drivers={"pelvis": "root", "spine1": "lowerback", "spine2": "upperback", "spine3": "thorax"}
-    | {"neck": "lowerneck", "head": "head"}
-    | left_and_right(
-        {
-            "{side}_hip": "{s}femur",
-            "{side}_knee": "{s}tibia",
-            "{side}_ankle": "{s}foot",
-            "{side}_foot": "{s}toes",
-            "{side}_collar": "{s}clavicle",
-            "{side}_shoulder": "{s}humerus",
-            "{side}_elbow": "{s}radius",
-            "{side}_wrist": "{s}hand",
-        }
+    drivers(
+        "root lowerback upperback thorax lowerneck head",
+        "{s}femur {s}tibia {s}foot {s}toes {s}clavicle {s}humerus {s}radius {s}hand",
     ),
-    stance=NECK,
+    NECK,
 )
 BVH = Rig(
-    drivers={"pelvis": "Hips", "spine1": "LowerBack", "spine2": "Spine", "spine3": "Spine1"}
-    | {"neck": "Neck", "head": "Head"}
-    | left_and_right(
-        {
-            "{side}_hip": "{Side}UpLeg",
-            "{side}_knee": "{Side}Leg",
-            "{side}_ankle": "{Side}Foot",
-            "{side}_foot": "{Side}ToeBase",
-            "{side}_collar": "{Side}Shoulder",
-            "{side}_shoulder": "{Side}Arm",
-            "{side}_elbow": "{Side}ForeArm",
-            "{side}_wrist": "{Side}FingerBase",
-        }
+    drivers(
+        "Hips LowerBack Spine Spine1 Neck Head",
+        "{Side}UpLeg {Side}Leg {Side}Foot {Side}ToeBase {Side}Shoulder {Side}Arm {Side}ForeArm {Side}FingerBase",
     ),
-    stance=NECK,
+    NECK,
 )
 """The wrist is driven by what stands for the ASF's hand; the joint called Hand is its wrist, which only twists."""
 
 
-def clips(raw: Path) -> dict[str, Path]:
-    """The file of each trial, by its name here; of a trial in both forms the AMC file, which the other was made of."""
+def _files(raw: Path) -> list[File]:
+    """The file of each trial; of a trial in both forms the AMC file, which the other was made of."""
     found: dict[str, Path] = {}
     for path in find_files(raw, "*", LAYOUT, lambda path: NAME.fullmatch(path.name) is not None):
         subject, trial = (int(number) for number in path.stem.split("_"))
         name = f"cmu_{subject:02d}_{trial:02d}"
         if name not in found or path.suffix.lower() == ".amc":
             found[name] = path
-    return found
+    return list(found.items())
 
 
 def subject_file(path: Path) -> Path:
@@ -307,21 +245,17 @@ def subject_file(path: Path) -> Path:
     raise FileNotFoundError(f"{path} has no {name} beside it: it is the skeleton that the motion is of, copy it there")
 
 
-def without_t_pose(capture: Capture) -> Capture:
-    """The conversions begin with a T-pose, which is told by its root that has not turned at all."""
-    if len(capture.turns) < 2 or not bool((capture.turns[0, 0].diagonal() == 1).all()):
-        return capture
-    return slice_capture(capture, slice(1, None))
-
-
-def _read(name: str, path: Path) -> Iterator[Recording]:
-    subject = "_".join(name.split("_")[:2])
+def _read(_: Path, name: str, path: Path) -> Iterator[Recording]:
+    subject = name.rpartition("_")[0]
     fps = SLOWER.get(subject.removeprefix("cmu_"), FPS)
     if path.suffix.lower() == ".amc":
         capture, rig = read_amc(path, read_asf(subject_file(path)), fps), ACCLAIM
     else:
-        capture, rig = without_t_pose(read_bvh(path, UNIT)), BVH
+        capture, rig = read_bvh(path, UNIT), BVH
         fps = min(fps, capture.fps)
+        # The conversions begin with a T-pose, which is told by its root that has not turned at all.
+        if len(capture.turns) > 1 and bool((capture.turns[0, 0].diagonal() == 1).all()):
+            capture = capture.cut(slice(1, None))
     try:
         rotmat, pelvis = to_smpl(capture, rig)
     except ValueError as error:
@@ -329,14 +263,8 @@ def _read(name: str, path: Path) -> Iterator[Recording]:
     yield mocap_recording(name, rotmat, pelvis, fps, subject, split="test" if subject in HELD_OUT else "train")
 
 
-def _jobs(raw: Path) -> Iterator[RawJob]:
-    for name, path in clips(raw).items():
-        yield RawJob(name, partial(_read, name, path))
-
-
 def _sources(raw: Path) -> Iterable[Path]:
-    paths = set(clips(raw).values())
-    return paths | {path for path in raw.rglob("*") if path.suffix.lower() == ".asf"}
+    return {path for _, path in _files(raw)} | {path for path in raw.rglob("*") if path.suffix.lower() == ".asf"}
 
 
 CMU = RawSet(
@@ -346,7 +274,8 @@ CMU = RawSet(
         "NSF EIA-0196217. It is free for all uses, but may not be sold as data, converted or not."
     ),
     layout=LAYOUT,
-    jobs=_jobs,
+    files=_files,
+    read=_read,
     sources=_sources,
     recipe=MOCAP_RECIPE
     | {

@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 
 from vibe.assets.archives import read_npz
-from vibe.data.recording import RawJob, RawSet, Recording
-from vibe.data.sets.annotations import boxes_around, check_numbers, fit_intrinsics, missing_job, shared_frames
+from vibe.data.recording import File, RawSet, Recording
+from vibe.data.sets.annotations import (
+    all_seen,
+    boxes_around,
+    check_numbers,
+    fit_intrinsics,
+    shared_frames,
+    to_spin49,
+)
 from vibe.errors import missing_extra
-from vibe.skeletons import convert_joints
 from vibe.video.read import count_frames
 
 LARGEST = 1 << 26
@@ -171,18 +174,17 @@ JOINTS = (0, 6, 7, 8, 1, 2, 3, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
 SUBJECTS_IN_METADATA = 11
 
 
-def _jobs(root: Path) -> Iterator[RawJob]:
+def _files(root: Path) -> list[File]:
+    """The file of 2D positions of each video, be it there or not."""
     if not any((root / subject).is_dir() for subject in (*TRAIN, *TEST)):
         raise FileNotFoundError(f"{root} holds no folder S1 and the like; Human3.6M looks like this: {LAYOUT}")
+    files = []
     for subject in (*TRAIN, *TEST):
-        folder = root / subject
-        annotated = (folder / "MyPoseFeatures" / "D2_Positions").glob("*.cdf")
-        names = {path.stem for path in (*annotated, *(folder / "Videos").glob("*.mp4"))}
-        names = {name for name in names if not name.startswith("_ALL")}
-        for name in sorted(names):
-            yield RawJob(f"{subject}/{name}", partial(_read, root, subject, name))
-        if not names:
-            yield missing_job(subject, folder / "MyPoseFeatures" / "D2_Positions")
+        pixels = root / subject / "MyPoseFeatures" / "D2_Positions"
+        names = {path.stem for path in (*pixels.glob("*.cdf"), *(root / subject / "Videos").glob("*.mp4"))}
+        names = sorted(name for name in names if not name.startswith("_ALL"))
+        files += [(f"{subject}/{name}", pixels / f"{name}.cdf") for name in names] or [(subject, pixels / "*.cdf")]
+    return files
 
 
 def _sources(root: Path) -> Iterable[Path]:
@@ -192,49 +194,36 @@ def _sources(root: Path) -> Iterable[Path]:
     yield from root.glob("metadata.xml")
 
 
-HUMAN36M = RawSet(
-    title="Human3.6M",
-    licence="Human3.6M, Romanian Academy and others: academic use only, no redistribution.",
-    layout=LAYOUT,
-    jobs=_jobs,
-    sources=_sources,
-    recipe={
-        "fps": FPS,
-        "step": STEP,
-        "test": list(TEST),
-        "joints": f"h36m17, numbers {', '.join(map(str, JOINTS))} of the set's 32, in the set spin49",
-        "K_px": "pinhole that projects the 3D joints onto the 2D ones best, since lenses distort",
-        "box_px": "around the 17 joints, with the package's margin",
-    },
-)
-
-
-def _read(root: Path, subject: str, name: str) -> Iterator[Recording]:
+def _read(root: Path, name: str, path: Path) -> Iterator[Recording]:
     """One video's person, every second frame."""
+    subject, name = name.split("/")
     features, video = root / subject / "MyPoseFeatures", root / subject / "Videos" / f"{name}.mp4"
     if "." not in name:
         raise ValueError(f"{video} has no camera in its name, as in Directions.54138969.mp4: give it back its name")
-    pixels = _positions(features / "D2_Positions" / f"{name}.cdf", 2)
-    points = _points(root, subject, name)
+    pixels, points = _positions(path, 2), _points(root, subject, name)
     if len(pixels) != len(points):
         raise ValueError(f"{features} has {len(pixels)} 2D and {len(points)} 3D rows of {name}: copy both again")
     if not video.is_file():
         raise FileNotFoundError(f"there is no {video}: add it, frames without pictures are of no use")
     frames = np.arange(0, shared_frames(len(pixels), count_frames(video), SPARE, video), STEP)
-    marked = np.concatenate([pixels, np.ones_like(pixels[..., :1])], -1)[frames]
+    marked = all_seen(pixels[frames])
+    parameters, gender = _parameters(root / subject / "SMPL" / f"{name}.npz", frames)
     yield Recording(
         f"{subject}/{name}",
         frames,
         FPS,
+        columns={
+            "points.spin49": to_spin49(points[frames], "h36m17"),
+            "keypoints_px.spin49": to_spin49(marked, "h36m17"),
+            "box_px": boxes_around(marked),
+            **parameters,
+        },
         subject=subject,
         split="test" if subject in TEST else "train",
         source=video.relative_to(root).as_posix(),
         step=STEP,
+        gender=gender,
         K_px=fit_intrinsics(points, pixels),
-        points={"spin49": convert_joints(torch.from_numpy(points[frames]), "h36m17", "spin49").numpy()},
-        keypoints_px={"spin49": convert_joints(torch.from_numpy(marked), "h36m17", "spin49").numpy()},
-        box_px=boxes_around(marked),
-        **_parameters(root / subject / "SMPL" / f"{name}.npz", frames),
     )
 
 
@@ -290,10 +279,10 @@ def _turn(x: float, y: float, z: float) -> Float[ndarray, "3 3"]:
     return about_x @ about_y @ about_z
 
 
-def _parameters(path: Path, frames: Int[ndarray, "time"]) -> Mapping[str, Any]:
-    """SMPL's parameters in these frames of the video, where the user's file has them."""
+def _parameters(path: Path, frames: Int[ndarray, "time"]) -> tuple[dict[str, ndarray], str]:
+    """SMPL's parameters in these frames of the video, where the user's file has them, and of which body."""
     if not path.is_file():
-        return {}
+        return {}, "neutral"
     held = read_npz(path, ("poses", "betas", "trans", "frames", "gender"))
     missing = {"poses", "betas", "trans"} - set(held)
     if missing:
@@ -305,8 +294,26 @@ def _parameters(path: Path, frames: Int[ndarray, "time"]) -> Mapping[str, Any]:
     betas = check_numbers(betas, (count, 10), f"{path}: betas")
     known = check_numbers(known, (count,), f"{path}: frames").astype(np.int64)
     _, rows, places = np.intersect1d(frames, known, return_indices=True)
-    values = {}
+    values: dict[str, ndarray] = {"has_theta": np.isin(frames, known)}
     for name, part in (("poses", poses), ("betas", betas), ("trans", trans)):
         values[name] = np.zeros((len(frames), part.shape[1]))
         values[name][rows] = part[places]
-    return {**values, "has_theta": np.isin(frames, known), "gender": str(held.get("gender", "neutral"))}
+    return values, str(held.get("gender", "neutral"))
+
+
+HUMAN36M = RawSet(
+    title="Human3.6M",
+    licence="Human3.6M, Romanian Academy and others: academic use only, no redistribution.",
+    layout=LAYOUT,
+    files=_files,
+    read=_read,
+    sources=_sources,
+    recipe={
+        "fps": FPS,
+        "step": STEP,
+        "test": list(TEST),
+        "joints": f"h36m17, numbers {', '.join(map(str, JOINTS))} of the set's 32, in the set spin49",
+        "K_px": "pinhole that projects the 3D joints onto the 2D ones best, since lenses distort",
+        "box_px": "around the 17 joints, with the package's margin",
+    },
+)

@@ -13,16 +13,14 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
-from vibe import skeletons
 from vibe.body.mesh import jit
 from vibe.cameras import CROP_SCALE
 from vibe.data.pictures import decode_picture
-from vibe.data.recording import RawJob, RawSet, Recording
-from vibe.data.sets.annotations import check_numbers, read_each
+from vibe.data.recording import File, RawSet, Recording
+from vibe.data.sets.annotations import check_numbers, read_each, to_spin49
 
 
 def _table() -> ndarray:
@@ -176,16 +174,16 @@ POINTS = {"image/xys": (2, 14), "image/face_pts": (3, 5), "image/toe_pts": (3, 6
 """Rows (x, y, and confidence but for the first) and joints of each group, which together are `insta25`."""
 
 
-def insta_variety_jobs(raw: Path) -> Iterator[RawJob]:
-    """A job for each shard; raises FileNotFoundError if there is none."""
-    paths = _shards(raw)
-    if not paths:
+def _shards(raw: Path) -> list[File]:
+    """Every shard; raises FileNotFoundError if there is none."""
+    paths = [path for split in SPLITS for path in sorted((raw / split).glob("*.tfrecord"))]
+    files = [(f"{path.parent.name}/{path.stem}", path) for path in paths if not path.name.startswith(".")]
+    if not files:
         raise FileNotFoundError(f"{raw} has no shards of InstaVariety, which lie there as {LAYOUT}")
-    for path in paths:
-        yield RawJob(f"{path.parent.name}/{path.stem}", partial(read_insta_variety, path))
+    return files
 
 
-def read_insta_variety(path: Path) -> Iterator[Recording]:
+def read_insta_variety(_: Path, name: str, path: Path) -> Iterator[Recording]:
     """The people of one shard, each in a video of their own; raises ValueError, at the end where it can."""
     yield from read_each(_people(path))
 
@@ -243,12 +241,12 @@ def _person(path: Path, number: int, place: int, content: bytes | None) -> Recor
     points = _points(found, count, name)
     if len(found.get(SCALED, ())):
         points[..., :2] = (points[..., :2] + 1) / 2 * (width, height)
-    known = torch.from_numpy(np.where(points[..., 2:] > 0, points, 0))
     box_px = np.array([width / 2, height / 2, width / CROP_SCALE, height / CROP_SCALE])
+    known = np.where(points[..., 2:] > 0, points, 0)
+    columns = {"box_px": np.tile(box_px, (count, 1)), "keypoints_px.spin49": to_spin49(known, "insta25")}
     return Recording(
-        name, np.arange(count), FPS, split=SPLITS[path.parent.name], source=f"{path.parent.name}/{path.name}",
-        images=tuple(f"{place}#{frame}" for frame in range(count)), box_px=np.tile(box_px, (count, 1)),
-        keypoints_px={"spin49": skeletons.convert_joints(known, "insta25", "spin49").numpy()},
+        name, np.arange(count), FPS, columns, split=SPLITS[path.parent.name],
+        source=f"{path.parent.name}/{path.name}", images=tuple(f"{place}#{frame}" for frame in range(count)),
     )  # fmt: skip
 
 
@@ -273,17 +271,12 @@ def _pictures(found: dict[str, list[bytes] | ndarray]) -> list[bytes]:
     return encoded if isinstance(encoded, list) else []
 
 
-def _shards(raw: Path) -> list[Path]:
-    found = [path for split in SPLITS for path in sorted((raw / split).glob("*.tfrecord"))]
-    return [path for path in found if not path.name.startswith(".")]
-
-
 INSTA_VARIETY = RawSet(
     title="InstaVariety",
     licence="InstaVariety: for research; the videos belong to those who put them on Instagram.",
     layout=LAYOUT,
-    jobs=insta_variety_jobs,
-    sources=_shards,
+    files=_shards,
+    read=read_insta_variety,
     recipe={"box": "its crop is the whole picture", "fps": FPS, "confidence": "1 if OpenPose saw it, else 0"},
     pictures=pictures,
 )

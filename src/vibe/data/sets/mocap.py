@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -24,6 +25,23 @@ LARGEST = 1 << 26
 """Bytes of a file; the largest in these sets have some tens of megabytes."""
 MOST_JOINTS = 512
 MOST_FRAMES = 1_000_000
+MOST_TURNS = 1 << 24
+"""Frames times joints; the longest takes of these sets have a twentieth."""
+
+
+@dataclass(frozen=True)
+class Bone:
+    """A joint as a file of a skeleton has it."""
+
+    name: str
+    parent: int
+    """Before its children; -1 for the root."""
+    offset: Float[Tensor, "3"]
+    """From the parent to the joint in the zero pose, metres."""
+    channels: tuple[str, ...]
+    """What each frame says of it, in this order: rx, ry, rz turn it, tx, ty, tz take the place of its offset."""
+    R_world_own: Float[Tensor, "3 3"] = field(default_factory=lambda: torch.eye(3, dtype=torch.float64))
+    """The axes that it turns about."""
 
 
 @dataclass(frozen=True)
@@ -52,24 +70,53 @@ class Capture:
             raise ValueError(f"the skeleton has no joint {name!r} but {', '.join(self.names[:12])} ...")
         return self.names.index(name)
 
+    def cut(self, frames: slice) -> Capture:
+        """Some of its frames."""
+        return replace(self, turns=self.turns[frames], places=self.places[frames])
 
-def slice_capture(capture: Capture, frames: slice) -> Capture:
-    """Some of its frames."""
-    return replace(capture, turns=capture.turns[frames], places=capture.places[frames])
 
+def pose_bones(
+    path: Path,
+    bones: Sequence[Bone],
+    values: Float[ndarray, "time channel"],
+    fps: float,
+    unit: float,
+    degrees: bool = True,
+    about_fixed_axes: bool = False,
+) -> Capture:
+    """The motion of a skeleton, from the channels of all bones in turn, lengths in `unit` metres.
 
-def forward_kinematics(
-    parents: Sequence[int], local: Float[Tensor, "time joint 3 3"], steps: Float[Tensor, "time joint 3"]
-) -> tuple[Float[Tensor, "time joint 3 3"], Float[Tensor, "time joint 3"]]:
-    """Turns in the world and places, from each joint's own turn and its step from the parent in the parent's axes."""
-    turns, places = torch.empty_like(local), torch.empty_like(steps)
-    for joint, parent in enumerate(parents):
-        if parent < 0:
-            turns[:, joint], places[:, joint] = local[:, joint], steps[:, joint]
-            continue
-        turns[:, joint] = turns[:, parent] @ local[:, joint]
-        places[:, joint] = places[:, parent] + (turns[:, parent] @ steps[:, joint, :, None])[..., 0]
-    return turns, places
+    A bone's rotations follow one another, each about the axes that the one before left, or `about_fixed_axes`. Raises
+    ValueError, with the file, for what is not finite and for more frames and joints than any take has.
+    """
+    if len(values) * len(bones) > MOST_TURNS:
+        raise ValueError(f"{path} has {len(values)} frames of {len(bones)} joints: it is no capture of a clip")
+    if not np.isfinite(values).all():
+        frame = int((~np.isfinite(values)).any(1).argmax())
+        raise ValueError(f"{path}: frame {frame} holds NaN or infinity: leave the file out, or copy it again")
+    turns = torch.empty(len(values), len(bones), 3, 3, dtype=torch.float64)
+    places = torch.empty(len(values), len(bones), 3, dtype=torch.float64)
+    left = torch.from_numpy(values)
+    for joint, bone in enumerate(bones):
+        given, left = left.split([len(bone.channels), left.shape[1] - len(bone.channels)], 1)
+        angles = [at for at, channel in enumerate(bone.channels) if channel[0] == "r"]
+        order = "".join(bone.channels[at][1] for at in angles)
+        turn = torch.eye(3, dtype=torch.float64).expand(len(values), 3, 3)
+        if angles:
+            turn = roma.euler_to_rotmat(order if about_fixed_axes else order.upper(), given[:, angles], degrees=degrees)
+        turn = bone.R_world_own @ turn @ bone.R_world_own.mT
+        step = bone.offset.repeat(len(values), 1)
+        for at, channel in enumerate(bone.channels):
+            if channel[0] == "t":
+                step[:, "xyz".index(channel[1])] = given[:, at] * unit
+        if bone.parent < 0:
+            turns[:, joint], places[:, joint] = turn, step
+        else:
+            above = turns[:, bone.parent]
+            turns[:, joint] = above @ turn
+            places[:, joint] = places[:, bone.parent] + (above @ step[..., None])[..., 0]
+    names, parents = tuple(bone.name for bone in bones), tuple(bone.parent for bone in bones)
+    return Capture(names, parents, torch.stack([bone.offset for bone in bones]), turns, places, fps, path)
 
 
 def read_text(path: Path) -> str:
@@ -79,7 +126,10 @@ def read_text(path: Path) -> str:
         raise ValueError(
             f"{path} has {size >> 20} MB, and {LARGEST >> 20} are read at most: it is no capture of a clip"
         )
-    return path.read_text(encoding="latin-1")
+    content = path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace")
+    return content.removeprefix(codecs.BOM_UTF8).decode("latin-1")
 
 
 MOCAP_RECIPE = {
@@ -101,6 +151,7 @@ def mocap_recording(
     split: str = "train",
     gender: str = "neutral",
     betas: Float[ndarray, "10"] | None = None,
+    note: str = "",
 ) -> Recording:
     """A recording of a person in a world whose y points up, at FPS.
 
@@ -110,7 +161,6 @@ def mocap_recording(
     if len(rotmat) < 2 or not 1 <= fps <= 10_000:
         raise ValueError(f"{name} has {len(rotmat)} frames at {fps} a second: two at a possible rate are the least")
     rotmat, pelvis = resample_rotations(rotmat, pelvis, fps)
-    shape = np.zeros(10) if betas is None else betas
     return Recording(
         name=name,
         frames=np.arange(len(rotmat)),
@@ -118,9 +168,12 @@ def mocap_recording(
         subject=subject,
         split=split,
         gender=gender,
-        poses=roma.rotmat_to_rotvec(rotmat).flatten(1).numpy(),
-        betas=np.tile(shape, (len(rotmat), 1)),
-        trans=(pelvis - pelvis_at_rest().to(pelvis)).numpy(),
+        note=note,
+        columns={
+            "poses": roma.rotmat_to_rotvec(rotmat).flatten(1).numpy(),
+            "betas": np.tile(np.zeros(10) if betas is None else betas, (len(rotmat), 1)),
+            "trans": (pelvis - pelvis_at_rest().to(pelvis)).numpy(),
+        },
     )
 
 
@@ -150,7 +203,7 @@ def find_files(raw: Path, pattern: str, layout: str, wanted: Callable[[Path], bo
     return files
 
 
-Axes = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+Axes = Sequence[Sequence[float]]
 UPRIGHT: Axes = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 LIMB_DIRECTIONS = {
     "left_hip": ("left_knee", (0.06, -1.0, 0.0)),
@@ -188,13 +241,20 @@ class Rig:
             SMPL.index(name)
 
 
-def left_and_right(drivers: Mapping[str, str]) -> dict[str, str]:
-    """The same for left and right, where `{side}` stands for SMPL's word and `{Side}`, `{S}`, `{s}` for the file's."""
-    out = {}
+TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck", "head")
+LIMBS = ("hip", "knee", "ankle", "foot", "collar", "shoulder", "elbow", "wrist")
+
+
+def drivers(trunk: str, limbs: str) -> dict[str, str]:
+    """By SMPL's joint, the names that a skeleton has for TRUNK, `-` where it has none, and for LIMBS.
+
+    In those `{Side}`, `{S}` and `{s}` stand for the words and letters of left and right.
+    """
+    found = {joint: name for joint, name in zip(TRUNK, trunk.split(), strict=True) if name != "-"}
     for side in ("left", "right"):
-        words = {"side": side, "Side": side.capitalize(), "S": side[0].upper(), "s": side[0]}
-        out |= {joint.format(**words): driver.format(**words) for joint, driver in drivers.items()}
-    return out
+        words = {"Side": side.capitalize(), "S": side[0].upper(), "s": side[0]}
+        found |= {f"{side}_{joint}": name.format(**words) for joint, name in zip(LIMBS, limbs.split(), strict=True)}
+    return found
 
 
 def to_smpl(capture: Capture, rig: Rig) -> tuple[Float[Tensor, "time 24 3 3"], Float[Tensor, "time 3"]]:
@@ -266,10 +326,3 @@ def shortest_turn(start: Float[Tensor, "3"], end: Float[Tensor, "3"]) -> Float[T
     cross[[2, 0, 1], [1, 2, 0]] = axis
     cross = cross - cross.mT
     return torch.eye(3, dtype=axis.dtype) + cross + cross @ cross / (1 + cosine)
-
-
-def about_x(degrees: float) -> Axes:
-    """A turn about the axis that points left."""
-    turn = roma.rotvec_to_rotmat(torch.tensor([degrees, 0.0, 0.0], dtype=torch.float64).deg2rad())
-    first, second, third = (tuple(row) for row in turn.tolist())
-    return first, second, third

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float, Shaped
 from numpy import ndarray
 
-from vibe.data.recording import RawJob, RawSet, Recording
+from vibe.data.recording import File, RawSet, Recording
 from vibe.data.sets.annotations import (
+    all_seen,
     boxes_around,
     check_images,
     check_numbers,
     fit_intrinsics,
     image_names,
     interpolate_gaps,
-    missing_job,
     read_each,
     shared_frames,
     square_boxes,
+    to_spin49,
 )
 from vibe.data.sets.matlab import read_matlab
 from vibe.errors import shorten
-from vibe.skeletons import JOINT_SETS, convert_joints
+from vibe.skeletons import JOINT_SETS
 from vibe.video.read import count_frames
 
 LAYOUT = (
@@ -39,7 +39,7 @@ SUBJECTS, SEQUENCES, TESTS = range(1, 9), (1, 2), range(1, 7)
 CHOSEN = (0, 1, 2, 4, 5, 6, 7, 8)
 """The cameras at the height of chests and knees, which the paper and all after it train on."""
 CAMERAS = tuple(range(14))
-FPS = {(1, 2): 50.0, (3, 1): 50.0, (3, 2): 50.0, (5, 1): 50.0, (5, 2): 50.0}
+FPS = {"S1/Seq2": 50.0, "S3/Seq1": 50.0, "S3/Seq2": 50.0, "S5/Seq1": 50.0, "S5/Seq2": 50.0}
 """Subjects and sequences at another rate than 25 frames a second, from the set's own table."""
 USUAL_FPS = 25.0
 """Of the test sequences this is an assumption: the set does not tell."""
@@ -62,11 +62,10 @@ class StudioCamera:
 class _Take:
     """A sequence of the training set, before all its cameras."""
 
+    name: str
     path: Path
     found: Mapping[str, ndarray]
     views: Mapping[int, StudioCamera]
-    subject: str
-    fps: float
 
 
 def _raw_set(title: str, cameras: Sequence[int]) -> RawSet:
@@ -74,8 +73,8 @@ def _raw_set(title: str, cameras: Sequence[int]) -> RawSet:
         title=title,
         licence="MPI-INF-3DHP, Max Planck Institute for Informatics: non-commercial research only, no redistribution.",
         layout=LAYOUT,
-        jobs=partial(_jobs, cameras),
-        sources=_sources,
+        files=_files,
+        read=partial(_read, cameras),
         recipe={
             "cameras": list(cameras),
             "train": "annot3 and annot2 of 28 joints; frames with a joint outside the picture left out, as published",
@@ -83,23 +82,19 @@ def _raw_set(title: str, cameras: Sequence[int]) -> RawSet:
             "test_fps": USUAL_FPS,
             "box_px": f"square of {SIDE} times the joints' longer side, as published",
         },
+        sources=_sources,
     )
 
 
-def _jobs(cameras: Sequence[int], root: Path) -> Iterator[RawJob]:
-    tests = _tests(root)
-    pieces: dict[str, tuple[Path, Callable[[Path], Iterator[Recording]]]] = {}
-    for subject in SUBJECTS:
-        for number in SEQUENCES:
-            path = root / f"S{subject}" / f"Seq{number}" / "annot.mat"
-            pieces[f"S{subject}/Seq{number}"] = path, partial(_train, root, subject, number, cameras)
-    pieces |= {f"TS{test}": (tests / f"TS{test}" / "annot_data.mat", partial(_test, root)) for test in TESTS}
-    if not any(path.is_file() for path, _ in pieces.values()):
+def _files(root: Path) -> list[File]:
+    names = [f"S{subject}/Seq{number}" for subject in SUBJECTS for number in SEQUENCES]
+    files = [(name, root / name / "annot.mat") for name in names]
+    files += [(f"TS{test}", _tests(root) / f"TS{test}" / "annot_data.mat") for test in TESTS]
+    if not any(path.is_file() for _, path in files):
         raise FileNotFoundError(
             f"{root} holds no S1/Seq1/annot.mat and the like; MPI-INF-3DHP looks like this: {LAYOUT}"
         )
-    for name, (path, read) in pieces.items():
-        yield RawJob(name, partial(read, path)) if path.is_file() else missing_job(name, path)
+    return files
 
 
 def _tests(root: Path) -> Path:
@@ -114,13 +109,14 @@ def _sources(root: Path) -> Iterable[Path]:
     yield from _tests(root).glob("TS[1-6]/annot_data.mat")
 
 
-def _train(root: Path, subject: int, number: int, cameras: Sequence[int], path: Path) -> Iterator[Recording]:
+def _read(cameras: Sequence[int], root: Path, name: str, path: Path) -> Iterator[Recording]:
+    if name.startswith("TS"):
+        return _test(root, path)
     take = _Take(
+        name=name,
         path=path,
         found=read_matlab(path, ["annot2", "annot3"]),
         views=read_calibration(path.parent / "camera.calibration"),
-        subject=f"S{subject}",
-        fps=FPS.get((subject, number), USUAL_FPS),
     )
     return read_each(partial(_seen, root, take, camera) for camera in cameras)
 
@@ -137,23 +133,25 @@ def _seen(root: Path, take: _Take, camera: int) -> Recording:
         raise ValueError(f"{path.parent / 'camera.calibration'} has no camera {camera}: copy it again")
     source, images, seen = _pictures(path.parent, camera)
     count = shared_frames(len(pixels), seen, SPARE, source)
-    keypoints_px = _in_spin49(pixels, "mpii3d28")
+    keypoints_px = to_spin49(all_seen(pixels), "mpii3d28")
     marked = keypoints_px[..., 2] > 0
     inside = np.all((keypoints_px[..., :2] >= 0) & (keypoints_px[..., :2] < view.size), axis=-1)
     frames = np.flatnonzero(np.all(inside | ~marked, axis=1)[:count])
     if not len(frames):
         raise ValueError(f"{path}: camera {camera} has no frame with the whole person in its picture")
     return Recording(
-        "/".join((*path.parts[-3:-1], f"video_{camera}")),
+        f"{take.name}/video_{camera}",
         frames,
-        take.fps,
-        subject=take.subject,
+        FPS.get(take.name, USUAL_FPS),
+        columns={
+            "points.spin49": to_spin49(points[frames], "mpii3d28"),
+            "keypoints_px.spin49": keypoints_px[frames],
+            "box_px": square_boxes(boxes_around(all_seen(pixels[frames])), SIDE),
+        },
+        subject=take.name.split("/")[0],
         source=source.relative_to(root).as_posix(),
         images=tuple(images[frame] for frame in frames) if images else (),
         K_px=view.K_px,
-        points={"spin49": convert_joints(torch.from_numpy(points[frames]), "mpii3d28", "spin49").numpy()},
-        keypoints_px={"spin49": keypoints_px[frames]},
-        box_px=square_boxes(boxes_around(_flagged(pixels[frames])), SIDE),
     )
 
 
@@ -225,21 +223,22 @@ def _test(root: Path, path: Path) -> Iterator[Recording]:
         raise ValueError(f"{path} holds NaN in frame {row}, which is valid: it is damaged, copy it again")
     folder = path.parent / "imageSequence"
     pixels, scaled = (np.where(known[:, None, None], part, 0.0) for part in (pixels, scaled))
-    keypoints_px = _in_spin49(pixels, "mpii3d_test17") * known[:, None, None]
     yield Recording(
         path.parent.name,
         np.arange(len(pixels)),
         USUAL_FPS,
+        columns={
+            "points.spin49": to_spin49(scaled / 1000, "mpii3d_test17"),
+            "keypoints_px.spin49": to_spin49(all_seen(pixels), "mpii3d_test17") * known[:, None, None],
+            "box_px": interpolate_gaps(square_boxes(boxes_around(all_seen(pixels)), SIDE), known),
+            "has_points": known,
+            "valid": valid,
+        },
         subject=path.parent.name,
         split="test",
         source=folder.relative_to(root).as_posix(),
         images=check_images(folder, [f"img_{frame:06d}.jpg" for frame in range(1, len(pixels) + 1)]),
         K_px=fit_intrinsics(points[known], pixels[known]),
-        points={"spin49": convert_joints(torch.from_numpy(scaled / 1000), "mpii3d_test17", "spin49").numpy()},
-        keypoints_px={"spin49": keypoints_px},
-        box_px=interpolate_gaps(square_boxes(boxes_around(_flagged(pixels)), SIDE), known),
-        has_points=known,
-        valid=valid,
     )
 
 
@@ -252,15 +251,6 @@ def _frames(path: Path, name: str, array: Shaped[ndarray, "..."], axes: int) -> 
             "frames: copy it again"
         )
     return array.reshape(axes, joints, -1).transpose(2, 1, 0).astype(np.float64)
-
-
-def _flagged(pixels: Float[ndarray, "time joint 2"]) -> Float[ndarray, "time joint 3"]:
-    """x, y and the confidence 1."""
-    return np.concatenate([pixels, np.ones_like(pixels[..., :1])], -1)
-
-
-def _in_spin49(pixels: Float[ndarray, "time joint 2"], joints: str) -> Float[ndarray, "time 49 3"]:
-    return convert_joints(torch.from_numpy(_flagged(pixels)), joints, "spin49").numpy()
 
 
 MPI_INF_3DHP = _raw_set("MPI-INF-3DHP", CHOSEN)

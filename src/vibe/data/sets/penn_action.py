@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from vibe import skeletons
-from vibe.data.recording import RawJob, RawSet, Recording
-from vibe.data.sets import annotations
-from vibe.data.sets.annotations import check_images, check_numbers, missing_job
+from vibe.data.recording import File, RawSet, Recording
+from vibe.data.sets.annotations import KEYPOINT_RECIPE, check_images, check_numbers, with_keypoints
 from vibe.data.sets.matlab import read_matlab
 
 LAYOUT = "labels/0001.mat ... and frames/0001/000001.jpg ... (the folder Penn_Action of the download)"
@@ -23,49 +21,41 @@ person's right: so read they agree with other sets (Kanazawa et al., Learning 3D
 FIELDS = ("x", "y", "visibility", "train", "nframes")
 
 
-def penn_action_jobs(raw: Path) -> Iterator[RawJob]:
-    """A job for each video that has labels or frames; raises FileNotFoundError without one of the two folders."""
+def _files(raw: Path) -> list[File]:
+    """The labels of each video that has labels or frames; raises FileNotFoundError without one of the two folders."""
     for name in ("labels", "frames"):
         if not (raw / name).is_dir():
             raise FileNotFoundError(f"there is no {raw / name}: the raw folder of Penn Action holds {LAYOUT}")
-    labels = {path.stem: path for path in _labels(raw)}
-    videos = {path.name for path in (raw / "frames").iterdir() if path.is_dir() and not path.name.startswith(".")}
-    for name in sorted(labels.keys() | videos):
-        if name in labels:
-            yield RawJob(name, partial(read_penn_action, labels[name], raw))
-        else:
-            yield missing_job(name, raw / "labels" / f"{name}.mat")
+    videos = {path.name for path in (raw / "frames").iterdir() if path.is_dir()}
+    names = videos | {path.stem for path in (raw / "labels").glob("*.mat")}
+    return [(name, raw / "labels" / f"{name}.mat") for name in sorted(names) if not name.startswith(".")]
 
 
-def read_penn_action(path: Path, raw: Path) -> Iterator[Recording]:
+def read_penn_action(raw: Path, name: str, path: Path) -> Iterator[Recording]:
     """The person of one video; raises ValueError or FileNotFoundError."""
     found = read_matlab(path, FIELDS)
     x = check_numbers(found["x"], (None, len(JOINTS)), f"{path}: x")
     y, visibility = (check_numbers(found[name], x.shape, f"{path}: {name}") for name in ("y", "visibility"))
-    folder = raw / "frames" / path.stem
+    folder = raw / "frames" / name
     train, count = (check_numbers(found[name].ravel(), (1,), f"{path}: {name}")[0] for name in ("train", "nframes"))
     if count != len(x):
         raise ValueError(f"{path} marks {len(x)} frames of a video of {count:.0f}: it is damaged, copy it again")
     recording = Recording(
-        path.stem, np.arange(len(x)), FPS, split="train" if train > 0 else "test",
+        name, np.arange(len(x)), FPS, split="train" if train > 0 else "test",
         source=folder.relative_to(raw).as_posix(),
         images=check_images(folder, [f"{frame:06d}.jpg" for frame in range(1, len(x) + 1)]),
     )  # fmt: skip
-    yield annotations.with_keypoints(recording, np.stack([x, y, (visibility > 0).astype(float)], -1), JOINTS)
-
-
-def _labels(raw: Path) -> list[Path]:
-    return [path for path in sorted((raw / "labels").glob("*.mat")) if not path.name.startswith(".")]
+    yield with_keypoints(recording, np.stack([x, y, (visibility > 0).astype(float)], -1), JOINTS)
 
 
 PENN_ACTION = RawSet(
     title="Penn Action",
     licence="Penn Action: University of Pennsylvania; for research, its pictures belong to those who took them.",
     layout=LAYOUT,
-    jobs=penn_action_jobs,
-    sources=_labels,
+    files=_files,
+    read=read_penn_action,
     recipe={
-        **annotations.KEYPOINT_RECIPE,
+        **KEYPOINT_RECIPE,
         "fps": FPS,
         "confidence": "1 if visible, else 0",
         "first_of_each_pair": "right",

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from vibe import skeletons
-from vibe.data.recording import RawJob, RawSet, Recording
-from vibe.data.sets import annotations
-from vibe.data.sets.annotations import check_images, check_numbers, read_each
+from vibe.data.recording import File, RawSet, Recording
+from vibe.data.sets.annotations import KEYPOINT_RECIPE, check_images, check_numbers, read_each, with_keypoints
 from vibe.errors import shorten
 
 LAYOUT = (
@@ -32,16 +31,16 @@ Marked = tuple[PurePosixPath, int, np.ndarray]
 """The image, the number of the person, and their joints."""
 
 
-def posetrack_jobs(raw: Path) -> Iterator[RawJob]:
-    """A job for each video's file; raises FileNotFoundError if there is none."""
-    paths = _annotations(raw)
+def _files(raw: Path) -> list[File]:
+    """Each video's file; raises FileNotFoundError if there is none."""
+    folders = [base / "annotations" / split for base in (raw, raw / "posetrack_data") for split in SPLITS]
+    paths = [path for folder in folders for path in sorted(folder.glob("*.json")) if not path.name.startswith(".")]
     if not paths:
         raise FileNotFoundError(f"{raw} has no annotations of PoseTrack, which lie there as {LAYOUT}")
-    for path in paths:
-        yield RawJob(f"{path.parent.name}/{path.stem}", partial(read_posetrack, path, raw))
+    return [(f"{path.parent.name}/{path.stem}", path) for path in paths]
 
 
-def read_posetrack(path: Path, raw: Path) -> Iterator[Recording]:
+def read_posetrack(raw: Path, name: str, path: Path) -> Iterator[Recording]:
     """Everyone in one video; nobody in a test video, whose people are kept secret. Raises ValueError."""
     try:
         content = json.loads(path.read_bytes())
@@ -73,7 +72,7 @@ def _track(path: Path, raw: Path, marked: list[Marked], joints: Sequence[str]) -
         split=SPLITS[path.parent.name], source=folder.relative_to(raw).as_posix(),
         images=check_images(folder, [image.name for image, _, _ in marked]),
     )  # fmt: skip
-    return annotations.with_keypoints(recording, np.stack([points for _, _, points in marked]), joints)
+    return with_keypoints(recording, np.stack([points for _, _, points in marked]), joints)
 
 
 def _read_2018(content: Mapping[str, Any]) -> tuple[Sequence[str], list[Marked]]:
@@ -128,16 +127,11 @@ def _image(name: str) -> PurePosixPath:
     return image
 
 
-def _annotations(raw: Path) -> list[Path]:
-    folders = [base / "annotations" / split for base in (raw, raw / "posetrack_data") for split in SPLITS]
-    return [path for folder in folders for path in sorted(folder.glob("*.json")) if not path.name.startswith(".")]
-
-
 POSETRACK = RawSet(
     title="PoseTrack 2017 or 2018",
     licence="PoseTrack: the annotations allow non-commercial research only; the videos belong to those who took them.",
     layout=LAYOUT,
-    jobs=posetrack_jobs,
-    sources=_annotations,
-    recipe={**annotations.KEYPOINT_RECIPE, "fps": FPS, "confidence": "1 if marked as visible, else 0"},
+    files=_files,
+    read=read_posetrack,
+    recipe={**KEYPOINT_RECIPE, "fps": FPS, "confidence": "1 if marked as visible, else 0"},
 )

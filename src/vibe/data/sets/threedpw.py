@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,18 @@ from vibe.body.keypoint_regressor import keypoints
 from vibe.body.load import BESIDE, load_smpl
 from vibe.body.pose import rest_joints
 from vibe.body.record import Body
-from vibe.data.recording import RawJob, RawSet, Recording
+from vibe.data.recording import File, RawSet, Recording
 from vibe.data.sets.annotations import (
+    all_seen,
     boxes_around,
     check_images,
     check_numbers,
     interpolate_gaps,
-    missing_job,
     read_annotation_pickle,
     read_each,
+    to_spin49,
 )
-from vibe.skeletons import OPENPOSE, convert_joints
+from vibe.skeletons import OPENPOSE
 
 LAYOUT = (
     "sequenceFiles/{train,validation,test}/SEQUENCE.pkl and imageFiles/SEQUENCE/image_00000.jpg ..., as its two "
@@ -50,8 +51,6 @@ COUNTED = 6
 """A frame counts if more than so many of the twelve joints of arms and legs are seen, as published."""
 MEDIAN, SIGMA = 11, 8.0
 """Frames of the median filter, and standard deviation of the Gaussian one, over centre and 1 / side of the boxes."""
-
-Bodies = Callable[[str], Body]
 
 
 @dataclass(frozen=True)
@@ -74,56 +73,25 @@ class _Sequence:
         return parts[person]
 
 
-def _jobs(root: Path) -> Iterator[RawJob]:
+def _files(root: Path) -> list[File]:
     folder = root / "sequenceFiles"
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}: 3DPW looks like this: {LAYOUT}")
-    for file in (f"smpl_{gender}.npz" for gender in GENDERS.values()):
+    for file in (*(f"smpl_{gender}.npz" for gender in GENDERS.values()), *BESIDE.values()):
         assets.library(file)
-    for file in BESIDE.values():
-        assets.library(file)
-    bodies = cache(_load)
+    files = []
     for split in SPLITS:
         paths = sorted((folder / split).glob("*.pkl"))
-        for path in paths:
-            yield RawJob(f"{split}/{path.stem}", partial(_read, root, split, path, bodies))
-        if not paths:
-            yield missing_job(split, folder / split / "*.pkl")
+        files += [(f"{split}/{path.stem}", path) for path in paths] or [(split, folder / split / "*.pkl")]
+    return files
 
 
-def _load(gender: str) -> Body:
-    return load_smpl(gender).to(dtype=torch.float64)
-
-
-def _sources(root: Path) -> Iterable[Path]:
-    return root.glob("sequenceFiles/*/*.pkl")
-
-
-THREEDPW = RawSet(
-    title="3DPW",
-    licence="3DPW, Max Planck Society: non-commercial scientific research only, no redistribution.",
-    layout=LAYOUT,
-    jobs=_jobs,
-    sources=_sources,
-    recipe={
-        "fps": FPS,
-        "points.smpl24": "jointPositions of the files",
-        "points.common14": "H36M regressor on the surface of the gendered SMPL body",
-        "points.spin49": "SPIN's 49 joints of the gendered SMPL body",
-        "keypoints_px.spin49": f"poses2d, 1 where more confident than {SEEN}",
-        "box_px": "crop of 1.32 diagonals of the joints seen, as published (1.1 x 1.2)",
-        "box_filters": {"median": MEDIAN, "gaussian": SIGMA, "ends": "nearest"},
-        "valid": f"more than {COUNTED} of 12 joints seen",
-    },
-)
-
-
-def _read(root: Path, split: str, path: Path, bodies: Bodies) -> Iterator[Recording]:
+def _read(root: Path, _: str, path: Path) -> Iterator[Recording]:
     sequence = _open(path)
     people = sequence.content.get("poses")
     if not isinstance(people, list) or not people:
         raise ValueError(f"{path} is an annotation without a person: copy it again")
-    return read_each(partial(_person, root, split, sequence, person, bodies) for person in range(len(people)))
+    return read_each(partial(_person, root, sequence, person) for person in range(len(people)))
 
 
 def _open(path: Path) -> _Sequence:
@@ -138,7 +106,7 @@ def _open(path: Path) -> _Sequence:
     return _Sequence(path, content, poses, check_numbers(K_px, (3, 3), f"{path}: cam_intrinsics"))
 
 
-def _person(root: Path, split: str, sequence: _Sequence, person: int, bodies: Bodies) -> Recording:
+def _person(root: Path, sequence: _Sequence, person: int) -> Recording:
     """One person of a sequence, in the frames whose camera is known."""
     count, name = len(sequence.cam_poses), f"{sequence.path.stem}_{person}"
     where = f"{sequence.path}: %s of person {person}"
@@ -147,6 +115,7 @@ def _person(root: Path, split: str, sequence: _Sequence, person: int, bodies: Bo
     if gender is None:
         raise ValueError(f"{where % 'the gender'} is neither m nor f: copy the file again")
     found = check_numbers(sequence.numbers("poses2d", person), (count, 3, 18), where % "poses2d").transpose(0, 2, 1)
+    seen = found[..., 2] > SEEN
     aligned = check_numbers(sequence.numbers("campose_valid", person), (count,), where % "campose_valid") > 0
     box_px, framed = _boxes(found)
     frames = np.flatnonzero(aligned & framed)
@@ -165,24 +134,26 @@ def _person(root: Path, split: str, sequence: _Sequence, person: int, bodies: Bo
     )
     folder = Path("imageFiles") / sequence.path.stem
     images = check_images(root / folder, [f"image_{frame:05d}.jpg" for frame in frames])
-    poses, trans, points = _in_camera(camera, values, betas, bodies(gender))
+    poses, trans, points = _in_camera(camera, values, betas, load_smpl(gender).to(dtype=torch.float64))
     return Recording(
         name,
         frames,
         FPS,
         subject=name,
-        split=split,
+        split=sequence.path.parent.name,
         source=folder.as_posix(),
         images=images,
         gender=gender,
         K_px=sequence.K_px,
-        poses=poses,
-        betas=np.tile(betas, (len(frames), 1)),
-        trans=trans,
-        points=points,
-        keypoints_px={"spin49": _in_spin49(found[frames])},
-        box_px=box_px[frames],
-        valid=_counted(found[frames]),
+        columns={
+            "poses": poses,
+            "betas": np.tile(betas, (len(frames), 1)),
+            "trans": trans,
+            **points,
+            "keypoints_px.spin49": to_spin49(all_seen(found[frames, :, :2]) * seen[frames, :, None], COCO18),
+            "box_px": box_px[frames],
+            "valid": seen[frames, LIMBS].sum(1) > COUNTED,
+        },
     )
 
 
@@ -201,9 +172,9 @@ def _in_camera(
     placed = torch.from_numpy(values["trans"]) + pelvis
     trans = (R_cam_world @ placed[..., None])[..., 0] + t_cam_world - pelvis
     given = torch.from_numpy(values["jointPositions"]).unflatten(-1, (-1, 3))
-    points = {"smpl24": given @ R_cam_world.mT + t_cam_world[:, None]}
+    points = {"points.smpl24": given @ R_cam_world.mT + t_cam_world[:, None]}
     for joints in ("common14", "spin49"):
-        points[joints] = keypoints(body, rotmat, shape, joints) + trans[:, None]
+        points[f"points.{joints}"] = keypoints(body, rotmat, shape, joints) + trans[:, None]
     turned = torch.cat([roma.rotmat_to_rotvec(rotmat[:, :1]), poses[:, 1:]], 1).flatten(1)
     return turned.numpy(), trans.numpy(), {name: part.numpy() for name, part in points.items()}
 
@@ -231,11 +202,20 @@ def _boxes(found: Float[ndarray, "time 18 3"]) -> tuple[Float[ndarray, "time 4"]
     return np.concatenate([path[:, :2], 1 / path[:, 2:], 1 / path[:, 2:]], 1), framed
 
 
-def _in_spin49(found: Float[ndarray, "time 18 3"]) -> Float[ndarray, "time 49 3"]:
-    seen = found[..., 2:] > SEEN
-    flagged = np.concatenate([found[..., :2], np.ones(seen.shape)], -1) * seen
-    return convert_joints(torch.from_numpy(flagged), COCO18, "spin49").numpy()
-
-
-def _counted(found: Float[ndarray, "time 18 3"]) -> Bool[ndarray, "time"]:
-    return (found[:, LIMBS, 2] > SEEN).sum(1) > COUNTED
+THREEDPW = RawSet(
+    title="3DPW",
+    licence="3DPW, Max Planck Society: non-commercial scientific research only, no redistribution.",
+    layout=LAYOUT,
+    files=_files,
+    read=_read,
+    recipe={
+        "fps": FPS,
+        "points.smpl24": "jointPositions of the files",
+        "points.common14": "H36M regressor on the surface of the gendered SMPL body",
+        "points.spin49": "SPIN's 49 joints of the gendered SMPL body",
+        "keypoints_px.spin49": f"poses2d, 1 where more confident than {SEEN}",
+        "box_px": "crop of 1.32 diagonals of the joints seen, as published (1.1 x 1.2)",
+        "box_filters": {"median": MEDIAN, "gaussian": SIGMA, "ends": "nearest"},
+        "valid": f"more than {COUNTED} of 12 joints seen",
+    },
+)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from vibe import assets, skeletons
-from vibe.data.recording import RawJob, RawSet, Recording
+from vibe.data.recording import File, RawSet, Recording
 from vibe.inference import track as following
 from vibe.records import Track
 from vibe.tracking.postprocess import PostprocessConfig
@@ -54,17 +53,11 @@ def split_of(path: Path, raw: Path) -> str | None:
     return None
 
 
-def video_job(path: Path, raw: Path, its_split: str) -> RawJob:
-    """The job of one video."""
-    return RawJob(path.relative_to(raw).as_posix(), partial(label_video, path, raw, its_split))
-
-
-def label_video(path: Path, raw: Path, its_split: str) -> Iterator[Recording]:
+def label_video(raw: Path, name: str, path: Path) -> Iterator[Recording]:
     """Everyone who is followed through a video for a window or longer.
 
     Raises ValueError or OSError if it can't be read or is cut off, and at the end if somebody was left out.
     """
-    name = path.relative_to(raw).as_posix()
     with open_video(path) as video:
         announced = video.expected_frames or 0
         follower = Tracker(config=TrackerConfig(finish=PostprocessConfig(least_length=0.0)))
@@ -75,13 +68,14 @@ def label_video(path: Path, raw: Path, its_split: str) -> Iterator[Recording]:
         )
     kept = [track for track in tracks if _longest(track) >= WINDOW]
     for number, track in enumerate(kept, start=1):
+        columns = {
+            "keypoints_px.coco17": track.keypoints_px.numpy(),
+            "keypoints_px.spin49": skeletons.convert_joints(track.keypoints_px, "coco17", "spin49").numpy(),
+            "box_px": track.box_px.numpy(),
+        }
         yield Recording(
-            f"{name}/{number}", track.frames.numpy(), clip.fps, subject=str(number), split=its_split, source=name,
-            keypoints_px={
-                "coco17": track.keypoints_px.numpy(),
-                "spin49": skeletons.convert_joints(track.keypoints_px, "coco17", "spin49").numpy(),
-            },
-            box_px=track.box_px.numpy(),
+            f"{name}/{number}", track.frames.numpy(), clip.fps, columns, subject=str(number),
+            split=split_of(path, raw) or "train", source=name,
         )  # fmt: skip
     if not tracks:
         raise ValueError("nobody was found in it")
@@ -101,19 +95,20 @@ LAYOUT = (
 )
 
 
-def folder_jobs(raw: Path) -> Iterator[RawJob]:
-    """A job for each video; raises FileNotFoundError if there is none."""
-    found = [video_job(path, raw, split_of(path, raw) or "train") for path in videos(raw)]
+def _all_videos(raw: Path) -> list[File]:
+    """Raises FileNotFoundError if there is none."""
+    found = [(path.relative_to(raw).as_posix(), path) for path in videos(raw)]
     if not found:
         raise FileNotFoundError(f"{raw} holds no video ({', '.join(sorted(SUFFIXES))}): it may hold {LAYOUT}")
-    yield from found
+    return found
 
 
 VIDEOS = RawSet(
     title="Videos",
     licence="Your own videos: they keep the licence that they have, and so does what is made of them.",
     layout=LAYOUT,
-    jobs=folder_jobs,
+    files=_all_videos,
+    read=label_video,
     sources=no_sources,
     recipe=TRACKING_RECIPE,
 )
@@ -124,19 +119,20 @@ KINETICS_LAYOUT = (
 )
 
 
-def kinetics_jobs(raw: Path) -> Iterator[RawJob]:
-    """A job for each video of a split; raises FileNotFoundError if there is none."""
-    found = [(path, split_of(path, raw)) for path in videos(raw)]
-    if not any(split for _, split in found):
+def _kinetics_files(raw: Path) -> list[File]:
+    """The videos of a split; raises FileNotFoundError if there is none."""
+    found = [(path.relative_to(raw).as_posix(), path) for path in videos(raw) if split_of(path, raw)]
+    if not found:
         raise FileNotFoundError(f"{raw} has no videos of Kinetics-400, which lie there as {KINETICS_LAYOUT}")
-    yield from (video_job(path, raw, split) for path, split in found if split)
+    return found
 
 
 KINETICS = RawSet(
     title="Kinetics-400",
     licence="Kinetics-400: Google's annotations are CC BY 4.0; the videos belong to those who put them on YouTube.",
     layout=KINETICS_LAYOUT,
-    jobs=kinetics_jobs,
+    files=_kinetics_files,
+    read=label_video,
     sources=no_sources,
     recipe=TRACKING_RECIPE,
 )
