@@ -51,6 +51,7 @@ SMALL = {
 NUMBERS = {
     "tracking/pose_model.py": "indices of BlazePose's points",
     "data/pictures.py": "bytes of a PNG header",
+    "data/sets/bvh.py": "frames a second",
     "data/sets/human36m.py": "bytes of a CDF header",
     "synthetic/examples.py": "frames, one second of them",
 }
