@@ -81,7 +81,7 @@ def main(options: Options) -> None:
         rival = watcher.nearest(dict(zip(track.frames.tolist(), track.keypoints_px.numpy(), strict=True)))
         frames = sorted(rival)
         mine = torch.isin(track.frames, torch.tensor(frames))
-        world = torch.from_numpy(np.stack([rival[frame].world for frame in frames])).float()
+        world = torch.from_numpy(np.stack([rival[frame].whole[:, 2:5] for frame in frames])).float()
         at = torch.tensor(frames)
         for name, joints in (
             ("vibe", motion.joints_cam[mine][:, limbs]),

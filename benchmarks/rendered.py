@@ -1,9 +1,10 @@
 """The whole pipeline, detector included, on rendered clips of subjects that no weights are trained on: truth known.
 
-    python benchmarks/rendered.py [--clips 80] [--cache runs/rendered] [--table FILE]
+    python benchmarks/rendered.py [--clips 80] [--subjects held-out|training] [--cache runs/rendered] [--table FILE]
 
 Five subjects in turn, each time in a random shape, clothes, place and light, before a still camera of an angle of view
-that nobody is told. `vibe evaluate open-benchmark` imitates the detector on the same motion; here it looks at pictures.
+that nobody is told. The fit's numbers are chosen on clips of subjects that weights are trained on, whose knees straighten
+(`--subjects training`, with a cache of its own). `vibe evaluate open-benchmark` imitates the detector on the same motion; here it looks at pictures.
 Videos and what the follower made of them are kept in the cache: delete it after a change to either.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import report
@@ -28,12 +30,13 @@ from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
 from vibe.body.record import Body
 from vibe.cameras import default_camera
-from vibe.data.motion import FPS, find_motion, subject_of
+from vibe.data.motion import FPS, HELD_OUT, find_motion, read_motion_clips, subject_of
 from vibe.evaluate import open_benchmark_clips
 from vibe.evaluate.open_benchmark_clips import read_benchmark_clips, read_listing
 from vibe.evaluate.scores import COVERAGE, WHOLE, Compared, System, Tally, systems
 from vibe.inference import estimate
 from vibe.inference import track as following
+from vibe.inference.track import FIELDS
 from vibe.models.network import Network, load_network
 from vibe.motion import Motion
 from vibe.parallel import one_thread
@@ -95,33 +98,49 @@ class Take:
     tracks: tuple[Track, ...]
     detected_px: NDArray[np.floating]
     """[time, 17, 3]: what the keypoint model said of the person, before anything is cleaned; zero where unseen."""
+    landmarks: NDArray[np.floating]
+    """[time, 33, 8]: likewise, as `vibe.records.Track` has it."""
 
 
 @dataclass(frozen=True)
 class Options:
     clips: int = 80
+    subjects: Literal["held-out", "training"] = "held-out"
     weights: str | None = None
     cache: Path = Path("runs/rendered")
     table: Path | None = None
 
 
-def plans(count: int) -> list[Plan]:
-    """Windows of the held-out clips: every subject as often, spread evenly over all of theirs."""
+def plans(count: int, subjects: str = "held-out") -> list[Plan]:
+    """Windows of the held-out clips, or of training's: every subject as often, spread evenly over all of theirs."""
     listing = read_listing()
+    clips = read_benchmark_clips(find_motion(listing.motion), listing) if subjects == "held-out" else training_clips()
     windows: dict[str, list[tuple[str, NDArray, NDArray]]] = {}
-    for name, (poses, trans) in read_benchmark_clips(find_motion(listing.motion), listing).items():
+    for name, (poses, trans) in clips.items():
         parts = max(len(poses) // FRAMES, 1)
         spare = max(len(poses) - parts * FRAMES, 0) // 2
         for start in range(spare, spare + parts * FRAMES, FRAMES):
             part = slice(start, start + FRAMES)
             windows.setdefault(subject_of(name), []).append((name, poses[part], trans[part]))
     rounds, kinds = -(-count // len(windows)), list(KINDS)
+    shift = int(subjects != "held-out")
     chosen = [
-        mine[turn * len(mine) // rounds] + (kinds[turn % len(kinds)],)
+        mine[turn * len(mine) // rounds] + (kinds[(turn + shift * place) % len(kinds)],)
         for turn in range(rounds)
-        for mine in windows.values()
+        for place, mine in enumerate(windows.values())
     ]
     return [Plan(*each, seed) for seed, each in enumerate(chosen[:count])]
+
+
+def training_clips() -> dict[str, tuple[NDArray, NDArray]]:
+    """Poses and places of the clips, of a window or more, of subjects that weights are trained on."""
+    poses, trans, offsets, names = read_motion_clips(find_motion("open2_30fps.npz"))
+    spans = zip(names, offsets[:-1], offsets[1:], strict=True)
+    return {
+        name: (poses[start:stop], trans[start:stop])
+        for name, start, stop in spans
+        if stop - start >= FRAMES and subject_of(name) not in HELD_OUT
+    }
 
 
 def take(plan: Plan, body: Body, cache: Path) -> Take:
@@ -148,13 +167,13 @@ def take(plan: Plan, body: Body, cache: Path) -> Take:
         render_clip(path, body, rotmat, betas, trans, camera, times, ground, plan.seed)
         watch(path, motion.keypoints_px)
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
-        times, detected_px = torch.from_numpy(file["times"]), file["detected_px"]
+        times, detected_px, landmarks = torch.from_numpy(file["times"]), file["detected_px"], file["landmarks"]
         tracks = tuple(
-            Track(*(torch.from_numpy(file[f"{what}{place}"]) for what in ("frames", "box_px", "keypoints_px")))
+            Track(*(torch.from_numpy(file[f"{what}{place}"]) for what in FIELDS))
             for place in range(int(file["people"]))
         )
     clip = Clip(path, FPS, camera.width, camera.height, times, 0)
-    return Take(plan, motion, camera, rotmat, clip, tracks, detected_px)
+    return Take(plan, motion, camera, rotmat, clip, tracks, detected_px, landmarks)
 
 
 def stand(
@@ -183,11 +202,11 @@ def watch(path: Path, keypoints_px: NDArray[np.floating]) -> None:
         clip, tracks, _ = following.track_frames(video, follower)
     arrays = {"times": clip.timestamps.numpy(), "people": np.array(len(tracks))}
     for place, track in enumerate(tracks):
-        arrays |= {f"{what}{place}": getattr(track, what).numpy() for what in ("frames", "box_px", "keypoints_px")}
-    detected_px = np.zeros((len(keypoints_px), 17, 3))
+        arrays |= {f"{what}{place}": getattr(track, what).numpy() for what in FIELDS}
+    detected_px, landmarks = np.zeros((len(keypoints_px), 17, 3)), np.zeros((len(keypoints_px), 33, 8))
     for frame, found in follower.nearest(dict(enumerate(keypoints_px[: len(follower.seen)]))).items():
-        detected_px[frame] = found.keypoints_px
-    np.savez(path.with_suffix(".npz"), allow_pickle=False, detected_px=detected_px, **arrays)
+        detected_px[frame], landmarks[frame] = found.keypoints_px, found.whole
+    np.savez(path.with_suffix(".npz"), allow_pickle=False, detected_px=detected_px, landmarks=landmarks, **arrays)
 
 
 def person(one: Take) -> Track | None:
@@ -224,7 +243,7 @@ def main(options: Options) -> None:
     network, body, after = load_network(options.weights), load_body(), systems()
     tallies: dict[tuple[str, str], Tally] = {}
     with one_thread():
-        for one in (take(plan, body, options.cache) for plan in plans(options.clips)):
+        for one in (take(plan, body, options.cache) for plan in plans(options.clips, options.subjects)):
             found = estimates(one, network, body, after)
             for system in after:
                 for part in (WHOLE, one.plan.kind, subject_of(one.plan.name)):
@@ -236,7 +255,7 @@ def main(options: Options) -> None:
         shown = [score.errors[COVERAGE], score.errors["pa_mpjpe_mm"], score.errors["mpjpe_mm"]]
         rows.append([part, system, score.frames, *shown, f"{score.errors['acceleration_error_mm']:.2f}"])
     report.table(
-        "The whole pipeline on rendered clips of held-out subjects",
+        f"The whole pipeline on rendered clips of {options.subjects} subjects",
         ["clips", "system", "frames", "of them found %", "PA-MPJPE mm", "MPJPE mm", "acceleration error mm/frame^2"],
         rows,
         f"{options.clips} clips; 24 joints about the pelvis; weights {network.about.name} {network.about.sha256[:12]}",

@@ -58,6 +58,9 @@ class Track:
     """Centre x, centre y, width, height."""
     keypoints_px: Float[Array, "time 17 3"]
     """COCO-17: x, y, confidence in [0, 1]. A frame that was filled in has confidence 0 throughout."""
+    landmarks: Float[Array, "time 33 8"] | None = None
+    """`skeletons.BLAZEPOSE`: x, y in pixels; x, y, z in metres from the middle of the hips, in axes of which z is the
+    line of sight to the person; visibility, presence and heat in [0, 1]. None of a pose model that has COCO's alone."""
 
     @property
     def confidence(self) -> Float[Array, "time"]:

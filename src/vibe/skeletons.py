@@ -26,6 +26,16 @@ COCO: list[str] = [
     *"nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow".split(),
     *"left_wrist right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle".split(),
 ]
+BLAZEPOSE: list[str] = [
+    *"nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer".split(),
+    *"left_ear right_ear left_mouth right_mouth left_shoulder right_shoulder left_elbow right_elbow".split(),
+    *"left_wrist right_wrist left_pinky right_pinky left_index right_index left_thumb right_thumb".split(),
+    *"left_hip right_hip left_knee right_knee left_ankle right_ankle".split(),
+    *"left_heel right_heel left_toes right_toes".split(),
+]
+"""The points of the shipped pose model."""
+DETECTED27: list[str] = [*COCO, *BLAZEPOSE[17:23], *BLAZEPOSE[29:]]
+"""Those of them that the fit looks at."""
 LIMBS = [side + "_" + joint for joint in "shoulder elbow wrist hip knee ankle".split() for side in ("left", "right")]
 OPENPOSE: list[str] = [
     *"op_nose op_neck op_right_shoulder op_right_elbow op_right_wrist op_left_shoulder op_left_elbow".split(),
@@ -75,7 +85,8 @@ THREEDPW14: list[str] = [
     *"right_knee right_ankle left_hip left_knee left_ankle".split(),
 ]
 JOINT_SETS = {
-    "smpl24": SMPL, "coco17": COCO, "detected17": COCO, "spin49": SPIN49, "h36m17": H36M17, "common14": COMMON14,
+    "smpl24": SMPL, "coco17": COCO, "detected17": COCO, "detected27": DETECTED27, "blazepose33": BLAZEPOSE,
+    "spin49": SPIN49, "h36m17": H36M17, "common14": COMMON14,
     "staf21": STAF21, "mpii3d28": MPII3D28, "mpii3d_test17": MPII3D_TEST17, "posetrack17": POSETRACK17,
     "penn13": PENN13, "insta25": INSTA25, "3dpw14": THREEDPW14,
 }  # fmt: skip

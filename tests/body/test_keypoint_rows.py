@@ -10,7 +10,7 @@ from reference import recipe
 
 from vibe.body import Body, joints_and_keypoints, keypoints, load_body, load_smpl, pose_joints, vertices
 from vibe.body.keypoint_regressor import DETECTED, EXTRA
-from vibe.skeletons import COCO, COMMON14, H36M17, SMPL, SPIN49, index, mirrored
+from vibe.skeletons import COCO, COMMON14, DETECTED27, H36M17, SMPL, SPIN49, index, mirrored
 
 STILL = torch.eye(3).expand(24, 3, 3), torch.zeros(10)
 
@@ -60,6 +60,7 @@ def test_smpl_without_its_regressors_still_has_every_point(home, smpl, tmp_path,
         "coco17",
         "spin49",
         "h36m17",
+        "detected27",
         "common14",
         "detected17",
     ]
@@ -148,7 +149,8 @@ def test_detected_keypoints_ride_beside_coco_s_on_the_joint_before(detail):
     rotmat, betas = roma.random_rotmat((4, 24)), torch.randn(4, 10)
     apart = keypoints(body, rotmat, betas, "detected17") - keypoints(body, rotmat, betas)
     R_world, _ = pose_joints(body, rotmat, betas)
-    for name, (joint, offset) in DETECTED.items():
+    for name in set(COCO) & set(DETECTED):
+        joint, offset = DETECTED[name]
         expected = R_world[:, SMPL.index(joint)] @ torch.tensor(offset)
         torch.testing.assert_close(apart[:, COCO.index(name)], expected, atol=1e-6, rtol=0)
 
@@ -161,3 +163,17 @@ def test_detected_keypoints_are_symmetric(body):
 
 def test_smpl_has_detected_keypoints_too(smpl):
     assert keypoints(smpl, *STILL, "detected17").shape == (17, 3)
+    assert keypoints(smpl, *STILL, "detected27").isfinite().all()
+
+
+def test_points_of_hands_and_feet_follow_coco_s_and_lie_ahead_of_wrists_and_ankles(body):
+    rotmat, betas = roma.random_rotmat((4, 24)), torch.randn(4, 10)
+    found = keypoints(body, rotmat, betas, "detected27")
+    torch.testing.assert_close(found[:, :17], keypoints(body, rotmat, betas, "detected17"))
+    points = dict(zip(DETECTED27, keypoints(body, *STILL, "detected27"), strict=True))
+    assert 0.15 < float(points["left_toes"][2] - points["left_heel"][2]) < 0.3
+    for tip in ("left_index", "left_pinky"):
+        assert 0.04 < float(points[tip][0] - points["left_wrist"][0]) < 0.15
+    mirror = torch.tensor([-1.0, 1.0, 1.0])
+    still = keypoints(body, *STILL, "detected27")
+    assert (still[mirrored(DETECTED27)] * mirror - still).abs().max() < 2e-4

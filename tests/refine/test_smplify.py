@@ -1,11 +1,12 @@
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 import roma
 import torch
 
-from vibe import cameras
+from vibe import cameras, skeletons
 from vibe.records import SmplParams
 from vibe.refine.energies import HEIGHT, FitEvidence, FitPose
 from vibe.refine.presets import BODY, CAMERA, FITTINGS, OPEN, Fitting
@@ -110,6 +111,46 @@ def objective(a, body, keypoints_px, fitting, rotmat, betas, trans):
     size_px = a.K_px[0, 0] * HEIGHT / a.trans[:, 2]
     seen = FitEvidence(keypoints_px, a.K_px, size_px, a.times, a.trans[:, 2])
     return float(sum(weight * ENERGIES[name](pose, seen) for name, weight in stage.weights.items()))
+
+
+def with_landmarks(a, body):
+    """The true points of hands and feet as the pose model gives them, and its places in space."""
+    joints, points = body(a.rotmat, a.betas, "detected27")
+    pixels = cameras.project(points - joints[:, :1] + a.trans[:, None], a.K_px)
+    landmarks = torch.zeros(len(points), 33, 6)
+    landmarks[:, skeletons.index(skeletons.BLAZEPOSE, skeletons.DETECTED27)] = torch.cat(
+        [pixels, points - joints[:, :1], torch.ones(*pixels.shape[:2], 1)], -1
+    )
+    return landmarks
+
+
+def test_feet_and_hands_point_where_their_landmarks_say(scene, body):
+    a = scene(30)
+    turned = a.rotmat.clone()
+    for joint, axis in ((7, 1), (8, 0), (20, 2), (21, 1)):
+        turned[:, joint] = turned[:, joint] @ roma.rotvec_to_rotmat(0.5 * torch.eye(3)[axis])
+    landmarks, points = with_landmarks(a, body), partial(body, points="detected27")
+    start = SmplParams(turned, a.betas, a.trans)
+    names = skeletons.DETECTED27
+    near, far = (skeletons.index(names, [f"{side}_{end}" for side in ("left", "right") for end in ends])
+                 for ends in (("heel", "wrist"), ("toes", "index")))  # fmt: skip
+    truth = points(a.rotmat, a.betas)[1]
+    off = {}
+    for name, given in (("without", None), ("with", landmarks)):
+        found = points(fit(start, a.keypoints_px, a.K_px, a.times, points, landmarks=given).rotmat, a.betas)[1]
+        ahead = (torch.nn.functional.normalize(each[:, far] - each[:, near], dim=-1) for each in (truth, found))
+        off[name] = torch.linalg.cross(*ahead, dim=-1).norm(dim=-1).asin().mean(0)
+    assert (off["with"] < 0.5 * off["without"]).all() and (off["with"] < np.deg2rad(10)).all()
+
+
+def test_landmarks_that_are_not_seen_change_nothing(scene, body):
+    a = scene(30)
+    landmarks, points = with_landmarks(a, body), partial(body, points="detected27")
+    landmarks[..., :5] += 100
+    landmarks[..., 5] = 0
+    start = SmplParams(a.start, a.betas, a.trans)
+    one, other = (fit(start, a.keypoints_px, a.K_px, a.times, points, landmarks=given) for given in (None, landmarks))
+    assert torch.equal(one.rotmat, other.rotmat) and torch.equal(one.pelvis, other.pelvis)
 
 
 def test_the_paper_s_fit_halves_the_error_in_the_picture(scene, body):

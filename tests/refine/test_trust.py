@@ -17,6 +17,14 @@ def test_a_joint_is_trusted_where_a_keypoint_that_it_moves_is_seen():
     assert trusted == {"pelvis", *arm}
 
 
+def test_a_point_of_a_hand_or_a_foot_trusts_the_joint_that_turns_it():
+    for name, joint in (("left_thumb", "left_wrist"), ("right_heel", "right_ankle"), ("right_toes", "right_foot")):
+        points = torch.zeros(1, 27, 3)
+        points[:, skeletons.DETECTED27.index(name), 2] = 1.0
+        found = dict(zip(skeletons.SMPL, trust_weights(points)[0].tolist(), strict=True))
+        assert found[joint] == 1 and found[name.split("_")[0] + "_hand"] == 0
+
+
 def test_an_unsure_keypoint_is_trusted_in_part():
     keypoints_px = seen(2, "nose")
     keypoints_px[..., 2] *= 0.15

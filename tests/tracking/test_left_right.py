@@ -61,7 +61,7 @@ def test_a_blurred_frame_does_not_hide_a_flip():
     clean = walker(TIME)
     seen = postprocess.exchange(clean, np.repeat((TIME >= 0.8)[:, None] & (TIME < 1.4)[:, None], 2, 1))
     blurred = 24
-    seen[blurred, :, :2] = (seen[blurred, :, :2] + seen[blurred, postprocess.MIRRORED, :2]) / 2
+    seen[blurred, :, :2] = (seen[blurred, :, :2] + seen[blurred, postprocess.MIRRORED[17], :2]) / 2
     seen[blurred, :, 2] = 0.4
     mended = postprocess.correct_left_right(seen, TIME)
     rest = np.arange(60) != blurred

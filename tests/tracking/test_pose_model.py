@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vibe.tracking.pose_model import MARGIN, crop_person, refine_with_heat, region_from_circle, to_picture
+from vibe.skeletons import BLAZEPOSE, COCO, index
+from vibe.tracking.pose_model import (
+    COCO_FROM_MODEL,
+    MARGIN,
+    BlazePose,
+    crop_person,
+    refine_with_heat,
+    region_from_circle,
+    to_picture,
+)
 
 angles = st.floats(-3.1, 3.1)
 
@@ -46,3 +55,23 @@ def test_points_outside_the_map_stay_where_they_are():
     points, peaks = refine_with_heat(outside, np.full((64, 64, 2), 5.0, np.float32))
     np.testing.assert_array_equal(points, outside)
     np.testing.assert_array_equal(peaks, 0)
+
+
+def test_all_points_of_the_model_turn_back_with_the_crop():
+    """The same answer about an upright region and a turned one is the same body, turned in the picture's plane."""
+    generator = np.random.default_rng(3)
+    answer = {
+        (1, 195): generator.uniform(60, 190, (1, 195)), (1, 117): generator.normal(size=(1, 117)),
+        (1, 64, 64, 39): np.full((1, 64, 64, 39), -9.0), (1, 1): np.ones((1, 1)),
+    }  # fmt: skip
+    model = BlazePose.__new__(BlazePose)
+    model._model = lambda picture: answer
+    rgb, angle = np.zeros((200, 200, 3), np.uint8), 0.7
+    still, turned = (model(rgb, np.array([100.0, 100.0, 150.0, turn])) for turn in (0.0, angle))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    assert still.whole.shape == (33, 8) and still.whole.dtype == np.float32
+    np.testing.assert_allclose(turned.whole[:, :2] - 100, (still.whole[:, :2] - 100) @ turn.T, atol=1e-4)
+    np.testing.assert_allclose(turned.whole[:, 2:4], still.whole[:, 2:4] @ turn.T, atol=1e-5)
+    np.testing.assert_array_equal(turned.whole[:, 4:], still.whole[:, 4:])
+    assert index(BLAZEPOSE, COCO) == COCO_FROM_MODEL
+    np.testing.assert_allclose(still.keypoints_px[:, 2], still.whole[COCO_FROM_MODEL, 5:].prod(-1), rtol=1e-4)

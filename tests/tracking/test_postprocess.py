@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from vibe import skeletons
 from vibe.tracking import postprocess
 from vibe.tracking import postprocess as finishing
 from vibe.tracking.postprocess import PostprocessConfig, fill_gaps, find_spikes, smooth_keypoints
@@ -29,9 +32,11 @@ def finish(pieces, times, how):
     """Through the rows, as a follower does."""
     rows, stretches = Rows(), []
     for piece in pieces:
-        values = np.empty(len(piece.frames), ROW)
+        values = np.zeros(len(piece.frames), ROW)
         values["frame"], values["time"] = piece.frames, piece.times
         values["keypoints_px"], values["region"] = piece.keypoints_px, piece.region
+        if piece.landmarks is not None:
+            values["landmarks"] = piece.landmarks
         stretches.append(StoredTracklet(first_end(piece), last_end(piece), (rows.append(values),)))
     return finishing.finish_tracks(stretches, rows, times, how)
 
@@ -40,7 +45,7 @@ TIMES = np.arange(300) / 30
 
 
 def test_a_gap_of_half_a_second_is_filled_on_a_straight_line_with_confidence_0():
-    frames, keypoints = fill_gaps(person([*range(10), *range(24, 40)]), TIMES, 0.5)
+    frames, keypoints, _ = fill_gaps(person([*range(10), *range(24, 40)]), TIMES, 0.5)
     assert frames.tolist() == list(range(40))
     np.testing.assert_array_equal(keypoints[10:24, :, 2], 0)
     np.testing.assert_allclose(keypoints[..., :2], person(range(40)).keypoints_px[..., :2], rtol=1e-5)
@@ -93,6 +98,36 @@ def test_what_was_repaired_is_told():
     assert len(notes) == 2
     assert "person 1" in notes[0] and "1 frame " in notes[0] and "left and right" in notes[0]
     assert "person 1" in notes[1] and "5 frames " in notes[1] and "filled" in notes[1]
+
+
+def with_landmarks(piece):
+    """Of a model whose 33 points lie at the places of its COCO keypoints, in metres from the picture's corner."""
+    landmarks = np.full((len(piece.frames), 33, 8), 0.9, np.float32)
+    coco = skeletons.index(skeletons.BLAZEPOSE, skeletons.COCO)
+    landmarks[..., :2] = piece.keypoints_px[:, [0], :2]
+    landmarks[:, coco, :2] = piece.keypoints_px[..., :2]
+    landmarks[..., 2:4] = landmarks[..., :2] / 200
+    landmarks[..., 4] = np.arange(33)
+    return replace(piece, landmarks=landmarks)
+
+
+def test_landmarks_are_mended_and_filled_like_keypoints():
+    seen, whole = person([*range(20), *range(25, 60)]), with_landmarks(person(range(60)))
+    flipped = with_landmarks(seen)
+    turn = np.array([True, True])
+    flipped.keypoints_px[40] = postprocess.exchange(flipped.keypoints_px[40], turn)
+    flipped.landmarks[40] = postprocess.exchange(flipped.landmarks[40], turn, postprocess.LANDMARK_HALVES)
+    [track], _ = finish([flipped], TIMES, PostprocessConfig())
+    np.testing.assert_allclose(track.landmarks[..., :2], whole.landmarks[..., :2], atol=0.1)
+    away = np.abs(track.landmarks[..., 2:5].numpy() - whole.landmarks[..., 2:5]).max((1, 2))
+    assert np.flatnonzero(away > 0.01).tolist() == [45] and (track.landmarks[45, 1:, 2:5] == 0).all()
+    sure = track.landmarks[..., 5:].numpy()
+    assert (sure[20:25] == 0).all() and (np.delete(sure, range(20, 25), 0) > 0.8).all()
+
+
+def test_a_model_with_coco_s_points_alone_gives_no_landmarks():
+    [track], _ = finish([person(range(60))], TIMES, PostprocessConfig())
+    assert track.landmarks is None
 
 
 def test_nobody_gives_no_tracks():

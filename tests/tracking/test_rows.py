@@ -19,6 +19,7 @@ def some(start, count):
     values["time"] = values["frame"] / 30
     values["keypoints_px"] = np.random.default_rng(start).random((count, 17, 3))
     values["region"] = np.random.default_rng(start + 1).random((count, 4))
+    values["landmarks"] = np.random.default_rng(start + 2).random((count, 33, 8))
     return values
 
 
@@ -35,7 +36,8 @@ def test_rows_come_out_as_they_went_in(rows):
     first, other, second = (rows.append(part) for part in parts)
     piece = rows.piece([first, second])
     whole = np.concatenate([parts[0], parts[2]])
-    for values, name in zip((piece.frames, piece.times, piece.keypoints_px, piece.region), ROW.names, strict=True):
+    columns = piece.frames, piece.times, piece.keypoints_px, piece.region, piece.landmarks
+    for values, name in zip(columns, ROW.names, strict=True):
         assert np.array_equal(values, whole[name])
     assert np.array_equal(rows.piece([other]).frames, parts[1]["frame"])
     assert len(rows.piece([]).frames) == 0

@@ -8,6 +8,7 @@ one, points stand near: means of joints and of points of the face, and the outer
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy import ndarray
 from vibe.arrays import Array, expanded, moved_axis, selected
 from vibe.body.pose import linear, pose_feature, pose_joints
 from vibe.body.record import Body, Marks
-from vibe.skeletons import COCO, COMMON14, H36M17, JOINT_SETS, OPENPOSE, SMPL, index
+from vibe.skeletons import COCO, COMMON14, DETECTED27, H36M17, JOINT_SETS, OPENPOSE, SMPL, index
 
 SMPL_VERTICES = 6890
 SMPL_FACE = {"nose": 332, "left_eye": 2800, "right_eye": 6260, "left_ear": 583, "right_ear": 4071}
@@ -61,22 +62,33 @@ DETECTED = {
     "left_hip": ("pelvis", (-0.016, 0.009, 0.029)),
     "left_knee": ("left_hip", (0.000, 0.011, 0.002)),
     "left_ankle": ("left_knee", (0.005, 0.001, 0.008)),
+    "left_pinky": ("left_wrist", (-0.027, -0.009, -0.014)),
+    "left_index": ("left_wrist", (-0.023, -0.013, 0.009)),
+    "left_thumb": ("left_wrist", (-0.046, -0.014, 0.015)),
+    "left_heel": ("left_ankle", (-0.006, 0.023, 0.017)),
+    "left_toes": ("left_ankle", (0.023, 0.007, -0.025)),
 }
-"""Where the shipped detector marks COCO's keypoints, from where they are: metres in the axes of a joint, the right side
-in the mirror. Read off `benchmarks/results/detector_noise.md`: rendered clips of the open body, both sides averaged."""
+"""Where the shipped detector marks its points, from where `ON_BODY` has them or COCO's are: metres in the axes of a
+joint, the right side in the mirror. Read off `benchmarks/results/detector_noise.md`: rendered clips of the open body,
+both sides averaged."""
+ON_BODY = {"pinky": "{}_hand", "index": "{}_hand", "thumb": "{}_hand", "heel": "op_{}_heel", "toes": "op_{}_big_toe"}
+"""Near which other point the detector's points of hands and feet are."""
 
 
-def detected_rows(coco: Marks) -> Marks:
-    """COCO's keypoints, moved to where the shipped detector marks them."""
-    joints, offsets = (np.array(each) for each in zip(*(_moved(name) for name in COCO), strict=True))
-    still = None if coco.posedirs is None else np.zeros((len(COCO), *coco.posedirs.shape[1:]))
+def detected_rows(marks: Marks, names: Sequence[str]) -> Marks:
+    """Points of these names, moved to where the shipped detector marks them."""
+    joints, offsets = (np.array(each) for each in zip(*(_moved(name) for name in names), strict=True))
+
+    def padded(directions: ndarray) -> ndarray:
+        return np.concatenate([directions, np.zeros((len(names), *directions.shape[1:]))])
+
     return replace(
-        coco,
-        joint=np.concatenate([coco.joint, joints]),
-        template=np.concatenate([coco.template, offsets]),
-        shapedirs=np.concatenate([coco.shapedirs, np.zeros((len(COCO), *coco.shapedirs.shape[1:]))]),
-        posedirs=None if coco.posedirs is None or still is None else np.concatenate([coco.posedirs, still]),
-        sums=np.concatenate([coco.sums, np.eye(len(COCO))], 1),
+        marks,
+        joint=np.concatenate([marks.joint, joints]),
+        template=np.concatenate([marks.template, offsets]),
+        shapedirs=padded(marks.shapedirs),
+        posedirs=None if marks.posedirs is None else padded(marks.posedirs),
+        sums=np.concatenate([marks.sums, np.eye(len(names))], 1),
     )
 
 
@@ -101,6 +113,8 @@ def point_rows(body: dict[str, ndarray]) -> dict[str, Float[ndarray, "point row"
         named = _named(body, coco)
         sets["coco17"] = _on_skin(coco)
         sets |= {name: np.stack([named[point] for point in JOINT_SETS[name]]) for name in ("spin49", "h36m17")}
+        more = [point.split("_") for point in DETECTED27[len(COCO) :]]
+        sets["detected27"] = np.stack([*sets["coco17"], *(named[ON_BODY[part].format(side)] for side, part in more)])
     if "h36m_regressor" in body:
         sets["h36m17"] = _on_skin(body["h36m_regressor"])
     if "h36m17" in sets:

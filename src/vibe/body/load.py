@@ -18,7 +18,7 @@ from vibe.assets.weights import BODIES
 from vibe.body.keypoint_regressor import detected_rows, fold_regressors, point_rows
 from vibe.body.record import Body, Marks
 from vibe.records import Weights
-from vibe.skeletons import SMPL_PARENTS
+from vibe.skeletons import JOINT_SETS, SMPL_PARENTS
 
 FORMAT = "vibe-body 1"
 PACKED_NAMES = (
@@ -208,8 +208,10 @@ def _body(plain: dict[str, NDArray], low: dict[str, NDArray] | None, origin: Wei
     def marks() -> dict[str, Marks]:
         skin = full["weights"], full["v_template"], full["shapedirs"], posedirs
         folded = {name: fold_regressors(points, *skin, J_template, J_shapedirs) for name, points in rows().items()}
-        more = {"detected17": detected_rows(folded["coco17"])} if "coco17" in folded else {}
-        return as_numpy(folded | more, np.float32)
+        for name, base in (("detected17", "coco17"), ("detected27", "detected27")):
+            if base in folded:
+                folded[name] = detected_rows(folded[base], JOINT_SETS[name])
+        return as_numpy(folded, np.float32)
 
     def regressors() -> dict[str, NDArray]:
         on_skin = {name: row[:, :vertices] for name, row in rows().items() if not row[:, vertices:].any()}

@@ -186,7 +186,7 @@ class EstimatorConfig:
     def fitted_points(self) -> str:
         """The point set that the fit compares: another pose model's keypoints lie where COCO's do."""
         points = FITTINGS[self.fitting].points if self.fitting else ""
-        return "coco17" if points == "detected17" and self.pose_model not in POSE_MODELS else points
+        return "coco17" if points == "detected27" and self.pose_model not in POSE_MODELS else points
 
 
 @dataclass(frozen=True)

@@ -62,20 +62,21 @@ def even_times(times: Float[Tensor, "time"]) -> Float[Tensor, "moment"]:
 
 
 def resample_evidence(
-    keypoints_px: Float[Tensor, "time 17 3"],
+    keypoints_px: Float[Tensor, "time point d"],
     box_px: Float[Tensor, "time 4"],
     times: Float[Tensor, "time"],
     moments: Float[Tensor, "moment"],
-) -> tuple[Float[Tensor, "moment 17 3"], Float[Tensor, "moment 4"]]:
+) -> tuple[Float[Tensor, "moment point d"], Float[Tensor, "moment 4"]]:
     """Keypoints and boxes at other moments: means under a triangular window, keypoints weighted by confidence.
 
+    Confidence is a keypoint's last number.
     The window reaches one step of the sparser of the two timelines to either side, so that equal times change nothing
     and sparser ones are interpolated. A moment without a frame in reach takes the nearest, with confidence 0.
     """
     if torch.equal(times, moments):
         return keypoints_px, box_px
     reach = max(float(steps.diff().median()) for steps in (times, moments) if len(steps) > 1)
-    points, boxes = keypoints_px.new_empty(len(moments), 17, 3), box_px.new_empty(len(moments), 4)
+    points, boxes = keypoints_px.new_empty(len(moments), *keypoints_px.shape[1:]), box_px.new_empty(len(moments), 4)
     for first in range(0, len(moments), PIECE):
         at = slice(first, first + PIECE)
         points[at], boxes[at] = _resampled(keypoints_px, box_px, times, moments[at], reach)
@@ -83,9 +84,9 @@ def resample_evidence(
 
 
 def _resampled(
-    keypoints_px: Float[Tensor, "time 17 3"], box_px: Float[Tensor, "time 4"],
+    keypoints_px: Float[Tensor, "time point d"], box_px: Float[Tensor, "time 4"],
     times: Float[Tensor, "time"], moments: Float[Tensor, "moment"], reach: float,
-) -> tuple[Float[Tensor, "moment 17 3"], Float[Tensor, "moment 4"]]:  # fmt: skip
+) -> tuple[Float[Tensor, "moment point d"], Float[Tensor, "moment 4"]]:  # fmt: skip
     """The same for some of the moments, under a window of `reach` seconds to either side."""
     first = torch.searchsorted(times, moments - reach)
     last = torch.searchsorted(times, moments + reach, right=True)
@@ -99,10 +100,10 @@ def _resampled(
     share = weight / weight.sum(1, keepdim=True)
     box = (box_px[index] * share[..., None]).sum(1)
     points = keypoints_px[index]
-    sure = share[..., None] * points[..., 2]
+    sure = share[..., None] * points[..., -1]
     total = sure.sum(1)
     trust = torch.where(total[:, None] > 1e-6, sure, share[..., None].expand_as(sure))
-    place = (points[..., :2] * trust[..., None]).sum(1) / trust.sum(1)[..., None]
+    place = (points[..., :-1] * trust[..., None]).sum(1) / trust.sum(1)[..., None]
     return torch.cat([place, (total * ~empty[:, None])[..., None]], -1), box
 
 

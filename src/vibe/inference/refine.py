@@ -19,7 +19,7 @@ from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.record import Body
 from vibe.cache import Chunks, Piece, StageCache
 from vibe.inference.config import Refinement
-from vibe.inference.predict import Timeline, TrackPrediction
+from vibe.inference.predict import Timeline, TrackPrediction, resample_evidence
 from vibe.motion import Motion
 from vibe.motion.tensors import to_motion
 from vibe.overlap import cross_fade, fixed_spans
@@ -51,7 +51,8 @@ def refine_track(
     its own otherwise.
     """
     times = clip.timestamps[track.frames]
-    sections = _sections(predicted, camera, body, how, cache or StageCache(), person, tick, pool)
+    landmarks = partial(_landmarks, track, times, predicted.timeline)
+    sections = _sections(predicted, landmarks, camera, body, how, cache or StageCache(), person, tick, pool)
     rotmat, pelvis = torch.empty(len(times), len(SMPL), 3, 3), torch.empty(len(times), 3)
     betas: list[Tensor] = []
     for rows, part in cross_fade(_smoothed(sections, predicted.timeline, times, how.smoothing)):
@@ -62,8 +63,8 @@ def refine_track(
 
 
 def _sections(
-    predicted: TrackPrediction, camera: Camera, body: Body, how: Refinement, cache: StageCache, person: int,
-    tick: Ticks, pool: Executor | None,
+    predicted: TrackPrediction, landmarks: Callable[[slice], Tensor | None], camera: Camera, body: Body,
+    how: Refinement, cache: StageCache, person: int, tick: Ticks, pool: Executor | None,
 ) -> Iterator[tuple[slice, Prediction]]:  # fmt: skip
     """Moments of each section in turn and what is known there: fitted, or as the network says."""
     spans = fixed_spans(len(predicted.timeline.times), SECTION, SHARED)
@@ -83,7 +84,8 @@ def _sections(
         for at in range(number, len(spans)):
             part = _placed(predicted, spans[at], shape)
             times = predicted.timeline.times[spans[at]]
-            smpl = _fitted(part, times, camera, body, fitting, how.energies, at != best, pool)
+            seen = landmarks(spans[at])
+            smpl = _fitted(part, seen, times, camera, body, fitting, how.energies, at != best, pool)
             shape = smpl.betas
             yield vars(smpl), {}
             tick(steps[at])
@@ -119,13 +121,33 @@ def _placed(predicted: TrackPrediction, span: slice, betas: Float[Tensor, "10"] 
 
 
 def _fitted(
-    part: Prediction, times: Float[Tensor, "moment"], camera: Camera, body: Body, fitting: Fitting,
-    energies: Mapping[str, Energy], held: bool, pool: Executor | None,
+    part: Prediction, landmarks: Float[Tensor, "moment 33 6"] | None, times: Float[Tensor, "moment"], camera: Camera,
+    body: Body, fitting: Fitting, energies: Mapping[str, Energy], held: bool, pool: Executor | None,
 ) -> SmplParams:  # fmt: skip
     """The body put where its keypoints are seen, then fitted to them over time; `held` keeps its shape."""
     start = replace(part.smpl, pelvis=place_pelvis(part.smpl, part.keypoints_px, camera.K_px, times, body))
     points = partial(joints_and_keypoints, body, points=fitting.points)
-    return fit(start, part.keypoints_px, camera.K_px, times, points, fitting, energies, held, pool)
+    return fit(start, part.keypoints_px, camera.K_px, times, points, fitting, energies, held, pool, landmarks)
+
+
+def _landmarks(
+    track: Track, times: Float[Tensor, "time"], line: Timeline, span: slice
+) -> Float[Tensor, "moment 33 6"] | None:
+    """The pose model's own points at some moments: x, y in pixels; x, y, z in metres; confidence."""
+    if track.landmarks is None:
+        return None
+    points = torch.cat([track.landmarks[..., :5], track.landmarks[..., 5:].prod(-1, keepdim=True)], -1)
+    parts = [
+        resample_evidence(
+            points[rows],
+            track.box_px[rows],
+            times[rows],
+            line.times[max(at.start, span.start) : min(at.stop, span.stop)],
+        )[0]
+        for rows, at in zip(line.rows, line.moments, strict=True)
+        if max(at.start, span.start) < min(at.stop, span.stop)
+    ]
+    return torch.cat(parts)
 
 
 def _smoothed(

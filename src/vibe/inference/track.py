@@ -201,8 +201,11 @@ def load_pose_model(model: PoseModel | Path | str) -> PoseModel:
 
 
 STAGE = "tracks"
-FIELDS = {"frames": (torch.int64, ()), "box_px": (torch.float32, (4,)), "keypoints_px": (torch.float32, (17, 3))}
-"""Kind of number, and shape but for the frames, of each array of a track."""
+FIELDS = {
+    "frames": (torch.int64, ()), "box_px": (torch.float32, (4,)), "keypoints_px": (torch.float32, (17, 3)),
+    "landmarks": (torch.float32, (33, 8)),
+}  # fmt: skip
+"""Kind of number, and shape but for the frames, of each array of a track; the last one only where a model has it."""
 
 
 def track_people(
@@ -225,7 +228,7 @@ def track_people(
                 state.rmdir()
         tensors = {"timestamps": clip.timestamps}
         for number, track in enumerate(tracks):
-            tensors |= {f"{number}/{name}": getattr(track, name) for name in FIELDS}
+            tensors |= {f"{number}/{name}": value for name in FIELDS if (value := getattr(track, name)) is not None}
         about = {"fps": clip.fps, "width": clip.width, "height": clip.height, "damaged": clip.damaged, "notes": notes}
         return tensors, about
 
@@ -246,7 +249,7 @@ def _found(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) 
         return None
     tracks = []
     while f"{len(tracks)}/frames" in tensors:
-        parts = {name: tensors.get(f"{len(tracks)}/{name}", torch.zeros(0)) for name in FIELDS}
+        parts = {name: tensors[key] for name in FIELDS if (key := f"{len(tracks)}/{name}") in tensors}
         if not _fits(parts, len(times)):
             return None
         tracks.append(Track(**parts))
@@ -257,8 +260,8 @@ def _found(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) 
 def _fits(parts: dict[str, Tensor], frames: int) -> bool:
     """Whether these are the arrays of one track through a clip of so many frames."""
     rows = parts["frames"]
-    shaped = all(
-        parts[name].dtype == kind and tuple(parts[name].shape) == (len(rows), *shape)
-        for name, (kind, shape) in FIELDS.items()
+    shaped = {"frames", "box_px", "keypoints_px"} <= parts.keys() and all(
+        value.dtype == FIELDS[name][0] and tuple(value.shape) == (len(rows), *FIELDS[name][1])
+        for name, value in parts.items()
     )
     return shaped and len(rows) > 0 and bool((rows.diff() > 0).all()) and int(rows[0]) >= 0 and int(rows[-1]) < frames

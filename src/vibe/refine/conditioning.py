@@ -15,19 +15,22 @@ from vibe.refine.energies import FitEvidence
 from vibe.skeletons import SMPL_JOINTS
 
 COUNT = len(skeletons.COCO)
+CARRIED = {"pinky": "wrist", "index": "wrist", "thumb": "wrist", "heel": "ankle", "toes": "foot"}
+"""The joint whose rotation moves a point of a hand or a foot."""
 SURE = 0.3
 """Confidence from which a keypoint counts as seen in full."""
 FADE = 0.5
 """Seconds over which a correction fades away from the last frame in which the joint's keypoints were seen."""
 
 
-def trust_weights(keypoints_px: Float[Tensor, "time 17 3"]) -> Float[Tensor, "time 24"]:
+def trust_weights(keypoints_px: Float[Tensor, "time point 3"]) -> Float[Tensor, "time 24"]:
     """How far each joint's correction rests on evidence: 1 where a keypoint that it moves is seen, 0 where none is.
 
+    Of COCO's points, or `skeletons.DETECTED27`, which begin with them.
     The first column, the pelvis's, tells whether anything of the person is seen.
     """
     sure = (keypoints_px[..., 2] / SURE).clamp(0, 1)
-    return (sure[:, None] * _MOVES.to(sure)).amax(-1)
+    return (sure[:, None] * _MOVES[:, : sure.shape[1]].to(sure)).amax(-1)
 
 
 def visible_reach(share: Float[Tensor, "time joint"], times: Float[Tensor, "time"]) -> Float[Tensor, "time joint"]:
@@ -72,11 +75,13 @@ def _step(part: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
     return part**2 * (3 - 2 * part)
 
 
-def _moves() -> Float[Tensor, "24 17"]:
+def _moves() -> Float[Tensor, "24 27"]:
     """1 where the row's joint moves the column's keypoint: the joints above it, for the face the head as well."""
-    table = torch.zeros(SMPL_JOINTS, COUNT)
-    for column, name in enumerate(skeletons.COCO):
-        joint = skeletons.SMPL.index(name) if name in skeletons.LIMBS else skeletons.SMPL.index("head")
+    table = torch.zeros(SMPL_JOINTS, len(skeletons.DETECTED27))
+    for column, name in enumerate(skeletons.DETECTED27):
+        side, part = name.split("_") if "_" in name else ("", name)
+        mover = f"{side}_{CARRIED[part]}" if part in CARRIED else name if name in skeletons.LIMBS else "head"
+        joint = skeletons.SMPL.index(mover)
         joint = skeletons.SMPL_PARENTS[joint] if name in skeletons.LIMBS else joint
         while joint >= 0:
             table[joint, column] = 1
@@ -130,7 +135,8 @@ def whitening(
     bend = velocity.diff(dim=0) / ((speed[1:] + speed[:-1]) / 2)[:, None]
     steady, smooth = velocity.mT @ velocity, bend.mT @ bend
     pull = _pull(evidence, weights)
-    moved, seen = _levers(joints.double())
+    ends = evidence.keypoints_px[:, COUNT:, 2].square().sum() / max(evidence.keypoints_px[:, COUNT:, 2].numel(), 1)
+    moved, seen = _levers(joints.double(), _SHOWN + float(ends) * _ENDS)
     still = weights.get("nearness", 0.0) / energies.doubt().to(times).square() + weights.get("pose_prior", 0.0) * USUAL
     drag = weights.get("joint_acceleration", 0.0) * moved
     offset = (still.clamp_min(LEAST)[:, None] + seen[:, None] * pull).diag_embed()
@@ -161,13 +167,15 @@ def _pull(evidence: FitEvidence, weights: Mapping[str, float]) -> Float[Tensor, 
     return (robust + weights.get("crop_reprojection", 0.0) * crop) * seen + weights.get("torso", 0.0) * crop * torso
 
 
-def _levers(joints: Float[Tensor, "time 24 3"]) -> tuple[Float[Tensor, "24"], Float[Tensor, "24"]]:
+def _levers(
+    joints: Float[Tensor, "time 24 3"], shown: Float[Tensor, "24"]
+) -> tuple[Float[Tensor, "24"], Float[Tensor, "24"]]:
     """For each joint, the squares of the levers by which it turns all joints after it, and all keypoints; summed.
 
     Two thirds of them: the part across the axis, on average.
     """
     square = (joints[:, :, None] - joints[:, None]).square().sum(-1).mean(0) * _AFTER.to(joints) * 2 / 3
-    return square.sum(-1), (square * _SHOWN.to(joints)).sum(-1)
+    return square.sum(-1), (square * shown.to(joints)).sum(-1)
 
 
 def _inverse_root(stiffness: Float[Tensor, "*b n n"]) -> Float[Tensor, "*b n n"]:
@@ -189,4 +197,5 @@ def _after() -> Float[Tensor, "24 24"]:
 
 
 _AFTER = _after()
-_SHOWN = torch.tensor([5.0 if name == "head" else float(name in skeletons.LIMBS) for name in skeletons.SMPL])
+_SHOWN = torch.tensor([{"head": 5.0}.get(name, float(name in skeletons.LIMBS)) for name in skeletons.SMPL])
+_ENDS = torch.tensor([{"hand": 3.0, "foot": 2.0}.get(name.split("_")[-1], 0.0) for name in skeletons.SMPL])

@@ -20,10 +20,12 @@ HEIGHT = 1.7
 """Metres taken for a person where a scale is needed that does not change with the pose."""
 ROBUST = 0.06
 """Error in heights of a person at which a keypoint starts to count as wrong."""
+ROBUST_SINE = 0.35
+"""Error of a bone's direction at which the pose model's landmarks in space start to count as wrong."""
 TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 DOUBT = {
-    "pelvis": 0.50, "hip": 0.35, "knee": 0.35, "ankle": 0.15, "foot": 0.05, "spine": 0.15, "neck": 0.10,
-    "head": 0.10, "collar": 0.15, "shoulder": 0.40, "elbow": 0.40, "wrist": 0.10, "hand": 0.05,
+    "pelvis": 0.50, "hip": 0.35, "knee": 0.35, "ankle": 0.35, "foot": 0.05, "spine": 0.15, "neck": 0.10,
+    "head": 0.10, "collar": 0.15, "shoulder": 0.40, "elbow": 0.40, "wrist": 0.40, "hand": 0.05,
 }  # fmt: skip
 """Expected error of the network's rotations, radians."""
 
@@ -43,6 +45,8 @@ class FitEvidence:
     """Of the pelvis at the start, metres."""
     torso: tuple[int, ...] = tuple(skeletons.index(skeletons.COCO, TORSO))
     """Which of the points are the hips and the shoulders."""
+    bones: Float[Tensor, "time bone 2"] | None = None
+    """Sine by which each of `BONES` points away from the camera, as the pose model has it in space, and how sure."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,31 @@ class FitPose:
 
 
 Energy = Callable[[FitPose, FitEvidence], Tensor]
+BONES = [
+    (f"{side}_{near}", f"{side}_{far}")
+    for near, far in (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
+    for side in ("left", "right")
+]
+"""From joint to joint of `skeletons.COCO`."""
+_NEAR, _FAR = (skeletons.index(skeletons.COCO, ends) for ends in zip(*BONES, strict=True))
+
+
+def bones_in_depth(landmarks: Float[Tensor, "time 33 6"]) -> Float[Tensor, "time bone 2"]:
+    """What `FitEvidence.bones` wants of landmarks: x, y in pixels; x, y, z in metres; confidence."""
+    coco = landmarks[:, skeletons.index(skeletons.BLAZEPOSE, skeletons.COCO), 2:]
+    bone = coco[:, _FAR, :3] - coco[:, _NEAR, :3]
+    sure = coco[:, _FAR, 3] * coco[:, _NEAR, 3] * bone.any(-1)
+    return torch.stack([bone[..., 2] / bone.norm(dim=-1).clamp_min(1e-6), sure], -1)
+
+
+def bone_depth(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
+    """Geman-McClure of how much further than the pose model's each bone points away from the camera, or less far."""
+    if seen.bones is None:
+        return pose.keypoints.new_zeros(())
+    bone = pose.keypoints[:, _FAR] - pose.keypoints[:, _NEAR]
+    sight = torch.nn.functional.normalize(pose.smpl.pelvis, dim=-1)
+    square = ((bone @ sight[..., None])[..., 0] / bone.norm(dim=-1).clamp_min(1e-6) - seen.bones[..., 0]).square()
+    return (seen.bones[..., 1] * square / (square + ROBUST_SINE**2)).sum()
 
 
 def reprojection_energy(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:

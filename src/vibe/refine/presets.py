@@ -104,6 +104,7 @@ OPEN = FitStage(
         "root_acceleration": 0.005,
         "straightness": 5.0,
         "shape": 0.01,
+        "bone_depth": 0.0,
     },
     steps=1,
     iterations=45,
@@ -126,7 +127,7 @@ BODY = FitStage(
 )
 """The paper's second stage, with the weights of its code; the camera stands still."""
 FITTINGS = {
-    "open": Fitting((OPEN,), points="detected17"),
+    "open": Fitting((OPEN,), points="detected27"),
     "paper": Fitting((CAMERA, BODY), bridged=True, points="spin49"),
 }
 """The recipes by name: ours for keypoint evidence, and the paper's Temporal SMPLify (sections 3.3 and 6.1)."""

@@ -18,9 +18,9 @@ from vibe.parallel import one_thread
 from vibe.records import SmplParams
 from vibe.refine import energies, energies_paper
 from vibe.refine.conditioning import Whitening, bridge, trust_weights, visible_reach, whitening
-from vibe.refine.energies import HEIGHT, TORSO, Energy, FitEvidence, FitPose
+from vibe.refine.energies import HEIGHT, TORSO, Energy, FitEvidence, FitPose, bones_in_depth
 from vibe.refine.presets import FITTINGS, IGNORED, FitStage, Fitting
-from vibe.skeletons import SMPL_JOINTS
+from vibe.skeletons import DETECTED27, SMPL_JOINTS
 
 ENERGIES: dict[str, Energy] = {
     "reprojection": energies.reprojection_energy,
@@ -30,6 +30,7 @@ ENERGIES: dict[str, Energy] = {
     "root_acceleration": energies.root_acceleration,
     "straightness": energies.straightness,
     "shape": energies.shape,
+    "bone_depth": energies.bone_depth,
     "crop_reprojection": energies_paper.crop_reprojection,
     "pose_prior": energies_paper.pose_prior,
     "angle_prior": energies_paper.angle_prior,
@@ -80,6 +81,7 @@ def fit(
     energies: Mapping[str, Energy] = ENERGIES,
     held: bool = False,
     pool: Executor | None = None,
+    landmarks: Float[Tensor, "time 33 6"] | None = None,
 ) -> SmplParams:
     """Rotations, one shape and pelvis positions (camera frame, metres) that agree with the keypoints as well.
 
@@ -93,18 +95,25 @@ def fit(
     wanted = {name for stage in fitting.stages for name in stage.weights}
     if lost := wanted - set(energies):
         raise ValueError(f"no energy is called {', '.join(sorted(lost))}: there are {', '.join(energies)}")
+    names, bones = skeletons.JOINT_SETS[fitting.points], None
+    if fitting.points == "detected27":
+        keypoints_px = skeletons.convert_joints(keypoints_px, skeletons.COCO, names)
+        if landmarks is not None:
+            more = skeletons.convert_joints(landmarks[..., [0, 1, 5]], skeletons.BLAZEPOSE, names)
+            keypoints_px = torch.cat([keypoints_px[:, :17], more[:, 17:]], 1)
+            bones = bones_in_depth(landmarks)
     keypoints_px = keypoints_px.where(keypoints_px[..., 2:] > 0, 0.0)
     share = trust_weights(keypoints_px)
     if len(times) < 3 or not bool(share.any()):
         return start
-    names = skeletons.JOINT_SETS[fitting.points]
     evidence = FitEvidence(
-        keypoints_px=skeletons.convert_joints(keypoints_px, "coco17", fitting.points),
+        keypoints_px=skeletons.convert_joints(keypoints_px, DETECTED27[: keypoints_px.shape[1]], names),
         K_px=K_px,
         size_px=K_px[0, 0] * HEIGHT / start.pelvis[:, 2].clamp_min(0.1),
         times=times,
         depth=start.pelvis[:, 2],
         torso=tuple(skeletons.index(names, TORSO)),
+        bones=bones,
     )
     ignored = tuple(place for place, name in enumerate(names) if name in IGNORED)
     problem = Problem(start, evidence, body, energies, ignored)
@@ -180,6 +189,7 @@ def _cut(problem: Problem, fit: Fit, span: slice) -> tuple[Problem, Fit]:
         size_px=seen.size_px[span],
         times=seen.times[span],
         depth=seen.depth[span],
+        bones=None if seen.bones is None else seen.bones[span],
     )
     part = Fit(fit.offset[span], fit.betas, fit.pelvis[span])
     return replace(problem, start=problem.start.at(span), evidence=evidence), part

@@ -22,8 +22,10 @@ LEAST = 256
 """Least number of frames that are moved to the rows."""
 
 
-ARRAYS = ("keypoints", "regions", "looks")
+ARRAYS = ("keypoints", "regions", "looks", "landmarks")
 """Of each frame of a person in sight."""
+NONE = np.zeros((33, 8), np.float32)
+"""The landmarks of a pose model that has none."""
 
 
 class ActiveTrack:
@@ -39,6 +41,7 @@ class ActiveTrack:
         self.keypoints: list[Array] = []
         self.regions: list[Array] = []
         self.looks: list[Array] = []
+        self.landmarks: list[Array] = []
         self.first: TrackletEnd | None = None
         """The beginning, once its frames have moved to the rows."""
         self.blocks: tuple[Block, ...] = ()
@@ -52,11 +55,12 @@ class ActiveTrack:
         self.keypoints.append(landmarks.keypoints_px.astype(np.float32))
         self.regions.append(landmarks.follow.astype(np.float32))
         self.looks.append(look.astype(np.float16))
+        self.landmarks.append(NONE if landmarks.whole is None else landmarks.whole)
         self.last = landmarks
 
     def drop_last(self) -> None:
         """One frame less."""
-        for values in (self.frames, self.times, self.keypoints, self.regions, self.looks):
+        for values in (self.frames, self.times, *(getattr(self, name) for name in ARRAYS)):
             values.pop()
 
     def settled(self) -> int:
@@ -119,13 +123,14 @@ class ActiveTrack:
     def _rows(self, count: int) -> Array:
         """The first frames here as rows."""
         rows = np.empty(count, ROW)
-        for name, values in zip(ROW.names or (), (self.frames, self.times, self.keypoints, self.regions), strict=True):
+        columns = self.frames, self.times, self.keypoints, self.regions, self.landmarks
+        for name, values in zip(ROW.names or (), columns, strict=True):
             rows[name] = values[:count]
         return rows
 
     def _forget(self, count: int) -> None:
         """Drop the first frames here."""
-        for values in (self.frames, self.times, self.keypoints, self.regions, self.looks):
+        for values in (self.frames, self.times, *(getattr(self, name) for name in ARRAYS)):
             del values[:count]
 
 
@@ -141,7 +146,7 @@ def person_from(state: Mapping[str, Any]) -> ActiveTrack:
     person = ActiveTrack(int(state["number"]), Landmarks(**state["last"]))
     person.since = float(state["since"])
     person.frames, person.times = list(state["frames"]), list(state["times"])
-    person.keypoints, person.regions, person.looks = (list(state[name]) for name in ARRAYS)
+    person.keypoints, person.regions, person.looks, person.landmarks = (list(state[name]) for name in ARRAYS)
     person.first = TrackletEnd(**state["first"]) if state["first"] else None
     person.blocks = tuple((first, count) for first, count in state["blocks"])
     return person

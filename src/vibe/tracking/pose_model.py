@@ -16,15 +16,14 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray as Array
 
-from vibe import assets
+from vibe import assets, skeletons
 from vibe.tracking.tflite import Model
 
 SIDE = 256
 """Pixels of the model's square input."""
 MARGIN = 1.25
 """Side of the region over the diameter of the circle around the body."""
-COCO_FROM_MODEL = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
-"""Which of the model's points are COCO-17's."""
+COCO_FROM_MODEL = skeletons.index(skeletons.BLAZEPOSE, skeletons.COCO)
 CENTRE, RIM = 33, 34
 """The model's auxiliary points: middle of the hips, and the point above it on the circle around the body."""
 OUTPUTS = ((1, 195), (1, 117), (1, 64, 64, 39), (1, 1))
@@ -45,8 +44,8 @@ class Landmarks:
     """The region that was read."""
     follow: Float[Array, "4"]
     """The next region if the person stands still."""
-    world: Float[Array, "33 3"] | None = None
-    """The model's own 3D points: metres, middle of the hips at 0, x right, y down, z away; None where it has none."""
+    whole: Float[Array, "33 8"] | None = None
+    """All points of the shipped model, as `records.Track.landmarks`; None from a model that has COCO's alone."""
 
 
 @runtime_checkable
@@ -123,17 +122,18 @@ class BlazePose:
         """The keypoints of the person in the region."""
         picture = crop_person(rgb, region, (SIDE, SIDE))
         seen = self._model(picture[None] * np.float32(1 / 255))
-        numbers, world = seen[1, 195].reshape(39, 5), seen[1, 117].reshape(39, 3)[:33]
+        numbers, world = seen[1, 195].reshape(39, 5), seen[1, 117].reshape(39, 3)
         points, peaks = refine_with_heat(numbers[:, :2] / SIDE, seen[1, 64, 64, 39][0])
-        confidence = (_sigmoid(numbers[:, 3]) * _sigmoid(numbers[:, 4]) * peaks)[list(COCO_FROM_MODEL)]
         picture_px = to_picture(points, region)
-        world[:, :2] = world[:, :2] @ _turn(region[3]).T
+        world = np.concatenate([world[:, :2] @ _turn(region[3]).T, world[:, 2:]], 1)
+        whole = np.concatenate([picture_px, world, _sigmoid(numbers[:, 3:]), peaks[:, None]], 1)
+        coco = whole[COCO_FROM_MODEL]
         return Landmarks(
-            keypoints_px=np.concatenate([picture_px[list(COCO_FROM_MODEL)], confidence[:, None]], 1),
+            keypoints_px=np.concatenate([coco[:, :2], coco[:, 5:].prod(1, keepdims=True)], 1),
             presence=float(seen[1, 1].item()),
             region=region,
             follow=region_from_circle(picture_px[CENTRE], picture_px[RIM]),
-            world=world,
+            whole=whole[:CENTRE].astype(np.float32),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,8 +17,10 @@ from vibe.tracking.rows import Rows
 from vibe.tracking.tracklets import StoredTracklet, Tracklet, link_tracklets
 
 HALVES = (tuple(range(1, 11)), tuple(range(11, 17)))
-"""Joints that are exchanged together: face and arms, hips and legs."""
-MIRRORED = np.array(skeletons.mirrored(skeletons.COCO))
+"""COCO's points that are exchanged together: face and arms, hips and legs."""
+LANDMARK_HALVES = (tuple(range(1, 23)), tuple(range(23, 33)))
+"""The pose model's own."""
+MIRRORED = {len(names): np.array(skeletons.mirrored(names)) for names in (skeletons.COCO, skeletons.BLAZEPOSE)}
 STATES = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 """Whether each half is exchanged."""
 MOST_JUMP = 0.25
@@ -60,12 +62,25 @@ def correct_left_right(
     return fixed
 
 
-def exchange(keypoints_px: Float[Array, "*#b 17 3"], exchanged: Bool[Array, "*#b 2"]) -> Float[Array, "*b 17 3"]:
+def exchange(
+    points: Float[Array, "*#b point d"], exchanged: Bool[Array, "*#b 2"], halves: Sequence[Sequence[int]] = HALVES
+) -> Float[Array, "*b point d"]:
     """Left and right exchanged in the halves that are marked."""
-    chosen = np.zeros((*exchanged.shape[:-1], 17), bool)
-    for half, joints in enumerate(HALVES):
+    chosen = np.zeros((*exchanged.shape[:-1], points.shape[-2]), bool)
+    for half, joints in enumerate(halves):
         chosen[..., joints] = exchanged[..., half, None]
-    return np.where(chosen[..., None], keypoints_px[..., MIRRORED, :], keypoints_px)
+    return np.where(chosen[..., None], points[..., MIRRORED[points.shape[-2]], :], points)
+
+
+def exchange_landmarks(
+    landmarks: Float[Array, "time 33 8"], before: Float[Array, "time 17 3"], after: Float[Array, "time 17 3"]
+) -> Float[Array, "time 33 8"]:
+    """Likewise as COCO's keypoints were; without the places in space there, which are of somebody seen from behind."""
+    exchanged = np.stack([(before[:, half] != after[:, half]).any((1, 2)) for half in HALVES], 1)
+    mended = exchange(landmarks, exchanged, LANDMARK_HALVES)
+    for half, joints in enumerate(LANDMARK_HALVES):
+        mended[np.ix_(exchanged[:, half], joints, (2, 3, 4))] = 0
+    return mended
 
 
 def exchanged_halves(keypoints_px: Float[Array, "time 17 3"], times: Float[Array, "time"]) -> Bool[Array, "time 2"]:
@@ -215,21 +230,24 @@ def mean_confidence(piece: Tracklet) -> float:
 
 def fill_gaps(
     piece: Tracklet, times: Float[Array, "frame"], max_gap: float
-) -> tuple[Int[Array, "_"], Float[Array, "_ 17 3"]]:
-    """Frames and keypoints with gaps of up to `max_gap` seconds filled linearly, at confidence 0."""
+) -> tuple[Int[Array, "_"], Float[Array, "_ 17 3"], Float[Array, "_ 33 8"] | None]:
+    """Frames, keypoints and landmarks with gaps of up to `max_gap` seconds filled linearly, at confidence 0."""
     gaps = np.diff(piece.times)
     wanted = [
         np.arange(start, stop) if gap <= max_gap else np.array([start])
         for start, stop, gap in zip(piece.frames[:-1], piece.frames[1:], gaps, strict=True)
     ]
     frames = np.concatenate([*wanted, piece.frames[-1:]])
-    flat = piece.keypoints_px.reshape(len(piece.frames), -1)
-    filled = np.empty((len(frames), flat.shape[1]), flat.dtype)
-    for column in range(flat.shape[1]):
-        filled[:, column] = np.interp(times[frames], piece.times, flat[:, column])
-    filled = filled.reshape(-1, 17, 3)
-    filled[~np.isin(frames, piece.frames), :, 2] = 0
-    return frames, filled
+    new = ~np.isin(frames, piece.frames)
+
+    def filled(values: Array, sureness: slice) -> Array:
+        columns = [np.interp(times[frames], piece.times, column) for column in values.reshape(len(values), -1).T]
+        found = np.stack(columns, 1).reshape(-1, *values.shape[1:]).astype(values.dtype)
+        found[new, :, sureness] = 0
+        return found
+
+    landmarks = None if piece.landmarks is None else filled(piece.landmarks, slice(5, None))
+    return frames, filled(piece.keypoints_px, slice(2, None)), landmarks
 
 
 def find_spikes(
@@ -314,18 +332,22 @@ def tidy_keypoints(
     person: Tracklet, times: Float[Array, "frame"], config: PostprocessConfig
 ) -> tuple[records.Track, int]:
     """One finished track, and in how many frames left and right were exchanged; `times` are those of all frames."""
-    cleaned = correct_left_right(person.keypoints_px, person.times)
-    flipped = int((cleaned != person.keypoints_px).any((1, 2)).sum())
+    sides = correct_left_right(person.keypoints_px, person.times)
+    flipped, cleaned = int((sides != person.keypoints_px).any((1, 2)).sum()), sides.copy()
     spiked = find_spikes(cleaned, person.times, config.spike_window, config.spike_least)
-    cleaned[..., 2] = np.where(spiked, 0.1 * cleaned[..., 2], cleaned[..., 2])
-    frames, keypoints = fill_gaps(
-        Tracklet(person.frames, person.times, cleaned, person.region), times, config.most_filled
+    cleaned[spiked, 2] *= 0.1
+    landmarks = None
+    if person.landmarks is not None and person.landmarks.any():
+        landmarks = exchange_landmarks(person.landmarks, person.keypoints_px, sides)
+    frames, keypoints, landmarks = fill_gaps(
+        replace(person, keypoints_px=cleaned, landmarks=landmarks), times, config.most_filled
     )
     box = _boxes(cleaned, person)
     box = smooth_keypoints(box, person.times, config.box_sigma)
     box = np.stack([np.interp(times[frames], person.times, column) for column in box.T], -1)
-    track = records.Track(torch.from_numpy(frames), torch.from_numpy(box).float(), torch.from_numpy(keypoints).float())
-    return track, flipped
+    arrays = frames, box.astype(np.float32), keypoints.astype(np.float32)
+    whole = None if landmarks is None else torch.from_numpy(landmarks)
+    return records.Track(*map(torch.from_numpy, arrays), whole), flipped
 
 
 def _boxes(cleaned: Array, person: Tracklet) -> Array:

@@ -39,6 +39,8 @@ class Tracklet:
     """The pose model's region: centre x, centre y, side, turn."""
     look: Float[Array, "time 128"] | None = None
     """Appearance of the clothes; None where it is not needed."""
+    landmarks: Float[Array, "time 33 8"] | None = None
+    """As in `records.Track`; zeros, or None, of a pose model that has none."""
 
 
 @dataclass(frozen=True)
