@@ -3,8 +3,9 @@
     python benchmarks/rendered.py [--clips 80] [--subjects held-out|training] [--cache runs/rendered] [--table FILE]
 
 Five subjects in turn, each time in a random shape, clothes, place and light, before a still camera of an angle of view
-that nobody is told. The fit's numbers are chosen on clips of subjects that weights are trained on, whose knees straighten
-(`--subjects training`, with a cache of its own). `vibe evaluate open-benchmark` imitates the detector on the same motion; here it looks at pictures.
+that nobody is told. `vibe evaluate open-benchmark` imitates the detector on the same motion; here it looks at pictures.
+The fit's numbers are chosen on clips of subjects that weights are trained on, whose knees straighten (`--subjects
+training`, with a cache of its own).
 Videos and what the follower made of them are kept in the cache: delete it after a change to either.
 """
 
