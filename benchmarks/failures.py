@@ -36,6 +36,7 @@ from vibe.inference import estimate
 from vibe.models.network import load_network
 from vibe.motion import Motion, Result
 from vibe.parallel import one_thread
+from vibe.records import SmplParams
 from vibe.render import rasterizer
 from vibe.skeletons import SMPL
 from vibe.synthetic import background, clips
@@ -160,10 +161,11 @@ def shoot(scene: Scene, body: Body, cache: Path) -> tuple[Path, Motion]:
             still.R_cam_world[:, 1], float((-still.R_cam_world.T @ still.t_cam_world)[1])
         )
         whole = path.with_suffix(".whole.mp4")
-        clips.render_clip(whole, body, rotmat, betas, trans, camera, times, ground, 8)
+        clips.render_clip(whole, body, SmplParams(rotmat, betas, trans), camera, times, ground, 8)
         finished(whole, path, scene)
     middle = slice(scene.exposures // 2, None, scene.exposures)
-    return path, clips.truth(body, rotmat[middle], betas, trans[middle], camera, times[middle])
+    seen = SmplParams(rotmat[middle], betas, trans[middle])
+    return path, clips.truth(body, seen, camera, times[middle])
 
 
 def between(rotmat: Tensor, trans: Tensor, parts: int) -> tuple[Tensor, Tensor]:

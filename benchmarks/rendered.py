@@ -41,7 +41,7 @@ from vibe.inference.track import FIELDS
 from vibe.models.network import Network, load_network
 from vibe.motion import Motion
 from vibe.parallel import one_thread
-from vibe.records import Camera, Clip, Track
+from vibe.records import Camera, Clip, SmplParams, Track
 from vibe.synthetic.background import BackgroundGround
 from vibe.synthetic.clips import render_clip, truth
 from vibe.video.read import open_video
@@ -160,12 +160,13 @@ def take(plan: Plan, body: Body, cache: Path) -> Take:
     fov_deg = float(np.rad2deg(2 * np.arctan(diagonal / 2 / still.focal_px)))
     camera = default_camera(still.width, still.height, fov_deg)
     times = torch.arange(len(trans), dtype=torch.float64) / FPS
-    motion = truth(body, rotmat, betas, trans, camera, times)
+    smpl = SmplParams(rotmat, betas, trans)
+    motion = truth(body, smpl, camera, times)
     path = cache / f"{plan.seed:03d}.mp4"
     if not path.with_suffix(".npz").exists():
         cache.mkdir(parents=True, exist_ok=True)
         ground = BackgroundGround(still.R_cam_world[:, 1], float((-still.R_cam_world.T @ still.t_cam_world)[1]))
-        render_clip(path, body, rotmat, betas, trans, camera, times, ground, plan.seed)
+        render_clip(path, body, smpl, camera, times, ground, plan.seed)
         watch(path, motion.keypoints_px)
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
         times, detected_px, landmarks = torch.from_numpy(file["times"]), file["detected_px"], file["landmarks"]

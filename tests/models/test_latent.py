@@ -1,11 +1,10 @@
 import pytest
 import roma
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from vibe.models.latent import Latent, pose_energy, prior_loss, sample, whole_body
-from vibe.models.mposer import MPoser, MPoserConfig
-from vibe.models.vposer import VPoser, VPoserConfig
+from vibe.models.latent import Latent, Prior, pose_energy, prior_loss, sample, whole_body
+from vibe.models.priors import MPoser, MPoserConfig, VPoser, VPoserConfig
 
 
 def priors() -> list[MPoser | VPoser]:
@@ -13,8 +12,11 @@ def priors() -> list[MPoser | VPoser]:
     return [prior.eval().requires_grad_(False) for prior in made]
 
 
-class Perfect(nn.Module):
+class Perfect(Prior):
     """A prior that gives back what it reads and finds everything ordinary."""
+
+    def __init__(self) -> None:
+        super().__init__(23)
 
     def encode(self, rotmat: Tensor) -> Latent:
         numbers = rotmat.flatten(-3)

@@ -73,7 +73,7 @@ def test_the_walker_stays_in_the_picture():
     for width, height in ((720, 1280), (1280, 720)):
         body, camera = bodies.load_body(detail="low"), cameras.default_camera(width, height)
         ground, times = background.ground_below(1.45, 0.07), torch.arange(0, 8, 0.2, dtype=torch.float64)
-        motion = clips.truth(body, *clips._walk(body, camera, ground, times, 0), camera, times)
+        motion = clips.truth(body, clips._walk(body, camera, ground, times, 0), camera, times)
         points = motion.keypoints_px[..., :2]
         assert (points > 0).all() and (points < [width, height]).all()
         assert np.ptp(points[..., 1], 1).min() > 0.3 * height

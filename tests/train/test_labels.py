@@ -95,7 +95,7 @@ def test_windows_are_fitted_as_if_each_were_alone(motions: Motions, body: Body) 
     batch = example(motions, body)
     made, config = near(batch), LabelConfig(fit=True, evaluations=200)
     together = fit_labels(made, batch, body, config)
-    for window in (3, 4, 5):
+    for window in (3, 5):
         alone = replace(batch, labelled=torch.arange(6) != window)
         found = fit_labels(made, alone, body, config)
         off = (found.points - together.points)[window].norm(dim=-1).mean()

@@ -16,8 +16,8 @@ from training_log import read_log
 from vibe import assets
 from vibe.body.load import load_body
 from vibe.data.motion import clip_weights, find_motion, load_motions
-from vibe.models.mposer import MPoser, MPoserConfig
 from vibe.models.network import build_network, load_network
+from vibe.models.priors import MPoser, MPoserConfig
 from vibe.synthetic.examples import synthesise
 from vibe.train.checkpoints import save_weights
 from vibe.train.loop import train_generator

@@ -302,7 +302,7 @@ def plain_gradients(players: TrainState, body: Body, given: ClipBatch, rotmat: T
     assert judge is not None
     predicted = plain_prediction(generator, body, given.evidence)
     terms = feature_losses(predicted, given.truth)
-    fake, real = (motion_numbers(each, judge.form) for each in (predicted.theta.rotmat, rotmat))
+    fake, real = (motion_numbers(each) for each in (predicted.theta.rotmat, rotmat))
     terms["adversarial"] = 0.5 * generator_loss(judge(fake))
     torch.stack(list(terms.values())).sum().backward(inputs=list(generator.parameters()))
     told = {name: 0.5 * term for name, term in discriminator_losses(judge(real), judge(fake.detach())).items()}

@@ -55,7 +55,7 @@ class AttentionEncoder(nn.Module):
                 f"kernel {config.kernel} has to be odd, {config.heads} heads divide {config.hidden} units, and the"
                 f" overlap {config.overlap} be less than the window {config.window}"
             )
-        self.config = config
+        self.config, self.residual = config, config.residual
         self.narrow = nn.Linear(config.features, config.hidden)
         self.blocks = nn.Sequential(*[_Block(config) for _ in range(config.layers)])
         self.widen = nn.Linear(config.hidden, config.features)
@@ -70,7 +70,7 @@ class AttentionEncoder(nn.Module):
             last = frames if stop == frames else stop - (overlap - overlap // 2)
             pieces.append(self._window(flat[:, start:stop])[:, first - start : last - start])
         latent = torch.cat(pieces, 1).reshape(features.shape)
-        return latent + features if self.config.residual else latent
+        return latent + features if self.residual else latent
 
     def _window(self, features: Float[Tensor, "b time feature"]) -> Float[Tensor, "b time feature"]:
         hidden = self.narrow(features)

@@ -11,11 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vibe.models.gru import GRU
+from vibe.models.latent import BODY_JOINTS
 from vibe.rotations import rotmat_to_6d
-from vibe.skeletons import SMPL
 
-BODY_JOINTS = len(SMPL) - 1
 FORMS: dict[str, Callable[[Tensor], Tensor]] = {"axis_angle": roma.rotmat_to_rotvec, "6d": rotmat_to_6d}
 """How a rotation is written for the discriminator. Axis-angle is what was published; it jumps at half a turn."""
 WIDTHS = {"axis_angle": 3, "6d": 6}
@@ -88,29 +86,13 @@ class SelfAttention(nn.Module):
         return (self.weights(states)[..., None] * states).sum(-2)
 
 
-def last(states: Float[Tensor, "*b time unit"]) -> Float[Tensor, "*b unit"]:
-    """The state after the last frame."""
-    return states[..., -1, :]
-
-
-def mean(states: Float[Tensor, "*b time unit"]) -> Float[Tensor, "*b unit"]:
-    """The mean over time of the positive parts."""
-    return states.relu().mean(-2)
-
-
-def largest(states: Float[Tensor, "*b time unit"]) -> Float[Tensor, "*b unit"]:
-    """The largest positive part of each unit."""
-    return states.relu().amax(-2)
-
-
-def mean_and_largest(states: Float[Tensor, "*b time unit"]) -> Float[Tensor, "*b twice"]:
-    """Both, one after the other."""
-    return torch.cat([mean(states), largest(states)], -1)
-
-
 POOLS: dict[str, Callable[[Tensor], Tensor]] = {
-    "last": last, "mean": mean, "max": largest, "concat": mean_and_largest,
-}  # fmt: skip
+    "last": lambda states: states[..., -1, :],
+    "mean": lambda states: states.relu().mean(-2),
+    "max": lambda states: states.relu().amax(-2),
+    "concat": lambda states: torch.cat([states.relu().mean(-2), states.relu().amax(-2)], -1),
+}
+"""States of all frames to one: the last, the mean of the positive parts, the largest of each unit, the last two."""
 
 
 class MotionDiscriminator(nn.Module):
@@ -123,13 +105,11 @@ class MotionDiscriminator(nn.Module):
         super().__init__()
         if not 1 <= config.attention_layers <= 3:
             raise ValueError(f"attention has 1, 2 or 3 layers, not {config.attention_layers}")
-        self.gru = GRU(BODY_JOINTS * WIDTHS[config.form], config.hidden, config.layers)
+        self.gru = nn.GRU(BODY_JOINTS * WIDTHS[config.form], config.hidden, config.layers, batch_first=True)
         self.attention = None
         if config.pooling == "attention":
-            self.attention = SelfAttention(
-                config.hidden, config.attention_units, config.attention_layers, config.dropout
-            )
-        self.form = config.form
+            sizes = config.hidden, config.attention_units, config.attention_layers
+            self.attention = SelfAttention(*sizes, config.dropout)
         self.pooling = config.pooling
         self.fc = nn.Linear(config.hidden * (2 if config.pooling == "concat" else 1), 1)
 

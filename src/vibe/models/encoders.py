@@ -44,16 +44,15 @@ def encoder_config(recipe: Mapping[str, Any] | None) -> AnyEncoderConfig | None:
 
 def begin_at_input(encoder: nn.Module) -> None:
     """Zero the layers that end the branches of a residual encoder: until it learns, it answers with its input."""
-    ends = {
-        GRUEncoder: lambda it: [it.linear] if it.residual and it.linear is not None else [],
-        Hallucinator: lambda it: [it.fc2],
-        ConvolutionalEncoder: lambda it: [block.convolutions[-1] for block in it.blocks],
-        AttentionEncoder: lambda it: [it.widen] if it.config.residual else [],
-        TransformerEncoder: lambda it: [it.widen] if it.residual else [],
-    }
-    for layer in ends.get(type(encoder), lambda it: [])(encoder):
-        nn.init.zeros_(layer.weight)
-        nn.init.zeros_(layer.bias)
+    ends: list[nn.Module | None] = []
+    if isinstance(encoder, ConvolutionalEncoder):
+        ends = [block.convolutions[-1] for block in encoder.blocks]
+    elif isinstance(encoder, Hallucinator):
+        ends = [encoder.fc2]
+    elif isinstance(encoder, GRUEncoder | AttentionEncoder | TransformerEncoder) and encoder.residual:
+        ends = [encoder.linear if isinstance(encoder, GRUEncoder) else encoder.widen]
+    for parameter in (each for layer in ends if layer is not None for each in layer.parameters()):
+        nn.init.zeros_(parameter)
 
 
 def build_encoder(config: AnyEncoderConfig | None) -> nn.Module:

@@ -20,7 +20,7 @@ class VIBE(nn.Module):
     features already.
     """
 
-    def __init__(self, embedding: nn.Module, encoder: nn.Module, regressor: nn.Module) -> None:
+    def __init__(self, embedding: nn.Module, encoder: nn.Module, regressor: Regressor) -> None:
         super().__init__()
         self.embedding = embedding
         self.encoder = encoder
@@ -41,7 +41,7 @@ class GeneratorStream:
         if not _streams(self.encoder):
             raise ValueError("this encoder looks ahead and can't be fed piece by piece: use `run_generator`")
         self.embedding = network.embedding
-        self.regress = _regress(network)
+        self.regress = fold_iterations(network.regressor)
         self.state: Tensor | None = None
 
     @torch.no_grad()
@@ -70,7 +70,7 @@ def run_generator(
         for first in range(0, frames, chunk):
             yield live.step(features(slice(first, min(first + chunk, frames))))
     else:
-        regress = _regress(network)
+        regress = fold_iterations(network.regressor)
         for piece in _encoded(network, features(slice(0, frames)), chunk):
             yield regress(piece)
 
@@ -110,8 +110,3 @@ def read_both_ways(gru: nn.GRU, features: Float[Tensor, "b time feature"], chunk
 def _streams(encoder: nn.Module) -> bool:
     """Whether the encoder's answer for a frame waits for no later frame, and its memory can be carried."""
     return isinstance(encoder, nn.Identity) or (isinstance(encoder, GRUEncoder) and encoder.streams)
-
-
-def _regress(network: VIBE) -> Callable[[Tensor], GeneratorOutput]:
-    """The network's regressor in its cheapest form."""
-    return fold_iterations(network.regressor) if isinstance(network.regressor, Regressor) else network.regressor

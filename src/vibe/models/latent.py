@@ -1,21 +1,20 @@
-"""What the learnt priors share: a latent of a body, what comes back from it, and how unlikely it is."""
+"""What the learnt priors share: a latent of a body, the way there and back, and how unlikely a motion is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
+from vibe.rotations import rotmat_from_6d, rotmat_to_6d
 from vibe.skeletons import SMPL
 
+BODY_JOINTS = len(SMPL) - 1
 LATENT = 32
 """Numbers that stand for a body (the paper, section 3.2)."""
-AT_REST_6D = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
-"""No rotation: where a decoder begins."""
 
 
 @dataclass(frozen=True)
@@ -26,28 +25,53 @@ class Latent:
     log_variance: Float[Tensor, "*b number"]
 
 
-@dataclass(frozen=True)
-class Reconstruction:
-    """What a prior makes of a motion."""
+class Prior(nn.Module):
+    """A VAE of body rotations; which frames it relates is a matter of its two halves, `encoder` and `decoder`."""
 
-    rotmat: Float[Tensor, "*b joint 3 3"]
-    """The body rotations that the decoder gives."""
-    latent: Latent
-    z: Float[Tensor, "*b number"]
-    """What the decoder read: the latent's mean, or a sample."""
+    mean: nn.Linear
+    log_variance: nn.Linear
+    rotations: nn.Linear
 
+    def __init__(self, joints: int) -> None:
+        super().__init__()
+        self.joints = joints
 
-@runtime_checkable
-class Prior(Protocol):
-    """MPoser and VPoser, as their users see them."""
+    def begin_at_rest(self) -> None:
+        """Let the decoder begin at no rotation."""
+        with torch.no_grad():
+            self.rotations.bias.copy_(torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]).repeat(self.joints))
+
+    def read(self, numbers: Float[Tensor, "*b number"]) -> Float[Tensor, "*b unit"]:
+        """The encoder's states of each frame's rotations in 6D."""
+        raise NotImplementedError
+
+    def write(self, z: Float[Tensor, "*b number"]) -> Float[Tensor, "*b unit"]:
+        """The decoder's states of each frame."""
+        raise NotImplementedError
 
     def encode(self, rotmat: Float[Tensor, "*b joint 3 3"]) -> Latent:
-        """The latent of each frame."""
-        ...
+        """The latent of each frame, of the body's 23 rotations (or of `joints` of them).
+
+        The first `joints` are read; more may be given, up to 23, fewer raise ValueError.
+        """
+        given = rotmat.shape[-3]
+        if not self.joints <= given <= BODY_JOINTS:
+            raise ValueError(
+                f"got {given} rotations a frame, the prior reads {self.joints}: give the body's 23, without the root's"
+            )
+        states = self.read(rotmat_to_6d(rotmat[..., : self.joints, :, :]).flatten(-2))
+        return Latent(self.mean(states), self.log_variance(states))
 
     def decode(self, z: Float[Tensor, "*b number"]) -> Float[Tensor, "*b joint 3 3"]:
         """The body rotations of each frame."""
-        ...
+        return rotmat_from_6d(self.rotations(self.write(z)).unflatten(-1, (self.joints, 6)))
+
+    def forward(
+        self, rotmat: Float[Tensor, "*b joint 3 3"], generator: torch.Generator | None = None
+    ) -> tuple[Float[Tensor, "*b read 3 3"], Latent]:
+        """There and back, by a sample of the latent, or without a random generator by its mean; the latent beside."""
+        latent = self.encode(rotmat)
+        return self.decode(latent.mean if generator is None else sample(latent, generator)), latent
 
 
 def sample(latent: Latent, generator: torch.Generator) -> Float[Tensor, "*b number"]:
@@ -55,15 +79,6 @@ def sample(latent: Latent, generator: torch.Generator) -> Float[Tensor, "*b numb
     mean = latent.mean
     noise = torch.randn(mean.shape, generator=generator, device=generator.device, dtype=mean.dtype).to(mean.device)
     return mean + noise * (latent.log_variance / 2).exp()
-
-
-def reconstruct(
-    prior: Prior, rotmat: Float[Tensor, "*b joint 3 3"], generator: torch.Generator | None
-) -> Reconstruction:
-    """There and back, by the latent's mean, or with a random generator by a sample."""
-    latent = prior.encode(rotmat)
-    z = latent.mean if generator is None else sample(latent, generator)
-    return Reconstruction(prior.decode(z), latent, z)
 
 
 def prior_loss(z: Float[Tensor, "*b number"]) -> Float[Tensor, ""]:
@@ -88,19 +103,9 @@ def pose_energy(prior: Prior, fidelity: float = 10.0) -> Callable[[Float[Tensor,
     return energy
 
 
-def body_rotations(rotmat: Float[Tensor, "*b given 3 3"], joints: int) -> Float[Tensor, "*b {joints} 3 3"]:
-    """The first `joints` of the body's 23 rotations; more may be given, up to 23, fewer raise ValueError."""
-    given = rotmat.shape[-3]
-    if not joints <= given < len(SMPL):
-        raise ValueError(
-            f"got {given} rotations a frame, the prior reads {joints}: give the body's 23, without the root's"
-        )
-    return rotmat[..., :joints, :, :]
-
-
 def whole_body(rotmat: Float[Tensor, "*b joint 3 3"]) -> Float[Tensor, "*b 24 3 3"]:
     """All 24 rotations: the root unturned before the body's, the hands at rest if they are missing."""
-    missing = len(SMPL) - 1 - rotmat.shape[-3]
     identity = torch.eye(3, dtype=rotmat.dtype, device=rotmat.device)
-    root = identity.expand(*rotmat.shape[:-3], 1, 3, 3)
-    return torch.cat([root, rotmat, identity.expand(*rotmat.shape[:-3], missing, 3, 3)], -3)
+    whole = identity.repeat(*rotmat.shape[:-3], len(SMPL), 1, 1)
+    whole[..., 1 : 1 + rotmat.shape[-3], :, :] = rotmat
+    return whole

@@ -69,27 +69,25 @@ def load_network(path: Path | str | None = None, device: torch.device | str = "c
     tensors, about = assets.load_weights(path)
     images = recipe.get("evidence") == "images"
     try:
+        sizes = recipe if images else recipe["network"]
+        _check_layers(sizes["encoder"], len(tensors))
+        encoder, regressor = encoder_config(sizes["encoder"]), RegressorConfig(**sizes["regressor"])
         if images:
-            model, window = _of_pictures(recipe, tensors), 0
+            window, build = 0, lambda: VIBE(nn.Identity(), build_encoder(encoder), Regressor(regressor))
+            if encoder is None:  # the single-frame baseline's file holds its ResNet as well
+                with torch.device("meta"):
+                    head = Regressor(regressor).state_dict()
+                tensors = {f"regressor.{name}": tensor for name, tensor in tensors.items() if name in head}
         else:
-            config, window = _config(recipe["network"], len(tensors)), 2 * int(recipe["synthesis"]["frames"])
-            model = _filled(lambda: build_network(config), {name: each.float() for name, each in tensors.items()})
+            config = NetworkConfig(EmbeddingConfig(**sizes["embedding"]), encoder, regressor)
+            window, build = 2 * int(recipe["synthesis"]["frames"]), lambda: build_network(config)
+            tensors = {name: tensor.float() for name, tensor in tensors.items()}
+        model = _filled(build, tensors)
     except (TypeError, LookupError, RuntimeError, ValueError, AttributeError, ArithmeticError, AssertionError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)[:500]
         raise ValueError(f"{assets.weights_path(path)} does not fit the network: {reason}") from error
     model = model.to(device).eval().requires_grad_(False)
     return Network(model, "images" if images else "keypoints", window, str(recipe.get("body", "open")), about)
-
-
-def _of_pictures(recipe: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> VIBE:
-    """A generator of the paper, or the single-frame baseline's regressor, whose file holds its ResNet as well."""
-    _check_layers(recipe["encoder"], len(tensors))
-    encoder, regressor = encoder_config(recipe["encoder"]), RegressorConfig(**recipe["regressor"])
-    if encoder is None:
-        with torch.device("meta"):
-            head = Regressor(regressor).state_dict()
-        tensors = {f"regressor.{name}": tensor for name, tensor in tensors.items() if name in head}
-    return _filled(lambda: VIBE(nn.Identity(), build_encoder(encoder), Regressor(regressor)), tensors)
 
 
 def _filled(build: Callable[[], VIBE], tensors: Mapping[str, Tensor]) -> VIBE:
@@ -114,10 +112,3 @@ def _check_layers(encoder: Any, tensors: int) -> None:
         count = encoder.get(name, 0) if isinstance(encoder, Mapping) else 0
         if not isinstance(count, int) or not 0 <= count <= tensors:
             raise ValueError(f"its recipe says {ascii(count)[:20]} {name}, and there are {tensors} parameters")
-
-
-def _config(sizes: Any, tensors: int) -> NetworkConfig:
-    """Sizes from a recipe's plain values, for a file of so many tensors."""
-    _check_layers(sizes["encoder"], tensors)
-    encoder = encoder_config(sizes["encoder"])
-    return NetworkConfig(EmbeddingConfig(**sizes["embedding"]), encoder, RegressorConfig(**sizes["regressor"]))

@@ -1,4 +1,4 @@
-"""Learnt priors of poses and motion: put together, and read from their files."""
+"""The learnt priors: MPoser, of motion (the paper, section 3.2), and VPoser, of single poses; read from their files."""
 
 from __future__ import annotations
 
@@ -9,12 +9,100 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from vibe import assets
-from vibe.models.mposer import MPoser, MPoserConfig
-from vibe.models.vposer import VPoser, VPoserConfig
+from vibe.models.latent import BODY_JOINTS, LATENT, Prior
 from vibe.records import Weights
+
+STILL = 0.01
+"""Added to each number's variance: a joint that never moved in training must not drown the others when it does."""
+
+
+@dataclass(frozen=True)
+class MPoserConfig:
+    """Sizes of MPoser; the paper gives the 32 latent numbers alone."""
+
+    joints: int = BODY_JOINTS
+    """Body rotations, without the global orientation; 21 leaves the hands out."""
+    latent: int = LATENT
+    """Numbers a time step."""
+    hidden: int = 512
+    """Units of a GRU layer and direction."""
+    layers: int = 2
+    """GRU layers of the encoder, and as many of the decoder."""
+    bidirectional: bool = False
+    """Read and write in both directions; with one, nothing depends on what comes later."""
+
+
+class MPoser(Prior):
+    """Encoder GRU to mean and log variance of each time step, decoder GRU back to rotations."""
+
+    def __init__(self, config: MPoserConfig = MPoserConfig()) -> None:
+        super().__init__(config.joints)
+        width = config.hidden * (2 if config.bidirectional else 1)
+        sizes = {"num_layers": config.layers, "batch_first": True, "bidirectional": config.bidirectional}
+        self.encoder = nn.GRU(6 * config.joints, config.hidden, **sizes)
+        self.mean = nn.Linear(width, config.latent)
+        self.log_variance = nn.Linear(width, config.latent)
+        self.decoder = nn.GRU(config.latent, config.hidden, **sizes)
+        self.rotations = nn.Linear(width, 6 * config.joints)
+        self.begin_at_rest()
+
+    def read(self, numbers: Float[Tensor, "*b time number"]) -> Float[Tensor, "*b time unit"]:
+        return self.encoder(numbers.reshape(-1, *numbers.shape[-2:]))[0].reshape(*numbers.shape[:-1], -1)
+
+    def write(self, z: Float[Tensor, "*b time number"]) -> Float[Tensor, "*b time unit"]:
+        return self.decoder(z.reshape(-1, *z.shape[-2:]))[0].reshape(*z.shape[:-1], -1)
+
+
+@dataclass(frozen=True)
+class VPoserConfig:
+    """Sizes of VPoser."""
+
+    joints: int = BODY_JOINTS
+    """Body rotations, without the global orientation; 21 leaves the hands out."""
+    latent: int = LATENT
+    hidden: int = 512
+    """Units of each of the two layers on either side."""
+    dropout: float = 0.1
+
+
+class VPoser(Prior):
+    """Two layers to mean and log variance, two layers back to rotations (Pavlakos et al., CVPR 2019, section 3.3).
+
+    The frame-based counterpart that the paper compares MPoser with.
+    """
+
+    def __init__(self, config: VPoserConfig = VPoserConfig()) -> None:
+        super().__init__(config.joints)
+        numbers, hidden = 6 * config.joints, config.hidden
+        self.encoder = nn.Sequential(
+            nn.BatchNorm1d(numbers, eps=STILL), nn.Linear(numbers, hidden), nn.LeakyReLU(0.2),
+            nn.BatchNorm1d(hidden), nn.Dropout(config.dropout), nn.Linear(hidden, hidden), nn.LeakyReLU(0.2),
+        )  # fmt: skip
+        self.mean = nn.Linear(hidden, config.latent)
+        self.log_variance = nn.Linear(hidden, config.latent)
+        self.decoder = nn.Sequential(
+            nn.Linear(config.latent, hidden), nn.LeakyReLU(0.2), nn.Dropout(config.dropout),
+            nn.Linear(hidden, hidden), nn.LeakyReLU(0.2),
+        )  # fmt: skip
+        self.rotations = nn.Linear(hidden, numbers)
+        self.begin_at_rest()
+
+    def read(self, numbers: Float[Tensor, "*b number"]) -> Float[Tensor, "*b unit"]:
+        return self.encoder(numbers.reshape(-1, numbers.shape[-1])).reshape(*numbers.shape[:-1], -1)
+
+    def write(self, z: Float[Tensor, "*b number"]) -> Float[Tensor, "*b unit"]:
+        return self.decoder(z)
+
+
+KINDS: dict[str, Callable[[Mapping[str, Any]], MPoser | VPoser]] = {
+    "mposer": lambda sizes: MPoser(MPoserConfig(**sizes)),
+    "vposer": lambda sizes: VPoser(VPoserConfig(**sizes)),
+}
+"""The priors that can be trained, with fresh parameters, by the name that their recipes carry as `kind`."""
 
 
 @dataclass(frozen=True)
@@ -23,20 +111,6 @@ class LearntPrior:
 
     model: MPoser | VPoser
     about: Weights
-
-
-def mposer(sizes: Mapping[str, Any]) -> MPoser:
-    """MPoser with fresh parameters, from a recipe's plain values."""
-    return MPoser(MPoserConfig(**sizes))
-
-
-def vposer(sizes: Mapping[str, Any]) -> VPoser:
-    """VPoser with fresh parameters, likewise."""
-    return VPoser(VPoserConfig(**sizes))
-
-
-KINDS: dict[str, Callable[[Mapping[str, Any]], MPoser | VPoser]] = {"mposer": mposer, "vposer": vposer}
-"""The priors that can be trained, by the name that their recipes carry as `kind`."""
 
 
 @functools.cache
@@ -55,12 +129,9 @@ def load_prior(path: Path | str = "mposer", device: torch.device | str = "cpu") 
     tensors, about = assets.load_weights(path)
     try:
         model = KINDS[str(kind)](recipe["prior"])  # pyright: ignore[reportArgumentType]
-        model.load_state_dict({name: _widened(tensor) for name, tensor in tensors.items()})
+        model.load_state_dict(
+            {name: each.float() if each.is_floating_point() else each for name, each in tensors.items()}
+        )
     except (TypeError, KeyError, RuntimeError) as error:
         raise ValueError(f"{assets.weights_path(path)} does not fit its own recipe: {error}") from error
     return LearntPrior(model.to(device).eval().requires_grad_(False), about)
-
-
-def _widened(tensor: Tensor) -> Tensor:
-    """Full precision for numbers with a fraction; counts stay as they are."""
-    return tensor.float() if tensor.is_floating_point() else tensor

@@ -74,13 +74,9 @@ def background(
 
 
 def cast_shadow(
-    rgb: UInt8[ndarray, "height width 3"],
-    vertices_cam: Float[ndarray, "vertex 3"],
-    faces: Int[ndarray, "face 3"],
-    K_px: Float[ndarray, "3 3"],
-    ground: BackgroundGround,
-    towards_light: Float[ndarray, "3"],
-) -> UInt8[ndarray, "height width 3"]:
+    rgb: UInt8[ndarray, "height width 3"], vertices_cam: Float[ndarray, "vertex 3"], faces: Int[ndarray, "face 3"],
+    K_px: Float[ndarray, "3 3"], ground: BackgroundGround, towards_light: Float[ndarray, "3"],
+) -> UInt8[ndarray, "height width 3"]:  # fmt: skip
     """The picture with a person's shadow on the floor: one away from the light, and a dark one where the feet stand."""
     height, width = rgb.shape[:2]
     near = K_px[0, 0] / max(1.0, float(vertices_cam[:, 2].mean()))
@@ -100,8 +96,8 @@ def sensor(rgb: UInt8[ndarray, "height width 3"], strength: float, seed: int) ->
     """The picture with a camera's noise, of this standard deviation in grey levels."""
     rng = np.random.default_rng(seed)
     tile = rng.normal(0, strength, (256, 256, 3)).astype(np.float32)
-    repeats = (rgb.shape[0] // 256 + 1, rgb.shape[1] // 256 + 1, 1)
-    noise = np.tile(tile, repeats)[: rgb.shape[0], : rgb.shape[1]]
+    height, width = rgb.shape[:2]
+    noise = np.tile(tile, (height // 256 + 1, width // 256 + 1, 1))[:height, :width]
     return (rgb + noise).clip(0, 255).astype(np.uint8)
 
 

@@ -5,6 +5,7 @@ The walk is made by rule: hips, knees, arms and trunk as waves of the step's pha
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -153,58 +154,41 @@ def make_clip(
     body, camera = bodies.load_body(), default_camera(width, height)
     ground = background.ground_below(1.45, 0.07)
     times = torch.arange(max(1, round(seconds * fps)), dtype=torch.float64) / fps
-    rotmat, betas, trans = _walk(body, camera, ground, times, seed)
-    render_clip(Path(path), body, rotmat, betas, trans, camera, times, ground, seed)
-    clip = Clip(Path(path), fps, width, height, times, 0)
-    return Take(clip, camera, truth(body, rotmat, betas, trans, camera, times))
+    smpl = _walk(body, camera, ground, times, seed)
+    render_clip(Path(path), body, smpl, camera, times, ground, seed)
+    return Take(Clip(Path(path), fps, width, height, times, 0), camera, truth(body, smpl, camera, times))
 
 
 def render_clip(
-    path: Path,
-    body: Body,
-    rotmat: Float[Tensor, "time 24 3 3"],
-    betas: Float[Tensor, "10"],
-    trans: Float[Tensor, "time 3"],
-    camera: Camera,
-    times: Float[Tensor, "time"],
-    ground: BackgroundGround,
+    path: Path, body: Body, smpl: SmplParams, camera: Camera, times: Float[Tensor, "time"], ground: BackgroundGround,
     seed: int = 0,
-) -> None:
+) -> None:  # fmt: skip
     """Writes a video of any motion in a standing camera's frame; look, place and light by `seed`.
 
-    `trans` is the place of the pelvis joint. Raises OSError if the file cannot be written.
+    Raises OSError if the file cannot be written.
     """
     K_px = camera.K_px.numpy().astype(np.float64)
     place = background.background(camera.width, camera.height, K_px, ground, seed)
     outfit, light = dress(body, random_look(seed)), replace(DAYLIGHT, up=tuple(ground.up))
     fps = (len(times) - 1) / float(times[-1] - times[0]) if len(times) > 1 else 25.0
-    pelvis = bodies.rest_joints(body, betas)[0]
+    pelvis = bodies.rest_joints(body, smpl.betas)[0]
     with VideoWriter(path, camera.width, camera.height, fps) as writer:
         for index, time in enumerate(times.tolist()):
-            surface = bodies.vertices(body, rotmat[index], betas) - pelvis + trans[index]
+            surface = bodies.vertices(body, smpl.rotmat[index], smpl.betas) - pelvis + smpl.pelvis[index]
             picture = render_person(place, surface, outfit, camera, light, ground)
             writer.write(background.sensor(picture, NOISE, 1000 * seed + index), time - float(times[0]))
 
 
-def truth(
-    body: Body,
-    rotmat: Float[Tensor, "time 24 3 3"],
-    betas: Float[Tensor, "10"],
-    trans: Float[Tensor, "time 3"],
-    camera: Camera,
-    times: Float[Tensor, "time"],
-) -> Motion:
+def truth(body: Body, smpl: SmplParams, camera: Camera, times: Float[Tensor, "time"]) -> Motion:
     """What an estimate of this motion in the camera's frame should be."""
-    pelvis = bodies.rest_joints(body, betas)[0]
-    keypoints = bodies.keypoints(body, rotmat, betas, "coco17") - pelvis + trans[:, None]
+    pelvis = bodies.rest_joints(body, smpl.betas)[0]
+    keypoints = bodies.keypoints(body, smpl.rotmat, smpl.betas, "coco17") - pelvis + smpl.pelvis[:, None]
     keypoints_px = torch.nn.functional.pad(project(keypoints, camera.K_px), (0, 1), value=1.0)
-    track = Track(torch.arange(len(trans)), box_from_keypoints(keypoints_px), keypoints_px)
-    return to_motion(SmplParams(rotmat, betas, trans), track, times, camera, body)
+    track = Track(torch.arange(len(times)), box_from_keypoints(keypoints_px), keypoints_px)
+    return to_motion(smpl, track, times, camera, body)
 
 
-def _walk(
-    body: Body, camera: Camera, ground: BackgroundGround, times: Float[Tensor, "time"], seed: int
-) -> tuple[Float[Tensor, "time 24 3 3"], Float[Tensor, "10"], Float[Tensor, "time 3"]]:
+def _walk(body: Body, camera: Camera, ground: BackgroundGround, times: Float[Tensor, "time"], seed: int) -> SmplParams:
     """A circle around the point where somebody fills two thirds of the picture's height, in the camera's frame."""
     betas = torch.randn(10, generator=torch.Generator().manual_seed(seed)) * 0.7
     rotmat, trans = walk(body, betas, times, 0.6 + PACE * times)
@@ -214,17 +198,13 @@ def _walk(
     R_cam_world = torch.from_numpy(ground.world_axes()).float()
     offset = torch.stack([-middle[0], torch.tensor(-ground.height), -middle[2] - distance])
     trans = (trans + offset) @ R_cam_world.mT
-    return torch.cat([(R_cam_world @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1), betas, trans
+    return SmplParams(torch.cat([(R_cam_world @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1), betas, trans)
 
 
 def render_person(
-    rgb: UInt8[ndarray, "height width 3"],
-    vertices_cam: Float[Tensor, "vertex 3"],
-    outfit: Outfit,
-    camera: Camera,
-    light: Light = DAYLIGHT,
-    ground: BackgroundGround | None = None,
-) -> UInt8[ndarray, "height width 3"]:
+    rgb: UInt8[ndarray, "height width 3"], vertices_cam: Float[Tensor, "vertex 3"], outfit: Outfit, camera: Camera,
+    light: Light = DAYLIGHT, ground: BackgroundGround | None = None,
+) -> UInt8[ndarray, "height width 3"]:  # fmt: skip
     """A dressed person put into a picture; a new array.
 
     `vertices_cam` are metres in the camera's frame, of the body that the outfit was made for. Parts of the body
@@ -238,9 +218,8 @@ def render_person(
     if ground is not None:
         rgb = background.cast_shadow(rgb, surface, outfit.faces, K_px, ground, towards_light)
     lit = _lit(surface, normals, outfit.faces, towards_light)
-    return rasterizer.rasterize(
-        rgb, [rasterizer.Mesh(surface, outfit.faces, outfit.colours, lit)], K_px, light, samples=8
-    )
+    mesh = rasterizer.Mesh(surface, outfit.faces, outfit.colours, lit)
+    return rasterizer.rasterize(rgb, [mesh], K_px, light, samples=8)
 
 
 def _lit(surface, normals, faces, towards_light):
@@ -257,8 +236,7 @@ def _lit(surface, normals, faces, towards_light):
     seen = seen + 0.012 * normals @ R_light_cam.T
     spot = seen[:, :2] / seen[:, 2:] * focal_px + SHADOW_PX / 2
     lit = np.zeros(len(surface), np.float32)
-    for shift_x in (-1.5, 0.0, 1.5):
-        for shift_y in (-1.5, 0.0, 1.5):
-            x, y = (spot + (shift_x, shift_y)).clip(0, SHADOW_PX - 1).astype(int).T
-            lit += (seen[:, 2] < nearest[y, x] + 0.012) / 9
+    for shift in itertools.product((-1.5, 0.0, 1.5), repeat=2):
+        x, y = (spot + shift).clip(0, SHADOW_PX - 1).astype(int).T
+        lit += (seen[:, 2] < nearest[y, x] + 0.012) / 9
     return lit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from vibe import skeletons
@@ -23,6 +23,11 @@ WINDOW_GAP_S = 1e4
 """Seconds from window to window where many are fitted at once: no energy over time reaches across."""
 RATE = 30.0
 """Frames of a window in a second."""
+HALF_SIDE = 0.1
+"""Of a crop at unit distance, where no clip says it: whoever fills it stands some 11 metres away. The published camera,
+nearly weak at 50 metres, would make metres of depth out of every change of scale."""
+OPENPOSE_COCO = [f"op_{name}" for name in skeletons.COCO]
+"""COCO's joints by the names that OpenPose's have among the 49."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,10 @@ class LabelConfig:
     surest: float = 0.3
     """Mean confidence of the keypoints that a window must have to be fitted."""
 
+    def choose(self, bare: Bool[Tensor, "window"], keypoints: Float[Tensor, "window time 17 3"]) -> Int[Tensor, "n"]:
+        """Which of the windows without labels are seen well enough to be fitted."""
+        return (bare & (keypoints[..., 2].mean((1, 2)) > self.surest)).nonzero()[:, 0]
+
 
 def fit_labels(made: GeneratorOutput, batch: Example, body: Body, config: LabelConfig) -> Example:
     """The batch with labels for the windows that have none but enough evidence, fitted from what the generator made.
@@ -44,38 +53,51 @@ def fit_labels(made: GeneratorOutput, batch: Example, body: Body, config: LabelC
     processes share differ slightly from those of one process. As published, no best fits are kept.
     """
     seen = batch.observation.keypoints
-    chosen = (~batch.labelled & (seen[..., 2].mean((1, 2)) > config.surest)).nonzero()[:, 0]
+    chosen = config.choose(~batch.labelled, seen)
     if not len(chosen):
         return batch
-    betas = made.betas[chosen].detach().mean(1)
-    pelvis = pelvis_of(made.pred_cam[chosen].detach(), batch.half_side[chosen])
-    keypoints = scaled(seen[chosen], batch.half_side[chosen])
-    rotmat = fit_windows(made.rotmat[chosen].detach(), betas, pelvis, keypoints, body, config.evaluations)
-    points = example_points(body, rotmat, betas[:, None])
-    known = batch.labelled.index_fill(0, chosen, value=True)
+    rotmat, betas = fit_windows(made, seen, batch.half_side, chosen, body, config.evaluations, "detected17")
     return replace(
         batch,
         rotmat=batch.rotmat.index_copy(0, chosen, rotmat),
         betas=batch.betas.index_copy(0, chosen, betas),
-        points=batch.points.index_copy(0, chosen, points),
-        labelled=known,
+        points=batch.points.index_copy(0, chosen, example_points(body, rotmat, betas[:, None])),
+        labelled=batch.labelled.index_fill(0, chosen, value=True),
     )
 
 
-def scaled(keypoints: Float[Tensor, "*b 17 3"], half_side: Float[Tensor, "*b"]) -> Float[Tensor, "*b 17 3"]:
-    """Keypoints of a crop, in half sides of it, as a camera of focal length 1 has them."""
-    return torch.cat([keypoints[..., :2] * half_side[..., None, None], keypoints[..., 2:]], -1)
+def fit_clip_labels(made: GeneratorOutput, truth: Annotation, body: Body, config: LabelConfig) -> Annotation:
+    """The same of clips of data sets."""
+    seen = coco_keypoints(truth.keypoints_2d)
+    chosen = config.choose(~(truth.has_points | truth.has_theta).any(1), seen)
+    if not len(chosen):
+        return truth
+    half_side = seen.new_full(seen.shape[:2], HALF_SIDE)
+    rotmat, betas = fit_windows(made, seen, half_side, chosen, body, config.evaluations, "coco17")
+    betas = betas[:, None].expand(-1, rotmat.shape[1], -1)
+    return replace(
+        truth,
+        rotmat=truth.rotmat.index_copy(0, chosen, rotmat),
+        betas=truth.betas.index_copy(0, chosen, betas),
+        points=truth.points.index_copy(0, chosen, joints_and_keypoints(body, rotmat, betas, "spin49")[1]),
+        has_points=truth.has_points.index_fill(0, chosen, value=True),
+        has_theta=truth.has_theta.index_fill(0, chosen, value=True),
+    )
 
 
 def fit_windows(
-    rotmat: Float[Tensor, "window time 24 3 3"], betas: Float[Tensor, "window 10"],
-    trans: Float[Tensor, "window time 3"], keypoints: Float[Tensor, "window time 17 3"], body: Body, evaluations: int,
-    points: str = "detected17",
-) -> Float[Tensor, "window time 24 3 3"]:  # fmt: skip
-    """Rotations that agree with the keypoints (focal length 1; confidence) as well; the shapes stay as they are.
+    made: GeneratorOutput, keypoints: Float[Tensor, "window time 17 3"], half_side: Float[Tensor, "window time"],
+    chosen: Int[Tensor, "n"], body: Body, evaluations: int, points: str,
+) -> tuple[Float[Tensor, "n time 24 3 3"], Float[Tensor, "n 10"]]:  # fmt: skip
+    """Rotations of some windows that agree with the keypoints (half crop sides) as well, and the shapes, as they were.
 
     `points` is the set of the body's points that the keypoints are of.
     """
+    rotmat, betas = made.rotmat[chosen].detach(), made.betas[chosen].detach().mean(1)
+    seen, half_side = keypoints[chosen], half_side[chosen]
+    pelvis = pelvis_of(made.pred_cam[chosen].detach(), half_side).flatten(0, 1)
+    # As a camera of focal length 1 has them.
+    seen = torch.cat([seen[..., :2] * half_side[..., None, None], seen[..., 2:]], -1).flatten(0, 1)
     count, frames = rotmat.shape[:2]
     shapes = betas.repeat_interleave(frames, 0)
 
@@ -87,49 +109,14 @@ def fit_windows(
         OPEN, free=("orientation", "pose", "place"), iterations=evaluations, evaluations=evaluations,
         weights={name: weight for name, weight in OPEN.weights.items() if name != "shape"},
     )  # fmt: skip
-    seen, K = keypoints.flatten(0, 1), torch.eye(3).to(betas)
+    K, times = torch.eye(3).to(betas), times.flatten()
     with torch.no_grad():
         joints, marks = found_points(rotmat.flatten(0, 1), betas)
-        place = solve_translation(marks - joints[:, :1], seen, K, times.flatten(), trans.flatten(0, 1))
+        place = solve_translation(marks - joints[:, :1], seen, K, times, pelvis)
     fitting = replace(FITTINGS["open"], stages=(stage,), window=max(3, count * frames), overlap=0)
     start = SmplParams(rotmat.flatten(0, 1), betas.new_zeros(10), place)
-    found = fit(start, seen, K, times.flatten().to(betas.device), found_points, fitting)
-    return found.rotmat.unflatten(0, (count, frames))
-
-
-HALF_SIDE = 0.1
-"""Of a crop at unit distance, where no clip says it: whoever fills it stands some 11 metres away. The published camera,
-nearly weak at 50 metres, would make metres of depth out of every change of scale."""
-OPENPOSE_COCO = [f"op_{name}" for name in skeletons.COCO]
-"""COCO's joints by the names that OpenPose's have among the 49."""
-
-
-def fit_clip_labels(made: GeneratorOutput, truth: Annotation, body: Body, config: LabelConfig) -> Annotation:
-    """The truth with labels for the clips that have none but enough keypoints, fitted from what the generator made.
-
-    Their shape is the generator's own. All are fitted in one search, so the labels of a batch that several processes
-    share differ slightly from those of one process.
-    """
-    seen = coco_keypoints(truth.keypoints_2d)
-    bare = ~(truth.has_points | truth.has_theta).any(1)
-    chosen = (bare & (seen[..., 2].mean((1, 2)) > config.surest)).nonzero()[:, 0]
-    if not len(chosen):
-        return truth
-    half_side = seen.new_full(seen[chosen].shape[:2], HALF_SIDE)
-    betas = made.betas[chosen].detach().mean(1)
-    pelvis = pelvis_of(made.pred_cam[chosen].detach(), half_side)
-    start, keypoints = made.rotmat[chosen].detach(), scaled(seen[chosen], half_side)
-    rotmat = fit_windows(start, betas, pelvis, keypoints, body, config.evaluations, "coco17")
-    betas = betas[:, None].expand(-1, rotmat.shape[1], -1)
-    _, points = joints_and_keypoints(body, rotmat, betas, "spin49")
-    return replace(
-        truth,
-        rotmat=truth.rotmat.index_copy(0, chosen, rotmat),
-        betas=truth.betas.index_copy(0, chosen, betas),
-        points=truth.points.index_copy(0, chosen, points),
-        has_points=truth.has_points.index_fill(0, chosen, value=True),
-        has_theta=truth.has_theta.index_fill(0, chosen, value=True),
-    )
+    found = fit(start, seen, K, times.to(betas.device), found_points, fitting)
+    return found.rotmat.unflatten(0, (count, frames)), betas
 
 
 def coco_keypoints(keypoints: Float[Tensor, "*b 49 3"]) -> Float[Tensor, "*b 17 3"]:

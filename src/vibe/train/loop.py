@@ -42,8 +42,6 @@ TASKS: Mapping[type[GeneratorRecipe], Callable[[Any, ProcessGroup], Task]] = {
     PaperRecipe: features_task,
 }
 """What the recipes of each kind learn from."""
-SMOOTHING = 0.1
-"""Most that the target of a real motion falls short of 1 (appendix 6.1)."""
 LEAST_GRADIENT = 1e-12
 """The least gradient at a score; a fainter one could not be turned into the other side's."""
 
@@ -69,34 +67,26 @@ def train_generator(
     group = join_process_group(device)
     task = TASKS[type(recipe)](recipe, group)
     state = build_train_state(recipe, task.build, group.device)
+    tops = {"network": recipe.rate, "discriminator": recipe.adversarial.rate}
 
     def take_step(step: int) -> dict[str, float]:
         batch = task.batch(seeded_generator(recipe.seed, step), step / recipe.steps)
         seed_step(recipe.seed, step, group.rank)
         if recipe.schedule == "cosine":
-            for name, top in (("network", recipe.rate), ("discriminator", recipe.adversarial.rate)):
-                if name in state.optimisers:
-                    set_rate(state.optimisers[name], cosine(top, step, recipe.steps, recipe.warmup))
-        real = draw_real_motion(task, recipe, step, group) if state.discriminator is not None else None
+            for name, optimiser in state.optimisers.items():
+                set_rate(optimiser, cosine(tops[name], step, recipe.steps, recipe.warmup))
+        real = None if state.discriminator is None else draw_real_motion(task, recipe, step, group)
         terms = train_step(state, shard_batch(batch, group), real, task, recipe, step)
         track_average(state.average, state.network, min(recipe.average, 1.0 if step > recipe.warmup else 0.9))
         return all_reduce_mean(terms, group)
 
-    yield from train_loop(
-        TrainerConfig(
-            folder=run,
-            recipe=recipe,
-            parts=state.parts(),
-            take_step=take_step,
-            validate=lambda: validate(state.average, task, recipe, group.device),
-            score=task.score,
-            save_weights=lambda path, step: save_weights(path, recipe, step, state.average),
-            plateaus=state.plateaus.values(),
-            data=task.data,
-        ),
-        group,
-        progress,
-    )
+    config = TrainerConfig(
+        folder=run, recipe=recipe, parts=state.parts(), data=task.data, take_step=take_step,
+        validate=lambda: validate(state.average, task, recipe, group.device), score=task.score,
+        save_weights=lambda path, step: save_weights(path, recipe, step, state.average),
+        plateaus=state.plateaus.values(),
+    )  # fmt: skip
+    yield from train_loop(config, group, progress)
     leave_process_group()
 
 
@@ -143,8 +133,7 @@ def train_step(
     descend(state.learners, state.optimisers["network"], recipe.clip, step, batch)
     if state.discriminator is not None:
         descend(state.discriminator, state.optimisers["discriminator"], recipe.clip, step, batch)
-    losses = {"loss": total} | terms
-    return dict(zip(losses, torch.stack([term.detach() for term in losses.values()]).tolist(), strict=True))
+    return {name: float(term.detach()) for name, term in ({"loss": total} | terms).items()}
 
 
 def generate(
@@ -204,9 +193,9 @@ def discriminator_losses(
 
 
 def smoothed_target(
-    score_real: Float[Tensor, "*b"], generator: torch.Generator, most: float = SMOOTHING
+    score_real: Float[Tensor, "*b"], generator: torch.Generator, most: float = 0.1
 ) -> Float[Tensor, "*b"]:
-    """1 less a random number in [0, `most`), one for each real motion.
+    """1 less a random number in [0, `most`), one for each real motion (appendix 6.1).
 
     The target of generated motions stays 0: smoothed too, it would reward D for scores that real motion has
     (Salimans et al. 2016, whom the paper cites, smooth the one side only).

@@ -18,10 +18,8 @@ from vibe.body.pose import mirror_quaternions
 from vibe.body.record import Body
 from vibe.data.motion import Motions, clip_weights, draw_windows, find_motion, load_motions
 from vibe.evaluate.metrics import mpjpe_mm, pve_mm
-from vibe.models.latent import Latent, Reconstruction, whole_body
-from vibe.models.mposer import MPoser, MPoserConfig
-from vibe.models.priors import KINDS
-from vibe.models.vposer import VPoser, VPoserConfig
+from vibe.models.latent import Latent, whole_body
+from vibe.models.priors import KINDS, MPoser, MPoserConfig, VPoser, VPoserConfig
 from vibe.records import Progress
 from vibe.train.checkpoints import data_checksum, save_weights
 from vibe.train.distributed import ProcessGroup, join_process_group, leave_process_group, shard_batch
@@ -74,19 +72,20 @@ def vae_points(body: Body, kind: str) -> BodyPoints:
 
 
 def vae_losses(
-    made: Reconstruction, truth: Float[Tensor, "*b joint 3 3"], weights: VAEWeights, points: BodyPoints | None = None
-) -> dict[str, Float[Tensor, ""]]:
+    made: Float[Tensor, "*b some 3 3"], latent: Latent, truth: Float[Tensor, "*b joint 3 3"], weights: VAEWeights,
+    points: BodyPoints | None = None,
+) -> dict[str, Float[Tensor, ""]]:  # fmt: skip
     """Each term times its weight, averaged over the frames; the term of points only with a function that makes them."""
-    read = truth[..., : made.rotmat.shape[-3], :, :]
-    squares = (made.rotmat - read).square().sum((-1, -2))
+    read = truth[..., : made.shape[-3], :, :]
+    squares = (made - read).square().sum((-1, -2))
     terms = {
         "rotations": weights.rotations * squares.sum(-1).mean(),
-        "kl": weights.kl * kl_divergence(made.latent).mean(),
+        "kl": weights.kl * kl_divergence(latent).mean(),
     }
     if weights.distances:
         terms["distances"] = weights.distances * (squares + 1e-6).sqrt().sum(-1).mean()
     if points is not None:
-        off = (points(made.rotmat) - points(read)).square().sum(-1)
+        off = (points(made) - points(read)).square().sum(-1)
         terms["points"] = weights.points * (off + 1e-8).sqrt().mean()
     return terms
 
@@ -200,8 +199,8 @@ def take_step(
     seed_step(recipe.seed, step, group.rank)
     set_rate(optimiser, rate(recipe, step))
     network.train()
-    made = network(rotmat, seeded_generator(recipe.seed, step, 1 + group.rank))
-    terms = vae_losses(made, rotmat, recipe.losses, points)
+    made, latent = network(rotmat, seeded_generator(recipe.seed, step, 1 + group.rank))
+    terms = vae_losses(made, latent, rotmat, recipe.losses, points)
     total = finite_total(terms, step, rotmat)
     total.backward()
     descend(network, optimiser, recipe.clip, step, rotmat)
@@ -227,13 +226,12 @@ def validate_prior(network: MPoser | VPoser, motions: Motions, body: Body) -> di
     found: dict[str, list[Tensor]] = {"pve_mm": [], "joints_mm": [], "angle_deg": [], "kl_nats": []}
     for start, length in zip(motions.starts.tolist(), motions.lengths.tolist(), strict=True):
         truth = roma.unitquat_to_rotmat(motions.quaternions[start : start + length, 1:]).to(body.v_template)
-        made = network(truth)
-        read = truth[:, : made.rotmat.shape[-3]]
-        angles = cast(Tensor, roma.rotmat_geodesic_distance(made.rotmat[:, :MOVING], read[:, :MOVING]))
-        found["pve_mm"].append(vertex_errors_mm(made.rotmat[::VERTICES_EVERY], truth[::VERTICES_EVERY], body))
-        found["joints_mm"].append(mpjpe_mm(joints(made.rotmat), joints(truth)))
+        made, latent = network(truth)
+        angles = cast(Tensor, roma.rotmat_geodesic_distance(made[:, :MOVING], truth[:, :MOVING]))
+        found["pve_mm"].append(vertex_errors_mm(made[::VERTICES_EVERY], truth[::VERTICES_EVERY], body))
+        found["joints_mm"].append(mpjpe_mm(joints(made), joints(truth)))
         found["angle_deg"].append(angles.rad2deg().mean(-1))
-        found["kl_nats"].append(kl_divergence(made.latent))
+        found["kl_nats"].append(kl_divergence(latent))
     network.train(training)
     return {name: float(torch.cat(values).mean()) for name, values in found.items()}
 
