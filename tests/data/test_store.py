@@ -2,9 +2,12 @@ import json
 import multiprocessing
 import os
 import signal
+import time
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from vibe.data.columns import ColumnWriter
@@ -287,3 +290,41 @@ def test_a_second_writer_of_a_store_is_refused_while_the_first_is_at_work_and_ha
         first.add(invented("b"))
     written(tmp_path / "alone", invented("a"), invented("b"))
     assert contents(tmp_path / "set") == contents(tmp_path / "alone")
+
+
+@pytest.mark.parametrize("lost", [1, 300, None])
+def test_a_column_that_is_shorter_than_its_journal_is_refused_and_not_filled_with_zeros(tmp_path, lost):
+    folder = tmp_path / "set"
+    with pytest.raises(KeyboardInterrupt), writer(folder) as store:
+        store.add(with_theta("a"))
+        raise KeyboardInterrupt
+    path = folder / "poses.npy"
+    if lost is None:
+        path.unlink()
+    else:
+        os.truncate(path, path.stat().st_size - lost)
+    with pytest.raises(ValueError, match=r"poses\.npy does not hold the 4 rows .*prepare the set again"):
+        written(folder, with_theta("a"), invented("b"))
+    assert not (folder / "manifest.json").exists()
+
+
+def index(path, rows: int, **changes) -> None:
+    """An index in few bytes, of so many rows that all are alike."""
+    arrays = {"number": pa.repeat(pa.scalar(0, pa.int32()), rows), "frame": pa.repeat(0, rows)}
+    arrays |= {name: pa.repeat("a", rows) for name in ("sequence", "image", "subject", "split", "source", "gender")}
+    arrays |= {"fps": pa.repeat(25.0, rows), "step": pa.repeat(pa.scalar(1, pa.int32()), rows)}
+    arrays |= {f"K_px_{row}{column}": pa.repeat(1.0, rows) for row in range(3) for column in range(3)}
+    arrays |= {name: pa.repeat(value, rows).dictionary_encode() for name, value in changes.items()}
+    pq.write_table(pa.table(arrays), path, compression="zstd")
+
+
+@pytest.mark.parametrize("changes", [{"rows": 1_000_000}, {"rows": 5, "sequence": "x" * 10_000_000}])
+def test_an_index_is_looked_at_before_its_rows_are_decoded(tmp_path, changes):
+    folder = tmp_path / "set"
+    written(folder, invented("a"))
+    index(folder / "index.parquet", **changes)
+    assert (folder / "index.parquet").stat().st_size < 1 << 20
+    before, began = pa.total_allocated_bytes(), time.process_time()
+    with pytest.raises(ValueError, match=r"index\.parquet is no index of a store"):
+        open_store(folder)
+    assert time.process_time() - began < 0.5 and pa.total_allocated_bytes() - before < 1 << 26

@@ -16,7 +16,7 @@ LONGEST = 60
 """Seconds of a made clip; each takes some of computing."""
 BENCHMARK = "open-benchmark"
 NAMED = 50
-"""Drops that are named; the manifest has them all."""
+"""Drops and notes that are told; the manifest has them all."""
 
 
 def prepare(
@@ -91,7 +91,8 @@ def _prepare(name: str, raw: Path, out: Path, workers: int, strict: bool) -> int
 
     with ProgressLine(Console(stderr=True), name) as progress:
         made = prepare.prepare(name, SETS[name], raw, out, strict, progress, workers)
-    tell_dropped(made.dropped)
+    tell(made.dropped, "dropped")
+    tell(made.notes, "note on")
     print_info(
         Console(),
         f"{out}: {name}, kept {made.recordings} recordings of {made.rows} frames, {len(made.dropped)} dropped",
@@ -99,11 +100,11 @@ def _prepare(name: str, raw: Path, out: Path, workers: int, strict: bool) -> int
     return DONE
 
 
-def tell_dropped(dropped: Mapping[str, str]) -> None:
-    """A line on stderr for each thing that was left out, up to many."""
-    print_error(*(f"dropped {name}: {reason}" for name, reason in list(dropped.items())[:NAMED]))
-    if len(dropped) > NAMED:
-        print_error(f"and {len(dropped) - NAMED} more were dropped")
+def tell(reasons: Mapping[str, str], what: str) -> None:
+    """A line on stderr for each thing that was left out or noted, up to many."""
+    print_error(*(f"{what} {name}: {reason}" for name, reason in list(reasons.items())[:NAMED]))
+    if len(reasons) > NAMED:
+        print_error(f"{what} {len(reasons) - NAMED} more: the manifest has them all")
 
 
 def evidence(
@@ -157,7 +158,7 @@ def evidence(
     with ProgressLine(Console(stderr=True), store.name) as progress:
         options = ReadOptions(kind, raw, pictures, path, device)
         added = add_evidence(store, options, workers if workers > 1 else 0, ray, strict, progress)
-    tell_dropped(added.dropped)
+    tell(added.dropped, "dropped")
     without = f", {added.without} without a picture or a box" if added.without else ""
     print_info(Console(), f"{store}: {kind} of {added.rows} frames{without}, {len(added.dropped)} recordings not whole")
     return DONE

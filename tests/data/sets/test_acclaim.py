@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import captures
@@ -132,3 +133,22 @@ def test_a_motion_that_ends_in_the_middle_is_refused(tmp_path):
         amc.write_text(text[:cut])
         with pytest.raises(ValueError, match="07_01.amc"):
             cmu.read_amc(amc, cmu.read_asf(asf), 120.0)
+
+
+OTHERS = {
+    "byte order mark": lambda text: b"\xef\xbb\xbf" + text.encode(),
+    "capitals": lambda text: re.sub(r"\b(xyz|[A-Za-z]{2,})\b", lambda word: word[0].upper(), text).encode(),
+    "frames as floats": lambda text: re.sub(r"^(\d+)$", r"\1.0", text, flags=re.MULTILINE).encode(),
+    "lines of DOS": lambda text: text.replace("\n", "\r\n").encode(),
+    "degrees in full": lambda text: text.replace("angle deg", "angle degrees").encode(),
+}
+
+
+@pytest.mark.parametrize("form", OTHERS)
+def test_files_as_other_programs_write_them_are_the_same_motion(tmp_path, form):
+    paths = written(tmp_path)
+    plain = cmu.read_amc(paths[1], cmu.read_asf(paths[0]), 120.0)
+    for path in paths:
+        path.write_bytes(OTHERS[form](path.read_text()))
+    read = cmu.read_amc(paths[1], cmu.read_asf(paths[0]), 120.0)
+    assert read.names == plain.names and torch.equal(read.turns, plain.turns) and torch.equal(read.places, plain.places)

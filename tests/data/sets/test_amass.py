@@ -7,7 +7,7 @@ import pytest
 import roma
 import torch
 
-from vibe import body
+from vibe import body, cli
 from vibe.data.prepare import prepare
 from vibe.data.sets.amass import AMASS, AMASS_LIKE
 from vibe.data.store import open_store
@@ -173,3 +173,65 @@ def test_a_folder_without_motion_says_what_it_should_hold(tmp_path):
     for raw_set in (AMASS, AMASS_LIKE):
         with pytest.raises(FileNotFoundError, match="npz"):
             prepare("amass", raw_set, tmp_path / "raw", tmp_path / "out")
+
+
+def object_array(value: object) -> np.ndarray:
+    return np.array(value, dtype=object)
+
+
+def split(path: Path, orient: str = "root_orient", body_pose: str = "pose_body", place: str = "trans") -> Path:
+    """A pose in parts, as SMPL-X's tools keep it."""
+    parts = dict(np.load(smpl_h(path, 30, 40)))
+    poses = parts.pop("poses")
+    np.savez(path, **parts | {orient: poses[:, :3], body_pose: poses[:, 3:66], place: parts.pop("trans")})
+    return path
+
+
+def without(path: Path, name: str, **instead: object) -> Path:
+    parts = dict(np.load(smpl_h(path, 30, 40)))
+    del parts[name]
+    np.savez(path, **parts, **instead)
+    return path
+
+
+SHAPE = np.linspace(-1, 1, 16)
+FIVE = np.concatenate([SHAPE[:5], np.zeros(5)])
+OTHERS = {
+    "plain": (lambda path: smpl_h(path, 30, 40), "female", SHAPE[:10], ""),
+    "object": (lambda path: smpl_h(path, 30, 40, gender=object_array("male")), "male", SHAPE[:10], ""),
+    "no object": (lambda path: smpl_h(path, 30, 40, gender=object_array(None)), "neutral", SHAPE[:10], "gender"),
+    "capitals": (lambda path: smpl_h(path, 30, 40, gender="MALE"), "male", SHAPE[:10], ""),
+    "letter": (lambda path: smpl_h(path, 30, 40, gender=np.array(b"F")), "female", SHAPE[:10], ""),
+    "unknown": (lambda path: smpl_h(path, 30, 40, gender="robot"), "neutral", SHAPE[:10], "'robot'"),
+    "no gender": (lambda path: without(path, "gender"), "neutral", SHAPE[:10], "gender"),
+    "five": (lambda path: smpl_h(path, 30, 40, betas=SHAPE[:5]), "female", FIVE, ""),
+    "rows": (lambda path: smpl_h(path, 30, 40, betas=np.tile(SHAPE, (40, 1))), "female", SHAPE[:10], ""),
+    "objects": (lambda path: smpl_h(path, 30, 40, betas=object_array([{}])), "female", np.zeros(10), "betas"),
+    "no betas": (lambda path: without(path, "betas"), "female", np.zeros(10), "betas"),
+    "damaged": (lambda path: smpl_h(path, 30, 40, betas=np.full(10, np.nan)), "female", np.zeros(10), "betas"),
+    "text": (lambda path: smpl_h(path, 30, 40, mocap_framerate="30.0"), "female", SHAPE[:10], ""),
+    "bytes": (lambda path: smpl_h(path, 30, 40, mocap_framerate=np.array([b"30"])), "female", SHAPE[:10], ""),
+    "fps": (lambda path: without(path, "mocap_framerate", fps=30), "female", SHAPE[:10], ""),
+    "parts": (split, "female", SHAPE[:10], ""),
+    "smplx": (lambda path: split(path, "global_orient", "body_pose", "transl"), "female", SHAPE[:10], ""),
+}
+
+
+def test_files_as_other_programs_write_them_are_the_same_motion_and_what_was_taken_is_noted(tmp_path, capsys):
+    (tmp_path / "raw").mkdir()
+    for name, (write, *_) in OTHERS.items():
+        torch.manual_seed(0)
+        write(tmp_path / f"raw/{name}.npz")
+    assert cli.main(["prepare", "amass-like", str(tmp_path / "raw"), "-o", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().err
+    done = prepare("amass-like", AMASS_LIKE, tmp_path / "raw", tmp_path / "out")
+    store = open_store(tmp_path / "out")
+    found = {sequence.name: sequence for sequence in store.sequences}
+    assert found.keys() == OTHERS.keys() and not done.dropped and store.manifest["notes"] == done.notes
+    for name, (_, gender, betas, note) in OTHERS.items():
+        rows = found[name].rows
+        assert found[name].gender == gender and np.allclose(store.column("betas")[rows], betas)
+        assert np.array_equal(store.column("poses")[rows], store.column("poses")[found["plain"].rows])
+        assert np.allclose(store.column("trans")[rows], store.column("trans")[found["plain"].rows], atol=1e-6)
+        assert note in done.notes.get(name, "") and (name in done.notes) == bool(note)
+        assert (f"note on {name}: " in told) == bool(note)

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import captures
@@ -111,3 +112,71 @@ def test_a_tree_of_very_many_joints_is_refused_and_not_climbed(tmp_path):
     path.write_text("HIERARCHY ROOT a { " + " ".join(f"JOINT j{n} {{" for n in range(100_000)) + " MOTION")
     with pytest.raises(ValueError, match="no place"):
         bvh.read_bvh(path, 0.01)
+
+
+OTHERS = {
+    "byte order mark": lambda text: b"\xef\xbb\xbf" + text.encode(),
+    "two bytes a letter": lambda text: text.encode("utf-16"),
+    "lower case": lambda text: re.sub(
+        r"HIERARCHY|ROOT|JOINT|End Site|OFFSET|CHANNELS|[XYZ](position|rotation)|MOTION|Frames|Frame Time",
+        lambda word: word[0].lower(),
+        text,
+    ).encode(),
+    "frames as a float": lambda text: text.replace("Frames:\t7", "Frames:\t7.0").encode(),
+    "one frame too many": lambda text: (text.rstrip() + "\n" + text.rstrip().splitlines()[-1]).encode(),
+    "decimal commas": lambda text: text.replace(".", ",").encode(),
+    "a prefix": lambda text: re.sub(r"(ROOT|JOINT) ", r"\1 man:", text).encode(),
+    "another prefix": lambda text: re.sub(r"(ROOT|JOINT) ", r"\1 Bip01 ", text).encode(),
+    "lines of DOS": lambda text: text.replace("\n", "\r\n").encode(),
+}
+
+
+@pytest.mark.parametrize("form", OTHERS)
+def test_a_file_as_other_programs_write_it_is_the_same_motion(tmp_path, form):
+    path = written(tmp_path)
+    plain = bvh.read_bvh(path, 0.01)
+    path.write_bytes(OTHERS[form](path.read_text()))
+    read = bvh.read_bvh(path, 0.01)
+    assert read.names == plain.names and read.fps == plain.fps
+    assert torch.equal(read.turns, plain.turns) and torch.equal(read.places, plain.places)
+
+
+@pytest.mark.parametrize("name", ["MOTION", "LOCOMOTION", "MOTION_Spine", "motion"])
+def test_a_joint_may_be_called_after_the_motion(tmp_path, name):
+    path = written(tmp_path)
+    plain = bvh.read_bvh(path, 0.01)
+    read = bvh.read_bvh(changed(path, "JOINT Spine", f"JOINT {name}"), 0.01)
+    assert read.names[1] == name and torch.equal(read.turns, plain.turns)
+
+
+RATES = {
+    30: "0.03333 0.033330 3.333e-02 0.0333 0.033",
+    30_000 / 1001: "0.03337 0.0333667 0.0334",
+    24: "0.04167 0.04166 0.0417",
+    24_000 / 1001: "0.04171 0.0417083",
+    60: "0.01667 0.01666 0.0167",
+    60_000 / 1001: "0.01668 0.0166833",
+    120: "0.00833 .0083333",
+    120_000 / 1001: "0.00834",
+    240: "0.00417 0.0041667",
+    118: "0.0084746",
+    10: "0.1",
+    1 / 0.07: "0.07",
+    1 / 0.0083682: "0.0083682",
+}
+
+
+@pytest.mark.parametrize("fps", RATES)
+def test_a_frame_time_means_the_rate_that_it_was_rounded_from(tmp_path, fps):
+    text = written(tmp_path).read_text()
+    for seconds in RATES[fps].split():
+        (tmp_path / "clip.bvh").write_text(re.sub(r"Frame Time:\s*\S+", f"Frame Time: {seconds}", text))
+        assert bvh.read_bvh(tmp_path / "clip.bvh", 0.01).fps == pytest.approx(fps, rel=1e-9)
+
+
+def test_many_joints_without_channels_take_no_more_memory_than_a_take(tmp_path):
+    joints = "".join(f"JOINT j{number} {{ OFFSET 0 0 0 CHANNELS 0 }} " for number in range(500))
+    hierarchy = f"HIERARCHY ROOT a {{ OFFSET 0 0 0 CHANNELS 1 Xrotation {joints}}}"
+    (tmp_path / "clip.bvh").write_text(f"{hierarchy}\nMOTION\nFrames: 100000\nFrame Time: 0.01\n" + "0 " * 100_000)
+    with pytest.raises(ValueError, match="100000 frames of 501 joints"):
+        bvh.read_bvh(tmp_path / "clip.bvh", 0.01)

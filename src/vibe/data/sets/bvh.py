@@ -137,7 +137,7 @@ def _numbers(path: Path, motion: str, channels: int) -> tuple[Float[ndarray, "ti
             f"{path} announces {frames} frames of {channels} numbers and holds {len(values) / max(channels, 1):.1f} of "
             "them: it is cut off or damaged, copy it again"
         )
-    fps = rounded_rate(1 / seconds, 10.0 ** int(Decimal(head[2]).as_tuple().exponent))
+    fps = rounded_rate(1 / seconds, 10.0 ** int(Decimal(head[2]).normalize().as_tuple().exponent))
     return values[: frames * channels].reshape(frames, channels), fps
 
 
