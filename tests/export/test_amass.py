@@ -14,8 +14,7 @@ from vibe.arrays import as_numpy
 from vibe.assets.archives import read_npz
 from vibe.body import load_body, rest_joints
 from vibe.data.sets.amass import to_take
-from vibe.export.amass import write_amass
-from vibe.export.smplx_json import write_smplx_json
+from vibe.export.amass import write_amass, write_smplx_json
 from vibe.motion.scene import SceneOptions, build_scene
 
 
@@ -80,3 +79,19 @@ def test_the_arguments_of_smplx_give_the_joints(open_body, tmp_path):
     read = json.loads((tmp_path / "x.json").read_text())
     assert np.abs(smplx_json_joints(tmp_path / "x.json", body) - character.joints).max() < 1e-3
     assert read["axes"] == "right-handed, y up" and read["fps"] == performers.FPS
+
+
+def test_the_pelvis_and_its_place_at_rest_are_stated_for_bodies_that_rest_elsewhere(open_body, tmp_path):
+    """SMPL-X rests its pelvis some 13 cm lower than the open body does; `transl` alone would put it too low."""
+    given = performers.show(open_body, performers.performer(open_body, torch.arange(20)))
+    scene = build_scene(given, open_body, SceneOptions())
+    (character,) = scene.characters
+    write_smplx_json(tmp_path / "x.json", scene, character, open_body)
+    write_amass(tmp_path / "x.npz", scene, character, open_body)
+    with np.load(tmp_path / "x.npz", allow_pickle=False) as file:
+        amass = {"transl": file["trans"], **{name: file[name] for name in ("pelvis", "pelvis_at_rest")}}
+    for read in (json.loads((tmp_path / "x.json").read_text()), amass):
+        pelvis, at_rest, transl = (np.array(read[name]) for name in ("pelvis", "pelvis_at_rest", "transl"))
+        assert np.abs(pelvis - character.joints[:, 0]).max() < 1e-5
+        assert np.abs(at_rest - open_body.J_template[0]).max() < 1e-5
+        assert np.abs(pelvis - at_rest - transl).max() < 2e-5

@@ -52,6 +52,8 @@ def test_opensim_s_table_has_its_head_and_the_joints_as_markers(body, given, tmp
         "OrigDataRate": "25", "OrigDataStartFrame": "1", "OrigNumFrames": "15",
     }  # fmt: skip
     assert lines[3].split("\t")[2::3][:24] == SMPL
+    assert lines[3] == "Frame#\tTime\t" + "".join(f"{name}\t\t\t" for name in SMPL), "as OpenSim 4.6 writes it"
+    assert lines[4] == "\t\t" + "".join(f"X{n}\tY{n}\tZ{n}\t" for n in range(1, 25)) and lines[5] == ""
     rows = np.array([line.split("\t") for line in lines[6:]], float)
     assert np.allclose(rows[:, 0], np.arange(1, 16)) and np.allclose(rows[:, 1], np.arange(10, 25) / 25)
     assert np.abs(rows[:, 2:].reshape(15, 24, 3) - character.joints).max() < 1e-4

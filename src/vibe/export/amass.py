@@ -1,9 +1,9 @@
-"""AMASS's format: SMPL-H poses in an .npz, which the SMPL add-on of Blender and aitviewer load."""
+"""SMPL's own parameters: AMASS's .npz, for Blender's SMPL add-on and aitviewer, and JSON with the smplx package's names."""
 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,52 +13,42 @@ from numpy import ndarray
 from vibe import __version__, assets
 from vibe.body.record import Body
 from vibe.motion.scene import Character, Scene
+from vibe.records import SmplParams
 from vibe.rotations import rotvec_from_rotmat
 
 BODY_JOINTS = 22
-"""Joints that SMPL and SMPL-H share: pelvis to wrists."""
+"""Joints that SMPL, SMPL-H and SMPL-X share: pelvis to wrists."""
 COLUMNS = 156
 """Of a pose in SMPL-H: 52 joints; those of the fingers are left at 0."""
 
 
-@dataclass(frozen=True)
-class Parameters:
-    """A person as SMPL's software takes them."""
+def in_smpl(scene: Scene, character: Character, body: Body) -> tuple[SmplParams, Float[ndarray, "3"], str]:
+    """The person as SMPL's software takes them, the place of the pelvis at rest, and the gender.
 
-    poses: Float[ndarray, "time 24 3"]
-    """Axis-angle; the pelvis's is to the scene."""
-    betas: Float[ndarray, "10"]
-    """SMPL's; zero where the motion was made with a body whose betas mean other shapes."""
-    transl: Float[ndarray, "time 3"]
-    """What is added to a posed body whose pelvis is where it lies at rest; AMASS calls it `trans`."""
-    gender: str
-
-
-def parameters(scene: Scene, character: Character, body: Body) -> Parameters:
-    """The person's pose, shape and translation.
-
-    `transl` is the pelvis's place minus its place at rest in the shape that is given as `betas`.
+    Betas are zero, and the pelvis at rest is the mean body's, where the motion was made with a body whose betas mean
+    other shapes. The translation that SMPL adds to a posed body (`transl`, AMASS's `trans`) is the pelvis minus that.
     """
-    is_smpl = scene.body.name.lower().startswith("smpl")
+    if not scene.body.name.lower().startswith("smpl"):
+        smpl = SmplParams(character.smpl.rotmat, np.zeros_like(character.smpl.betas), character.smpl.pelvis)
+        return smpl, body.J_template[0], "neutral"
     words = scene.body.name.lower().split()
-    gender = next((word for word in ("female", "male") if is_smpl and word in words), "neutral")
-    smpl, nothing = character.smpl, np.zeros_like(character.smpl.betas)
-    betas, pelvis_at_rest = (smpl.betas, character.rest[0]) if is_smpl else (nothing, body.J_template[0])
-    return Parameters(rotvec_from_rotmat(smpl.rotmat), betas, smpl.pelvis - pelvis_at_rest, gender)
+    return character.smpl, character.rest[0], next((word for word in ("female", "male") if word in words), "neutral")
 
 
 def write_amass(path: Path, scene: Scene, character: Character, body: Body) -> None:
     """One person's motion, written whole or not at all; raises OSError."""
-    given = parameters(scene, character, body)
-    poses = np.zeros((len(given.poses), COLUMNS))
-    poses[:, : 3 * BODY_JOINTS] = given.poses[:, :BODY_JOINTS].reshape(len(poses), -1)
+    smpl, pelvis_at_rest, gender = in_smpl(scene, character, body)
+    poses = np.zeros((len(smpl.rotmat), COLUMNS))
+    poses[:, : 3 * BODY_JOINTS] = rotvec_from_rotmat(smpl.rotmat[:, :BODY_JOINTS]).reshape(len(poses), -1)
     content = io.BytesIO()
     np.savez(
         content,
         poses=poses.astype(np.float32),
-        betas=given.betas.astype(np.float32),
-        trans=given.transl.astype(np.float32),
-        gender=np.array(given.gender),
+        betas=smpl.betas.astype(np.float32),
+        trans=(smpl.pelvis - pelvis_at_rest).astype(np.float32),
+        pelvis=smpl.pelvis.astype(np.float32),
+        pelvis_at_rest=pelvis_at_rest.astype(np.float32),
+        gender=np.array(gender),
         mocap_framerate=np.array(scene.fps),
         mocap_frame_rate=np.array(scene.fps),
         surface_model_type=np.array("smplh"),
@@ -70,3 +60,34 @@ def write_amass(path: Path, scene: Scene, character: Character, body: Body) -> N
         vibe_version=np.array(__version__),
     )
     assets.write_whole(path, content.getvalue())
+
+
+def write_smplx_json(path: Path, scene: Scene, character: Character, body: Body) -> None:
+    """One person's motion, a row a frame, written whole or not at all; raises OSError.
+
+    `transl` is for a body whose pelvis rests at `pelvis_at_rest`: for another, SMPL-X's among them, it is `pelvis`
+    minus that body's own.
+    """
+    smpl, pelvis_at_rest, gender = in_smpl(scene, character, body)
+    poses = rotvec_from_rotmat(smpl.rotmat[:, :BODY_JOINTS])
+    content = {
+        "gender": gender,
+        "betas": _rounded(smpl.betas),
+        "fps": scene.fps,
+        "start_seconds": scene.start + character.first / scene.fps,
+        "units": "metres, seconds, radians",
+        "axes": f"right-handed, {scene.up} up",
+        "body": {"name": scene.body.name, "sha256": scene.body.sha256, "betas": _rounded(character.smpl.betas)},
+        "vibe_version": __version__,
+        "global_orient": _rounded(poses[:, 0]),
+        "body_pose": _rounded(poses[:, 1:].reshape(len(poses), -1)),
+        "transl": _rounded(smpl.pelvis - pelvis_at_rest),
+        "pelvis": _rounded(smpl.pelvis),
+        "pelvis_at_rest": _rounded(pelvis_at_rest),
+    }
+    assets.write_whole(path, (json.dumps(content) + "\n").encode())
+
+
+def _rounded(numbers: ndarray) -> list:
+    """The numbers, the finest step a hundredth of a millimetre or of a milliradian."""
+    return numbers.astype(np.float64).round(5).tolist()

@@ -89,7 +89,7 @@ def _trc(path: Path, scene: Scene, character: Character, _: Body, __: ExportOpti
 
 
 def _smplx_json(path: Path, scene: Scene, character: Character, body: Body, _: ExportOptions) -> None:
-    from vibe.export.smplx_json import write_smplx_json
+    from vibe.export.amass import write_smplx_json
 
     write_smplx_json(path, scene, character, body)
 

@@ -52,7 +52,7 @@ def write_trc(path: Path, scene: Scene, character: Character) -> None:
         f"PathFileType\t4\t(X/Y/Z)\t{path.name}\n"
         "DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame\tOrigNumFrames\n"
         f"{rate}\t{rate}\t{frames}\t{len(SMPL)}\tm\t{rate}\t1\t{frames}\n"
-        f"Frame#\tTime\t{names}\t\t\n\t\t{axes}\n\n"
+        f"Frame#\tTime\t{names}\t\t\t\n\t\t{axes}\t\n\n"  # the last tab as OpenSim writes it
     )
     joints = number_rows(character.joints.reshape(len(character.joints), -1), "%.5f", "\t").splitlines(keepends=True)
     lines = [f"{frame + 1}\t{(character.first + frame) / scene.fps:.6f}\t{line}" for frame, line in enumerate(joints)]

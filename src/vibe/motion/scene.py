@@ -19,9 +19,8 @@ from vibe.body.pose import pose_joints, rest_joints
 from vibe.body.record import Body
 from vibe.motion.gravity import lowest_foot, unit, upright
 from vibe.motion.record import Motion, Result
-from vibe.motion.resample import resample_motion
 from vibe.records import Camera, SmplParams, Weights
-from vibe.rotations import rotmat_from_rotvec
+from vibe.rotations import interpolate, rotmat_from_rotvec
 from vibe.skeletons import SMPL_PARENTS
 
 AXES: dict[str, tuple[float, float, float]] = {
@@ -45,6 +44,8 @@ R_SCENE_REST = {
 """From the body at rest to those axes, where it looks along z, or along -y: towards the camera."""
 FASTEST = 1000.0
 """Frames a second."""
+NEAR = 0.05
+"""Intervals by which a timestamp may miss an even moment and still be taken for it, as rounded timestamps do."""
 MOST_FRAMES = 1 << 19
 """Of all people together: about 5 hours of one at 30 frames a second, which take 5 GB of memory."""
 
@@ -224,11 +225,33 @@ def _stretch(options: SceneOptions) -> str:
 def _character(
     number: int, motion: Motion, timestamps: Float[ndarray, "frame"], begin: float, fps: float, body: Body
 ) -> Character:
-    """A person at even moments, still in the camera's axes."""
-    first, smpl, confidence = resample_motion(motion, timestamps[motion.frames], begin, fps)
-    rest = rest_joints(body, smpl.betas)
-    joints = pose_joints(body, smpl.rotmat, smpl.betas)[1] - rest[0] + smpl.pelvis[:, None]
-    return Character(number, first, smpl, rest, joints, confidence)
+    """A person at even moments from their first frame to their last, still in the camera's axes.
+
+    Rotations turn at constant speed between frames, the pelvis goes straight; a moment on a frame takes it as it is.
+    The confidence is the lesser of the two frames around the moment; 0 where they are no neighbours in the video.
+    """
+    rotmat, pelvis = motion.smpl.rotmat, motion.smpl.pelvis
+    place = (timestamps[motion.frames] - begin) * fps
+    first = int(np.ceil(place[0] - NEAR))
+    moments = np.arange(first, max(int(np.floor(place[-1] + NEAR)), first) + 1, dtype=np.float64)
+    before = (np.searchsorted(place, moments + NEAR, side="right") - 1).clip(0, max(len(place) - 2, 0))
+    after = (before + 1).clip(max=len(place) - 1)
+    part = ((moments - place[before]) / (place[after] - place[before]).clip(1e-9)).clip(0, 1)
+    part = np.where(np.abs(moments - place[before]) <= NEAR, 0.0, part)
+    part = np.where(np.abs(moments - place[after]) <= NEAR, 1.0, part)
+    inside = (part > 0) & (part < 1)
+    sure = np.minimum(
+        np.where(part < 1, motion.confidence[before], 1.0), np.where(part > 0, motion.confidence[after], 1.0)
+    )
+    apart = np.diff(motion.frames, append=motion.frames[-1:] + 1) > 1
+    sure = np.where(apart[before] & inside, 0.0, sure).astype(np.float32)
+    turned = np.where((part == 1)[:, None, None, None], rotmat[after], rotmat[before])
+    part = part.astype(np.float32)
+    turned[inside] = interpolate(rotmat[before[inside]], rotmat[after[inside]], part[inside, None])
+    pelvis = (1 - part[:, None]) * pelvis[before] + part[:, None] * pelvis[after]
+    rest = rest_joints(body, motion.smpl.betas)
+    joints = pose_joints(body, turned, motion.smpl.betas)[1] - rest[0] + pelvis[:, None]
+    return Character(number, first, SmplParams(turned, motion.smpl.betas, pelvis), rest, joints, sure)
 
 
 def _axes(characters: Sequence[Character], options: SceneOptions) -> tuple[Float[ndarray, "3 3"], list[str]]:
