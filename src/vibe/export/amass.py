@@ -1,4 +1,4 @@
-"""SMPL's own parameters: AMASS's .npz, for Blender's SMPL add-on and aitviewer, and JSON with the smplx package's names."""
+"""SMPL's own parameters: AMASS's .npz, for Blender's add-on and aitviewer; JSON with the smplx package's names."""
 
 from __future__ import annotations
 
