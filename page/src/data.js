@@ -34,7 +34,7 @@ export function unpacked(value) {
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, unpacked(part)]));
 }
 
-/** The motion: see `results/page_motion.py` for its names, units and frames. */
+/** The motion: see `src/vibe/viewer/motion_json.py` for its names, units and frames. */
 export function readMotion() {
   const motion = unpacked(JSON.parse(document.getElementById("motion").textContent));
   for (const person of motion.people) {

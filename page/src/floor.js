@@ -3,6 +3,8 @@
 import { Group, Mesh, PlaneGeometry, ShaderMaterial, ShadowMaterial } from "three";
 
 const SIDE = 80; // metres
+const DARK = [0.62, 0.69, 0.78]; // colours of the lines where the page is dark, and where it is light
+const LIGHT = [0.33, 0.4, 0.5];
 
 const VERTEX = `
   varying vec2 place;
@@ -15,6 +17,7 @@ const VERTEX = `
 const FRAGMENT = `
   uniform vec2 middle;
   uniform float reach;
+  uniform vec3 tint;
   varying vec2 place;
   float lines(float every, float width) {
     vec2 at = place / every;
@@ -26,12 +29,16 @@ const FRAGMENT = `
   void main() {
     float far = smoothstep(1.0, 0.15, distance(place, middle) / reach);
     float line = max(0.55 * lines(1.0, 1.2), 0.16 * lines(0.25, 1.0));
-    gl_FragColor = vec4(0.62, 0.69, 0.78, line * far);
+    gl_FragColor = vec4(tint, line * far);
   }`;
 
 /** A floor at height 0; `around(x, z, reach)` says where it does not fade. */
 export function makeFloor() {
-  const uniforms = { middle: { value: [0, 0] }, reach: { value: 6 } };
+  const uniforms = { middle: { value: [0, 0] }, reach: { value: 6 }, tint: { value: DARK } };
+  const light = matchMedia("(prefers-color-scheme: light)");
+  const follow = () => (uniforms.tint.value = light.matches ? LIGHT : DARK);
+  light.addEventListener("change", follow);
+  follow();
   const grid = new Mesh(
     new PlaneGeometry(SIDE, SIDE),
     new ShaderMaterial({

@@ -24,6 +24,12 @@ export function angles(person, joint) {
   return Float32Array.from(person.frames, (_, row) => angle(person, joint, row));
 }
 
+/** How sure the detector was of a keypoint at every row, from 0 to 1; the mean of all where the joint is none of them. */
+export function confidences(person, keypoint) {
+  const { confidence, keypoint_confidence: each } = person;
+  return Float32Array.from(confidence, (mean, row) => (keypoint < 0 ? mean : each[17 * row + keypoint]) / 255);
+}
+
 /** How fast a joint moves in the camera's frame, in metres per second, at every row; NaN where it can't be told. */
 export function speeds(person, joint, parents, times) {
   const places = positions(person, joint, parents);

@@ -96,7 +96,7 @@ export class Live {
       if (!person) continue;
       const { given } = person;
       one.rotations.forEach((turn, joint) => given.rotations.set(quaternion(turn), 4 * joint));
-      given.pelvis.set(one.trans);
+      given.pelvis.set(one.pelvis);
       given.rows[0] = 0;
       given.seen = now;
     }
@@ -112,7 +112,7 @@ export class Live {
 
   /** Keep the lowest foot of the last seconds on the ground. */
   #ground(people, now) {
-    const [R, t] = [this.motion.R_stage_cam, this.motion.t_stage_cam];
+    const [R, t] = [this.motion.R_scene_cam, this.motion.t_scene_cam];
     const feet = people.flatMap(({ joints }) => FEET.map((joint) => joints[joint]));
     const heights = feet.map(([x, y, z]) => R[3] * x + R[4] * y + R[5] * z + t[1]);
     if (!heights.length) return;
@@ -128,7 +128,7 @@ export class Live {
 
   /** Stand where everybody who is here is in view. */
   home(people) {
-    const shown = people?.map(({ trans }) => ({ pelvis: Float32Array.from(trans) }));
+    const shown = people?.map(({ pelvis }) => ({ pelvis: Float32Array.from(pelvis) }));
     this.motion.people = shown ?? this.view.people.filter(({ given }) => given.rows[0] === 0).map(({ given }) => given);
     this.view.measure();
     this.view.home();

@@ -38,6 +38,7 @@ class Page {
     bindKeys(this);
     new ResizeObserver(() => this.arrange()).observe($("stage"));
     new ResizeObserver(() => this.redrawCurves()).observe($("plots"));
+    matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => this.redrawCurves());
     this.setView("free");
     if (window.innerHeight < LOW) this.togglePlots();
     const first = Math.min(...this.motion.people.map((person) => person.frames[0] ?? Infinity));

@@ -4,7 +4,7 @@ import { Vector3 } from "three";
 import { angle } from "./kinematics.js";
 
 const HEAD = 15; // SMPL's
-const ABOVE = 0.25; // metres from the joint of the head to the badge
+const ABOVE = 0.19; // metres from the joint of the head to its crown, with the hair
 const NEAR_MOUSE = 18; // CSS pixels
 const NEAR_FINGER = 32;
 
@@ -51,7 +51,7 @@ export class Names {
       const head = here.includes(person) ? place.setFromMatrixPosition(person.bones[HEAD].matrixWorld) : null;
       const at = head && this.view.onCanvas(head.setY(head.y + ABOVE));
       badge.hidden = !at;
-      if (at) badge.style.transform = `translate(${at[0]}px, ${at[1]}px) translate(-50%, -50%)`;
+      if (at) badge.style.transform = `translate(${at[0]}px, ${at[1]}px) translate(-50%, calc(-100% - 3px))`;
     }
     if (this.found && !here.includes(this.found.person)) this.found = null;
     this.#show();

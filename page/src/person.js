@@ -6,6 +6,7 @@ import {
 } from "three";
 import { between } from "./kinematics.js";
 
+const LINEAR = Array.from({ length: 256 }, (_, part) => new Color().setRGB(part / 255, 0, 0, SRGBColorSpace).r);
 const UNSEEN = 0.5; // opacity of somebody who was filled in between frames in which they were seen
 
 export class Person {
@@ -26,10 +27,7 @@ export class Person {
     });
     const skeleton = new Skeleton(this.bones, inverses);
     const geometry = surface(given, motion.body);
-    const [red, green, blue] = given.colour;
-    this.material = new MeshStandardMaterial({
-      color: new Color().setRGB(red, green, blue, SRGBColorSpace), roughness: 0.62, metalness: 0,
-    });
+    this.material = new MeshStandardMaterial({ vertexColors: true, roughness: 0.62, metalness: 0 });
     const mesh = new SkinnedMesh(geometry, this.material);
     // Where the person is faint, this mesh fills the depth first, so that no inner surface shines through.
     this.depth = new SkinnedMesh(geometry, new MeshBasicMaterial({ colorWrite: false }));
@@ -87,6 +85,7 @@ function surface(given, body) {
   for (let i = 0; i < points.length; i++) points[i] = given.surface_low[i % 3] + given.surface[i] * given.surface_step;
   const geometry = new BufferGeometry();
   geometry.setAttribute("position", new BufferAttribute(points, 3));
+  geometry.setAttribute("color", new BufferAttribute(Float32Array.from(given.paint, (part) => LINEAR[part]), 3));
   geometry.setAttribute("skinIndex", new BufferAttribute(body.joints, 4));
   geometry.setAttribute("skinWeight", new BufferAttribute(body.weights, 4, true));
   geometry.setIndex(new BufferAttribute(body.faces, 1));

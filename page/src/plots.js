@@ -1,6 +1,6 @@
 // Curves over the time of the video: a joint's angle and speed, and the confidence of the evidence.
 
-import { angles, speeds } from "./kinematics.js";
+import { angles, confidences, speeds } from "./kinematics.js";
 import { css, spoken } from "./names.js";
 
 const LEFT = 34; // CSS pixels beside and below the curves
@@ -29,7 +29,7 @@ export class Plots {
       },
       {
         name: "confidence", unit: "", digits: 2, least: 1,
-        of: (person) => Float32Array.from(person.confidence, (level) => level / 255),
+        of: (person) => confidences(person, motion.keypoint_names.indexOf(this.#name())),
       },
     ];
     for (const kind of this.kinds) {
@@ -59,10 +59,15 @@ export class Plots {
       kind.curves = this.people.map((person) => kind.of(person.given));
       const most = kind.curves.reduce((top, curve) => curve.reduce((a, b) => (b > a ? b : a), top), kind.least);
       kind.top = roundUp(most);
-      const what = kind.name === "confidence" ? "2D evidence" : spoken(this.motion.joint_names[joint]);
+      const found = kind.name !== "confidence" || this.motion.keypoint_names.includes(this.#name());
+      const what = found ? spoken(this.#name()) : "all keypoints";
       kind.head.textContent = `${what} · ${kind.name}${kind.unit ? `, ${kind.unit}` : ""}`;
     }
     this.draw();
+  }
+
+  #name() {
+    return this.motion.joint_names[this.joint];
   }
 
   /** Draw the curves anew: another joint, other people, another size. */
@@ -79,8 +84,9 @@ export class Plots {
     const pen = canvas.getContext("2d");
     pen.scale(scale, scale);
     pen.font = "10px system-ui, sans-serif";
-    pen.fillStyle = "#7d8896";
-    pen.strokeStyle = "#242c37";
+    const style = getComputedStyle(document.documentElement);
+    pen.fillStyle = style.getPropertyValue("--quiet");
+    pen.strokeStyle = style.getPropertyValue("--edge");
     pen.textAlign = "right";
     const y = (value) => TOP + (1 - value / top) * (height - TOP - BOTTOM);
     const x = (time) => LEFT + (time / this.duration) * (width - LEFT - RIGHT);

@@ -78,13 +78,13 @@ export class View3D {
 
   /** Move the people and the film's camera up, so that the ground is at height 0; metres. */
   raise(height) {
-    this.motion.t_stage_cam[1] += height;
+    this.motion.t_scene_cam[1] += height;
     this.#stand();
   }
 
   /** Everything in the video camera's frame where that camera stands. */
   #stand() {
-    this.bodies.matrix.copy(stageFromCamera(this.motion));
+    this.bodies.matrix.copy(sceneFromCamera(this.motion));
     this.filmCamera.matrix.copy(this.bodies.matrix).multiply(new Matrix4().makeScale(1, -1, -1));
     this.filmCamera.updateMatrixWorld(true);
   }
@@ -196,8 +196,8 @@ export class View3D {
 const place = new Vector3();
 
 /** From the film's camera to the world, which is level: y up, the lowest foot at height 0. */
-function stageFromCamera(motion) {
-  const [R, t] = [motion.R_stage_cam, motion.t_stage_cam];
+function sceneFromCamera(motion) {
+  const [R, t] = [motion.R_scene_cam, motion.t_scene_cam];
   return new Matrix4().set(
     R[0], R[1], R[2], t[0], R[3], R[4], R[5], t[1], R[6], R[7], R[8], t[2], 0, 0, 0, 1,
   );

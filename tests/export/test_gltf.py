@@ -11,10 +11,10 @@ from readers import glb_array, glb_matrices, read_glb
 
 from vibe.arrays import as_numpy
 from vibe.body import load_body
+from vibe.body.outfit import colour
 from vibe.body.placed import vertices_cam
 from vibe.export.gltf import write_glb
 from vibe.motion.scene import SceneOptions, build_scene
-from vibe.render.compositor import colour
 from vibe.skeletons import SMPL
 
 

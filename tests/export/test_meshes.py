@@ -9,7 +9,7 @@ from vibe.arrays import as_numpy
 from vibe.assets.paths import whole_folder
 from vibe.body import load_body
 from vibe.body.placed import vertices_cam
-from vibe.export.meshes import write_meshes
+from vibe.export.export import write_meshes
 from vibe.motion.scene import SceneOptions, build_scene
 
 

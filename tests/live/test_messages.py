@@ -19,12 +19,12 @@ def test_a_line_holds_everybody_in_the_named_shapes_and_units(moment):
     assert (told["type"], told["frame"], told["delay_ms"]) == ("frame", moment.index, 81.3)
     assert [one["number"] for one in told["people"]] == [1, 2]
     for one, pose in zip(told["people"], moment.people, strict=True):
-        assert set(one) == {"number", "confidence", "trans", "rotations", "betas", "joints"}
+        assert set(one) == {"number", "confidence", "pelvis", "rotations", "betas", "joints"}
         assert np.shape(one["rotations"]) == np.shape(one["joints"]) == (24, 3)
         assert np.shape(one["betas"]) == (10,) and 0 <= one["confidence"] <= 1
-        assert np.allclose(one["joints"], pose.joints, atol=1e-5) and np.allclose(one["trans"], pose.trans, atol=1e-5)
+        assert np.allclose(one["joints"], pose.joints, atol=1e-5) and np.allclose(one["pelvis"], pose.trans, atol=1e-5)
         assert torch.allclose(roma.rotvec_to_rotmat(torch.tensor(one["rotations"])), pose.rotmat, atol=1e-4)
-        assert one["joints"][0] == one["trans"]
+        assert one["joints"][0] == one["pelvis"]
 
 
 def test_the_first_line_says_what_does_not_change(method):

@@ -84,6 +84,7 @@ def test_what_is_written_is_read_back(tmp_path, result):
     for name in ("path", "fps", "width", "height", "damaged"):
         assert getattr(back.clip, name) == getattr(result.clip, name), name
     assert np.array_equal(back.camera.K_px, result.camera.K_px)
+    assert back.notes == result.notes == ("one note",)
     assert (back.body.name, back.body.sha256) == ("open", "ab" * 32)
     assert (back.weights.name, back.weights.sha256) == ("open", "cd" * 32)
 
@@ -121,6 +122,24 @@ def test_a_file_of_the_first_version_is_read_with_smpl_s_own_translation(tmp_pat
     old.save(tmp_path / "new.npz")
     for one, two in zip(old, load(tmp_path / "new.npz"), strict=True):
         assert same(one, two, 1e-6) and (one.betas_per_frame is None) == (two.betas_per_frame is None)
+
+
+def test_a_file_without_notes_is_read(tmp_path, result):
+    """As version 2 was first written."""
+    replace(result, notes=()).save(tmp_path / "motion.npz")
+    with np.load(tmp_path / "motion.npz") as file:
+        arrays = {name: file[name] for name in file.files if name not in ("notes", "sha256")}
+    arrays["sha256"] = np.array(npz._checksum(arrays))
+    np.savez(tmp_path / "old.npz", **arrays)
+    assert load(tmp_path / "old.npz").notes == () and len(load(tmp_path / "old.npz")) == 2
+
+
+def test_a_result_is_shown_as_a_line_for_each_person(result):
+    first, *people = repr(result).splitlines()
+    assert first == "Result of clip ü.mp4: 2 people, 12 frames"
+    assert [line.split(":")[0].strip() for line in people] == ["person 1", "person 2"]
+    assert "7 frames from 2 (0.07 s) to 8 (0.27 s)" in people[0] and len(repr(result)) < 400
+    assert repr(result.people[0][100.0:]) == "Motion of no frames"
 
 
 def flipped(content: bytes, bit: int) -> bytes:

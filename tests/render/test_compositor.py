@@ -7,7 +7,7 @@ import performers
 import pytest
 import torch
 
-from vibe.motion.scene import COLOURS, colour
+from vibe.body.outfit import COLOURS, colour
 from vibe.render.compositor import Panel, Poser, paint, placed_panels, straight
 from vibe.render.viewpoints import Viewpoint, place
 

@@ -34,6 +34,20 @@ def test_everybody_and_the_ground_below_them_are_in_the_picture_all_the_time_and
     assert 0.3 < max(reach) < 0.5
 
 
+@pytest.mark.parametrize("view", ["side", "turn"])
+def test_who_walks_away_fills_three_quarters_of_the_panel_all_the_way(low, view):
+    motion = performers.walking(low, 100)
+    found = place([(1, motion, low)], np.arange(100) / 25)
+    assert found is not None
+    surface, heights = motion.vertices(low), []
+    for points, camera in zip(surface, orbit_view(view, found, motion.frames, 4.0, 160, 90), strict=True):
+        seen = camera.seen(points) @ camera.K_px.T
+        rows = seen[:, 1] / seen[:, 2] / 90
+        assert rows.min() > 0 and rows.max() < 1
+        heights.append(np.ptp(rows))
+    assert np.mean(heights) > 0.75 and min(heights) > 0.7
+
+
 def test_a_camera_that_turns_comes_back_to_where_it_began(dance):
     frames = np.full(48, 50)
     cameras = orbit_view("turn", dance[1], frames, 8.0, 160, 90)

@@ -14,6 +14,7 @@ import torch
 
 from vibe.arrays import as_tensors
 from vibe.body import load_body, pose_joints, rest_joints
+from vibe.body.outfit import dressed, vertex_colours
 from vibe.viewer.motion_json import QUATERNION_UNIT, WEIGHT_UNIT, motion_json, quantised_rotations, quantised_weights
 
 FRAMES = 25
@@ -86,7 +87,7 @@ def test_the_weights_of_every_vertex_sum_to_one_exactly(body):
 
 def test_the_skin_of_the_page_is_the_body_to_a_tenth_of_a_millimetre_in_the_mean(told, result, body):
     for person, motion in zip(told["people"], result.people, strict=True):
-        off_mm = 1000 * np.linalg.norm(skinned(told, person) - motion.vertices(body), axis=-1)
+        off_mm = 1000 * np.linalg.norm(skinned(told, person) - motion.vertices(dressed(body)), axis=-1)
         assert off_mm.mean() < 0.2
         assert np.quantile(off_mm, 0.99) < 4
 
@@ -104,6 +105,13 @@ def test_frames_times_and_confidence_are_the_motions(told, result):
     for person, motion in zip(told["people"], result.people, strict=True):
         np.testing.assert_array_equal(person["frames"], motion.frames)
         np.testing.assert_allclose(person["confidence"] / 255, motion.confidence, atol=0.004)
+        of_joints = person["keypoint_confidence"].reshape(-1, 17) / 255
+        np.testing.assert_allclose(of_joints, motion.keypoints_px[..., 2], atol=0.004)
+
+
+def test_everybody_wears_a_suit_of_their_own_colour_and_has_a_skin(told, body):
+    for number, person in enumerate(told["people"], start=1):
+        np.testing.assert_allclose(person["paint"].reshape(-1, 3) / 255, vertex_colours(body, number), atol=0.003)
 
 
 def test_a_frame_that_was_filled_in_has_no_confidence_and_any_other_has_some(result, body):
@@ -117,7 +125,7 @@ def test_a_frame_that_was_filled_in_has_no_confidence_and_any_other_has_some(res
 def test_the_stage_is_level_and_the_lowest_foot_stands_on_it(body):
     upright = performers.show(body, performers.standing(body, FRAMES))
     told = unpacked(json.loads(motion_json(upright, body)))
-    surface = skinned(told, told["people"][0]) @ np.reshape(told["R_stage_cam"], (3, 3)).T + told["t_stage_cam"]
+    surface = skinned(told, told["people"][0]) @ np.reshape(told["R_scene_cam"], (3, 3)).T + told["t_scene_cam"]
     assert abs(surface[..., 1].min()) < 0.01
     head, feet = surface[0][surface[0][:, 1].argmax()], surface[0][surface[0][:, 1].argmin()]
     assert math.hypot(head[0] - feet[0], head[2] - feet[2]) < 0.25

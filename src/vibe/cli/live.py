@@ -190,7 +190,6 @@ def _page_server(
     options: _LiveOptions, start: str, source: LiveSource, live_estimator: LiveEstimator, estimator: Estimator
 ) -> Iterator[list[Output]]:
     """The page and the socket, closed at the end."""
-    from vibe.body import load_body
     from vibe.live.outputs import Packets
     from vibe.live.server import ServedContent, Server
     from vibe.viewer.page import live_page, page_template
@@ -198,9 +197,9 @@ def _page_server(
     if not (options.page or options.socket):
         yield []
         return
-    shown = load_body(detail="low") if estimator.body.origin.sha256 == load_body().origin.sha256 else estimator.body
-    text = live_page(page_template(), source.name, live_estimator.camera, shown) if options.page else None
-    server = Server(ServedContent(start, text, Packets(shown)), options.host, options.port)
+    body = estimator.body
+    text = live_page(page_template(), source.name, live_estimator.camera, body) if options.page else None
+    server = Server(ServedContent(start, text, Packets(body)), options.host, options.port)
     with closing(server), _shown(server, options):
         yield [server]
 

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import platform
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,28 +36,25 @@ LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "^": r"\tex
 
 def scores_markdown(report: Report) -> str:
     """The table of the scores of everything, of its parts too if they are few, and what they were measured on."""
-    lines = [f"## {report.protocol}, {report.boxes} boxes: {report.weights.name} {report.weights.sha256[:12]}", ""]
-    names = measured_metrics(report.scores)
-    lines += markdown_table(
-        [*HEAD, *(heading(name) for name in names)], [_report_cells(score, names) for score in table_scores(report)]
-    )
-    return "\n".join([*lines, "", report_note(report)]) + "\n"
+    title = f"## {report.protocol}, {report.boxes} boxes: {report.weights.name} {report.weights.sha256[:12]}"
+    return "\n".join([title, "", *markdown_table(*_report_table(report)), "", report_note(report)]) + "\n"
 
 
 def scores_latex(report: Report) -> str:
     """The same as a LaTeX table, which needs no package."""
-    names = measured_metrics(report.scores)
-    head = [*HEAD, *(heading(name) for name in names)]
-    return latex_table(head, [_report_cells(score, names) for score in table_scores(report)], report_note(report))
+    return latex_table(*_report_table(report), report_note(report))
 
 
 def scores_csv(report: Report) -> str:
     """All scores, those of single clips too, as comma-separated values with a line of headings."""
     about = _about(report) | {"fps": " ".join(f"{rate:g}" for rate in report.fps)}
-    names = measured_metrics(report.scores)
-    rows = [about | _row(score) for score in report.scores]
+    columns = [*about, "part", *HEAD, *measured_metrics(report.scores)]
+    return _csv(columns, [about | _row(score) for score in report.scores])
+
+
+def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, [*about, "part", *HEAD, *names], lineterminator="\n")
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
@@ -80,12 +78,6 @@ def report_note(report: Report) -> str:
     )
 
 
-def table_scores(report: Report) -> list[Score]:
-    """The scores that a table has: those of everything, and those of the parts if they are few."""
-    few = 1 < len({score.part for score in report.scores} - {WHOLE}) <= FEW
-    return [score for score in report.scores if few or score.part == WHOLE]
-
-
 def measured_metrics(scores: Sequence[Score]) -> list[str]:
     """The names of all that was measured, in the order of the columns."""
     return [name for name in (*METRICS, COVERAGE) if any(name in score.errors for score in scores)]
@@ -94,11 +86,6 @@ def measured_metrics(scores: Sequence[Score]) -> list[str]:
 def heading(name: str) -> str:
     """A metric's name and unit as tables have it."""
     return METRICS[name].heading if name in METRICS else "coverage %"
-
-
-def number(name: str, value: float | None) -> str:
-    """A metric's value with its digits; empty where there is none."""
-    return "" if value is None else f"{value:.{METRICS[name].digits if name in METRICS else 1}f}"
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -141,10 +128,18 @@ def _row(score: Score) -> dict[str, Any]:
     return about | {"joints": score.joints, "frames": score.frames} | dict(score.errors)
 
 
-def _report_cells(score: Score, names: Sequence[str]) -> list[str]:
-    seen = score.evidence if score.part == WHOLE else f"{score.evidence} {score.part}"
-    errors = [number(name, score.errors.get(name)) for name in names]
-    return [seen, score.system, score.joints, str(score.frames), *errors]
+def _report_table(report: Report) -> tuple[list[str], list[list[str]]]:
+    """Headings and cells: the scores of everything, and those of the parts if they are few."""
+    names, rows = measured_metrics(report.scores), []
+    few = 1 < len({score.part for score in report.scores} - {WHOLE}) <= FEW
+    for score in report.scores:
+        if few or score.part == WHOLE:
+            seen = score.evidence if score.part == WHOLE else f"{score.evidence} {score.part}"
+            digits = [METRICS[name].digits if name in METRICS else 1 for name in names]
+            errors = [score.errors.get(name) for name in names]
+            shown = ["" if error is None else f"{error:.{count}f}" for error, count in zip(errors, digits, strict=True)]
+            rows.append([seen, score.system, score.joints, str(score.frames), *shown])
+    return [*HEAD, *map(heading, names)], rows
 
 
 @dataclass(frozen=True)
@@ -191,30 +186,16 @@ TABLE1_UNITS = (
 )
 
 
-@dataclass(frozen=True)
-class Table1Cell:
-    """One number, and for ours the score that it is from."""
-
-    value: float
-    report: Report | None = None
-    score: Score | None = None
-
-
-@dataclass(frozen=True)
-class Table1Row:
-    """One row of the table."""
-
-    name: str
-    cells: tuple[Table1Cell | None, ...]
-    """In the order of `TABLE1_COLUMNS`; None where there is nothing."""
+PROVENANCE = ("protocol", "joints", "boxes", "weights", "weights_sha256", "data_sha256", "frames")
+"""What is needed to read a number of ours."""
 
 
 @dataclass(frozen=True)
 class Table1:
-    """The paper's rows, then ours, and what ours were measured on."""
+    """The paper's numbers, then ours, and what ours were measured on."""
 
-    published: tuple[Table1Row, ...]
-    ours: tuple[Table1Row, ...]
+    numbers: tuple[Mapping[str, Any], ...]
+    """One for each cell: row, origin (paper or measured), set, metric, value, and of ours `PROVENANCE`."""
     reports: tuple[Report, ...]
     missing: tuple[str, ...]
     """The sets that the user has no store of."""
@@ -229,7 +210,8 @@ def table1(
     the whole method is measured (3DPW then by the protocol `3dpw`, since the published evaluator has true boxes).
     Raises FileNotFoundError if there is no store at all, and what `measure` does.
     """
-    chosen = {column: _protocol(column, raw is not None) for column in TABLE1_COLUMNS}
+    whole = {"vibe-official": "3dpw"} if raw else {}
+    chosen = {column: whole.get(column.protocol, column.protocol) for column in TABLE1_COLUMNS}
     stores = sorted({PROTOCOLS[name].store for name in chosen.values()})
     missing = [store for store in stores if not (data / store / MANIFEST).is_file()]
     if missing == stores:
@@ -240,36 +222,36 @@ def table1(
     reports: dict[str, Report] = {}
     for name in dict.fromkeys(chosen.values()):
         if (store := PROTOCOLS[name].store) not in missing:
-            reports[name] = evaluate_protocol(
-                name, data / store, network, after, progress, raw / store if raw else None
-            )
-    published = tuple(
-        Table1Row(name, tuple(None if value is None else Table1Cell(value) for value in values))
+            pictures = raw / store if raw else None
+            reports[name] = evaluate_protocol(name, data / store, network, after, progress, pictures)
+    numbers = [
+        {"row": name, "origin": "paper", "set": column.group, "metric": column.heading, "value": value}
         for name, values in TABLE1_PUBLISHED.items()
-    )
-    rows = dict.fromkeys(score.system for found in reports.values() for score in found.scores)
-    ours = [
-        Table1Row(
-            f"{network.about.name}, {system}",
-            tuple(_measured(reports.get(chosen[column]), system, column.metric) for column in TABLE1_COLUMNS),
-        )
-        for system in rows
+        for column, value in zip(TABLE1_COLUMNS, values, strict=True)
+        if value is not None
     ]
-    return Table1(published, tuple(ours), tuple(reports.values()), tuple(missing))
+    for system in dict.fromkeys(score.system for found in reports.values() for score in found.scores):
+        row = {"row": f"{network.about.name}, {system}", "origin": "measured"}
+        for column, name in chosen.items():
+            report = reports.get(name)
+            for score in report.scores if report else ():
+                if (score.part, score.system) == (WHOLE, system) and column.metric in score.errors:
+                    about = _about(report) | {"joints": score.joints, "frames": score.frames}
+                    cell = {"set": column.group, "metric": column.heading, "value": score.errors[column.metric]}
+                    numbers.append(row | cell | {name: about[name] for name in PROVENANCE})
+    return Table1(tuple(numbers), tuple(reports.values()), tuple(missing))
 
 
 def table1_markdown(table: Table1) -> str:
     """The table, and what our rows were measured on."""
-    lines = ["## Table 1 of the paper", "", *markdown_table(_table1_head(), _table1_cells(table)), ""]
+    head = ["", *(f"{column.group} {column.heading}" for column in TABLE1_COLUMNS)]
+    lines = ["## Table 1 of the paper", "", *markdown_table(head, _table1_cells(table)), ""]
     return "\n".join([*lines, "\n\n".join(_table1_notes(table))]) + "\n"
 
 
 def table1_latex(table: Table1) -> str:
     """The same as a LaTeX table."""
-    groups = {
-        name: sum(column.group == name for column in TABLE1_COLUMNS)
-        for name in dict.fromkeys(c.group for c in TABLE1_COLUMNS)
-    }
+    groups = Counter(column.group for column in TABLE1_COLUMNS)
     above = " & " + " & ".join(f"\\multicolumn{{{count}}}{{c}}{{{name}}}" for name, count in groups.items()) + r" \\"
     head = ["", *(column.heading for column in TABLE1_COLUMNS)]
     return latex_table(head, _table1_cells(table), " ".join(_table1_notes(table)), 1, above)
@@ -277,16 +259,7 @@ def table1_latex(table: Table1) -> str:
 
 def table1_csv(table: Table1) -> str:
     """One line for each number: whose, of which set and metric, and all that is needed to read ours."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    told = ("protocol", "joints", "boxes", "weights", "weights_sha256", "data_sha256", "frames")
-    writer.writerow(["row", "origin", "set", "metric", "value", *told])
-    for origin, lines in (("paper", table.published), ("measured", table.ours)):
-        for line in lines:
-            for column, cell in zip(TABLE1_COLUMNS, line.cells, strict=True):
-                if cell is not None:
-                    writer.writerow([line.name, origin, column.group, column.heading, cell.value, *_provenance(cell)])
-    return text.getvalue()
+    return _csv(["row", "origin", "set", "metric", "value", *PROVENANCE], table.numbers)
 
 
 def table1_json(table: Table1) -> str:
@@ -294,37 +267,14 @@ def table1_json(table: Table1) -> str:
     return json.dumps(list(csv.DictReader(io.StringIO(table1_csv(table)))), indent=1) + "\n"
 
 
-def _protocol(column: Table1Column, whole_method: bool) -> str:
-    return "3dpw" if whole_method and column.protocol == "vibe-official" else column.protocol
-
-
-def _measured(report: Report | None, system: str, metric: str) -> Table1Cell | None:
-    """A system's number over everything; None if the set or the metric is not there."""
-    for score in report.scores if report else ():
-        if (score.part, score.system) == (WHOLE, system) and metric in score.errors:
-            return Table1Cell(score.errors[metric], report, score)
-    return None
-
-
-def _provenance(cell: Table1Cell) -> list[str]:
-    """What is needed to read a number of ours."""
-    if cell.report is None or cell.score is None:
-        return [""] * 7
-    report, score = cell.report, cell.score
-    about = [report.protocol, score.joints, report.boxes, report.weights.name, report.weights.sha256, report.data]
-    return [*about, str(score.frames)]
-
-
-def _table1_head() -> list[str]:
-    return ["", *(f"{column.group} {column.heading}" for column in TABLE1_COLUMNS)]
-
-
 def _table1_cells(table: Table1) -> list[list[str]]:
     """Rows of text: the paper's dash where it has no number, blank where we have no data."""
+    cells = {(each["row"], each["set"], each["metric"]): f"{each['value']:.1f}" for each in table.numbers}
+    measured = dict.fromkeys(each["row"] for each in table.numbers if each["origin"] == "measured")
     return [
-        [line.name, *(blank if cell is None else f"{cell.value:.1f}" for cell in line.cells)]
-        for blank, lines in (("-", table.published), ("", table.ours))
-        for line in lines
+        [row, *(cells.get((row, column.group, column.heading), blank) for column in TABLE1_COLUMNS)]
+        for blank, rows in (("-", TABLE1_PUBLISHED), ("", measured))
+        for row in rows
     ]
 
 

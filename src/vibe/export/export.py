@@ -1,11 +1,15 @@
-"""A result in the format of other programs: one way for the command line and for Python."""
+"""A result in the format of other programs, surfaces of every frame among them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
 
 from vibe.arrays import as_numpy
 from vibe.assets.paths import folders_above, whole_folder
@@ -13,13 +17,15 @@ from vibe.body import Body, find_body
 from vibe.export.bvh import UNITS
 from vibe.export.formats import FORMATS, ExportOptions, Facing, Format, Root, Unit, Up
 from vibe.export.legacy import write_legacy
-from vibe.export.meshes import write_meshes
 from vibe.motion import Result
-from vibe.motion.scene import AXES, R_SCENE_CAM, ROOTS, Scene, SceneOptions, build_scene
+from vibe.motion.scene import AXES, R_SCENE_CAM, ROOTS, Character, Scene, SceneOptions, build_scene
 from vibe.records import Progress
 
 CHOICES: dict[str, Mapping[str, Any]] = {"up": R_SCENE_CAM, "facing": AXES, "root": ROOTS, "unit": UNITS}
 """What options may be; the command line knows by itself."""
+
+CHUNK = 64
+"""Frames whose vertices are held at a time."""
 
 
 class Misuse(ValueError):
@@ -134,3 +140,42 @@ def _several(
                 continue
             names.append(inside.name)
     return tuple(folder / name for name in names)
+
+
+def write_meshes(
+    folder: Path, kind: str, scene: Scene, character: Character, body: Body, progress: Progress | None = None
+) -> None:
+    """A file for each frame, `000000.obj` or `000000.ply` and so on, numbered by the scene's frames; raises OSError."""
+    from vibe.body.placed import vertices_cam
+
+    write, faces, smpl = KINDS[kind], as_numpy(body.faces).astype(np.int32), character.smpl
+    for start in range(0, len(smpl.rotmat), CHUNK):
+        some = slice(start, start + CHUNK)
+        surface = vertices_cam(smpl.at(some), body)
+        for frame, points in enumerate(surface, start=character.first + start):
+            said = f"vibe: person {character.number}, frame {frame}, metres, right-handed, {scene.up} up"
+            (folder / f"{frame:06d}.{kind}").write_bytes(write(points, faces, said))
+        if progress:
+            progress(f"person {character.number}", min(start + CHUNK, len(smpl.rotmat)), len(smpl.rotmat))
+
+
+def obj(points: Float[ndarray, "vertex 3"], faces: Int[ndarray, "face 3"], said: str) -> bytes:
+    """A surface in Wavefront's text; faces count from 1."""
+    places = "v %.5f %.5f %.5f\n" * len(points) % tuple(points.ravel().tolist())
+    corners = "f %d %d %d\n" * len(faces) % tuple((faces + 1).ravel().tolist())
+    return f"# {said}\n{places}{corners}".encode()
+
+
+def ply(points: Float[ndarray, "vertex 3"], faces: Int[ndarray, "face 3"], said: str) -> bytes:
+    """A surface in Stanford's binary form, little-endian."""
+    head = (
+        f"ply\nformat binary_little_endian 1.0\ncomment {said}\nelement vertex {len(points)}\n"
+        "property float x\nproperty float y\nproperty float z\n"
+        f"element face {len(faces)}\nproperty list uchar int vertex_indices\nend_header\n"
+    )
+    corners = np.empty(len(faces), np.dtype([("count", "u1"), ("vertex", "<i4", 3)]))
+    corners["count"], corners["vertex"] = 3, faces
+    return head.encode() + points.astype("<f4").tobytes() + corners.tobytes()
+
+
+KINDS: dict[str, Callable[..., bytes]] = {"obj": obj, "ply": ply}

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from vibe import __version__, assets
 from vibe.body.mesh import vertex_normals
+from vibe.body.outfit import colour
 from vibe.body.pose import rest_vertices
 from vibe.body.record import Body
-from vibe.motion.scene import Character, Scene, colour
+from vibe.motion.scene import Character, Scene
 from vibe.rotations import continuous, quaternions_from_rotmat
 from vibe.skeletons import SMPL, SMPL_PARENTS
 

@@ -65,7 +65,7 @@ def poses_json(poses: LivePoses, delay_ms: float) -> str:
         {
             "number": pose.number,
             "confidence": round(pose.confidence, 3),
-            "trans": _rounded(pose.trans),
+            "pelvis": _rounded(pose.trans),
             "rotations": _rounded(roma.rotmat_to_rotvec(pose.rotmat)),
             "betas": _rounded(pose.betas),
             "joints": _rounded(pose.joints),
@@ -264,7 +264,7 @@ def osc_bundles(poses: LivePoses, delay_ms: float) -> list[Any]:
         here, quaternions = f"/vibe/{pose.number}", roma.rotmat_to_unitquat(pose.rotmat).tolist()
         places = {f"{here}/joint/{name}": place for name, place in zip(SMPL, pose.joints.tolist(), strict=True)}
         turns = {f"{here}/rotation/{name}": turn for name, turn in zip(SMPL, quaternions, strict=True)}
-        shape = {f"{here}/confidence": [pose.confidence], f"{here}/trans": pose.trans.tolist()}
+        shape = {f"{here}/confidence": [pose.confidence], f"{here}/pelvis": pose.trans.tolist()}
         bundles += [_bundle(shape | places), _bundle(turns | {f"{here}/betas": pose.betas.tolist()})]
     return bundles
 

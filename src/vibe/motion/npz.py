@@ -36,7 +36,7 @@ HEAD_1: Layout = {
     "camera/K": ((3, 3), "f"),
 }
 """Of the video, in version 1."""
-HEAD: Layout = {**HEAD_1, "people": ((), "i"), "sha256": ((), "U")}
+HEAD: Layout = {**HEAD_1, "notes": (("note",), "U"), "people": ((), "i"), "sha256": ((), "U")}
 SHARED: Layout = {
     "frames": (("time",), "i"),
     "box_px": (("time", 4), "f"),
@@ -57,7 +57,7 @@ PERSON: Layout = {
     "pelvis": (("time", 3), "f"),
     "transl": (("time", 3), "f"),
 }
-OPTIONAL = ("betas_per_frame",)
+OPTIONAL = ("betas_per_frame", "notes")
 UNBOUNDED = ("frames", "box_px", "pred_cam", "joints_px")
 """Those whose numbers need not be finite: boxes and projections of people outside the picture."""
 DAMAGED = "the file is damaged: copy it again, or estimate the video again"
@@ -98,6 +98,7 @@ def read_motion_npz(path: Path) -> tuple[dict[str, NDArray], list[dict[str, NDAr
     arrays = read_npz(path)
     version, people = _checked(path, arrays)
     head = {name: _exact(arrays[name], kind) for name, (_, kind) in HEAD_1.items()}
+    head["notes"] = arrays.get("notes", np.zeros(0, np.str_))
     _check_video(path, head)
     return head, [_person(path, arrays, number, version, head) for number in range(1, people + 1)]
 

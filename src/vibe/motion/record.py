@@ -26,7 +26,7 @@ SAME = ("frames", "box_px", "transl", "pred_cam", "joints_px", "keypoints_px", "
 """Fields of a motion that its file has under their own names."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Motion:
     """One person's motion in the camera's frame (x right, y down, z forward; metres, seconds, radians).
 
@@ -66,6 +66,12 @@ class Motion:
     betas_per_frame: Float[ndarray, "time 10"] | None = None
     """Shapes as the published network says them, one a frame, where they were neither smoothed nor refined; then the
     one shape is their mean."""
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return "Motion of no frames"
+        first, last = (f"{frame} ({time:.2f} s)" for frame, time in zip(self.frames[[0, -1]], self.times[[0, -1]]))
+        return f"Motion of {len(self)} frames from {first} to {last}, confidence {self.confidence.mean():.2f}"
 
     def __len__(self) -> int:
         """Frames."""
@@ -152,7 +158,7 @@ class Motion:
         return table
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """Everything found in one video: what `vibe.estimate` returns and `vibe.load` reads.
 
@@ -174,6 +180,10 @@ class Result:
     weights: Weights
     notes: tuple[str, ...]
     """One sentence for each thing that was dropped or repaired."""
+
+    def __repr__(self) -> str:
+        lines = [f"Result of {self.clip.path.name}: {len(self)} people, {len(self.clip.timestamps)} frames"]
+        return "\n  ".join(lines + [f"person {number}: {motion!r}" for number, motion in self.numbered()])
 
     def __len__(self) -> int:
         """People."""
@@ -214,6 +224,7 @@ class Result:
             "body": [self.body.name, self.body.sha256],
             "weights": [self.weights.name, self.weights.sha256],
             "camera/K": self.camera.K_px,
+            "notes": np.array(self.notes, np.str_),
         }
         write_npz(Path(path), head, [_arrays(motion) for motion in self.people])
 
@@ -242,7 +253,7 @@ def load(path: Path | str) -> Result:
         result = vibe.load("out/dance/motion.npz")
         print(len(result), "people in", result.clip.path)
 
-    The file does not hold licences, notes and damaged packets, which come back empty. Raises OSError if it can't be
+    The file does not hold licences and damaged packets, which come back empty. Raises OSError if it can't be
     read and ValueError, with the reason, if it is no motion file, a damaged one or one of a later version.
     """
     head, people = read_motion_npz(Path(path))
@@ -250,7 +261,7 @@ def load(path: Path | str) -> Result:
     width, height = int(head["width"]), int(head["height"])
     clip = Clip(Path(str(head["video"])), float(head["fps"]), width, height, head["timestamps"], damaged=0)
     found = tuple(_motion(person, clip, body) for person in people)
-    return Result(clip, Camera(head["camera/K"], width, height), found, body, weights, notes=())
+    return Result(clip, Camera(head["camera/K"], width, height), found, body, weights, tuple(head["notes"].tolist()))
 
 
 def _motion(person: dict[str, ndarray], clip: Clip, body: Weights) -> Motion:

@@ -27,11 +27,6 @@ AXES: dict[str, tuple[float, float, float]] = {
     "x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0),
     "-x": (-1.0, 0.0, 0.0), "-y": (0.0, -1.0, 0.0), "-z": (0.0, 0.0, -1.0),
 }  # fmt: skip
-COLOURS = (
-    (0.38, 0.65, 0.93), (0.96, 0.63, 0.24), (0.24, 0.70, 0.54), (0.86, 0.53, 0.74), (0.95, 0.86, 0.42),
-    (0.88, 0.43, 0.29), (0.30, 0.48, 0.80), (0.72, 0.72, 0.74),
-)  # fmt: skip
-"""One for each person in turn, sRGB; told apart also by colour-blind eyes."""
 R_SCENE_CAM = {
     "y": ((1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, -1.0)),
     "z": ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0)),
@@ -349,8 +344,3 @@ ROOTS: dict[str, Callable[[Sequence[Character], SceneOptions, Body], Stood]] = {
     "in-place": _in_place,
     "camera": _as_filmed,
 }
-
-
-def colour(number: int) -> Float[ndarray, "3"]:
-    """The person's colour, sRGB."""
-    return np.array(COLOURS[(number - 1) % len(COLOURS)], np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,13 +10,11 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 
-from vibe.arrays import as_numpy
+from vibe.body.outfit import colour, dressed, vertex_colours
 from vibe.body.record import Body
 from vibe.motion import Motion
-from vibe.motion.scene import colour
 from vibe.render import rasterizer
-from vibe.render.drawing import draw_keypoints, draw_numbers, draw_skeletons
-from vibe.render.ground_plane import draw_ground, ground_plane, ground_shadow
+from vibe.render.drawing import draw_ground, draw_keypoints, draw_numbers, draw_skeletons, ground_plane, ground_shadow
 from vibe.render.viewpoints import Place, Viewpoint
 
 CHUNK = 16
@@ -31,6 +29,8 @@ class PosedFrames:
     """1, 2, ...: tells the colour and stands beside the person."""
     vertices: Float[ndarray, "vertex 3"]
     faces: Int[ndarray, "face 3"]
+    colours: Float[ndarray, "vertex 3"]
+    """sRGB in [0, 1]."""
     joints: Float[ndarray, "24 3"]
     keypoints_px: Float[ndarray, "17 3"]
     """The 2D evidence: COCO-17 x, y, confidence."""
@@ -48,44 +48,28 @@ class Poser:
 
     def __init__(self, people: Sequence[tuple[int, Motion, Body]], surface: bool = True):
         """People by number, each with the body to be drawn; without `surface` they have no vertices."""
-        self._people, self._surface = people, surface
+        self._people = [(number, motion, dressed(body) if surface else None) for number, motion, body in people]
         self._chunk = -1
         self._held: dict[int, list[PosedFrames]] = {}
 
     def at(self, index: int) -> list[PosedFrames]:
         """Those who are in this frame."""
         if index // CHUNK != self._chunk:
-            self._chunk = index // CHUNK
-            self._held = {}
+            self._chunk, self._held = index // CHUNK, {}
             for number, motion, body in self._people:
-                for frame, posed in self._posed(number, motion, body):
+                part = motion.at(motion.frames // CHUNK == self._chunk)
+                surface, faces, colours = np.zeros((len(part), 0, 3), np.float32), NO_FACES, NO_COLOURS
+                if body is not None and len(part):
+                    surface, faces = part.vertices(body), body.faces.astype(np.int32)
+                    colours = vertex_colours(body, number)
+                rows = zip(part.frames.tolist(), surface, part.joints_cam, part.keypoints_px, part.confidence > 0)
+                for frame, points, joints, keypoints_px, seen in rows:
+                    posed = PosedFrames(number, points, faces, colours, joints, keypoints_px, bool(seen))
                     self._held.setdefault(frame, []).append(posed)
         return self._held.get(index, [])
 
-    def _posed(self, number: int, motion: Motion, body: Body) -> Iterator[tuple[int, PosedFrames]]:
-        """One person in the frames of the chunk."""
-        rows = np.flatnonzero(motion.frames // CHUNK == self._chunk)
-        if len(rows) == 0:
-            return
-        part = motion.at(rows)
-        surface = np.zeros((len(rows), 0, 3), np.float32)
-        if self._surface:
-            surface = part.vertices(body)
-        faces = as_numpy(body.faces).astype(np.int32)
-        for place, frame in enumerate(part.frames.tolist()):
-            yield (
-                frame,
-                PosedFrames(
-                    number,
-                    surface[place],
-                    faces if self._surface else faces[:0],
-                    part.joints_cam[place],
-                    part.keypoints_px[place],
-                    bool(part.confidence[place] > 0),
-                ),
-            )
 
-
+NO_FACES, NO_COLOURS = np.zeros((0, 3), np.int32), np.zeros((0, 3), np.float32)
 UNSEEN = 0.6
 """Share of the opacity that people keep who are filled in between frames in which their keypoints were found."""
 LINE_PX, LIMB_PX = 1 / 900, 1 / 200
@@ -194,7 +178,7 @@ def _body(person: PosedFrames, panel: Panel, view: Viewpoint) -> rasterizer.Mesh
     return rasterizer.Mesh(
         view.seen(person.vertices),
         person.faces,
-        np.broadcast_to(colour(person.number), person.vertices.shape),
+        person.colours,
         opacity=_opacity(person, panel),
         line_px=max(1.0, LINE_PX * max(panel.width, panel.height)) if wired else 0.0,
     )

@@ -31,8 +31,8 @@ from vibe.video.read import Video
 Picture = UInt8[ndarray, "height width channel"]
 MOST_FRAMES = 1 << 20
 """About 10 hours at 30 frames a second."""
-OPACITY, SEE_THROUGH = 0.93, 0.45
-"""Of people over the video; of those whose bones are to be seen inside."""
+SEE_THROUGH = 0.45
+"""Opacity of people whose bones are to be seen inside."""
 TALL_PX, STATURE = 400.0, 1.7
 """People who come nearer than a height of so many pixels are drawn with all polygons; metres, for that purpose."""
 CROP_MARGIN = 0.12
@@ -204,7 +204,7 @@ def _panels(
                 wide, height, shown, here, window if view == "camera" else None, filmed,
                 place=where if floored and (look.ground or not filmed) else None,
                 background=look.colour, numbers=look.numbers,
-                opacity=look.opacity or _opacity(shown, filmed),
+                opacity=look.opacity or (SEE_THROUGH if {"mesh", "skeleton"} <= {*shown} else 1.0),
                 samples=8 if ending == ".png" else 4,
             )
         )  # fmt: skip
@@ -222,12 +222,6 @@ def _enough(motion: Motion, body: Body, row: Sequence[Panel]) -> Body:
     wired = any("wireframe" in panel.show and "mesh" not in panel.show for panel in row)
     simple = load_body(detail="low")
     return simple if body.origin == simple.origin and (wired or tallest <= TALL_PX) else body
-
-
-def _opacity(shown: Sequence[str], filmed: bool) -> float:
-    if {"mesh", "skeleton"} <= {*shown}:
-        return SEE_THROUGH
-    return OPACITY if filmed else 1.0
 
 
 def _during(cast: Sequence[tuple[int, Motion, Body]], film: Film) -> list[tuple[int, Motion, Body]]:

@@ -46,7 +46,7 @@ class RenderOptions:
     fps: float | None = None
     """None: the video's own frames."""
     opacity: float | None = None
-    """None: nearly 1 over the video, 1 elsewhere."""
+    """None: 1, and less where a skeleton is to be seen inside."""
     numbers: bool = False
     columns: int = 5
     """Moments in a single picture."""

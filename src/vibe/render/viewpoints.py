@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from vibe.arrays import as_numpy
 from vibe.body.record import Body
@@ -19,8 +19,8 @@ FOCAL = 2.4
 """Focal length of the cameras beside people, in heights of their picture: 24 degrees from top to bottom."""
 LOOK_DOWN_DEG = 9.0
 """By how much those cameras look down, so that the ground is seen as a plane."""
-MARGIN, SKIN = 0.07, 0.14
-"""Share of the picture left free on each side; metres by which the body reaches beyond its joints."""
+MARGIN, SKIN, CROWN = 0.015, 0.06, 0.09
+"""Share of the picture left free on each side; metres by which bodies reach beyond joints, and heads more."""
 CALM = 0.8
 """Seconds over which those cameras follow people; quicker movements are left to be seen."""
 TURN_SECONDS = 8.0
@@ -48,10 +48,12 @@ class Place:
     floor: float
     """Height of the lowest foot: how far it reaches along `up`."""
     centres: Float[ndarray, "frame 3"]
-    """The calmed middle of everybody in view, at half the height that anybody reaches."""
+    """The calmed middle between the floor and the highest point of everybody in view."""
     frames: Int[ndarray, "row"]
     joints: Float[ndarray, "row 24 3"]
     """Everybody's joints, with the frame that each row is of."""
+    calm: float
+    """`CALM` in frames."""
 
     @property
     def across(self) -> Float[ndarray, "2 3"]:
@@ -73,27 +75,20 @@ def place(people: Sequence[tuple[int, Motion, Body]], seconds: Float[ndarray, "f
     up = found[0] if found else np.array([0.0, -1.0, 0.0], np.float32)
     floor = min(lowest_foot(as_numpy(body), one.smpl, one.joints_cam, up) for _, one, body in people)
     frames = np.concatenate([motion.frames for _, motion, _ in people])
-    return Place(up, floor, _centres(joints, frames, up, floor, seconds), frames, joints)
-
-
-def _centres(
-    joints: Float[ndarray, "row 24 3"],
-    rows: Int[ndarray, "row"],
-    up: Float[ndarray, "3"],
-    floor: float,
-    seconds: ndarray,
-) -> Float[ndarray, "frame 3"]:
-    """The middle of the box around everybody, calmed over time and held where nobody is in view."""
-    low, high = np.full((2, len(seconds), 3), np.inf) * [[[1.0]], [[-1.0]]]
-    np.minimum.at(low, rows, joints.min(1))
-    np.maximum.at(high, rows, joints.max(1))
+    # the box around everybody in each frame: x, y and z of the camera and the height, held where nobody is in view
+    spans = np.concatenate([joints, (joints @ up)[..., None]], -1)
+    low, high = np.full((2, len(seconds), 4), np.inf) * [[[1.0]], [[-1.0]]]
+    np.minimum.at(low, frames, spans.min(1))
+    np.maximum.at(high, frames, spans.max(1))
     there = np.flatnonzero(np.isfinite(low[:, 0]))
-    middle = (low[there] + high[there]) / 2
-    path = np.stack([np.interp(np.arange(len(seconds)), there, axis) for axis in middle.T], 1)
-    step = float(np.diff(seconds).mean()) if len(seconds) > 1 else 1.0
-    path = gaussian_filter1d(path, CALM / max(step, 1e-3), axis=0, mode="nearest")
-    level = (floor + float((joints @ up).max())) / 2
-    return path + (level - path @ up)[:, None] * up
+    box = np.concatenate([(low[there, :3] + high[there, :3]) / 2, (floor + high[there, 3:] + CROWN) / 2], 1)
+    path = np.stack([np.interp(np.arange(len(seconds)), there, axis) for axis in box.T], 1)
+    calm = CALM / max(float(np.diff(seconds).mean()) if len(seconds) > 1 else 1.0, 1e-3)
+    around = round(4 * calm)  # mirrored about the ends, or the camera would start behind who walks
+    path = np.pad(path, ((around, around), (0, 0)), "reflect", reflect_type="odd")
+    path = gaussian_filter1d(path, calm, axis=0)[around : around + len(seconds)]
+    centres = path[:, :3] + (path[:, 3:] - path[:, :3] @ up[:, None]) * up
+    return Place(up, floor, centres, frames, joints, calm)
 
 
 def _side(share: Float[ndarray, "frame"], seconds: float) -> Float[ndarray, "frame"]:
@@ -124,22 +119,28 @@ def orbit_view(
     x = np.cross(forward, place.up)
     R = np.stack([x, np.cross(z, x), z], 1)
     focal = FOCAL * height
-    distance = _far_enough(place, frames, R, focal, width, height)
     K_px = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
-    ends = np.array([0.0, 0.0, distance])
-    return [Viewpoint(K_px, R[k], ends - R[k] @ place.centres[frame]) for k, frame in enumerate(frames)]
+    ends = _far_enough(place, frames, R, focal, width, height)[:, None] * [0.0, 0.0, 1.0]
+    return [Viewpoint(K_px, R[k], ends[k] - R[k] @ place.centres[frame]) for k, frame in enumerate(frames)]
 
 
 def _far_enough(
     place: Place, frames: Int[ndarray, "frame"], R: Float[ndarray, "frame 3 3"], focal: float, width: int, height: int
-) -> float:
-    """Metres from the middle of people at which all of them, and the ground under them, are in the picture."""
-    needed = 1.0
+) -> Float[ndarray, "frame"]:
+    """Metres from the middle of people at which all of them, and the ground under them, are in the picture.
+
+    The distance changes as calmly as the middle does.
+    """
+    needed = np.ones(len(frames))
     free = np.array([0.5 - MARGIN] * 2) * (width, height) / focal
     for k, frame in enumerate(frames):
         points = place.joints[place.frames == frame].reshape(-1, 3)
         if len(points):
             feet = points - ((points @ place.up) - place.floor)[:, None] * place.up
             seen = (np.concatenate([points, feet]) - place.centres[frame]) @ R[k].T
-            needed = max(needed, float(((np.abs(seen[:, :2]) + SKIN) / free - seen[:, 2:]).max()))
-    return needed
+            needed[k] = max(1.0, float(((np.abs(seen[:, :2]) + SKIN) / free - seen[:, 2:]).max()))
+    # the widest blur of the largest around each frame is never less than what the frame itself needs
+    steps = max(1, round(place.calm * len(frames) / max(1, int(np.ptp(frames)) + 1)))
+    return gaussian_filter1d(
+        maximum_filter1d(needed, 4 * steps + 1, mode="nearest"), steps, mode="nearest", radius=2 * steps
+    )

@@ -16,13 +16,14 @@ from numpy import ndarray
 
 from vibe import __version__
 from vibe.arrays import as_numpy
+from vibe.body.outfit import colour, dressed, vertex_colours
 from vibe.body.pose import rest_joints, rest_vertices
 from vibe.body.record import Body
 from vibe.motion.record import Motion, Result
-from vibe.motion.scene import COLOURS, R_SCENE_CAM, SceneOptions, build_scene
+from vibe.motion.scene import R_SCENE_CAM, SceneOptions, build_scene
 from vibe.records import Camera
 from vibe.rotations import quaternions_from_rotmat
-from vibe.skeletons import SMPL, SMPL_PARENTS
+from vibe.skeletons import COCO, SMPL, SMPL_PARENTS
 
 INFLUENCES = 4
 """Joints that may carry a vertex on a graphics card, as three.js does it."""
@@ -41,41 +42,36 @@ def motion_json(result: Result, body: Body) -> str:
     """
     body = as_numpy(body)
     R_scene_cam, t_scene_cam, notes = _level(result, body)
-    content = {
-        "version": __version__,
-        "video": result.clip.path.name,
-        "width": result.clip.width,
-        "height": result.clip.height,
-        "K": result.camera.K_px.flatten().tolist(),
-        "R_stage_cam": R_scene_cam.flatten().tolist(),
-        "t_stage_cam": t_scene_cam.tolist(),
-        "timestamps": _array(result.clip.timestamps.astype(np.float64)),
-        "joint_names": SMPL,
-        "parents": SMPL_PARENTS,
-        "body": _body(body),
-        "people": [_person(number, motion, body) for number, motion in enumerate(result.people, start=1)],
-        "notes": [*result.notes, *notes],
-    }
-    return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return _json(
+        result.clip.path.name,
+        result.camera,
+        body,
+        R_scene_cam=R_scene_cam.flatten().tolist(),
+        t_scene_cam=t_scene_cam.tolist(),
+        timestamps=_array(result.clip.timestamps.astype(np.float64)),
+        people=[_person(number, motion, body) for number, motion in enumerate(result.people, start=1)],
+        notes=[*result.notes, *notes],
+    )
 
 
 def live_json(name: str, camera: Camera, body: Body) -> str:
     """The same for a page that people's poses are sent to as they happen: nobody is in it yet."""
+    level = {"R_scene_cam": np.array(R_SCENE_CAM["y"]).flatten().tolist(), "t_scene_cam": [0.0, 1.5, 0.0]}
+    return _json(name, camera, body, live=True, timestamps=_array(np.zeros(1)), people=[], notes=[], **level)
+
+
+def _json(video: str, camera: Camera, body: Body, **rest: Any) -> str:
     content = {
-        "live": True,
         "version": __version__,
-        "video": name,
+        "video": video,
         "width": camera.width,
         "height": camera.height,
         "K": camera.K_px.flatten().tolist(),
-        "R_stage_cam": np.array(R_SCENE_CAM["y"]).flatten().tolist(),
-        "t_stage_cam": [0.0, 1.5, 0.0],
-        "timestamps": _array(np.zeros(1)),
         "joint_names": SMPL,
+        "keypoint_names": COCO,
         "parents": SMPL_PARENTS,
         "body": _body(body),
-        "people": [],
-        "notes": [],
+        **rest,
     }
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
@@ -105,24 +101,31 @@ def _body(body: Body) -> dict[str, Any]:
 
 def _person(number: int, motion: Motion, body: Body) -> dict[str, Any]:
     """One person: shape at rest, and a row for each frame."""
-    confidence = np.nan_to_num(motion.confidence).clip(0, 1)
     return {
         **at_rest(number, motion.smpl.betas, body),
         "frames": _array(motion.frames.astype(np.int32)),
         "rotations": _array(quantised_rotations(motion.smpl.rotmat)),
         "pelvis": _array(motion.smpl.pelvis.astype(np.float32)),
-        "confidence": _array(np.ceil(255 * confidence).astype(np.uint8)),
+        "confidence": _levels(motion.confidence),
+        "keypoint_confidence": _levels(motion.keypoints_px[..., 2]),
     }
+
+
+def _levels(confidence: Float[ndarray, "*b"]) -> dict[str, str]:
+    """From 0 to 255; 0 is nothing at all."""
+    return _array(np.ceil(255 * np.nan_to_num(confidence).clip(0, 1)).astype(np.uint8))
 
 
 def at_rest(number: int, betas: Float[ndarray, "10"], body: Body) -> dict[str, Any]:
     """What one person looks like in the T-pose."""
+    body = dressed(body)
     surface = rest_vertices(body, betas).astype(np.float64)
     low = surface.min(0)
     step = float((surface - low).max()) / np.iinfo(np.uint16).max
     return {
         "number": number,
-        "colour": COLOURS[(number - 1) % len(COLOURS)],
+        "colour": colour(number).tolist(),
+        "paint": _array(np.rint(255 * vertex_colours(body, number)).astype(np.uint8)),
         "rest": _array(rest_joints(body, betas).astype(np.float32)),
         "surface": _array(np.rint((surface - low) / step).astype(np.uint16)),
         "surface_low": low.tolist(),
