@@ -75,21 +75,25 @@ def _step(part: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
     return part**2 * (3 - 2 * part)
 
 
-def _moves() -> Float[Tensor, "24 27"]:
-    """1 where the row's joint moves the column's keypoint: the joints above it, for the face the head as well."""
-    table = torch.zeros(SMPL_JOINTS, len(skeletons.DETECTED27))
-    for column, name in enumerate(skeletons.DETECTED27):
-        side, part = name.split("_") if "_" in name else ("", name)
-        mover = f"{side}_{CARRIED[part]}" if part in CARRIED else name if name in skeletons.LIMBS else "head"
-        joint = skeletons.SMPL.index(mover)
-        joint = skeletons.SMPL_PARENTS[joint] if name in skeletons.LIMBS else joint
-        while joint >= 0:
-            table[joint, column] = 1
-            joint = skeletons.SMPL_PARENTS[joint]
+def _above() -> Float[Tensor, "24 24"]:
+    """1 where the row's joint lies above the column's in the body's tree."""
+    table = torch.zeros(SMPL_JOINTS, SMPL_JOINTS)
+    for joint, parent in enumerate(skeletons.SMPL_PARENTS[1:], 1):
+        table[:, joint] = table[:, parent]
+        table[parent, joint] = 1
     return table
 
 
-_MOVES = _moves()
+def _mover(point: str) -> int:
+    """The last joint whose rotation moves a keypoint: the one above a limb's, for the face the head."""
+    if point in skeletons.LIMBS:
+        return skeletons.SMPL_PARENTS[skeletons.SMPL.index(point)]
+    side, part = point.split("_") if "_" in point else ("", point)
+    return skeletons.SMPL.index(f"{side}_{CARRIED[part]}" if part in CARRIED else "head")
+
+
+_ABOVE = _above()
+_MOVES = (_ABOVE + torch.eye(SMPL_JOINTS))[:, [_mover(point) for point in skeletons.DETECTED27]]
 
 
 CURVATURE = 0.3
@@ -174,7 +178,7 @@ def _levers(
 
     Two thirds of them: the part across the axis, on average.
     """
-    square = (joints[:, :, None] - joints[:, None]).square().sum(-1).mean(0) * _AFTER.to(joints) * 2 / 3
+    square = (joints[:, :, None] - joints[:, None]).square().sum(-1).mean(0) * _ABOVE.to(joints) * 2 / 3
     return square.sum(-1), (square * shown.to(joints)).sum(-1)
 
 
@@ -185,17 +189,5 @@ def _inverse_root(stiffness: Float[Tensor, "*b n n"]) -> Float[Tensor, "*b n n"]
     return torch.linalg.solve_triangular(root, identity, upper=False).mT.contiguous()
 
 
-def _after() -> Float[Tensor, "24 24"]:
-    """1 where the column's joint comes after the row's in the body's tree."""
-    table = torch.zeros(SMPL_JOINTS, SMPL_JOINTS)
-    for joint in range(SMPL_JOINTS):
-        above = skeletons.SMPL_PARENTS[joint]
-        while above >= 0:
-            table[above, joint] = 1
-            above = skeletons.SMPL_PARENTS[above]
-    return table
-
-
-_AFTER = _after()
-_SHOWN = torch.tensor([{"head": 5.0}.get(name, float(name in skeletons.LIMBS)) for name in skeletons.SMPL])
+_SHOWN = torch.tensor([5.0 if name == "head" else float(name in skeletons.LIMBS) for name in skeletons.SMPL])
 _ENDS = torch.tensor([{"hand": 3.0, "foot": 2.0}.get(name.split("_")[-1], 0.0) for name in skeletons.SMPL])

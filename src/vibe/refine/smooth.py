@@ -8,6 +8,8 @@ brought to one side of the sphere around each moment, and set back to length 1.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import roma
 import torch
 from jaxtyping import Bool, Float, Int
@@ -79,14 +81,13 @@ def smooth_rotations(
         if width == 0:
             out[:, joints] = _slerp(rotmat[:, joints], times_in, times_out)
             continue
-        index, share = _window(times_in, times_out, width, weight)
+        before, after, way = _neighbours(times_in, times_out)
         quat = roma.rotmat_to_unitquat(rotmat[:, joints])
-        middle = quat[_nearest(times_in, times_out)]
+        middle = quat[torch.where(way < 0.5, before, after)]
         total = torch.zeros_like(middle)
-        for tap, part in zip(index.unbind(-1), share.to(quat).unbind(-1), strict=True):
-            sample = quat[tap]
-            away = (sample * middle).sum(-1, keepdim=True) < 0
-            total += torch.where(away, -part[:, None, None], part[:, None, None]) * sample
+        for tap, part in _window(times_in, times_out, width, weight):
+            sample, part = quat[tap], part.to(quat)[:, None, None]
+            total += torch.where((sample * middle).sum(-1, keepdim=True) < 0, -part, part) * sample
         out[:, joints] = roma.unitquat_to_rotmat(torch.nn.functional.normalize(total, dim=-1))
     return out
 
@@ -110,11 +111,8 @@ def smooth_positions(
         if width == 0:
             out[:, columns] = _lerp(x[:, columns], times_in, times_out)
             continue
-        index, share = _window(times_in, times_out, width, weight)
-        total = x.new_zeros(len(times_out), len(columns))
-        for tap, part in zip(index.unbind(-1), share.to(x).unbind(-1), strict=True):
-            total += part[:, None] * x[tap][:, columns]
-        out[:, columns] = total
+        taps = _window(times_in, times_out, width, weight)
+        out[:, columns] = sum(part.to(x)[:, None] * x[tap][:, columns] for tap, part in taps)
     return out
 
 
@@ -162,11 +160,6 @@ def _neighbours(
     return before, after, ((times_out - times_in[before]) / span).clamp(0, 1)
 
 
-def _nearest(times_in: Float[Tensor, "time_in"], times_out: Float[Tensor, "time_out"]) -> Int[Tensor, "time_out"]:
-    before, after, way = _neighbours(times_in, times_out)
-    return torch.where(way < 0.5, before, after)
-
-
 def _lerp(
     x: Float[Tensor, "time_in d"], times_in: Float[Tensor, "time_in"], times_out: Float[Tensor, "time_out"]
 ) -> Float[Tensor, "time_out d"]:
@@ -192,8 +185,8 @@ def _window(
     times_out: Float[Tensor, "time_out"],
     sigma: float,
     weight: Float[Tensor, "time_in"] | None,
-) -> tuple[Int[Tensor, "time_out tap"], Float[Tensor, "time_out tap"]]:
-    """The samples around each moment, and the share each has in the local quadratic's value there.
+) -> Iterator[tuple[Int[Tensor, "time_out"], Float[Tensor, "time_out"]]]:
+    """The samples around all moments, one after the other, and the share each has in the local quadratic's value there.
 
     The shares of a moment sum to 1. Where samples are sparser than the window, the window widens to a few of them.
     """
@@ -215,4 +208,5 @@ def _window(
     moments = (powers * share[..., None]).mT @ powers + torch.diag(torch.tensor([0, 1e-6, BEND]).to(share))
     value = torch.linalg.cross(moments[:, 1], moments[:, 2])  # Cramer's rule: batched LU fails at times on two threads
     value = value / (moments[:, 0] * value).sum(-1, keepdim=True)
-    return index, share * (powers @ value[..., None])[..., 0]
+    share = share * (powers @ value[..., None])[..., 0]
+    return zip(index.unbind(-1), share.unbind(-1), strict=True)

@@ -123,7 +123,10 @@ def fit(
     # Windows are faded into one another and into the start, which may undo what each has gained by itself.
     with torch.no_grad():
         last = fitting.stages[-1]
-        before, after = (sum(energy(*_cut(problem, each, span), last) for span in spans) for each in (unmoved, found))
+        problem = _looking(problem, last)
+        before, after = (
+            sum(energy(*_cut(problem, each, span), last.weights) for span in spans) for each in (unmoved, found)
+        )
     if not after < before:
         return start
     moved = (found.offset != 0).any(-1)[..., None, None]
@@ -182,15 +185,9 @@ def _run(problem: Problem, start: Fit, fitting: Fitting, one_shape: bool) -> Fit
 
 def _cut(problem: Problem, fit: Fit, span: slice) -> tuple[Problem, Fit]:
     """Both, for the frames of one window."""
-    seen = problem.evidence
-    evidence = replace(
-        seen,
-        keypoints_px=seen.keypoints_px[span],
-        size_px=seen.size_px[span],
-        times=seen.times[span],
-        depth=seen.depth[span],
-        bones=None if seen.bones is None else seen.bones[span],
-    )
+    seen, of_frames = problem.evidence, ("keypoints_px", "size_px", "times", "depth", "bones")
+    found = {name: value[span] for name in of_frames if (value := getattr(seen, name)) is not None}
+    evidence = replace(seen, **found)
     part = Fit(fit.offset[span], fit.betas, fit.pelvis[span])
     return replace(problem, start=problem.start.at(span), evidence=evidence), part
 
@@ -202,22 +199,20 @@ def _pose(problem: Problem, fit: Fit) -> FitPose:
     return FitPose(fit.offset, smpl, joints - root, keypoints - root)
 
 
-def _seen(problem: Problem, stage: FitStage) -> FitEvidence:
-    """The evidence as far as a stage looks at it."""
+def _looking(problem: Problem, stage: FitStage) -> Problem:
+    """With the evidence as far as a stage looks at it."""
     if stage.hips:
-        return problem.evidence
+        return problem
     keypoints_px = problem.evidence.keypoints_px.clone()
     keypoints_px[:, list(problem.ignored), 2] = 0
-    return replace(problem.evidence, keypoints_px=keypoints_px)
+    return replace(problem, evidence=replace(problem.evidence, keypoints_px=keypoints_px))
 
 
-def energy(problem: Problem, fit: Fit, stage: FitStage) -> Float[Tensor, ""]:
-    """What a stage is to lower."""
-    return _sum(_pose(problem, fit), _seen(problem, stage), stage, problem.energies)
-
-
-def _sum(pose: FitPose, seen: FitEvidence, stage: FitStage, energies: Mapping[str, Energy]) -> Float[Tensor, ""]:
-    return torch.stack([weight * energies[name](pose, seen) for name, weight in stage.weights.items()]).sum()
+def energy(problem: Problem, fit: Fit, weights: Mapping[str, float]) -> Float[Tensor, ""]:
+    """What a stage is to lower, of the evidence that it looks at."""
+    pose = _pose(problem, fit)
+    each = [weight * problem.energies[name](pose, problem.evidence) for name, weight in weights.items() if weight]
+    return torch.stack(each).sum()
 
 
 def _moved(start: Fit, white: Whitening, numbers: Float[Tensor, "n"], stage: FitStage) -> Fit:
@@ -241,10 +236,10 @@ def _moved(start: Fit, white: Whitening, numbers: Float[Tensor, "n"], stage: Fit
 
 def _minimise(problem: Problem, start: Fit, stage: FitStage) -> Fit:
     """The best that L-BFGS with strong Wolfe line search comes across; the start, if nothing is better."""
-    seen = _seen(problem, stage)
+    problem = _looking(problem, stage)
     with torch.no_grad():
         joints = _pose(problem, start).joints
-        white = whitening(joints, start.pelvis, seen, stage.weights)
+        white = whitening(joints, start.pelvis, problem.evidence, stage.weights)
     numbers = torch.zeros(white.size, dtype=joints.dtype, device=joints.device, requires_grad=True)
     least, best = float("inf"), numbers.detach().clone()
     search = torch.optim.LBFGS(
@@ -259,7 +254,7 @@ def _minimise(problem: Problem, start: Fit, stage: FitStage) -> Fit:
     def evaluate() -> Tensor:
         nonlocal least, best
         search.zero_grad()
-        found = _sum(_pose(problem, _moved(start, white, numbers, stage)), seen, stage, problem.energies)
+        found = energy(problem, _moved(start, white, numbers, stage), stage.weights)
         found.backward()
         # The line search passes better points than the one it ends at, and may end at one that is no number.
         if found.item() < least:
