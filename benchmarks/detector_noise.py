@@ -1,6 +1,7 @@
 """The shipped detector's errors on rendered clips, where the truth is known, beside what imitates them.
 
     python benchmarks/detector_noise.py [--clips 80] [--cache runs/rendered] [--table FILE]
+    python benchmarks/detector_noise.py --clips 48 --subjects training --places-only --cache FOLDER
 
 The clips of `benchmarks/rendered.py`; the tracker's keypoints before anything is cleaned.
 `vibe.evaluate.open_benchmark_clips` (the open benchmark) and `vibe.synthetic.keypoint_noise` (training) imitate
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import keypoint_errors as measure
 import numpy as np
@@ -26,7 +28,7 @@ from watcher import Watcher
 
 from vibe import skeletons
 from vibe.arrays import as_tensors
-from vibe.body.keypoint_regressor import DETECTED, joints_and_keypoints
+from vibe.body.keypoint_regressor import carrier, joints_and_keypoints
 from vibe.body.load import load_body
 from vibe.body.pose import pose_joints
 from vibe.body.record import Body
@@ -46,6 +48,9 @@ LEAST = 60
 @dataclass(frozen=True)
 class Options:
     clips: int = 80
+    subjects: Literal["held-out", "training"] = "held-out"
+    places_only: bool = False
+    """Where points are marked, and nothing of their errors."""
     often: int = 8
     """How often each clip is imitated."""
     cache: Path = Path("runs/rendered")
@@ -54,11 +59,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Marked:
-    """Where the detector marks one clip's keypoints, in space."""
+    """Where the detector marks one clip's points (`skeletons.DETECTED27`), in space."""
 
     detected_px: NDArray[np.floating]
-    keypoints_cam: NDArray[np.floating]
-    """COCO's own, [time, 17, 3]."""
+    points_cam: NDArray[np.floating]
+    """COCO's own, and where hands and feet begin and end (`ON_BODY`), [time, 27, 3]."""
     R_cam_joint: NDArray[np.floating]
     """[time, 24, 3, 3]."""
     K_px: NDArray[np.floating]
@@ -68,12 +73,17 @@ def watched(take: rendered.Take, body: Body) -> tuple[Seen, Marked]:
     """One rendered clip."""
     smpl, K_px = as_tensors(take.motion.smpl), take.camera.K_px
     betas, trans = smpl.betas, smpl.pelvis[:, None]
-    joints, points = joints_and_keypoints(body, take.rotmat, betas, "detected17")
-    points = points - joints[:, :1] + trans
-    coco = joints_and_keypoints(body, take.rotmat, betas)[1] - joints[:, :1] + trans
+    joints, marked = joints_and_keypoints(body, take.rotmat, betas, "detected27")
+    marked = marked - joints[:, :1] + trans
+    points, turns = marked[:, :17], pose_joints(body, take.rotmat, betas)[0]
+    places = [carrier(name) for name in skeletons.DETECTED27]
+    offsets = torch.tensor([offset for _, offset in places])
+    own = marked - (turns[:, [joint for joint, _ in places]] @ offsets[..., None])[..., 0]
     metre_px = (K_px[0, 0] / points[..., 2]).numpy()
     seen = Seen(take.detected_px, project(points, K_px).numpy(), metre_px)
-    return seen, Marked(take.detected_px, coco.numpy(), pose_joints(body, take.rotmat, betas)[0].numpy(), K_px.numpy())
+    whole = take.landmarks[:, skeletons.index(skeletons.BLAZEPOSE, skeletons.DETECTED27)]
+    detected_px = np.concatenate([whole[..., :2], whole[..., 5:].prod(-1, keepdims=True)], -1)
+    return seen, Marked(detected_px, own.numpy(), turns.numpy(), K_px.numpy())
 
 
 def benchmarked(seen: Seen, seed: int) -> Seen:
@@ -115,21 +125,15 @@ def filmed(path: Path) -> list[Seen]:
     return found
 
 
-def parent(keypoint: int) -> int:
-    """The joint in whose axes a keypoint has its steady offset, among SMPL's."""
-    name = skeletons.COCO[keypoint]
-    joint = DETECTED[name.replace("right", "left")][0]
-    return skeletons.SMPL.index(joint.replace("left", "right") if name.startswith("right") else joint)
-
-
 def offset_mm(clips: Sequence[Marked], keypoint: int) -> NDArray[np.floating]:
-    """Steady offset [3] of a keypoint from COCO's place in its parent joint's axes, robust over all clips."""
+    """Steady offset [3] of a keypoint from its place on the body in its joint's axes, robust over all clips."""
     rows, aims = [], []
+    joint, _ = carrier(skeletons.DETECTED27[keypoint])
     for seen in clips:
         sure = seen.detected_px[:, keypoint, 2] > 0.8
-        point, K_px = seen.keypoints_cam[sure, keypoint], seen.K_px
+        point, K_px = seen.points_cam[sure, keypoint], seen.K_px
         ray = (seen.detected_px[sure, keypoint, :2] - K_px[:2, 2]) / K_px[0, 0]
-        turn = seen.R_cam_joint[sure, parent(keypoint)]
+        turn = seen.R_cam_joint[sure, joint]
         rows.append(turn[:, :2] - ray[..., None] * turn[:, 2:])
         aims.append(ray * point[:, 2:] - point[:, :2])
     row, aim, offset = np.concatenate(rows), np.concatenate(aims), np.zeros(3)
@@ -144,12 +148,11 @@ def offset_mm(clips: Sequence[Marked], keypoint: int) -> NDArray[np.floating]:
 def places(clips: Sequence[Marked]) -> list[list[object]]:
     """Where the detector marks each keypoint, beside where the body's `detected17` has it."""
     rows = []
-    for keypoint, name in enumerate(skeletons.COCO):
-        side = -1 if name.startswith("right") else 1
-        x, y, z = DETECTED[name.replace("right", "left")][1]
+    for keypoint, name in enumerate(skeletons.DETECTED27):
+        joint, offset = carrier(name)
         texts = [" ".join(f"{value:.0f}" for value in three)
-                 for three in (offset_mm(clips, keypoint), np.array([side * x, y, z]) * 1000)]  # fmt: skip
-        rows.append([name, skeletons.SMPL[parent(keypoint)], *texts])
+                 for three in (offset_mm(clips, keypoint), np.array(offset) * 1000)]  # fmt: skip
+        rows.append([name, skeletons.SMPL[joint], *texts])
     return rows
 
 
@@ -164,7 +167,10 @@ def write(title: str, head: Sequence[str], rows: Sequence[Sequence[object]], not
 def main(options: Options) -> None:
     body = load_body()
     with one_thread():
-        both = [watched(rendered.take(plan, body, options.cache), body) for plan in rendered.plans(options.clips)]
+        both = [
+            watched(rendered.take(plan, body, options.cache), body)
+            for plan in rendered.plans(options.clips, options.subjects)
+        ]
     clips, marked = [seen for seen, _ in both], [place for _, place in both]
     again = [(seen, 1000 * turn + place) for turn in range(options.often) for place, seen in enumerate(clips)]
     sources = {
@@ -173,12 +179,15 @@ def main(options: Options) -> None:
         "training": [trained(seen, seed) for seen, seed in again],
     }
     real = {f"{name.split('/')[0]}": filmed(FOLDER / f"{name}.mp4") for name in VIDEOS if FOLDER.exists()}
-    note = f"{len(clips)} clips of `rendered.py`, {sum(len(seen.detected_px) for seen in clips)} frames"
+    frames = sum(len(seen.detected_px) for seen in clips)
+    note = f"{len(clips)} clips of `rendered.py`, {options.subjects} subjects, {frames} frames"
     if options.table:
         options.table.unlink(missing_ok=True)
     write("Where the shipped detector marks keypoints, from COCO's place on the body, in a joint's axes",
-          ["keypoint", "joint", "measured x y z mm", "the body's `detected17` x y z mm"],
+          ["keypoint", "joint", "measured x y z mm", "the body's `detected27` x y z mm"],
           places(marked), f"{note}; keypoints of confidence over 0.8", options.table)  # fmt: skip
+    if options.places_only:
+        return
     rows = [
         [part, name, *(f"{value:.1f}" for value in measure.sizes(seen, part))]
         for part in measure.PARTS

@@ -12,10 +12,11 @@ Videos and what the follower made of them are kept in the cache: delete it after
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import motion_errors
 import numpy as np
 import report
 import roma
@@ -241,24 +242,47 @@ def count(tally: Tally, one: Take, motion: Motion | None) -> None:
     tally.add(Compared(places, as_tensors(one.motion.joints_cam)[frames], frames, FPS, [0]), found=found)
 
 
+def compared() -> tuple[System, ...]:
+    """Those of the product, and its fit to COCO's keypoints alone, as for a pose model of somebody else's."""
+    alone, whole = systems()
+    assert whole.refinement.fitting is not None
+    fewer = replace(whole.refinement, fitting=replace(whole.refinement.fitting, points="detected17"))
+    return alone, System("network + fit to 17 keypoints + light", fewer), whole
+
+
 def main(options: Options) -> None:
-    network, body, after = load_network(options.weights), load_body(), systems()
+    network, body, after = load_network(options.weights), load_body(), compared()
     tallies: dict[tuple[str, str], Tally] = {}
+    others: dict[tuple[str, str], list[dict[str, Tensor]]] = {}
     with one_thread():
         for one in (take(plan, body, options.cache) for plan in plans(options.clips, options.subjects)):
             found = estimates(one, network, body, after)
             for system in after:
                 for part in (WHOLE, one.plan.kind, subject_of(one.plan.name)):
-                    count(tallies.setdefault((part, system.name), Tally()), one, found.get(system.name))
+                    row = part, system.name
+                    count(tallies.setdefault(row, Tally()), one, motion := found.get(system.name))
+                    if motion is not None and len(motion.frames) == len(one.motion.frames):
+                        joints = [as_tensors(each.joints_cam) for each in (motion, one.motion)]
+                        others.setdefault(row, []).append(motion_errors.motion_errors(*joints))
     rows = []
     parts = [WHOLE, *KINDS]
     for (part, system), tally in sorted(tallies.items(), key=lambda row: (parts + [row[0][0]]).index(row[0][0])):
         score = tally.score(part, "", system, "")
         shown = [score.errors[COVERAGE], score.errors["pa_mpjpe_mm"], score.errors["mpjpe_mm"]]
-        rows.append([part, system, score.frames, *shown, f"{score.errors['acceleration_error_mm']:.2f}"])
+        shown += [f"{score.errors['acceleration_error_mm']:.2f}", *motion_errors.table_cells(others[part, system])]
+        rows.append([part, system, score.frames, *shown])
     report.table(
         f"The whole pipeline on rendered clips of {options.subjects} subjects",
-        ["clips", "system", "frames", "of them found %", "PA-MPJPE mm", "MPJPE mm", "acceleration error mm/frame^2"],
+        [
+            "clips",
+            "system",
+            "frames",
+            "of them found %",
+            "PA-MPJPE mm",
+            "MPJPE mm",
+            "acceleration error mm/frame^2",
+            *motion_errors.HEAD,
+        ],
         rows,
         f"{options.clips} clips; 24 joints about the pelvis; weights {network.about.name} {network.about.sha256[:12]}",
         options.table,

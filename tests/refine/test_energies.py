@@ -4,8 +4,9 @@ import pytest
 import roma
 import torch
 
+from vibe import cameras, skeletons
 from vibe.records import SmplParams
-from vibe.refine.energies import FitEvidence, FitPose, acceleration
+from vibe.refine.energies import FitEvidence, FitPose, acceleration, bones_in_depth
 from vibe.refine.presets import OPEN
 from vibe.refine.smplify import ENERGIES
 
@@ -29,6 +30,44 @@ def test_a_keypoint_costs_at_most_its_confidence_squared(pose_and_evidence):
     keypoints_px = seen.keypoints_px.clone()
     keypoints_px[3, 7] = torch.tensor([1e6, 1e6, 0.5])
     assert abs(float(ENERGIES["reprojection"](pose, replace(seen, keypoints_px=keypoints_px))) - 0.25) < 1e-3
+
+
+def test_an_unsure_keypoint_s_error_counts_by_the_fourth_power_of_its_confidence(pose_and_evidence):
+    pose, seen = pose_and_evidence
+    costs = []
+    for confidence in (1.0, 0.5):
+        keypoints_px = seen.keypoints_px + torch.tensor([1.0, 0.0, confidence - 1])
+        costs.append(float(ENERGIES["reprojection"](pose, replace(seen, keypoints_px=keypoints_px))))
+    assert costs[1] == pytest.approx(costs[0] / 16, rel=1e-2)
+
+
+def test_an_acceleration_counts_squared_where_it_is_small_and_by_its_size_where_it_is_large(pose_and_evidence):
+    pose, seen = pose_and_evidence
+    fall = 0.5 * seen.times.float()[:, None, None].square() * (torch.arange(24) == 5)[:, None] * torch.eye(3)[0]
+    costs = [
+        float(ENERGIES["joint_acceleration"](replace(pose, joints=size * fall), seen)) for size in (0.1, 500, 1000)
+    ]
+    assert costs[0] == pytest.approx(18 * 0.1**2, rel=0.02)
+    assert costs[2] == pytest.approx(2 * costs[1], rel=0.02)
+
+
+def test_a_bone_pays_for_leaving_the_depth_that_the_landmarks_tell(pose_and_evidence):
+    pose, seen = pose_and_evidence
+    landmarks = torch.zeros(20, 33, 6)
+    sight = torch.nn.functional.normalize(pose.smpl.pelvis, dim=-1)
+    coco = skeletons.index(skeletons.BLAZEPOSE, skeletons.COCO)
+    R_sight_cam = cameras.crop_view(
+        torch.nn.functional.pad(cameras.project(pose.smpl.pelvis, seen.K_px), (0, 2)), seen.K_px
+    )[0]
+    landmarks[:, coco, 2:5] = (R_sight_cam[:, None] @ pose.keypoints[..., None])[..., 0] * 1.3
+    landmarks[..., 5] = 1
+    assert torch.allclose((R_sight_cam @ sight[..., None])[..., 2, 0], torch.ones(20), atol=1e-5)
+    agreed = replace(seen, bones=bones_in_depth(landmarks))
+    assert ENERGIES["bone_depth"](pose, agreed) < 1e-4 and ENERGIES["bone_depth"](pose, seen) == 0
+    landmarks[:, coco, 4] *= -1
+    assert ENERGIES["bone_depth"](pose, replace(seen, bones=bones_in_depth(landmarks))) > 1
+    landmarks[..., 5] = 0
+    assert ENERGIES["bone_depth"](pose, replace(seen, bones=bones_in_depth(landmarks))) == 0
 
 
 @pytest.mark.parametrize(("joint", "axis", "good"), [(4, 0, 1), (5, 0, 1), (18, 1, -1), (19, 1, 1)])

@@ -77,7 +77,7 @@ ON_BODY = {"pinky": "{}_hand", "index": "{}_hand", "thumb": "{}_hand", "heel": "
 
 def detected_rows(marks: Marks, names: Sequence[str]) -> Marks:
     """Points of these names, moved to where the shipped detector marks them."""
-    joints, offsets = (np.array(each) for each in zip(*(_moved(name) for name in names), strict=True))
+    joints, offsets = (np.array(each) for each in zip(*(carrier(name) for name in names), strict=True))
 
     def padded(directions: ndarray) -> ndarray:
         return np.concatenate([directions, np.zeros((len(names), *directions.shape[1:]))])
@@ -92,8 +92,8 @@ def detected_rows(marks: Marks, names: Sequence[str]) -> Marks:
     )
 
 
-def _moved(name: str) -> tuple[int, tuple[float, float, float]]:
-    """The joint in whose axes a keypoint is moved, and by how much."""
+def carrier(name: str) -> tuple[int, tuple[float, float, float]]:
+    """The joint in whose axes the detector's keypoint is moved, and by how much; metres."""
     if name in DETECTED:
         joint, offset = DETECTED[name]
         return SMPL.index(joint), offset

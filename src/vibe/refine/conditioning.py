@@ -164,11 +164,12 @@ def whitening(
 def _pull(evidence: FitEvidence, weights: Mapping[str, float]) -> Float[Tensor, "time"]:
     """Stiffness of a keypoint across the picture in each frame, per metre squared at the person's depth."""
     confidence = evidence.keypoints_px[..., 2].double()
-    seen = confidence.square().sum(-1) / COUNT
+    seen, sure = (confidence.pow(power).sum(-1) / COUNT for power in (2, 4))
     torso = (confidence[:, evidence.torso] > 0).all(-1) * len(evidence.torso) / COUNT
     crop = (energies_paper.CROP_PX / cameras.CROP_SCALE / energies.HEIGHT) ** 2
     robust = weights.get("reprojection", 0.0) * CURVATURE / (energies.ROBUST * energies.HEIGHT) ** 2
-    return (robust + weights.get("crop_reprojection", 0.0) * crop) * seen + weights.get("torso", 0.0) * crop * torso
+    crops = weights.get("crop_reprojection", 0.0) * seen + weights.get("torso", 0.0) * torso
+    return robust * sure + crop * crops
 
 
 def _levers(

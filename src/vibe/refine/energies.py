@@ -19,7 +19,9 @@ from vibe.records import SmplParams
 HEIGHT = 1.7
 """Metres taken for a person where a scale is needed that does not change with the pose."""
 ROBUST = 0.06
-"""Error in heights of a person at which a keypoint starts to count as wrong."""
+"""Error in heights of a person at which a keypoint of confidence 1 starts to count as wrong."""
+BRISK = 5.0
+"""Metres per second squared from which an acceleration is likelier meant than made up."""
 ROBUST_SINE = 0.35
 """Error of a bone's direction at which the pose model's landmarks in space start to count as wrong."""
 TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
@@ -92,11 +94,15 @@ def bone_depth(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
 
 
 def reprojection_energy(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
-    """Geman-McClure of the distance to the keypoints, each weighted by its confidence squared; at most that much."""
+    """Geman-McClure of the distance to the keypoints, each at most its confidence squared.
+
+    The scale is `ROBUST` over the confidence: the variance of a keypoint falls with about the fourth power of it.
+    """
     points_px = cameras.project(pose.keypoints + pose.smpl.pelvis[:, None], seen.K_px)
     off = (points_px - seen.keypoints_px[..., :2]) / seen.size_px[:, None, None]
-    square = off.square().sum(-1)
-    return (seen.keypoints_px[..., 2].square() * square / (square + ROBUST**2)).sum()
+    sure = seen.keypoints_px[..., 2].square()
+    square = sure * off.square().sum(-1)
+    return (sure * square / (square + ROBUST**2)).sum()
 
 
 def nearness(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
@@ -110,8 +116,9 @@ def steadiness(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
 
 
 def joint_acceleration(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
-    """Acceleration of the joints about the pelvis in metres per second squared, squared."""
-    return acceleration(pose.joints, seen.times).square().sum()
+    """Acceleration of the joints about the pelvis in metres per second squared: squared, beyond `BRISK` by its size."""
+    square = acceleration(pose.joints, seen.times).square().sum(-1)
+    return (2 * BRISK**2 * ((1 + square / BRISK**2).sqrt() - 1)).sum()
 
 
 def root_acceleration(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:

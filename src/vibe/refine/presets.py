@@ -98,13 +98,13 @@ class Fitting:
 OPEN = FitStage(
     weights={
         "reprojection": 1.0,
-        "nearness": 0.1,
+        "nearness": 0.15,
         "steadiness": 0.004,
-        "joint_acceleration": 0.0001,
+        "joint_acceleration": 0.0002,
         "root_acceleration": 0.005,
         "straightness": 5.0,
         "shape": 0.01,
-        "bone_depth": 0.0,
+        "bone_depth": 0.05,
     },
     steps=1,
     iterations=45,

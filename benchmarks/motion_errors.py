@@ -1,0 +1,71 @@
+"""Errors of a motion that a mean over joints hides: speeds, bends of knees, directions of feet and hands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vibe import skeletons
+
+FAST = 0.9
+"""Quantile of a joint's true speed beyond which a frame is one of its fastest."""
+STRAIGHT_DEG = 10.0
+HEAD = ["speed kept, plane", "depth", "knee flexion error deg", "straight knees deg", "foot direction deg", "hand deg"]
+"""Of `table_cells`: the share of true velocities of wrists and ankles in their fastest tenth; flexion, mean error; what
+knees that are straight are bent by; medians of the angles to the true ankle-to-foot and wrist-to-hand lines."""
+
+
+def motion_errors(
+    found: Float[Tensor, "time 24 3"], truth: Float[Tensor, "time 24 3"]
+) -> dict[str, Float[Tensor, "_"]]:
+    """Numbers of one clip without a gap, by what they are of; joints in the camera's frame."""
+    errors = {}
+    for name, axes in (("plane", slice(0, 2)), ("depth", slice(2, 3))):
+        fast = [_kept(*(each[:, _of(joint)] - each[:, 0] for each in (found, truth)), axes)
+                for joint in ("left_wrist", "right_wrist", "left_ankle", "right_ankle")]  # fmt: skip
+        errors[name] = torch.stack(fast)
+    bends = [(flexion(found, side), flexion(truth, side)) for side in ("left", "right")]
+    mine, true = (torch.cat(each) for each in zip(*bends, strict=True))
+    errors["knee"], errors["straight"] = (mine - true).abs(), (mine - true)[true < STRAIGHT_DEG]
+    for end, near, far in (("foot", "ankle", "foot"), ("hand", "wrist", "hand")):
+        lines = [[each[:, _of(f"{side}_{far}")] - each[:, _of(f"{side}_{near}")] for side in ("left", "right")]
+                 for each in (found, truth)]  # fmt: skip
+        errors[end] = angle_deg(*(torch.cat(each) for each in lines))
+    return errors
+
+
+def table_cells(clips: Iterable[dict[str, Float[Tensor, "_"]]]) -> Sequence[str]:
+    """The columns of `HEAD` over several clips."""
+    clips = list(clips)
+    whole = {name: torch.cat([each[name] for each in clips]) for name in clips[0]}
+    kept = [float(whole[name][:, 0].sum() / whole[name][:, 1].sum()) for name in ("plane", "depth")]
+    means = [float(whole["knee"].mean()), float(whole["straight"].mean())]
+    medians = [float(whole[name].median()) for name in ("foot", "hand")]
+    return [*(f"{value:.2f}" for value in kept), *(f"{value:.1f}" for value in (*means, *medians))]
+
+
+def flexion(joints: Float[Tensor, "time 24 3"], side: str) -> Float[Tensor, "time"]:
+    """Of a knee, degrees; 0 where the leg is straight."""
+    hip, knee, ankle = (joints[:, _of(f"{side}_{name}")] for name in ("hip", "knee", "ankle"))
+    return angle_deg(knee - hip, ankle - knee)
+
+
+def angle_deg(one: Float[Tensor, "*b 3"], other: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b"]:
+    """Between two directions."""
+    return torch.rad2deg(torch.atan2(torch.linalg.cross(one, other).norm(dim=-1), (one * other).sum(-1)))
+
+
+def _kept(found: Float[Tensor, "time 3"], truth: Float[Tensor, "time 3"], axes: slice) -> Float[Tensor, "2"]:
+    """Speed along the true velocity in the fastest frames, and the true one; both summed."""
+    mine, true = found.diff(dim=0)[:, axes], truth.diff(dim=0)[:, axes]
+    speed = true.norm(dim=-1)
+    fast = speed >= speed.quantile(FAST)
+    along = (mine * true).sum(-1)[fast] / speed[fast].clamp_min(1e-6)
+    return torch.stack([along.sum(), speed[fast].sum()])
+
+
+def _of(joint: str) -> int:
+    return skeletons.SMPL.index(joint)
