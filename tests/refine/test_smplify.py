@@ -123,7 +123,7 @@ def with_landmarks(a, body):
     return landmarks
 
 
-def test_feet_and_hands_point_where_their_landmarks_say(scene, body):
+def test_feet_and_hands_point_in_the_picture_where_their_landmarks_say(scene, body):
     a = scene(30)
     turned = a.rotmat.clone()
     for joint, axis in ((7, 1), (8, 0), (20, 2), (21, 1)):
@@ -137,9 +137,9 @@ def test_feet_and_hands_point_where_their_landmarks_say(scene, body):
     off = {}
     for name, given in (("without", None), ("with", landmarks)):
         found = points(fit(start, a.keypoints_px, a.K_px, a.times, points, landmarks=given).rotmat, a.betas)[1]
-        ahead = (torch.nn.functional.normalize(each[:, far] - each[:, near], dim=-1) for each in (truth, found))
-        off[name] = torch.linalg.cross(*ahead, dim=-1).norm(dim=-1).asin().mean(0)
-    assert (off["with"] < off["without"]).all() and off["with"].mean() < 0.55 * off["without"].mean()
+        true, mine = ((each[:, far] - each[:, near])[..., :2] for each in (truth, found))
+        off[name] = (true - mine).norm(dim=-1).mean(0)
+    assert (off["with"] < off["without"]).all() and off["with"].mean() < 0.5 * off["without"].mean()
 
 
 def test_landmarks_that_are_not_seen_change_nothing(scene, body):
