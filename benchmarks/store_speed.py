@@ -73,10 +73,9 @@ def a_second(work: Callable[[], object], seconds: float) -> tuple[float, float]:
 def ways(store: Store, random: np.random.Generator) -> dict[str, Callable[[], object]]:
     """What is timed; one call gives BATCH windows."""
     features, places = store.column("features"), find_places(find_runs(store), WINDOW)
-    out, kinds = np.empty((BATCH, WINDOW, 2048), np.float16), [(BATCH, [portion(store, WINDOW)])]
+    kinds = [(BATCH, [portion(store, WINDOW)])]
     return {
-        "features": lambda: gather_windows(features, draw_window(places, BATCH, random), WINDOW, out),
-        "features, into new memory": lambda: gather_windows(features, draw_window(places, BATCH, random), WINDOW),
+        "features": lambda: gather_windows(features, draw_window(places, BATCH, random), WINDOW),
         "all columns, as training reads them": lambda: draw_clips(kinds, random),
     }
 

@@ -3,7 +3,7 @@ import pytest
 
 from vibe.data.recording import Recording
 from vibe.data.store import Store, open_store
-from vibe.data.windows import Runs, draw_window, find_places, find_runs, gather_held, gather_windows, tile
+from vibe.data.windows import Windows, draw_window, find_places, find_runs, gather_held, gather_windows, tile
 from vibe.data.writer import StoreWriter
 
 
@@ -21,8 +21,8 @@ def store(tmp_path) -> Store:
     return open_store(tmp_path / "set")
 
 
-def pairs(runs: Runs) -> list[tuple[int, int]]:
-    return list(zip(runs.starts.tolist(), runs.stops.tolist(), strict=True))
+def pairs(runs: Windows) -> list[tuple[int, int]]:
+    return list(zip(runs.starts.tolist(), (runs.starts + runs.lengths).tolist(), strict=True))
 
 
 def test_runs_end_at_gaps_and_recordings_and_follow_each_recordings_own_step(store):
@@ -75,12 +75,6 @@ def test_random_windows_lie_within_runs_and_every_place_is_as_likely(store):
     assert np.array_equal(rows[:, :, 0], starts[:50, None] + np.arange(3))
     with pytest.raises(ValueError, match="nowhere are there 7 frames"):
         draw_window(find_places(find_runs(store), 7), 1, np.random.default_rng(0))
-
-
-def test_gathering_into_an_array_fills_that_array(store):
-    starts, out = np.array([4, 0]), np.empty((2, 3, 3), np.float32)
-    assert gather_windows(store.column("trans"), starts, 3, out) is out
-    assert np.array_equal(out, gather_windows(store.column("trans"), starts, 3))
 
 
 def test_a_shorter_window_is_held_at_its_last_row(store):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -16,25 +16,14 @@ from numpy import ndarray
 
 from vibe import assets
 from vibe.assets.paths import only_writer
+from vibe.data import readers
 from vibe.data.prepare import dropped_message
-from vibe.data.readers import (
-    COLUMNS,
-    Batch,
-    CropEvidence,
-    ReadOptions,
-    begin_reading,
-    cut_batches,
-    recipe_of,
-    rows_with_pictures,
-)
+from vibe.data.readers import CropEvidence, ReadOptions
 from vibe.data.recording import column_layout, fitted_columns
 from vibe.data.store import MANIFEST, Store, column_path, described, open_store, read_manifest
 from vibe.data.writer import shortened
-from vibe.parallel import Begin, run_tasks
+from vibe.parallel import run_tasks
 from vibe.records import Progress
-
-Run = Callable[[Begin[Batch, CropEvidence], Sequence[Batch]], Iterator[tuple[int, CropEvidence]]]
-"""`run_tasks`, with how many workers there are."""
 
 
 class ColumnWriter:
@@ -57,11 +46,20 @@ class ColumnWriter:
         self._done: ndarray = np.ones(self._rows, bool)
         self.finished = name in manifest["columns"]
         """Whether the column is in the store."""
-        self._refuse_another(manifest["columns"][name].get("recipe") if self.finished else self._begun())
+        begun = json.loads(self._note.read_text(encoding="utf-8")) if self._note.exists() else None
+        its = manifest["columns"][name].get("recipe") if self.finished else begun
+        if its is not None and its != self._recipe:
+            raise ValueError(
+                f"{self.folder}: {name} is made with {shortened(its)}, not {shortened(self._recipe)}: delete its "
+                "files and its entry in the manifest, or prepare another folder"
+            )
         if self.finished:
             return
-        if self._begun() is None:
-            self._lay_out()
+        if begun is None:  # the note comes last and says that the files are there, in their full size
+            dtype, shape = column_layout(name)
+            for path, kind, sizes in ((self._partial, dtype, shape), (self._marks, "bool", ())):
+                np.lib.format.open_memmap(path, "w+", np.dtype(kind), (self._rows, *sizes)).flush()
+            assets.write_whole(self._note, json.dumps(self._recipe).encode())
         if self._partial.exists():
             self._values = np.load(self._partial, mmap_mode="r+", allow_pickle=False)
             self._done = np.load(self._marks, mmap_mode="r+", allow_pickle=False)
@@ -94,24 +92,6 @@ class ColumnWriter:
             left.unlink(missing_ok=True)
         self.finished = True
 
-    def _begun(self) -> Any:
-        """The recipe of a run that did not finish, or None."""
-        return json.loads(self._note.read_text(encoding="utf-8")) if self._note.exists() else None
-
-    def _lay_out(self) -> None:
-        """Empty files of the full size; the note comes last and says that they are there."""
-        dtype, shape = column_layout(self.name)
-        for path, kind, sizes in ((self._partial, dtype, shape), (self._marks, "bool", ())):
-            np.lib.format.open_memmap(path, "w+", np.dtype(kind), (self._rows, *sizes)).flush()
-        assets.write_whole(self._note, json.dumps(self._recipe).encode())
-
-    def _refuse_another(self, its: Any) -> None:
-        if its is not None and its != self._recipe:
-            raise ValueError(
-                f"{self.folder}: {self.name} is made with {shortened(its)}, not {shortened(self._recipe)}: delete its "
-                "files and its entry in the manifest, or prepare another folder"
-            )
-
 
 @dataclass(frozen=True)
 class AddedColumns:
@@ -143,64 +123,39 @@ def add_evidence(
     store = open_store(folder)
     if not order.raw.is_dir():
         raise FileNotFoundError(f"{order.raw} is not there: give the raw folder that {folder} was prepared from")
-    complete = set(COLUMNS[order.kind]) <= set(store.columns)
-    with nullcontext() if complete else only_writer(folder):
-        gpus = float(order.device.startswith("cuda"))
-        run = partial(run_tasks, workers=workers, ray=ray, gpus=gpus)
-        return _add(store, order, run, strict, progress)
-
-
-def _add(
-    store: Store,
-    order: ReadOptions,
-    run: Run,
-    strict: bool,
-    progress: Progress | None,
-) -> AddedColumns:
-    """Write what is missing."""
-    writers = _writers(store, order)
-    wanted = rows_with_pictures(store)
     reasons: dict[str, str] = {}
-    if not all(writer.finished for writer in writers):
-        _write(writers, np.flatnonzero(~wanted & ~_done(writers)), None)
-        for batch, answer in _answers(store, order, _done(writers), run, progress):
-            if answer.reason:
-                reasons[batch.source] = answer.reason
-            if not (strict and answer.reason):
-                _write(writers, batch.rows, answer)
-        if strict and reasons:
-            raise ValueError(dropped_message(reasons))
-        for writer in writers:
-            writer.finish()
-    added = _report(open_store(store.folder), order, wanted, reasons)
+    with nullcontext() if set(readers.COLUMNS[order.kind]) <= set(store.columns) else only_writer(folder):
+        writers, wanted = _writers(store, order), readers.rows_with_pictures(store)
+        if not all(writer.finished for writer in writers):
+            _write(writers, np.flatnonzero(~wanted & ~_done(writers)), None)
+            left = _done(writers)
+            batches = [batch for batch in readers.cut_batches(store) if not left[batch.rows].all()]
+            begin, gpus = partial(readers.begin_reading, order), float(order.device.startswith("cuda"))
+            rows, all_rows = 0, sum(len(batch.rows) for batch in batches)
+            if progress:
+                progress(order.kind, 0, all_rows)
+            for number, answer in run_tasks(begin, batches, workers=workers, ray=ray, gpus=gpus) if batches else ():
+                if answer.reason:
+                    reasons[batches[number].source] = answer.reason
+                if not (strict and answer.reason):
+                    _write(writers, batches[number].rows, answer)
+                rows += len(batches[number].rows)
+                if progress:
+                    progress(order.kind, rows, all_rows)
+            if strict and reasons:
+                raise ValueError(dropped_message(reasons))
+            for writer in writers:
+                writer.finish()
+        added = _report(open_store(store.folder), order, wanted, reasons)
     if strict and added.dropped:
         raise ValueError(dropped_message(added.dropped))
     return added
 
 
-def _answers(
-    store: Store,
-    order: ReadOptions,
-    done: Bool[ndarray, "row"],
-    run: Run,
-    progress: Progress | None,
-) -> Iterator[tuple[Batch, CropEvidence]]:
-    """What the workers find in each batch that is not done."""
-    batches = [batch for batch in cut_batches(store) if not done[batch.rows].all()]
-    rows, left = 0, sum(len(batch.rows) for batch in batches)
-    if progress:
-        progress(order.kind, 0, left)
-    for number, answer in run(partial(begin_reading, order), batches) if batches else ():
-        yield batches[number], answer
-        rows += len(batches[number].rows)
-        if progress:
-            progress(order.kind, rows, left)
-
-
 def _writers(store: Store, order: ReadOptions) -> list[ColumnWriter]:
     """One for each column; raises ValueError if the set itself came with it."""
-    names = COLUMNS[order.kind]
-    recipe = recipe_of(order)
+    names = readers.COLUMNS[order.kind]
+    recipe = readers.recipe_of(order)
     for name in names:
         if name in store.columns and "recipe" not in store.manifest["columns"][name]:
             raise ValueError(f"{store.folder} came with {name} of its own: there is nothing to add")
@@ -226,7 +181,7 @@ def _write(writers: Sequence[ColumnWriter], rows: Int[ndarray, "n"], answer: Cro
 
 def _report(store: Store, order: ReadOptions, wanted: Bool[ndarray, "row"], reasons: Mapping[str, str]) -> AddedColumns:
     """What the store has now."""
-    values = store.column(COLUMNS[order.kind][-1])
+    values = store.column(readers.COLUMNS[order.kind][-1])
     within = tuple(range(1, values.ndim))
     dropped, all_lost = {}, 0
     for sequence in store.sequences:

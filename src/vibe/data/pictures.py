@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -37,9 +38,10 @@ def read_pictures(
     if not source.is_dir():
         raise FileNotFoundError(f"{source} is not there: it should be the folder of {images[0]}")
     for place, name in enumerate(images):
-        rgb = _read_image(source / name)
-        if rgb is not None:
-            yield place, rgb
+        with suppress(OSError):
+            rgb = decode_picture((source / name).read_bytes())
+            if rgb is not None:
+                yield place, rgb
 
 
 def _from_video(source: Path, frames: Sequence[int]) -> Iterator[tuple[int, UInt8[ndarray, "height width 3"]]]:
@@ -75,11 +77,3 @@ def _pixels(content: bytes) -> int:
             largest = max(largest, int.from_bytes(height, "big") * int.from_bytes(width, "big"))
         at += 1 if mark in LONE else 2 + int.from_bytes(content[at + 2 : at + 4], "big")
     return largest
-
-
-def _read_image(path: Path) -> UInt8[ndarray, "height width 3"] | None:
-    """An upright picture, or None if it is missing or not whole."""
-    try:
-        return decode_picture(path.read_bytes())
-    except OSError:
-        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,21 +145,16 @@ def recipe_of(order: ReadOptions) -> dict[str, Any]:
 
 def begin_reading(order: ReadOptions, _: Worker) -> Callable[[Batch], CropEvidence]:
     """Load the model; gives what reads one batch, on one thread."""
-    read = READERS[order.kind](order)
-
-    def work(batch: Batch) -> CropEvidence:
-        with one_thread():
-            return _answer(order, read, batch)
-
-    return work
+    return partial(_answer, order, READERS[order.kind](order))
 
 
 def _answer(order: ReadOptions, read: Read, batch: Batch) -> CropEvidence:
     dtype, shape = column_layout(COLUMNS[order.kind][0])
     values, seen = np.zeros((len(batch.rows), *shape), dtype), np.zeros(len(batch.rows), bool)
     errors: list[str] = []
-    for places, found in read(_views(order, batch, errors)):
-        values[places], seen[places] = found, True
+    with one_thread():
+        for places, found in read(_views(order, batch, errors)):
+            values[places], seen[places] = found, True
     missing = np.unique(batch.picture[~seen])
     if len(missing) and not errors:
         first = batch.images[missing[0]] if batch.images else f"frame {batch.frames[missing[0]]}"

@@ -85,11 +85,6 @@ def read_index(path: Path, rows: int) -> tuple[tuple[SequenceRows, ...], Int[nda
     return tuple(found), table["frame"].to_numpy()
 
 
-def read_names(path: Path, rows: int) -> set[str]:
-    """The names of the recordings in an index of so many rows."""
-    return set(_read(path, ["sequence"], rows)["sequence"].unique().to_pylist())
-
-
 def read_images(path: Path, rows: int, wanted: slice) -> list[str]:
     """The image file of each wanted row of an index of so many; empty where the source is a video."""
     return _read(path, ["image"], rows)["image"][wanted].to_pylist()

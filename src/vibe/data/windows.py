@@ -18,14 +18,6 @@ from vibe.data.store import Store
 
 
 @dataclass(frozen=True)
-class Runs:
-    """Rows without a gap: each run goes on from `starts` to before `stops`."""
-
-    starts: Int[ndarray, "run"]
-    stops: Int[ndarray, "run"]
-
-
-@dataclass(frozen=True)
 class Windows:
     """Rows from `starts`, `lengths` of them."""
 
@@ -36,7 +28,7 @@ class Windows:
         return len(self.starts)
 
 
-def find_runs(store: Store, split: str | None = None, where: Bool[ndarray, "row"] | None = None) -> Runs:
+def find_runs(store: Store, split: str | None = None, where: Bool[ndarray, "row"] | None = None) -> Windows:
     """The gapless runs of a split (of all, if None); rows that are not `where` count as missing."""
     rows = len(store)
     breaks = np.ones(rows + 1, bool)
@@ -51,10 +43,10 @@ def find_runs(store: Store, split: str | None = None, where: Bool[ndarray, "row"
     edges = np.flatnonzero(breaks)
     starts, stops = edges[:-1], edges[1:]
     kept = allowed[starts]
-    return Runs(starts[kept], stops[kept])
+    return Windows(starts[kept], (stops - starts)[kept])
 
 
-def tile(runs: Runs, frames: int, stride: int | None = None, tails: bool = False) -> Windows:
+def tile(runs: Windows, frames: int, stride: int | None = None, tails: bool = False) -> Windows:
     """Windows of `frames` rows, one every `stride` rows of each run; without a stride they do not overlap.
 
     With tails, what is left at a run's end, or of a run too short for one window, makes a last, shorter window.
@@ -63,13 +55,13 @@ def tile(runs: Runs, frames: int, stride: int | None = None, tails: bool = False
     stride = frames if stride is None else stride
     if not 1 <= stride <= frames:
         raise ValueError(f"windows of {frames} frames, one every {stride}: give 1 frame or more, and no longer stride")
-    sizes = runs.stops - runs.starts
+    sizes = runs.lengths
     whole = np.where(sizes >= frames, (sizes - frames) // stride + 1, 0)
     covered = np.where(whole > 0, (whole - 1) * stride + frames, 0)
     count = whole + (tails & (covered < sizes))
     place = np.arange(count.sum()) - np.repeat(count.cumsum() - count, count)
     starts = np.repeat(runs.starts, count) + place * stride
-    return Windows(starts, np.minimum(frames, np.repeat(runs.stops, count) - starts))
+    return Windows(starts, np.minimum(frames, np.repeat(runs.starts + sizes, count) - starts))
 
 
 @dataclass(frozen=True)
@@ -85,9 +77,9 @@ class Places:
         return int(self.ends[-1]) if len(self.ends) else 0
 
 
-def find_places(runs: Runs, frames: int) -> Places:
+def find_places(runs: Windows, frames: int) -> Places:
     """Where windows may begin; runs too short for one have no place."""
-    sizes = runs.stops - runs.starts - frames + 1
+    sizes = runs.lengths - frames + 1
     fits = sizes > 0
     return Places(frames, runs.starts[fits], sizes[fits].cumsum())
 
@@ -101,14 +93,10 @@ def draw_window(places: Places, count: int, random: np.random.Generator) -> Int[
     return places.firsts[run] + drawn - np.where(run > 0, places.ends[run - 1], 0)
 
 
-def gather_windows(column: ndarray, starts: Int[ndarray, "window"], frames: int, out: ndarray | None = None) -> ndarray:
-    """Whole windows of a column, [window, frames, ...]; into `out` if given, which saves its allocation."""
+def gather_windows(column: ndarray, starts: Int[ndarray, "window"], frames: int) -> ndarray:
+    """Whole windows of a column, [window, frames, ...]."""
     plain = column.view(ndarray)
-    if out is None:
-        out = np.empty((len(starts), frames, *column.shape[1:]), column.dtype)
-    for place, start in enumerate(starts.tolist()):
-        out[place] = plain[start : start + frames]
-    return out
+    return np.stack([plain[start : start + frames] for start in starts.tolist()])
 
 
 def gather_held(column: ndarray, windows: Windows, frames: int) -> ndarray:

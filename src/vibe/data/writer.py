@@ -17,17 +17,7 @@ import vibe
 from vibe import assets
 from vibe.assets.paths import only_writer
 from vibe.data.recording import Recording, column_layout, columns_of
-from vibe.data.store import (
-    INDEX,
-    MANIFEST,
-    SCHEMA,
-    SEQUENCE_FIELDS,
-    column_path,
-    described,
-    read_manifest,
-    read_names,
-    write_index,
-)
+from vibe.data.store import INDEX, MANIFEST, SCHEMA, SEQUENCE_FIELDS, column_path, described, open_store, write_index
 
 JOURNAL = "unfinished.jsonl"
 """One line for each recording that is whole on disk; there until the manifest is."""
@@ -69,10 +59,14 @@ class StoreWriter:
         with ExitStack() as lock:
             if not (self.folder / MANIFEST).exists():
                 lock.enter_context(only_writer(self.folder))
-            if (self.folder / MANIFEST).exists():
-                self._read_finished()
-            else:
+            if not (self.folder / MANIFEST).exists():
                 self._take_up()
+            else:
+                store = open_store(self.folder)
+                self._refuse_another(store.manifest)
+                self.finished, self.rows, self.kept = True, len(store), {each.name for each in store.sequences}
+                self.dropped, self.notes = store.manifest["dropped"], store.manifest.get("notes", {})
+                (self.folder / JOURNAL).unlink(missing_ok=True)
             self._lock = lock.pop_all()
         return self
 
@@ -138,16 +132,8 @@ class StoreWriter:
             return
         self.kept.add(line["name"])
         self.rows += len(line["frames"])
-        if line["note"]:
+        if line.get("note"):
             self.notes[line["name"]] = line["note"]
-
-    def _read_finished(self) -> None:
-        manifest = read_manifest(self.folder)
-        self._refuse_another(manifest)
-        self.finished = True
-        self.rows, self.dropped, self.notes = manifest["rows"], manifest["dropped"], manifest.get("notes", {})
-        self.kept = read_names(self.folder / INDEX, self.rows)
-        (self.folder / JOURNAL).unlink(missing_ok=True)
 
     def _refuse_another(self, its: Mapping[str, Any]) -> None:
         for name, value in self._about.items():

@@ -125,8 +125,6 @@ OTHERS = {
     "frames as a float": lambda text: text.replace("Frames:\t7", "Frames:\t7.0").encode(),
     "one frame too many": lambda text: (text.rstrip() + "\n" + text.rstrip().splitlines()[-1]).encode(),
     "decimal commas": lambda text: text.replace(".", ",").encode(),
-    "a prefix": lambda text: re.sub(r"(ROOT|JOINT) ", r"\1 man:", text).encode(),
-    "another prefix": lambda text: re.sub(r"(ROOT|JOINT) ", r"\1 Bip01 ", text).encode(),
     "lines of DOS": lambda text: text.replace("\n", "\r\n").encode(),
 }
 
@@ -139,6 +137,17 @@ def test_a_file_as_other_programs_write_it_is_the_same_motion(tmp_path, form):
     read = bvh.read_bvh(path, 0.01)
     assert read.names == plain.names and read.fps == plain.fps
     assert torch.equal(read.turns, plain.turns) and torch.equal(read.places, plain.places)
+
+
+@pytest.mark.parametrize("prefix", ["man:", "Bip01 ", "MOTION_"])
+def test_a_joint_is_found_by_its_name_behind_a_prefix_unless_two_are_called_so(tmp_path, prefix):
+    path = written(tmp_path)
+    plain = bvh.read_bvh(path, 0.01)
+    path.write_text(re.sub("(ROOT|JOINT) ", rf"\1 {prefix}", path.read_text()))
+    read = bvh.read_bvh(path, 0.01)
+    assert [read.find(name) for name in plain.names] == list(range(len(plain.names)))
+    with pytest.raises(ValueError, match="no joint 'Head'"):
+        bvh.read_bvh(changed(path, f"{prefix}Spine", "other:Head"), 0.01).find("Head")
 
 
 @pytest.mark.parametrize("name", ["MOTION", "LOCOMOTION", "MOTION_Spine", "motion"])

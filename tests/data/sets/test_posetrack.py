@@ -115,7 +115,7 @@ def test_everyone_of_2018_is_found_again_and_frames_without_labels_are_gaps(tmp_
         check(store, sequence, frames, track, NAMES_2018)
         assert (raw / sequence.source / store.images(sequence)[-1]).is_file()
     runs = find_runs(store)
-    assert (runs.stops - runs.starts).tolist() == [4, 2, 1, 1, 1, 3]
+    assert runs.lengths.tolist() == [4, 2, 1, 1, 1, 3]
     assert not store.column("has_points").any() and not store.column("has_theta").any()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,18 +33,10 @@ LAYOUT = "motions/*.pkl, splits/pose_train.txt, pose_val.txt and pose_test.txt, 
 VIDEO_LAYOUT = f"{LAYOUT}, keypoints2d/*.pkl, keypoints3d/*.pkl, cameras/mapping.txt and setting*.json, videos/*.mp4"
 
 
-@dataclass(frozen=True)
-class AistMotion:
-    """A file of motions/; lengths in metres of the mean body, which the set scales to its dancer."""
-
-    smpl: SmplParams
-    """In the set's world, y up; betas [10], those of the mean."""
-    unit: float
-    """Of the world's units, which are about centimetres, how many make one of these metres."""
-
-
-def read_motion(path: Path) -> AistMotion:
-    """Raises OSError, or ValueError with the file and what is wrong."""
+def read_motion(path: Path) -> tuple[SmplParams, float]:
+    """The motion in the set's world, y up, in metres of the mean body, which the set scales to its dancer; and how many
+    of that world's units, about centimetres, make one of these. Raises OSError, or ValueError with the file and what is
+    wrong."""
     content = _content(path, ("smpl_poses", "smpl_trans", "smpl_scaling"))
     poses = _numbers(path, content, "smpl_poses")
     poses = check_numbers(poses.reshape(len(poses), -1), (None, 72), f"{path}: smpl_poses")
@@ -59,7 +50,7 @@ def read_motion(path: Path) -> AistMotion:
         )
     rotmat = roma.rotvec_to_rotmat(torch.from_numpy(poses).unflatten(1, (-1, 3)))
     pelvis = torch.from_numpy(trans) / unit + pelvis_at_rest()
-    return AistMotion(SmplParams(rotmat, pelvis.new_zeros(10), pelvis), unit)
+    return SmplParams(rotmat, pelvis.new_zeros(10), pelvis), unit
 
 
 def _content(path: Path, keys: Sequence[str]) -> dict[Any, Any]:
@@ -98,17 +89,17 @@ def _subject(name: str) -> str:
     return next((word for word in name.split("_") if word[:1] == "d" and word[1:].isdecimal()), "")
 
 
-def _take(raw: Path, name: str, path: Path) -> tuple[str, AistMotion]:
-    """A sequence's split and motion."""
+def _take(raw: Path, name: str, path: Path) -> tuple[str, SmplParams, float]:
+    """A sequence's split, and what `read_motion` says of it."""
     split = sequences(raw).get(name)
     if not split:
         raise ValueError(f"{name} is in none of splits/pose_*.txt: whether it may be trained on is not known")
-    return split, read_motion(path)
+    return split, *read_motion(path)
 
 
 def _read(raw: Path, name: str, path: Path) -> Iterator[Recording]:
-    split, motion = _take(raw, name, path)
-    yield mocap_recording(name, motion.smpl.rotmat, motion.smpl.pelvis, RATE, _subject(name), split, GENDER)
+    split, smpl, _ = _take(raw, name, path)
+    yield mocap_recording(name, smpl.rotmat, smpl.pelvis, RATE, _subject(name), split, GENDER)
 
 
 def _files(raw: Path) -> list[File]:
@@ -146,7 +137,7 @@ def cameras(raw: Path, name: str) -> dict[str, dict[str, Any]]:
 
 
 def _read_videos(raw: Path, name: str, path: Path) -> Iterator[Recording]:
-    split, motion = _take(raw, name, path)
+    split, smpl, unit = _take(raw, name, path)
     path = raw / "keypoints3d" / f"{name}.pkl"
     content = _content(path, ())
     points = _numbers(path, content, "keypoints3d_optim" if "keypoints3d_optim" in content else "keypoints3d")
@@ -159,7 +150,7 @@ def _read_videos(raw: Path, name: str, path: Path) -> Iterator[Recording]:
     if lost:
         raise ValueError(f"{name} has no camera {', '.join(lost)} in {raw / 'cameras'}: copy it again")
     yield from read_each(
-        partial(_view, name, view, split, motion, points, pixels[VIEWS.index(view)], seen[view]) for view in views
+        partial(_view, name, view, split, smpl, unit, points, pixels[VIEWS.index(view)], seen[view]) for view in views
     )
 
 
@@ -168,20 +159,27 @@ def _video(raw: Path, name: str, view: str) -> Path:
 
 
 def _view(
-    name: str, view: str, split: str, motion: AistMotion, points: ndarray, pixels: ndarray, camera: dict[str, ndarray]
+    name: str,
+    view: str,
+    split: str,
+    smpl: SmplParams,
+    unit: float,
+    points: ndarray,
+    pixels: ndarray,
+    camera: dict[str, ndarray],
 ) -> Recording:
     """One camera's recording: every other frame, where the dancer was found in it."""
-    count = min(len(motion.smpl.rotmat), len(points), len(pixels))
+    count = min(len(smpl.rotmat), len(points), len(pixels))
     found = np.isfinite(pixels[:count:STEP]).all(-1, keepdims=True)
     keypoints_px = np.where(found, pixels[:count:STEP], 0)
     boxes = boxes_around(keypoints_px)
     rows = np.flatnonzero(np.isfinite(boxes).all(1))
     frames = rows * STEP
-    R, t = camera["R_cam_world"], camera["t_cam_world"] / motion.unit
-    smpl = motion.smpl.at(frames)
+    R, t = camera["R_cam_world"], camera["t_cam_world"] / unit
+    smpl = smpl.at(frames)
     turned = torch.from_numpy(R) @ smpl.rotmat[:, 0]
     rotmat = torch.cat([turned[:, None], smpl.rotmat[:, 1:]], 1)
-    joints = points[frames].astype(np.float64) / motion.unit @ R.T + t
+    joints = points[frames].astype(np.float64) / unit @ R.T + t
     known = np.isfinite(joints).all((1, 2))
     return Recording(
         name=name.replace("cAll", view),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,28 +16,15 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from vibe.data.recording import File, RawSet, Recording
-from vibe.data.sets.mocap import (
-    MOCAP_RECIPE,
-    MOST_FRAMES,
-    MOST_JOINTS,
-    Axes,
-    Bone,
-    Capture,
-    Rig,
-    drivers,
-    find_files,
-    mocap_recording,
-    pose_bones,
-    read_text,
-    to_smpl,
-)
+from vibe.data.sets import mocap
+from vibe.data.sets.mocap import MOCAP_RECIPE, Bone, Capture, Rig
 
 MOTION = re.compile(r"(?<!\S)MOTION(?=\s+Frames|\s*\Z)", re.IGNORECASE)
 """The word and what follows it, since joints may be called so."""
 HEAD = re.compile(r"\s*Frames\s*:\s*(\d{1,9})(?:\.0*)?\s+Frame\s+Time\s*:\s*(\S+)", re.IGNORECASE)
 NO_NAME = re.compile(r"^$|[{}]|\b(ROOT|JOINT|OFFSET)\b", re.IGNORECASE)
 MOST_CHANNELS = 6
-CHANNEL = re.compile(r"([xyz])(position|rotation)", re.IGNORECASE)
+CHANNELS = {f"{axis}{kind}": kind[0].replace("p", "t") + axis for axis in "xyz" for kind in ("position", "rotation")}
 WHOLE_RATES = (24, 25, 30, 48, 50, 60, 72, 75, 90, 96, 100, 120, 144, 150, 180, 200, 240, 250, 300, 360, 480, 500, 1000)
 RATES = (*WHOLE_RATES, *(rate * 1000 / 1001 for rate in (24, 30, 48, 60, 120, 240)))
 """Frames a second that cameras and motion capture have; the last are those of American television."""
@@ -48,11 +34,10 @@ def read_bvh(path: Path, unit: float) -> Capture:
     """The motion in a file whose lengths are counted in `unit` metres.
 
     Rotations are multiplied in the order of their channels, each about the axes that the one before left. Where a
-    joint has channels of position they take the place of its OFFSET. What all names begin with, as `man:` and `Bip01 `,
-    is left out, and so is one frame more than is announced. Raises OSError, or ValueError with the file and what is
-    wrong in it: cut off, not finite, no hierarchy.
+    joint has channels of position they take the place of its OFFSET. One frame more than is announced is left out.
+    Raises OSError, or ValueError with the file and what is wrong in it: cut off, not finite, no hierarchy.
     """
-    text = read_text(path).replace(",", ".")  # as numbers are written in half of Europe
+    text = mocap.read_text(path).replace(",", ".")  # as numbers are written in half of Europe
     start = MOTION.search(text)
     if not start:
         raise ValueError(f"{path} has no MOTION: it is cut off or no BVH file, copy it again")
@@ -61,7 +46,7 @@ def read_bvh(path: Path, unit: float) -> Capture:
     except (ValueError, IndexError) as error:
         raise ValueError(f"{path}: its hierarchy can't be read ({str(error)[:80]}): copy the file again") from error
     numbers, fps = _numbers(path, text[start.end() :], sum(len(bone.channels) for bone in bones))
-    return pose_bones(path, bones, numbers, fps, unit)
+    return mocap.pose_bones(path, bones, numbers, fps, unit)
 
 
 def _bones(text: str, unit: float) -> list[Bone]:
@@ -76,7 +61,7 @@ def _bones(text: str, unit: float) -> list[Bone]:
         if word in ("ROOT", "JOINT"):
             stop = words.index("{", at)
             name, at = " ".join(words[at:stop]), stop + 1
-            if inside is None or (inside < 0) != (len(bones) == 0) or len(bones) == MOST_JOINTS:
+            if inside is None or (inside < 0) != (len(bones) == 0) or len(bones) == mocap.MOST_JOINTS:
                 raise ValueError(f"joint {name[:40]!a} has no place in one tree")
             if NO_NAME.search(name):
                 raise ValueError(f"a joint of the name {name[:40]!a}")
@@ -86,14 +71,20 @@ def _bones(text: str, unit: float) -> list[Bone]:
             at = words.index("{", at) + 1
             above.append(None)
         elif word == "OFFSET" and above:
+            offset = [float(word) for word in words[at : at + 3]]
+            if len(offset) != 3 or not all(map(math.isfinite, offset)):
+                raise ValueError(f"an OFFSET of {' '.join(words[at : at + 3])[:40]!a}")
             if inside is not None:
-                bones[inside] = replace(bones[inside], offset=_offset(words[at : at + 3]) * unit)
+                bones[inside] = replace(bones[inside], offset=torch.tensor(offset, dtype=torch.float64) * unit)
             at += 3
         elif word == "CHANNELS":
             count = int(words[at])
             if inside is None or inside < 0 or not 0 <= count <= MOST_CHANNELS:
                 raise ValueError(f"{count} channels where there can't be so many")
-            bones[inside] = replace(bones[inside], channels=tuple(map(_channel, words[at + 1 : at + 1 + count])))
+            names = [name.lower() for name in words[at + 1 : at + 1 + count]]
+            if unknown := [name for name in names if name not in CHANNELS]:
+                raise ValueError(f"unknown channel {unknown[0][:20]!a}")
+            bones[inside] = replace(bones[inside], channels=tuple(CHANNELS[name] for name in names))
             at += 1 + count
         elif word == "}":
             above.pop()
@@ -101,23 +92,7 @@ def _bones(text: str, unit: float) -> list[Bone]:
             raise ValueError(f"unknown word {word[:20]!a}")
     if above or not bones or len({bone.name for bone in bones}) < len(bones):
         raise ValueError(f"{len(bones)} joints, {len(above)} of them left open, or one name twice")
-    shared = os.path.commonprefix([bone.name for bone in bones]) if len(bones) > 1 else ""
-    start = max(shared.rfind(mark) for mark in ": ") + 1
-    return [replace(bone, name=bone.name[start:]) for bone in bones]
-
-
-def _offset(words: list[str]) -> Float[torch.Tensor, "3"]:
-    offset = [float(word) for word in words]
-    if len(offset) != 3 or not all(map(math.isfinite, offset)):
-        raise ValueError(f"an OFFSET of {' '.join(words)[:40]!a}")
-    return torch.tensor(offset, dtype=torch.float64)
-
-
-def _channel(name: str) -> str:
-    found = CHANNEL.fullmatch(name)
-    if not found:
-        raise ValueError(f"unknown channel {name[:20]!a}")
-    return ("t" if found[2].lower() == "position" else "r") + found[1].lower()
+    return bones
 
 
 def _numbers(path: Path, motion: str, channels: int) -> tuple[Float[ndarray, "time channel"], float]:
@@ -130,7 +105,7 @@ def _numbers(path: Path, motion: str, channels: int) -> tuple[Float[ndarray, "ti
         values = np.array(motion[head.end() :].split(), np.float64)
     except ValueError as error:
         raise ValueError(f"{path}: something among its numbers is none ({str(error)[:80]}): copy it again") from error
-    if not 0 < frames <= MOST_FRAMES or not 1e-4 < seconds < 10:
+    if not 0 < frames <= mocap.MOST_FRAMES or not 1e-4 < seconds < 10:
         raise ValueError(f"{path} announces {frames} frames of {seconds} s each: it is damaged, copy it again")
     if len(values) not in (frames * channels, (frames + 1) * channels):
         raise ValueError(
@@ -159,18 +134,18 @@ FOOT_DEG, TOE_DEG = 40.8, 24.2
 floor: the median over the frames of standing feet."""
 
 
-def _foot(deg: float, mirror: int) -> Axes:
+def _foot(deg: float, mirror: int) -> mocap.Axes:
     """A bone that lies along +x (of the right side along -x), pointing forwards and down."""
     down, forward = mirror * math.sin(math.radians(deg)), mirror * math.cos(math.radians(deg))
     return ((0, 1, 0), (-down, 0, forward), (forward, 0, down))
 
 
-TRUNK: Axes = ((0, 0, 1), (1, 0, 0), (0, 1, 0))
-RIGHT_ARM: Axes = ((1, 0, 0), (0, -1, 0), (0, 0, -1))
-LEFT_LEG: Axes = ((0, 1, 0), (-1, 0, 0), (0, 0, 1))
-RIGHT_LEG: Axes = ((0, 1, 0), (1, 0, 0), (0, 0, -1))
+TRUNK: mocap.Axes = ((0, 0, 1), (1, 0, 0), (0, 1, 0))
+RIGHT_ARM: mocap.Axes = ((1, 0, 0), (0, -1, 0), (0, 0, -1))
+LEFT_LEG: mocap.Axes = ((0, 1, 0), (-1, 0, 0), (0, 0, 1))
+RIGHT_LEG: mocap.Axes = ((0, 1, 0), (1, 0, 0), (0, 0, -1))
 BANDAI_RIG = Rig(
-    drivers(
+    mocap.drivers(
         "Hips Spine - Chest Neck Head",
         "UpperLeg_{S} LowerLeg_{S} Foot_{S} Toes_{S} Shoulder_{S} UpperArm_{S} LowerArm_{S} Hand_{S}",
     ),
@@ -187,13 +162,13 @@ is one joint less in the spine than SMPL has: spine2 keeps to spine1."""
 
 
 def _bandai_files(raw: Path) -> list[File]:
-    paths = find_files(raw, "*.bvh", BANDAI_LAYOUT, lambda path: path.name.startswith("dataset-"))
+    paths = mocap.find_files(raw, "*.bvh", BANDAI_LAYOUT, lambda path: path.name.startswith("dataset-"))
     return [(path.stem, path) for path in paths]
 
 
 def _read_bandai(_: Path, name: str, path: Path) -> Iterator[Recording]:
     capture = read_bvh(path, CENTIMETRE)
-    yield mocap_recording(name, *to_smpl(capture, BANDAI_RIG), capture.fps, subject=name.split("_")[0])
+    yield mocap.mocap_recording(name, *mocap.to_smpl(capture, BANDAI_RIG), capture.fps, subject=name.split("_")[0])
 
 
 BANDAI = RawSet(
@@ -213,7 +188,7 @@ BANDAI = RawSet(
 STYLE100_CUTS = "Frame_Cuts.csv"
 STYLE100_LAYOUT = f"{STYLE100_CUTS} and STYLE/STYLE_GAIT.bvh, as in Angry/Angry_FW.bvh (unpack 100STYLE.zip)"
 STYLE100_RIG = Rig(
-    drivers(
+    mocap.drivers(
         "Hips Chest Chest2 Chest4 Neck Head",
         "{Side}Hip {Side}Knee {Side}Ankle {Side}Toe {Side}Collar {Side}Shoulder {Side}Elbow {Side}Wrist",
     )
@@ -246,7 +221,7 @@ def style100_cuts(raw: Path) -> dict[str, tuple[int, int]]:
 
 
 def _style100_files(raw: Path) -> list[File]:
-    files = [(path.stem, path) for path in find_files(raw, "*.bvh", STYLE100_LAYOUT)]
+    files = [(path.stem, path) for path in mocap.find_files(raw, "*.bvh", STYLE100_LAYOUT)]
     style100_cuts(raw)
     return files
 
@@ -258,8 +233,8 @@ def _read_style100(raw: Path, name: str, path: Path) -> Iterator[Recording]:
         raise ValueError(
             f"{path} has {len(capture.turns)} frames, and {STYLE100_CUTS} keeps {seen}: one of them is wrong"
         )
-    rotmat, pelvis = to_smpl(capture.cut(slice(*cut)), STYLE100_RIG)
-    yield mocap_recording(name, rotmat, pelvis, capture.fps, subject="100style")
+    rotmat, pelvis = mocap.to_smpl(capture.cut(slice(*cut)), STYLE100_RIG)
+    yield mocap.mocap_recording(name, rotmat, pelvis, capture.fps, subject="100style")
 
 
 STYLE100 = RawSet(

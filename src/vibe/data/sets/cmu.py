@@ -19,21 +19,9 @@ from torch import Tensor
 
 from vibe.data.motion import HELD_OUT
 from vibe.data.recording import File, RawSet, Recording
+from vibe.data.sets import mocap
 from vibe.data.sets.bvh import read_bvh
-from vibe.data.sets.mocap import (
-    MOCAP_RECIPE,
-    MOST_FRAMES,
-    MOST_JOINTS,
-    Bone,
-    Capture,
-    Rig,
-    drivers,
-    find_files,
-    mocap_recording,
-    pose_bones,
-    read_text,
-    to_smpl,
-)
+from vibe.data.sets.mocap import MOCAP_RECIPE, Bone, Capture, Rig
 
 INCH = 0.0254
 ANGLES = {"rx", "ry", "rz"}
@@ -56,7 +44,7 @@ def read_asf(path: Path) -> Skeleton:
 
     Raises OSError, or ValueError with the file and what is wrong in it.
     """
-    sections = _sections(read_text(path))
+    sections = _sections(mocap.read_text(path))
     try:
         units = {line[0].lower(): line[1].lower() for line in sections["units"]}
         unit, angle = INCH / float(units["length"]), units.get("angle", "deg")
@@ -75,7 +63,7 @@ def read_amc(path: Path, skeleton: Skeleton, fps: float) -> Capture:
     if not rows:
         raise ValueError(f"{path} holds no frame: it is cut off or no AMC file, copy it again")
     # The first angle is applied first, as the axis order XYZ means it.
-    return pose_bones(path, skeleton.bones, np.array(rows), fps, skeleton.unit, skeleton.degrees, True)
+    return mocap.pose_bones(path, skeleton.bones, np.array(rows), fps, skeleton.unit, skeleton.degrees, True)
 
 
 def _sections(text: str) -> dict[str, list[list[str]]]:
@@ -127,7 +115,7 @@ def _bones(lines: list[list[str]], unit: float, degrees: bool) -> dict[str, Bone
         elif word == "end":
             name, axis = known["name"][0].lower(), known["axis"]
             dof = tuple(word.lower() for word in known.get("dof", []))
-            if not set(dof) <= ANGLES or len(set(dof)) < len(dof) or name in bones or len(bones) == MOST_JOINTS:
+            if not set(dof) <= ANGLES or len(set(dof)) < len(dof) or name in bones or len(bones) == mocap.MOST_JOINTS:
                 raise ValueError(f"bone {name[:20]!a} stands twice or moves by {' '.join(dof)[:40]!a}")
             reach = torch.tensor(_numbers(known["direction"], 3), dtype=torch.float64)
             length = _numbers(known["length"], 1)[0] * unit
@@ -160,7 +148,7 @@ def _frames(path: Path, skeleton: Skeleton) -> Iterator[list[float]]:
     wanted = {bone.name: len(bone.channels) for bone in skeleton.bones if bone.channels}
     frame: dict[str, list[float]] | None = None
     done = 0
-    for line in read_text(path).splitlines():
+    for line in mocap.read_text(path).splitlines():
         words = line.split()
         if not words or words[0][0] in "#:":
             if words and words[0].upper() == (":RADIANS" if skeleton.degrees else ":DEGREES"):
@@ -171,8 +159,8 @@ def _frames(path: Path, skeleton: Skeleton) -> Iterator[list[float]]:
                 yield _whole(path, done, frame, wanted)
                 done += 1
             frame = {}
-            if done > MOST_FRAMES:
-                raise ValueError(f"{path} holds more than {MOST_FRAMES} frames: it is no capture of a clip")
+            if done > mocap.MOST_FRAMES:
+                raise ValueError(f"{path} holds more than {mocap.MOST_FRAMES} frames: it is no capture of a clip")
             continue
         name = words[0].lower()
         if name not in wanted or frame is None:
@@ -209,14 +197,14 @@ LAYOUT = (
 NECK = {"neck": roma.rotvec_to_rotmat(torch.tensor([-16.0, 0, 0], dtype=torch.float64).deg2rad()).tolist()}
 """The neck of the zero pose leans back by so much; laid upright on SMPL's, people who walk would not look ahead."""
 ACCLAIM = Rig(
-    drivers(
+    mocap.drivers(
         "root lowerback upperback thorax lowerneck head",
         "{s}femur {s}tibia {s}foot {s}toes {s}clavicle {s}humerus {s}radius {s}hand",
     ),
     NECK,
 )
 BVH = Rig(
-    drivers(
+    mocap.drivers(
         "Hips LowerBack Spine Spine1 Neck Head",
         "{Side}UpLeg {Side}Leg {Side}Foot {Side}ToeBase {Side}Shoulder {Side}Arm {Side}ForeArm {Side}FingerBase",
     ),
@@ -228,7 +216,7 @@ BVH = Rig(
 def _files(raw: Path) -> list[File]:
     """The file of each trial; of a trial in both forms the AMC file, which the other was made of."""
     found: dict[str, Path] = {}
-    for path in find_files(raw, "*", LAYOUT, lambda path: NAME.fullmatch(path.name) is not None):
+    for path in mocap.find_files(raw, "*", LAYOUT, lambda path: NAME.fullmatch(path.name) is not None):
         subject, trial = (int(number) for number in path.stem.split("_"))
         name = f"cmu_{subject:02d}_{trial:02d}"
         if name not in found or path.suffix.lower() == ".amc":
@@ -257,10 +245,10 @@ def _read(_: Path, name: str, path: Path) -> Iterator[Recording]:
         if len(capture.turns) > 1 and bool((capture.turns[0, 0].diagonal() == 1).all()):
             capture = capture.cut(slice(1, None))
     try:
-        rotmat, pelvis = to_smpl(capture, rig)
+        rotmat, pelvis = mocap.to_smpl(capture, rig)
     except ValueError as error:
         raise ValueError(f"{error}: give CMU's own files or the MotionBuilder-friendly conversion") from error
-    yield mocap_recording(name, rotmat, pelvis, fps, subject, split="test" if subject in HELD_OUT else "train")
+    yield mocap.mocap_recording(name, rotmat, pelvis, fps, subject, split="test" if subject in HELD_OUT else "train")
 
 
 def _sources(raw: Path) -> Iterable[Path]:

@@ -16,14 +16,7 @@ from numpy import ndarray
 
 from vibe.assets.archives import read_npz
 from vibe.data.recording import File, RawSet, Recording
-from vibe.data.sets.annotations import (
-    all_seen,
-    boxes_around,
-    check_numbers,
-    fit_intrinsics,
-    shared_frames,
-    to_spin49,
-)
+from vibe.data.sets import annotations
 from vibe.errors import missing_extra
 from vibe.video.read import count_frames
 
@@ -205,17 +198,17 @@ def _read(root: Path, name: str, path: Path) -> Iterator[Recording]:
         raise ValueError(f"{features} has {len(pixels)} 2D and {len(points)} 3D rows of {name}: copy both again")
     if not video.is_file():
         raise FileNotFoundError(f"there is no {video}: add it, frames without pictures are of no use")
-    frames = np.arange(0, shared_frames(len(pixels), count_frames(video), SPARE, video), STEP)
-    marked = all_seen(pixels[frames])
+    frames = np.arange(0, annotations.shared_frames(len(pixels), count_frames(video), SPARE, video), STEP)
+    marked = annotations.all_seen(pixels[frames])
     parameters, gender = _parameters(root / subject / "SMPL" / f"{name}.npz", frames)
     yield Recording(
         f"{subject}/{name}",
         frames,
         FPS,
         columns={
-            "points.spin49": to_spin49(points[frames], "h36m17"),
-            "keypoints_px.spin49": to_spin49(marked, "h36m17"),
-            "box_px": boxes_around(marked),
+            "points.spin49": annotations.to_spin49(points[frames], "h36m17"),
+            "keypoints_px.spin49": annotations.to_spin49(marked, "h36m17"),
+            "box_px": annotations.boxes_around(marked),
             **parameters,
         },
         subject=subject,
@@ -223,13 +216,13 @@ def _read(root: Path, name: str, path: Path) -> Iterator[Recording]:
         source=video.relative_to(root).as_posix(),
         step=STEP,
         gender=gender,
-        K_px=fit_intrinsics(points, pixels),
+        K_px=annotations.fit_intrinsics(points, pixels),
     )
 
 
 def _positions(path: Path, axes: int) -> Float[ndarray, "time 17 _"]:
     """The 17 joints of a file of positions, in its own unit."""
-    rows = check_numbers(read_cdf(path, "Pose"), (1, None, 32 * axes), f"{path}: Pose")[0]
+    rows = annotations.check_numbers(read_cdf(path, "Pose"), (1, None, 32 * axes), f"{path}: Pose")[0]
     if not len(rows):
         raise ValueError(f"{path} is an annotation without a person: it has no rows")
     return rows.reshape(-1, 32, axes)[:, JOINTS]
@@ -256,27 +249,20 @@ def read_camera(path: Path, subject: int, camera: str) -> tuple[Float[ndarray, "
     """
     from xml.etree import ElementTree
 
+    from scipy.spatial.transform import Rotation
+
     if camera not in CAMERAS:
         raise ValueError(f"Human3.6M has no camera {camera}: give the file back its name, as Directions.54138969.mp4")
     try:
         text = next(ElementTree.parse(path).getroot().iter("w0")).text or ""
         numbers = np.array(text.strip().strip("[]").split(), np.float64)
         placed = 6 * len(CAMERAS) * SUBJECTS_IN_METADATA
-        check_numbers(numbers, (placed + 9 * len(CAMERAS),), "w0")
+        annotations.check_numbers(numbers, (placed + 9 * len(CAMERAS),), "w0")
     except (ElementTree.ParseError, StopIteration, ValueError) as error:
         raise ValueError(f"{path} holds no cameras w0 ({error or 'not there'}): copy it from the set's code") from error
     places = numbers[:placed].reshape(len(CAMERAS), SUBJECTS_IN_METADATA, 2, 3)
     angles, position = places[CAMERAS.index(camera), subject - 1]
-    return _turn(*angles), position / 1000
-
-
-def _turn(x: float, y: float, z: float) -> Float[ndarray, "3 3"]:
-    """Rotations about the three axes; that about z comes first."""
-    (cx, cy, cz), (sx, sy, sz) = np.cos([x, y, z]), np.sin([x, y, z])
-    about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
-    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    about_z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
-    return about_x @ about_y @ about_z
+    return Rotation.from_euler("XYZ", angles).as_matrix(), position / 1000
 
 
 def _parameters(path: Path, frames: Int[ndarray, "time"]) -> tuple[dict[str, ndarray], str]:
@@ -287,12 +273,12 @@ def _parameters(path: Path, frames: Int[ndarray, "time"]) -> tuple[dict[str, nda
     missing = {"poses", "betas", "trans"} - set(held)
     if missing:
         raise ValueError(f"{path} has no {', '.join(sorted(missing))}: it holds {LAYOUT[LAYOUT.index('poses [') :]}")
-    poses = check_numbers(held["poses"], (None, 72), f"{path}: poses")
+    poses = annotations.check_numbers(held["poses"], (None, 72), f"{path}: poses")
     count, known = len(poses), held.get("frames", np.arange(len(poses)))
-    trans = check_numbers(held["trans"], (count, 3), f"{path}: trans")
+    trans = annotations.check_numbers(held["trans"], (count, 3), f"{path}: trans")
     betas = np.tile(held["betas"], (count, 1)) if held["betas"].ndim == 1 else held["betas"]
-    betas = check_numbers(betas, (count, 10), f"{path}: betas")
-    known = check_numbers(known, (count,), f"{path}: frames").astype(np.int64)
+    betas = annotations.check_numbers(betas, (count, 10), f"{path}: betas")
+    known = annotations.check_numbers(known, (count,), f"{path}: frames").astype(np.int64)
     _, rows, places = np.intersect1d(frames, known, return_indices=True)
     values: dict[str, ndarray] = {"has_theta": np.isin(frames, known)}
     for name, part in (("poses", poses), ("betas", betas), ("trans", trans)):

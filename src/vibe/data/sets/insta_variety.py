@@ -22,16 +22,10 @@ from vibe.data.pictures import decode_picture
 from vibe.data.recording import File, RawSet, Recording
 from vibe.data.sets.annotations import check_numbers, read_each, to_spin49
 
-
-def _table() -> ndarray:
-    """What each byte makes of a CRC."""
-    table = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        table = table >> 1 ^ (table & 1) * np.uint32(0x82F63B78)
-    return table
-
-
-TABLE = _table()
+TABLE = np.arange(256, dtype=np.uint32)
+"""What each byte makes of a CRC."""
+for _ in range(8):
+    TABLE = TABLE >> 1 ^ (TABLE & 1) * np.uint32(0x82F63B78)
 
 
 @jit
@@ -83,7 +77,7 @@ def read_example(content: bytes, names: Collection[str]) -> dict[str, list[bytes
         for entry in _parts(features, 1):
             name = b"".join(_parts(entry, 1)).decode("utf-8", "replace")
             if name in names:
-                found[name] = _values(b"".join(_parts(entry, 2)))
+                found[name] = _values(memoryview(b"".join(_parts(entry, 2))))
     return found
 
 
@@ -108,46 +102,41 @@ def masked_crc(content: bytes) -> int:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def _values(feature: bytes) -> list[bytes] | ndarray:
+def _values(feature: memoryview) -> list[bytes] | ndarray:
     """The one list that a feature has."""
-    for kind, value in _fields(memoryview(feature)):
-        if not isinstance(value, int):
-            if kind == BYTES:
-                return [bytes(part) for part in _parts(value, 1)]
-            if kind == FLOATS:
-                return np.frombuffer(b"".join(_parts(value, 1)), "<f4")
-            if kind == INTEGERS:
-                return np.array([number for part in _fields(value) for number in _integers(part[1])], np.int64)
+    for kind, value in _fields(feature):
+        if kind == BYTES:
+            return [bytes(part) for part in _parts(value, 1)]
+        content = memoryview(b"".join(_parts(value, 1)))
+        if kind == FLOATS:
+            return np.frombuffer(content, "<f4")
+        if kind == INTEGERS:
+            return np.array(list(_integers(content)), np.int64)
     return []
 
 
-def _integers(value: int | memoryview) -> list[int]:
-    """One number, or many that were packed; they are of 64 bits with a sign."""
-    numbers, at = [value] if isinstance(value, int) else [], 0
-    while not isinstance(value, int) and at < len(value):
-        number, at = _varint(value, at)
-        numbers.append(number)
-    return [number - (1 << 64) if number >> 63 else number for number in numbers]
+def _integers(packed: memoryview) -> Iterator[int]:
+    """Numbers of 64 bits with a sign."""
+    at = 0
+    while at < len(packed):
+        number, at = _varint(packed, at)
+        yield number - (1 << 64) if number >> 63 else number
 
 
 def _parts(message: memoryview, wanted: int) -> Iterator[memoryview]:
-    """The fields of that number which are not bare numbers."""
-    return (value for number, value in _fields(message) if number == wanted and not isinstance(value, int))
+    return (value for number, value in _fields(message) if number == wanted)
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Numbers and values of a message's fields."""
+def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Numbers and contents of a message's fields; one number, or many that were packed, are the same bytes."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
+        size = {EIGHT_BYTES: 8, FOUR_BYTES: 4}.get(tag & 7, len(message))
         if tag & 7 == VARINT:
-            value, at = _varint(message, at)
-            yield tag >> 3, value
-            continue
-        if tag & 7 == SIZED:
+            size = _varint(message, at)[1] - at
+        elif tag & 7 == SIZED:
             size, at = _varint(message, at)
-        else:
-            size = {EIGHT_BYTES: 8, FOUR_BYTES: 4}.get(tag & 7, len(message))
         if size > len(message) - at:
             raise ValueError(f"no tf.train.Example: a field of {size} bytes in the {len(message) - at} that are left")
         yield tag >> 3, message[at : at + size]
@@ -210,15 +199,15 @@ def pictures(
 
 def _people(path: Path) -> Iterator[Callable[[], Recording]]:
     """What reads each record; where the shard is cut off, the last one raises that."""
+
+    def refuse(error: ValueError) -> Recording:
+        raise error
+
     try:
         for number, (place, content) in enumerate(read_records(path)):
             yield partial(_person, path, number, place, content)
     except ValueError as error:
-        yield partial(_refuse, str(error))
-
-
-def _refuse(reason: str) -> Recording:
-    raise ValueError(reason)
+        yield partial(refuse, error)
 
 
 def _person(path: Path, number: int, place: int, content: bytes | None) -> Recording:

@@ -65,10 +65,14 @@ class Capture:
     """The file that it was read from."""
 
     def find(self, name: str) -> int:
-        """The index of a joint; raises ValueError if there is none of that name."""
-        if name not in self.names:
+        """The index of a joint of that name, or of the only one with something before it, as `man:` or `Bip01 `.
+
+        Raises ValueError if there is none.
+        """
+        near = [each for each in self.names if each.endswith((f":{name}", f"_{name}", f" {name}"))]
+        if name not in self.names and len(near) != 1:
             raise ValueError(f"the skeleton has no joint {name!r} but {', '.join(self.names[:12])} ...")
-        return self.names.index(name)
+        return self.names.index(name if name in self.names else near[0])
 
     def cut(self, frames: slice) -> Capture:
         """Some of its frames."""
@@ -282,15 +286,15 @@ def to_smpl(capture: Capture, rig: Rig) -> tuple[Float[Tensor, "time 24 3 3"], F
 
 def standing(capture: Capture, rig: Rig) -> dict[str, Float[Tensor, "3 3"]]:
     """By SMPL's joint, its driver's turn since the zero pose when SMPL stands in its T-pose."""
-    places = _stance_places(capture, rig)
+    stances = {name: torch.tensor(rig.stance.get(name, UPRIGHT), dtype=torch.float64) for name in SMPL}
+    places = _stance_places(capture, rig, stances)
     hips = (places["left_hip"] + places["right_hip"]) / 2
     straightened = {"": shortest_turn(places["neck"] - hips, torch.tensor(UPRIGHT[1]).double())}
     turns = {}
     for joint, parent in enumerate(SMPL_PARENTS):
         name = SMPL[joint]
         follow = straightened[SMPL[parent] if parent >= 0 else ""]
-        stance = _stance(rig, name)
-        turns[name] = follow @ stance
+        turns[name] = follow @ stances[name]
         if name in LIMB_DIRECTIONS and name in places and LIMB_DIRECTIONS[name][0] in places:
             child, direction = LIMB_DIRECTIONS[name]
             bone, aim = places[child] - places[name], torch.tensor(direction, dtype=torch.float64)
@@ -301,17 +305,15 @@ def standing(capture: Capture, rig: Rig) -> dict[str, Float[Tensor, "3 3"]]:
     return turns
 
 
-def _stance(rig: Rig, joint: str) -> Float[Tensor, "3 3"]:
-    return torch.tensor(rig.stance.get(joint, UPRIGHT), dtype=torch.float64)
-
-
-def _stance_places(capture: Capture, rig: Rig) -> dict[str, Float[Tensor, "3"]]:
+def _stance_places(
+    capture: Capture, rig: Rig, stances: Mapping[str, Float[Tensor, "3 3"]]
+) -> dict[str, Float[Tensor, "3"]]:
     """By SMPL's joint, where its driver is in the rig's stance."""
     driven = {capture.find(driver): joint for joint, driver in rig.drivers.items()}
     turns, places = [], []
     for joint, parent in enumerate(capture.parents):
-        above = turns[parent] if parent >= 0 else _stance(rig, "")
-        turns.append(_stance(rig, driven[joint]) if joint in driven else above)
+        above = turns[parent] if parent >= 0 else torch.eye(3, dtype=torch.float64)
+        turns.append(stances[driven[joint]] if joint in driven else above)
         places.append(above @ capture.offsets[joint] + (places[parent] if parent >= 0 else 0))
     return {name: places[joint] for joint, name in driven.items()}
 

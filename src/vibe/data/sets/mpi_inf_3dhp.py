@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -49,23 +48,8 @@ SPARE = 25
 """Frames that may be annotated after the end of the pictures: the set's description warns of some."""
 
 
-@dataclass(frozen=True)
-class StudioCamera:
-    """One camera of a calibration file."""
-
-    size: tuple[float, float]
-    """Width and height of its picture."""
-    K_px: Float[ndarray, "3 3"]
-
-
-@dataclass(frozen=True)
-class _Take:
-    """A sequence of the training set, before all its cameras."""
-
-    name: str
-    path: Path
-    found: Mapping[str, ndarray]
-    views: Mapping[int, StudioCamera]
+Views = Mapping[int, tuple[Float[ndarray, "2"], Float[ndarray, "3 3"]]]
+"""By the number of a camera the width and height of its picture, and its intrinsic matrix."""
 
 
 def _raw_set(title: str, cameras: Sequence[int]) -> RawSet:
@@ -112,46 +96,40 @@ def _sources(root: Path) -> Iterable[Path]:
 def _read(cameras: Sequence[int], root: Path, name: str, path: Path) -> Iterator[Recording]:
     if name.startswith("TS"):
         return _test(root, path)
-    take = _Take(
-        name=name,
-        path=path,
-        found=read_matlab(path, ["annot2", "annot3"]),
-        views=read_calibration(path.parent / "camera.calibration"),
-    )
-    return read_each(partial(_seen, root, take, camera) for camera in cameras)
+    found, views = read_matlab(path, ["annot2", "annot3"]), read_calibration(path.parent / "camera.calibration")
+    return read_each(partial(_seen, root, name, path, found, views, camera) for camera in cameras)
 
 
-def _seen(root: Path, take: _Take, camera: int) -> Recording:
+def _seen(root: Path, name: str, path: Path, found: Mapping[str, ndarray], views: Views, camera: int) -> Recording:
     """What one camera saw of one sequence; frames with a joint outside its picture are gaps."""
-    path = take.path
-    pixels = _cell(path, take.found, "annot2", camera, 2)
-    points = _cell(path, take.found, "annot3", camera, 3) / 1000
+    pixels = _cell(path, found, "annot2", camera, 2)
+    points = _cell(path, found, "annot3", camera, 3) / 1000
     if len(pixels) != len(points):
         raise ValueError(f"{path} has {len(pixels)} rows of annot2 and {len(points)} of annot3 for camera {camera}")
-    view = take.views.get(camera)
-    if view is None:
+    if camera not in views:
         raise ValueError(f"{path.parent / 'camera.calibration'} has no camera {camera}: copy it again")
+    size, K_px = views[camera]
     source, images, seen = _pictures(path.parent, camera)
     count = shared_frames(len(pixels), seen, SPARE, source)
     keypoints_px = to_spin49(all_seen(pixels), "mpii3d28")
     marked = keypoints_px[..., 2] > 0
-    inside = np.all((keypoints_px[..., :2] >= 0) & (keypoints_px[..., :2] < view.size), axis=-1)
+    inside = np.all((keypoints_px[..., :2] >= 0) & (keypoints_px[..., :2] < size), axis=-1)
     frames = np.flatnonzero(np.all(inside | ~marked, axis=1)[:count])
     if not len(frames):
         raise ValueError(f"{path}: camera {camera} has no frame with the whole person in its picture")
     return Recording(
-        f"{take.name}/video_{camera}",
+        f"{name}/video_{camera}",
         frames,
-        FPS.get(take.name, USUAL_FPS),
+        FPS.get(name, USUAL_FPS),
         columns={
             "points.spin49": to_spin49(points[frames], "mpii3d28"),
             "keypoints_px.spin49": keypoints_px[frames],
             "box_px": square_boxes(boxes_around(all_seen(pixels[frames])), SIDE),
         },
-        subject=take.name.split("/")[0],
+        subject=name.split("/")[0],
         source=source.relative_to(root).as_posix(),
         images=tuple(images[frame] for frame in frames) if images else (),
-        K_px=view.K_px,
+        K_px=K_px,
     )
 
 
@@ -179,25 +157,25 @@ def _pictures(folder: Path, camera: int) -> tuple[Path, list[str], int]:
     raise FileNotFoundError(f"there is neither {video} nor a folder of its frames, imageFrames/{name} or {name}")
 
 
-def read_calibration(path: Path) -> dict[int, StudioCamera]:
-    """The cameras of a Skeletool calibration file by their number.
+def read_calibration(path: Path) -> Views:
+    """The cameras of a Skeletool calibration file.
 
     Raises FileNotFoundError, or ValueError, which names the file, if it is none.
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: get it from the set's owner")
-    views: dict[int, StudioCamera] = {}
-    name, size = -1, (0.0, 0.0)
+    views: dict[int, tuple[ndarray, ndarray]] = {}
+    name, size = -1, np.zeros(2)
     try:
         for line in path.read_text(encoding="utf-8").splitlines():
             key, *values = line.split() or [""]
             if key == "name":
                 name = int(values[0])
             elif key == "size":
-                size = float(values[0]), float(values[1])
+                size = check_numbers(np.array(values[:2], np.float64), (2,), f"size of camera {name}")
             elif key == "intrinsic":
                 K_px = np.array(values, np.float64).reshape(4, 4)[:3, :3]
-                views[name] = StudioCamera(size, check_numbers(K_px, (3, 3), f"intrinsic of camera {name}"))
+                views[name] = size, check_numbers(K_px, (3, 3), f"intrinsic of camera {name}")
     except (ValueError, IndexError) as error:
         raise ValueError(f"{path} is no camera calibration, or damaged ({shorten(error)}): copy it again") from error
     if not views:

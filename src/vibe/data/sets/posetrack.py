@@ -99,19 +99,14 @@ def _read_2017(content: Mapping[str, Any]) -> tuple[Sequence[str], list[Marked]]
             points = np.zeros((len(JOINTS_2017), 3))
             for group in one.get("annopoints") or ():
                 for point in group["point"]:
-                    visible = point.get("is_visible") or [1]
-                    points[_place(point["id"][0])] = point["x"][0], point["y"][0], visible[0]
+                    visible, number = point.get("is_visible") or [1], point["id"][0]
+                    if not 0 <= number < len(JOINTS_2017):
+                        raise ValueError(f"PoseTrack 2017 has no joint {number}")
+                    points[number] = point["x"][0], point["y"][0], visible[0]
             points = check_numbers(points, points.shape, "annopoints")
             if points.any():
                 found.append((image, int(one["track_id"][0]), _with_confidence(points)))
     return JOINTS_2017, found
-
-
-def _place(number: int) -> int:
-    """The number of a joint of 2017 as an index."""
-    if not 0 <= number < len(JOINTS_2017):
-        raise ValueError(f"PoseTrack 2017 has no joint {number}")
-    return number
 
 
 def _with_confidence(points: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -95,43 +96,36 @@ LAYOUT = (
 )
 
 
-def _all_videos(raw: Path) -> list[File]:
-    """Raises FileNotFoundError if there is none."""
-    found = [(path.relative_to(raw).as_posix(), path) for path in videos(raw)]
+KINETICS_LAYOUT = (
+    "train/ and val/ (also as videos_train, train_256 ...), with the videos in them or in folders of actions below"
+)
+
+
+def _files(raw: Path, in_split: bool) -> list[File]:
+    """All videos, or those of a split; raises FileNotFoundError if there is none."""
+    found = [path for path in videos(raw) if not in_split or split_of(path, raw)]
     if not found:
-        raise FileNotFoundError(f"{raw} holds no video ({', '.join(sorted(SUFFIXES))}): it may hold {LAYOUT}")
-    return found
+        what = f"video ({', '.join(sorted(SUFFIXES))}): it may hold {LAYOUT}"
+        if in_split:
+            what = f"videos of Kinetics-400, which lie there as {KINETICS_LAYOUT}"
+        raise FileNotFoundError(f"{raw} holds no {what}")
+    return [(path.relative_to(raw).as_posix(), path) for path in found]
 
 
 VIDEOS = RawSet(
     title="Videos",
     licence="Your own videos: they keep the licence that they have, and so does what is made of them.",
     layout=LAYOUT,
-    files=_all_videos,
+    files=partial(_files, in_split=False),
     read=label_video,
     sources=no_sources,
     recipe=TRACKING_RECIPE,
 )
-
-
-KINETICS_LAYOUT = (
-    "train/ and val/ (also as videos_train, train_256 ...), with the videos in them or in folders of actions below"
-)
-
-
-def _kinetics_files(raw: Path) -> list[File]:
-    """The videos of a split; raises FileNotFoundError if there is none."""
-    found = [(path.relative_to(raw).as_posix(), path) for path in videos(raw) if split_of(path, raw)]
-    if not found:
-        raise FileNotFoundError(f"{raw} has no videos of Kinetics-400, which lie there as {KINETICS_LAYOUT}")
-    return found
-
-
 KINETICS = RawSet(
     title="Kinetics-400",
     licence="Kinetics-400: Google's annotations are CC BY 4.0; the videos belong to those who put them on YouTube.",
     layout=KINETICS_LAYOUT,
-    files=_kinetics_files,
+    files=partial(_files, in_split=True),
     read=label_video,
     sources=no_sources,
     recipe=TRACKING_RECIPE,
