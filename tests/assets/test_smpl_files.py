@@ -85,7 +85,7 @@ def test_a_body_without_its_licence_file_is_taken(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"posedirs": None, "f": None}, "lacks posedirs, f"),
+        ({"posedirs": None, "f": None}, "lacks f, posedirs"),
         ({"v_template": np.zeros((6889, 3))}, r"v_template has the shape \(6889, 3\), expected \(6890, 3\)"),
         ({"v_template": np.full((6890, 3), np.nan)}, "v_template holds a number that is not finite"),
         ({"shapedirs": np.full((6890, 3, 10), np.inf)}, "shapedirs holds a number that is not finite"),
@@ -97,9 +97,9 @@ def test_a_body_without_its_licence_file_is_taken(tmp_path):
         ({"f": np.full((13776, 3), -1)}, "vertices that do not exist"),
         ({"f": np.zeros((13776, 3))}, "vertices that do not exist"),
         ({"kintree_table": np.zeros((2, 24), np.int64)}, "connected in another way"),
-        ({"v_template": np.array(["x"] * 3)}, "v_template is an array of '<U1', not of numbers"),
+        ({"v_template": np.array(["x"] * 3)}, "v_template holds no numbers"),
         ({"weights": np.zeros((6890, 24), bool)}, "weights holds no numbers"),
-        ({"weights": np.zeros((6890, 24), complex)}, "weights is an array of '<c16', not of numbers"),
+        ({"weights": np.zeros((6890, 24), complex)}, "weights holds no plain numbers"),
         (lambda: body(6890, 52), "SMPL-H .* 52 joints"),
         (lambda: body(10475, 55), "SMPL-X .* 55 joints"),
         (lambda: body(778, 16), "MANO .* 16 joints"),

@@ -134,15 +134,15 @@ def test_smpls_own_mesh_gets_keypoints_without_a_regressor(tmp_path):
 
 BROKEN = {
     "lacks weights": {"weights": None},
-    r"v_template is float64 \(30, 2\)": {"v_template": np.zeros((30, 2))},
-    r"weights is float64 \(30, 52\).*24 joints": {"weights": np.ones((30, 52)) / 52},
+    r"v_template has the shape \(30, 2\), expected \(vertex, 3\).*24 joints": {"v_template": np.zeros((30, 2))},
+    r"weights has the shape \(30, 52\), expected \(30, 24\).*24 joints": {"weights": np.ones((30, 52)) / 52},
     "not finite": {"v_template": np.full((30, 3), np.nan)},
     "10 are needed": {"shapedirs": np.zeros((30, 3, 9))},
     "vertices that do not exist": {"f": np.full((50, 3), 30)},
     "connected in another way": {"kintree_table": np.zeros((2, 24), int)},
     "rows of weights sum": {"weights": np.ones((30, 24))},
     "rows of J_regressor sum": {"J_regressor": np.ones((24, 30))},
-    "v_template is <U3": {"v_template": np.array([["abc"] * 3] * 30)},
+    "v_template holds no numbers": {"v_template": np.array([["abc"] * 3] * 30)},
 }
 
 

@@ -1,7 +1,7 @@
 """Where weights and licensed files live: find, fetch, verify; `vibe.assets.convert` adds the user's own."""
 
 from vibe.assets.download import MODEL_SHA256, MODELS, fetch, find_model
-from vibe.assets.paths import folders, home, library, sha256, whole_file, write_whole
+from vibe.assets.paths import folders, home, keep_inputs, library, sha256, whole_file, write_whole
 from vibe.assets.registry import Entry, catalogue
 from vibe.assets.weights import body_path, load_recipe, load_weights, weights_bytes, weights_path
 
@@ -15,6 +15,7 @@ __all__ = [
     "find_model",
     "folders",
     "home",
+    "keep_inputs",
     "library",
     "load_recipe",
     "load_weights",

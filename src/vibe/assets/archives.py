@@ -9,9 +9,10 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,20 +34,11 @@ KINDS = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|[US]\d{1,6})")
 """Numbers, truth values and text."""
 END = struct.Struct("<4s4H2LH")
 """The last record of a zip file that has no comment."""
-BROKEN = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    OSError,
-    OverflowError,
-    ValueError,
-    struct.error,
-)
+BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, OSError, OverflowError, ValueError)
+"""What reading a damaged zip file raises."""
 
 
-class _Directory(io.BytesIO):
+class _Directory(io.BufferedReader):
     """A file whose table of contents may not be larger than these files have."""
 
     limit: int | None = MAX_DIRECTORY
@@ -57,59 +49,74 @@ class _Directory(io.BytesIO):
         return super().read(size)
 
 
-class Zip:
-    """A zip file in memory; every fault is a ValueError."""
+class Zip(zipfile.ZipFile):
+    """A zip file whose members are each read once it is known how large they are; every fault is a ValueError."""
 
-    def __init__(self, content: bytes) -> None:
-        directory = _Directory(content)
+    def __init__(self, file: io.BytesIO | io.FileIO) -> None:
+        directory = _Directory(file)  # pyright: ignore[reportArgumentType]
         try:
-            self._archive = zipfile.ZipFile(directory)
+            super().__init__(directory)
+            directory.limit = None
+            self.length = directory.seek(-END.size, io.SEEK_END) + END.size
+            held = [info.filename for info in self.infolist()]
+            # Python does not compare what the last record counts with what it finds.
+            if END.unpack(directory.read(END.size))[4] != len(held):
+                raise ValueError("its table of contents is not as long as it says")
         except BROKEN as error:
             raise ValueError(f"it is a damaged zip file ({error}): copy the file again") from error
-        directory.limit = None
-        self._members = {info.filename: info for info in self._archive.infolist()}
-        size = sum(info.file_size for info in self._archive.infolist())
-        if size > SLACK + RATIO * len(content):
-            raise ValueError(f"it is a zip file of {len(content)} bytes that would unpack to {size >> 20} MB")
-        twice = [
-            name for name, count in Counter(info.filename for info in self._archive.infolist()).items() if count > 1
-        ]
-        if twice:
-            raise ValueError(f"it is a zip file that holds {ascii(twice[0][:60])} twice")
+        if len(self.NameToInfo) != len(held):
+            twice = next(name for name, count in Counter(held).items() if count > 1)
+            raise ValueError(f"it is a zip file that holds {ascii(twice[:60])} twice")
 
-    def names(self) -> list[str]:
-        """What the members are called."""
-        return list(self._members)
+    def check_size(self, names: Collection[str], largest: int = LARGEST) -> None:
+        """Raises ValueError if members unpack to more than files of these kinds do."""
+        infos = [self.getinfo(name) for name in names]
+        size, packed = sum(info.file_size for info in infos), sum(info.compress_size for info in infos)
+        if size > min(largest, SLACK + RATIO * min(packed, self.length)):
+            raise ValueError(f"it unpacks to {size >> 20} MB, more than any file of its kind and size")
 
-    def size(self, name: str) -> int:
-        """Bytes that a member announces; reading it gives as many or fails."""
-        return self._members[name].file_size
-
-    def read(self, name: str, size: int) -> bytes:
-        """The first `size` bytes of a member, checked by its sum if that is all of it."""
-        info = self._members[name]
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError(f"its member {ascii(name[:60])} is compressed in a way that these files are not")
-        try:
-            with self._archive.open(info) as member:
-                content = member.read(size)
-                if len(content) != min(size, info.file_size) or (size >= info.file_size and member.read(1)):
-                    raise EOFError(f"{len(content)} of {info.file_size} bytes")
-        except BROKEN as error:
-            reason = str(error)[:200]
-            raise ValueError(f"its member {ascii(name[:60])} is damaged ({reason}): copy the file again") from error
+    def content(self, name: str, most: int) -> bytes:
+        """All of a member, which has at most so many bytes."""
+        with self._opened(name) as member:
+            content = member.read(most + 1)
+            if len(content) != self.getinfo(name).file_size or len(content) > most:
+                raise ValueError(f"has {len(content)} bytes and announces {self.getinfo(name).file_size}")
         return content
+
+    def array(self, name: str) -> NDArray[Any]:
+        """An array, once its header asks for as many bytes as there are: numbers, truth values or text."""
+        with self._opened(f"{name}.npy") as member:
+            dtype, fortran, shape, start = header(member.read(MAX_HEADER + 12))
+            wanted = math.prod(shape) * np.dtype(dtype).itemsize if KINDS.fullmatch(dtype) else -1
+            if wanted != self.getinfo(f"{name}.npy").file_size - start:
+                raise ValueError("holds no plain numbers, or not as many as it says")
+            buffer = bytearray(wanted)
+            member.seek(start)
+            if member.readinto(buffer) != wanted or member.read(1):  # pyright: ignore[reportAttributeAccessIssue]
+                raise ValueError("is cut off")
+        array = np.frombuffer(buffer, dtype).reshape(shape, order="F" if fortran else "C")
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[IO[bytes]]:
+        """A member, whose faults are ValueErrors that name it."""
+        shown = ascii(name.removesuffix(".npy")[:60])[1:-1]
+        try:
+            if self.getinfo(name).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError("is packed in a way that these files are not")
+            with self.open(name) as member:
+                yield member
+        except BROKEN as error:
+            raise ValueError(f"{shown} {str(error)[:200]}: the file is damaged, copy it again") from error
 
 
 def npy(content: bytes) -> NDArray[Any]:
     """The numbers of an .npy file; raises ValueError."""
-    dtype, fortran, shape, start = header(content[: MAX_HEADER + 12])
-    return array_from_bytes(memoryview(content)[start:], dtype, shape, fortran)
-
-
-def npz(archive: Zip) -> dict[str, Callable[[], Any]]:
-    """By its name, what reads each array of an .npz file: its numbers, or its text where it is text."""
-    return {name[:-4]: _reader(archive, name) for name in archive.names() if name.endswith(".npy")}
+    try:
+        dtype, fortran, shape, start = header(content[: MAX_HEADER + 12])
+        return array_from_bytes(memoryview(content)[start:], dtype, shape, fortran)
+    except ValueError as error:
+        raise ValueError(f"the array {error}") from error
 
 
 def read_npz(
@@ -121,80 +128,26 @@ def read_npz(
     holds where it was read before. Raises OSError, or ValueError with the path and what is wrong.
     """
     try:
-        with zipfile.ZipFile(path if content is None else io.BytesIO(content)) as archive:
-            held = archive.infolist()
-            if _announced(archive) != len(held):
-                raise ValueError("its table of contents is not as long as it says")
-            found = {info.filename[:-4]: info for info in held if info.filename.endswith(".npy")}
-            if twice := [name for name, count in Counter(info.filename for info in held).items() if count > 1]:
-                raise ValueError(f"it holds {ascii(twice[0][:60])} twice")
-            if names is None and len(found) < len(held):
-                strange = next(info.filename for info in held if not info.filename.endswith(".npy"))
-                raise ValueError(f"it holds {ascii(strange[:60])}, which is no array")
-            wanted = {name: info for name, info in found.items() if names is None or name in names}
-            size = sum(info.file_size for info in wanted.values())
-            if size > min(largest, SLACK + RATIO * sum(info.compress_size for info in wanted.values())):
-                raise ValueError(f"it unpacks to {size >> 20} MB, more than any file of its kind and size")
-            return {name: _member(archive, info) for name, info in wanted.items()}
-    except BROKEN as error:
-        if isinstance(error, OSError) and error.filename is not None:
-            raise
+        with io.FileIO(path) if content is None else io.BytesIO(content) as file, Zip(file) as archive:
+            held = archive.namelist()
+            if names is None and (strange := [name for name in held if not name.endswith(".npy")]):
+                raise ValueError(f"it holds {ascii(strange[0][:60])}, which is no array")
+            wanted = [name for name in held if name.endswith(".npy") and (names is None or name[:-4] in names)]
+            archive.check_size(wanted, largest)
+            return {name[:-4]: archive.array(name[:-4]) for name in wanted}
+    except ValueError as error:
         raise ValueError(
             f"{path} is no .npz file of plain arrays, or a damaged one ({str(error)[:200]}): nothing is unpickled; "
             "copy it again"
         ) from error
 
 
-def _announced(archive: zipfile.ZipFile) -> int:
-    """Members that the last record of a file counts, which Python does not compare with what it finds."""
-    assert archive.fp is not None
-    archive.fp.seek(-END.size, io.SEEK_END)
-    return END.unpack(archive.fp.read(END.size))[4]
-
-
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
-    """One array of a file, once its header asks for as many bytes as there are."""
-    name = ascii(info.filename[:-4][:60])[1:-1]
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(f"{name} is packed in a way that NumPy does not pack")
-    with archive.open(info) as member:
-        try:
-            dtype, fortran, shape, start = header(member.read(MAX_HEADER + 12))
-        except ValueError as error:
-            raise ValueError(f"{name} {error}") from error
-        wanted = math.prod(shape) * np.dtype(dtype).itemsize if KINDS.fullmatch(dtype) else -1
-        if wanted != info.file_size - start:
-            raise ValueError(f"{name} holds no plain numbers, or not as many as it says")
-        buffer = bytearray(wanted)
-        member.seek(start)
-        if member.readinto(buffer) != wanted or member.read(1):  # pyright: ignore[reportAttributeAccessIssue]
-            raise ValueError(f"{name} is cut off")
-    array = np.frombuffer(buffer, dtype).reshape(shape, order="F" if fortran else "C")
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
-
-
-def _reader(archive: Zip, name: str) -> Callable[[], Any]:
-    def read() -> Any:
-        try:
-            dtype, fortran, shape, start = header(archive.read(name, MAX_HEADER + 12))
-            if re.fullmatch(r"[<>|=]?[US]\d+", dtype) and shape == () and archive.size(name) < MAX_HEADER:
-                content = archive.read(name, MAX_HEADER)[start:]
-                return content.decode("utf-32-le" if "U" in dtype else "latin1", "replace").rstrip("\0")
-            check_array(dtype, shape, archive.size(name) - start)
-            return array_from_bytes(memoryview(archive.read(name, archive.size(name)))[start:], dtype, shape, fortran)
-        except ValueError as error:
-            raise ValueError(f"{name[:-4]} {error}") from error
-
-    return read
-
-
 def header(start: bytes) -> tuple[str, bool, tuple[int, ...], int]:
     """Dtype, order, shape and length of an .npy file's header."""
     if start[:6] != b"\x93NUMPY" or len(start) < 12 or start[6] not in (1, 2, 3):
         raise ValueError("has no header of an array: copy the file again")
-    first, size = (
-        (10, int.from_bytes(start[8:10], "little")) if start[6] == 1 else (12, int.from_bytes(start[8:12], "little"))
-    )
+    first = 10 if start[6] == 1 else 12
+    size = int.from_bytes(start[8:first], "little")
     found = HEADER.fullmatch(start[first : first + size].decode("latin1")) if size <= MAX_HEADER else None
     if found is None or first + size > len(start):
         raise ValueError("has a header that is not one of a plain array")
@@ -207,19 +160,13 @@ def header(start: bytes) -> tuple[str, bool, tuple[int, ...], int]:
 def array_from_bytes(
     content: bytes | memoryview, dtype: str, shape: Sequence[Any], fortran: bool = False
 ) -> NDArray[Any]:
-    """Numbers out of their bytes, as a view; raises ValueError if they are not as many as they should be."""
-    check_array(dtype, shape, len(content))
-    array = np.frombuffer(content, dtype)
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    return array.reshape(tuple(shape), order="F" if fortran else "C")
-
-
-def check_array(dtype: str, shape: Sequence[Any], size: int) -> None:
-    """Raises ValueError unless these are plain numbers, of a possible shape, that take `size` bytes."""
+    """Numbers out of their bytes, as a view; raises ValueError if they are none, or not as many as they should be."""
     if not NUMBERS.fullmatch(dtype):
         raise ValueError(f"is an array of {ascii(dtype[:20])}, not of numbers")
     if len(shape) > 8 or not all(isinstance(side, int) and 0 <= side < 1 << 40 for side in shape):
         raise ValueError(f"has an impossible shape ({ascii(tuple(shape[:8]))[:60]})")
     wanted = math.prod(shape) * np.dtype(dtype).itemsize
-    if wanted != size or wanted > MAX_ARRAY:
-        raise ValueError(f"has {size} bytes, its shape {tuple(shape)} asks for {wanted} and {MAX_ARRAY} are allowed")
+    if wanted != len(content) or wanted > MAX_ARRAY:
+        raise ValueError(f"has {len(content)} bytes, its shape {tuple(shape)} asks for {wanted} of {MAX_ARRAY} allowed")
+    array = np.frombuffer(content, dtype)
+    return array.astype(array.dtype.newbyteorder("="), copy=False).reshape(shape, order="F" if fortran else "C")

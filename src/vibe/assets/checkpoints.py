@@ -6,7 +6,7 @@ import math
 import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,14 @@ from vibe.assets import pickles
 from vibe.assets.archives import MAX_ARRAY, Zip
 from vibe.assets.pickle_names import STORAGES
 from vibe.assets.pickles import Made, Name
+from vibe.assets.weights import MAX_WEIGHTS_BYTES
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
 MAX_PICKLE = 1 << 26
 """Bytes of the pickle in a zip file."""
+SLACK = 1 << 20
+"""Bytes that the tensors of a file may have beyond twice its size."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Checkpoint:
     value: Any
     storages: Mapping[str, Callable[[], bytes | memoryview]]
     """What reads each storage, by its key."""
+    size: int
+    """Bytes of them all, and what lies around them."""
 
 
 @dataclass(frozen=True)
@@ -68,30 +73,24 @@ def is_tar(content: bytes) -> bool:
 
 def from_zip(archive: Zip) -> Checkpoint:
     """The checkpoint in a zip file, as torch has written them since 1.6; raises ValueError."""
-    pickle = [name for name in archive.names() if name.count("/") <= 1 and name.split("/")[-1] == "data.pkl"]
+    sizes = {info.filename: info.file_size for info in archive.infolist()}
+    pickle = [name for name in sizes if name.count("/") <= 1 and name.split("/")[-1] == "data.pkl"]
     if len(pickle) != 1:
         raise ValueError("it is a zip file without the one data.pkl of a checkpoint")
     folder = pickle[0].removesuffix("data.pkl")
-    if archive.size(pickle[0]) > MAX_PICKLE:
-        raise ValueError(f"its data.pkl has {archive.size(pickle[0])} bytes, {MAX_PICKLE} are allowed")
     order = f"{folder}byteorder"
-    if order in archive.names() and archive.read(order, 16) != b"little":
+    if order in sizes and archive.content(order, 16) != b"little":
         raise ValueError("its numbers are not in little-endian order: save it anew on a common machine")
     references: list[Any] = []
-    value, _ = pickles.read_pickle(archive.read(pickle[0], MAX_PICKLE), references=references)
+    value, _ = pickles.read_pickle(archive.content(pickle[0], MAX_PICKLE), references=references)
     storages = {}
     for key, (dtype, count) in _storages(references).items():
         name, wanted = f"{folder}data/{key}", count * _itemsize(dtype)
-        if name not in archive.names() or archive.size(name) != wanted:
-            found = archive.size(name) if name in archive.names() else 0
-            raise ValueError(f"its storage {key[:20]} has {found} bytes, {wanted} were announced: copy the file again")
-        storages[key] = _member(archive, name, wanted)
-    return Checkpoint(value, storages)
-
-
-def _member(archive: Zip, name: str, size: int) -> Callable[[], bytes]:
-    """Reads a storage when it is first asked for; several tensors may share it."""
-    return cache(lambda: archive.read(name, size))
+        if sizes.get(name) != wanted:
+            there = f"its storage {ascii(key[:20])} has {sizes.get(name, 0)} bytes"
+            raise ValueError(f"{there}, {wanted} were announced: copy the file again")
+        storages[key] = cache(partial(archive.content, name, wanted))  # several tensors may share it
+    return Checkpoint(value, storages, sum(sizes.values()))
 
 
 def from_legacy(content: bytes) -> Checkpoint:
@@ -115,16 +114,26 @@ def from_legacy(content: bytes) -> Checkpoint:
         found = int.from_bytes(whole[at : at + 8], "little", signed=True)
         stop = at + 8 + count * _itemsize(dtype)
         if found != count:
-            raise ValueError(f"its storage {key[:20]} should have {count} numbers and has {found}: copy the file again")
+            raise ValueError(
+                f"its storage {ascii(key[:20])} should have {count} numbers and has {found}: copy the file again"
+            )
         if stop > len(whole):
-            raise ValueError(f"it is cut off in its storage {key[:20]}: copy the file again")
-        storages[key] = _slice(whole, at + 8, stop)
+            raise ValueError(f"it is cut off in its storage {ascii(key[:20])}: copy the file again")
+        storages[key] = partial(whole.__getitem__, slice(at + 8, stop))
         at = stop
-    return Checkpoint(value, storages)
+    return Checkpoint(value, storages, len(whole))
 
 
-def _slice(whole: memoryview, start: int, stop: int) -> Callable[[], memoryview]:
-    return lambda: whole[start:stop]
+def storage_views(checkpoint: Checkpoint, state: Mapping[str, Any]) -> dict[str, StorageView]:
+    """The tensors of a state by their names; raises ValueError where they are more than any network's, or the file's.
+
+    Tensors may share a storage and repeat its numbers, so that a small file could announce any number of large ones.
+    """
+    views = {name: storage_view(checkpoint, value, ascii(name[:100])[1:-1]) for name, value in state.items()}
+    size = sum(math.prod(view.shape) * _itemsize(view.dtype) for view in views.values())
+    if size > min(MAX_WEIGHTS_BYTES, SLACK + 2 * checkpoint.size):
+        raise ValueError(f"the network would take {size >> 20} MB, more than the file holds or any network here has")
+    return views
 
 
 def storage_view(checkpoint: Checkpoint, value: Any, name: str) -> StorageView:
@@ -137,8 +146,7 @@ def storage_view(checkpoint: Checkpoint, value: Any, name: str) -> StorageView:
     if not isinstance(reference, Made) or reference.kind != "reference":
         raise ValueError(f"{name} is a tensor without a storage")
     key, dtype, count = _storage(reference.args[0])
-    sizes = _whole(shape, name)
-    steps = _whole(stride, name)
+    sizes, steps = _whole(shape, name), _whole(stride, name)
     if len(sizes) != len(steps) or not isinstance(offset, int) or offset < 0:
         raise ValueError(f"{name} has a shape and strides that do not fit each other")
     last = offset + sum((size - 1) * step for size, step in zip(sizes, steps))

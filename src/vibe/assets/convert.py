@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vibe.assets import checkpoints, checkpoints_vibe, pickle_arrays, pickles, smpl_files
-from vibe.assets.archives import Zip, npy, npz
-from vibe.assets.paths import home, write_whole
+import numpy as np
+from numpy.typing import NDArray
+
+from vibe.assets import checkpoints, pickle_arrays, pickles, smpl_files
+from vibe.assets.archives import Zip, npy, read_npz
+from vibe.assets.checkpoints import Checkpoint, StorageView, storage_view, storage_views
+from vibe.assets.paths import home, keep_inputs, lying, write_whole
 from vibe.assets.registry import CONVERTED
 from vibe.assets.weights import SHIPPED, load_recipe, load_weights, weights_bytes
 
@@ -22,6 +28,13 @@ PERFORMANCE = {"official": 56.56, "official-3dpw": 52.00}
 OWN = ("", "", "those of the data and of the checkpoints that it was trained from", "whoever trained it")
 """What stands in `CONVERTED` for the published ones."""
 NOTHING = "it is none of the files that can be added (`vibe assets` lists them)"
+Shapes = dict[str, tuple[int, ...]]
+STATE = {"pose": 144, "shape": 10, "cam": 3}
+"""The numbers that the regressor corrects."""
+STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))
+"""Width and blocks of each stage of ResNet-50."""
+MAX_LAYERS = 8
+LAYER = re.compile(r"encoder\.gru\.weight_ih_l(\d)")
 
 
 @dataclass(frozen=True)
@@ -50,40 +63,25 @@ def add(paths: Iterable[Path | str]) -> tuple[Added | Refused, ...]:
     Small files go first, since a checkpoint may need the mean parameters; the answers are in the order of `paths`.
     """
     given = [Path(path) for path in paths]
-    done = {path: _answer(path) for path in sorted(given, key=_size)}
+    done = {path: _answer(path) for path in sorted(given, key=lambda path: path.is_file() and path.stat().st_size)}
     return tuple(done[path] for path in given)
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
 def _answer(path: Path) -> Added | Refused:
+    """Convert one file, if it can be."""
+    if not path.is_file():
+        return Refused(path, f"{path} {'is a folder: give the files in it' if path.is_dir() else 'is not there'}")
     try:
-        return convert_file(path)
+        if (size := path.stat().st_size) > MAX_FILE:
+            raise ValueError(f"it has {size >> 20} MB, more than any file that can be added")
+        file, content = _converted(path, path.read_bytes())
+        keep_inputs([home() / file], path)
+        home().mkdir(parents=True, exist_ok=True)
+        write_whole(home() / file, content)
     except ValueError as error:
-        return Refused(path, str(error))
+        return Refused(path, f"{path}: {error}")
     except OSError as error:
         return Refused(path, f"{path}: {error.strerror}" if error.strerror else str(error))
-
-
-def convert_file(path: Path) -> Added:
-    """Convert one file; raises ValueError with the reason, FileNotFoundError or OSError."""
-    path = Path(path)
-    if not path.is_file():
-        what = "is a folder: give the files in it" if path.is_dir() else "is not there"
-        raise FileNotFoundError(f"{path} {what}")
-    if path.stat().st_size > MAX_FILE:
-        raise ValueError(f"{path}: it has {path.stat().st_size >> 20} MB, more than any file that can be added")
-    try:
-        file, content = _converted(path, path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    home().mkdir(parents=True, exist_ok=True)
-    write_whole(home() / file, content)
     kind = CONVERTED[file][1] if file in CONVERTED else "a set of weights of your own"
     return Added(kind, home() / file, path)
 
@@ -93,7 +91,7 @@ def _converted(path: Path, content: bytes) -> tuple[str, bytes]:
     if content[:4] == b"PK\3\4":
         return _zip(path, content)
     if content[:6] == b"\x93NUMPY":
-        return smpl_files.regressor(_named(npy, content))
+        return smpl_files.regressor(npy(content))
     if content[8:9] == b"{" and int.from_bytes(content[:8], "little") < len(content):
         return _own(path, content)
     if checkpoints.is_tar(content):
@@ -104,19 +102,15 @@ def _converted(path: Path, content: bytes) -> tuple[str, bytes]:
     raise ValueError("it is a web page: the download went wrong, get the file again" if page else NOTHING)
 
 
-def _named(read: Callable[[bytes], Any], content: bytes) -> Any:
-    try:
-        return read(content)
-    except ValueError as error:
-        raise ValueError(f"the array {error}") from error
-
-
 def _zip(path: Path, content: bytes) -> tuple[str, bytes]:
     """An .npz file, or a checkpoint of a newer torch."""
-    archive = Zip(content)
-    if any(name.rsplit("/", 1)[-1] == "data.pkl" for name in archive.names()):
-        return _checkpoint(path, checkpoints.from_zip(archive))
-    return _arrays(path, npz(archive))
+    with Zip(io.BytesIO(content)) as archive:
+        names = archive.namelist()
+        archive.check_size(names)
+        if any(name.rsplit("/", 1)[-1] == "data.pkl" for name in names):
+            return _checkpoint(path, checkpoints.from_zip(archive))
+        arrays = (name[:-4] for name in names if name.endswith(".npy"))
+        return _arrays(path, {name: partial(archive.array, name) for name in arrays})
 
 
 def _pickle(path: Path, content: bytes) -> tuple[str, bytes]:
@@ -126,12 +120,11 @@ def _pickle(path: Path, content: bytes) -> tuple[str, bytes]:
         return _checkpoint(path, checkpoints.from_legacy(content))
     if end != len(content) or not isinstance(value, dict):
         raise ValueError(NOTHING)
-    return _arrays(path, {str(name): _reader(name, item) for name, item in value.items()})
+    return _arrays(path, {str(name): partial(_text_or_numbers, item, str(name)) for name, item in value.items()})
 
 
-def _reader(name: Any, value: Any) -> Callable[[], Any]:
-    """What reads a value of a pickle: text, or numbers."""
-    return lambda: pickle_arrays.text(value) or pickle_arrays.numbers(value, str(name))
+def _text_or_numbers(value: Any, name: str) -> Any:
+    return pickle_arrays.text(value) or pickle_arrays.numbers(value, name)
 
 
 def _arrays(path: Path, readers: dict[str, Callable[[], Any]]) -> tuple[str, bytes]:
@@ -146,7 +139,7 @@ def _arrays(path: Path, readers: dict[str, Callable[[], Any]]) -> tuple[str, byt
     raise ValueError(f"{NOTHING}; it holds {shown or 'nothing'}")
 
 
-def _checkpoint(path: Path, checkpoint: checkpoints.Checkpoint) -> tuple[str, bytes]:
+def _checkpoint(path: Path, checkpoint: Checkpoint) -> tuple[str, bytes]:
     """A network out of a checkpoint, told by the names of its parameters."""
     value = checkpoint.value
     if not isinstance(value, dict):
@@ -154,24 +147,26 @@ def _checkpoint(path: Path, checkpoint: checkpoints.Checkpoint) -> tuple[str, by
     if isinstance(value.get("recipe"), str) and "average" in value:
         return _training(checkpoint)
     state = next((value[key] for key in ("gen_state_dict", "model") if isinstance(value.get(key), dict)), value)
-    kept = checkpoints_vibe.without_body({str(name): item for name, item in state.items()})
-    if not (checkpoints_vibe.is_generator(set(kept)) or checkpoints_vibe.is_frame(set(kept))):
+    # Official checkpoints carry the body's data as well.
+    kept = {str(name): item for name, item in state.items() if not re.match(r"(.*\.)?smpl\.", str(name))}
+    frame = {"conv1.weight", "layer4.2.conv3.weight", "fc1.weight"} <= kept.keys()
+    if not frame and not {"encoder.gru.weight_ih_l0", "regressor.fc1.weight"} <= kept.keys():
         shown = ", ".join(ascii(str(name)[:30])[1:-1] for name in list(state)[:6])
         raise ValueError(f"it is a checkpoint of another network; it holds {shown or 'nothing'}")
-    views = {name: checkpoints.storage_view(checkpoint, item, name) for name, item in kept.items()}
-    if checkpoints_vibe.is_frame(set(kept)):
-        return "official-frame.safetensors", checkpoints_vibe.frame_parameters(views)
+    views = storage_views(checkpoint, kept)
+    if frame:
+        return "official-frame.safetensors", _frame(views)
     name = _which(path, checkpoint)
     file = f"{name}.safetensors"
     _, _, licence, owner = CONVERTED.get(file, OWN)
-    return file, checkpoints_vibe.generator_parameters(views, name, f"{licence}; from {owner}.")
+    return file, _generator(views, name, f"{licence}; from {owner}.")
 
 
-def _which(path: Path, checkpoint: checkpoints.Checkpoint) -> str:
+def _which(path: Path, checkpoint: Checkpoint) -> str:
     """The name of a generator: by the error that it holds, else by the file's name."""
     held = checkpoint.value.get("performance")
     if isinstance(held, pickles.Made) and held.kind == "torch.Tensor":
-        held = checkpoints.storage_view(checkpoint, held, "performance").number()
+        held = storage_view(checkpoint, held, "performance").number()
     error = pickle_arrays.scalar(held, "performance")
     for name, published in PERFORMANCE.items():
         if error is not None and abs(error - published) < 0.01:
@@ -188,19 +183,18 @@ def _free(name: str) -> str:
     return f"{safe}-mine" if taken else safe
 
 
-def _training(checkpoint: checkpoints.Checkpoint) -> tuple[str, bytes]:
+def _training(checkpoint: Checkpoint) -> tuple[str, bytes]:
     """A checkpoint of `vibe train`: the averaged parameters, in half precision as they are shipped."""
     try:
         recipe = json.loads(checkpoint.value["recipe"])
         name, licence = recipe["name"], recipe["licence"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"its recipe cannot be read ({error}): give the weights.safetensors of the run") from error
     state = checkpoint.value["average"]
     if not isinstance(state, dict) or not isinstance(name, str) or not isinstance(licence, str):
         raise ValueError("its recipe has no name and licence, or it has no parameters")
-    views = {str(key): checkpoints.storage_view(checkpoint, item, str(key)) for key, item in state.items()}
-    checkpoints_vibe.check_size({key: view.shape for key, view in views.items()})
-    tensors = {key: checkpoints_vibe.finite(key, view.numbers()).astype("<f2") for key, view in views.items()}
+    views = storage_views(checkpoint, {str(key): item for key, item in state.items()})
+    tensors = {key: _finite(key, view.numbers()).astype("<f2") for key, view in views.items()}
     metadata = {"name": name, "licence": licence, "recipe": checkpoint.value["recipe"]}
     metadata["step"] = str(checkpoint.value.get("step"))
     return f"{_free(name)}.safetensors", weights_bytes(tensors, metadata)
@@ -215,3 +209,133 @@ def _own(path: Path, content: bytes) -> tuple[str, bytes]:
         raise ValueError(str(error).removeprefix(f"{path}: ").replace(f"{path} ", "it ", 1)) from error
     file = f"{about.name}.safetensors"
     return (file if file in CONVERTED and published else f"{_free(about.name)}.safetensors"), content
+
+
+def _generator(views: Mapping[str, StorageView], name: str, licence: str) -> bytes:
+    """The generator as a weights file; raises ValueError, which names the parameters that are missing or wrong."""
+    ih, fc1 = views["encoder.gru.weight_ih_l0"].shape, views["regressor.fc1.weight"].shape
+    if len(ih) != 2 or len(fc1) != 2 or min(*ih, *fc1) < 1:
+        raise ValueError(f"encoder.gru.weight_ih_l0 and regressor.fc1.weight have the shapes {ih} and {fc1}")
+    encoder = {
+        "features": ih[1],
+        "hidden": ih[0] // 3,
+        "layers": min(1 + max(int(found[1]) for key in views if (found := LAYER.match(key))), MAX_LAYERS),
+        "bidirectional": "encoder.gru.weight_ih_l0_reverse" in views,
+        "linear": "encoder.linear.weight" in views,
+        "residual": True,
+    }
+    head = {"features": fc1[1] - sum(STATE.values()), "hidden": fc1[0]}
+    width = ih[1] if encoder["linear"] else encoder["hidden"] * (2 if encoder["bidirectional"] else 1)
+    if head["features"] != width:
+        raise ValueError(f"its encoder gives {width} numbers, its regressor reads {head['features']}")
+    return _weights(views, name, licence, _encoder(**encoder), "regressor.", encoder, head)
+
+
+def _frame(views: Mapping[str, StorageView]) -> bytes:
+    """ResNet-50 and regressor as a weights file; raises ValueError, which names what is missing or wrong."""
+    _, _, licence, owner = CONVERTED["official-frame.safetensors"]
+    head = {"features": 2048, "hidden": 1024}
+    return _weights(views, "official-frame", f"{licence}; from {owner}.", _resnet(), "", None, head)
+
+
+def _weights(
+    views: Mapping[str, StorageView], name: str, licence: str, shapes: Shapes, at: str, encoder: dict[str, Any] | None,
+    head: dict[str, int],
+) -> bytes:  # fmt: skip
+    """The file: what makes features as `shapes` says, and the regressor, whose parameters are called `at`..."""
+    arrays = _parameters(views, shapes | {f"{at}{key}": shape for key, shape in _regressor(**head).items()}, at)
+    regressor = {**head, "iterations": 3, "dropout": 0.5, "activation": "none"}
+    recipe = {"evidence": "images", "body": "smpl", "encoder": encoder, "regressor": regressor}
+    metadata = {"name": name, "licence": licence, "recipe": json.dumps(recipe, sort_keys=True)}
+    return weights_bytes(arrays, metadata)
+
+
+def _finite(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """The parameter itself; raises ValueError, which names it, unless its numbers are real (or counted) and finite."""
+    if array.dtype.kind != ("i" if name.endswith("num_batches_tracked") else "f"):
+        raise ValueError(f"parameter {name} holds numbers of the wrong kind ({array.dtype})")
+    if not np.isfinite(array).all():
+        raise ValueError(f"parameter {name} holds a number that is not finite: the file is damaged, copy it again")
+    return array
+
+
+def _encoder(features: int, hidden: int, layers: int, bidirectional: bool, linear: bool, residual: bool) -> Shapes:
+    """Shapes of the recurrent encoder's parameters."""
+    shapes: Shapes = {}
+    ways = ("", "_reverse") if bidirectional else ("",)
+    for layer in range(layers):
+        width = features if layer == 0 else hidden * len(ways)
+        for way in ways:
+            end = f"l{layer}{way}"
+            shapes[f"encoder.gru.weight_ih_{end}"] = (3 * hidden, width)
+            shapes[f"encoder.gru.weight_hh_{end}"] = (3 * hidden, hidden)
+            shapes[f"encoder.gru.bias_ih_{end}"] = shapes[f"encoder.gru.bias_hh_{end}"] = (3 * hidden,)
+    if linear:
+        shapes |= {"encoder.linear.weight": (features, hidden * len(ways)), "encoder.linear.bias": (features,)}
+    return shapes
+
+
+def _regressor(features: int, hidden: int) -> Shapes:
+    """Shapes of the iterative regressor's parameters."""
+    shapes: Shapes = {f"init_{part}": (1, size) for part, size in STATE.items()}
+    layers = {"fc1": (hidden, features + sum(STATE.values())), "fc2": (hidden, hidden)}
+    layers |= {f"dec{part}": (size, hidden) for part, size in STATE.items()}
+    for layer, shape in layers.items():
+        shapes |= {f"{layer}.weight": shape, f"{layer}.bias": shape[:1]}
+    return shapes
+
+
+def _resnet() -> Shapes:
+    """Shapes of ResNet-50's parameters."""
+    shapes: Shapes = {"conv1.weight": (64, 3, 7, 7)} | _norm("bn1", 64)
+    before = 64
+    for stage, (width, blocks) in enumerate(STAGES, 1):
+        for block in range(blocks):
+            at = f"layer{stage}.{block}."
+            convolutions = ((width, before, 1, 1), (width, width, 3, 3), (4 * width, width, 1, 1))
+            for index, shape in enumerate(convolutions, 1):
+                shapes |= {f"{at}conv{index}.weight": shape} | _norm(f"{at}bn{index}", shape[0])
+            if block == 0:
+                shapes[f"{at}downsample.0.weight"] = (4 * width, before, 1, 1)
+                shapes |= _norm(f"{at}downsample.1", 4 * width)
+            before = 4 * width
+    return shapes
+
+
+def _norm(name: str, width: int) -> Shapes:
+    parts = {f"{name}.{part}": (width,) for part in ("weight", "bias", "running_mean", "running_var")}
+    return parts | {f"{name}.num_batches_tracked": ()}
+
+
+def _parameters(views: Mapping[str, StorageView], shapes: Shapes, head: str) -> dict[str, NDArray[Any]]:
+    """All parameters and no other, each of its shape and finite; the mean parameters from the library if need be."""
+    means = [f"{head}init_{part}" for part in STATE if f"{head}init_{part}" not in views]
+    missing = [name for name in shapes if name not in views and name not in means]
+    unknown = [name for name in views if name not in shapes]
+    wrong = [
+        f"{name} is {views[name].shape}, expected {shape}"
+        for name, shape in shapes.items()
+        if name in views and views[name].shape != shape
+    ]
+    for problem, names in (("lacks", missing), ("has the unknown", unknown), ("has the wrong shape:", wrong)):
+        if names:
+            more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+            raise ValueError(f"the network {problem} {', '.join(ascii(name)[1:-1][:100] for name in names[:4])}{more}")
+    return {name: _finite(name, view.numbers()) for name, view in views.items()} | _means(means, head)
+
+
+def _means(names: list[str], head: str) -> dict[str, NDArray[Any]]:
+    """The regressor's start out of the library."""
+    if not names:
+        return {}
+    path = lying("smpl_mean_params.npz")
+    if path is None:
+        raise ValueError(
+            f"the network lacks {', '.join(names)}, and smpl_mean_params.npz, where they could come from, is not here: "
+            "run `vibe assets add` for that file first"
+        )
+    held = read_npz(path)
+    parts = {name: name.removeprefix(f"{head}init_") for name in names}
+    if missing := sorted(set(parts.values()) - held.keys()):
+        raise ValueError(f"{path} lacks {', '.join(missing)}: run `vibe assets add` for the mean parameters again")
+    return {name: held[part][None].astype(np.float32) for name, part in parts.items()}

@@ -7,8 +7,9 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import product
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +17,8 @@ import filelock
 
 LOCK = ".lock"
 """End of the names of files that are locked."""
+MARKER = ".held"
+"""End of the name of what stands beside such a file for its lock, where there are no locks."""
 WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
 """What a file system without locks answers."""
 TRIES = 100
@@ -32,20 +35,27 @@ def sha256(path: Path) -> str:
 
 
 def home() -> Path:
-    """The folder that `fetch` and `add` write to: `VIBE_HOME`, or the user's data folder."""
-    if chosen := os.environ.get("VIBE_HOME"):
-        return Path(chosen).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "vibe"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "vibe"
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "vibe"
+    """The folder that `fetch` and `add` write to: `VIBE_HOME`, or the user's data folder; raises FileNotFoundError."""
+    try:
+        if chosen := os.environ.get("VIBE_HOME"):
+            return Path(chosen).expanduser()
+        if sys.platform == "darwin":
+            return Path.home() / "Library" / "Application Support" / "vibe"
+        if sys.platform == "win32":
+            return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "vibe"
+        return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "vibe"
+    except RuntimeError as error:  # in a container: no HOME, and a user whom no file there knows
+        raise FileNotFoundError("this user has no home folder: set VIBE_HOME to a folder of vibe's own") from error
 
 
 def folders() -> tuple[Path, ...]:
     """Where files are looked for, in order; the environment's own folder comes before the user's."""
     inside = Path(sys.prefix) / "share" / "vibe"
-    return (home(), inside) if os.environ.get("VIBE_HOME") else (inside, home())
+    if os.environ.get("VIBE_HOME"):
+        return home(), inside
+    with suppress(FileNotFoundError):
+        return inside, home()
+    return (inside,)
 
 
 def lying(name: str) -> Path | None:
@@ -61,6 +71,23 @@ def library(name: str) -> Path:
         f"{name} is not in {' or '.join(map(str, folders()))}: it is made from a file that you get from its owner "
         "(`vibe assets` says which and where): run `vibe assets add FILE` once you have it"
     )
+
+
+def keep_inputs(outputs: Iterable[Path | str | None], *inputs: Path | str | None) -> None:
+    """Raises ValueError where what a command reads would be written over: a file by whatever name, or one in a folder.
+
+    None, and what is not there, is passed over.
+    """
+    for out, given in product(map(Path, filter(None, outputs)), map(Path, filter(None, inputs))):
+        with suppress(OSError):  # a name that is too long for this system
+            inside = given.resolve() in out.resolve().parents and out.is_file()
+            if inside or (out.exists() and given.exists() and out.samefile(given)):
+                raise ValueError(f"{given} is read, and would be overwritten by {out}: choose another place")
+
+
+def is_device(path: Path) -> bool:
+    """Whether something stands there that is no file and no folder, and that a file may not take the place of."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def write_whole(path: Path, content: bytes, durable: bool = False, before: Path | None = None) -> None:
@@ -79,15 +106,21 @@ def write_whole(path: Path, content: bytes, durable: bool = False, before: Path 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to that appears at `path` once all is written, or not at all; an OSError names `path`."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """A file to write to that appears at `path` once all is written, or not at all; an OSError names `path`.
+
+    A device or pipe that is there gets what is written as it comes.
+    """
+    device = is_device(path)
+    partial = path if device else path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with partial.open("wb") as file:
             yield file
-        partial.replace(path)
+        if not device:
+            partial.replace(path)
     except BaseException as error:
         with suppress(OSError):
-            partial.unlink()
+            if not device:
+                partial.unlink()
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(partial)):
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
@@ -129,22 +162,17 @@ def acquire_lock(path: Path, wait: bool = False) -> filelock.BaseFileLock | None
         except OSError as error:
             if error.errno not in WITHOUT_LOCKS or isinstance(lock, filelock.SoftFileLock):
                 raise
-            lock = filelock.SoftFileLock(_marker(path))
+            lock = filelock.SoftFileLock(f"{path}{MARKER}")
     return None
-
-
-def _marker(path: Path) -> Path:
-    """What stands for the lock on a file where there are no locks."""
-    return path.with_name(path.name + ".held")
 
 
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
     """Keep other processes that ask for the same out of a folder; raises OSError where one is at work in it."""
-    path = folder / LOCK
-    with lock_file(path) as locked:
+    marker = folder / (LOCK + MARKER)
+    with lock_file(folder / LOCK) as locked:
         if not locked:
-            why = f"; if there is none, delete {_marker(path)}" if _marker(path).exists() else ""
+            why = f"; if there is none, delete {marker}" if marker.exists() else ""
             raise OSError(f"another run is at work in {folder}: wait for it, or give another folder{why}")
         yield
 

@@ -13,6 +13,8 @@ from vibe.assets.pickles import Made
 
 MAX_CHAIN = 16
 """Selections of selections."""
+MAX_DENSE = 1 << 23
+"""Bytes of a sparse matrix, written out; that of SMPL's joints has 1.3 MB."""
 
 
 def numbers(value: Any, what: str) -> NDArray[Any]:
@@ -132,7 +134,7 @@ def _dense(kind: str, state: dict[str, Any]) -> NDArray[Any]:
     """A sparse matrix as a dense one."""
     rows, columns = _sizes(state)
     data = _array(state.get("data"))
-    if rows * columns * data.itemsize > MAX_ARRAY or data.ndim != 1:
+    if rows * columns * data.itemsize > MAX_DENSE or data.ndim != 1:
         raise ValueError(f"is a sparse matrix too large for these files ({rows} by {columns})")
     if kind == "coo":
         both = state.get("coords")

@@ -1,15 +1,17 @@
 """A reader of pickles that runs nothing: it builds plain values and notes by name what an unpickler would call.
 
-Written from the table of opcodes in Python's `pickletools`. Numbers, strings, tuples, lists and dicts come out as
-themselves, sets as lists, long strings of bytes as views of the data; everything else is a `Made`, a note. What the
-reader keeps is bounded by the size of the data, so neither repeated references nor announced lengths fill the memory.
+The table of opcodes in Python's `pickletools` says what follows each of them. Numbers, strings, tuples, lists and dicts
+come out as themselves, sets as lists, long strings of bytes as views of the data; everything else is a `Made`, a note.
+What the reader keeps is bounded by the size of the data, so neither repeated references nor announced lengths fill the
+memory.
 """
 
 from __future__ import annotations
 
 import codecs
+import pickletools
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +21,16 @@ MAX_OPCODES = 1_000_000
 MAX_DEPTH = 200
 MAX_MARKS = 1000
 MAX_LINE = 256
-MAX_WHOLE_BYTES = 255
+MAX_WHOLE_BYTES, MAX_DIGITS = 255, 64
 SHORT = 1024
 """Bytes of an 8-bit string up to which it becomes a `str`."""
+LENGTHS = {
+    pickletools.TAKEN_FROM_ARGUMENT1: "<B",
+    pickletools.TAKEN_FROM_ARGUMENT4: "<i",
+    pickletools.TAKEN_FROM_ARGUMENT4U: "<I",
+    pickletools.TAKEN_FROM_ARGUMENT8U: "<Q",
+}
+"""How the length of an argument is written before it."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,12 @@ class _Machine:
     stack: list[Any] = field(default_factory=list)
     marks: list[list[Any]] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
+    pairs: int = 0
+    """That went into dicts which are made of a list of pairs."""
+
+    def refusal(self, what: str) -> ValueError:
+        """What to raise of the opcode that was just read."""
+        return ValueError(f"before byte {self.at} it {what}")
 
 
 def read_pickle(data: bytes | memoryview, start: int = 0, references: list[Any] | None = None) -> tuple[Any, int]:
@@ -61,18 +76,16 @@ def read_pickle(data: bytes | memoryview, start: int = 0, references: list[Any] 
     machine = _Machine(memoryview(data), start, references)
     for _ in range(MAX_OPCODES):
         at = machine.at
-        code = machine.data[at] if at < len(machine.data) else None
-        if code is None:
+        if at >= len(machine.data):
             raise ValueError(f"its pickle is cut off after {at} bytes: copy the file again")
-        machine.at = at + 1
+        machine.at, code = at + 1, machine.data[at]
         if code == STOP:
             return _result(machine), machine.at
-        step = STEPS.get(code)
-        if step is None:
+        if code not in STEPS:
             raise ValueError(f"byte {at} is no pickle opcode that these files need ({chr(code)!a})")
         try:
-            step(machine)
-        except (IndexError, UnicodeError) as error:
+            STEPS[code](machine, _argument(machine, ARGUMENTS[code]))
+        except (IndexError, KeyError, UnicodeError) as error:
             raise ValueError(f"its pickle is damaged at byte {at}: copy the file again") from error
     raise ValueError(f"its pickle takes more than {MAX_OPCODES} steps: none of the files that can be added does")
 
@@ -81,24 +94,29 @@ def _result(machine: _Machine) -> Any:
     """What lies on the stack at the end; refused if it is nested deeper than any of these files."""
     if machine.marks or len(machine.stack) != 1:
         raise ValueError("its pickle ends with something other than one value: copy the file again")
-    level = [machine.stack[0]]
-    seen: set[int] = set()
+    level, seen = list(machine.stack), set()
     for _ in range(MAX_DEPTH):
         inside = []
         for value in level:
             if isinstance(value, (list, tuple, dict, Made)) and id(value) not in seen:
                 seen.add(id(value))
-                inside += _children(value)
+                value = (value.args, value.state) if isinstance(value, Made) else value
+                inside += value.values() if isinstance(value, dict) else value
         if not inside:
             return machine.stack[0]
         level = inside
     raise ValueError(f"its values are nested deeper than {MAX_DEPTH}: none of the files that can be added is")
 
 
-def _children(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return (value.args, value.state) if isinstance(value, Made) else value
+def _argument(m: _Machine, form: pickletools.ArgumentDescriptor | None) -> memoryview:
+    """The bytes that follow an opcode, without what tells their number."""
+    if form is None:
+        return m.data[:0]
+    if form.n == pickletools.UP_TO_NEWLINE:
+        return _line(m, len(m.data) if form.name in LONG_LINES else MAX_LINE)
+    if form.n >= 0:
+        return _take(m, form.n)
+    return _take(m, struct.unpack(LENGTHS[form.n], _take(m, struct.calcsize(LENGTHS[form.n])))[0])
 
 
 def _take(m: _Machine, size: int) -> memoryview:
@@ -108,67 +126,54 @@ def _take(m: _Machine, size: int) -> memoryview:
     return m.data[m.at - size : m.at]
 
 
-def _unpack(m: _Machine, form: str) -> Any:
-    return struct.unpack(form, _take(m, struct.calcsize(form)))[0]
-
-
-def _line(m: _Machine, longest: int = MAX_LINE) -> bytes:
+def _line(m: _Machine, longest: int = MAX_LINE) -> memoryview:
     """Up to the end of the line, without it."""
     start, step, stop = m.at, MAX_LINE, min(len(m.data), m.at + longest + 1)
     while start < stop:
         found = bytes(m.data[start : min(start + step, stop)]).find(b"\n")
         if found >= 0:
-            line = bytes(_take(m, start + found - m.at))
-            m.at += 1
-            return line
+            return _take(m, start + found + 1 - m.at)[:-1]
         start, step = start + step, 2 * step
     raise ValueError(f"at byte {m.at} a line does not end: copy the file again")
 
 
-def _whole(text: bytes) -> int:
-    """A whole number of up to 40 digits."""
-    digits = text.strip()
-    if not digits.lstrip(b"-").isdigit() or len(digits) > 40:
-        raise ValueError(f"{digits[:20]!a} stands where a whole number should")
-    return int(digits)
+def _number(line: memoryview, kind: type[Any] = int) -> Any:
+    """A number that is written out."""
+    digits = bytes(line).strip().removesuffix(b"L")
+    try:
+        if len(digits) <= MAX_DIGITS:
+            return kind(digits)
+    except ValueError:
+        pass
+    raise ValueError(f"{digits[:20]!a} stands where a number should")
 
 
-def _octets(content: bytes | memoryview) -> str | bytes | memoryview:
+def _long(m: _Machine, content: memoryview) -> int:
+    if len(content) > MAX_WHOLE_BYTES:
+        raise m.refusal(f"has a whole number of {len(content)} bytes")
+    return int.from_bytes(content, "little", signed=True)
+
+
+def _octets(m: _Machine, content: bytes | memoryview) -> str | bytes | memoryview:
     """A string of Python 2: text where it is short, else bytes."""
     return bytes(content).decode("latin1") if len(content) <= SHORT else content
 
 
-def _quoted(m: _Machine) -> str | bytes | memoryview:
-    line = _line(m, len(m.data)).strip()
-    if len(line) < 2 or line[:1] not in (b"'", b'"') or line[:1] != line[-1:]:
-        raise ValueError(f"before byte {m.at} a string has no quotes: copy the file again")
+def _quoted(m: _Machine, line: memoryview) -> str | bytes | memoryview:
+    text = bytes(line).strip()
+    if len(text) < 2 or text[:1] not in (b"'", b'"') or text[:1] != text[-1:]:
+        raise m.refusal("has a string without quotes: copy the file again")
     try:
-        return _octets(codecs.escape_decode(line[1:-1])[0])
+        return _octets(m, codecs.escape_decode(text[1:-1])[0])
     except ValueError as error:
-        raise ValueError(f"before byte {m.at} a string is damaged ({error}): copy the file again") from error
+        raise m.refusal(f"has a damaged string ({error}): copy the file again") from error
 
 
-def _integer_line(m: _Machine) -> int | bool:
-    line = _line(m)
-    return line == b"01" if line in (b"00", b"01") else _whole(line)
-
-
-def _float_line(m: _Machine) -> float:
-    line = _line(m, 64)
-    try:
-        return float(line)
-    except ValueError as error:
-        raise ValueError(f"{line[:20]!a} stands where a number should") from error
-
-
-def _long(m: _Machine, size: int) -> int:
-    if not 0 <= size <= MAX_WHOLE_BYTES:
-        raise ValueError(f"at byte {m.at} it announces a whole number of {size} bytes")
-    return int.from_bytes(_take(m, size), "little", signed=True)
-
-
-def _text(m: _Machine, size: int) -> str:
-    return str(_take(m, size), "utf-8", "surrogatepass")
+def _mark(m: _Machine, _: object) -> None:
+    if len(m.marks) == MAX_MARKS:
+        raise ValueError(f"its values are nested deeper than {MAX_MARKS}: none of the files that can be added is")
+    m.marks.append(m.stack)
+    m.stack = []
 
 
 def _pop_mark(m: _Machine) -> list[Any]:
@@ -176,43 +181,32 @@ def _pop_mark(m: _Machine) -> list[Any]:
     return items
 
 
-def _mark(m: _Machine) -> None:
-    if len(m.marks) == MAX_MARKS:
-        raise ValueError(f"its values are nested deeper than {MAX_MARKS}: none of the files that can be added is")
-    m.marks.append(m.stack)
-    m.stack = []
-
-
-def _pop(m: _Machine) -> None:
-    if m.stack:
-        m.stack.pop()
-    else:
-        _pop_mark(m)
+def _last(m: _Machine, count: int) -> list[Any]:
+    """Takes the last `count` values from the stack."""
+    if len(m.stack) < count:
+        raise IndexError("too few values")
+    items = m.stack[len(m.stack) - count :]
+    del m.stack[len(m.stack) - count :]
+    return items
 
 
 def _put(m: _Machine, index: int) -> None:
     m.memo[index] = m.stack[-1]
 
 
-def _get(m: _Machine, index: int) -> Any:
-    if index not in m.memo:
-        raise ValueError(f"before byte {m.at} it refers to value {index}, which it does not have")
-    return m.memo[index]
-
-
 def _append(m: _Machine, items: list[Any]) -> None:
     if not isinstance(m.stack[-1], list):
-        raise ValueError(f"before byte {m.at} it appends to something that is no list")
+        raise m.refusal("appends to something that is no list")
     m.stack[-1].extend(items)
 
 
 def _set(m: _Machine, items: list[Any]) -> None:
     target = m.stack[-1]
     if not isinstance(target, dict) or len(items) % 2:
-        raise ValueError(f"before byte {m.at} it sets entries of something that is no dict")
+        raise m.refusal("sets entries of something that is no dict")
     for key, value in zip(items[::2], items[1::2]):
         if not (isinstance(key, str) or (isinstance(key, int) and abs(key) < 1 << 63)):
-            raise ValueError(f"before byte {m.at} a dict has a key that is no name and no number")
+            raise m.refusal("makes a dict with a key that is no name and no number")
         target[key] = value
 
 
@@ -222,162 +216,143 @@ def _dict(m: _Machine, items: list[Any]) -> dict[str | int, Any]:
     return m.stack.pop()
 
 
-def _last(m: _Machine, count: int) -> list[Any]:
-    """Takes the last `count` values from the stack."""
-    if len(m.stack) < count:
-        raise IndexError("too few values")
-    items = m.stack[-count:]
-    del m.stack[-count:]
-    return items
-
-
 def _global(m: _Machine, module: Any, name: Any) -> Name:
-    if not isinstance(module, str) or not isinstance(name, str):
-        raise ValueError(f"before byte {m.at} it names something by what is no text")
+    if not isinstance(module, str) or not isinstance(name, str) or len(module) + len(name) > MAX_LINE:
+        raise m.refusal("names something by what is no name")
     return Name(known(module, name))
 
 
-def _named_lines(m: _Machine) -> Name:
-    return _global(m, str(_line(m), "utf-8"), str(_line(m), "utf-8"))
+def _named(m: _Machine, module: memoryview) -> Name:
+    return _global(m, str(module, "utf-8"), str(_line(m), "utf-8"))
 
 
 def _make(m: _Machine, called: Any, args: Any) -> Any:
     """The note of a call; a dict where it is an OrderedDict."""
     if not isinstance(called, Name) or not isinstance(args, tuple):
-        raise ValueError(f"before byte {m.at} it calls something that is no name: nothing was run")
+        raise m.refusal("calls something that is no name: nothing was run")
     if called.kind == "object of a class":
         if not args or not isinstance(args[0], Name):
-            raise ValueError(f"before byte {m.at} it makes an object of something that is no class: nothing was run")
+            raise m.refusal("makes an object of something that is no class: nothing was run")
         called, args = args[0], ()
     if called.kind != "dict":
         return Made(called.kind, args)
     pairs = args[0] if args else []
+    m.pairs += len(pairs) if isinstance(pairs, list) else 0
+    if m.pairs > len(m.data):  # each takes a byte at least, unless a list stands for more than one dict
+        raise m.refusal("makes dicts of the same pairs again and again")
     if not isinstance(pairs, list) or not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in pairs):
-        raise ValueError(f"before byte {m.at} a dict is made of something other than pairs")
+        raise m.refusal("makes a dict of something other than pairs")
     return _dict(m, [item for pair in pairs for item in pair])
 
 
-def _instance(m: _Machine) -> Any:
-    """Opcode INST."""
-    name = _named_lines(m)
-    return _make(m, name, tuple(_pop_mark(m)))
-
-
-def _object(m: _Machine) -> Any:
-    """Opcode OBJ."""
-    items = _pop_mark(m)
-    return _make(m, items[0], tuple(items[1:]))
-
-
-def _keyword_object(m: _Machine) -> Any:
-    """Opcode NEWOBJ_EX."""
+def _keyword_object(m: _Machine, _: object) -> Any:
     called, args, keywords = _last(m, 3)
     if keywords:
-        raise ValueError(f"before byte {m.at} it makes an object with keywords: nothing was run")
+        raise m.refusal("makes an object with keywords: nothing was run")
     return _make(m, called, args)
 
 
-def _build(m: _Machine) -> None:
-    """Opcode BUILD; what hangs on an OrderedDict is dropped."""
+def _object(m: _Machine, _: object) -> Any:
+    called, *args = _pop_mark(m) or [None]
+    return _make(m, called, tuple(args))
+
+
+def _build(m: _Machine, _: object) -> None:
+    """What hangs on an OrderedDict is dropped."""
     target, state = m.stack[-2], m.stack.pop()
     if isinstance(target, Made) and target.state is None:
         target.state = state
     elif not isinstance(target, dict):
-        raise ValueError(f"before byte {m.at} it changes something that it may not: nothing was run")
+        raise m.refusal("changes something that it may not: nothing was run")
 
 
 def _reference(m: _Machine, what: Any) -> Made:
     if m.references is None:
-        raise ValueError(f"before byte {m.at} it refers to something outside by a persistent id: nothing was run")
+        raise m.refusal("refers to something outside by a persistent id: nothing was run")
     m.references.append(what)
     return Made("reference", (what,))
 
 
-def _extension(m: _Machine, form: str) -> None:
-    raise ValueError(f"it names extension {_unpack(m, form)} of Python's registry: nothing was run")
+def _extension(m: _Machine, number: memoryview) -> None:
+    raise ValueError(f"it names extension {int.from_bytes(number, 'little')} of Python's registry: nothing was run")
 
 
-def _protocol(m: _Machine) -> None:
-    if (version := _unpack(m, "B")) > 5:
-        raise ValueError(f"its pickle is of protocol {version}, 0 to 5 are known")
+def _protocol(m: _Machine, version: memoryview) -> None:
+    if version[0] > 5:
+        raise ValueError(f"its pickle is of protocol {version[0]}, 0 to 5 are known")
 
 
-def _push(value: Callable[[_Machine], Any]) -> Callable[[_Machine], None]:
+VALUES: dict[str, Callable[[_Machine, memoryview], Any]] = {
+    "NONE": lambda m, _: None,
+    "NEWTRUE": lambda m, _: True,
+    "NEWFALSE": lambda m, _: False,
+    "INT": lambda m, line: line == b"01" if line in (b"00", b"01") else _number(line),
+    "LONG": lambda m, line: _number(line),
+    **dict.fromkeys(("BININT", "LONG1", "LONG4"), _long),
+    **dict.fromkeys(("BININT1", "BININT2"), lambda m, content: int.from_bytes(content, "little")),
+    "FLOAT": lambda m, line: _number(line, float),
+    "BINFLOAT": lambda m, content: struct.unpack(">d", content)[0],
+    "STRING": _quoted,
+    **dict.fromkeys(("BINSTRING", "SHORT_BINSTRING"), _octets),
+    "UNICODE": lambda m, line: str(line, "raw-unicode-escape"),
+    **dict.fromkeys(
+        ("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"), lambda m, text: str(text, "utf-8", "surrogatepass")
+    ),
+    **dict.fromkeys(("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"), lambda m, content: content),
+    "DUP": lambda m, _: m.stack[-1],
+    "EMPTY_TUPLE": lambda m, _: (),
+    "TUPLE1": lambda m, _: tuple(_last(m, 1)),
+    "TUPLE2": lambda m, _: tuple(_last(m, 2)),
+    "TUPLE3": lambda m, _: tuple(_last(m, 3)),
+    "TUPLE": lambda m, _: tuple(_pop_mark(m)),
+    **dict.fromkeys(("EMPTY_LIST", "EMPTY_SET"), lambda m, _: []),
+    **dict.fromkeys(("LIST", "FROZENSET"), lambda m, _: _pop_mark(m)),
+    "EMPTY_DICT": lambda m, _: {},
+    "DICT": lambda m, _: _dict(m, _pop_mark(m)),
+    "GET": lambda m, line: m.memo[_number(line)],
+    **dict.fromkeys(("BINGET", "LONG_BINGET"), lambda m, index: m.memo[int.from_bytes(index, "little")]),
+    "GLOBAL": _named,
+    "STACK_GLOBAL": lambda m, _: _global(m, *_last(m, 2)),
+    **dict.fromkeys(("REDUCE", "NEWOBJ"), lambda m, _: _make(m, *_last(m, 2))),
+    "NEWOBJ_EX": _keyword_object,
+    "INST": lambda m, module: _make(m, _named(m, module), tuple(_pop_mark(m))),
+    "OBJ": _object,
+    "PERSID": lambda m, line: _reference(m, str(line, "utf-8")),
+    "BINPERSID": lambda m, _: _reference(m, m.stack.pop()),
+}
+"""What each opcode lays on the stack, of the bytes that follow it."""
+EFFECTS: dict[str, Callable[[_Machine, memoryview], Any]] = {
+    "MARK": _mark,
+    "POP": lambda m, _: m.stack.pop() if m.stack else _pop_mark(m),
+    "POP_MARK": lambda m, _: _pop_mark(m),
+    "APPEND": lambda m, _: _append(m, _last(m, 1)),
+    **dict.fromkeys(("APPENDS", "ADDITEMS"), lambda m, _: _append(m, _pop_mark(m))),
+    "SETITEM": lambda m, _: _set(m, _last(m, 2)),
+    "SETITEMS": lambda m, _: _set(m, _pop_mark(m)),
+    "PUT": lambda m, line: _put(m, _number(line)),
+    **dict.fromkeys(("BINPUT", "LONG_BINPUT"), lambda m, index: _put(m, int.from_bytes(index, "little"))),
+    "MEMOIZE": lambda m, _: _put(m, len(m.memo)),
+    "BUILD": _build,
+    **dict.fromkeys(("EXT1", "EXT2", "EXT4"), _extension),
+    "PROTO": _protocol,
+    "FRAME": lambda m, _: None,
+}
+"""What the others do."""
+LONG_LINES = {"stringnl", "unicodestringnl"}
+"""Arguments of any length, where other lines are short."""
+
+
+def _pushed(value: Callable[[_Machine, memoryview], Any]) -> Callable[[_Machine, memoryview], None]:
     """The step that makes a value, which may change the stack, and lays it on top."""
 
-    def step(m: _Machine) -> None:
-        made = value(m)
+    def step(m: _Machine, argument: memoryview) -> None:
+        made = value(m, argument)
         m.stack.append(made)
 
     return step
 
 
 STOP = ord(".")
-STEPS: dict[int, Callable[[_Machine], Any]] = {
-    ord("("): _mark,
-    ord("0"): _pop,
-    ord("1"): _pop_mark,
-    ord("2"): _push(lambda m: m.stack[-1]),
-    ord("N"): _push(lambda m: None),
-    0x88: _push(lambda m: True),
-    0x89: _push(lambda m: False),
-    ord("I"): _push(_integer_line),
-    ord("L"): _push(lambda m: _whole(_line(m).rstrip(b"L"))),
-    ord("J"): _push(lambda m: _unpack(m, "<i")),
-    ord("K"): _push(lambda m: _unpack(m, "B")),
-    ord("M"): _push(lambda m: _unpack(m, "<H")),
-    0x8A: _push(lambda m: _long(m, _unpack(m, "B"))),
-    0x8B: _push(lambda m: _long(m, _unpack(m, "<i"))),
-    ord("F"): _push(_float_line),
-    ord("G"): _push(lambda m: _unpack(m, ">d")),
-    ord("S"): _push(_quoted),
-    ord("T"): _push(lambda m: _octets(_take(m, _unpack(m, "<i")))),
-    ord("U"): _push(lambda m: _octets(_take(m, _unpack(m, "B")))),
-    ord("V"): _push(lambda m: str(_line(m, len(m.data)), "raw-unicode-escape")),
-    ord("X"): _push(lambda m: _text(m, _unpack(m, "<I"))),
-    0x8C: _push(lambda m: _text(m, _unpack(m, "B"))),
-    0x8D: _push(lambda m: _text(m, _unpack(m, "<Q"))),
-    ord("B"): _push(lambda m: _take(m, _unpack(m, "<I"))),
-    ord("C"): _push(lambda m: _take(m, _unpack(m, "B"))),
-    0x8E: _push(lambda m: _take(m, _unpack(m, "<Q"))),
-    0x96: _push(lambda m: _take(m, _unpack(m, "<Q"))),
-    ord(")"): _push(lambda m: ()),
-    0x85: _push(lambda m: tuple(_last(m, 1))),
-    0x86: _push(lambda m: tuple(_last(m, 2))),
-    0x87: _push(lambda m: tuple(_last(m, 3))),
-    ord("t"): _push(lambda m: tuple(_pop_mark(m))),
-    ord("]"): _push(lambda m: []),
-    ord("l"): _push(lambda m: _pop_mark(m)),
-    ord("a"): lambda m: _append(m, _last(m, 1)),
-    ord("e"): lambda m: _append(m, _pop_mark(m)),
-    ord("}"): _push(lambda m: {}),
-    ord("d"): _push(lambda m: _dict(m, _pop_mark(m))),
-    ord("s"): lambda m: _set(m, _last(m, 2)),
-    ord("u"): lambda m: _set(m, _pop_mark(m)),
-    0x8F: _push(lambda m: []),
-    0x90: lambda m: _append(m, _pop_mark(m)),
-    0x91: _push(lambda m: _pop_mark(m)),
-    ord("p"): lambda m: _put(m, _whole(_line(m))),
-    ord("q"): lambda m: _put(m, _unpack(m, "B")),
-    ord("r"): lambda m: _put(m, _unpack(m, "<I")),
-    0x94: lambda m: _put(m, len(m.memo)),
-    ord("g"): _push(lambda m: _get(m, _whole(_line(m)))),
-    ord("h"): _push(lambda m: _get(m, _unpack(m, "B"))),
-    ord("j"): _push(lambda m: _get(m, _unpack(m, "<I"))),
-    ord("c"): _push(_named_lines),
-    0x93: _push(lambda m: _global(m, *_last(m, 2))),
-    ord("R"): _push(lambda m: _make(m, *_last(m, 2))),
-    0x81: _push(lambda m: _make(m, *_last(m, 2))),
-    0x92: _push(_keyword_object),
-    ord("i"): _push(_instance),
-    ord("o"): _push(_object),
-    ord("b"): _build,
-    ord("P"): _push(lambda m: _reference(m, str(_line(m), "utf-8"))),
-    ord("Q"): _push(lambda m: _reference(m, m.stack.pop())),
-    0x82: lambda m: _extension(m, "B"),
-    0x83: lambda m: _extension(m, "<H"),
-    0x84: lambda m: _extension(m, "<i"),
-    0x80: _protocol,
-    0x95: lambda m: _take(m, 8),
-}
-"""What each opcode does, in the order of Python's documentation of them."""
+ALL = EFFECTS | {name: _pushed(value) for name, value in VALUES.items()}
+STEPS = {ord(opcode.code): ALL[opcode.name] for opcode in pickletools.opcodes if opcode.name in ALL}
+ARGUMENTS = {ord(opcode.code): opcode.arg for opcode in pickletools.opcodes}

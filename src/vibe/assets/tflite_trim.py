@@ -19,6 +19,8 @@ SHAPE = 0
 """... of a tensor ..."""
 READS, WRITES = 1, 2
 """... and of an operator."""
+MOST = 256
+"""Sides of a tensor, tensors of an operator."""
 
 
 def trim(model: bytes, wanted: Collection[Shape]) -> bytes:
@@ -34,7 +36,9 @@ def trim(model: bytes, wanted: Collection[Shape]) -> bytes:
         if len(subgraphs) != 1 or _field(data, root, SIGNATURES):
             return model
         graph = subgraphs[0]
-        shapes = [tuple(_integers(data, _field(data, at, SHAPE))) for at in _places(data, _field(data, graph, TENSORS))]
+        shapes = [
+            tuple(_integers(data, _field(data, at, SHAPE), MOST)) for at in _places(data, _field(data, graph, TENSORS))
+        ]
         outputs = _integers(data, _field(data, graph, OUTPUTS))
         kept = [tensor for tensor in outputs if shapes[tensor] in wanted]
         if missing := set(wanted) - {shapes[tensor] for tensor in kept}:
@@ -52,8 +56,8 @@ def _leave_out(data: bytearray, graph: int, outputs: list[int]) -> None:
     needed = set(outputs)
     kept = []
     for at in reversed(places):
-        if needed & set(_integers(data, _field(data, at, WRITES))):
-            needed |= set(_integers(data, _field(data, at, READS)))
+        if needed & set(_integers(data, _field(data, at, WRITES), MOST)):
+            needed |= set(_integers(data, _field(data, at, READS), MOST))
             kept.append(at)
     start = _start(data, row)
     for n, at in enumerate(reversed(kept)):
@@ -77,18 +81,21 @@ def _start(data: bytearray, field: int) -> int:
     return field + struct.unpack_from("<I", data, field)[0] + 4
 
 
-def _integers(data: bytearray, field: int) -> tuple[int, ...]:
-    """A vector of integers; empty where there is none."""
+def _integers(data: bytearray, field: int, most: int | None = None) -> tuple[int, ...]:
+    """A vector of integers; empty where there is none.
+
+    Many tables may point at one vector: those that every table has are of `most` elements.
+    """
     if not field:
         return ()
     start = _start(data, field)
     (count,) = struct.unpack_from("<I", data, start - 4)
+    if most is not None and count > most:
+        raise IndexError(f"a vector of {count}")
     return struct.unpack_from(f"<{count}i", data, start)
 
 
 def _places(data: bytearray, field: int) -> list[int]:
     """Where the tables of a vector lie: each is told from the place that tells it."""
-    if not field:
-        return []
-    start = _start(data, field)
-    return [start + 4 * n + offset for n, offset in enumerate(_integers(data, field))]
+    numbers = _integers(data, field)
+    return [_start(data, field) + 4 * n + offset for n, offset in enumerate(numbers)]

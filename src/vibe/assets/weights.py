@@ -148,7 +148,7 @@ def _metadata(file: Path) -> dict[str, str]:
         with safe_open(file, framework="np") as archive:
             metadata = archive.metadata() or {}
         json.loads(metadata.get("recipe", "{}"))
-    except (SafetensorError, json.JSONDecodeError) as error:
+    except (SafetensorError, ValueError, RecursionError) as error:
         reason = str(error)[:200]
         raise ValueError(f"{file} is not a weights file of ours ({reason}): give one of `vibe train`") from error
     if missing := NEEDED - metadata.keys():

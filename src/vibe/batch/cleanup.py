@@ -58,11 +58,11 @@ def sweep(folder: Path) -> None:
 
 def busy(folder: Path) -> bool:
     """Whether a living process has one of the folders of claims."""
-    for path in folder.glob("*" + LOCK):
-        lock = acquire_lock(path)
-        if lock is None:
-            return True
-        lock.release()
+    with lock_file(folder / SWEEP, wait=True):  # as `claim` waits for: each lock is held for a moment
+        for path in folder.glob("*" + LOCK):
+            if (lock := acquire_lock(path)) is None:
+                return True
+            lock.release()
     return False
 
 

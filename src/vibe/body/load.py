@@ -14,69 +14,24 @@ from numpy.typing import NDArray
 from vibe import assets
 from vibe.arrays import Deferred, as_numpy
 from vibe.assets.archives import read_npz
+from vibe.assets.smpl_files import BETAS, BODY_LAYOUT, GENDERS, OPTIONAL, check_body
 from vibe.assets.weights import BODIES
 from vibe.body.keypoint_regressor import detected_rows, fold_regressors, point_rows
 from vibe.body.record import Body, Marks
 from vibe.records import Weights
-from vibe.skeletons import JOINT_SETS, SMPL_PARENTS
+from vibe.skeletons import COCO, JOINT_SETS, SMPL_JOINTS, SMPL_PARENTS
 
 FORMAT = "vibe-body 1"
 PACKED_NAMES = (
     *("format", "v_template_step", "shapedirs_step", "weights_joint", "low_vertex", "low_f"),
     *("J_regressor_row", "J_regressor_vertex", "coco_regressor_row", "coco_regressor_vertex"),
 )
-"""Arrays that only this form has."""
+"""Arrays that only the open body's own form has."""
 MOST_VERTICES = 1 << 16
 """Whose numbers fit in 16 bits."""
-
-
-def is_packed(arrays: dict[str, ndarray]) -> bool:
-    """Whether the file is in the open body's own form."""
-    return "format" in arrays and str(arrays["format"]) == FORMAT
-
-
-def full(packed: dict[str, ndarray]) -> dict[str, ndarray]:
-    """The arrays of SMPL's layout, float64."""
-    plain = {key: packed[key] * packed[f"{key}_step"].astype(np.float64) for key in ("v_template", "shapedirs")}
-    vertices = len(plain["v_template"])
-    if vertices > MOST_VERTICES:
-        raise ValueError(f"it has {vertices} vertices, {MOST_VERTICES} at most fit this form")
-    weights = np.zeros((vertices, 24))
-    np.put_along_axis(weights, packed["weights_joint"].astype(int), packed["weights"].astype(np.float64), 1)
-    plain["weights"] = weights / weights.sum(1, keepdims=True)
-    for key, rows in (("J_regressor", 24), ("coco_regressor", 17)):
-        dense = np.zeros((rows, vertices))
-        dense[packed[f"{key}_row"], packed[f"{key}_vertex"]] = packed[key]
-        plain[key] = dense / dense.sum(1, keepdims=True)
-    return plain | {key: packed[key].astype(np.int64) for key in ("f", "kintree_table")}
-
-
-def low(packed: dict[str, ndarray], plain: dict[str, ndarray]) -> dict[str, ndarray]:
-    """The coarse mesh: some of the fine one's vertices, and triangles of its own."""
-    kept = packed["low_vertex"].astype(np.int64)
-    surface = {key: plain[key][kept] for key in ("v_template", "shapedirs", "weights")}
-    return surface | {"f": packed["low_f"].astype(np.int64)}
-
-
-GENDERS = ("neutral", "male", "female")
-BETAS = 10
 LARGEST = 1 << 30
 """Bytes that a body file may unpack to."""
-LAYOUT = {
-    "v_template": ("vertex", 3),
-    "shapedirs": ("vertex", 3, "beta"),
-    "J_regressor": (24, "vertex"),
-    "weights": ("vertex", 24),
-    "f": ("face", 3),
-    "kintree_table": (2, 24),
-}
-OPTIONAL = {
-    "posedirs": ("vertex", 3, 207),
-    "coco_regressor": (17, "vertex"),
-    "extra_regressor": (9, "vertex"),
-    "h36m_regressor": (17, "vertex"),
-}
-NAMES = {*LAYOUT, *OPTIONAL, "name", "licence", *PACKED_NAMES}
+NAMES = {*BODY_LAYOUT, *OPTIONAL, "name", "licence", *PACKED_NAMES}
 """Arrays that are read; a file may hold others, of any kind."""
 BESIDE = {"extra_regressor": "j_regressor_extra.npz", "h36m_regressor": "j_regressor_h36m.npz"}
 """Files that hold SMPL's regressors."""
@@ -120,15 +75,11 @@ def _regressors() -> dict[str, NDArray]:
     found = {}
     for name, file in BESIDE.items():
         with suppress(FileNotFoundError):
-            found[name] = _regressor(assets.library(file))
+            path = assets.library(file)
+            found[name] = read_npz(path, ["regressor"], LARGEST).get("regressor")
+            if found[name] is None:
+                raise ValueError(f"{path} holds no array `regressor`: run `vibe assets add` with its owner's file")
     return found
-
-
-def _regressor(path: Path) -> NDArray:
-    arrays = read_npz(path, ["regressor"], LARGEST)
-    if "regressor" not in arrays:
-        raise ValueError(f"{path} holds no array `regressor`: run `vibe assets add` again with its owner's file")
-    return arrays["regressor"]
 
 
 def _loaded(path: Path, detail: str, regressors: dict[str, NDArray]) -> Body:
@@ -136,63 +87,42 @@ def _loaded(path: Path, detail: str, regressors: dict[str, NDArray]) -> Body:
     if detail not in ("full", "low"):
         raise ValueError(f'the level of detail is {detail!r}: choose "full" or "low"')
     content = path.read_bytes()
-    arrays = read_npz(path, NAMES, LARGEST, content) | regressors
-    plain, low = _unpacked(path, arrays)
+    plain = read_npz(path, NAMES, LARGEST, content) | regressors
+    texts = {"name": path.stem, "licence": "unknown: ask the source of the file"}
+    texts |= {name: str(plain[name]) for name in texts if name in plain}
+    low = None
+    if str(plain.get("format")) == FORMAT:
+        try:
+            plain, low = _unpacked(plain)
+        except (KeyError, IndexError, ValueError, TypeError) as error:
+            raise ValueError(f"{path} is damaged ({error}): install vibe again or build the body anew") from error
     if detail == "low" and low is None:
         raise ValueError(f'{path} has no low-polygon mesh: use detail="full"')
-    _check(path, plain)
-    origin = Weights(
-        name=str(arrays.get("name", path.stem)),
-        sha256=hashlib.sha256(content).hexdigest(),
-        licence=str(arrays.get("licence", "unknown: ask the source of the file")),
-    )
+    try:
+        check_body(plain)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    origin = Weights(sha256=hashlib.sha256(content).hexdigest(), **texts)
     return _body(plain, low if detail == "low" else None, origin)
 
 
-def _unpacked(path: Path, arrays: dict[str, NDArray]) -> tuple[dict[str, NDArray], dict[str, NDArray] | None]:
-    """SMPL's arrays, and those of the low-polygon mesh where the file is in the open body's own form."""
-    if not is_packed(arrays):
-        return arrays, None
-    try:
-        plain = full(arrays)
-        return plain, low(arrays, plain)
-    except (KeyError, IndexError, ValueError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error}): install vibe again or build the body anew") from error
-
-
-def _check(path: Path, arrays: dict[str, NDArray]) -> None:
-    """Names, shapes, finite numbers, faces and tree, each with its own sentence."""
-    missing = [name for name in LAYOUT if name not in arrays]
-    if missing:
-        raise ValueError(
-            f"{path} lacks {', '.join(missing)} (it has {', '.join(sorted(arrays)[:12])}): give a body in SMPL's layout"
-        )
-    sizes: dict[str, int] = {}
-    for name, shape in (LAYOUT | {key: shape for key, shape in OPTIONAL.items() if key in arrays}).items():
-        array = arrays[name]
-        wanted = tuple(size if isinstance(size, int) else sizes.get(size, size) for size in shape)
-        fits = array.ndim == len(wanted) and all(isinstance(w, str) or w == n for w, n in zip(wanted, array.shape))
-        if not fits or array.dtype.kind not in "fiu":
-            raise ValueError(
-                f"{path}: {name} is {array.dtype} {array.shape}, expected numbers {wanted}: give an SMPL file of "
-                "24 joints (SMPL-H and SMPL-X have more)"
-            )
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise ValueError(f"{path}: {name} has numbers that are not finite: the file is damaged, copy it again")
-        sizes |= {size: n for size, n in zip(shape, array.shape) if isinstance(size, str)}
-    if sizes["beta"] < BETAS:
-        raise ValueError(f"{path} has {sizes['beta']} shape components: {BETAS} are needed")
-    if arrays["f"].min() < 0 or arrays["f"].max() >= sizes["vertex"]:
-        raise ValueError(f"{path}: its faces name vertices that do not exist: the file is damaged, copy it again")
-    parents = tuple(arrays["kintree_table"][0].astype(np.int64)[1:])
-    if parents != SMPL_PARENTS[1:]:
-        raise ValueError(f"{path}: its joints are connected in another way than SMPL's: give an SMPL file of 24 joints")
-    for name in ("weights", "J_regressor"):
-        worst = np.abs(arrays[name].sum(1) - 1).max()
-        if worst > 1e-3:
-            raise ValueError(
-                f"{path}: rows of {name} sum to something else than 1, by {worst:.3g}: the file is damaged"
-            )
+def _unpacked(packed: dict[str, ndarray]) -> tuple[dict[str, ndarray], dict[str, ndarray]]:
+    """The arrays of SMPL's layout, float64, and those of the coarse mesh: some of the vertices, other triangles."""
+    plain = {key: packed[key] * packed[f"{key}_step"].astype(np.float64) for key in ("v_template", "shapedirs")}
+    vertices = len(plain["v_template"])
+    if vertices > MOST_VERTICES:
+        raise ValueError(f"it has {vertices} vertices, {MOST_VERTICES} at most fit this form")
+    weights = np.zeros((vertices, SMPL_JOINTS))
+    np.put_along_axis(weights, packed["weights_joint"].astype(int), packed["weights"].astype(np.float64), 1)
+    plain["weights"] = weights / weights.sum(1, keepdims=True)
+    for key, points in (("J_regressor", SMPL_JOINTS), ("coco_regressor", len(COCO))):
+        dense = np.zeros((points, vertices))
+        dense[packed[f"{key}_row"], packed[f"{key}_vertex"]] = packed[key]
+        plain[key] = dense / dense.sum(1, keepdims=True)
+    plain |= {key: packed[key].astype(np.int64) for key in ("f", "kintree_table")}
+    kept = packed["low_vertex"].astype(np.int64)
+    surface = {key: plain[key][kept] for key in ("v_template", "shapedirs", "weights")}
+    return plain, surface | {"f": packed["low_f"].astype(np.int64)}
 
 
 def _body(plain: dict[str, NDArray], low: dict[str, NDArray] | None, origin: Weights) -> Body:
@@ -240,7 +170,7 @@ def _planes(directions: NDArray) -> NDArray:
 
 def _doubles(arrays: dict[str, NDArray]) -> dict[str, NDArray]:
     """The numbers of a body in double precision, with as many shape components as are used."""
-    names = {*LAYOUT, *OPTIONAL} & set(arrays)
+    names = {*BODY_LAYOUT, *OPTIONAL} & set(arrays)
     doubles = {name: np.asarray(arrays[name], np.float64) for name in names}
     return doubles | {"shapedirs": np.ascontiguousarray(doubles["shapedirs"][..., :BETAS])}
 

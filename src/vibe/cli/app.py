@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial, wraps
 from typing import Annotated, Any, Union
 
-import tyro
 from tyro.conf import subcommand
 
 from vibe import __version__
 from vibe.cli.assets import assets, fetch
 from vibe.cli.bench import bench
 from vibe.cli.clean import clean
-from vibe.cli.console import DONE, FAILED, INTERRUPTED, USAGE, print_error
+from vibe.cli.console import DONE, FAILED, INTERRUPTED, USAGE, parse_arguments, print_error, usage_error
 from vibe.cli.estimate import estimate
 from vibe.cli.evaluate import evaluate
 from vibe.cli.export import export
@@ -66,26 +67,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     """The exit code of the command that the arguments name; help and wrong arguments have one as well."""
-    arguments = arguments or ["--help"]
+    first, *rest = arguments = arguments or ["--help"]
+    if not first.startswith("-") and first not in COMMANDS:
+        near = difflib.get_close_matches(first, COMMANDS, 1)
+        return usage_error(
+            f"there is no command {first}: {f'did you mean {near[0]}?' if near else 'see `vibe --help`'}"
+        )
     description = "A video in, everyone's 3D motion out, in SMPL's format. `vibe --version` prints the version."
     try:
-        if arguments[0] == "train" and arguments[1:] and not arguments[1].startswith("-"):
-            return train_by(arguments[1], arguments[2:])
-        return tyro.cli(_commands(arguments), prog="vibe", description=description, args=arguments)
+        if first == "train" and rest and not rest[0].startswith("-"):
+            return train_by(rest[0], rest[1:])
+        return parse_arguments(_commands(first.startswith("-")), arguments, prog="vibe", description=description)()
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else USAGE
 
 
-def _commands(arguments: list[str]) -> Any:
-    """All commands as tyro takes them; the help of them all together has the first sentence of each."""
-    together = arguments[0].startswith("-")
+def _commands(together: bool) -> Any:
+    """All commands as tyro takes them; the help of them `together` has the first sentence of each."""
     return Union[  # noqa: UP007
         tuple(
-            Annotated[Any, subcommand(name, constructor=run, description=_first_sentence(run) if together else None)]
+            Annotated[Any, subcommand(name, constructor=_later(run), description=_first_sentence(run, together))]
             for name, run in COMMANDS.items()
         )
     ]
 
 
-def _first_sentence(command: Callable[..., int]) -> str:
-    return (command.__doc__ or "").split("\n\n")[0]
+def _later(run: Callable[..., int]) -> Callable[..., Callable[[], int]]:
+    """What takes a command's arguments: it is run once they are all read, for what it says is its own."""
+    return wraps(run)(lambda *args, **options: partial(run, *args, **options))
+
+
+def _first_sentence(command: Callable[..., int], together: bool) -> str | None:
+    return (command.__doc__ or "").split("\n\n")[0] if together else None

@@ -50,8 +50,7 @@ def _list() -> int:
     """What each owner offers on the same terms, and whether it is here."""
     from vibe.assets import catalogue, home
 
-    console = Console()
-    entries = catalogue()
+    console, entries = Console(), catalogue()
     groups: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
         groups.setdefault((entry.owner, entry.licence), []).append(entry)
@@ -63,12 +62,10 @@ def _list() -> int:
     here = sum(entry.path is not None for entry in entries)
     own = sorted({path.stem for path in home().glob("*.safetensors")} - {Path(entry.name).stem for entry in entries})
     if own:
-        print_info(console, f"Weights of your own: {', '.join(own)}")
-    print_info(
-        console, f"{here} of {len(entries)} are here. `vibe fetch` gets those that find people. Get the others from"
-    )
-    print_info(console, "their owners: `vibe assets add FILE ...` converts them and keeps them in")
-    print_info(console, str(home()))
+        print_info(f"Weights of your own: {', '.join(own)}")
+    print_info(f"{here} of {len(entries)} are here. `vibe fetch` gets those that find people. Get the others from")
+    print_info("their owners: `vibe assets add FILE ...` converts them and keeps them in")
+    print_info(home())
     return DONE
 
 
@@ -86,26 +83,24 @@ def _table(entries: Sequence[Entry], width: int) -> Table:
     return table
 
 
-def _add(files: Sequence[Path]) -> int:
-    """Add the files: a line for each, and the exit code."""
+def _add(paths: Sequence[Path]) -> int:
+    """Add files and what is in folders, but for hidden ones: a line for each, and the exit code."""
     from vibe.assets.convert import Refused, add
 
-    empty = [path for path in files if path.is_dir() and not _inside(path)]
-    for path in empty:
-        print_error(f"{path}: there is no file in this folder")
-    failed = bool(empty)
-    for answer in add([file for path in files for file in (_inside(path) if path.is_dir() else [path])]):
+    files, failed = [], False
+    for path in paths:
+        inside = [each for each in sorted(path.iterdir()) if each.is_file()] if path.is_dir() else [path]
+        files += (found := [each for each in inside if each == path or not each.name.startswith(".")])
+        if not found:
+            failed = True
+            print_error(f"{path}: there is no file in this folder")
+    for answer in add(files):
         if isinstance(answer, Refused):
             failed = True
             print_error(answer.reason)
         else:
-            print_info(Console(), f"{answer.source}: {answer.kind}, now {answer.path}")
+            print_info(f"{answer.source}: {answer.kind}, now {answer.path}")
     return FAILED if failed else DONE
-
-
-def _inside(folder: Path) -> list[Path]:
-    """The files in a folder in order of their names, hidden ones left out."""
-    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
 
 
 def fetch(
@@ -128,5 +123,5 @@ def fetch(
     from vibe import assets
 
     for path in assets.fetch(into, POSE_MODELS[quality]):
-        print(path)
+        print_info(path)
     return DONE

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from rich.console import Console
-from rich.table import Table
 from tyro.conf import Positional, arg
 
-from vibe.cli.console import DONE, print_info
+from vibe.cli.console import DONE, print_info, print_table
 from vibe.cli.progress import ProgressLine
-
-if TYPE_CHECKING:
-    from vibe.bench import Bench
 
 
 def bench(
@@ -36,35 +32,16 @@ def bench(
         mediapipe: A Python that has MediaPipe (0.10.21 or older): its own pose solution, which finds one person and no
             body, is measured on the same video.
     """
-    from vibe.bench import bench as measure
+    from vibe.assets import keep_inputs, write_whole
+    from vibe.bench.run import bench as measure
 
-    with ProgressLine(Console(stderr=True), "bench") as progress:
+    keep_inputs([json], video, mediapipe)
+    with ProgressLine("bench") as progress:
         found = measure(video, device, mediapipe, progress)
-    _print(found)
+    rows = ((row.what, f"{row.value:.1f}", row.unit, row.note) for row in found.rows)
+    print_table({"what": "left", "value": "right", "unit": "left", "": "left"}, rows)
+    print_info(f"on {found.machine}; networks on {found.device}")
+    print_info(", ".join(f"{name} {version}" for name, version in found.versions.items()))
     if json is not None:
-        _write(json, found)
+        write_whole(json, (dumps(asdict(found), indent=2) + "\n").encode())
     return DONE
-
-
-def _print(found: Bench) -> None:
-    """The table, and what was measured on."""
-    console = Console()
-    table = Table()
-    for heading, side in (("what", "left"), ("value", "right"), ("unit", "left"), ("", "left")):
-        table.add_column(heading, justify=side)  # pyright: ignore[reportArgumentType]
-    for row in found.rows:
-        table.add_row(row.what, f"{row.value:.1f}", row.unit, row.note)
-    console.print(table, markup=False)
-    print_info(console, f"on {found.machine}; networks on {found.device}")
-    print_info(console, ", ".join(f"{name} {version}" for name, version in found.versions.items()))
-
-
-def _write(path: Path, found: Bench) -> None:
-    """The figures as JSON."""
-
-    import json
-
-    from vibe.assets import write_whole
-
-    text = json.dumps(asdict(found), indent=2) + "\n"
-    write_whole(path, text.encode())

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, print_info, usage_error
@@ -34,27 +33,27 @@ def clean(
 
     if not out.is_dir():
         return usage_error(f"{out} is no folder: give the one that `vibe estimate -o OUT` wrote to")
-    found, console = leftovers(out), Console()
+    found = leftovers(out)
     for paths, what in (
         (found.stages, "stages of videos"),
         (found.work, "folders in which a killed run worked"),
         (found.half, "half-written files"),
     ):
         if paths:
-            print_info(console, f"{what}: {len(paths)}, {size(paths) / 1e6:.1f} MB")
+            print_info(f"{what}: {len(paths)}, {size(paths) / 1e6:.1f} MB")
     if not found:
-        print_info(console, f"nothing to remove in {out}")
+        print_info(f"nothing to remove in {out}")
         return DONE
     if dry_run:
-        print_info(console, "nothing was removed: leave --dry-run out to remove it")
+        print_info("nothing was removed: leave --dry-run out to remove it")
         return DONE
     if not yes:
         if not sys.stdin.isatty():
             return usage_error("nobody is here to ask: give --yes to remove it, or --dry-run to only look")
         if input("Remove it? [y/N] ").strip().lower() not in ("y", "yes"):
-            print_info(console, "nothing was removed")
+            print_info("nothing was removed")
             return DONE
     freed = size((*found.stages, *found.work, *found.half))
     remove(out, found)
-    print_info(console, f"removed, {freed / 1e6:.1f} MB")
+    print_info(f"removed, {freed / 1e6:.1f} MB")
     return DONE

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, print_info, usage_error
@@ -66,7 +65,7 @@ def evaluate(
         latex: Write the table here as LaTeX.
         json: Write all scores here, those of single clips too.
     """
-    from vibe.assets import write_whole
+    from vibe.assets import keep_inputs, write_whole
     from vibe.evaluate.measure import NAMES, OWN
 
     if protocol not in (*NAMES, TABLE1):
@@ -75,6 +74,7 @@ def evaluate(
         return usage_error(f"{protocol} has {OWN[protocol][1]} boxes: leave --boxes and --raw out")
     if (boxes == "detected") != (raw is not None):
         return usage_error("detected boxes need pictures: give --boxes detected and --raw RAW_DIR, or neither")
+    keep_inputs([table, csv, latex, json], data, raw, weights)
     network = _network(weights, boxes == "detected")
     after = _systems(network, no_refine, smooth)
     formats, found = _measured(protocol, data, network, after, raw)
@@ -82,7 +82,7 @@ def evaluate(
     for form, path in (("markdown", table), ("csv", csv), ("latex", latex), ("json", json)):
         if path is not None:
             write_whole(path, formats[form](found).encode())
-    print_info(Console(), text)
+    print_info(text)
     return DONE
 
 
@@ -103,7 +103,7 @@ def _measured(
     from vibe.evaluate import tables
     from vibe.evaluate.measure import evaluate_protocol
 
-    with ProgressLine(Console(stderr=True), protocol) as progress:
+    with ProgressLine(protocol) as progress:
         if protocol == TABLE1:
             return tables.TABLE1_FORMATS, tables.table1(data, network, after, progress, raw)
         return tables.REPORT_FORMATS, evaluate_protocol(protocol, data, network, after, progress, raw)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from vibe.cli.console import DONE, print_info, usage_error
+from vibe.cli.console import DONE, motion_file, print_info, print_note, usage_error
 from vibe.cli.progress import ProgressLine
 from vibe.export.formats import FORMATS, Facing, Root, Unit, Up
 
@@ -19,7 +18,7 @@ ROOT = arg(metavar="{origin,in-place,camera}", help_behavior_hint="(default: ori
 
 
 def export(
-    motion: Annotated[Positional[Path], arg(metavar="MOTION.npz")],
+    motion: Annotated[Positional[Path], arg(metavar="MOTION.npz|DIR")],
     /,
     to: Annotated[str, arg(metavar="{" + ",".join(FORMATS) + "}")],
     out: Annotated[Path | None, OUT] = None,
@@ -48,7 +47,7 @@ def export(
     Prints the files written. Several people come in one file with glb, usd, csv and legacy, else in a folder of files.
 
     Args:
-        motion: The motion.npz of a video.
+        motion: The motion.npz of a video, or the folder that holds it.
         to: The format to write.
         out: The file to write, or a folder for it; files of the same name are replaced.
         person: Only this person, by the number in the table of `vibe estimate`.
@@ -65,33 +64,33 @@ def export(
         blender: With fbx: the Blender that makes it; looked for on the PATH and where installers put it.
         body: The body that the motion was made with; to be named only if it is a file of your own.
     """
-    return _export(
-        motion, to, out,
-        {"person": person, "up": up, "facing": facing, "root": root, "ground": ground, "fps": fps, "start": start,
-         "end": end, "unit": unit, "blender": blender, "body": body},
-    )  # fmt: skip
+    options = {"person": person, "up": up, "facing": facing, "root": root, "ground": ground, "fps": fps}
+    options |= {"start": start, "end": end, "unit": unit, "blender": blender, "body": body}
+    return _export(motion, to, out, options)
 
 
 def _export(motion: Path, to: str, out: Path | None, options: dict[str, Any]) -> int:
     """The same, with the options of `vibe.export`."""
+    from vibe.assets import keep_inputs
     from vibe.export.export import Misuse
     from vibe.export.export import export as write
     from vibe.motion import load
 
     if to not in FORMATS:
         return usage_error(f"no format is called {to}: choose one of {', '.join(FORMATS)}")
+    motion = motion_file(motion)
     format, place = FORMATS[to], out or motion.parent
-    if not format.frames and (place / format.file if place.is_dir() else place).resolve() == motion.resolve():
-        return usage_error(f"{motion} would be overwritten by its own export: choose another file with -o")
-    result = load(motion)
     folder = out or motion.parent / format.file.replace(".", "_")
+    files = [place / format.file if place.is_dir() else place, *folder.glob("person*")]
+    keep_inputs(files, motion, options["body"], options["blender"])
+    result = load(motion)
     try:
-        with ProgressLine(Console(stderr=True), motion.name) as progress:
+        with ProgressLine(motion.name) as progress:
             done = write(result, place, to, **options, folder=folder, progress=progress)
     except Misuse as error:
         return usage_error(str(error))
     for note in done.notes:
-        print_info(Console(stderr=True), f"{motion.name}: {note}")
+        print_note(f"{motion.name}: {note}")
     for path in done.files:
-        print(path)
+        print_info(path)
     return DONE

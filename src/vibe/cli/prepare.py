@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, print_error, print_info, usage_error
@@ -68,33 +67,33 @@ def _list() -> int:
     """Every set with its licence and layout."""
     from vibe.data.sets.catalogue import SETS
 
-    console = Console()
     for name, each in SETS.items():
-        print_info(console, f"{name}: {each.title}\n  {each.licence}\n  {each.layout}\n")
-    print_info(console, f"{BENCHMARK}: needs no raw folder")
+        print_info(f"{name}: {each.title}\n  {each.licence}\n  {each.layout}\n")
+    print_info(f"{BENCHMARK}: needs no raw folder")
     return DONE
 
 
 def _benchmark(out: Path) -> int:
     from vibe.evaluate.open_benchmark_clips import build_open_benchmark
 
-    with ProgressLine(Console(stderr=True), BENCHMARK) as progress:
+    with ProgressLine(BENCHMARK) as progress:
         sha256 = build_open_benchmark(out, progress=progress)
-    print_info(Console(), f"{out}: {BENCHMARK}, SHA-256 {sha256}")
+    print_info(f"{out}: {BENCHMARK}, SHA-256 {sha256}")
     return DONE
 
 
 def _prepare(name: str, raw: Path, out: Path, workers: int, strict: bool) -> int:
     """Make the store and tell what was kept and dropped."""
+    from vibe.assets import keep_inputs
     from vibe.data import prepare
     from vibe.data.sets.catalogue import SETS
 
-    with ProgressLine(Console(stderr=True), name) as progress:
+    keep_inputs([out], raw)
+    with ProgressLine(name) as progress:
         made = prepare.prepare(name, SETS[name], raw, out, strict, progress, workers)
     tell(made.dropped, "dropped")
     tell(made.notes, "note on")
     print_info(
-        Console(),
         f"{out}: {name}, kept {made.recordings} recordings of {made.rows} frames, {len(made.dropped)} dropped",
     )
     return DONE
@@ -144,7 +143,7 @@ def evidence(
         return usage_error(
             "keypoints are read by the detector that ships, on the CPU: leave --weights and --device out"
         )
-    from vibe.assets import weights_path
+    from vibe.assets import keep_inputs, weights_path
     from vibe.assets.weights import BACKBONE
     from vibe.data.columns import add_evidence
     from vibe.data.pictures import read_pictures
@@ -152,15 +151,16 @@ def evidence(
     from vibe.data.sets.catalogue import SETS
     from vibe.data.store import open_store
 
+    keep_inputs([store], raw)
     known = SETS.get(open_store(store).manifest["recipe"].get("set", ""))
     pictures = (known and known.pictures) or read_pictures
     path = weights_path(weights or BACKBONE) if kind == "features" else None
-    with ProgressLine(Console(stderr=True), store.name) as progress:
+    with ProgressLine(store.name) as progress:
         options = ReadOptions(kind, raw, pictures, path, device)
         added = add_evidence(store, options, workers if workers > 1 else 0, ray, strict, progress)
     tell(added.dropped, "dropped")
     without = f", {added.without} without a picture or a box" if added.without else ""
-    print_info(Console(), f"{store}: {kind} of {added.rows} frames{without}, {len(added.dropped)} recordings not whole")
+    print_info(f"{store}: {kind} of {added.rows} frames{without}, {len(added.dropped)} recordings not whole")
     return DONE
 
 
@@ -177,5 +177,5 @@ def make_clip(out: Annotated[Positional[Path], arg(metavar="OUT.mp4")], /, secon
         return usage_error(f"a clip of {seconds:g} seconds can't be made: choose --seconds between 0 and {LONGEST}")
     out.parent.mkdir(parents=True, exist_ok=True)
     clips.make_clip(out, seconds)
-    print(out)
+    print_info(out)
     return DONE

@@ -9,25 +9,27 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
 
-from vibe.cli.console import print_info
+from vibe.cli.console import print_info, printable
 
 if TYPE_CHECKING:
     from vibe.batch.report import Outcome
 
 
+B = TypeVar("B", bound="_Bars")
 PLAIN_SECONDS = 10.0
 """Between two lines of progress where there is no terminal."""
 
@@ -57,33 +59,35 @@ def deferred_interrupt() -> Iterator[Callable[[], None]]:
     pause()
 
 
-class ProgressLine:
+class _Bars:
+    """Bars on a terminal; elsewhere, where lines stand for them, none."""
+
+    def __init__(self, column: ProgressColumn) -> None:
+        self._console = Console(stderr=True)
+        self._plain = not self._console.is_terminal
+        columns = TextColumn("{task.description}", markup=False), BarColumn(), column, TimeRemainingColumn()
+        self._bar = Progress(*columns, console=self._console, transient=True, disable=self._plain)
+
+    def __enter__(self: B) -> B:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._plain:  # Rich before 14.3 ends a bar that never began with an empty line
+            self._bar.stop()
+
+
+class ProgressLine(_Bars):
     """Shows where the work stands.
 
     A bar with the time left on a terminal; elsewhere a line for each stage and every ten seconds.
     """
 
-    def __init__(self, console: Console, label: str) -> None:
-        self._console, self._label = console, label
+    def __init__(self, label: str) -> None:
+        super().__init__(TaskProgressColumn(show_speed=True))
+        self._label = printable(label)
         self._stage, self._since, self._said = "", time.monotonic(), 0.0
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(show_speed=True),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task(label, total=None)
-
-    def __enter__(self) -> ProgressLine:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if not self._bar.disable:  # Rich before 14.3 ends a bar that never began with an empty line
-            self._bar.stop()
+        self._task = self._bar.add_task(self._label, total=None)
 
     def __call__(self, stage: str, done: float, total: float | None) -> None:
         """Note that `done` of `total` units of a stage are finished; `total` is None while it is unknown."""
@@ -94,48 +98,29 @@ class ProgressLine:
             self._bar.remove_task(self._task)
             self._task = self._bar.add_task(f"{self._label}: {stage}", total=total)
         self._bar.update(self._task, completed=done, total=total)
-        if not self._console.is_terminal and (fresh or now - self._said >= PLAIN_SECONDS):
+        if self._plain and (fresh or now - self._said >= PLAIN_SECONDS):
             self._said = now
-            share = f", {done / total:.0%}{self._left(now, done / total)}" if total and not fresh else ""
-            print_info(self._console, f"{self._label}: {stage}{share}")
-
-    def _left(self, now: float, share: float) -> str:
-        """The time that the stage still takes, if it goes on as it did."""
-        seconds = round((now - self._since) * (1 - share) / share) if share else 0
-        return f", {timedelta(seconds=seconds)} left" if seconds else ""
+            share = done / total if total and not fresh else 0
+            seconds = round((now - self._since) * (1 - share) / share) if share else 0
+            left = f", {timedelta(seconds=seconds)} left" if seconds else ""
+            print_info(f"{self._label}: {stage}{f', {share:.0%}{left}' if total and not fresh else ''}", self._console)
 
 
-class ProgressTable:
+class ProgressTable(_Bars):
     """A bar for all videos and one for each worker on a terminal; elsewhere a line for each video that is finished.
 
     Where a video takes long, a line every ten seconds tells of it there.
     """
 
-    def __init__(self, console: Console, videos: Sequence[str], total: int, skipped: int, failed: int) -> None:
+    def __init__(self, videos: Sequence[str], total: int, skipped: int, failed: int) -> None:
         """`videos` are the names of those that are worked on, of `total` all together."""
-        self._console, self._videos, self._total = console, videos, total
+        super().__init__(MofNCompleteColumn())
+        self._videos, self._total = list(map(printable, videos)), total
         self._counts = {"done": 0, "skipped": skipped, "failed": failed}
         self._said: dict[int, float] = {}
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
         self._all = self._bar.add_task(self._counted(), total=len(videos))
         self._under_way: dict[int, tuple[int, str, TaskID]] = {}
         """Of each worker: number of the video, stage and bar."""
-
-    def __enter__(self) -> ProgressTable:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if not self._bar.disable:  # Rich before 14.3 ends a bar that never began with an empty line
-            self._bar.stop()
 
     def show(self, worker_id: int, number: int, message: Any) -> None:
         """Show how far a worker is with a video."""
@@ -147,9 +132,9 @@ class ProgressTable:
             self._under_way[worker_id] = number, stage, self._bar.add_task("", total=total)
         self._bar.update(self._under_way[worker_id][2], description="  " + text, completed=done, total=total)
         now = time.monotonic()
-        if not self._console.is_terminal and now - self._said.setdefault(number, now) >= PLAIN_SECONDS:
+        if self._plain and now - self._said.setdefault(number, now) >= PLAIN_SECONDS:
             self._said[number] = now
-            print_info(self._console, text)
+            print_info(text, self._console)
 
     def finished(self, number: int, outcome: Outcome) -> None:
         """Count a video, and say what came of it."""
@@ -158,12 +143,12 @@ class ProgressTable:
         self._counts[outcome.state] += 1
         self._bar.update(self._all, advance=1, description=self._counted())
         if outcome.state == "failed":
-            print_info(self._console, f"vibe: {outcome.reason}")
-        elif not self._console.is_terminal:
+            print_info(f"vibe: {outcome.reason}", self._console)
+        elif self._plain:
             at = f"[{sum(self._counts.values())}/{self._total}] {outcome.label}: {outcome.state}"
             people = f"{len(outcome.rows)} {'person' if len(outcome.rows) == 1 else 'people'}"
             detail = f"{people}, {outcome.frames} frames, {outcome.seconds:.1f} s"
-            print_info(self._console, f"{at}, {detail if outcome.state == 'done' else outcome.reason}")
+            print_info(f"{at}, {detail if outcome.state == 'done' else outcome.reason}", self._console)
 
     def _leave(self, worker_id: int) -> None:
         if worker_id in self._under_way:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from vibe.cli.console import DONE, named_video, print_info
+from vibe.cli.console import DONE, motion_file, named_video, print_info, print_note
 from vibe.cli.progress import ProgressLine
 from vibe.render.options import LAYOUTS, SHOWS, VIEWS, Layout, Show, View
 
@@ -20,7 +19,7 @@ GROUND = arg(help_behavior_hint="(default: where the video is not behind)")
 
 
 def render(
-    motion: Annotated[Positional[Path], arg(metavar="MOTION.npz")],
+    motion: Annotated[Positional[Path], arg(metavar="MOTION.npz|DIR")],
     video: Annotated[Positional[Path | None], VIDEO] = None,
     /,
     *,
@@ -48,7 +47,7 @@ def render(
     each of some moments; a name without an ending is a folder of numbered .png files.
 
     Args:
-        motion: The motion.npz of a video.
+        motion: The motion.npz of a video, or the folder that holds it.
         video: The video that it was made from.
         out: The file or folder to write; a file of the same name is replaced.
         show: mesh: the body. wireframe: the edges of its polygons. skeleton: joints and bones, the right side darker.
@@ -79,15 +78,18 @@ def render(
 
 def _drawn(motion: Path, video: Path | None, out: Path, options: dict[str, Any]) -> int:
     """Draw, say what was left out and print where the film is."""
+    from vibe.assets import keep_inputs
     from vibe.motion import load
     from vibe.render.film import render as draw
 
+    motion = motion_file(motion)
+    keep_inputs([out], motion)
     result = load(motion)
     if video is None and options["layout"] != "alone":
         video = named_video(motion, result)
-    with ProgressLine(Console(stderr=True), motion.name) as progress:
+    with ProgressLine(motion.name) as progress:
         notes = draw(result, out, video, progress=progress, **options)
     for note in notes:
-        print_info(Console(stderr=True), f"{out.name}: {note}")
-    print(out)
+        print_note(f"{out.name}: {note}")
+    print_info(out)
     return DONE

@@ -9,11 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
-import tyro
-from rich.console import Console
 from tyro.conf import AvoidSubcommands, Positional, arg
 
-from vibe.cli.console import DONE, FAILED, print_error, usage_error
+from vibe.cli.console import DONE, FAILED, parse_arguments, print_error, print_info, usage_error
 from vibe.cli.progress import ProgressLine
 
 R = TypeVar("R")
@@ -65,7 +63,7 @@ def train_by(name: str, options: Sequence[str]) -> int:
         return usage_error(f"no recipe is called {name}: choose one of {', '.join(offers)}")
     recipe, trainer = offers[name]
     kind, given = TrainOptions[type(recipe)], TrainOptions(recipe)
-    order = tyro.cli(kind, prog=f"vibe train {name}", default=given, args=list(options), config=(AvoidSubcommands,))
+    order = parse_arguments(kind, options, prog=f"vibe train {name}", default=given, config=(AvoidSubcommands,))
     out = order.out or Path("runs") / name
     wanted = order.recipe if order.epochs is None else _for_epochs(order.recipe, order.epochs)
     if os.environ.get("RANK", "0") != "0":
@@ -98,8 +96,8 @@ def _for_epochs(recipe: R, epochs: int) -> R:
 def _show(name: str, out: Path, begin: Callable[[ProgressLine], Iterator[dict[str, float]]]) -> None:
     """Print each record of a run, under it a bar on a terminal, and at the end where the weights are."""
     lines = None if sys.stdout.isatty() else sys.stdout
-    with ProgressLine(Console(stderr=True), name) as progress:
+    with ProgressLine(name) as progress:
         for record in begin(progress):
             numbers = "  ".join(f"{key} {value:.6g}" for key, value in record.items())
             print(numbers, file=lines, flush=True)
-    print(out / "weights.safetensors")
+    print_info(out / "weights.safetensors")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from vibe.cli.console import DONE, print_info, usage_error
+from vibe.cli.console import DONE, motion_file, named_video, print_info, print_note, usage_error
 from vibe.cli.progress import ProgressLine
 
 VIDEO = arg(metavar="VIDEO", help_behavior_hint="(default: the one named in the file, if it is there)")
@@ -16,7 +15,7 @@ OUT = arg(aliases=["-o"], metavar="PAGE.html", help_behavior_hint="(default: a t
 
 
 def view(
-    motion: Annotated[Positional[Path], arg(metavar="MOTION.npz")],
+    motion: Annotated[Positional[Path], arg(metavar="MOTION.npz|DIR")],
     video: Annotated[Positional[Path | None], VIDEO] = None,
     /,
     out: Annotated[Path | None, OUT] = None,
@@ -30,7 +29,7 @@ def view(
     there and not opened. Prints the path.
 
     Args:
-        motion: The motion.npz of a video.
+        motion: The motion.npz of a video, or the folder that holds it.
         video: The video that it was made from. Browsers play H.264, VP9 and AV1 in mp4 and webm; any other is encoded
             anew, at most 1280 pixels a side.
         out: The file to write; replaced if it is there.
@@ -42,24 +41,21 @@ def view(
         return usage_error("a video was given, and --no-video: give one of them")
     if not limit > 0:
         return usage_error(f"--limit is {limit:g} MB: give more than 0, or --no-video")
-    if out is not None and out.resolve() == motion.resolve():
-        return usage_error(f"{out} would be overwritten by its own page: choose another file with -o")
-    from vibe.cli.console import named_video
+    from vibe.assets import keep_inputs
     from vibe.motion import load
     from vibe.viewer import page
 
     page.page_template()
+    motion = motion_file(motion)
+    keep_inputs([out], motion)
     result = load(motion)
     if video is None and not no_video:
         video = named_video(motion, result)
         if video is None:
-            named = result.clip.path
-            print_info(
-                Console(stderr=True), f"{motion.name}: its video {named} is not here: the bodies are shown alone"
-            )
+            print_note(f"{motion.name}: its video {result.clip.path} is not here: the bodies are shown alone")
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-    with ProgressLine(Console(stderr=True), motion.name) as progress:
+    with ProgressLine(motion.name) as progress:
         written = page.view(result, out, video, body, limit, progress)
-    print(written)
+    print_info(written)
     return DONE

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,14 +66,17 @@ def find_blender(named: Path | None = None) -> Path:
 
 def _places() -> Iterator[Path]:
     """Where Blender's installers and people who unpack it put it, older versions first."""
+    own = Path()
+    with suppress(RuntimeError):  # some users have no home folder
+        own = Path.home()
     if sys.platform == "darwin":
-        for folder in (Path("/Applications"), Path.home() / "Applications"):
+        for folder in (Path("/Applications"), own / "Applications"):
             yield from sorted(folder.glob("Blender*.app/Contents/MacOS/Blender"))
     elif sys.platform == "win32":
         programs = Path(os.environ.get("PROGRAMFILES", "C:/Program Files"))
         yield from sorted((programs / "Blender Foundation").glob("Blender*/blender.exe"))
     else:
-        for folder in (Path("/opt"), Path.home(), Path.home() / "Applications"):
+        for folder in (Path("/opt"), own, own / "Applications"):
             yield from sorted(folder.glob("blender*/blender"))
         yield Path("/snap/bin/blender")
 

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 
+from vibe.assets import keep_inputs
 from vibe.body import Body, find_body, load_body
 from vibe.motion import Motion, Result
 from vibe.motion.footage import open_footage, video_frames
@@ -104,8 +105,7 @@ def _rendered(
         )
     if layout != "alone" and video is None:
         raise ValueError(f"the layout {layout} needs the video: name its file")
-    if video is not None and path.resolve() == Path(video).resolve():
-        raise ValueError(f"{video} would be overwritten by its own rendering: choose another file")
+    keep_inputs([path], video, body if isinstance(body, str | Path) else None)
     made_with = find_body(result.body, body)
     cast = _cast(result, look, made_with)
     film = _film(result, look, ending, cast)

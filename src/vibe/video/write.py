@@ -19,6 +19,7 @@ from av.filter import Graph
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from vibe.assets.paths import is_device
 from vibe.video.colour import SCALER_COLOURS
 from vibe.video.container import THREADS
 from vibe.video.read import Video
@@ -52,6 +53,13 @@ WITH_OPACITY = {
 """Of frames of four channels."""
 
 
+def _part(path: Path) -> Path:
+    """What a film is called until it is whole; raises OSError where it can't take the place of what is there."""
+    if is_device(path):
+        raise OSError(f"{path} is a device or a pipe: give the name of a file")
+    return path.with_name(f".{uuid.uuid4().hex[:12]}.part{path.suffix.lower()}")
+
+
 class VideoWriter:
     """A video file with the times that it is given and the sound of another video.
 
@@ -80,7 +88,7 @@ class VideoWriter:
         self.notes: tuple[str, ...] = ()
         """What could not be taken over from the source's sound."""
         self._encoding = encoding(self.path, opacity)
-        self._part = self.path.with_name(f".{uuid.uuid4().hex[:12]}.part{self.path.suffix.lower()}")
+        self._part = _part(self.path)
         self._size, self._step = (width, height), 1 / min(max(fps, 0.1), 1000.0)
         self._sound_start = sound_start
         self._last_tick = -1
@@ -225,7 +233,7 @@ class GifWriter:
             )
         self.path = Path(path)
         self.notes: tuple[str, ...] = ()
-        self._part = self.path.with_name(f".{uuid.uuid4().hex[:12]}.part.gif")
+        self._part = _part(self.path)
         self._size, self._fps = (width, height), min(max(fps, 1.0), 50.0)
         self._graph = Graph()
         self._source = self._graph.add_buffer(

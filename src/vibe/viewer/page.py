@@ -53,8 +53,7 @@ def view(
     the motion is not what it should be or the video takes more than `limit_mb`, OSError if the file can't be written.
     """
     template = page_template()
-    if path is not None and video is not None and Path(path).resolve() == Path(video).resolve():
-        raise ValueError(f"{video} would be overwritten by its own page: choose another file")
+    assets.keep_inputs([path], video, body if isinstance(body, str | Path) else None)
     film = None if video is None else read_film(video, result.clip, limit_mb, progress)
     content = page(template, result, find_body(result.body, body), film)
     place = Path(tempfile.mkdtemp(prefix="vibe-")) / NAME if path is None else Path(path)
