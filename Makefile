@@ -47,7 +47,12 @@ export OUT VIDEO NPZ SEED RECIPE
 demo: $(VENV)/.ready-to-run
 	@clip="$$VIDEO"; \
 	if [ -z "$$clip" ]; then clip="$$OUT/demo.mp4"; $(BIN)/vibe make-clip "$$clip" || exit; fi; \
-	$(BIN)/vibe estimate "$$clip" -o "$$OUT"
+	$(BIN)/vibe estimate "$$clip" -o "$$OUT" || exit; \
+	name="$$(basename "$${clip%.*}")"; echo; echo "What to try next:"; \
+	echo "    $(BIN)/vibe view $$OUT/$$name"; \
+	echo "    $(BIN)/vibe export $$OUT/$$name --to bvh"; \
+	echo "    $(BIN)/vibe estimate YOUR_VIDEO -o $$OUT"; \
+	echo "    $(BIN)/vibe --help    (after '. $(BIN)/activate', vibe alone will do)"
 
 test: $(VENV)/.ready-to-test
 	$(BIN)/python -m pytest $(SPREAD)

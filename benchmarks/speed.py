@@ -25,8 +25,7 @@ import report
 import tyro
 
 from vibe.bench import mediapipe_pose
-from vibe.bench.measure import peak_mb
-from vibe.bench.run import write_back_and_forth
+from vibe.bench.measure import peak_mb, write_back_and_forth
 from vibe.video.read import ahead, open_video
 
 FOLDER = Path("../shared/data/videos")

@@ -1,6 +1,9 @@
 """What README and docs promise is there: commands, options, files, names and tables."""
 
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -85,3 +88,21 @@ def test_the_conventions_list_the_joints_in_their_order():
     assert joints == {j: (names[j], names[p] if p >= 0 else "") for j, p in enumerate(parents)}
     part = CONVENTIONS.split("**COCO's 17 keypoints**")[1].split("Eyes, ears")[0]
     assert re.findall(r"(\d+) (\w+)[,.]", part) == [(str(k), name) for k, name in enumerate(skeletons.COCO)]
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+def test_the_demo_ends_with_commands_that_work_from_here(tmp_path, capsys):
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    for name in ("bin/python", "bin/vibe", ".ready-to-run"):
+        (venv / name).write_text("#!/bin/sh\n")
+        (venv / name).chmod(0o755)
+        os.utime(venv / name, (2**32, 2**32))  # later than whatever it is made from
+    command = ["make", "-s", "demo", f"VENV={venv}", f"OUT={tmp_path / 'out'}", "VIDEO=films/my.clip.mp4"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    said = [line.split() for line in done.stdout.splitlines() if line.startswith(f"    {venv}")]
+    assert {"view", "export", "estimate"} < {words[1] for words in said}
+    assert all(words[0] == f"{venv}/bin/vibe" and Path(words[0]).is_file() for words in said)
+    assert [f"{tmp_path / 'out' / 'my.clip'}"] * 2 == [words[2] for words in said if words[1] in ("view", "export")]
+    for words in said:
+        help_of(words[1], capsys) if not words[1].startswith("-") else None

@@ -22,6 +22,10 @@ LONGEST = 240
 """Characters of what is repeated whole in a message; paths that are longer are rare."""
 
 
+class Misuse(ValueError):
+    """What was asked for can't be, whatever the files hold."""
+
+
 def run_guarded(work: Callable[[], None]) -> str | None:
     """Do the work; if it fails, the one sentence that says why."""
     try:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -54,7 +55,10 @@ def test_what_a_killed_process_claimed_is_free_and_what_it_left_is_swept_away(tm
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_sweep_makes_no_video_look_as_if_another_run_were_at_work_on_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("visit", [sweep, busy])
+def test_a_visit_makes_no_video_look_as_if_another_run_were_at_work_on_it(
+    visit: Callable[[Path], object], tmp_path: Path
+) -> None:
     work, stop = tmp_path / "work", threading.Event()
     work.mkdir()
 
@@ -62,7 +66,7 @@ def test_a_sweep_makes_no_video_look_as_if_another_run_were_at_work_on_it(tmp_pa
         while not stop.is_set():
             with suppress(FileNotFoundError):
                 (work / "x.lock").touch()
-            sweep(work)
+            visit(work)
 
     with ThreadPoolExecutor(2) as pool:
         sweeps = [pool.submit(sweep_on) for _ in range(2)]
@@ -72,7 +76,7 @@ def test_a_sweep_makes_no_video_look_as_if_another_run_were_at_work_on_it(tmp_pa
                     assert folder is not None and folder.is_dir()
         finally:
             stop.set()
-        assert [each.result() for each in sweeps] == [None, None]
+        assert [each.exception() for each in sweeps] == [None, None]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vibe.bench import measure, run
-from vibe.bench.measure import BenchRow, WorkerRun, measure_all
-from vibe.bench.run import measure_mediapipe_pose, throughput
+from vibe.bench import measure
+from vibe.bench.measure import BenchRow, WorkerRun, measure_all, measure_mediapipe_pose, throughput
 from vibe.video.read import open_video
 from vibe.video.write import VideoWriter
 
@@ -44,7 +43,7 @@ def test_workers_are_measured_from_the_first_beginning_to_the_last_end():
 
 def test_pictures_played_forth_and_back_never_jump(tmp_path):
     pictures = [np.full((24, 32, 3), 40 * place, np.uint8) for place in range(5)]
-    run.write_back_and_forth(tmp_path / "clip.mp4", pictures, 20, 30.0, (64, 48))
+    measure.write_back_and_forth(tmp_path / "clip.mp4", pictures, 20, 30.0, (64, 48))
     with open_video(tmp_path / "clip.mp4") as video:
         shades = [frame.rgb.mean() for frame in video]
         assert (video.width, video.height, len(shades)) == (64, 48, 20)
@@ -53,10 +52,10 @@ def test_pictures_played_forth_and_back_never_jump(tmp_path):
 
 
 def test_of_a_long_video_the_first_seconds_are_taken_and_of_a_short_one_all(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "MOST_SECONDS", 1.0)
+    monkeypatch.setattr(measure, "MOST_SECONDS", 1.0)
     for frames, kept in ((60, 26), (12, 12)):
         source = written(tmp_path / f"{frames}.mp4", frames)
-        run.first_seconds(source, tmp_path / "cut.mp4")
+        measure.first_seconds(source, tmp_path / "cut.mp4")
         with open_video(tmp_path / "cut.mp4") as video:
             assert len(list(video)) == kept
 

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from vibe import cli
+from vibe.cli.console import motion_file
 
 HELP = [[], ["estimate"], ["export"], ["assets"], ["fetch"], ["train"], ["prepare"], ["evaluate"], ["make-clip"]]
 
@@ -62,3 +63,23 @@ def test_what_is_no_command_is_exit_code_2_and_makes_nothing(arguments, tmp_path
     assert said
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("word", "meant"), [("estimat", "estimate"), ("veiw", "view"), ("exprot", "export")])
+def test_a_misspelt_command_is_answered_with_the_one_that_was_meant(word, meant, capsys):
+    assert run(word, "a.mp4") == 2
+    assert capsys.readouterr().err == f"vibe: there is no command {word}: did you mean {meant}?\n"
+
+
+def test_a_folder_of_results_stands_for_the_motion_in_it(tmp_path):
+    assert motion_file(tmp_path / "none.npz") == tmp_path / "none.npz"
+    with pytest.raises(FileNotFoundError, match=r"no motion\.npz in"):
+        motion_file(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "motion.npz").touch()
+        assert motion_file(tmp_path / name) == tmp_path / name / "motion.npz"
+        if name == "a":
+            assert motion_file(tmp_path) == tmp_path / "a" / "motion.npz"
+    with pytest.raises(ValueError, match=r"holds 2 motions: give one of them, such as .*a.motion\.npz"):
+        motion_file(tmp_path)

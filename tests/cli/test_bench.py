@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-import vibe.bench
-from vibe.bench import Bench
-from vibe.bench.measure import BenchRow
+from vibe.bench import measure
+from vibe.bench.measure import Bench, BenchRow
 from vibe.cli.app import main
 
 FOUND = Bench("a machine, 2 cores", "cpu", {"vibe": "1"}, (BenchRow("decoding", 5.25, "ms a frame", "fine"),))
@@ -22,7 +21,7 @@ def asked(monkeypatch):
         arguments[3]("people", 1, 2)
         return FOUND
 
-    monkeypatch.setattr(vibe.bench, "bench", bench)
+    monkeypatch.setattr(measure, "bench", bench)
     return given
 
 

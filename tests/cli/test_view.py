@@ -113,7 +113,7 @@ def test_the_video_is_not_overwritten_named_or_found(motion, tmp_path, capsys):
     film = (tmp_path / "clip.mp4").read_bytes()
     for arguments in ([motion, "clip.mp4"], [motion]):
         assert run(*arguments, "-o", "clip.mp4") == 1
-        assert "overwritten by its own page" in capsys.readouterr().err
+        assert "would be overwritten" in capsys.readouterr().err
     assert (tmp_path / "clip.mp4").read_bytes() == film
 
 

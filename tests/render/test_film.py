@@ -206,7 +206,7 @@ def test_a_folder_with_something_in_it_and_a_file_that_is_one_are_not_written_in
         render(filmed, tmp_path / "full", body=low)
     with pytest.raises(OSError, match="is a folder"):
         render(filmed, tmp_path / "a.mp4", body=low)
-    with pytest.raises(ValueError, match="overwritten by its own rendering"):
+    with pytest.raises(ValueError, match="would be overwritten"):
         render(filmed, filmed.clip.path, filmed.clip.path, body=low)
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine.txt"]
 

@@ -15,6 +15,8 @@ from typing import BinaryIO
 
 import filelock
 
+from vibe.errors import Misuse
+
 LOCK = ".lock"
 """End of the names of files that are locked."""
 MARKER = ".held"
@@ -74,7 +76,7 @@ def library(name: str) -> Path:
 
 
 def keep_inputs(outputs: Iterable[Path | str | None], *inputs: Path | str | None) -> None:
-    """Raises ValueError where what a command reads would be written over: a file by whatever name, or one in a folder.
+    """Raises Misuse where what a command reads would be written over: a file by whatever name, or one in a folder.
 
     None, and what is not there, is passed over.
     """
@@ -82,7 +84,7 @@ def keep_inputs(outputs: Iterable[Path | str | None], *inputs: Path | str | None
         with suppress(OSError):  # a name that is too long for this system
             inside = given.resolve() in out.resolve().parents and out.is_file()
             if inside or (out.exists() and given.exists() and out.samefile(given)):
-                raise ValueError(f"{given} is read, and would be overwritten by {out}: choose another place")
+                raise Misuse(f"{given} is read, and would be overwritten by {out}: choose another place")
 
 
 def is_device(path: Path) -> bool:

@@ -13,7 +13,7 @@ from vibe.assets.pickles import Made
 
 MAX_CHAIN = 16
 """Selections of selections."""
-MAX_DENSE = 1 << 23
+MAX_DENSE = 1 << 22
 """Bytes of a sparse matrix, written out; that of SMPL's joints has 1.3 MB."""
 
 

@@ -14,28 +14,10 @@ if TYPE_CHECKING:
     from vibe.motion import Result
 
 
-@dataclass(frozen=True)
-class PersonSummary:
-    """One line of the table."""
-
-    person: int
-    """Counted from 1, as in motion.npz."""
-    frames: int
-    coverage: float
-    """Share of the video's frames, 0 to 1."""
-    confidence: float
-    """Mean confidence of the 2D keypoints over the frames that were not filled in, 0 to 1."""
-
-
-def person_summaries(result: Result) -> tuple[PersonSummary, ...]:
-    """One for each person, in the file's order."""
-    length = max(len(result.clip.timestamps), 1)
-    table = []
-    for person, motion in enumerate(result.people, start=1):
-        seen = motion.confidence[motion.confidence > 0]
-        mean = float(seen.mean()) if len(seen) else 0.0
-        table.append(PersonSummary(person, len(motion.frames), len(motion.frames) / length, mean))
-    return tuple(table)
+MOTION, OVERLAY, PAGE, SUMMARY = "motion.npz", "overlay.mp4", "page.html", "summary.json"
+RENDERS = (OVERLAY, PAGE)
+LARGEST = 1 << 24
+"""Bytes of a summary."""
 
 
 def write_summary(
@@ -46,7 +28,13 @@ def write_summary(
     `seconds` is the work that each stage took, `files` the names of what was written beside it, `origin` what tells
     whether it would come out the same again (docs/conventions.md).
     """
-    clip = result.clip
+    clip, people = result.clip, []
+    for person, motion in enumerate(result.people, start=1):
+        seen = motion.confidence[motion.confidence > 0]  # others were filled in
+        coverage = len(motion.frames) / max(len(clip.timestamps), 1)
+        mean = float(seen.mean()) if len(seen) else 0.0
+        row = {"person": person, "frames": len(motion.frames), "coverage": round(coverage, 4)}
+        people.append(row | {"confidence": round(mean, 4)})
     content = {
         "video": str(clip.path),
         "width_px": clip.width,
@@ -54,15 +42,7 @@ def write_summary(
         "fps": round(clip.fps, 6),
         "frames": len(clip.timestamps),
         "damaged_packets": clip.damaged,
-        "people": [
-            {
-                "person": row.person,
-                "frames": row.frames,
-                "coverage": round(row.coverage, 4),
-                "confidence": round(row.confidence, 4),
-            }
-            for row in person_summaries(result)
-        ],
+        "people": people,
         "notes": list(result.notes),
         "seconds": {stage: round(spent, 3) for stage, spent in seconds.items()},
         "body": asdict(result.body),
@@ -71,14 +51,13 @@ def write_summary(
         "vibe_version": __version__,
         **origin,
     }
+    write_json(path, content)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a summary's content; raises OSError."""
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    assets.write_whole(Path(path), text.encode("utf-8", "backslashreplace"))
-
-
-MOTION, OVERLAY, PAGE, SUMMARY = "motion.npz", "overlay.mp4", "page.html", "summary.json"
-RENDERS = (OVERLAY, PAGE)
-LARGEST = 1 << 24
-"""Bytes of a summary."""
+    assets.write_whole(path, text.encode("utf-8", "backslashreplace"))
 
 
 @dataclass(frozen=True)

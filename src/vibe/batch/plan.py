@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from itertools import islice
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, cast
 
 from vibe import cache
@@ -103,7 +103,7 @@ def make_plan(
         copy_of = first if first != source.name else ""
         jobs.append(VideoJob(source, manifest.place if manifest else "", content, mark, missing, copy_of))
     taken = {manifest.place for manifest, _ in assigned.values()}
-    placed = list(_placed(jobs, taken, {manifest.place: manifest.content for manifest in there}))
+    placed = _placed(jobs, taken, {manifest.place: manifest.content for manifest in there})
     return Plan(
         tuple(job for job in placed if not job.copy_of),
         outcomes,
@@ -165,27 +165,24 @@ def _right(
     return {content: sorted(each, key=lambda one: -len(one[1])) for content, each in found.items()}
 
 
-def _placed(jobs: Sequence[VideoJob], taken: set[str], contents: Mapping[str, str]) -> Iterator[VideoJob]:
+def _placed(jobs: Sequence[VideoJob], taken: set[str], contents: Mapping[str, str]) -> list[VideoJob]:
     """The jobs with their places, by the video's name; where that is taken by another video it gets a number.
 
     A video whose older results are in such a place keeps it.
     """
     used = {place.casefold() for place in taken}
-    own: dict[str, str] = {}
-    for job in jobs:
-        if not job.place and job.content is not None:
-            with suppress(StopIteration):
-                names = _names(job.source)
-                near = (next(names) for _ in range(len(jobs) + len(taken) + 1))
-                place = next(n for n in near if contents.get(n) == job.content and n.casefold() not in used)
-                own[job.source.name] = place
+    places = {job.source.name: job.place for job in jobs if job.place}
+    for older in (True, False):
+        for job in jobs:
+            if job.source.name in places or (older and job.content is None):
+                continue
+            names = islice(_names(job.source), len(jobs) + len(taken) + 1)  # so many at most are taken
+            free = (name for name in names if name.casefold() not in used)
+            place = next((name for name in free if not older or contents.get(name) == job.content), None)
+            if place:
+                places[job.source.name] = place
                 used.add(place.casefold())
-    for job in jobs:
-        place = job.place or own.get(job.source.name)
-        if not place:
-            place = next(name for name in _names(job.source) if name.casefold() not in used)
-            used.add(place.casefold())
-        yield replace(job, place=place)
+    return [replace(job, place=places[job.source.name]) for job in jobs]
 
 
 def _names(source: VideoSource) -> Iterator[str]:
@@ -198,11 +195,3 @@ def _names(source: VideoSource) -> Iterator[str]:
     while True:
         yield (folder / f"{stem}-{number}").as_posix()
         number += 1
-
-
-def overwritten(job: VideoJob, store: OutputStorage, files: Sequence[str]) -> bool:
-    """Whether a video would be replaced by its own results."""
-    if job.source.remote:
-        return any(store.name(f"{job.place}/{name}") == job.source.name for name in files)
-    video = local(job.source.name).resolve()
-    return any(Path(store.name(job.place), name).resolve() == video for name in files)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -77,43 +77,28 @@ def find_videos(given: Sequence[str], out: str) -> list[VideoSource]:
     return list(found.values())
 
 
-@contextmanager
-def _readable(name: str) -> Iterator[None]:
-    """Raise OSError that names a URL for whatever its store raises."""
+def _named(name: str, search: _Search) -> Iterator[VideoSource]:
+    """The videos of one argument, by what lies there; raises OSError, which names a URL, for what its store raises."""
+    search.limit.count(1, name)
     try:
-        yield
+        name = name if is_url(name) else str(local(name))
+        kind = Storage(name).kind()
+        if kind == "directory":
+            yield from _below(name, search)
+        elif kind == "file" and not is_url(name) and name.lower().endswith(LIST):
+            yield from _listed(Path(name), search)
+        elif kind:
+            yield VideoSource(name)
+        elif (MAGIC_URL if is_url(name) else MAGIC).search(name):
+            yield from _matching(name, search)
+        else:
+            raise FileNotFoundError(f"there is no file {shorten(name)}: check the name")
     except (FileNotFoundError, ValueError, ImportError):
         raise
     except Exception as error:
         if not is_url(name):
             raise
         raise OSError(f"{shorten(name)} can't be read: {shorten(one_line(error))}") from error
-
-
-def _named(name: str, search: _Search) -> Iterator[VideoSource]:
-    """The videos of one argument."""
-    with _readable(name):
-        yield from _by_kind(name, search)
-
-
-def _by_kind(name: str, search: _Search) -> Iterator[VideoSource]:
-    """The same, by what lies there."""
-    search.limit.count(1, name)
-    name = name if is_url(name) else str(local(name))
-    try:
-        kind = Storage(name).kind()
-    except OSError as error:
-        raise OSError(f"{shorten(name)} can't be looked at ({error.strerror or one_line(error)}): check it") from error
-    if kind == "directory":
-        yield from _below(name, search)
-    elif kind == "file" and not is_url(name) and name.lower().endswith(LIST):
-        yield from _listed(Path(name), search)
-    elif kind:
-        yield VideoSource(name)
-    elif (MAGIC_URL if is_url(name) else MAGIC).search(name):
-        yield from _matching(name, search)
-    else:
-        raise FileNotFoundError(f"there is no file {shorten(name)}: check the name")
 
 
 def _listed(path: Path, search: _Search) -> Iterator[VideoSource]:
@@ -134,32 +119,27 @@ def _listed(path: Path, search: _Search) -> Iterator[VideoSource]:
             raise ValueError(f"{path}, line {number}: a list may not name another list, {shorten(line)}")
         try:
             yield from _named(each, search)
-        except FileNotFoundError as error:
-            raise FileNotFoundError(f"{path}, line {number}: {error}") from error
-        except OSError as error:
-            raise OSError(f"{path}, line {number}: {one_line(error)}") from error
-        except ValueError as error:
-            raise ValueError(f"{path}, line {number}: {error}") from error
+        except (OSError, ValueError) as error:
+            kind = next(kind for kind in (FileNotFoundError, OSError, ValueError) if isinstance(error, kind))
+            raise kind(f"{path}, line {number}: {one_line(error)}") from error
 
 
 def _below(folder: str, search: _Search) -> Iterator[VideoSource]:
     """The videos in a folder and those below it; or the folder itself, if it holds the numbered pictures of one."""
-    if not is_url(folder) and Path(folder).resolve() == Path(Path.home().anchor):
+    if not is_url(folder) and (there := Path(folder).resolve()) == Path(there.anchor):
         raise ValueError(f"{shorten(folder)} is the whole disk of this machine: name the folder with the videos")
     found = [
         VideoSource(joined(folder, f"{below}/{name}".lstrip("/")), below)
         for below, names in Storage(folder).walk(search.limit, search.results)
         for name in names
-        if _is_video(name) and not _is_ours(name, names)
+        if _is_video(name) and not (name == OVERLAY and MOTION in names)  # a film is a result of ours
     ]
     if not found and not is_url(folder):
         from vibe.video.stills import numbered_pictures
 
         found = [VideoSource(folder)] if numbered_pictures(Path(folder)) else []
     if not found:
-        raise FileNotFoundError(
-            f"{shorten(folder)} is a folder without a video ({', '.join(SUFFIXES)}): check the name"
-        )
+        raise FileNotFoundError(f"{shorten(folder)} is a folder without a video ({', '.join(SUFFIXES)}): check it")
     yield from found
 
 
@@ -219,8 +199,3 @@ def _expanded(folder: str, parts: Sequence[str], search: _Search) -> Iterator[st
 
 def _is_video(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) and not name.startswith(".")
-
-
-def _is_ours(name: str, beside: Sequence[str]) -> bool:
-    """Whether a film is a result of ours and no video to be looked at."""
-    return name == OVERLAY and MOTION in beside

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,9 +87,9 @@ class Storage:
         try:
             system, path = url_to_fs(self.address)
         except ImportError as error:
-            if scheme in ("s3", "s3a"):
-                raise missing_extra(f"{scheme}://", "s3fs", "s3") from error
-            raise ImportError(f"{scheme}:// needs another package: {one_line(error)}") from error
+            s3 = missing_extra(f"{scheme}://", "s3fs", "s3")
+            other = ImportError(f"{scheme}:// needs another package: {one_line(error)}")
+            raise (s3 if scheme in ("s3", "s3a") else other) from error
         except ValueError as error:
             raise ValueError(f"{shorten(self.address)} can't be reached: {shorten(one_line(error))}") from error
         system.invalidate_cache()
@@ -183,28 +183,6 @@ class Storage:
                     raise OSError(f"{redact(self.address)} is larger than {most >> 20} MB: there is no room for a copy")
                 copy.write(block)
 
-    def _write(self, name: str, write: Callable[[Any, str], object]) -> None:
-        """Write a file below, whole or not at all."""
-        system, target = Storage(self.name(name)).reach()
-        if SENT_WHOLE[self.scheme]:
-            write(system, target)
-            return
-        folder, _, end = target.rpartition("/")
-        partial = f"{folder}/.{end}.{os.getpid()}.part"
-        try:
-            write(system, partial)
-            system.mv(partial, target)
-        except BaseException:
-            with suppress(Exception):
-                system.rm_file(partial)
-            raise
-
-    def _remove(self, name: str) -> None:
-        """Remove a file below, if it is there."""
-        system, path = Storage(self.name(name)).reach()
-        with suppress(FileNotFoundError):
-            system.rm_file(path)
-
 
 class OutputStorage(Storage):
     """Where results are: a folder for each video, and beside them what is under way."""
@@ -248,7 +226,7 @@ class OutputStorage(Storage):
         try:
             system.makedirs(root, exist_ok=True)
             self.write(f".vibe-{os.getpid()}", b"")
-            self._remove(f".vibe-{os.getpid()}")
+            system.rm_file(f"{root}/.vibe-{os.getpid()}")
         except Exception as error:  # each store raises its own
             where = redact(self.address)
             raise OSError(f"cannot write to {where}: {one_line(error)}; choose another folder with -o") from error
@@ -294,14 +272,28 @@ class OutputStorage(Storage):
         system.makedirs(target, exist_ok=True)
         names = sorted(path.name for path in made.iterdir() if path.name != SUMMARY)
         for name in (SUMMARY, *stale):
-            self._remove(f"{place}/{name}")
+            with suppress(FileNotFoundError):
+                system.rm_file(f"{target}/{name}")
         for name in (*names, SUMMARY):
-            source = str(made / name)
-            self._write(f"{place}/{name}", lambda system, path, source=source: system.put_file(source, path))
+            self.write(f"{place}/{name}", made / name)
 
-    def write(self, name: str, content: bytes) -> None:
-        """Write a file whole or not at all. Raises OSError."""
-        self._write(name, lambda system, path: system.pipe_file(path, content))
+    def write(self, name: str, content: bytes | Path) -> None:
+        """Write a file, whose content may be another one's, whole or not at all. Raises OSError."""
+        system, target = Storage(self.name(name)).reach()
+        folder, _, end = target.rpartition("/")
+        part = target if SENT_WHOLE[self.scheme] else f"{folder}/.{end}.{os.getpid()}.part"
+        try:
+            if isinstance(content, Path):
+                system.put_file(str(content), part)
+            else:
+                system.pipe_file(part, content)
+            if part != target:
+                system.mv(part, target)
+        except BaseException:
+            with suppress(Exception):
+                if part != target:
+                    system.rm_file(part)
+            raise
 
     def forget(self, content: str) -> None:
         """Remove the stages of a video."""

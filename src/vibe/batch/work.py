@@ -13,13 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vibe.assets import keep_inputs, sha256
 from vibe.batch.cleanup import claim, sweep
-from vibe.batch.manifest import MOTION, OVERLAY, PAGE, RENDERS, SUMMARY, result_keys
-from vibe.batch.plan import Plan, VideoJob, overwritten
+from vibe.batch.manifest import MOTION, OVERLAY, PAGE, RENDERS, SUMMARY, result_keys, write_json, write_summary
+from vibe.batch.plan import Plan, VideoJob
 from vibe.batch.report import Outcome, failed_outcome, found_outcome, skipped_outcome
 from vibe.batch.storage import OutputStorage, Storage, joined, local
 from vibe.cache import SUFFIX, content_key
-from vibe.errors import redact, run_guarded
+from vibe.errors import Misuse, redact, run_guarded
 from vibe.parallel import TRIES, Worker
 
 if TYPE_CHECKING:
@@ -102,45 +103,8 @@ def estimate_one(order: EstimateOptions, estimator: Estimator, worker: Worker, j
     """Everything that is to be done with one video; what goes wrong is an outcome too."""
     began = time.monotonic()
     clock = StageTimes(worker.send)
-    outcome = _guarded(job, lambda: _claimed(order, estimator, clock, job))
+    outcome = _claimed(order.store, job, job.make, partial(_estimated, order, estimator, clock, job))
     return replace(outcome, seconds=time.monotonic() - began)
-
-
-def _claimed(order: EstimateOptions, estimator: Estimator, clock: StageTimes, job: VideoJob) -> Outcome:
-    """The work in a folder of its own, unless somebody else is at it or has done it."""
-    store, source = order.store, job.source
-    if overwritten(job, store, (*job.make, SUMMARY)):
-        raise ValueError(f"{source.label} would be overwritten by its own results: choose another folder with -o")
-    with claim(store.scratch, _claim_name(store, job)) as folder:
-        if folder is None:
-            return Outcome(source.name, "skipped", BUSY, store.name(job.place))
-        video, content = local(source.name), job.content
-        if source.remote:
-            clock("fetching", 0, None)
-            video = folder / f"video{source.file.suffix}"
-            Storage(source.name).download(video)
-            content = content_key(video)
-        assert content is not None
-        keys = result_keys(order.config.keys(content)["result"])
-        if not order.again:
-            place = (order.done or {}).get(keys[MOTION], job.place) if job.content is None else job.place
-            there = store.look(place)
-            if there and keys[MOTION] == there.keys.get(MOTION) and set(job.make) <= set(store.whole(there)):
-                if not there.stages:
-                    store.forget(content)
-                return skipped_outcome(source.name, store.name(place), there)
-        made = folder / "made"
-        made.mkdir()
-        job = replace(job, content=content)
-        shelf = store.stages(content) or folder / "stages"
-        with _stages(shelf) as kept:
-            stale = _make(order, estimator, clock, job, video, made, keys, kept)
-        store.put(made, job.place, stale)
-        if not order.keep_stages:
-            store.forget(content)
-        there = store.look(job.place)
-        assert there is not None
-        return found_outcome(Outcome(source.name, "done", "", store.name(job.place)), there)
 
 
 def copy_results(order: EstimateOptions, plan: Plan, answers: Sequence[Outcome]) -> Iterator[Outcome]:
@@ -153,43 +117,78 @@ def copy_results(order: EstimateOptions, plan: Plan, answers: Sequence[Outcome])
         why = f"the same video as {redact(job.copy_of)}"
         if original.state == "failed" or not original.files:
             yield replace(original, video=name, reason=f"{job.source.label}: {why}, {original.reason}", seconds=0.0)
-            continue
-        yield _guarded(job, partial(_copied, order.store, job, original, why))
+        else:
+            yield _claimed(order.store, job, original.files, partial(_copied, order.store, job, original, why))
 
 
-def _guarded(job: VideoJob, work: Callable[[], Outcome]) -> Outcome:
-    """What came of a video, where what goes wrong is an outcome too."""
+def _claimed(
+    store: OutputStorage, job: VideoJob, files: Sequence[str], work: Callable[[Path], Outcome | str]
+) -> Outcome:
+    """What came of work in a folder of its own, unless somebody else is at it; what goes wrong is an outcome too.
+
+    `work` gives the outcome, or what there is to say of results that are there now.
+    """
     answers: list[Outcome] = []
-    complaint = run_guarded(lambda: answers.append(work()))
+
+    def guarded() -> None:
+        results = store.name(job.place)
+        for name in (*files, SUMMARY):
+            if store.name(f"{job.place}/{name}") == job.source.name:
+                raise Misuse(f"{job.source.label} would be overwritten by its own results: choose another folder")
+            keep_inputs([store.folder and store.folder / job.place / name], local(job.source.name))
+        claim_name = hashlib.sha256(results.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        with claim(store.scratch, claim_name) as folder:
+            said = Outcome(job.source.name, "skipped", BUSY, results) if folder is None else work(folder)
+        if isinstance(said, str):
+            there = store.look(job.place)
+            assert there is not None
+            said = found_outcome(Outcome(job.source.name, "done", said, results), there)
+        answers.append(said)
+
+    complaint = run_guarded(guarded)
     return answers[0] if complaint is None else failed_outcome(job.source.name, complaint)
 
 
-def _copied(store: OutputStorage, job: VideoJob, original: Outcome, why: str) -> Outcome:
+def _estimated(
+    order: EstimateOptions, estimator: Estimator, clock: StageTimes, job: VideoJob, folder: Path
+) -> Outcome | str:
+    """The results in their place, unless somebody else has made them meanwhile."""
+    store, source = order.store, job.source
+    video, content = local(source.name), job.content
+    if source.remote:
+        clock("fetching", 0, None)
+        video = folder / f"video{source.file.suffix}"
+        Storage(source.name).download(video)
+        content = content_key(video)
+    assert content is not None
+    keys = result_keys(order.config.keys(content)["result"])
+    if not order.again:
+        place = (order.done or {}).get(keys[MOTION], job.place) if job.content is None else job.place
+        there = store.look(place)
+        if there and keys[MOTION] == there.keys.get(MOTION) and set(job.make) <= set(store.whole(there)):
+            if not there.stages:
+                store.forget(content)
+            return skipped_outcome(source.name, store.name(place), there)
+    made = folder / "made"
+    made.mkdir()
+    with _stages(store.stages(content) or folder / "stages") as kept:
+        stale = _make(order, estimator, clock, replace(job, content=content), video, made, keys, kept)
+    store.put(made, job.place, stale)
+    if not order.keep_stages:
+        store.forget(content)
+    return ""
+
+
+def _copied(store: OutputStorage, job: VideoJob, original: Outcome, why: str, made: Path) -> str:
     """A copy of another video's results in the place of a job, with its own name in the summary."""
-    if overwritten(job, store, (*original.files, SUMMARY)):
-        raise ValueError(f"{job.source.label} would be overwritten by its own results: choose another folder with -o")
-    with claim(store.scratch, _claim_name(store, job)) as folder:
-        if folder is None:
-            return Outcome(job.source.name, "skipped", BUSY, store.name(job.place))
-        made = folder / "made"
-        made.mkdir()
-        for name in original.files:
-            Storage(joined(original.results, name)).download(made / name)
-        summary = json.loads((made / SUMMARY).read_bytes())
-        summary["video"] = job.source.label
-        summary["source"] |= {"path": job.source.label, "stamp": job.stamp}
-        text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
-        (made / SUMMARY).write_bytes(text.encode("utf-8", "backslashreplace"))
-        stale = tuple(name for name in RENDERS if name not in original.files)
-        store.put(made, job.place, stale)
-        manifest = store.look(job.place)
-        assert manifest is not None
-        return found_outcome(Outcome(job.source.name, "done", why, store.name(job.place)), manifest)
-
-
-def _claim_name(store: OutputStorage, job: VideoJob) -> str:
-    """What the claim on a place is called."""
-    return hashlib.sha256(store.name(job.place).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    for name in original.files:
+        Storage(joined(original.results, name)).download(made / name)
+    summary = json.loads((made / SUMMARY).read_bytes())
+    summary["video"] = job.source.label
+    summary["source"] |= {"path": job.source.label, "stamp": job.stamp}
+    write_json(made / SUMMARY, summary)
+    store.put(made, job.place, tuple(name for name in RENDERS if name not in original.files))
+    return why
 
 
 def _make(
@@ -197,9 +196,6 @@ def _make(
     keys: Mapping[str, str], kept: Path,
 ) -> tuple[str, ...]:  # fmt: skip
     """Write the files of a job into a folder; gives the older ones that they make wrong."""
-    from vibe import assets
-    from vibe.batch.manifest import write_summary
-
     before = order.store.look(job.place)
     if MOTION in job.make:
         result = estimator.estimate(video, cache=kept, progress=clock)
@@ -228,7 +224,7 @@ def _make(
             "source": source,
             "keys": {name: keys[name] for name in sizes},
             "bytes": sizes,
-            "sha256": {name: assets.sha256(made / name) if name in files else sums[name] for name in sizes},
+            "sha256": {name: sha256(made / name) if name in files else sums[name] for name in sizes},
             "stages": order.keep_stages,
         },
     )

@@ -1,89 +1,63 @@
-"""What a worker measures: whole runs over a video, the parts of one, and the machine that it runs on."""
+"""How fast everything is on this machine: whole runs over a video, their parts, workers side by side, another program.
+
+The video is of somebody who walks, or the first seconds of a user's.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import cv2
 import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
 
 from vibe import cameras
 from vibe.arrays import as_tensors
 from vibe.batch.work import StageTimes
+from vibe.batch.workers import available_cores, usual_workers
+from vibe.bench import mediapipe_pose
 from vibe.inference.estimate import Estimator, load_estimator
 from vibe.inference.predict import predict_track
 from vibe.inference.refine import refine_track
 from vibe.motion import Result
-from vibe.parallel import Worker
-from vibe.records import Track
+from vibe.parallel import Worker, one_thread, run_tasks
+from vibe.records import Progress, Track
+from vibe.synthetic.clips import make_clip
 from vibe.tracking import tiling
-from vibe.video.read import open_video
+from vibe.video.read import ahead, open_video
+from vibe.video.write import VideoWriter
 
 PACKAGES = ("vibe-motion", "torch", "numpy", "ai-edge-litert", "opencv-python-headless", "av")
 """On which speed depends."""
-
-
-def processor_name() -> str:
-    """Its name, as far as the system tells."""
-    with suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        for line in lines:
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
-def machine_name() -> str:
-    """Processor, cores and system."""
-    return f"{processor_name()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
-
-
-def package_versions() -> dict[str, str]:
-    """Of what speed depends on, where it is installed."""
-    found = {}
-    for package in PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
-
-
-def device_name(name: str | None) -> str:
-    """Where the networks run."""
-    import torch
-
-    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
-    return f"{name} ({torch.cuda.get_device_name(name)})" if name.startswith("cuda") else name
-
-
-def peak_mb() -> float | None:
-    """The most memory that this process has held, MB; None where the system does not tell.
-
-    Linux's `ru_maxrss` is that of the process which started this one, if that held more.
-    """
-    with suppress(OSError):
-        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-        for line in lines:
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 2**10
-    try:
-        import resource
-    except ImportError:
-        return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-
-
 TRIES, PATIENCE = 30, 1.5
 """How often a part is timed, and for how many seconds at most."""
+SECONDS = 6.0
+"""Of the project's own video."""
+MOST_SECONDS = 10.0
+"""Of the user's."""
+WIDTH, HEIGHT, FPS = 1080, 1920, 30.0
+DRAWN, SMALLER = 30, 2
+"""Frames that are drawn, to be played forth and back, and how much smaller: drawing is slow."""
+MOST_WORKERS = 8
+EACH = 2
+"""Videos that each worker does."""
+RIVAL_SECONDS = 120.0
+"""That MediaPipe has."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +68,111 @@ class BenchRow:
     value: float
     unit: str
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A machine's figures."""
+
+    machine: str
+    device: str
+    versions: dict[str, str]
+    rows: tuple[BenchRow, ...]
+
+
+def bench(
+    video: Path | None = None,
+    device: str | None = None,
+    mediapipe: Path | None = None,
+    progress: Progress | None = None,
+) -> Bench:
+    """Measure this machine on a video that is made for it, or on the first seconds of another.
+
+    `mediapipe` is a Python that has MediaPipe 0.10.21 or older, whose own pose solution is then measured on the same
+    video. Raises as `open_video` does for a video, and OSError for a Python without MediaPipe.
+    """
+    progress = progress or (lambda stage, done, total: None)
+    with TemporaryDirectory(prefix="vibe-bench-") as folder:
+        clip = Path(folder) / "clip.mp4"
+        progress("video", 0, None)
+        if video is None:
+            walking_video(clip, progress)
+        else:
+            first_seconds(video, clip, progress)
+        rows: list[BenchRow] = []
+        show = lambda worker_id, task, message: progress(*message)  # noqa: E731
+        [(_, found)] = run_tasks(partial(begin_bench, device), [clip], 1, on_message=show)
+        rows += found
+        if (count := usual_workers(min(available_cores(), MOST_WORKERS))) > 1:
+            progress("workers", 0, None)
+            rows.append(_workers(clip, count, device, rows[0].value))
+        if mediapipe is not None:
+            progress("mediapipe", 0, None)
+            rows.append(measure_mediapipe_pose(clip, mediapipe, rows[0].value))
+        return Bench(machine_name(), device_name(device), package_versions(), tuple(rows))
+
+
+def walking_video(path: Path, progress: Progress | None = None) -> None:
+    """A video of one person, 1080x1920, 30 frames a second."""
+    drawn = path.with_name(f"drawn-{path.name}")
+    with one_thread():
+        make_clip(drawn, DRAWN / FPS, FPS, WIDTH // SMALLER, HEIGHT // SMALLER)
+    with open_video(drawn) as video:
+        pictures = [frame.rgb for frame in ahead(video)]
+    write_back_and_forth(path, pictures, round(SECONDS * FPS), FPS, (WIDTH, HEIGHT), progress)
+
+
+def write_back_and_forth(
+    path: Path, pictures: list[UInt8[ndarray, "height width 3"]], frames: int, fps: float, size: tuple[int, int],
+    progress: Progress | None = None,
+) -> None:  # fmt: skip
+    """Write pictures, scaled to a size, forth and back so that nothing jumps, until there are so many frames."""
+    order = [*range(len(pictures)), *range(len(pictures) - 2, 0, -1)]
+    with VideoWriter(path, *size, fps) as writer:
+        for frame in range(frames):
+            writer.write(cv2.resize(pictures[order[frame % len(order)]], size), frame / fps)
+            if progress:
+                progress("video", frame + 1, frames)
+
+
+def first_seconds(source: Path, path: Path, progress: Progress | None = None) -> None:
+    """The first seconds of a user's video; raises as `open_video` does."""
+    with open_video(source) as video, VideoWriter(path, video.width, video.height, video.fps) as writer:
+        for frame in ahead(video):
+            if frame.time > MOST_SECONDS:
+                break
+            writer.write(frame.rgb, frame.time)
+            if progress:
+                progress("video", frame.time, MOST_SECONDS)
+
+
+def _workers(clip: Path, count: int, device: str | None, alone: float) -> BenchRow:
+    """Several videos at once; the time in which workers load the models does not count."""
+    shifts = run_tasks(partial(begin_timed_run, device, 1), [clip] * (EACH * count), count)
+    rate = throughput([shift for _, shift in shifts])
+    note = f"{rate / alone:.2f} times one run alone, which takes more than one core"
+    return BenchRow(f"{count} workers", rate, "frames/s", note)
+
+
+def throughput(shifts: Sequence[WorkerRun]) -> float:
+    """Frames a second of all workers together."""
+    seconds = max(shift.ended for shift in shifts) - min(shift.began for shift in shifts)
+    return sum(shift.frames for shift in shifts) / seconds
+
+
+def measure_mediapipe_pose(clip: Path, python: Path, ours: float) -> BenchRow:
+    """MediaPipe's pose solution on the same video."""
+    command = [str(python), mediapipe_pose.__file__, str(clip)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=RIVAL_SECONDS)
+        found = json.loads(done.stdout.splitlines()[-1])
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
+        told = getattr(error, "stderr", None) or str(error)
+        last = (str(told).strip().splitlines() or ["no answer"])[-1]
+        raise OSError(f"MediaPipe could not be measured with {python} ({last}): give a Python that has it") from error
+    rate = found["frames"] / found["seconds"]
+    note = f"vibe end to end: {ours / rate:.2f} times as fast; found a person in {found['found']:.0f} frames"
+    return BenchRow("MediaPipe's pose solution, one person", rate, "frames/s", note)
 
 
 @dataclass(frozen=True)
@@ -139,9 +218,8 @@ def measure_all(estimator: Estimator, tell: Callable[[Any], None], video: Path) 
     result = estimator.estimate(video, progress=note)
     seconds = time.perf_counter() - began
     frames, people = len(result.clip.timestamps), len(result.people)
-    size = (
-        f"{result.clip.width}x{result.clip.height}, {frames} frames, {people} {'person' if people == 1 else 'people'}"
-    )
+    who = f"{people} {'person' if people == 1 else 'people'}"
+    size = f"{result.clip.width}x{result.clip.height}, {frames} frames, {who}"
     rows = [BenchRow("end to end, no overlay", frames / seconds, "frames/s", size)]
     for stage, name in (("people", "of it, people followed"), ("features", "of it, features")):
         if stage in last:
@@ -207,3 +285,52 @@ def _milliseconds(work: Callable[[], object]) -> float:
         work()
         times.append(1000 * (time.perf_counter() - start))
     return median(times[1:])
+
+
+def processor_name() -> str:
+    """Its name, as far as the system tells."""
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        for line in lines:
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def machine_name() -> str:
+    """Processor, cores and system."""
+    return f"{processor_name()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+
+
+def package_versions() -> dict[str, str]:
+    """Of what speed depends on, where it is installed."""
+    found = {}
+    for package in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+def device_name(name: str | None) -> str:
+    """Where the networks run."""
+    import torch
+
+    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    return f"{name} ({torch.cuda.get_device_name(name)})" if name.startswith("cuda") else name
+
+
+def peak_mb() -> float | None:
+    """The most memory that this process has held, MB; None where the system does not tell.
+
+    Linux's `ru_maxrss` is that of the process which started this one, if that held more.
+    """
+    with suppress(OSError):
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+        for line in lines:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 2**10
+    try:
+        import resource
+    except ImportError:
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)

@@ -24,7 +24,7 @@ from vibe.cli.prepare import evidence, make_clip, prepare
 from vibe.cli.render import render
 from vibe.cli.train import train, train_by
 from vibe.cli.view import view
-from vibe.errors import run_guarded
+from vibe.errors import Misuse, run_guarded
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "estimate": estimate,
@@ -78,6 +78,8 @@ def _run(arguments: list[str]) -> int:
         if first == "train" and rest and not rest[0].startswith("-"):
             return train_by(rest[0], rest[1:])
         return parse_arguments(_commands(first.startswith("-")), arguments, prog="vibe", description=description)()
+    except Misuse as error:
+        return usage_error(str(error))
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else USAGE
 

@@ -33,7 +33,7 @@ def bench(
             body, is measured on the same video.
     """
     from vibe.assets import keep_inputs, write_whole
-    from vibe.bench.run import bench as measure
+    from vibe.bench.measure import bench as measure
 
     keep_inputs([json], video, mediapipe)
     with ProgressLine("bench") as progress:

@@ -9,12 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from vibe.cli.console import DONE, FAILED, print_error, print_info, usage_error
+from vibe.cli.console import DONE, FAILED, print_error, print_info, print_table, usage_error
 from vibe.cli.progress import ProgressLine, ProgressTable, deferred_interrupt
 from vibe.errors import one_line
 from vibe.inference.config import EstimatorConfig
@@ -31,6 +28,7 @@ VIDEOS = arg(metavar="VIDEO|DIR|PATTERN|LIST|URL [...]", help_behavior_hint="(re
 AS_USUAL = EstimatorConfig()
 READS_KEYPOINTS = arg(help_behavior_hint="(default with weights that read keypoints)")
 READS_IMAGES = arg(help_behavior_hint="(default with weights that read images)")
+TABLE = ("video", "state", "people", "frames", "seconds", "results")
 WORKERS = arg(metavar="N", help_behavior_hint="(default: one a core, if memory allows)")
 
 
@@ -77,11 +75,13 @@ def estimate(
         return usage_error("no video: give one file or more, as in `vibe estimate clip.mp4 -o out`")
     if workers is not None and workers < 1:
         return usage_error(f"there can't be {workers} workers: choose 1 or more")
+    from vibe.inference.estimate import load_estimator
+
     files = ["motion.npz", *(["overlay.mp4"] if overlay else []), *(["page.html"] if page else [])]
     try:
         config = _config(method, refine, no_refine)
         order, plan = _prepare(videos, out, config, files, ray, again, keep_stages)
-        estimator = _loaded(order.config) if plan.jobs else None
+        estimator = load_estimator(order.config) if plan.jobs else None  # what is wrong with a model is found first
     except (ValueError, OSError, ImportError) as error:
         return usage_error(one_line(error))
     with _tidied(order.store):
@@ -101,18 +101,12 @@ def _config(method: EstimatorConfig, refine: bool, no_refine: bool) -> Estimator
     return replace(method, refine=False if no_refine else refine or None)
 
 
-def _loaded(config: EstimatorConfig) -> Estimator:
-    """The models: what is wrong with one is found before the work. Raises ValueError, OSError, ImportError."""
-    from vibe.inference.estimate import load_estimator
-
-    return load_estimator(config)
-
-
 def _prepare(
     videos: Sequence[str], out: str, config: EstimatorConfig, files: Sequence[str], ray: str | None, again: bool,
     keep_stages: bool,
 ) -> tuple[EstimateOptions, Plan]:  # fmt: skip
     """What is to be done, found without a model. Raises ValueError, OSError."""
+    from vibe.assets import keep_inputs
     from vibe.batch.plan import make_plan
     from vibe.batch.sources import find_videos
     from vibe.batch.storage import OutputStorage
@@ -120,6 +114,8 @@ def _prepare(
 
     store = OutputStorage(out)
     sources = find_videos(videos, out)
+    reports = [store.name(name) for name in ("report.csv", "report.json")]
+    keep_inputs(reports, *(source.name for source in sources), *videos, config.weights, config.body)
     if ray is not None:
         sources, store = [source.absolute() for source in sources], store.absolute()
     if keep_stages and store.stages("") is None:
@@ -130,7 +126,7 @@ def _prepare(
 
         page_template()
     order = EstimateOptions(config, store, keep_stages, again)
-    with ProgressLine(Console(stderr=True), out) as progress:
+    with ProgressLine(out) as progress:
         told = progress if len(sources) > 1 else None
         plan = make_plan(sources, store, lambda content: config.keys(content)["result"], files, again, told)
     with _tidied(store):
@@ -161,7 +157,7 @@ def _one(plan: Plan, order: EstimateOptions, estimator: Estimator | None) -> int
     from vibe.parallel import run_tasks
 
     video = plan.order[0]
-    with ProgressLine(Console(stderr=True), Path(video).name) as progress, deferred_interrupt() as pause:
+    with ProgressLine(Path(video).name) as progress, deferred_interrupt() as pause:
 
         def show(worker_id: int, number: int, message: Any) -> None:
             pause()
@@ -177,9 +173,9 @@ def _one(plan: Plan, order: EstimateOptions, estimator: Estimator | None) -> int
         return FAILED
     _people(outcome)
     if outcome.state == "done":
-        print_info(Console(), f"written to {outcome.results}: {', '.join(outcome.files)}")
+        print_info(f"written to {outcome.results}: {', '.join(outcome.files)}")
     else:
-        print_info(Console(), f"{outcome.label}: {outcome.reason}, in {outcome.results}; --again does it anew")
+        print_info(f"{outcome.label}: {outcome.reason}, in {outcome.results}; --again does it anew")
     _licences([outcome])
     return DONE
 
@@ -193,7 +189,7 @@ def _many(plan: Plan, order: EstimateOptions, workers: int | None, ray: str | No
     names = [job.source.file.name for job in plan.jobs]
     answers: list[Outcome] = []
     try:
-        with ProgressTable(Console(stderr=True), names, len(plan.order), before["skipped"], before["failed"]) as board:
+        with ProgressTable(names, len(plan.order), before["skipped"], before["failed"]) as board:
             for number, answer in _shared_out(plan.jobs, order, workers, ray, board) if plan.jobs else ():
                 answers.append(answer)
                 board.finished(number, answer)
@@ -244,37 +240,32 @@ def _table(outcomes: Sequence[Outcome], store: OutputStorage) -> None:
     """What came of each video, and the counts."""
     from vibe.batch.report import count_states
 
-    console = Console()
-    table = Table()
-    for heading in ("video", "state", "people", "frames", "seconds", "results"):
-        table.add_column(heading, justify="right" if heading in ("people", "frames", "seconds") else "left")
+    rows = []
     for each in outcomes:
-        numbers = ("", "") if each.state in ("failed", "left") else (str(len(each.rows)), str(each.frames))
+        counts = ("", "") if each.state in ("failed", "left") else (len(each.rows), each.frames)
         place = each.results.removeprefix(store.name("")).lstrip("/\\")
-        row = (Path(each.label).name, each.state, *numbers, f"{each.seconds:.1f}", place)
-        table.add_row(*map(Text, row))
-    console.print(table)
-    print_info(console, ", ".join(f"{number} {state}" for state, number in count_states(outcomes).items()))
-    print_info(console, f"written to {store.name('report.csv')} and {store.name('report.json')}")
+        rows.append((Path(each.label).name, each.state, *counts, f"{each.seconds:.1f}", place))
+    print_table(dict(zip(TABLE, ("left", "left", "right", "right", "right", "left"))), rows)
+    print_info(", ".join(f"{number} {state}" for state, number in count_states(outcomes).items()))
+    print_info(f"written to {store.name('report.csv')} and {store.name('report.json')}")
 
 
 def _people(outcome: Outcome) -> None:
     """The table of people and the notes."""
-    console, name = Console(), Path(outcome.label).name
-    table = Table(title=Text(name), title_justify="left")
-    for heading in ("person", "frames", "share of video", "keypoint confidence"):
-        table.add_column(heading, justify="right")
-    for row in outcome.rows:
-        table.add_row(str(row["person"]), str(row["frames"]), f"{row['coverage']:.0%}", f"{row['confidence']:.2f}")
+    name = Path(outcome.label).name
+    rows = (
+        (row["person"], row["frames"], f"{row['coverage']:.0%}", f"{row['confidence']:.2f}") for row in outcome.rows
+    )
     if outcome.rows:
-        console.print(table, markup=False)
+        headings = ("person", "frames", "share of video", "keypoint confidence")
+        print_table(dict.fromkeys(headings, "right"), rows, name)
     else:
-        print_info(console, f"{name}: nobody was found in view")
+        print_info(f"{name}: nobody was found in view")
     for note in outcome.notes:
-        print_info(console, f"note: {note}")
+        print_info(f"note: {note}")
 
 
 def _licences(outcomes: Sequence[Outcome]) -> None:
     """What weights and bodies may be used for, once each."""
     for licence in sorted({licence for outcome in outcomes for licence in outcome.licences}):
-        print_info(Console(), licence)
+        print_info(licence)

@@ -72,7 +72,6 @@ def export(
 def _export(motion: Path, to: str, out: Path | None, options: dict[str, Any]) -> int:
     """The same, with the options of `vibe.export`."""
     from vibe.assets import keep_inputs
-    from vibe.export.export import Misuse
     from vibe.export.export import export as write
     from vibe.motion import load
 
@@ -84,11 +83,8 @@ def _export(motion: Path, to: str, out: Path | None, options: dict[str, Any]) ->
     files = [place / format.file if place.is_dir() else place, *folder.glob("person*")]
     keep_inputs(files, motion, options["body"], options["blender"])
     result = load(motion)
-    try:
-        with ProgressLine(motion.name) as progress:
-            done = write(result, place, to, **options, folder=folder, progress=progress)
-    except Misuse as error:
-        return usage_error(str(error))
+    with ProgressLine(motion.name) as progress:
+        done = write(result, place, to, **options, folder=folder, progress=progress)
     for note in done.notes:
         print_note(f"{motion.name}: {note}")
     for path in done.files:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -15,10 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from vibe.cli.console import DONE, print_error, print_info, usage_error
+from vibe.cli.console import DONE, print_error, print_note, usage_error
 from vibe.errors import one_line
 from vibe.inference.config import POSE_MODELS, EstimatorConfig, Quality
 
@@ -36,39 +36,61 @@ PAGE = arg(help_behavior_hint="(default: if nothing else is asked for)")
 
 
 @dataclass(frozen=True)
-class _LiveOptions:
-    """The command's options, checked."""
+class LiveOptions:
+    """How people are followed, and where what is found goes."""
 
-    source: str
-    size: tuple[int, int]
-    people: int
-    delay: int
-    seconds: float | None
-    page: bool
-    socket: bool
-    json: str | None
-    osc: str | None
-    out: Path | None
-    host: str
-    port: int
-    no_browser: bool
+    page: Annotated[FlagCreatePairsOff[bool], PAGE] = False
+    """Serve a page that shows the picture and the bodies, and open it in the browser."""
+    socket: Flag = False
+    """Serve the WebSocket without the page."""
+    json: Annotated[str | None, arg(metavar="PATH|-", help_behavior_hint="")] = None
+    """Write a line of JSON for every answer to this file, or to standard output."""
+    osc: Annotated[str | None, arg(metavar="HOST:PORT", help_behavior_hint="")] = None
+    """Send every answer there as OSC over UDP."""
+    out: Annotated[Path | None, arg(aliases=["-o"], metavar="MOTION.npz", help_behavior_hint="")] = None
+    """Record the answers and make a motion file of them at the end."""
+    host: Annotated[str, arg(metavar="HOST")] = "127.0.0.1"
+    """Where page and socket listen; others in its network can reach any but 127.0.0.1, with the printed token."""
+    port: Annotated[int, arg(metavar="PORT")] = 8765
+    """0 takes any that is free."""
+    no_browser: Flag = False
+    """Don't open the browser."""
+    people: Annotated[int, arg(metavar="N")] = 4
+    """How many are followed at once, at most."""
+    delay: Annotated[int, arg(metavar="FRAMES")] = 1
+    """Frames that an answer waits for: more make it steadier and more exact."""
+    seconds: Annotated[float | None, arg(metavar="S", help_behavior_hint="(default: until the end, or Ctrl-C)")] = None
+    """End after this time."""
+    size: Annotated[str, arg(metavar="WxH")] = "640x480"
+    """What is asked of a camera; it may give another size."""
+
+    @property
+    def shows(self) -> bool:
+        """Whether the page is served."""
+        return self.page or not (self.socket or self.json or self.osc or self.out)
+
+    def fault(self) -> str | None:
+        """What is wrong with them, in words."""
+        if not re.fullmatch(r"\d{2,4}x\d{2,4}", self.size) or not 16 <= min(self.shape) <= max(self.shape) <= 8192:
+            return f"--size is {self.size}: give width and height in pixels, as in 1280x720"
+        for name, least, most in (("people", 1, 64), ("delay", 0, 30), ("port", 0, 65535)):
+            if not least <= getattr(self, name) <= most:
+                return f"--{name} is {getattr(self, name)}: give {least} to {most}"
+        if self.seconds is not None and not self.seconds > 0:
+            return f"--seconds is {self.seconds:g}: give more than 0"
+        return None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Width and height, pixels."""
+        width, height = self.size.split("x")
+        return int(width), int(height)
 
 
 def live(
     source: Annotated[Positional[str], arg(metavar="CAMERA|URL|FILE")] = "0",
     /,
-    page: Annotated[FlagCreatePairsOff[bool], PAGE] = False,
-    socket: Flag = False,
-    json: Annotated[str | None, arg(metavar="PATH|-", help_behavior_hint="")] = None,
-    osc: Annotated[str | None, arg(metavar="HOST:PORT", help_behavior_hint="")] = None,
-    out: Annotated[Path | None, arg(aliases=["-o"], metavar="MOTION.npz", help_behavior_hint="")] = None,
-    host: Annotated[str, arg(metavar="HOST")] = "127.0.0.1",
-    port: Annotated[int, arg(metavar="PORT")] = 8765,
-    no_browser: Flag = False,
-    people: Annotated[int, arg(metavar="N")] = 4,
-    delay: Annotated[int, arg(metavar="FRAMES")] = 1,
-    seconds: Annotated[float | None, arg(metavar="S", help_behavior_hint="(default: until the end, or Ctrl-C)")] = None,
-    size: Annotated[str, arg(metavar="WxH")] = "640x480",
+    options: Annotated[LiveOptions, arg(name="")] = LiveOptions(),
     weights: Annotated[str | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: open)")] = None,
     body: Annotated[str | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: the weights' own)")] = None,
     fov: Annotated[float | None, arg(metavar="DEG", help_behavior_hint="(default: 53.1)")] = None,
@@ -86,37 +108,21 @@ def live(
 
     Args:
         source: A camera's number or device; an address (rtsp, rtsps, http, https, udp); or a file, played at its speed.
-        page: Serve a page that shows the picture and the bodies, and open it in the browser.
-        socket: Serve the WebSocket without the page.
-        json: Write a line of JSON for every answer to this file, or to standard output.
-        osc: Send every answer there as OSC over UDP.
-        out: Record the answers and make a motion file of them at the end.
-        host: Where page and socket listen; others in its network can reach any but 127.0.0.1, with the printed token.
-        port: 0 takes any that is free.
-        no_browser: Don't open the browser.
-        people: How many are followed at once, at most.
-        delay: Frames that an answer waits for: more make it steadier and more exact.
-        seconds: End after this time.
-        size: What is asked of a camera; it may give another size.
         weights: open, or the name or .safetensors file of weights of your own that read keypoints.
         body: open, smpl (the neutral one), smpl-male, smpl-female, or an .npz file in SMPL's layout.
         fov: The camera's angle of view across the picture's diagonal, degrees, 5 to 150.
         quality: How much work the 2D keypoints are worth: fast leaves fewer pictures out, best more.
     """
-    wide, _, high = size.partition("x")
-    if not all(side.isdecimal() and 16 <= int(side) <= 8192 for side in (wide, high)):
-        return usage_error(f"--size is {size}: give width and height in pixels, as in 1280x720")
-    for name, value, least, most in (("people", people, 1, 64), ("delay", delay, 0, 30), ("port", port, 0, 65535)):
-        if not least <= value <= most:
-            return usage_error(f"--{name} is {value}: give {least} to {most}")
-    if seconds is not None and not seconds > 0:
-        return usage_error(f"--seconds is {seconds:g}: give more than 0")
-    page, shape = page or not (socket or json or osc or out), (int(wide), int(high))
-    options = _LiveOptions(source, shape, people, delay, seconds, page, socket, json, osc, out, host, port, no_browser)
-    return _open_and_run(options, EstimatorConfig(weights=weights, body=body, fov_deg=fov, quality=quality))
+    from vibe.assets import keep_inputs
+
+    if fault := options.fault():
+        return usage_error(fault)
+    keep_inputs([options.out, options.json if options.json != "-" else None], source, weights, body)
+    config = EstimatorConfig(weights=weights, body=body, fov_deg=fov, quality=quality)
+    return _open_and_run(source, options, config)
 
 
-def _open_and_run(options: _LiveOptions, config: EstimatorConfig) -> int:
+def _open_and_run(name: str, options: LiveOptions, config: EstimatorConfig) -> int:
     """Load and open everything, then answer until the end."""
     from vibe.inference.estimate import load_estimator
     from vibe.live.outputs import UNFINISHED, start_json
@@ -126,11 +132,11 @@ def _open_and_run(options: _LiveOptions, config: EstimatorConfig) -> int:
     if options.out is not None:
         _try_writing(options.out)
     estimator = load_estimator(config)
-    if options.out is not None and options.source.endswith(UNFINISHED):
-        _finish(Path(options.source), options.out, estimator)
+    if options.out is not None and name.endswith(UNFINISHED):
+        _finish(Path(name), options.out, estimator)
         return DONE
     with _ended_by_signals(), ExitStack() as opened:
-        source = open_source(options.source, options.size)
+        source = open_source(name, options.shape)
         opened.callback(source.close)
         live_estimator = LiveEstimator(estimator, source.width, source.height, options.delay)
         start = start_json(
@@ -162,7 +168,7 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _senders(options: _LiveOptions, start: str) -> Iterator[list[Output]]:
+def _senders(options: LiveOptions, start: str) -> Iterator[list[Output]]:
     """What sends answers off, closed at the end."""
     from vibe.live import outputs
 
@@ -182,23 +188,23 @@ def _close(output: Outbox) -> None:
     """Hand on what waits, and say what was left out."""
     output.close()
     if output.dropped:
-        _info(f"{output.name}: {output.dropped} answers could not be sent in time or at all")
+        print_note(f"{output.name}: {output.dropped} answers could not be sent in time or at all")
 
 
 @contextmanager
 def _page_server(
-    options: _LiveOptions, start: str, source: LiveSource, live_estimator: LiveEstimator, estimator: Estimator
+    options: LiveOptions, start: str, source: LiveSource, live_estimator: LiveEstimator, estimator: Estimator
 ) -> Iterator[list[Output]]:
     """The page and the socket, closed at the end."""
     from vibe.live.outputs import Packets
     from vibe.live.server import ServedContent, Server
     from vibe.viewer.page import live_page, page_template
 
-    if not (options.page or options.socket):
+    if not (options.shows or options.socket):
         yield []
         return
     body = estimator.body
-    text = live_page(page_template(), source.name, live_estimator.camera, body) if options.page else None
+    text = live_page(page_template(), source.name, live_estimator.camera, body) if options.shows else None
     server = Server(ServedContent(start, text, Packets(body)), options.host, options.port)
     with closing(server), _shown(server, options):
         yield [server]
@@ -206,7 +212,7 @@ def _page_server(
 
 @contextmanager
 def _recording(
-    options: _LiveOptions, source: LiveSource, live_estimator: LiveEstimator, estimator: Estimator
+    options: LiveOptions, source: LiveSource, live_estimator: LiveEstimator, estimator: Estimator
 ) -> Iterator[list[Output]]:
     """What writes the answers as they come, and a motion file of them at the end, whatever ended it."""
     from vibe.live.outputs import UNFINISHED, Recorder
@@ -230,7 +236,7 @@ def _recording(
             _finish(part, out, estimator)
         else:
             part.unlink()
-            _info(f"{out} was not written: there was no answer")
+            print_note(f"{out} was not written: there was no answer")
 
 
 def _finish(part: Path, out: Path, estimator: Estimator) -> None:
@@ -245,11 +251,11 @@ def _finish(part: Path, out: Path, estimator: Estimator) -> None:
             f"cannot write {out} ({one_line(error)}): the recording is in {part}, vibe live {part} -o FILE writes it"
         ) from error
     part.unlink()
-    _info(f"written to {out}: {len(result.clip.timestamps)} frames")
+    print_note(f"written to {out}: {len(result.clip.timestamps)} frames")
 
 
 def _run(
-    options: _LiveOptions,
+    options: LiveOptions,
     source: LiveSource,
     tracker: LiveTracker,
     live_estimator: LiveEstimator,
@@ -261,7 +267,7 @@ def _run(
     """
     from vibe.live.pose import Delays, run_live
 
-    _info(f"{source.name}: {source.width}x{source.height}; Ctrl-C ends it")
+    print_note(f"{source.name}: {source.width}x{source.height}; Ctrl-C ends it")
     last = time.monotonic()
     delays, left_out = Delays(last), 0
 
@@ -270,25 +276,25 @@ def _run(
         delays, left_out = now, dropped
         if time.monotonic() - last >= REPORT_EVERY:
             last = time.monotonic()
-            _info(delays.line(last, left_out))
+            print_note(delays.line(last, left_out))
 
     try:
         with suppress(KeyboardInterrupt, BrokenPipeError):
             run_live(source, tracker, live_estimator, outputs, options.delay, options.seconds, report)
     finally:
-        _info(f"in all: {delays.line(time.monotonic(), left_out)}")
+        print_note(f"in all: {delays.line(time.monotonic(), left_out)}")
 
 
 @contextmanager
-def _shown(server: Server, options: _LiveOptions) -> Iterator[None]:
+def _shown(server: Server, options: LiveOptions) -> Iterator[None]:
     """Says where to look and listen; the browser is opened where there is a screen."""
     from vibe.live.server import page_file
 
-    _info(f"page: {server.address}" if options.page else f"socket: {server.socket_address}")
+    print_note(f"page: {server.address}" if options.shows else f"socket: {server.socket_address}")
     if server.is_open:
         print_error(f"{server.host} can be reached from other machines: who has the token sees what the camera sees")
     screen = sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
-    if not options.page or not screen or options.no_browser:
+    if not options.shows or not screen or options.no_browser:
         yield
         return
     with page_file(server.address) as address:
@@ -307,8 +313,3 @@ def _try_writing(out: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise OSError(f"cannot write to {out.parent}: {one_line(error)}; give another place with -o") from error
-
-
-def _info(text: str) -> None:
-    """One line on stderr: standard output is for JSON."""
-    print_info(Console(stderr=True), text)

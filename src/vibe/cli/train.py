@@ -58,6 +58,8 @@ def train(
 
 def train_by(name: str, options: Sequence[str]) -> int:
     """Train by the recipe of that name, with the options that follow it on the command line; the exit code."""
+    from vibe.assets import keep_inputs
+
     offers = _offers()
     if name not in offers:
         return usage_error(f"no recipe is called {name}: choose one of {', '.join(offers)}")
@@ -66,6 +68,8 @@ def train_by(name: str, options: Sequence[str]) -> int:
     order = parse_arguments(kind, options, prog=f"vibe train {name}", default=given, config=(AvoidSubcommands,))
     out = order.out or Path("runs") / name
     wanted = order.recipe if order.epochs is None else _for_epochs(order.recipe, order.epochs)
+    keep_inputs([out], getattr(wanted, "data", None))
+    keep_inputs(out.glob("*.safetensors"), getattr(wanted, "start", None))
     if os.environ.get("RANK", "0") != "0":
         for _ in trainer(wanted, out, order.device, None):
             pass

@@ -14,6 +14,7 @@ from numpy import ndarray
 from vibe.arrays import as_numpy
 from vibe.assets.paths import folders_above, whole_folder
 from vibe.body import Body, find_body
+from vibe.errors import Misuse
 from vibe.export.bvh import UNITS
 from vibe.export.formats import FORMATS, ExportOptions, Facing, Format, Root, Unit, Up
 from vibe.export.legacy import write_legacy
@@ -26,10 +27,6 @@ CHOICES: dict[str, Mapping[str, Any]] = {"up": R_SCENE_CAM, "facing": AXES, "roo
 
 CHUNK = 64
 """Frames whose vertices are held at a time."""
-
-
-class Misuse(ValueError):
-    """What was asked for can't be, whatever the motion is."""
 
 
 @dataclass(frozen=True)
