@@ -67,8 +67,9 @@ def array(shape: tuple[int, ...], kind: bytes, content: bytes) -> bytes:
 def sparse_matrices(size: int) -> bytes:
     """One whose empty rows are counted, and of as many columns."""
     rows = size // 8
-    parts = {b"_shape": pickle.dumps((rows, rows), 2)[2:-1], b"data": array((0,), b"f8", b""),
-             b"indices": array((0,), b"i8", b""), b"indptr": array((rows + 1,), b"i8", bytes(8 * rows + 8))}  # fmt: skip
+    nothing, ends = array((0,), b"i8", b""), array((rows + 1,), b"i8", bytes(8 * rows + 8))
+    parts = {b"_shape": pickle.dumps((rows, rows), 2)[2:-1], b"data": array((0,), b"f8", b"")}
+    parts |= {b"indices": nothing, b"indptr": ends}
     state = b"}(" + b"".join(short(key) + value for key, value in parts.items()) + b"u"
     return body_of(b"cscipy.sparse.csr\ncsr_matrix\n)\x81" + state + b"b")
 

@@ -132,33 +132,24 @@ def _raw(content: Any) -> bytes | memoryview:
 
 def _dense(kind: str, state: dict[str, Any]) -> NDArray[Any]:
     """A sparse matrix as a dense one."""
-    rows, columns = _sizes(state)
-    data = _array(state.get("data"))
-    if rows * columns * data.itemsize > MAX_DENSE or data.ndim != 1:
-        raise ValueError(f"is a sparse matrix too large for these files ({rows} by {columns})")
-    if kind == "coo":
-        both = state.get("coords")
-        given = both if isinstance(both, tuple) and len(both) == 2 else (state.get("row"), state.get("col"))
-        row, column = (_array(part) for part in given)
-    else:
-        inner, ends = _array(state.get("indices")), _array(state.get("indptr")).astype(np.int64)
-        outer = columns if kind == "csc" else rows
-        steps = np.diff(ends) if ends.ndim == 1 and ends.size == outer + 1 else np.array([-1])
-        if steps.min(initial=0) < 0 or ends[0] != 0 or ends[-1] != data.size:
-            raise ValueError("is a sparse matrix whose parts do not fit each other")
-        spread = np.repeat(np.arange(outer), steps)
-        row, column = (inner, spread) if kind == "csc" else (spread, inner)
-    for index, size in ((row, rows), (column, columns)):
-        right = index.dtype.kind in "iu" and index.shape == data.shape
-        if not right or (index.size and not 0 <= index.min() <= index.max() < size):
-            raise ValueError("is a sparse matrix whose parts do not fit each other")
-    dense = np.zeros((rows, columns), data.dtype)
-    np.add.at(dense, (row, column), data)
-    return dense
+    from scipy import sparse
 
-
-def _sizes(state: dict[str, Any]) -> tuple[int, int]:
-    sizes = _shape(state.get("_shape", state.get("shape")))
-    if len(sizes) != 2:
-        raise ValueError("is a sparse matrix of a shape that is not two numbers")
-    return sizes[0], sizes[1]
+    sizes, data = _shape(state.get("_shape", state.get("shape"))), _array(state.get("data"))
+    if len(sizes) != 2 or math.prod(sizes) * data.itemsize > MAX_DENSE:
+        raise ValueError(f"is a sparse matrix of a shape that these files do not have ({ascii(sizes)[:60]})")
+    both = state.get("coords")
+    given = both if isinstance(both, tuple) and len(both) == 2 else (state.get("row"), state.get("col"))
+    names = given if kind == "coo" else (state.get("indices"), state.get("indptr"))
+    parts = [_array(part) for part in names]
+    try:
+        if any(part.dtype.kind not in "iu" for part in parts):
+            raise ValueError("not whole numbers")
+        if kind == "coo":
+            return sparse.coo_array((data, tuple(parts)), sizes).toarray()
+        matrix = {"csc": sparse.csc_array, "csr": sparse.csr_array}[kind]((data, *parts), sizes)
+        matrix.check_format(full_check=True)
+        if matrix.indptr[-1] != data.size:
+            raise ValueError("not all are used")
+        return matrix.toarray()
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
+        raise ValueError("is a sparse matrix whose parts do not fit each other") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -13,9 +13,6 @@ from tyro.conf import Positional, arg
 
 from vibe.cli.console import DONE, FAILED, print_error, print_info, usage_error
 from vibe.inference.config import POSE_MODELS, Quality
-
-if TYPE_CHECKING:
-    from vibe.assets import Entry
 
 
 def assets(
@@ -47,18 +44,22 @@ def assets(
 
 
 def _list() -> int:
-    """What each owner offers on the same terms, and whether it is here."""
+    """What each owner offers on the same terms: its name for each file, whether it is here, what for."""
     from vibe.assets import catalogue, home
 
     console, entries = Console(), catalogue()
-    groups: dict[tuple[str, str], list[Entry]] = {}
-    for entry in entries:
-        groups.setdefault((entry.owner, entry.licence), []).append(entry)
     width = max(len(entry.given) for entry in entries)
-    for (owner, licence), group in groups.items():
-        console.print(Text(owner, "bold"))
-        console.print(Text(licence))
-        console.print(_table(group, width))
+    for owner, licence in dict.fromkeys((entry.owner, entry.licence) for entry in entries):
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=True)
+        for wide in (2, 8, width):
+            table.add_column(width=wide)
+        table.add_column(overflow="fold")
+        for entry in entries:
+            if (entry.owner, entry.licence) == (owner, licence):
+                state = Text("not here", "dim") if entry.path is None else Text("here", "green")
+                table.add_row("", state, entry.given, entry.purpose)
+        table.add_row()
+        console.print(Text(owner, "bold"), Text(licence), table, sep="\n")
     here = sum(entry.path is not None for entry in entries)
     own = sorted({path.stem for path in home().glob("*.safetensors")} - {Path(entry.name).stem for entry in entries})
     if own:
@@ -67,20 +68,6 @@ def _list() -> int:
     print_info("their owners: `vibe assets add FILE ...` converts them and keeps them in")
     print_info(home())
     return DONE
-
-
-def _table(entries: Sequence[Entry], width: int) -> Table:
-    """A line for each file: its owner's name for it, whether it is here, what for."""
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=True)
-    table.add_column(width=2)
-    table.add_column(width=8)
-    table.add_column(width=width)
-    table.add_column(overflow="fold")
-    for entry in entries:
-        state = Text("not here", "dim") if entry.path is None else Text("here", "green")
-        table.add_row("", state, entry.given, entry.purpose)
-    table.add_row()
-    return table
 
 
 def _add(paths: Sequence[Path]) -> int:

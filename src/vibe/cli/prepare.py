@@ -46,14 +46,24 @@ def prepare(
         workers: Processes; the store is the same however many there are.
         strict: Fail if anything had to be left out; once the raw files are mended the same command goes on.
     """
+    from vibe.data.sets.catalogue import SETS
+
     if name == "list":
-        return usage_error("to make a store, say `vibe prepare NAME RAW_DIR -o DIR`") if raw or out else _list()
+        if raw or out:
+            return usage_error("to make a store, say `vibe prepare NAME RAW_DIR -o DIR`")
+        for each in SETS:
+            print_info(f"{each}: {SETS[each].title}\n  {SETS[each].licence}\n  {SETS[each].layout}\n")
+        print_info(f"{BENCHMARK}: needs no raw folder")
+        return DONE
     if name == BENCHMARK:
         if raw or out is None:
             return usage_error(f"say `vibe prepare {BENCHMARK} -o DIR`")
-        return _benchmark(out)
-    from vibe.data.sets.catalogue import SETS
+        from vibe.evaluate.open_benchmark_clips import build_open_benchmark
 
+        with ProgressLine(BENCHMARK) as progress:
+            sha256 = build_open_benchmark(out, progress=progress)
+        print_info(f"{out}: {BENCHMARK}, SHA-256 {sha256}")
+        return DONE
     if name not in SETS:
         return usage_error(f"no data set is called {name}: choose one of {', '.join([*SETS, BENCHMARK])}")
     if raw is None or out is None:
@@ -61,25 +71,6 @@ def prepare(
     if workers < 1:
         return usage_error(f"there can't be {workers} workers: choose 1 or more")
     return _prepare(name, raw, out, workers, strict)
-
-
-def _list() -> int:
-    """Every set with its licence and layout."""
-    from vibe.data.sets.catalogue import SETS
-
-    for name, each in SETS.items():
-        print_info(f"{name}: {each.title}\n  {each.licence}\n  {each.layout}\n")
-    print_info(f"{BENCHMARK}: needs no raw folder")
-    return DONE
-
-
-def _benchmark(out: Path) -> int:
-    from vibe.evaluate.open_benchmark_clips import build_open_benchmark
-
-    with ProgressLine(BENCHMARK) as progress:
-        sha256 = build_open_benchmark(out, progress=progress)
-    print_info(f"{out}: {BENCHMARK}, SHA-256 {sha256}")
-    return DONE
 
 
 def _prepare(name: str, raw: Path, out: Path, workers: int, strict: bool) -> int:
