@@ -120,11 +120,8 @@ def _pickle(path: Path, content: bytes) -> tuple[str, bytes]:
         return _checkpoint(path, checkpoints.from_legacy(content))
     if end != len(content) or not isinstance(value, dict):
         raise ValueError(NOTHING)
-    return _arrays(path, {str(name): partial(_text_or_numbers, item, str(name)) for name, item in value.items()})
-
-
-def _text_or_numbers(value: Any, name: str) -> Any:
-    return pickle_arrays.text(value) or pickle_arrays.numbers(value, name)
+    read = lambda name, item: pickle_arrays.text(item) or pickle_arrays.numbers(item, name)  # noqa: E731
+    return _arrays(path, {str(name): partial(read, str(name), item) for name, item in value.items()})
 
 
 def _arrays(path: Path, readers: dict[str, Callable[[], Any]]) -> tuple[str, bytes]:
@@ -154,12 +151,13 @@ def _checkpoint(path: Path, checkpoint: Checkpoint) -> tuple[str, bytes]:
         shown = ", ".join(ascii(str(name)[:30])[1:-1] for name in list(state)[:6])
         raise ValueError(f"it is a checkpoint of another network; it holds {shown or 'nothing'}")
     views = storage_views(checkpoint, kept)
-    if frame:
-        return "official-frame.safetensors", _frame(views)
-    name = _which(path, checkpoint)
+    name = "official-frame" if frame else _which(path, checkpoint)
     file = f"{name}.safetensors"
     _, _, licence, owner = CONVERTED.get(file, OWN)
-    return file, _generator(views, name, f"{licence}; from {owner}.")
+    terms = f"{licence}; from {owner}."
+    if frame:
+        return file, _weights(views, name, terms, _resnet(), "", None, {"features": 2048, "hidden": 1024})
+    return file, _generator(views, name, terms)
 
 
 def _which(path: Path, checkpoint: Checkpoint) -> str:
@@ -229,13 +227,6 @@ def _generator(views: Mapping[str, StorageView], name: str, licence: str) -> byt
     if head["features"] != width:
         raise ValueError(f"its encoder gives {width} numbers, its regressor reads {head['features']}")
     return _weights(views, name, licence, _encoder(**encoder), "regressor.", encoder, head)
-
-
-def _frame(views: Mapping[str, StorageView]) -> bytes:
-    """ResNet-50 and regressor as a weights file; raises ValueError, which names what is missing or wrong."""
-    _, _, licence, owner = CONVERTED["official-frame.safetensors"]
-    head = {"features": 2048, "hidden": 1024}
-    return _weights(views, "official-frame", f"{licence}; from {owner}.", _resnet(), "", None, head)
 
 
 def _weights(
@@ -312,11 +303,8 @@ def _parameters(views: Mapping[str, StorageView], shapes: Shapes, head: str) -> 
     means = [f"{head}init_{part}" for part in STATE if f"{head}init_{part}" not in views]
     missing = [name for name in shapes if name not in views and name not in means]
     unknown = [name for name in views if name not in shapes]
-    wrong = [
-        f"{name} is {views[name].shape}, expected {shape}"
-        for name, shape in shapes.items()
-        if name in views and views[name].shape != shape
-    ]
+    sizes = ((name, views[name].shape, shape) for name, shape in shapes.items() if name in views)
+    wrong = [f"{name} is {size}, expected {shape}" for name, size, shape in sizes if size != shape]
     for problem, names in (("lacks", missing), ("has the unknown", unknown), ("has the wrong shape:", wrong)):
         if names:
             more = f" and {len(names) - 4} more" if len(names) > 4 else ""
@@ -334,8 +322,7 @@ def _means(names: list[str], head: str) -> dict[str, NDArray[Any]]:
             f"the network lacks {', '.join(names)}, and smpl_mean_params.npz, where they could come from, is not here: "
             "run `vibe assets add` for that file first"
         )
-    held = read_npz(path)
-    parts = {name: name.removeprefix(f"{head}init_") for name in names}
-    if missing := sorted(set(parts.values()) - held.keys()):
+    held = {f"{head}init_{part}": array for part, array in read_npz(path).items()}
+    if missing := [name for name in names if name not in held]:
         raise ValueError(f"{path} lacks {', '.join(missing)}: run `vibe assets add` for the mean parameters again")
-    return {name: held[part][None].astype(np.float32) for name, part in parts.items()}
+    return {name: held[name][None].astype(np.float32) for name in names}

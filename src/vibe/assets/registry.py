@@ -57,12 +57,7 @@ CONVERTED: dict[str, tuple[str, str, str, str]] = {
         SPIN_SITE,
     ),
     "j_regressor_extra.npz": ("J_regressor_extra.npy", "nine of the 49 joints of SPIN", SPIN_TERMS, SPIN_SITE),
-    "j_regressor_h36m.npz": (
-        "J_regressor_h36m.npy",
-        "Human3.6M's 17 joints, of which 14 are evaluated",
-        SPIN_TERMS,
-        SPIN_SITE,
-    ),
+    "j_regressor_h36m.npz": ("J_regressor_h36m.npy", "Human3.6M's 17 joints, 14 are evaluated", SPIN_TERMS, SPIN_SITE),
     "pose_mixture.npz": ("gmm_08.pkl", "SMPLify's prior of poses (--fitting paper)", SMPLIFY_TERMS, SMPLIFY_SITE),
     "official.safetensors": (
         "vibe_model_wo_3dpw.pth.tar",

@@ -77,9 +77,10 @@ class Leftovers:
     half: tuple[Path, ...]
     """Files that were never finished."""
 
-    def __len__(self) -> int:
+    @property
+    def all(self) -> tuple[Path, ...]:
         """Folders and files."""
-        return len(self.stages) + len(self.work) + len(self.half)
+        return self.stages + self.work + self.half
 
 
 def leftovers(root: Path) -> Leftovers:
@@ -90,7 +91,12 @@ def leftovers(root: Path) -> Leftovers:
     cached = home.stages("")
     stages = tuple(sorted(cached.iterdir())) if cached and cached.is_dir() else ()
     work = (home.scratch,) if home.scratch.is_dir() else ()
-    return Leftovers(stages, work, tuple(sorted(_half(root))))
+    half = []
+    for folder, below, files in os.walk(root):
+        if HIDDEN in below:
+            below.remove(HIDDEN)
+        half += [Path(folder) / name for name in files if HALF.fullmatch(name)]
+    return Leftovers(stages, work, tuple(sorted(half)))
 
 
 def size(paths: tuple[Path, ...]) -> int:
@@ -101,17 +107,9 @@ def size(paths: tuple[Path, ...]) -> int:
 
 def remove(root: Path, found: Leftovers) -> None:
     """Take it away, and our own folders with it once they are empty. Raises OSError."""
-    for path in (*found.stages, *found.work, *found.half):
+    for path in found.all:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
     OutputStorage(str(root)).tidy()
-
-
-def _half(root: Path) -> Iterator[Path]:
-    """Unfinished files beside the results."""
-    for folder, below, files in os.walk(root):
-        if HIDDEN in below:
-            below.remove(HIDDEN)
-        yield from (Path(folder) / name for name in files if HALF.fullmatch(name))

@@ -47,10 +47,8 @@ class Outcome:
 
     def columns(self) -> dict[str, Any]:
         """A row of the report."""
-        values = (
-            *(self.label, self.state, self.reason, redact(self.results)),
-            *(len(self.rows), self.frames, round(self.seconds, 3), self.key),
-        )
+        said = self.label, self.state, self.reason, redact(self.results)
+        values = *said, len(self.rows), self.frames, round(self.seconds, 3), self.key
         return dict(zip(COLUMNS, values, strict=True))
 
 
@@ -90,13 +88,11 @@ def report_csv(outcomes: Sequence[Outcome]) -> bytes:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
-    table.writerows(map(_plain_cell, outcome.columns().values()) for outcome in outcomes)
+    formula = ("=", "+", "-", "@", "\t", "\r")
+    for outcome in outcomes:
+        cells = outcome.columns().values()
+        table.writerow(f"'{cell}" if isinstance(cell, str) and cell.startswith(formula) else cell for cell in cells)
     return text.getvalue().encode("utf-8", "backslashreplace")
-
-
-def _plain_cell(value: object) -> object:
-    """A value that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def report_json(outcomes: Sequence[Outcome]) -> bytes:

@@ -41,7 +41,7 @@ def clean(
     ):
         if paths:
             print_info(f"{what}: {len(paths)}, {size(paths) / 1e6:.1f} MB")
-    if not found:
+    if not found.all:
         print_info(f"nothing to remove in {out}")
         return DONE
     if dry_run:
@@ -53,7 +53,7 @@ def clean(
         if input("Remove it? [y/N] ").strip().lower() not in ("y", "yes"):
             print_info("nothing was removed")
             return DONE
-    freed = size((*found.stages, *found.work, *found.half))
+    freed = size(found.all)
     remove(out, found)
     print_info(f"removed, {freed / 1e6:.1f} MB")
     return DONE

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, print_info, usage_error
 from vibe.cli.progress import ProgressLine
-
-if TYPE_CHECKING:
-    from vibe.evaluate.scores import System
-    from vibe.models.network import Network
 
 TABLE1 = "table1"
 METAVAR = "{3dpw,3dpw-smpl24,mpi-inf-3dhp,h36m-p1,h36m-p2,vibe-official,open-benchmark,real,table1}"
@@ -75,9 +71,7 @@ def evaluate(
     if (boxes == "detected") != (raw is not None):
         return usage_error("detected boxes need pictures: give --boxes detected and --raw RAW_DIR, or neither")
     keep_inputs([table, csv, latex, json], data, raw, weights)
-    network = _network(weights, boxes == "detected")
-    after = _systems(network, no_refine, smooth)
-    formats, found = _measured(protocol, data, network, after, raw)
+    formats, found = _measured(protocol, data, weights, boxes == "detected", no_refine, smooth, raw)
     text = formats["markdown"](found)
     for form, path in (("markdown", table), ("csv", csv), ("latex", latex), ("json", json)):
         if path is not None:
@@ -86,32 +80,23 @@ def evaluate(
     return DONE
 
 
-def _network(weights: str | None, pictures: bool) -> Network:
-    """The network, with what makes features if it is to read pictures itself."""
+def _measured(
+    protocol: str, data: Path, weights: str | None, pictures: bool, no_refine: bool, smooth: str | None,
+    raw: Path | None,
+) -> tuple[Mapping[str, Callable[[Any], str]], Any]:  # fmt: skip
+    """What a protocol measured of the network alone and of what follows it, and what writes it in each form."""
+    from vibe.evaluate import tables
+    from vibe.evaluate.measure import evaluate_protocol
+    from vibe.evaluate.scores import systems
     from vibe.features.extractor import load_extractor
     from vibe.models.network import load_network
 
     network = load_network(weights)
-    images = network.evidence == "images" and pictures
-    return replace(network, extractor=load_extractor(weights)) if images else network
-
-
-def _measured(
-    protocol: str, data: Path, network: Network, after: tuple[System, ...], raw: Path | None
-) -> tuple[Mapping[str, Callable[[Any], str]], Any]:
-    """What a protocol measured, and what writes it in each form."""
-    from vibe.evaluate import tables
-    from vibe.evaluate.measure import evaluate_protocol
-
+    keypoints = network.evidence == "keypoints"
+    if pictures and not keypoints:
+        network = replace(network, extractor=load_extractor(weights))
+    after = systems(keypoints and not no_refine, smooth or ("light" if keypoints else "none"))
     with ProgressLine(protocol) as progress:
         if protocol == TABLE1:
             return tables.TABLE1_FORMATS, tables.table1(data, network, after, progress, raw)
         return tables.REPORT_FORMATS, evaluate_protocol(protocol, data, network, after, progress, raw)
-
-
-def _systems(network: Network, no_refine: bool, smooth: str | None) -> tuple[System, ...]:
-    """The network alone, and what follows it in the product: nothing by default with weights that read images."""
-    from vibe.evaluate.scores import systems
-
-    keypoints = network.evidence == "keypoints"
-    return systems(keypoints and not no_refine, smooth or ("light" if keypoints else "none"))

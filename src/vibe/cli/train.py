@@ -67,7 +67,9 @@ def train_by(name: str, options: Sequence[str]) -> int:
     kind, given = TrainOptions[type(recipe)], TrainOptions(recipe)
     order = parse_arguments(kind, options, prog=f"vibe train {name}", default=given, config=(AvoidSubcommands,))
     out = order.out or Path("runs") / name
-    wanted = order.recipe if order.epochs is None else _for_epochs(order.recipe, order.epochs)
+    wanted: Any = order.recipe
+    if order.epochs is not None:
+        wanted = replace(wanted, steps=order.epochs * wanted.validate_every)
     keep_inputs([out], getattr(wanted, "data", None))
     keep_inputs(out.glob("*.safetensors"), getattr(wanted, "start", None))
     if os.environ.get("RANK", "0") != "0":
@@ -90,11 +92,6 @@ def _offers() -> Mapping[str, tuple[Any, Trainer]]:
     generators: Mapping[str, Any] = recipes.RECIPES | recipes.PAPER_RECIPES | rows
     offers: dict[str, tuple[Any, Trainer]] = {name: (each, loop.train_generator) for name, each in generators.items()}
     return offers | {name: (each, priors.train_prior) for name, each in priors.PRIOR_RECIPES.items()}
-
-
-def _for_epochs(recipe: R, epochs: int) -> R:
-    """The recipe with as many steps as the epochs have."""
-    return replace(recipe, steps=epochs * recipe.validate_every)  # pyright: ignore
 
 
 def _show(name: str, out: Path, begin: Callable[[ProgressLine], Iterator[dict[str, float]]]) -> None:
