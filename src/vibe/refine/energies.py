@@ -48,7 +48,7 @@ class FitEvidence:
     torso: tuple[int, ...] = tuple(skeletons.index(skeletons.COCO, TORSO))
     """Which of the points are the hips and the shoulders."""
     bones: Float[Tensor, "time bone 2"] | None = None
-    """Sine by which each of `BONES` points away from the camera, as the pose model has it in space, and how sure."""
+    """Sine by which each of `BONES`, left and right, points away from the camera for the pose model, and how sure."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,14 @@ class FitPose:
 
 
 Energy = Callable[[FitPose, FitEvidence], Tensor]
-BONES = [
-    (f"{side}_{near}", f"{side}_{far}")
-    for near, far in (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
-    for side in ("left", "right")
-]
-"""From joint to joint of `skeletons.COCO`."""
-_NEAR, _FAR = (skeletons.index(skeletons.COCO, ends) for ends in zip(*BONES, strict=True))
+BONES = {
+    ("shoulder", "elbow"): -0.106, ("elbow", "wrist"): -0.139, ("hip", "knee"): -0.037, ("knee", "ankle"): 0.072,
+}  # fmt: skip
+"""From joint to joint of either side; how much further than they do the pose model's point away from the camera, as a
+sine: `benchmarks/results/detector_places.md`."""
+_ENDS = [[f"{side}_{bone[end]}" for bone in BONES for side in ("left", "right")] for end in (0, 1)]
+_NEAR, _FAR = (skeletons.index(skeletons.COCO, names) for names in _ENDS)
+_BIAS = [bias for bias in BONES.values() for _ in ("left", "right")]
 
 
 def bones_in_depth(landmarks: Float[Tensor, "time 33 6"]) -> Float[Tensor, "time bone 2"]:
@@ -80,7 +81,8 @@ def bones_in_depth(landmarks: Float[Tensor, "time 33 6"]) -> Float[Tensor, "time
     coco = landmarks[:, skeletons.index(skeletons.BLAZEPOSE, skeletons.COCO), 2:]
     bone = coco[:, _FAR, :3] - coco[:, _NEAR, :3]
     sure = coco[:, _FAR, 3] * coco[:, _NEAR, 3] * bone.any(-1)
-    return torch.stack([bone[..., 2] / bone.norm(dim=-1).clamp_min(1e-6), sure], -1)
+    sine = bone[..., 2] / bone.norm(dim=-1).clamp_min(1e-6) - bone.new_tensor(_BIAS)
+    return torch.stack([sine, sure], -1)
 
 
 def bone_depth(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:

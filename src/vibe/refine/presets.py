@@ -104,7 +104,7 @@ OPEN = FitStage(
         "root_acceleration": 0.005,
         "straightness": 5.0,
         "shape": 0.01,
-        "bone_depth": 0.05,
+        "bone_depth": 0.1,
     },
     steps=1,
     iterations=45,

@@ -79,7 +79,7 @@ def exchange_landmarks(
     exchanged = np.stack([(before[:, half] != after[:, half]).any((1, 2)) for half in HALVES], 1)
     mended = exchange(landmarks, exchanged, LANDMARK_HALVES)
     for half, joints in enumerate(LANDMARK_HALVES):
-        mended[np.ix_(exchanged[:, half], joints, (2, 3, 4))] = 0
+        mended[np.flatnonzero(exchanged[:, half])[:, None], joints, 2:5] = 0
     return mended
 
 
@@ -345,9 +345,11 @@ def tidy_keypoints(
     box = _boxes(cleaned, person)
     box = smooth_keypoints(box, person.times, config.box_sigma)
     box = np.stack([np.interp(times[frames], person.times, column) for column in box.T], -1)
-    arrays = frames, box.astype(np.float32), keypoints.astype(np.float32)
     whole = None if landmarks is None else torch.from_numpy(landmarks)
-    return records.Track(*map(torch.from_numpy, arrays), whole), flipped
+    track = records.Track(
+        torch.from_numpy(frames), torch.from_numpy(box).float(), torch.from_numpy(keypoints).float(), whole
+    )
+    return track, flipped
 
 
 def _boxes(cleaned: Array, person: Tracklet) -> Array:
