@@ -18,7 +18,7 @@ from vibe.records import SmplParams
 
 HEIGHT = 1.7
 """Metres taken for a person where a scale is needed that does not change with the pose."""
-ROBUST = 0.06
+ROBUST = 0.05
 """Error in heights of a person at which a keypoint of confidence 1 starts to count as wrong."""
 BRISK = 5.0
 """Metres per second squared from which an acceleration is likelier meant than made up."""

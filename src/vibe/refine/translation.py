@@ -11,9 +11,8 @@ from vibe import cameras
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.record import Body
 from vibe.records import SmplParams
-from vibe.refine import energies
 
-ROBUST = energies.ROBUST * energies.HEIGHT
+ROBUST = 0.102
 """Distance in metres, at the person's depth, at which a keypoint starts to count as wrong."""
 NOISE = 0.04
 """What is expected of a keypoint and the pose together, metres at the person's depth."""
