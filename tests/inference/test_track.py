@@ -13,8 +13,13 @@ import boards
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from vibe.cache import StageCache
 from vibe.inference import track as following
+from vibe.inference.predict import Timeline
+from vibe.inference.refine import landmarks_at
+from vibe.records import Track
 from vibe.tracking import active_track, rows
 from vibe.tracking.tracker import Tracker
 from vibe.video.read import open_video
@@ -179,3 +184,36 @@ def test_a_folder_of_pictures_gives_the_tracks_of_its_video_at_the_rate_that_is_
     assert clip.fps == pytest.approx(30) and len(tracks) >= 2
     clip, tracks, _ = following.track_video(pictures, boards.detect, boards.Pose(), fps=25)
     assert clip.timestamps.tolist() == pytest.approx([index / 25 for index in range(40)]) and len(tracks) >= 2
+
+
+def test_kept_tracks_come_back_with_their_landmarks_where_they_have_any(film, undisturbed, monkeypatch, tmp_path):
+    clip, tracks, notes = undisturbed
+    some = [replace(tracks[0], landmarks=None), *tracks[1:]]
+    monkeypatch.setattr(following, "track_video", lambda *_: (clip, some, notes))
+    found = []
+    for _ in range(2):
+        with StageCache(tmp_path, {following.STAGE: "0" * 32}) as stages:
+            found.append(following.track_people(film, boards.detect, boards.Pose(), stages, None))
+        monkeypatch.setattr(following, "track_video", None)
+    for once, again in zip(found[0][1], found[1][1], strict=True):
+        assert torch.equal(once.keypoints_px, again.keypoints_px)
+        assert (once.landmarks is None) == (again.landmarks is None)
+        assert once.landmarks is None or torch.equal(once.landmarks, again.landmarks)
+    assert [track.landmarks is None for track in found[1][1]] == [True, *[False] * (len(tracks) - 1)]
+
+
+def test_landmarks_are_read_at_the_network_s_moments():
+    times = torch.cat([torch.arange(60) / 60, 3 + torch.arange(45) / 30]).double()
+    landmarks = torch.full((105, 33, 8), 0.9)
+    landmarks[..., :5] = times.float()[:, None, None] * torch.arange(1, 6)
+    track = Track(torch.arange(105), torch.rand(105, 4), torch.rand(105, 17, 3), landmarks)
+    moments = torch.cat([torch.arange(30) / 30, 3 + torch.arange(45) / 30]).double()
+    line = Timeline(moments, (slice(0, 60), slice(60, 105)), (slice(0, 30), slice(30, 75)), False)
+    whole = landmarks_at(track, times, line, slice(0, 75))
+    assert whole.shape == (75, 33, 6)
+    torch.testing.assert_close(whole[30:, :, 5], landmarks[60:, :, 5:].prod(-1))
+    inner = torch.cat([whole[2:28], whole[32:]])
+    expected = torch.cat([moments[2:28], moments[32:]]).float()[:, None, None] * torch.arange(1, 6)
+    assert (inner[..., :5] - expected).abs().max() < 1e-3
+    torch.testing.assert_close(landmarks_at(track, times, line, slice(20, 50)), whole[20:50])
+    assert landmarks_at(replace(track, landmarks=None), times, line, slice(0, 75)) is None

@@ -51,7 +51,7 @@ def refine_track(
     its own otherwise.
     """
     times = clip.timestamps[track.frames]
-    landmarks = partial(_landmarks, track, times, predicted.timeline)
+    landmarks = partial(landmarks_at, track, times, predicted.timeline)
     sections = _sections(predicted, landmarks, camera, body, how, cache or StageCache(), person, tick, pool)
     rotmat, pelvis = torch.empty(len(times), len(SMPL), 3, 3), torch.empty(len(times), 3)
     betas: list[Tensor] = []
@@ -130,23 +130,18 @@ def _fitted(
     return fit(start, part.keypoints_px, camera.K_px, times, points, fitting, energies, held, pool, landmarks)
 
 
-def _landmarks(
+def landmarks_at(
     track: Track, times: Float[Tensor, "time"], line: Timeline, span: slice
 ) -> Float[Tensor, "moment 33 6"] | None:
     """The pose model's own points at some moments: x, y in pixels; x, y, z in metres; confidence."""
     if track.landmarks is None:
         return None
     points = torch.cat([track.landmarks[..., :5], track.landmarks[..., 5:].prod(-1, keepdim=True)], -1)
-    parts = [
-        resample_evidence(
-            points[rows],
-            track.box_px[rows],
-            times[rows],
-            line.times[max(at.start, span.start) : min(at.stop, span.stop)],
-        )[0]
-        for rows, at in zip(line.rows, line.moments, strict=True)
-        if max(at.start, span.start) < min(at.stop, span.stop)
-    ]
+    parts = []
+    for rows, at in zip(line.rows, line.moments, strict=True):
+        moments = line.times[max(at.start, span.start) : min(at.stop, span.stop)]
+        if len(moments):
+            parts.append(resample_evidence(points[rows], track.box_px[rows], times[rows], moments)[0])
     return torch.cat(parts)
 
 
