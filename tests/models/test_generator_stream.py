@@ -8,7 +8,7 @@ import torch
 from whole_tracks import of_features
 
 from vibe.models.convolutional import ConvolutionalConfig, ConvolutionalEncoder
-from vibe.models.generator import VIBE, GeneratorStream, read_both_ways
+from vibe.models.generator import VIBE, read_both_ways
 from vibe.models.gru import EncoderConfig, GRUEncoder
 from vibe.models.regressor import Regressor, RegressorConfig
 from vibe.records import GeneratorOutput
@@ -74,28 +74,6 @@ def test_both_directions_in_pieces_give_what_they_give_at_once(layers: int, chun
     gru, features = torch.nn.GRU(12, 8, layers, batch_first=True, bidirectional=True), torch.randn(3, 21, 12)
     with torch.no_grad():
         torch.testing.assert_close(read_both_ways(gru, features, chunk), gru(features)[0], rtol=0, atol=1e-6)
-
-
-def test_frames_can_be_answered_as_they_come() -> None:
-    made, features = network("one direction"), torch.randn(9, 12)
-    live, expected = GeneratorStream(made), of_features(made, features)
-    for frame in range(9):
-        torch.testing.assert_close(live.step(features[frame : frame + 1]).betas[0], expected.betas[frame])
-
-
-def test_two_streams_of_one_network_do_not_meet() -> None:
-    made, features = network("one direction"), torch.randn(2, 9, 12)
-    one, other = GeneratorStream(made), GeneratorStream(made)
-    mixed = [(one.step(features[0, t : t + 3]).betas, other.step(features[1, t : t + 3]).betas) for t in (0, 3, 6)]
-    alone = of_features(made, features)
-    for track in range(2):
-        torch.testing.assert_close(torch.cat([pair[track] for pair in mixed]), alone.betas[track])
-
-
-@pytest.mark.parametrize("encoder", ["two directions", "convolutions"])
-def test_an_encoder_that_looks_ahead_can_not_be_fed_piece_by_piece(encoder: str) -> None:
-    with pytest.raises(ValueError, match="looks ahead"):
-        GeneratorStream(network(encoder))
 
 
 def test_pieces_without_frames_are_refused() -> None:

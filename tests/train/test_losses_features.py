@@ -7,7 +7,7 @@ import torch
 
 from vibe.data.windows import Annotation
 from vibe.records import GeneratorOutput
-from vibe.train.losses_features import PUBLISHED, Known, PredictedClips, feature_losses
+from vibe.train.losses_features import PUBLISHED, PredictedClips, feature_losses
 
 
 def small() -> tuple[PredictedClips, Annotation]:
@@ -106,6 +106,7 @@ def test_the_halves_of_a_batch_have_the_whole_batch_s_losses_as_their_mean() -> 
         )
         part = PredictedClips(theta, predicted.points[at : at + 1], predicted.points_2d[at : at + 1])
         its = Annotation(*(getattr(truth, name)[at : at + 1] for name in Annotation.__dataclass_fields__))
-        halves.append(feature_losses(part, its, known=Known(float(some.sum()) / 2, float((~some).sum()) / 2)))
+        known = {"points": float(some.sum()) / 2, "theta": float((~some).sum()) / 2}
+        halves.append(feature_losses(part, its, known=known))
     for name, value in feature_losses(predicted, truth).items():
         torch.testing.assert_close((halves[0][name] + halves[1][name]) / 2, value)

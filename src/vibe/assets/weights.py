@@ -90,6 +90,11 @@ def weights_bytes(tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> by
     from safetensors.numpy import save
 
     content = save(dict(tensors), {**metadata, SUM: "0" * 64})
+    # The library writes metadata in a random order; the same weights are to be the same bytes.
+    size = int.from_bytes(content[:8], "little")
+    head = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)
+    content = len(head).to_bytes(8, "little") + head + content[8 + size :]
     return content.replace(_entry("0" * 64), _entry(hashlib.sha256(content).hexdigest()), 1)
 
 

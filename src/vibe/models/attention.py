@@ -57,7 +57,9 @@ class AttentionEncoder(nn.Module):
             )
         self.config, self.residual = config, config.residual
         self.narrow = nn.Linear(config.features, config.hidden)
-        self.blocks = nn.Sequential(*[_Block(config) for _ in range(config.layers)])
+        self.blocks = nn.Sequential(
+            *[_Block(config.hidden, config.heads, config.kernel, config.dropout) for _ in range(config.layers)]
+        )
         self.widen = nn.Linear(config.hidden, config.features)
 
     def forward(self, features: Float[Tensor, "*b time feature"]) -> Float[Tensor, "*b time feature"]:
@@ -82,15 +84,13 @@ class AttentionEncoder(nn.Module):
 class _Block(nn.Module):
     """Self-attention, then two convolutions where a transformer has its feed-forward layers; each added and normed."""
 
-    def __init__(self, config: AttentionConfig) -> None:
+    def __init__(self, hidden: int, heads: int, kernel: int, dropout: float) -> None:
         super().__init__()
-        self.attention = TemporalSelfAttention(config.hidden, config.heads)
-        self.attention_norm = nn.LayerNorm(config.hidden)
-        self.convolutions = nn.ModuleList(
-            nn.Conv1d(config.hidden, config.hidden, config.kernel, padding="same") for _ in range(2)
-        )
-        self.convolution_norm = nn.LayerNorm(config.hidden)
-        self.drop = nn.Dropout(config.dropout)
+        self.attention = TemporalSelfAttention(hidden, heads)
+        self.attention_norm = nn.LayerNorm(hidden)
+        self.convolutions = nn.ModuleList(nn.Conv1d(hidden, hidden, kernel, padding="same") for _ in range(2))
+        self.convolution_norm = nn.LayerNorm(hidden)
+        self.drop = nn.Dropout(dropout)
 
     def forward(self, hidden: Float[Tensor, "b time n"]) -> Float[Tensor, "b time n"]:
         hidden = self.attention_norm(hidden + self.drop(self.attention(hidden)))
@@ -134,12 +134,9 @@ class OrderRecovery(nn.Module):
 
     def __init__(self, config: OrderConfig) -> None:
         super().__init__()
-        frames = AttentionConfig(
-            features=config.features, hidden=config.hidden, heads=config.heads, layers=config.layers, kernel=1,
-            dropout=config.dropout,
-        )  # fmt: skip
         self.narrow = nn.Linear(config.features, config.hidden)
-        self.blocks = nn.Sequential(*[_Block(frames) for _ in range(config.layers)])
+        blocks = [_Block(config.hidden, config.heads, 1, config.dropout) for _ in range(config.layers)]
+        self.blocks = nn.Sequential(*blocks)
         self.place = nn.Linear(config.hidden, config.hidden)
 
     def forward(self, latent: Float[Tensor, "*b time feature"]) -> Float[Tensor, "*b time time"]:
@@ -152,7 +149,12 @@ class OrderRecovery(nn.Module):
 def places(frames: int, like: Float[Tensor, "*b n"]) -> Float[Tensor, "frames n"]:
     """Sines and cosines of the frame's number, wave lengths from 2 pi to 20,000 pi frames; in width, type and device
     like another tensor."""
+    return waves(frames, like).flatten(-2)[:, : like.shape[-1]]
+
+
+def waves(frames: int, like: Float[Tensor, "*b n"]) -> Float[Tensor, "frames half 2"]:
+    """Sine and cosine of each wave length in each frame."""
     width = like.shape[-1]
     rates = 10_000.0 ** -(torch.arange(0, width, 2, dtype=torch.float64) / width)
     angles = torch.arange(frames, dtype=torch.float64)[:, None] * rates
-    return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)[:, :width].to(like.dtype).to(like.device)
+    return torch.stack([angles.sin(), angles.cos()], -1).to(like.dtype).to(like.device)

@@ -6,7 +6,7 @@ moment ago and will be in a moment; a hallucinator makes such a latent vector ou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -99,11 +99,10 @@ class Dynamics(nn.Module):
     def forward(self, latent: Float[Tensor, "*b time feature"], present: GeneratorOutput) -> dict[int, GeneratorOutput]:
         """By offset, the parameters that many frames from each frame; shape and camera stay the present ones."""
         pose = rotmat_to_6d(present.rotmat).flatten(-2)
-        moved = {offset: self.regressors[f"{offset:+d}"](latent, pose) for offset in self.offsets}
-        return {
-            offset: GeneratorOutput(rotmat_from_6d(other.unflatten(-1, (-1, 6))), present.betas, present.pred_cam)
-            for offset, other in moved.items()
+        moved = {
+            offset: self.regressors[f"{offset:+d}"](latent, pose).unflatten(-1, (-1, 6)) for offset in self.offsets
         }
+        return {offset: replace(present, rotmat=rotmat_from_6d(other)) for offset, other in moved.items()}
 
 
 class _Change(nn.Module):

@@ -44,14 +44,14 @@ def encoder_config(recipe: Mapping[str, Any] | None) -> AnyEncoderConfig | None:
 
 def begin_at_input(encoder: nn.Module) -> None:
     """Zero the layers that end the branches of a residual encoder: until it learns, it answers with its input."""
-    ends: list[nn.Module | None] = []
+    end = None
     if isinstance(encoder, ConvolutionalEncoder):
-        ends = [block.convolutions[-1] for block in encoder.blocks]
+        end = nn.ModuleList(block.get_submodule("convolutions.1") for block in encoder.blocks)
     elif isinstance(encoder, Hallucinator):
-        ends = [encoder.fc2]
+        end = encoder.fc2
     elif isinstance(encoder, GRUEncoder | AttentionEncoder | TransformerEncoder) and encoder.residual:
-        ends = [encoder.linear if isinstance(encoder, GRUEncoder) else encoder.widen]
-    for parameter in (each for layer in ends if layer is not None for each in layer.parameters()):
+        end = encoder.linear if isinstance(encoder, GRUEncoder) else encoder.widen
+    for parameter in [] if end is None else end.parameters():
         nn.init.zeros_(parameter)
 
 

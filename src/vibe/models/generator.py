@@ -30,63 +30,34 @@ class VIBE(nn.Module):
         return self.regressor(self.encoder(self.embedding(evidence)))
 
 
-class GeneratorStream:
-    """The generator on a track that arrives piece by piece; what comes out doesn't depend on how it was cut.
-
-    The network must not change meanwhile. Raises ValueError where its encoder has to see later frames.
-    """
-
-    def __init__(self, network: VIBE) -> None:
-        self.encoder = network.encoder
-        if not _streams(self.encoder):
-            raise ValueError("this encoder looks ahead and can't be fed piece by piece: use `run_generator`")
-        self.embedding = network.embedding
-        self.regress = fold_iterations(network.regressor)
-        self.state: Tensor | None = None
-
-    @torch.no_grad()
-    def step(self, features: Float[Tensor, "*b time feature"]) -> GeneratorOutput:
-        """The answer for the next frames; the leading axes stay the same throughout a track."""
-        features = self.embedding(features)
-        if isinstance(self.encoder, GRUEncoder):
-            features, self.state = self.encoder.step(features, self.state)
-        return self.regress(features)
-
-
 @torch.no_grad()
 def run_generator(
     network: VIBE, features: Callable[[slice], Float[Tensor, "*b part feature"]], frames: int, chunk: int = 512
 ) -> Iterator[GeneratorOutput]:
     """The generator's answer for whole tracks, `chunk` frames at a time, the same as `network(features)`.
 
-    Features are asked for when it is their turn. A bidirectional GRU goes through the track once a layer and direction;
-    any other encoder that looks ahead reads all frames at once, and only what follows is cut. Raises ValueError if
-    `chunk` is not positive.
+    Features are asked for when it is their turn, unless the encoder looks ahead: a bidirectional GRU then goes through
+    the track once a layer and direction; any other encoder reads all frames at once, and only what follows is cut.
+    Raises ValueError if `chunk` is not positive.
     """
     if chunk < 1:
         raise ValueError(f"{chunk} frames at a time is too few: give 1 or more")
-    if _streams(network.encoder):
-        live = GeneratorStream(network)
+    regress, encoder, state = fold_iterations(network.regressor), network.encoder, None
+    if isinstance(encoder, nn.Identity) or (isinstance(encoder, GRUEncoder) and encoder.streams):
         for first in range(0, frames, chunk):
-            yield live.step(features(slice(first, min(first + chunk, frames))))
-    else:
-        regress = fold_iterations(network.regressor)
-        for piece in _encoded(network, features(slice(0, frames)), chunk):
+            piece = network.embedding(features(slice(first, min(first + chunk, frames))))
+            if isinstance(encoder, GRUEncoder):
+                piece, state = encoder.step(piece, state)
             yield regress(piece)
-
-
-def _encoded(
-    network: VIBE, features: Float[Tensor, "*b time feature"], chunk: int
-) -> Iterator[Float[Tensor, "*b part feature"]]:
-    """The latent vectors piece by piece, read with all frames in view."""
-    features, encoder = network.embedding(features), network.encoder
+        return
+    given = network.embedding(features(slice(0, frames)))
     if isinstance(encoder, GRUEncoder):
-        units = read_both_ways(encoder.gru, features.reshape(-1, *features.shape[-2:]), chunk)
-        units = units.reshape(*features.shape[:-1], -1)
-        for part, piece in zip(units.split(chunk, -2), features.split(chunk, -2), strict=True):
-            yield encoder.answer(part, piece)
+        units = read_both_ways(encoder.gru, given.reshape(-1, *given.shape[-2:]), chunk)
+        units = units.reshape(*given.shape[:-1], -1)
+        for part, piece in zip(units.split(chunk, -2), given.split(chunk, -2), strict=True):
+            yield regress(encoder.answer(part, piece))
     else:
-        yield from encoder(features).split(chunk, -2)
+        yield from map(regress, encoder(given).split(chunk, -2))
 
 
 def read_both_ways(gru: nn.GRU, features: Float[Tensor, "b time feature"], chunk: int) -> Float[Tensor, "b time unit"]:
@@ -105,8 +76,3 @@ def read_both_ways(gru: nn.GRU, features: Float[Tensor, "b time feature"], chunk
                 units[:, start : start + chunk, side] = answer.flip(turned)
         features = units.flatten(-2)
     return features
-
-
-def _streams(encoder: nn.Module) -> bool:
-    """Whether the encoder's answer for a frame waits for no later frame, and its memory can be carried."""
-    return isinstance(encoder, nn.Identity) or (isinstance(encoder, GRUEncoder) and encoder.streams)

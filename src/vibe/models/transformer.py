@@ -14,6 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vibe.models.attention import waves
+
 BLOCK = 256
 """Frames that ask at once: bounds the memory of attention and changes nothing else."""
 
@@ -93,10 +95,7 @@ def turn(vectors: Float[Tensor, "*b time n"]) -> Float[Tensor, "*b time n"]:
 
     The dot product of two turned vectors depends on how far apart they are, not on where they are.
     """
-    frames, width = vectors.shape[-2:]
-    rates = 10_000.0 ** -(torch.arange(0, width, 2, dtype=torch.float64) / width)
-    angles = torch.arange(frames, dtype=torch.float64)[:, None] * rates
-    cos, sin = (wave.to(vectors.dtype).to(vectors.device) for wave in (angles.cos(), angles.sin()))
+    sin, cos = waves(vectors.shape[-2], vectors).unbind(-1)
     first, second = vectors[..., ::2], vectors[..., 1::2]
     return torch.stack([first * cos - second * sin, first * sin + second * cos], -1).flatten(-2)
 

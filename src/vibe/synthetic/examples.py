@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import roma
 import torch
@@ -17,7 +17,7 @@ from vibe.body.record import Body
 from vibe.data.motion import FPS, Motions, draw_windows
 from vibe.models.keypoint_embedding import observe
 from vibe.records import Observation
-from vibe.skeletons import SMPL, index
+from vibe.skeletons import SMPL
 from vibe.synthetic.keypoint_noise import NoiseConfig, imitate_detector
 from vibe.synthetic.poses import PoseConfig, widen
 
@@ -97,13 +97,6 @@ def _turn(angle: Float[Tensor, "batch"], axis: int) -> Float[Tensor, "batch 3 3"
     return roma.rotvec_to_rotmat(torch.eye(3)[axis] * angle[:, None])
 
 
-FEET = index(SMPL, ["left_foot", "right_foot"])
-NEAR_GROUND = 0.05
-"""Metres above the lowest place of a window's feet, below which a foot may stand."""
-STILL = 0.01
-"""Metres from frame to frame, below which it does: 0.3 metres a second."""
-
-
 @dataclass(frozen=True)
 class SynthesisConfig:
     """How examples are made."""
@@ -137,8 +130,6 @@ class Example:
     """Without error, in half crop sides from the crop's centre."""
     half_side: Float[Tensor, "batch time"]
     """Of the crop at unit distance."""
-    feet_down: Bool[Tensor, "batch time-1 2"]
-    """Whether the left and the right foot stand from one frame to the next."""
     labelled: Bool[Tensor, "batch"]
     """Windows whose truth the losses may look at; of the others they have the evidence alone."""
 
@@ -170,21 +161,13 @@ def synthesise(
     view = draw_views(trans, config.views, seed)
     first, last = config.exact if noisy else (1.0, 1.0)
     exact = torch.rand(config.batch, generator=seed) < first + done * (last - first)
-    made = project_example(roma.unitquat_to_rotmat(quaternions), trans, betas, view, body, config.noise, exact, seed)
-    return replace(made, labelled=torch.arange(config.batch) < round(config.labelled * config.batch))
-
-
-def project_example(
-    rotmat: Float[Tensor, "batch time 24 3 3"], trans: Float[Tensor, "batch time 3"], betas: Float[Tensor, "batch 10"],
-    view: SyntheticCamera, body: Body, noise: NoiseConfig, exact: Bool[Tensor, "batch"], seed: torch.Generator,
-) -> Example:  # fmt: skip
-    """What a camera sees of bodies going along `trans` in a y-up world, with a detector's noise unless `exact`."""
-    rotmat = torch.cat([(view.R_cam_world @ rotmat[:, :, 0])[:, :, None], rotmat[:, :, 1:]], 2)
+    world = roma.unitquat_to_rotmat(quaternions)
+    rotmat = torch.cat([(view.R_cam_world @ world[:, :, 0])[:, :, None], world[:, :, 1:]], 2)
     points = example_points(body, rotmat, betas[:, None])
     keypoints_cam = points[:, :, len(SMPL) :] + view.pelvis_cam[:, :, None]
     metre = view.zoom[:, None, None] / keypoints_cam[..., 2].clamp_min(0.3)
     truth = keypoints_cam[..., :2] * metre[..., None]
-    detected = imitate_detector(truth, metre, view.half_picture, noise, seed)
+    detected = imitate_detector(truth, metre, view.half_picture, config.noise, seed)
     keypoints = torch.where(exact[:, None, None, None], functional.pad(truth, (0, 1), value=0.95), detected)
     box = steady_boxes(keypoints, truth, 0.04 * ~exact, seed)
     identity = torch.eye(3)
@@ -200,16 +183,8 @@ def project_example(
         points=points @ R_crop_cam.mT,
         keypoints_2d=observe(functional.pad(truth, (0, 1), value=1.0), box, identity).keypoints[..., :2],
         half_side=observation.box[..., 2].exp(),
-        feet_down=feet_down(points[:, :, FEET] @ view.R_cam_world + trans[:, :, None]),
-        labelled=torch.ones(len(rotmat), dtype=torch.bool),
+        labelled=torch.arange(config.batch) < round(config.labelled * config.batch),
     )
-
-
-def feet_down(feet_world: Float[Tensor, "*b time foot 3"]) -> Bool[Tensor, "*b time-1 foot"]:
-    """Whether a foot stands between two frames: near the ground, y up, and hardly moving."""
-    height = feet_world[..., 1] - feet_world[..., 1].amin((-2, -1), keepdim=True)
-    near = height < NEAR_GROUND
-    return near[..., 1:, :] & near[..., :-1, :] & (feet_world.diff(dim=-3).norm(dim=-1) < STILL)
 
 
 def steady_boxes(

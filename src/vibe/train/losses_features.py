@@ -6,6 +6,7 @@ lacks is masked, so clips with 2D keypoints only and clips with everything lie i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jaxtyping import Bool, Float
@@ -50,34 +51,30 @@ class PredictedClips:
     """The same by the weak camera, in half crop sides from the crop's centre."""
 
 
-@dataclass(frozen=True)
-class Known:
-    """How many frames have each kind of truth."""
-
-    points: float
-    theta: float
-
-
 def feature_losses(
-    predicted: PredictedClips, truth: Annotation, weights: LossWeights = PUBLISHED, known: Known | None = None
+    predicted: PredictedClips,
+    truth: Annotation,
+    weights: LossWeights = PUBLISHED,
+    known: Mapping[str, float] | None = None,
 ) -> dict[str, Float[Tensor, ""]]:
     """Each term of equation 1 but the adversarial one, times its weight; 0 where no frame has the evidence.
 
     As published, the 2D term is the mean over all 49 joints, the unseen included, and hips and shoulders count twice.
     The pose term compares the predicted matrices as they are: the published round trip through axis-angle gives the
     same number, but no gradient to rely on near rest and half a turn. The 3D terms are means over the frames that are
-    `known`: those of this batch, or as many as a process has on average, so that the mean of all processes is right.
+    `known`: those of this batch, or as many as a process has on average ("points", "theta"), so that the mean of all
+    processes is right.
     """
     if known is None:
-        known = Known(float(truth.has_points.sum()), float(truth.has_theta.sum()))
+        known = {"points": float(truth.has_points.sum()), "theta": float(truth.has_theta.sum())}
     off_2d = (predicted.points_2d - truth.keypoints_2d[..., :2]).square() * truth.keypoints_2d[..., 2:]
     off_3d = root_centred(predicted.points[..., JOINTS_14, :]) - root_centred(truth.points[..., JOINTS_14, :])
     off_pose, off_shape = predicted.theta.rotmat - truth.rotmat, predicted.theta.betas - truth.betas
     return {
         "keypoints_2d": weights.keypoints_2d * off_2d.mean(),
-        "keypoints_3d": weights.keypoints_3d * _mean_square(off_3d, truth.has_points, known.points),
-        "pose": weights.pose * _mean_square(off_pose, truth.has_theta, known.theta),
-        "shape": weights.shape * _mean_square(off_shape, truth.has_theta, known.theta),
+        "keypoints_3d": weights.keypoints_3d * _mean_square(off_3d, truth.has_points, known["points"]),
+        "pose": weights.pose * _mean_square(off_pose, truth.has_theta, known["theta"]),
+        "shape": weights.shape * _mean_square(off_shape, truth.has_theta, known["theta"]),
     }
 
 

@@ -1,8 +1,7 @@
 """Losses of the generator that reads keypoints, as pure functions of prediction and truth (the paper, equation 1).
 
 Lengths, as the paper writes them, by a perspective camera. Every term is a mean over all windows; of those without
-labels only the reprojection counts, onto the detected keypoints. The published reductions (mean squares) stand apart in
-`official`: their weights are for other numbers.
+labels only the reprojection counts, onto the detected keypoints.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from torch import Tensor
 from vibe.body.record import Body
 from vibe.records import GeneratorOutput
 from vibe.skeletons import SMPL, index
-from vibe.synthetic.examples import FEET, Example, example_points
+from vibe.synthetic.examples import Example, example_points
 
 
 @dataclass(frozen=True)
@@ -42,18 +41,15 @@ class LossConfig:
     """Difference of the lengths of these displacements, metres; who damps a motion whose direction is doubtful pays."""
     acceleration: float = 10.0
     """Distance of the changes of these displacements, metres."""
-    slide: float = 0.0
-    """What a foot that stands moves from frame to frame, metres, the pelvis going its true way."""
 
 
 MOST_TURNED = 0.999
 """Sine of the half angle from which on a rotation's error pulls no more: at half a turn its gradient has no bound."""
 STRIDES = (1, 2, 4, 8)
 """Frames over which displacements are compared; windows shorter than twice a stride go without it."""
-HINGES = (
-    index(SMPL, ["left_hip", "right_hip", "left_shoulder", "right_shoulder"]),
-    index(SMPL, ["left_knee", "right_knee", "left_elbow", "right_elbow"]),
-    index(SMPL, ["left_ankle", "right_ankle", "left_wrist", "right_wrist"]),
+HINGES = tuple(
+    index(SMPL, [f"{side}_{joint}" for joint in joints for side in ("left", "right")])
+    for joints in (("hip", "shoulder"), ("knee", "elbow"), ("ankle", "wrist"))
 )
 """Upper ends, hinges and lower ends of thighs with shanks and of upper arms with forearms."""
 
@@ -93,9 +89,6 @@ def keypoint_losses(
     }
     for name, moved in motion_errors(points, truth.points).items():
         terms[name] = getattr(config, name) * _mean(moved, known)
-    if config.slide:
-        step = points.diff(dim=-3) - truth.points.diff(dim=-3)
-        terms["slide"] = config.slide * slide(step[..., FEET, :], truth.feet_down & known[:, None, None])
     return terms
 
 
@@ -134,14 +127,6 @@ def reprojection_loss(
 def _mean(value: Float[Tensor, "batch *rest"], known: Bool[Tensor, "batch"]) -> Float[Tensor, ""]:
     """Over all windows, those that are not known counting 0."""
     return (value.flatten(1).mean(1) * known).mean()
-
-
-def slide(step: Float[Tensor, "*b step foot 3"], down: Bool[Tensor, "*b step foot"]) -> Float[Tensor, ""]:
-    """Mean length of the steps of feet that stand, metres; 0 if none does.
-
-    A step is counted against the true one, which is that of the view where the foot stands still.
-    """
-    return (_length(step) * down).sum() / down.sum().clamp_min(1)
 
 
 def _length(vector: Float[Tensor, "*b n"]) -> Float[Tensor, "*b"]:

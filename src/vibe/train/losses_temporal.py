@@ -36,14 +36,13 @@ class TemporalConfig:
 
 def build_heads(config: TemporalConfig, features: int) -> nn.ModuleDict | None:
     """The networks of the losses that have a weight, with fresh parameters; None if no loss has."""
-    heads = nn.ModuleDict()
-    if config.order:
-        heads["order"] = OrderRecovery(replace(config.order_recovery, features=features))
-    if config.dynamics:
-        heads["dynamics"] = Dynamics(replace(config.past_future, features=features))
-    if config.hallucination:
-        heads["hallucinator"] = Hallucinator(replace(config.hallucinator, features=features))
-    return heads if len(heads) else None
+    kinds = {
+        "order": (config.order, OrderRecovery, config.order_recovery),
+        "dynamics": (config.dynamics, Dynamics, config.past_future),
+        "hallucinator": (config.hallucination, Hallucinator, config.hallucinator),
+    }
+    made = {name: head(replace(sizes, features=features)) for name, (weight, head, sizes) in kinds.items() if weight}
+    return nn.ModuleDict(made) if made else None
 
 
 def temporal_losses(

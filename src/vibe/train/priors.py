@@ -24,15 +24,7 @@ from vibe.records import Progress
 from vibe.train.checkpoints import data_checksum, save_weights
 from vibe.train.distributed import ProcessGroup, join_process_group, leave_process_group, shard_batch
 from vibe.train.recipes import ACKNOWLEDGEMENT
-from vibe.train.trainer import (
-    TrainerConfig,
-    descend,
-    finite_total,
-    seed_step,
-    seeded_generator,
-    set_rate,
-    train_loop,
-)
+from vibe.train.trainer import TrainerConfig, descend, finite_total, seed_step, seeded_generator, set_rate, train_loop
 
 BodyPoints = Callable[[Tensor], Tensor]
 """From body rotations [*b, joint, 3, 3] to points [*b, point, 3], metres."""
@@ -164,18 +156,16 @@ def train_prior(
     network = KINDS[recipe.kind](asdict(recipe.prior)).to(group.device)
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.rate)
     draw = partial(draw_batch, motions, clip_weights(motions), recipe)
+    points = vae_points(body, "joints")
     run = TrainerConfig(
-        folder=folder,
-        recipe=recipe,
-        parts={"network": network, "optimiser": optimiser},
-        take_step=lambda step: take_step(
-            network, shard_batch(draw(step), group), vae_points(body, "joints"), recipe, optimiser, step, group
-        ),
-        validate=partial(validate_prior, network, held_out, body),
-        score="pve_mm",
-        save_weights=lambda path, step: save_weights(path, recipe, step, network),
+        folder=folder, recipe=recipe, parts={"network": network, "optimiser": optimiser},
         data=data_checksum(dict(zip(recipe.motion, paths, strict=True))),
-    )
+        take_step=lambda step: take_step(
+            network, shard_batch(draw(step), group), points, recipe, optimiser, step, group
+        ),
+        validate=partial(validate_prior, network, held_out, body), score="pve_mm",
+        save_weights=lambda path, step: save_weights(path, recipe, step, network),
+    )  # fmt: skip
     yield from train_loop(run, group, progress)
     leave_process_group()
 
@@ -240,6 +230,6 @@ def vertex_errors_mm(
     made: Float[Tensor, "time joint 3 3"], truth: Float[Tensor, "time 23 3 3"], body: Body
 ) -> Float[Tensor, "time"]:
     """Mean distance of the mean body's vertices in each frame, a few frames at a time; its root is unturned."""
-    vertices = vae_points(body, "vertices")
+    points = vae_points(body, "vertices")
     pairs = zip(made.split(CHUNK), truth.split(CHUNK), strict=True)
-    return torch.cat([pve_mm(vertices(one), vertices(other)) for one, other in pairs])
+    return torch.cat([pve_mm(points(one), points(other)) for one, other in pairs])

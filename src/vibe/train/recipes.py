@@ -229,9 +229,8 @@ def with_encoder(encoder: AnyEncoderConfig) -> Recipe:
 
 
 def window_recipe(frames: int) -> Recipe:
-    recipe = ablation_base(OPEN)
-    synthesis = replace(recipe.synthesis, batch=ABLATION_BATCH * ABLATION_FRAMES // frames, frames=frames)
-    return replace(recipe, synthesis=synthesis)
+    base, batch = ablation_base(OPEN), ABLATION_BATCH * ABLATION_FRAMES // frames
+    return replace(base, synthesis=replace(base.synthesis, batch=batch, frames=frames))
 
 
 _ROWS: Mapping[str, Recipe] = {

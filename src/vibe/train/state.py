@@ -74,9 +74,7 @@ def build_train_state(recipe: GeneratorRecipe, build: Callable[[], VIBE], device
     if recipe.start is not None:
         load_start(network, recipe.start)
     network = network.to(device)
-    discriminator = None
-    if recipe.adversarial.weight:
-        discriminator = MotionDiscriminator(recipe.discriminator).to(device)
+    discriminator = MotionDiscriminator(recipe.discriminator).to(device) if recipe.adversarial.weight else None
     heads = build_heads(recipe.temporal, len(network.regressor.get_parameter("fc1.weight")[0]) - POSE - SHAPE - CAMERA)
     learners = [*network.parameters(), *([] if heads is None else heads.to(device).parameters())]
     optimisers: dict[str, Optimizer] = {
@@ -86,16 +84,12 @@ def build_train_state(recipe: GeneratorRecipe, build: Callable[[], VIBE], device
         optimisers["discriminator"] = torch.optim.Adam(
             discriminator.parameters(), lr=recipe.adversarial.rate, weight_decay=recipe.adversarial.decay, fused=True
         )
-    waits = recipe.schedule == "plateau"
+    waiting = optimisers if recipe.schedule == "plateau" else {}
     return TrainState(
-        network=network,
-        average=copy.deepcopy(network).requires_grad_(False),
-        discriminator=discriminator,
-        prior=frozen_prior(recipe.prior.weights, device) if recipe.prior.weight else None,
-        optimisers=optimisers,
-        plateaus={name: on_plateau(optimiser) for name, optimiser in optimisers.items()} if waits else {},
-        heads=heads,
-    )
+        network=network, average=copy.deepcopy(network).requires_grad_(False), discriminator=discriminator,
+        prior=frozen_prior(recipe.prior.weights, device) if recipe.prior.weight else None, optimisers=optimisers,
+        plateaus={name: on_plateau(optimiser) for name, optimiser in waiting.items()}, heads=heads,
+    )  # fmt: skip
 
 
 def frozen_prior(weights: str, device: torch.device) -> Prior:

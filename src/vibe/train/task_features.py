@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,23 +16,10 @@ from vibe import cameras
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
 from vibe.body.record import Body
+from vibe.data import windows
 from vibe.data.motion import clip_weights, draw_windows, find_motion, load_motions
 from vibe.data.store import MANIFEST, Store, open_store
-from vibe.data.windows import (
-    Annotation,
-    ClipBatch,
-    Portion,
-    Windows,
-    draw_clips,
-    draw_window,
-    find_places,
-    find_runs,
-    gather_held,
-    gather_windows,
-    is_labelled,
-    portion,
-    tile,
-)
+from vibe.data.windows import Annotation, ClipBatch, Portion, Windows
 from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm, root_centred
 from vibe.models.encoders import build_encoder
 from vibe.models.generator import VIBE
@@ -41,7 +28,7 @@ from vibe.records import GeneratorOutput
 from vibe.train.checkpoints import data_checksum
 from vibe.train.distributed import ProcessGroup, all_reduce_mean
 from vibe.train.labels import fit_clip_labels
-from vibe.train.losses_features import JOINTS_14, Known, PredictedClips, feature_losses
+from vibe.train.losses_features import JOINTS_14, PredictedClips, feature_losses
 from vibe.train.losses_temporal import best_camera, meet
 from vibe.train.recipes import PaperRecipe
 from vibe.train.state import Predict, Task, input_weights, start_at_mean_pose
@@ -80,11 +67,11 @@ def numpy_stream(seed: torch.Generator) -> np.random.Generator:
 
 def _motion_of_store(store: Store, frames: int) -> tuple[int, Motion]:
     """How many windows a store has, and what draws them."""
-    places = find_places(find_runs(store, "train", np.array(store.column("has_theta"))), frames)
+    places = windows.find_places(windows.find_runs(store, "train", np.array(store.column("has_theta"))), frames)
     poses = store.column("poses")
 
     def motion(count: int, seed: torch.Generator) -> Float[Tensor, "real time 24 3 3"]:
-        found = gather_windows(poses, draw_window(places, count, numpy_stream(seed)), frames)
+        found = windows.gather_windows(poses, windows.draw_window(places, count, numpy_stream(seed)), frames)
         return roma.rotvec_to_rotmat(torch.from_numpy(found).unflatten(-1, (-1, 3)))
 
     if len(places) == 0:
@@ -145,14 +132,14 @@ def features_task(recipe: PaperRecipe, group: ProcessGroup) -> Task:
     def clip_losses(predicted: PredictedClips, truth: Annotation) -> dict[str, Float[Tensor, ""]]:
         masks = {"points": truth.has_points, "theta": truth.has_theta}
         known = all_reduce_mean({name: float(mask.sum()) for name, mask in masks.items()}, group)
-        return feature_losses(predicted, truth, recipe.losses, Known(**known))
+        return feature_losses(predicted, truth, recipe.losses, known)
 
     seen = [*(each.store for _, some in kinds for each in some), *(each.store for each in held)]
     check_one_backbone(seen)
     used = {store.folder.name: store.folder / MANIFEST for store in seen}
     return Task(
         build=build,
-        batch=lambda seed, _: draw_clips(kinds, numpy_stream(seed)),
+        batch=lambda seed, _: windows.draw_clips(kinds, numpy_stream(seed)),
         motion=lambda seed: motion(recipe.batch, seed),
         losses=terms,
         shifted_losses=shifted_terms,
@@ -177,9 +164,12 @@ def clip_mixture(recipe: PaperRecipe, stores: Mapping[str, Store]) -> list[tuple
 
     Where there are sets of one kind only, all clips are of that kind.
     """
-    wanted: dict[str, float | None] = dict(recipe.sets) or dict.fromkeys(learnable(stores))
-    if unknown := wanted.keys() - stores.keys():
-        raise FileNotFoundError(f"{recipe.data} has no store {', '.join(sorted(unknown))}, only {', '.join(stores)}")
+    learnable = (
+        name for name, store in stores.items()
+        if "features" in store.columns and any(each.split == "train" for each in store.sequences)
+    )  # fmt: skip
+    wanted: dict[str, float | None] = dict(recipe.sets) or dict.fromkeys(learnable)
+    _check_known(wanted, stores, recipe)
     if not wanted:
         raise ValueError(
             f"no store in {recipe.data} has a training split with features: `vibe evidence features` adds them"
@@ -188,23 +178,22 @@ def clip_mixture(recipe: PaperRecipe, stores: Mapping[str, Store]) -> list[tuple
     labelled: list[Portion] = []
     for name, weight in wanted.items():
         stores[name].column("features")
-        (labelled if is_labelled(stores[name]) else plain).append(portion(stores[name], recipe.frames, weight))
+        (labelled if windows.is_labelled(stores[name]) else plain).append(
+            windows.portion(stores[name], recipe.frames, weight)
+        )
     unlabelled = int(recipe.batch * recipe.ratio) if plain and labelled else recipe.batch * bool(plain)
     return [(count, kind) for count, kind in ((unlabelled, plain), (recipe.batch - unlabelled, labelled)) if count]
 
 
-def learnable(stores: Mapping[str, Store]) -> list[str]:
-    """The stores that have features and a training split."""
-    return [
-        name for name, store in stores.items()
-        if "features" in store.columns and any(each.split == "train" for each in store.sequences)
-    ]  # fmt: skip
+def _check_known(names: Iterable[str], stores: Mapping[str, Store], recipe: PaperRecipe) -> None:
+    """Raise FileNotFoundError for names that are those of no store."""
+    if unknown := set(names) - stores.keys():
+        raise FileNotFoundError(f"{recipe.data} has no store {', '.join(sorted(unknown))}, only {', '.join(stores)}")
 
 
 def held_out(recipe: PaperRecipe, stores: Mapping[str, Store]) -> list[ValidationSet]:
     """The validation splits that decide; raises ValueError if there is none."""
-    if unknown := set(recipe.validation) - stores.keys():
-        raise FileNotFoundError(f"{recipe.data} has no store {', '.join(sorted(unknown))}, only {', '.join(stores)}")
+    _check_known(recipe.validation, stores, recipe)
     found = []
     for name in recipe.validation or stores:
         store = stores[name]
@@ -212,9 +201,9 @@ def held_out(recipe: PaperRecipe, stores: Mapping[str, Store]) -> list[Validatio
         if "features" not in store.columns or joints is None:
             continue
         known = np.array(store.column("has_points")) & np.array(store.columns.get("has_features", True))
-        windows = tile(find_runs(store, "validation", known), recipe.frames, tails=True)
-        if len(windows):
-            found.append(ValidationSet(store, windows, joints))
+        tiled = windows.tile(windows.find_runs(store, "validation", known), recipe.frames, tails=True)
+        if len(tiled):
+            found.append(ValidationSet(store, tiled, joints))
     if not found:
         names = ", ".join(recipe.validation or stores)
         raise ValueError(
@@ -246,10 +235,12 @@ def validate_features(answer: Predict, held: Sequence[ValidationSet], body: Body
             chosen = Windows(
                 each.windows.starts[at : at + VALIDATION_BATCH], each.windows.lengths[at : at + VALIDATION_BATCH]
             )
-            theta = answer(torch.from_numpy(gather_held(each.store.column("features"), chosen, frames)).float())
+            theta = answer(torch.from_numpy(windows.gather_held(each.store.column("features"), chosen, frames)).float())
             found = root_centred(joints14(joints_and_keypoints(body, theta.rotmat, theta.betas, each.joints)[1].cpu()))
             truth = root_centred(
-                joints14(torch.from_numpy(gather_held(each.store.column(f"points.{each.joints}"), chosen, frames)))
+                joints14(
+                    torch.from_numpy(windows.gather_held(each.store.column(f"points.{each.joints}"), chosen, frames))
+                )
             )
             seen = torch.arange(frames) < torch.from_numpy(chosen.lengths)[:, None]
             errors["pa_mpjpe_mm"].append(pa_mpjpe_mm(found, truth)[seen])

@@ -21,16 +21,8 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from vibe.assets.paths import only_writer
 from vibe.records import Progress
-from vibe.train.checkpoints import (
-    BEST,
-    CHECKPOINT,
-    Stateful,
-    TrainingLog,
-    load_checkpoint,
-    open_run_folder,
-    save_batch,
-    save_checkpoint,
-)
+from vibe.train import checkpoints
+from vibe.train.checkpoints import BEST, CHECKPOINT, Stateful, TrainingLog, save_checkpoint
 from vibe.train.distributed import ProcessGroup, average_gradients, broadcast
 
 PATIENCE, FACTOR = 5, 0.1
@@ -104,12 +96,17 @@ def train_loop(run: TrainerConfig, group: ProcessGroup, progress: Progress | Non
 
 def _remaining_steps(run: TrainerConfig, group: ProcessGroup, progress: Progress | None) -> Iterator[dict[str, float]]:
     """From the last checkpoint to the last step."""
-    open_run_folder(run.folder, run.recipe, run.data, group.writes)
-    first, best = load_checkpoint(run.folder / CHECKPOINT, run.recipe, run.parts)
+    checkpoints.open_run_folder(run.folder, run.recipe, run.data, group.writes)
+    first, best = checkpoints.load_checkpoint(run.folder / CHECKPOINT, run.recipe, run.parts)
     steps, began = run.recipe.steps, time.monotonic()
     with TrainingLog(run.folder, first) if group.writes else nullcontext() as log:
         for done in range(first + 1, steps + 1):
-            terms = _step(run, done - 1)
+            try:
+                terms = run.take_step(done - 1)
+            except NotANumber as error:  # what it came from is kept, by whichever process has it
+                path = run.folder / "nan_batch.pt"
+                checkpoints.save_batch(path, done - 1, error.batch)
+                raise NotANumber(f"{error}: {path} holds the batch", error.batch) from error
             record = {"step": float(done), "seconds_a_step": (time.monotonic() - began) / (done - first)} | terms
             logs, validates, saves = (
                 done % every == 0 or done == steps
@@ -181,13 +178,3 @@ def tensors_of(record: object, name: str = "") -> dict[str, Tensor]:
     for key, value in inside.items():
         found |= tensors_of(value, f"{name}.{key}".strip("."))
     return found
-
-
-def _step(run: TrainerConfig, step: int) -> dict[str, float]:
-    """The losses of a step; where they are no numbers, what they came from is kept, by whichever process has it."""
-    try:
-        return run.take_step(step)
-    except NotANumber as error:
-        path = run.folder / "nan_batch.pt"
-        save_batch(path, step, error.batch)
-        raise NotANumber(f"{error}: {path} holds the batch", error.batch) from error
