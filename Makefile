@@ -8,7 +8,7 @@
 #   make docs                build the manual into build/site
 #   make faults              break every command in turn: kills, full disks, lost permissions ... (half an hour)
 #   make fuzz                give every reader damaged files; COUNT=100000 of them (half an hour; goes on where it was)
-#   make interop             open every export in programs of others: Blender, aitviewer, Khronos's validator (4 GB, once)
+#   make interop             open every export in programs of others: Blender, aitviewer, OpenSim ... (4.4 GB, once)
 #   make benchmark           measure accuracy, speed and memory; writes the tables in benchmarks/results/
 #   make ablations           train and measure the paper's ablations on open data (hours; goes on where it was stopped)
 #   make reference NPZ=FILE  compare with the published program's numbers; SEED=0, RECIPE=FILE of that file
@@ -112,6 +112,8 @@ $(INTEROP)/.ready: | $(BIN)/python
 	$(BIN)/python -m venv $(INTEROP)/aitviewer
 	-$(INTEROP)/aitviewer/bin/python -m pip install --quiet $(TORCH_FLAGS) "$$(grep '^torch==' constraints.txt)"
 	-$(INTEROP)/aitviewer/bin/python -m pip install --quiet aitviewer || rm -r $(INTEROP)/aitviewer
+	$(BIN)/python -m venv $(INTEROP)/opensim
+	-$(INTEROP)/opensim/bin/python -m pip install --quiet opensim==4.6 || rm -r $(INTEROP)/opensim
 	-npm install --silent --prefix $(INTEROP) gltf-validator
 	@touch $@
 

@@ -46,6 +46,27 @@ def test_the_readme_has_its_two_commands_on_the_first_screen():
     assert "docs/picture" in first
 
 
+def test_every_figure_of_the_readme_is_of_the_run_that_its_table_is_of():
+    """`make benchmark` writes the tables anew: README has to follow, figures and commits."""
+    results = (
+        (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- results -->")[1].split("<!-- /results -->")[0]
+    )
+    told = {
+        name: commit
+        for commit, names in re.findall(r"([0-9a-f]{7})\s+\(([a-z_,\s]+)\)", results)
+        for name in names.split(", ")
+    }
+    assert {"real", "rendered", "speed", "tracking", "many_videos", "live"} <= {*told}
+    tables = {name: (ROOT / "benchmarks" / "results" / f"{name}.md").read_text(encoding="utf-8") for name in told}
+    for name, text in tables.items():
+        (commit,) = re.findall(r"[Cc]ommit ([0-9a-f]{7})", text)
+        assert commit == told[name], f"{name}.md was measured on {commit}: bring README's figures along"
+    numbers = {float(number) for text in tables.values() for number in re.findall(r"\d+\.\d+|\d+", text)}
+    rounded = {round(number / scale, digits) for number in numbers for scale in (1, 1000) for digits in (0, 1, 2)}
+    figures = re.findall(r"(\d+(?:\.\d+)?) (?:mm|GB|ms)|(\d+) frames/s", results.replace(",", ""))
+    assert [figure for pair in figures for figure in pair if figure and float(figure) not in rounded] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_that_a_page_names_exists(page, targets, capsys):
     for program, word in commands(page):

@@ -17,6 +17,31 @@ from vibe.motion.scene import SceneOptions, build_scene
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for Blender is a script with a shebang")
 
 
+STAND_IN = """
+import shutil, types
+
+class Anything:
+    data = handlers = app = context = ops = wm = render = unit_settings = property(lambda self: Anything())
+    frame_change_pre, modifiers, type = [], [], "ARMATURE"
+
+    def __getattr__(self, name):
+        return lambda *_, **__: None
+
+armature = Anything()
+scene = types.SimpleNamespace(
+    unit_settings=Anything(), render=Anything(), objects=[armature], frame_set=lambda frame: None, name=""
+)
+context, app = types.SimpleNamespace(scene=scene), types.SimpleNamespace(handlers=Anything())
+told = {}
+ops = types.SimpleNamespace(
+    wm=Anything(),
+    import_scene=types.SimpleNamespace(gltf=lambda filepath, bone_heuristic: told.update(glb=filepath)),
+    export_scene=types.SimpleNamespace(fbx=lambda filepath, **_: shutil.copy(told["glb"], filepath)),
+)
+"""
+"""Blender's package, as far as the script needs it."""
+
+
 @pytest.fixture(scope="module")
 def body():
     return as_numpy(load_body(detail="low"))
@@ -93,6 +118,18 @@ def test_blender_is_the_one_named_then_that_on_the_path_then_the_newest_installe
         find_blender()
     with pytest.raises(FileNotFoundError, match="nowhere is no program"):
         find_blender(tmp_path / "nowhere")
+
+
+def test_blender_s_package_does_where_there_is_no_program(body, scene, tmp_path, monkeypatch):
+    """A stand-in for bpy whose importer and exporter say what they were given."""
+    (tmp_path / "bpy.py").write_text(STAND_IN)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(fbx, "_places", lambda: iter([]))
+    assert find_blender() == Path(sys.executable)
+    write_fbx(tmp_path / "x.fbx", scene, scene.characters[0], body)
+    assert (tmp_path / "x.fbx").read_bytes().startswith(b"glTF")
 
 
 def test_z_can_t_point_up(body, scene, tmp_path):

@@ -52,6 +52,12 @@ def aitviewer_python() -> Path:
 
 
 @pytest.fixture(scope="session")
+def opensim_python() -> Path:
+    """A Python that has OpenSim."""
+    return _program("opensim")
+
+
+@pytest.fixture(scope="session")
 def node_modules() -> Path:
     """Where Node finds Khronos's validator."""
     folder = PROGRAMS / "node_modules"

@@ -56,4 +56,4 @@ def test_joints_of_amass_files_are_ours_to_a_millimetre(aitviewer_python, given,
         assert ran.returncode == 0, ran.stderr[-2000:]
         with np.load(out) as found:
             assert np.abs(found["joints"][:, :22] - character.joints[:, :22]).max() < 0.001
-            assert np.allclose(found["betas"], character.betas)
+            assert np.allclose(found["betas"], character.smpl.betas)

@@ -38,6 +38,9 @@ WIDTH, HEIGHT, FRAMES = 320, 180, 40
 TIMES = [index / 25 + 0.007 * (index % 3) for index in range(FRAMES)]
 """Seconds; not even, as in a phone's videos."""
 SCREEN = {"width": 640, "height": 560}
+WHITE = "vibe.view.people.forEach(({{material}}) => Object.assign(material, {{vertexColors: {}, needsUpdate: true}}))"
+WHITE += "; vibe.redraw(); new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""Bodies without their colours, hair as dark as the ground among them."""
 HOSTILE = "</script><script>window.hit=1</script><img src=x onerror=window.hit=1>"
 
 
@@ -54,6 +57,8 @@ def result(body):
     people = [performers.performer(body, torch.arange(FRAMES), 0), performers.performer(body, late, 1)]
     seen = [cameras.project(as_tensors(one.joints_cam), camera.K_px).numpy() for one in people]
     people = [replace(one, joints_px=joints_px) for one, joints_px in zip(people, seen, strict=True)]
+    for one in people:
+        one.keypoints_px[..., 2] = np.linspace(0.3, 1, one.keypoints_px[..., 2].size).reshape(-1, 17)
     shown = performers.show(body, *people)
     times = np.array(TIMES, np.float64)
     clip = replace(shown.clip, path=Path(HOSTILE), width=WIDTH, height=HEIGHT, timestamps=times)
@@ -176,8 +181,8 @@ def blue(picture: np.ndarray) -> np.ndarray:
 
 
 def orange(picture: np.ndarray) -> np.ndarray:
-    """Where the second person's colour is."""
-    return (picture[..., 0] > 110) & (picture[..., 0] > picture[..., 2] + 45)
+    """Where the second person's colour is, which no skin has."""
+    return (picture[..., 0] > 110) & (picture[..., 0] > picture[..., 2] + 105)
 
 
 def test_a_silent_film_has_no_button_for_sound(opened):
@@ -282,7 +287,9 @@ def test_the_camera_view_puts_joints_where_the_motion_has_them(tab, result):
 def test_the_camera_view_shows_the_silhouettes_of_our_own_renderer(tab, result, body):
     tab.press("c", "v")
     tab.ask("document.getElementById('over').hidden = true")
+    tab.ask(WHITE.format("false"))
     seen = tab.picture().max(-1) > 24
+    tab.ask(WHITE.format("true"))
     scale = seen.shape[1] / WIDTH
     K_px = np.diag([scale, scale, 1.0]) @ result.camera.K_px.astype(np.float64)
     poser = Poser([(number, motion, body) for number, motion in enumerate(result.people, start=1)])
@@ -375,7 +382,7 @@ def test_on_a_phone_everything_is_in_reach_and_touch_works(open_page, files):
     phone = open_page(files[0], viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     phone.seek(10)
     assert phone.ask("document.documentElement.scrollWidth") <= 390
-    for name in ("#play", "#view-camera", "#plots-button", "#scrubber", "#picture", "#film"):
+    for name in ("#play", "#view-camera", "#plots-button", "#scrubber", "#picture", "#film", "#joint", "#home"):
         box = phone.tab.locator(name).bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["y"] + box["height"] <= 844
     phone.tab.locator("#view-camera").tap()
@@ -385,6 +392,31 @@ def test_on_a_phone_everything_is_in_reach_and_touch_works(open_page, files):
     phone.settle()
     assert blue(phone.picture()).sum() < 60  # the badge of nobody
     assert phone.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_the_page_is_as_light_as_the_system_and_numbers_do_not_cover_heads(scheme, open_page, files):
+    phone = open_page(files[1], viewport={"width": 390, "height": 844}, is_mobile=True, color_scheme=scheme)
+    phone.seek(10)
+    assert (phone.picture("header").mean() > 128) == (scheme == "light")
+    assert (phone.picture().mean() > 128) == (scheme == "light")
+    top = phone.tab.locator("#picture").bounding_box()["y"]
+    for number in (1, 2):
+        badge = phone.tab.locator(".badge").nth(number - 1).bounding_box()
+        neck, head = (phone.ask(f"vibe.names.jointsPx({number})[{joint}][1]") + top for joint in (12, 15))
+        assert badge["y"] + badge["height"] < head - 0.5 * abs(head - neck), "the crown is that far above the joint"
+
+
+def test_the_confidence_that_is_plotted_is_the_chosen_joint_s_own(open_page, files, result):
+    watched = open_page(files[1])
+    for joint, keypoint in (("left_wrist", 9), ("right_ankle", 16)):
+        watched.ask(f"vibe.chooseJoint(vibe.motion.joint_names.indexOf('{joint}'))")
+        drawn = np.array(watched.ask("Array.from(vibe.plots.kinds[2].curves[0])"))
+        np.testing.assert_allclose(drawn, result.people[0].keypoints_px[:, keypoint, 2], atol=0.004)
+        head = watched.tab.locator("[data-plot=confidence] .plot-head").text_content()
+        assert head == f"{joint.replace('_', ' ')} · confidence"
+    watched.ask("vibe.chooseJoint(vibe.motion.joint_names.indexOf('spine2'))")
+    assert "all keypoints" in watched.tab.locator("[data-plot=confidence] .plot-head").text_content()
 
 
 def test_no_other_script_can_run_in_the_page(open_page, files, tmp_path):

@@ -76,12 +76,8 @@ def truth_of(data: Path, view: str) -> Float[Tensor, "time 12 3"]:
     with np.load(_present(data / "truth.npz"), allow_pickle=False) as file:
         names = list(file["joint_names"])
         joints = torch.from_numpy(file[f"{view}.joints_cam"])
-    return joints[:, [names.index(_truth_name(name)) for name in skeletons.LIMBS]]
-
-
-def _truth_name(name: str) -> str:
-    side, joint = name.split("_")
-    return side[0].upper() + joint.capitalize()
+    limbs = (name.split("_") for name in skeletons.LIMBS)
+    return joints[:, [names.index(side[0].upper() + joint.capitalize()) for side, joint in limbs]]
 
 
 def _present(path: Path) -> Path:

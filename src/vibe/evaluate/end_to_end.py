@@ -21,7 +21,7 @@ from vibe.body.load import load_smpl
 from vibe.body.record import Body
 from vibe.data.pictures import read_pictures
 from vibe.data.store import SequenceRows, Store, open_store
-from vibe.evaluate.people import EvaluatedPerson, person_of, sequences_of
+from vibe.evaluate.people import person_of, sequences_of
 from vibe.evaluate.protocols import Protocol
 from vibe.evaluate.scores import Report, System, Tally
 from vibe.evaluate.with_true_boxes import compared, measurable, report
@@ -73,15 +73,25 @@ def end_to_end(
         for source in dict.fromkeys(sequence.source for sequence in people):
             here = [sequence for sequence in people if sequence.source == source]
             found = tracks_of(recorded_video(store, here, raw), raw / source, network, progress)
-            boxes = [_true_boxes(store, sequence) for sequence in here]
+            boxes = [
+                tuple(torch.from_numpy(np.array(column[one.rows])) for column in (store.frames, store.column("box_px")))
+                for one in here
+            ]
             pairs = matched(boxes, [(found.numbers[track.frames], track.box_px) for track in found.tracks])
             truth = [person_of(store, sequence, protocol, smpl) for sequence in here]
-            every = cache(partial(_motions, found, network, body, after))
-            for place, system in enumerate(after):
-                moves = cache(partial(_moves, found, every, place))
-                for person, pairing in zip(truth, pairs, strict=True):
+            motions = cache(partial(_motions, found, network, body, after))
+            for person, pairing in zip(truth, pairs, strict=True):
+                wanted, who = measurable(protocol, person, body), pairing[person.rows]
+                for place, system in enumerate(after):
                     row = ("video", system.name, protocol.says, person.sequence.name)
-                    _count(tallies.setdefault(row, Tally()), person, pairing, moves, body, protocol)
+                    tally = tallies.setdefault(row, Tally())
+                    tally.found.append(who >= 0)
+                    # track by track, so that no acceleration is taken from one to another
+                    for track in who[who >= 0].unique().tolist():
+                        its = (who == track).nonzero()[:, 0]
+                        mine = torch.searchsorted(found.numbers[found.tracks[track].frames], person.frames[its])
+                        clip = compared(person, its, motions(track)[place], mine, body, protocol)
+                        tally.add(clip, wanted)
     return report(store, protocol, BOXES, network, body, tallies)
 
 
@@ -152,38 +162,12 @@ def matched(
     return [chosen[person, numbers] for person, (numbers, _) in enumerate(true)]
 
 
-def _count(
-    tally: Tally, person: EvaluatedPerson, pairing: Int[Tensor, "row"], moves: Callable[[int], tuple[Motion, Tensor]],
-    body: Body, protocol: Protocol,
-) -> None:  # fmt: skip
-    """Add one person's errors, track by track, so that no acceleration is taken from one to another."""
-    who = pairing[person.rows]
-    tally.found.append(who >= 0)
-    for track in who[who >= 0].unique().tolist():
-        motion, numbers = moves(track)
-        its = (who == track).nonzero()[:, 0]
-        mine = torch.searchsorted(numbers, person.frames[its])
-        tally.add(compared(person, its, motion, mine, body, protocol), measurable(protocol, person, body))
-
-
 def _motions(found: Found, network: Network, body: Body, after: Sequence[System], number: int) -> list[Motion]:
     """The motions of one of those who were found, as each system says."""
     camera = cameras.default_camera(found.clip.width, found.clip.height)
     features = found.features[number].__getitem__ if found.features else None
     how = [system.refinement for system in after]
     return estimate.estimate_track(found.tracks[number], found.clip, camera, network, body, how, features)
-
-
-def _moves(
-    found: Found, every: Callable[[int], list[Motion]], place: int, number: int
-) -> tuple[Motion, Int[Tensor, "time"]]:
-    """One system's motion of one of those who were found, and the source's number of each of its frames."""
-    return every(number)[place], found.numbers[found.tracks[number].frames]
-
-
-def _true_boxes(store: Store, sequence: SequenceRows) -> tuple[Int[Tensor, "time"], Float[Tensor, "time 4"]]:
-    box_px = np.array(store.column("box_px")[sequence.rows])
-    return torch.from_numpy(np.array(store.frames[sequence.rows])), torch.from_numpy(box_px)
 
 
 def _laid_out(people: Sequence[tuple[Tensor, Tensor]], frames: int) -> Float[Tensor, "person frame 3"]:

@@ -109,7 +109,7 @@ def person_of(store: Store, sequence: SequenceRows, protocol: Protocol, smpl: Ca
         points, posed = _points(store, protocol.joints, rows_of_all), None
     else:
         body = smpl(sequence.gender if protocol.truth == "gendered" else "neutral")
-        if not _has_regressor(body):
+        if "h36m17" not in body.regressors:
             raise FileNotFoundError(
                 f"{protocol.name} takes its joints from the H36M regressor, which is not here: run `vibe assets add "
                 "J_regressor_h36m.npy` (`vibe assets` says where to get it), or choose 3dpw-smpl24"
@@ -176,17 +176,12 @@ def points_of(posed: PosedBodies, joints: str) -> Float[Tensor, "time joint 3"]:
 
 def remarks(body: Body, joints: str) -> tuple[str, ...]:
     """What to know of a body's joints: whether they are the regressor's."""
-    if joints == "smpl24" or _has_regressor(body):
+    if joints == "smpl24" or "h36m17" in body.regressors:
         return ()
     return (
         f"The body {body.origin.name} has no H36M regressor: its {joints} joints stand near the published places, "
         "some centimetres off.",
     )
-
-
-def _has_regressor(body: Body) -> bool:
-    """Whether the body's H36M joints are means of its surface, as published, and not points near them."""
-    return "h36m17" in body.regressors
 
 
 def _posed(

@@ -1,10 +1,11 @@
-"""What Blender runs to make an FBX file: its own Python, with nothing of this package.
+"""What Blender runs to make an FBX file: its own Python, or one with its package, with nothing of ours.
 
 Arguments: the GLB of one person, the FBX, frames a second, frames.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -63,3 +64,5 @@ def _hold_at_rest(bpy: Any, scene: Any, armature: Any) -> None:
 if __name__ == "__main__":
     glb, fbx, fps, frames = sys.argv[sys.argv.index("--") + 1 :]
     glb_to_fbx(glb, fbx, float(fps), int(frames))
+    sys.stdout.flush()
+    os._exit(0)  # some of Blender's packages crash where Python ends by itself

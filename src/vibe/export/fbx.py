@@ -1,7 +1,8 @@
-"""FBX, which a Blender of the user's makes out of our GLB: a separate program, run in the background."""
+"""FBX, which Blender makes out of our GLB: the user's program or the package bpy, run in the background."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -23,8 +24,9 @@ PATIENCE, PATIENCE_FRAME = 120.0, 0.1
 TAIL = 8
 """Lines of what Blender said that an error repeats."""
 NO_BLENDER = (
-    "FBX is written by Blender, which is not here: install it from blender.org or your system's packages, or name the "
-    "program with --blender. Without it, glb and bvh open in the same programs"
+    "FBX is written by Blender, which is not here: install it from blender.org, or as a package on Python 3.11 or 3.13 "
+    "(pip install 'vibe-motion[fbx]'), or name the program with --blender. Without it, glb and bvh open in the same "
+    "programs"
 )
 
 
@@ -50,18 +52,17 @@ def write_fbx(path: Path, scene: Scene, character: Character, body: Body, blende
 def find_blender(named: Path | None = None) -> Path:
     """The Blender that was named; else that on the PATH; else the newest of those in the usual places.
 
-    Raises FileNotFoundError that says how to get one.
+    This Python where only the package bpy is here. Raises FileNotFoundError that says how to get one.
     """
-    if named is not None:
-        if found := shutil.which(str(named.expanduser())):
-            return Path(found)
-        raise FileNotFoundError(f"{named} is no program: name Blender's with --blender")
-    if found := shutil.which("blender"):
+    if found := shutil.which(str(named.expanduser()) if named else "blender"):
         return Path(found)
-    installed = [path for path in _places() if os.access(path, os.X_OK)]
-    if not installed:
-        raise FileNotFoundError(NO_BLENDER)
-    return installed[-1]
+    if named is not None:
+        raise FileNotFoundError(f"{named} is no program: name Blender's with --blender")
+    if installed := [path for path in _places() if os.access(path, os.X_OK)]:
+        return installed[-1]
+    if importlib.util.find_spec("bpy"):
+        return Path(sys.executable)
+    raise FileNotFoundError(NO_BLENDER)
 
 
 def _places() -> Iterator[Path]:
@@ -85,6 +86,8 @@ def _run(program: Path, given: list[str], frames: int) -> None:
     """Blender in the background, with nothing of the user's own settings and add-ons."""
     script = str(Path(__file__).with_name("blender_fbx.py"))
     command = [str(program), "--background", "--factory-startup", "--python-exit-code", "1", "--python", script, "--"]
+    if program == Path(sys.executable):
+        command = [sys.executable, script, "--"]
     patience = PATIENCE + PATIENCE_FRAME * frames
     try:
         done = subprocess.run(

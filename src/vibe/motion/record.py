@@ -89,6 +89,12 @@ class Motion:
         parts = {name: array[rows] for name, array in arrays.items() if isinstance(array, ndarray)}
         return replace(self, **parts, smpl=self.smpl.at(rows))
 
+    def _arrays(self) -> dict[str, ndarray]:
+        """What a file holds of the person."""
+        arrays = {name: getattr(self, name) for name in (*SAME, "global_orient", "body_pose")}
+        arrays |= {"betas": self.smpl.betas, "pelvis": self.smpl.pelvis, "joints": self.joints_cam}
+        return arrays if self.betas_per_frame is None else arrays | {"betas_per_frame": self.betas_per_frame}
+
     @property
     def smpl_shaped(self) -> SmplParams:
         """The same parameters, with betas [time, 10] where the network said one shape a frame."""
@@ -226,7 +232,7 @@ class Result:
             "camera/K": self.camera.K_px,
             "notes": np.array(self.notes, np.str_),
         }
-        write_npz(Path(path), head, [_arrays(motion) for motion in self.people])
+        write_npz(Path(path), head, [motion._arrays() for motion in self.people])
 
     def to_dataframe(self, set: str = "smpl24", body: Body | Path | str | None = None) -> DataFrame:
         """A row for each person, frame and joint: person (from 1), frame, time_s, joint, x_m, y_m, z_m, confidence.
@@ -236,13 +242,6 @@ class Result:
         from vibe.motion.table import together
 
         return together([motion.to_dataframe(set, body) for motion in self.people])
-
-
-def _arrays(motion: Motion) -> dict[str, ndarray]:
-    """What a file holds of one person."""
-    arrays = {name: getattr(motion, name) for name in (*SAME, "global_orient", "body_pose")}
-    arrays |= {"betas": motion.smpl.betas, "pelvis": motion.smpl.pelvis, "joints": motion.joints_cam}
-    return arrays if motion.betas_per_frame is None else arrays | {"betas_per_frame": motion.betas_per_frame}
 
 
 def load(path: Path | str) -> Result:

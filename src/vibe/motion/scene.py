@@ -132,10 +132,11 @@ def turned_at_rest(scene: Scene, character: Character) -> Float[ndarray, "time 2
 def build_scene(result: Result, body: Body, options: SceneOptions, person: int | None = None) -> Scene:
     """Everybody, or one person, as the options have it; raises ValueError that says what can't be done."""
     _check(result, body, options)
-    body = as_numpy(body)
+    body, (low, high) = as_numpy(body), options.bounds
     parts, notes = [], []
     for number, motion in result.numbered(person):
-        motion = _trimmed(motion, result.clip.timestamps, options)
+        times = result.clip.timestamps[motion.frames]
+        motion = motion.at((times >= low - 1e-6) & (times <= high + 1e-6))
         if not len(motion.frames):
             notes.append(f"person {number} is not in view in the stretch of time that is written, and left out")
             continue
@@ -200,13 +201,6 @@ def _rate(result: Result, options: SceneOptions, motions: Sequence[Motion]) -> f
             "part, by --start and --end, or one person"
         )
     return fps
-
-
-def _trimmed(motion: Motion, timestamps: Float[ndarray, "frame"], options: SceneOptions) -> Motion:
-    """The frames from --start to --end, both inclusive."""
-    times = timestamps[motion.frames]
-    low, high = options.bounds
-    return motion.at((times >= low - 1e-6) & (times <= high + 1e-6))
 
 
 def _stretch(options: SceneOptions) -> str:

@@ -106,8 +106,8 @@ def paint(
     view = panel.views[turn]
     picture = _background(panel, rgb)
     if panel.place is not None:
-        _draw_ground(picture, panel, view, frame, people)
-    solid = [_body(person, panel, view) for person in people] if {"mesh", "wireframe"} & {*panel.show} else []
+        _draw_ground(picture, view, panel, frame, people)
+    solid = [_mesh(person, panel, view) for person in people] if {"mesh", "wireframe"} & {*panel.show} else []
     picture = rasterizer.rasterize(picture, solid, view.K_px, samples=panel.samples)
     if "skeleton" in panel.show:
         skeletons = [
@@ -136,51 +136,39 @@ def placed_panels(
 
 def _background(panel: Panel, rgb: UInt8[ndarray, "rows columns 3"] | None) -> UInt8[ndarray, "height width channel"]:
     """The video's frame, or its part, in the panel; the rest plain."""
-    if panel.background is None:
-        picture = np.zeros((panel.height, panel.width, 4), np.uint8)
-    else:
-        picture = np.empty((panel.height, panel.width, 3), np.uint8)
+    plain = (0, 0, 0, 0) if panel.background is None else np.round(255 * np.array(panel.background))
+    picture = np.empty((panel.height, panel.width, len(plain)), np.uint8)
+    picture[:] = plain
     if panel.window is None or not panel.filmed or rgb is None:
-        if panel.background is not None:
-            picture[:] = np.round(255 * np.array(panel.background))
         return picture
     left, top, wide, high = panel.window
     (x, y, w, h), _ = placed_panels(panel.window, panel.width, panel.height)
-    if panel.background is not None and (w, h) != (panel.width, panel.height):
-        picture[:] = np.round(255 * np.array(panel.background))
     part = rgb[top : top + high, left : left + wide]
     if (w, h) != (wide, high):
         part = cv2.resize(part, (w, h), interpolation=cv2.INTER_AREA if w < wide else cv2.INTER_CUBIC)
     picture[y : y + h, x : x + w, :3] = part
-    if panel.background is None:
-        picture[y : y + h, x : x + w, 3] = 255
+    picture[y : y + h, x : x + w, 3:] = 255
     return picture
 
 
-def _draw_ground(picture: ndarray, panel: Panel, view: Viewpoint, frame: int, people: Sequence[PosedFrames]) -> None:
+def _draw_ground(picture: ndarray, view: Viewpoint, panel: Panel, frame: int, people: Sequence[PosedFrames]) -> None:
     assert panel.place is not None
     ground = ground_plane(panel.place, view, frame)
-    if ground is None:
-        return
-    dark = panel.background is not None and np.mean(panel.background) < 0.4
-    line = np.full(3, 0.92 if panel.filmed else 0.42 if dark else 0.55)
-    draw_ground(
-        picture, ground, line, ground_shadow([(person.vertices, person.faces) for person in people], panel.place)
-    )
+    if ground is not None:
+        dark = panel.background is not None and np.mean(panel.background) < 0.4
+        line = np.full(3, 0.92 if panel.filmed else 0.42 if dark else 0.55)
+        shadow = ground_shadow([(person.vertices, person.faces) for person in people], panel.place)
+        draw_ground(picture, ground, line, shadow)
 
 
-def _opacity(person: PosedFrames, panel: Panel) -> float:
-    return panel.opacity * (1.0 if person.seen else UNSEEN)
-
-
-def _body(person: PosedFrames, panel: Panel, view: Viewpoint) -> rasterizer.Mesh:
-    wired = "mesh" not in panel.show
+def _mesh(person: PosedFrames, panel: Panel, view: Viewpoint) -> rasterizer.Mesh:
+    thin = max(1.0, LINE_PX * max(panel.width, panel.height))
     return rasterizer.Mesh(
         view.seen(person.vertices),
         person.faces,
         person.colours,
-        opacity=_opacity(person, panel),
-        line_px=max(1.0, LINE_PX * max(panel.width, panel.height)) if wired else 0.0,
+        opacity=panel.opacity * (1.0 if person.seen else UNSEEN),
+        line_px=0.0 if "mesh" in panel.show else thin,
     )
 
 
@@ -199,8 +187,10 @@ def _draw_evidence(
     draw_keypoints(picture, drawn, max(1.5, LIMB_PX * max(panel.width, panel.height)))
 
 
-def straight(picture: UInt8[ndarray, "height width 4"]) -> UInt8[ndarray, "height width 4"]:
-    """The same with the colours not multiplied by the opacity, as picture files have them."""
+def straight(picture: UInt8[ndarray, "height width channel"]) -> UInt8[ndarray, "height width channel"]:
+    """The same with the colours not multiplied by the opacity, if there is such, as picture files have them."""
+    if picture.shape[2] == 3:
+        return picture
     opacity = picture[..., 3:].astype(np.float32)
     colours = np.minimum(255.0, picture[..., :3] * (255.0 / np.maximum(opacity, 1.0)) + 0.5)
     return np.concatenate([colours.astype(np.uint8), picture[..., 3:]], -1)

@@ -121,9 +121,12 @@ def draw_numbers(
         return
     taken: list[tuple[int, int]] = []
     for number, colour, points in sorted(people, key=lambda person: float(person[2][:, 2].mean())):
-        top = _highest(points, K_px, width, height)
-        if top is None:
+        pixels = points[points[:, 2] > NEAR] @ K_px.T
+        pixels = pixels[:, :2] / pixels[:, 2:]
+        within = pixels[((pixels >= 0) & (pixels < (width, height))).all(1)]
+        if not len(within):
             continue
+        top = within[within[:, 1].argmin()]
         x = int(np.clip(top[0], radius + 1, width - radius - 2))
         y = int(np.clip(top[1] - 1.6 * radius, radius + 1, height - radius - 2))
         x, y = _free_place(x, y, radius, taken, width, height)
@@ -131,16 +134,6 @@ def draw_numbers(
         patch = picture[y - radius : y + radius + 1, x - radius : x + radius + 1]
         disc = _number_disc(str(number), radius, tuple(colour.tolist()))
         patch[:] = patch * (1 - disc[..., 3:]) + 255 * disc[..., : picture.shape[2]] + 0.5
-
-
-def _highest(
-    points: Float[ndarray, "point 3"], K_px: Float[ndarray, "3 3"], width: int, height: int
-) -> Float[ndarray, "2"] | None:
-    """The highest of the points within the picture, in pixels."""
-    pixels = points[points[:, 2] > NEAR] @ K_px.T
-    pixels = pixels[:, :2] / pixels[:, 2:]
-    within = pixels[((pixels >= 0) & (pixels < (width, height))).all(1)]
-    return within[within[:, 1].argmin()] if len(within) else None
 
 
 def _free_place(
@@ -229,7 +222,7 @@ SPACING, FINE = 1.0, 4
 LINE, FINE_LINE = 0.016, 0.008
 """Width of a line, metres."""
 LINE_OPACITY, FINE_OPACITY = 0.75, 0.45
-LEAST_PX = 1.1
+THINNEST_PX = 1.1
 """Lines don't get narrower than that."""
 REACH = 3.2
 """Metres from the middle of people at which the grid has faded away; more for people who are far apart."""
@@ -362,7 +355,7 @@ def _lines(u, v, width_u, width_v, density, line):
 @jit
 def _line(place, width, line):
     """Share of a pixel that is on a line, lengths in spacings; less where lines come closer than pixels."""
-    line = max(line, LEAST_PX * width)
+    line = max(line, THINNEST_PX * width)
     clear = 2.0 - 5.0 * width
     if clear <= 0.0:
         return 0.0

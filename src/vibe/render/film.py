@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ from vibe.render import compositor
 from vibe.render.compositor import Panel, PosedFrames, Poser
 from vibe.render.options import LARGEST, Layout, RenderOptions, Show, View
 from vibe.render.rasterizer import NEAR
-from vibe.render.viewpoints import Place, Viewpoint, orbit_view, place
+from vibe.render.viewpoints import Viewpoint, orbit_view, place
 from vibe.render.writers import open_writer
 from vibe.video.read import Video
 
@@ -107,7 +106,7 @@ def _rendered(
         raise ValueError(f"the layout {layout} needs the video: name its file")
     keep_inputs([path], video, body if isinstance(body, str | Path) else None)
     made_with = find_body(result.body, body)
-    cast = _cast(result, look, made_with)
+    cast = [(number, motion, made_with) for number, motion in result.numbered(look.person) if len(motion)]
     film = _film(result, look, ending, cast)
     drawn = _panels(result, look, layout, film, cast, ending)
     with (
@@ -118,8 +117,8 @@ def _rendered(
     ):  # fmt: skip
         surface = any({"mesh", "wireframe"} & {*panel.show} or panel.place for panel in drawn)
         light = [(number, motion, _enough(motion, made_with, drawn)) for number, motion, made_with in cast]
-        work = _work(film, _footage(film, source, result), Poser(light, surface), drawn)
-        for done, (time, pictures) in enumerate(_pooled(work), start=1):
+        shown = _drawn(film, _footage(film, source, result), Poser(light, surface), drawn)
+        for done, (time, pictures) in enumerate(shown, start=1):
             sink.write(pictures, time)
             if progress:
                 progress("drawing", done, len(film.frames))
@@ -136,11 +135,6 @@ class Film:
     fps: float
     start: float
     """Seconds in the video of the first."""
-
-    @property
-    def seconds(self) -> float:
-        """How long it lasts."""
-        return len(self.frames) / self.fps
 
 
 def _film(result: Result, look: RenderOptions, ending: str, cast: Sequence[tuple[int, Motion, Body]]) -> Film:
@@ -168,11 +162,6 @@ def _film(result: Result, look: RenderOptions, ending: str, cast: Sequence[tuple
     return Film(inside, times[inside] - first, result.clip.fps, float(first))
 
 
-def _cast(result: Result, look: RenderOptions, body: Body) -> list[tuple[int, Motion, Body]]:
-    """Those who are drawn, with their numbers."""
-    return [(number, motion, body) for number, motion in result.numbered(look.person) if len(motion)]
-
-
 def _panels(
     result: Result, look: RenderOptions, layout: str, film: Film, cast: Sequence[tuple[int, Motion, Body]], ending: str
 ) -> list[Panel]:
@@ -191,13 +180,16 @@ def _panels(
     # people alone stand on a ground; over the video, which shows its own, only where it is asked for
     if floored or look.view != ("camera",):
         where = place(_during(cast, film), clip.timestamps)
-    row = []
+    if where is None and look.view != ("camera",):
+        raise ValueError("nobody is in view in this stretch, so there is nothing to look at from another side")
+    seconds, row = len(film.frames) / film.fps, []
     if layout == "beside":
         row.append(Panel(width, height, (), camera, window, filmed=True, background=look.colour))
     for view in look.view:
         filmed = layout == "over" and view == "camera"
         wide = width if view == "camera" else look.broad(width, height)
-        here = camera if view == "camera" else _around(view, where, film, wide, height)
+        around = where is not None and view != "camera"
+        here = orbit_view(view, where, film.frames, seconds, wide, height) if around else camera
         shown = look.show if view == "camera" else tuple(what for what in look.show if what != "keypoints")
         row.append(
             Panel(
@@ -232,12 +224,6 @@ def _during(cast: Sequence[tuple[int, Motion, Body]], film: Film) -> list[tuple[
     ]
 
 
-def _around(view: str, where: Place | None, film: Film, width: int, height: int) -> list[Viewpoint]:
-    if where is None:
-        raise ValueError("nobody is in view in this stretch, so there is nothing to look at from another side")
-    return orbit_view(view, where, film.frames, film.seconds, width, height)
-
-
 def _window(cast: Sequence[tuple[int, Motion, Body]], film: Film, width: int, height: int) -> tuple[int, int, int, int]:
     """Left, top, width and height of the part of the picture in which people are during the film; sides are even."""
     points = [motion.joints_px.reshape(-1, 2) for _, motion, _ in _during(cast, film)]
@@ -269,45 +255,31 @@ def _footage(film: Film, source: Video | None, result: Result) -> Iterator[ndarr
             return
 
 
-def _work(
+def _drawn(
     film: Film, pictures: Iterator[ndarray | None], poser: Poser, row: Sequence[Panel]
-) -> Iterator[tuple[float, Callable[[], list[Picture]]]]:
-    """What is to be drawn, frame by frame."""
-    for turn, (frame, rgb) in enumerate(zip(film.frames.tolist(), pictures)):
-        yield float(film.times[turn]), partial(_draw, row, turn, frame, rgb, poser.at(frame))
-
-
-def _draw(
-    row: Sequence[Panel], turn: int, frame: int, rgb: ndarray | None, people: Sequence[PosedFrames]
-) -> list[Picture]:
-    return [compositor.paint(panel, turn, frame, rgb, people) for panel in row]
-
-
-def _pooled(
-    work: Iterator[tuple[float, Callable[[], list[Picture]]]],
 ) -> Iterator[tuple[float, list[Picture]]]:
-    """The pictures in their order; some are drawn while others are decoded and encoded."""
+    """The panels of each frame in order; some are drawn while others are decoded and encoded."""
+
+    def draw(turn: int, frame: int, rgb: ndarray | None, people: Sequence[PosedFrames]) -> list[Picture]:
+        return [compositor.paint(panel, turn, frame, rgb, people) for panel in row]
+
     waiting: deque[tuple[float, Future[list[Picture]]]] = deque()
     with ThreadPoolExecutor(WORKERS) as pool:
         try:
-            for time, task in work:
-                waiting.append((time, pool.submit(task)))
+            for turn, (frame, rgb) in enumerate(zip(film.frames.tolist(), pictures)):
+                task = pool.submit(draw, turn, frame, rgb, poser.at(frame))
+                waiting.append((float(film.times[turn]), task))
                 if len(waiting) > WORKERS:
-                    time, drawn = waiting.popleft()
-                    yield time, drawn.result()
-            while waiting:
-                time, drawn = waiting.popleft()
-                yield time, drawn.result()
+                    time, done = waiting.popleft()
+                    yield time, done.result()
+            for time, done in waiting:
+                yield time, done.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 def write_overlay(
-    video: Path | str,
-    result: Result,
-    path: Path | str,
-    body: Body | None = None,
-    progress: Progress | None = None,
+    video: Path | str, result: Result, path: Path | str, body: Body | None = None, progress: Progress | None = None
 ) -> tuple[str, ...]:
     """Writes the video with everybody and their numbers drawn over it, its size, times and sound kept; returns notes.
 

@@ -90,7 +90,7 @@ class _Film:
         return self._writer.notes
 
     def write(self, row: Sequence[Picture], time: float) -> None:
-        self._writer.write(_beside(row), time)
+        self._writer.write(np.concatenate([straight(picture) for picture in row], 1), time)
 
 
 class _Folder:
@@ -102,7 +102,8 @@ class _Folder:
         self._folder, self._count = folder, 0
 
     def write(self, row: Sequence[Picture], time: float) -> None:
-        (self._folder / f"{self._count:06d}.png").write_bytes(_png(_beside(row)))
+        beside = np.concatenate([straight(picture) for picture in row], 1)
+        (self._folder / f"{self._count:06d}.png").write_bytes(_png(beside))
         self._count += 1
 
 
@@ -113,42 +114,27 @@ class _Strip:
 
     def __init__(self, colour: Colour):
         self._columns: list[list[Picture]] = []
-        self._colour = np.zeros(4, np.uint8) if colour is None else np.round(255 * np.array(colour)).astype(np.uint8)
+        self._colour = (0, 0, 0, 0) if colour is None else tuple(np.round(255 * np.array(colour)).tolist())
 
     def write(self, row: Sequence[Picture], time: float) -> None:
-        self._columns.append([_straight(picture) for picture in row])
+        self._columns.append([straight(picture) for picture in row])
 
     def content(self) -> bytes:
         """The picture as a PNG file."""
         grid = self._columns if len(self._columns) > 1 else [[panel] for panel in self._columns[0]]
         gap = max(2, round(GAP * min(grid[0][0].shape[:2])))
-        return _png(self._spaced([self._spaced(column, gap, 0) for column in grid], gap, 1))
+        columns = []
+        for column in grid:
+            broadest = max(panel.shape[1] for panel in column)
+            spaced = [self._framed(panel, gap * (k > 0), 0, broadest) for k, panel in enumerate(column)]
+            columns.append(self._framed(np.concatenate(spaced, 0), 0, gap * (len(columns) > 0), broadest))
+        return _png(np.concatenate(columns, 1))
 
-    def _spaced(self, pictures: Sequence[Picture], gap: int, axis: int) -> Picture:
-        """Pictures one after the other in the middle of the broadest, with the background in between."""
-        broadest = max(picture.shape[1] for picture in pictures)
-        pictures = [self._broad(picture, broadest) for picture in pictures] if axis == 0 else pictures
-        shape = list(pictures[0].shape)
-        shape[axis] = gap
-        space = np.broadcast_to(self._colour, shape)
-        parts = [part for picture in pictures for part in (space, picture)][1:]
-        return np.concatenate(parts, axis)
-
-    def _broad(self, picture: Picture, width: int) -> Picture:
-        """A picture with the background to both sides of it."""
-        wide = np.broadcast_to(self._colour, (picture.shape[0], width, picture.shape[2])).copy()
+    def _framed(self, picture: Picture, above: int, before: int, width: int) -> Picture:
+        """A picture in the middle of a width, with the background around it, above it and before it."""
         left = (width - picture.shape[1]) // 2
-        wide[:, left : left + picture.shape[1]] = picture
-        return wide
-
-
-def _beside(row: Sequence[Picture]) -> Picture:
-    pictures = [_straight(picture) for picture in row]
-    return pictures[0] if len(pictures) == 1 else np.concatenate(pictures, 1)
-
-
-def _straight(picture: Picture) -> Picture:
-    return straight(picture) if picture.shape[2] == 4 else picture
+        right = width - picture.shape[1] - left
+        return cv2.copyMakeBorder(picture, above, 0, before + left, right, cv2.BORDER_CONSTANT, value=self._colour)
 
 
 def _png(picture: Picture) -> bytes:
