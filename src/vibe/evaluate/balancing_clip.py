@@ -5,6 +5,7 @@ The truth was triangulated from 2D detections and has an error of 2 to 3 cm of i
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import Tensor
 from vibe import assets, cameras, skeletons
 from vibe.arrays import as_tensors
 from vibe.cache import StageCache
-from vibe.evaluate.scores import Compared, Report, System, Tally, all_scores
+from vibe.evaluate.scores import Compared, Report, System, Tallies, Tally, all_scores
 from vibe.features.video_features import VideoFeatures
 from vibe.inference import config, estimate
 from vibe.inference import track as following
@@ -42,7 +43,7 @@ def balancing_clip(data: Path, network: Network, after: Sequence[System], progre
     """
     body = config.choose_body(None, network)[0]
     limbs = skeletons.index(skeletons.SMPL, skeletons.LIMBS)
-    tallies: dict[tuple[str, str, str, str], Tally] = {}
+    tallies: Tallies = defaultdict(Tally)
     with one_thread():
         for view in VIEWS:
             truth = truth_of(data, view)
@@ -53,9 +54,10 @@ def balancing_clip(data: Path, network: Network, after: Sequence[System], progre
                 features = read and partial(VideoFeatures(stages, clip, [track], read, progress).of, 0)
                 motions = estimate.estimate_track(track, clip, camera, network, body, how, features)
             for system, motion in zip(after, motions, strict=True):
-                tally = tallies.setdefault(("video", system.name, LIMBS12, view), Tally())
                 places = as_tensors(motion.joints_cam)[:, limbs]
-                tally.add(Compared(places, truth[track.frames], track.frames, FPS, HIPS))
+                tallies["video", system.name, LIMBS12, view].add(
+                    Compared(places, truth[track.frames], track.frames, FPS, HIPS)
+                )
     return Report(PROTOCOL, BOXES, truth_checksum(data), (FPS,), network.about, body.origin, all_scores(tallies))
 
 

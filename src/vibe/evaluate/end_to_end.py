@@ -6,6 +6,7 @@ errors are means over the frames in which a person was found; beside them stands
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -23,7 +24,7 @@ from vibe.data.pictures import read_pictures
 from vibe.data.store import SequenceRows, Store, open_store
 from vibe.evaluate.people import person_of, sequences_of
 from vibe.evaluate.protocols import Protocol
-from vibe.evaluate.scores import Report, System, Tally
+from vibe.evaluate.scores import Report, System, Tallies, Tally
 from vibe.evaluate.with_true_boxes import compared, measurable, report
 from vibe.features.extractor import FeatureReader
 from vibe.inference import config, estimate
@@ -68,23 +69,20 @@ def end_to_end(
     store, body = open_store(data), config.choose_body(None, network)[0]
     people = sequences_of(store, protocol)
     smpl = cache(load_smpl)
-    tallies: dict[tuple[str, str, str, str], Tally] = {}
+    tallies: Tallies = defaultdict(Tally)
     with one_thread():
         for source in dict.fromkeys(sequence.source for sequence in people):
             here = [sequence for sequence in people if sequence.source == source]
             found = tracks_of(recorded_video(store, here, raw), raw / source, network, progress)
-            boxes = [
-                tuple(torch.from_numpy(np.array(column[one.rows])) for column in (store.frames, store.column("box_px")))
-                for one in here
-            ]
+            parts = [(store.frames[each.rows], store.column("box_px")[each.rows]) for each in here]
+            boxes = [(torch.from_numpy(np.array(one)), torch.from_numpy(np.array(box))) for one, box in parts]
             pairs = matched(boxes, [(found.numbers[track.frames], track.box_px) for track in found.tracks])
             truth = [person_of(store, sequence, protocol, smpl) for sequence in here]
             motions = cache(partial(_motions, found, network, body, after))
             for person, pairing in zip(truth, pairs, strict=True):
                 wanted, who = measurable(protocol, person, body), pairing[person.rows]
                 for place, system in enumerate(after):
-                    row = ("video", system.name, protocol.says, person.sequence.name)
-                    tally = tallies.setdefault(row, Tally())
+                    tally = tallies["video", system.name, protocol.says, person.sequence.name]
                     tally.found.append(who >= 0)
                     # track by track, so that no acceleration is taken from one to another
                     for track in who[who >= 0].unique().tolist():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from vibe.cameras import default_camera
 from vibe.data.motion import FPS
 from vibe.evaluate.metrics import HIPS, PosedBodies, surface_errors_mm
 from vibe.evaluate.open_benchmark_clips import ARRAYS, MANIFEST, clips_checksum
-from vibe.evaluate.scores import JOINTS, Compared, Report, System, Tally, all_scores
+from vibe.evaluate.scores import JOINTS, Compared, Report, System, Tallies, Tally, all_scores
 from vibe.inference import estimate
 from vibe.models.network import Network
 from vibe.parallel import one_thread
@@ -67,7 +68,7 @@ def open_benchmark(data: Path, network: Network, after: Sequence[System], progre
     manifest, arrays = read_folder(data)
     if manifest["body"]["sha256"] != body.origin.sha256:
         raise ValueError(f"{data} was made with another open body: run `vibe prepare open-benchmark -o {data}` anew")
-    tallies: dict[tuple[str, str, str, str], Tally] = {}
+    tallies: Tallies = defaultdict(Tally)
     with one_thread():
         total = len(manifest["clips"]) * manifest["views"]
         for done, shot in enumerate(shots(arrays, manifest["clips"], manifest["views"])):
@@ -106,13 +107,8 @@ def shots(arrays: Mapping[str, Array], clips: Sequence[str], views: int) -> Iter
                 torch.from_numpy(seen["betas"]).float(),
                 (trans @ R_cam_world.mT + t_cam_world).float(),
             )
-            yield BenchmarkClip(
-                clip=clip,
-                smpl=smpl,
-                width=int(seen["picture"][1]),
-                height=int(seen["picture"][2]),
-                keypoints_px={name: seen[name] for name in EVIDENCE},
-            )
+            width, height = (int(side) for side in seen["picture"][1:])
+            yield BenchmarkClip(clip, smpl, width, height, {name: seen[name] for name in EVIDENCE})
 
 
 def benchmark_track(keypoints_px: Float[Array, "time 17 3"]) -> tuple[Track, Clip]:
@@ -126,13 +122,7 @@ def benchmark_track(keypoints_px: Float[Array, "time 17 3"]) -> tuple[Track, Cli
     return track, Clip(Path("benchmark"), FPS, 0, 0, torch.from_numpy(times), 0)
 
 
-def _score(
-    shot: BenchmarkClip,
-    network: Network,
-    body: Body,
-    after: Sequence[System],
-    tallies: dict[tuple[str, str, str, str], Tally],
-) -> None:
+def _score(shot: BenchmarkClip, network: Network, body: Body, after: Sequence[System], tallies: Tallies) -> None:
     """Run every system on both kinds of evidence of one view, and count the errors."""
     camera = default_camera(shot.width, shot.height)
     truth = joints_and_keypoints(body, shot.smpl.rotmat, shot.smpl.betas, "common14")
@@ -147,6 +137,6 @@ def _score(
             joints, common = joints_and_keypoints(body, smpl.rotmat, smpl.betas, "common14")
             off = surface_errors_mm(PosedBodies(body, smpl), true)
             whole = Compared(joints, truth[0], track.frames, FPS, [0], surface_mm=off)
-            tallies.setdefault((*row, SMPL24, shot.clip), Tally()).add(whole, (*JOINTS, "pve_mm"))
+            tallies[(*row, SMPL24, shot.clip)].add(whole, (*JOINTS, "pve_mm"))
             few = Compared(common, truth[1], track.frames, FPS, HIPS)
-            tallies.setdefault((*row, COMMON14, shot.clip), Tally()).add(few)
+            tallies[(*row, COMMON14, shot.clip)].add(few)

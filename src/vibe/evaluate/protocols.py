@@ -117,15 +117,5 @@ VIBE_OFFICIAL = replace(
     window=16,
     half=True,
 )
-PROTOCOLS: dict[str, Protocol] = {
-    protocol.name: protocol
-    for protocol in (
-        THREEDPW,
-        THREEDPW_24,
-        MPI_INF_3DHP,
-        H36M_P1,
-        H36M_P2,
-        VIBE_OFFICIAL,
-    )
-}
+PROTOCOLS = {each.name: each for each in (THREEDPW, THREEDPW_24, MPI_INF_3DHP, H36M_P1, H36M_P2, VIBE_OFFICIAL)}
 """The protocols that read a store."""

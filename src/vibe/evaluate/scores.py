@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,6 +172,10 @@ class Tally:
         return Score(part, evidence, system, joints, self.frames, known)
 
 
+Tallies = defaultdict[tuple[str, str, str, str], Tally]
+"""By evidence, system, joints and part."""
+
+
 def joined_scores(tallies: Sequence[Tally]) -> Tally:
     """All that several tallies counted."""
     whole = Tally()
@@ -183,9 +188,9 @@ def joined_scores(tallies: Sequence[Tally]) -> Tally:
 
 
 def all_scores(tallies: Mapping[tuple[str, str, str, str], Tally]) -> tuple[Score, ...]:
-    """Scores of tallies by evidence, system, joints and part: of everything first, then of each part."""
-    rows: dict[tuple[str, str, str], list[Tally]] = {}
-    for (evidence, system, joints, _), tally in tallies.items():
-        rows.setdefault((evidence, system, joints), []).append(tally)
+    """Scores of everything first, then of each part."""
+    rows = defaultdict(list)
+    for (*row, _), tally in tallies.items():
+        rows[tuple(row)].append(tally)
     whole = [joined_scores(parts).score(WHOLE, *row) for row, parts in rows.items()]
     return (*whole, *(tally.score(part, *row) for (*row, part), tally in tallies.items()))

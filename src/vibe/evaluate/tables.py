@@ -30,7 +30,7 @@ HEAD = ("evidence", "system", "joints", "frames")
 
 FEW = 3
 """Clips or views that a table still shows, where there is more than one."""
-LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "^": r"\textasciicircum{}"}
+LATEX = str.maketrans({"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "^": r"\textasciicircum{}"})
 """What LaTeX takes for its own."""
 
 
@@ -98,15 +98,13 @@ def latex_table(
     head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, words: int = len(HEAD) - 1, above: str = ""
 ) -> str:
     """A LaTeX table whose first columns are words, with a finished line above its headings or none."""
-    lines = [" & ".join(_escaped(cell) for cell in row) + r" \\" for row in (head, *rows)]
+    lines = [" & ".join(cell.translate(LATEX) for cell in row) + r" \\" for row in (head, *rows)]
     columns = "".join("l" if index < words else "r" for index in range(len(head)))
     body = ["\\hline", *([above] if above else []), lines[0], "\\hline", *lines[1:], "\\hline"]
     begin = ["\\begin{table}", "\\centering", f"\\begin{{tabular}}{{{columns}}}"]
-    return "\n".join([*begin, *body, "\\end{tabular}", f"\\caption{{{_escaped(caption)}}}", "\\end{table}"]) + "\n"
-
-
-def _escaped(text: str) -> str:
-    return "".join(LATEX.get(letter, letter) for letter in text)
+    return (
+        "\n".join([*begin, *body, "\\end{tabular}", f"\\caption{{{caption.translate(LATEX)}}}", "\\end{table}"]) + "\n"
+    )
 
 
 def _about(report: Report) -> dict[str, Any]:
@@ -232,9 +230,8 @@ def table1(
     ]
     for system in dict.fromkeys(score.system for found in reports.values() for score in found.scores):
         row = {"row": f"{network.about.name}, {system}", "origin": "measured"}
-        for column, name in chosen.items():
-            report = reports.get(name)
-            for score in report.scores if report else ():
+        for column, report in ((column, reports[name]) for column, name in chosen.items() if name in reports):
+            for score in report.scores:
                 if (score.part, score.system) == (WHOLE, system) and column.metric in score.errors:
                     about = _about(report) | {"joints": score.joints, "frames": score.frames}
                     cell = {"set": column.group, "metric": column.heading, "value": score.errors[column.metric]}

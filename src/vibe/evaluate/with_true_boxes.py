@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from vibe.evaluate.people import (
     sequences_of,
 )
 from vibe.evaluate.protocols import VIBE_OFFICIAL, Protocol
-from vibe.evaluate.scores import Compared, Report, System, Tally, all_scores, systems
+from vibe.evaluate.scores import Compared, Report, System, Tallies, Tally, all_scores, systems
 from vibe.inference import config, estimate
 from vibe.models.network import Network
 from vibe.motion import Motion
@@ -46,13 +47,13 @@ def with_true_boxes(
     FileNotFoundError or ValueError, with what to do, for a folder that is no store or lacks what the protocol needs.
     """
     store, body = open_store(data), config.choose_body(None, network)[0]
-    tallies: dict[tuple[str, str, str, str], Tally] = {}
+    tallies: Tallies = defaultdict(Tally)
     with one_thread():
         for person, seen in evaluated_people(store, protocol, network.evidence == "images", progress):
             found = torch.isin(person.rows, seen.rows)
             made = motions(person.sequence, seen, network, body, after)
             for system in after:
-                tally = tallies.setdefault((seen.what, system.name, protocol.says, person.sequence.name), Tally())
+                tally = tallies[seen.what, system.name, protocol.says, person.sequence.name]
                 tally.found.append(found)
                 if system.name in made:
                     its, mine = both(person.rows, seen.rows)
@@ -124,7 +125,7 @@ def measurable(protocol: Protocol, person: EvaluatedPerson, body: Body) -> list[
 
 def report(
     store: Store, protocol: Protocol, boxes: str, network: Network, body: Body,
-    tallies: dict[tuple[str, str, str, str], Tally],
+    tallies: Tallies,
 ) -> Report:  # fmt: skip
     """The scores with all that is needed to read them."""
     made = (made_of(store, column) for column in dict.fromkeys(evidence for evidence, *_ in tallies))
@@ -160,7 +161,7 @@ def vibe_official(
         )
     whole = Tally()
     whole.add(official_end_to_end(parts), wanted)
-    tallies = {(what, ALONE[0].name, protocol.says, protocol.split): whole}
+    tallies: Tallies = defaultdict(Tally, {(what, ALONE[0].name, protocol.says, protocol.split): whole})
     return report(store, protocol, BOXES, network, body, tallies)
 
 

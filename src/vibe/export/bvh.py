@@ -39,7 +39,9 @@ def write_bvh(path: Path, scene: Scene, character: Character, body: Body, unit: 
     """
     scale = UNITS[unit]
     order = _walk()
-    hierarchy = _hierarchy(_offsets(scene, character) * scale, _tips(scene, character, body) * scale)
+    offsets = character.steps @ scene.R_scene_rest.T
+    offsets[0] = 0  # the pelvis is placed by its positions
+    hierarchy = _hierarchy(offsets * scale, _tips(scene, character, body) * scale)
     angles_deg = steady_angles(turned_at_rest(scene, character)[:, order]).reshape(len(character.joints), -1)
     numbers = np.concatenate([character.smpl.pelvis * scale, angles_deg], 1)
     head = f"MOTION\nFrames: {len(numbers)}\nFrame Time: {1 / scene.fps:.10f}\n"
@@ -79,24 +81,13 @@ def _short(turn: Any) -> Any:
     return turn - 360 * np.round(turn / 360)
 
 
-def _walk() -> list[int]:
+def _walk(joint: int = 0) -> list[int]:
     """The joints as a BVH file has them: each followed by all that hang on it."""
-
-    def below(joint: int) -> list[int]:
-        return [joint, *(each for child in _children(joint) for each in below(child))]
-
-    return below(0)
+    return [joint, *(each for child in _children(joint) for each in _walk(child))]
 
 
 def _children(joint: int) -> list[int]:
     return [child for child, parent in enumerate(SMPL_PARENTS) if parent == joint]
-
-
-def _offsets(scene: Scene, character: Character) -> Float[ndarray, "24 3"]:
-    """From the parent to each joint at rest; zero for the pelvis, which its positions place."""
-    offsets = character.steps @ scene.R_scene_rest.T
-    offsets[0] = 0
-    return offsets
 
 
 def _tips(scene: Scene, character: Character, body: Body) -> Float[ndarray, "24 3"]:

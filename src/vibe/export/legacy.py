@@ -94,8 +94,14 @@ def write_legacy(path: Path, result: Result, body: Body, progress: Progress | No
     """
     body = as_numpy(find_body(result.body, body))
     size = result.camera.width, result.camera.height
-    total = sum(len(motion.frames) for motion in result.people)
-    count = _counter(progress, total)
+    done, total = 0, sum(len(motion) for motion in result.people)
+
+    def count(frames: int) -> None:
+        nonlocal done
+        done += frames
+        if progress:
+            progress("vertices", done, total)
+
     content = {number: _person(motion, body, size, count) for number, motion in enumerate(result.people, start=1)}
     with whole_file(Path(path)) as file:
         write_pickle(file.write, content)
@@ -134,19 +140,5 @@ def _chunks(smpl: SmplParams) -> Iterator[SmplParams]:
 def _surfaces(body: Body, smpl: SmplParams, count: Callable[[int], None]) -> Iterator[NDArray[np.float32]]:
     """Vertices, some frames at a time, about the body's own origin."""
     for part in _chunks(smpl):
-        surface = vertices(body, part.rotmat, part.betas)
-        count(len(surface))
-        yield surface
-
-
-def _counter(progress: Progress | None, total: int) -> Callable[[int], None]:
-    """Adds up the frames that are done and passes the sum on."""
-    done = 0
-
-    def count(frames: int) -> None:
-        nonlocal done
-        done += frames
-        if progress:
-            progress("vertices", done, total)
-
-    return count
+        yield vertices(body, part.rotmat, part.betas)
+        count(len(part.rotmat))

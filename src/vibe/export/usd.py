@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from vibe.motion.scene import Character, Scene, turned_at_rest
 from vibe.rotations import continuous, quaternions_from_rotmat
 from vibe.skeletons import SMPL, SMPL_PARENTS
 
+MODULES = ("Gf", "Sdf", "Tf", "Usd", "UsdGeom", "UsdShade", "UsdSkel", "UsdUtils", "Vt")
 SUFFIXES = {".usd": ".usdc", ".usdc": ".usdc", ".usda": ".usda", ".usdz": ".usdc"}
 """What a file may end in, and the form that the stage is written in: binary or text."""
 INFLUENCES = 8
@@ -37,33 +38,31 @@ def write_usd(path: Path, scene: Scene, body: Body) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{path} is no name of a USD file: let it end in {', '.join(SUFFIXES)}")
-    Sdf, Tf, Usd, UsdUtils = _pxr("Sdf", "Tf", "Usd", "UsdUtils")
+    pxr = _pxr()
     with tempfile.TemporaryDirectory() as folder:
         stage = Path(folder) / f"{path.stem}{SUFFIXES[path.suffix.lower()]}"
         try:
-            layer = Sdf.Layer.CreateNew(str(stage))
-            _fill(Usd.Stage.Open(layer), scene, body)
+            layer = pxr.Sdf.Layer.CreateNew(str(stage))
+            _fill(pxr, pxr.Usd.Stage.Open(layer), scene, body)
             layer.Save()
             if path.suffix.lower() == ".usdz":
                 packed = stage.with_suffix(".usdz")
-                UsdUtils.CreateNewUsdzPackage(str(stage), str(packed))
+                pxr.UsdUtils.CreateNewUsdzPackage(str(stage), str(packed))
                 stage = packed
-        except Tf.ErrorException as error:
+        except pxr.Tf.ErrorException as error:
             raise OSError(f"{path} could not be written: {error}") from error
         assets.write_whole(path, stage.read_bytes())
 
 
-def _pxr(*names: str) -> list[ModuleType]:
-    """Modules of Pixar's package, which has no types; raises ImportError where it is not installed."""
+def _pxr() -> Any:
+    """Pixar's modules, which have no types; raises ImportError where they are not installed."""
     try:
-        return [import_module(f"pxr.{name}") for name in names]
+        return SimpleNamespace(**{name: import_module(f"pxr.{name}") for name in MODULES})
     except ImportError as error:
         raise missing_extra("USD", "usd-core", "usd") from error
 
 
-def _fill(stage: Any, scene: Scene, body: Body) -> None:
-    (UsdGeom,) = _pxr("UsdGeom")
-
+def _fill(pxr: Any, stage: Any, scene: Scene, body: Body) -> None:
     stage.SetMetadata("comment", f"vibe {__version__}: metres, {scene.up} up, a time code is a frame")
     stage.GetRootLayer().customLayerData = {
         "units": "metres, radians; time codes are frames",
@@ -73,36 +72,30 @@ def _fill(stage: Any, scene: Scene, body: Body) -> None:
         "start_seconds": scene.start,
         "body": {"name": scene.body.name, "sha256": scene.body.sha256, "licence": body.origin.licence},
     }
-    UsdGeom.SetStageUpAxis(stage, scene.up.upper())
-    UsdGeom.SetStageMetersPerUnit(stage, UsdGeom.LinearUnits.meters)
+    pxr.UsdGeom.SetStageUpAxis(stage, scene.up.upper())
+    pxr.UsdGeom.SetStageMetersPerUnit(stage, pxr.UsdGeom.LinearUnits.meters)
     stage.SetTimeCodesPerSecond(scene.fps)
     stage.SetFramesPerSecond(scene.fps)
     stage.SetStartTimeCode(0)
     stage.SetEndTimeCode(max(character.first + len(character.joints) for character in scene.characters) - 1)
-    world = UsdGeom.Xform.Define(stage, "/World")
-    stage.SetDefaultPrim(world.GetPrim())
-    world.GetPrim().SetKind("assembly")
+    world = pxr.UsdGeom.Xform.Define(stage, "/World").GetPrim()
+    stage.SetDefaultPrim(world)
+    world.SetKind("assembly")
     for character in scene.characters:
-        _person(stage, scene, character, body)
+        _person(pxr, stage, scene, character, body)
     if scene.t_scene_cam is not None:
-        _camera(stage, scene, scene.t_scene_cam)
+        _camera(pxr, stage, scene, scene.t_scene_cam)
 
 
-def _person(stage: Any, scene: Scene, character: Character, body: Body) -> None:
+def _person(pxr: Any, stage: Any, scene: Scene, character: Character, body: Body) -> None:
     """A skeleton, the skin that follows it and the motion."""
-    Gf, Sdf, UsdSkel, Vt = _pxr("Gf", "Sdf", "UsdSkel", "Vt")
-
+    Gf, UsdSkel, Vt = pxr.Gf, pxr.UsdSkel, pxr.Vt
     number = character.number  # in every name: Blender's are without the path
     place = f"/World/person_{number}"
     root = UsdSkel.Root.Define(stage, place)
     root.GetPrim().SetKind("component")
-    root.GetPrim().SetCustomData(
-        {
-            "person": number,
-            "first_frame": character.first,
-            "betas": Vt.DoubleArray(character.smpl.betas.tolist()),
-        }
-    )
+    betas = Vt.DoubleArray(character.smpl.betas.tolist())
+    root.GetPrim().SetCustomData({"person": number, "first_frame": character.first, "betas": betas})
     rest, steps = ((at @ scene.R_scene_rest.T).astype(np.float64) for at in (character.rest, character.steps))
     skeleton = UsdSkel.Skeleton.Define(stage, f"{place}/skeleton_{number}")
     skeleton.CreateJointsAttr(_joints())
@@ -110,20 +103,20 @@ def _person(stage: Any, scene: Scene, character: Character, body: Body) -> None:
     bind, at_rest = ([Gf.Matrix4d(1).SetTranslate(Gf.Vec3d(*to.tolist())) for to in places] for places in (rest, steps))
     skeleton.CreateBindTransformsAttr(Vt.Matrix4dArray(bind))
     skeleton.CreateRestTransformsAttr(Vt.Matrix4dArray(at_rest))
-    motion = _motion(stage, f"{place}/skeleton_{number}/motion_{number}", scene, character, steps)
+    motion = _motion(pxr, stage, f"{place}/skeleton_{number}/motion_{number}", scene, character, steps)
     UsdSkel.BindingAPI.Apply(skeleton.GetPrim()).CreateAnimationSourceRel().SetTargets([motion])
     surface = rest_vertices(body, character.smpl.betas) @ scene.R_scene_rest.T
-    mesh = _mesh(stage, f"{place}/skin_{number}", surface, body.faces)
+    mesh = _mesh(pxr, stage, f"{place}/skin_{number}", surface, body.faces)
     binding = UsdSkel.BindingAPI.Apply(mesh.GetPrim())
-    binding.CreateSkeletonRel().SetTargets([Sdf.Path(f"{place}/skeleton_{number}")])
+    binding.CreateSkeletonRel().SetTargets([pxr.Sdf.Path(f"{place}/skeleton_{number}")])
     binding.CreateGeomBindTransformAttr(Gf.Matrix4d(1))
     joints, weights = body.influences(INFLUENCES)
     most = weights.shape[1]
     indices = binding.CreateJointIndicesPrimvar(False, most)
     indices.Set(Vt.IntArray.FromNumpy(joints.astype(np.int32).ravel()))
     binding.CreateJointWeightsPrimvar(False, most).Set(Vt.FloatArray.FromNumpy(weights.ravel()))
-    root.CreateExtentAttr(_extent(np.concatenate([character.joints - 0.3, character.joints + 0.3])))
-    _paint(stage, f"{place}/colour_{number}", mesh, linear_colour(character.number))
+    root.CreateExtentAttr(_extent(pxr, np.concatenate([character.joints - 0.3, character.joints + 0.3])))
+    _paint(pxr, stage, f"{place}/colour_{number}", mesh, linear_colour(character.number))
 
 
 def _joints() -> list[str]:
@@ -134,11 +127,10 @@ def _joints() -> list[str]:
     return paths
 
 
-def _motion(stage: Any, place: str, scene: Scene, character: Character, steps: np.ndarray) -> Any:
+def _motion(pxr: Any, stage: Any, place: str, scene: Scene, character: Character, steps: np.ndarray) -> Any:
     """Rotations of all joints and the place of the pelvis in every frame; the path of the animation."""
-    UsdSkel, Vt = _pxr("UsdSkel", "Vt")
-
-    motion = UsdSkel.Animation.Define(stage, place)
+    Vt = pxr.Vt
+    motion = pxr.UsdSkel.Animation.Define(stage, place)
     motion.CreateJointsAttr(_joints())
     motion.CreateScalesAttr(Vt.Vec3hArray.FromNumpy(np.ones((len(SMPL), 3), np.float16)))
     turns = continuous(quaternions_from_rotmat(turned_at_rest(scene, character)))
@@ -151,10 +143,9 @@ def _motion(stage: Any, place: str, scene: Scene, character: Character, steps: n
     return motion.GetPath()
 
 
-def _mesh(stage: Any, place: str, surface: np.ndarray, faces: np.ndarray) -> Any:
+def _mesh(pxr: Any, stage: Any, place: str, surface: np.ndarray, faces: np.ndarray) -> Any:
     """The body at rest."""
-    UsdGeom, Vt = _pxr("UsdGeom", "Vt")
-
+    UsdGeom, Vt = pxr.UsdGeom, pxr.Vt
     mesh = UsdGeom.Mesh.Define(stage, place)
     mesh.CreatePointsAttr(Vt.Vec3fArray.FromNumpy(surface))
     mesh.CreateNormalsAttr(Vt.Vec3fArray.FromNumpy(vertex_normals(surface, faces)))
@@ -162,20 +153,17 @@ def _mesh(stage: Any, place: str, surface: np.ndarray, faces: np.ndarray) -> Any
     mesh.CreateFaceVertexCountsAttr(Vt.IntArray.FromNumpy(np.full(len(faces), 3, np.int32)))
     mesh.CreateFaceVertexIndicesAttr(Vt.IntArray.FromNumpy(faces.astype(np.int32).ravel()))
     mesh.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
-    mesh.CreateExtentAttr(_extent(surface))
+    mesh.CreateExtentAttr(_extent(pxr, surface))
     return mesh
 
 
-def _extent(points: np.ndarray) -> Any:
-    (Vt,) = _pxr("Vt")
-
+def _extent(pxr: Any, points: np.ndarray) -> Any:
     flat = points.reshape(-1, 3)
-    return Vt.Vec3fArray.FromNumpy(np.stack([flat.min(0), flat.max(0)]).astype(np.float32))
+    return pxr.Vt.Vec3fArray.FromNumpy(np.stack([flat.min(0), flat.max(0)]).astype(np.float32))
 
 
-def _paint(stage: Any, place: str, mesh: Any, colour: tuple[float, float, float]) -> None:
-    Gf, Sdf, UsdShade = _pxr("Gf", "Sdf", "UsdShade")
-
+def _paint(pxr: Any, stage: Any, place: str, mesh: Any, colour: tuple[float, float, float]) -> None:
+    Gf, Sdf, UsdShade = pxr.Gf, pxr.Sdf, pxr.UsdShade
     mesh.CreateDisplayColorAttr([Gf.Vec3f(*colour)])
     material, shader = UsdShade.Material.Define(stage, place), UsdShade.Shader.Define(stage, f"{place}/surface")
     shader.CreateIdAttr("UsdPreviewSurface")
@@ -186,20 +174,18 @@ def _paint(stage: Any, place: str, mesh: Any, colour: tuple[float, float, float]
     UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim()).Bind(material)
 
 
-def _camera(stage: Any, scene: Scene, place: np.ndarray) -> None:
+def _camera(pxr: Any, stage: Any, scene: Scene, place: np.ndarray) -> None:
     """The camera that the video was seen with."""
-    Gf, UsdGeom = _pxr("Gf", "UsdGeom")
-
     (fx, _, cx), (_, fy, cy), _ = scene.camera.K_px.tolist()
     width, height = scene.camera.width, scene.camera.height
     tall = FILM * height / width * fx / fy
-    camera = UsdGeom.Camera.Define(stage, "/World/camera")
+    camera = pxr.UsdGeom.Camera.Define(stage, "/World/camera")
     camera.CreateFocalLengthAttr(FILM * fx / width)
     camera.CreateHorizontalApertureAttr(FILM)
     camera.CreateVerticalApertureAttr(tall)
     camera.CreateHorizontalApertureOffsetAttr(FILM * (0.5 - cx / width))
     camera.CreateVerticalApertureOffsetAttr(tall * (cy / height - 0.5))
-    camera.CreateClippingRangeAttr(Gf.Vec2f(0.01, FAR))
+    camera.CreateClippingRangeAttr(pxr.Gf.Vec2f(0.01, FAR))
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = scene.R_scene_cam, place
-    camera.AddTransformOp().Set(Gf.Matrix4d((matrix @ R_CAM_GLTF).T.tolist()))
+    camera.AddTransformOp().Set(pxr.Gf.Matrix4d((matrix @ R_CAM_GLTF).T.tolist()))

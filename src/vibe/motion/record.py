@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from vibe.body import Body, find_body
 from vibe.motion.npz import read_motion_npz, write_npz
-from vibe.motion.series import CAMERA, PARENT, Series, within
+from vibe.motion.series import CAMERA, PARENT, Series, together, within
 from vibe.records import Camera, Clip, SmplParams, Weights
 from vibe.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 from vibe.skeletons import JOINT_SETS, SMPL
@@ -239,8 +239,6 @@ class Result:
 
         Camera's frame. Errors as of `Motion.joints`; needs pandas (ImportError says how to get it).
         """
-        from vibe.motion.table import together
-
         return together([motion.to_dataframe(set, body) for motion in self.people])
 
 

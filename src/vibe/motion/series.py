@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, SupportsFloat
@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from vibe.motion.table import tidy
+from vibe.errors import missing_extra
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -25,6 +25,8 @@ CAMERA_Y_UP = "camera, y up"
 PARENT = "parent joint"
 UNITS = ({"m": 1.0, "cm": 0.01, "mm": 0.001}, {"rad": 1.0, "deg": math.pi / 180})
 """Lengths and angles, each in the first of its kind."""
+COLUMNS = ("person", "frame", "time_s", "joint", "x_m", "y_m", "z_m", "confidence")
+"""Of a table of people."""
 ROUNDING = 1e-6
 """Seconds by which a time may miss the one that it stands for."""
 
@@ -144,7 +146,7 @@ class Series:
         Unit and axes are in the frame's `attrs` too. Needs pandas (ImportError says how to get it).
         """
         columns = [f"{axis}_{self.unit}" for axis in ("xyz" if self.values.ndim == 3 else ["value"])]
-        return tidy(self.frames, self.times, self.names, self.values, columns, {"unit": self.unit, "axes": self.axes})
+        return _tidy(self.frames, self.times, self.names, self.values, columns, {"unit": self.unit, "axes": self.axes})
 
     def _with(self, other: Series | SupportsFloat, apply: Callable[[Any, Any], Any]) -> Series:
         """Sum, difference or quotient with a number or a series that fits."""
@@ -211,6 +213,44 @@ def within(times: Float[ndarray, "time"], part: slice) -> Bool[ndarray, "time"]:
 
 def _span(series: Series) -> str:
     """Its frames in words."""
-    if not len(series):
-        return "none"
-    return f"{len(series)} from {int(series.frames[0])} to {int(series.frames[-1])}"
+    return f"{len(series)} from {series.frames[0]} to {series.frames[-1]}" if len(series) else "none"
+
+
+def _tidy(
+    frames: Int[ndarray, "time"],
+    times: Float[ndarray, "time"],
+    names: Sequence[str],
+    values: Float[ndarray, "time joint *axis"],
+    columns: Sequence[str],
+    about: Mapping[str, str],
+) -> DataFrame:
+    """A row for each frame and joint: frame, time_s, joint, and a column for each axis; ImportError without pandas."""
+    joints = len(names)
+    numbers = values.reshape(len(frames) * joints, len(columns))
+    table = _pandas().DataFrame(
+        {
+            "frame": np.repeat(frames, joints),
+            "time_s": np.repeat(times, joints),
+            "joint": list(names) * len(frames),
+            **{column: numbers[:, place] for place, column in enumerate(columns)},
+        }
+    )
+    table.attrs.update(about)
+    return table
+
+
+def together(tables: Sequence[DataFrame]) -> DataFrame:
+    """Tables of people 1, 2, ... as one, with a column for their number; ImportError without pandas."""
+    if not tables:
+        return _pandas().DataFrame(columns=list(COLUMNS))
+    for number, table in enumerate(tables, start=1):
+        table.insert(0, "person", number)
+    return _pandas().concat(tables, ignore_index=True)
+
+
+def _pandas() -> Any:
+    try:
+        import pandas
+    except ImportError as error:
+        raise missing_extra("a table", "pandas", "pandas") from error
+    return pandas

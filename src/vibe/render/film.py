@@ -33,7 +33,7 @@ MOST_FRAMES = 1 << 20
 """About 10 hours at 30 frames a second."""
 SEE_THROUGH = 0.45
 """Opacity of people whose bones are to be seen inside."""
-TALL_PX, STATURE = 400.0, 1.7
+TALL_PX, STATURE = 300.0, 1.7
 """People who come nearer than a height of so many pixels are drawn with all polygons; metres, for that purpose."""
 CROP_MARGIN = 0.12
 """Share of the longer side of where people go that is left around them."""
@@ -188,8 +188,7 @@ def _panels(
     for view in look.view:
         filmed = layout == "over" and view == "camera"
         wide = width if view == "camera" else look.broad(width, height)
-        around = where is not None and view != "camera"
-        here = orbit_view(view, where, film.frames, seconds, wide, height) if around else camera
+        here = orbit_view(view, where, film.frames, seconds, wide, height) if where and view != "camera" else camera
         shown = look.show if view == "camera" else tuple(what for what in look.show if what != "keypoints")
         row.append(
             Panel(
@@ -245,13 +244,10 @@ def _footage(film: Film, source: Video | None, result: Result) -> Iterator[ndarr
     if source is None:
         yield from [None] * len(film.frames)
         return
-    shown = iter(film.frames.tolist())
-    wanted = next(shown, None)
+    shown = np.bincount(film.frames)
     for frame in video_frames(source, result.clip):
-        while wanted == frame.index:
-            yield frame.rgb
-            wanted = next(shown, None)
-        if wanted is None:
+        yield from [frame.rgb] * int(shown[frame.index])
+        if frame.index + 1 == len(shown):
             return
 
 

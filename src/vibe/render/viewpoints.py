@@ -91,15 +91,10 @@ def place(people: Sequence[tuple[int, Motion, Body]], seconds: Float[ndarray, "f
     return Place(up, floor, centres, frames, joints, calm)
 
 
-def _side(share: Float[ndarray, "frame"], seconds: float) -> Float[ndarray, "frame"]:
-    return np.full(len(share), np.pi / 2)
-
-
-def _turn(share: Float[ndarray, "frame"], seconds: float) -> Float[ndarray, "frame"]:
-    return share * 2 * np.pi * max(1, round(seconds / TURN_SECONDS))
-
-
-AROUND: dict[str, Callable[[Float[ndarray, "frame"], float], Float[ndarray, "frame"]]] = {"side": _side, "turn": _turn}
+AROUND: dict[str, Callable[[Float[ndarray, "frame"], float], Float[ndarray, "frame"]]] = {
+    "side": lambda share, seconds: np.full(len(share), np.pi / 2),
+    "turn": lambda share, seconds: share * 2 * np.pi * max(1, round(seconds / TURN_SECONDS)),
+}
 """How far a camera has gone around people, to the right, by the share of the film that has passed and its length."""
 
 
