@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from vibe.assets.weights import BACKBONE
 from vibe.data.pictures import read_pictures
 from vibe.data.recording import Pictures, column_layout
 from vibe.data.store import INDEX, Store, read_images
-from vibe.features.crops import SIDE, cut
+from vibe.features.crops import cut
 from vibe.features.extractor import BATCH, Extractor
 from vibe.features.resnet import read_resnet
 from vibe.parallel import Worker, one_thread
@@ -179,17 +180,13 @@ def _features(order: ReadOptions) -> Read:
     extractor = Extractor(read_resnet(tensors)).to(order.device)
 
     def read(views: Iterator[View]) -> Iterator[tuple[ndarray, ndarray]]:
-        crops, places = np.empty((BATCH, SIDE, SIDE, 3), np.uint8), np.empty(BATCH, int)
-        waiting = 0
-        for their, rgb, box_px in views:
-            for place, crop in zip(their, cut(rgb, torch.from_numpy(box_px)), strict=True):
-                crops[waiting], places[waiting] = crop, place
-                waiting += 1
-                if waiting == BATCH:
-                    yield places, extractor(crops).cpu().numpy()
-                    waiting = 0
-        if waiting:
-            yield places[:waiting], extractor(crops[:waiting]).cpu().numpy()
+        crops = (
+            (place, crop)
+            for places, rgb, box_px in views
+            for place, crop in zip(places, cut(rgb, torch.from_numpy(box_px)), strict=True)
+        )
+        while some := list(islice(crops, BATCH)):
+            yield np.array([place for place, _ in some]), extractor(np.stack([crop for _, crop in some])).cpu().numpy()
 
     return read
 

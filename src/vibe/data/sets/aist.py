@@ -61,21 +61,17 @@ def _numbers(path: Path, content: dict[Any, Any], key: str) -> ndarray:
     return pickle_arrays.numbers(content[key], f"{path}: {key}")
 
 
-def sequences(raw: Path) -> dict[str, str]:
-    """The split of each sequence of which there is a motion, none if no list has it; without those to be ignored.
-
-    Raises FileNotFoundError if a list is missing.
-    """
-    lists = {split: raw / "splits" / f"pose_{name}.txt" for name, split in SPLITS.items()}
-    for path in (raw / "motions", raw / "ignore_list.txt", *lists.values()):
+def _files(raw: Path) -> list[File]:
+    """The motion of each sequence, without those to be ignored; raises FileNotFoundError if a list is missing."""
+    for path in (raw / "motions", raw / "ignore_list.txt", *(_split_list(raw, name) for name in SPLITS)):
         if not path.exists():
             raise FileNotFoundError(f"there is no {path}: {raw} should hold {LAYOUT}")
-    ignored = set((raw / "ignore_list.txt").read_text(encoding="utf-8", errors="replace").split())
-    splits = {
-        _sequence(name): split for split, path in lists.items() for name in path.read_text("utf-8", "replace").split()
-    }
-    names = sorted(path.stem for path in (raw / "motions").glob("*.pkl"))
-    return {name: splits.get(name, "") for name in names if name not in ignored}
+    ignored = set((raw / "ignore_list.txt").read_text("utf-8", "replace").split())
+    return [(path.stem, path) for path in sorted((raw / "motions").glob("*.pkl")) if path.stem not in ignored]
+
+
+def _split_list(raw: Path, name: str) -> Path:
+    return raw / "splits" / f"pose_{name}.txt"
 
 
 def _sequence(name: str) -> str:
@@ -91,19 +87,15 @@ def _subject(name: str) -> str:
 
 def _take(raw: Path, name: str, path: Path) -> tuple[str, SmplParams, float]:
     """A sequence's split, and what `read_motion` says of it."""
-    split = sequences(raw).get(name)
-    if not split:
-        raise ValueError(f"{name} is in none of splits/pose_*.txt: whether it may be trained on is not known")
-    return split, *read_motion(path)
+    for listed, split in reversed(SPLITS.items()):
+        if name in map(_sequence, _split_list(raw, listed).read_text("utf-8", "replace").split()):
+            return split, *read_motion(path)
+    raise ValueError(f"{name} is in none of splits/pose_*.txt: whether it may be trained on is not known")
 
 
 def _read(raw: Path, name: str, path: Path) -> Iterator[Recording]:
     split, smpl, _ = _take(raw, name, path)
     yield mocap_recording(name, smpl.rotmat, smpl.pelvis, RATE, _subject(name), split, GENDER)
-
-
-def _files(raw: Path) -> list[File]:
-    return [(name, raw / "motions" / f"{name}.pkl") for name in sequences(raw)]
 
 
 def _sources(raw: Path) -> Iterable[Path]:

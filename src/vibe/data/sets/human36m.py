@@ -72,7 +72,7 @@ class _Claims:
         if content[4:8] != b"\0\0\xff\xff":
             end = 8 + int.from_bytes(content[8 : 8 + self._wide], "big")
             content = content[:8] + _unpacked(content[16 + 3 * self._wide : end])
-        self._content = content
+        self._content, self._left = content, LARGEST
 
     def check(self) -> None:
         """Raises ValueError for what a file can't hold."""
@@ -96,7 +96,7 @@ class _Claims:
             self._count(place + 5 * wide + 44 + self._named)
         if self._number(place + 2 * wide + 8, 4) < 0:
             return
-        lists, size, seen = [self._place(place + 2 * wide + 12)], 0, 0
+        lists, seen = [self._place(place + 2 * wide + 12)], 0
         while lists:
             place = lists.pop()
             there, used = self._count(place + 2 * wide + 4), self._count(place + 2 * wide + 8)
@@ -106,9 +106,9 @@ class _Claims:
                 if self._number(start + wide, 4) == LISTED:
                     lists.append(start)
                 else:
-                    size += self._size(start)
-                if size > LARGEST:
-                    raise ValueError(f"its variable takes more than {LARGEST >> 20} MB")
+                    self._left -= self._size(start)
+                if self._left < 0:
+                    raise ValueError(f"its variables take more than {LARGEST >> 20} MB")
             if following := self._place(place + wide + 4):
                 lists.append(following)
             if seen + len(lists) > MOST:

@@ -10,7 +10,6 @@ import struct
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -45,23 +44,29 @@ BYTES, FLOATS, INTEGERS = 1, 2, 3
 """Fields of a `tf.train.Feature`."""
 
 
-def read_records(path: Path) -> Iterator[tuple[int, bytes | None]]:
-    """Each record's place in the file and its content; None for a content whose checksum is wrong.
+def read_records(path: Path, place: int = 0) -> Iterator[tuple[int, bytes | None]]:
+    """Each record's place in the file, from a place on, and its content; None for a content whose checksum is wrong.
 
     Raises OSError, and ValueError, which names the file and the place, where it is cut off or no such file.
     """
     with path.open("rb") as file:
-        size, place = path.stat().st_size, 0
+        size = path.stat().st_size
         while place < size:
-            content = _read(file, size, place)
-            yield place, content
-            place = file.tell()
+            file.seek(place)
+            head = file.read(HEAD)
+            length, checksum = struct.unpack("<QI", head) if len(head) == HEAD else (size, 0)
+            if len(head) == HEAD and masked_crc(head[:8]) != checksum:
+                raise ValueError(f"{path} is no TFRecord, or damaged: the checksum at byte {place} is wrong")
+            if length > size - place - HEAD - TAIL:
+                raise ValueError(f"{path} is cut off: it ends inside of the record at byte {place}, copy it again")
+            content = file.read(length)
+            yield place, content if masked_crc(content) == struct.unpack("<I", file.read(TAIL))[0] else None
+            place += HEAD + length + TAIL
 
 
 def read_record(path: Path, place: int) -> bytes:
     """The record at that place of the file; raises OSError or ValueError."""
-    with path.open("rb") as file:
-        content = _read(file, path.stat().st_size, place)
+    _, content = next(read_records(path, place), (place, None))
     if content is None:
         raise ValueError(f"{path} is damaged: the checksum of its record at byte {place} is wrong, copy it again")
     return content
@@ -79,20 +84,6 @@ def read_example(content: bytes, names: Collection[str]) -> dict[str, list[bytes
             if name in names:
                 found[name] = _values(memoryview(b"".join(_parts(entry, 2))))
     return found
-
-
-def _read(file: IO[bytes], size: int, place: int) -> bytes | None:
-    """The record at a place of a file of this size; None if its checksum is wrong."""
-    file.seek(place)
-    head = file.read(HEAD)
-    if len(head) == HEAD:
-        length, checksum = struct.unpack("<QI", head)
-        if masked_crc(head[:8]) != checksum:
-            raise ValueError(f"{file.name} is no TFRecord, or damaged: the checksum at byte {place} is wrong")
-        if length <= size - place - HEAD - TAIL:
-            content = file.read(length)
-            return content if masked_crc(content) == struct.unpack("<I", file.read(TAIL))[0] else None
-    raise ValueError(f"{file.name} is cut off: it ends inside of the record at byte {place}, copy it again")
 
 
 def masked_crc(content: bytes) -> int:
