@@ -3,6 +3,7 @@
 import gzip
 import time
 
+import cdflib
 import numpy as np
 import pytest
 from raw_files import cut, write_cdf
@@ -63,4 +64,22 @@ def test_a_packed_file_that_unpacks_without_end_is_refused(tmp_path):
     path = tmp_path / "Walking.54138969.cdf"
     path.write_bytes(bytes.fromhex("cdf30001cccc0001") + size + bytes(24) + packed)
     with pytest.raises(ValueError, match=r"Walking\.54138969\.cdf.*unpacks to more than 64 MB"):
+        read_cdf(path, "Pose")
+
+
+def test_all_variables_of_a_file_share_one_bound(tmp_path):
+    path = tmp_path / "Walking.54138969.cdf"
+    with cdflib.cdfwrite.CDF(path) as file:
+        for name in ("Pose", "Other"):
+            about = {
+                "Variable": name,
+                "Data_Type": 45,
+                "Num_Elements": 1,
+                "Rec_Vary": True,
+                "Dim_Sizes": [],
+                "Compress": 6,
+            }
+            file.write_var(about, var_data=np.zeros(LARGEST // 12))
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(ValueError, match=r"Walking\.54138969\.cdf.*variables take more than 64 MB"):
         read_cdf(path, "Pose")
