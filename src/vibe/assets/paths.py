@@ -80,10 +80,11 @@ def keep_inputs(outputs: Iterable[Path | str | None], *inputs: Path | str | None
 
     None, and what is not there, is passed over.
     """
-    for out, given in product(map(Path, filter(None, outputs)), map(Path, filter(None, inputs))):
-        with suppress(OSError):  # a name that is too long for this system
-            inside = given.resolve() in out.resolve().parents and out.is_file()
-            if inside or (out.exists() and given.exists() and out.samefile(given)):
+    there = [path for path in map(Path, filter(None, outputs)) if os.access(path, os.F_OK)]
+    for out, given in product(there, map(Path, filter(None, inputs))):
+        with suppress(OSError):  # it is not there, or its name is too long for this system
+            inside = given.is_dir() and out.is_file() and given.resolve() in out.resolve().parents
+            if inside or out.samefile(given):
                 raise Misuse(f"{given} is read, and would be overwritten by {out}: choose another place")
 
 

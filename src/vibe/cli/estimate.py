@@ -75,13 +75,15 @@ def estimate(
         return usage_error("no video: give one file or more, as in `vibe estimate clip.mp4 -o out`")
     if workers is not None and workers < 1:
         return usage_error(f"there can't be {workers} workers: choose 1 or more")
-    from vibe.inference.estimate import load_estimator
-
     files = ["motion.npz", *(["overlay.mp4"] if overlay else []), *(["page.html"] if page else [])]
     try:
         config = _config(method, refine, no_refine)
         order, plan = _prepare(videos, out, config, files, ray, again, keep_stages)
-        estimator = load_estimator(order.config) if plan.jobs else None  # what is wrong with a model is found first
+        estimator = None
+        if plan.jobs:  # what is wrong with a model is found before the work
+            from vibe.inference.estimate import load_estimator
+
+            estimator = load_estimator(order.config)
     except (ValueError, OSError, ImportError) as error:
         return usage_error(one_line(error))
     with _tidied(order.store):

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import threading
 import time
 import webbrowser
@@ -129,19 +130,22 @@ def _open_and_run(name: str, options: LiveOptions, config: EstimatorConfig) -> i
     from vibe.live.pose import LiveEstimator, LiveTracker
     from vibe.live.source import open_source
 
-    if options.out is not None:
-        _try_writing(options.out)
+    if (out := options.out) is not None:  # what can't be written is found before the work
+        if out.is_dir():
+            raise IsADirectoryError(f"{out} is a folder: give a file name after -o")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
     estimator = load_estimator(config)
-    if options.out is not None and name.endswith(UNFINISHED):
-        _finish(Path(name), options.out, estimator)
+    if out is not None and name.endswith(UNFINISHED):
+        _finish(Path(name), out, estimator)
         return DONE
     with _ended_by_signals(), ExitStack() as opened:
         source = open_source(name, options.shape)
         opened.callback(source.close)
         live_estimator = LiveEstimator(estimator, source.width, source.height, options.delay)
-        start = start_json(
-            source.name, live_estimator.camera, options.delay, estimator.body.origin, estimator.network.about
-        )
+        made_with = estimator.body.origin, estimator.network.about
+        start = start_json(source.name, live_estimator.camera, options.delay, *made_with)
         around = source, live_estimator, estimator
         listeners = _senders(options, start), _page_server(options, start, *around), _recording(options, *around)
         outputs = [output for each in listeners for output in opened.enter_context(each)]
@@ -154,12 +158,9 @@ def _open_and_run(name: str, options: LiveOptions, config: EstimatorConfig) -> i
 def _ended_by_signals() -> Iterator[None]:
     """Let SIGTERM, and SIGHUP unless it is ignored, end the command as Ctrl-C does."""
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():
-        numbers = []
-    before = {number: signal.getsignal(number) for number in numbers}
-    before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
-    for number in before:
-        signal.signal(number, signal.default_int_handler)
+    mine = threading.current_thread() is threading.main_thread()
+    heard = [number for number in numbers if mine and signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in heard}
     try:
         yield
     finally:
@@ -225,9 +226,8 @@ def _recording(
     try:
         recorder = Recorder(part, source.name, *about)
     except FileExistsError as error:
-        raise FileExistsError(
-            f"{part} is a recording that was not finished: vibe live {part} -o {out} does it; or remove it"
-        ) from error
+        advice = f"vibe live {part} -o {out} does it; or remove it"
+        raise FileExistsError(f"{part} is a recording that was not finished: {advice}") from error
     try:
         yield [recorder]
     finally:
@@ -247,20 +247,16 @@ def _finish(part: Path, out: Path, estimator: Estimator) -> None:
     try:
         result.save(out)
     except OSError as error:
-        raise OSError(
-            f"cannot write {out} ({one_line(error)}): the recording is in {part}, vibe live {part} -o FILE writes it"
-        ) from error
+        advice = f"the recording is in {part}, vibe live {part} -o FILE writes it"
+        raise OSError(f"cannot write {out} ({one_line(error)}): {advice}") from error
     part.unlink()
     print_note(f"written to {out}: {len(result.clip.timestamps)} frames")
 
 
 def _run(
-    options: LiveOptions,
-    source: LiveSource,
-    tracker: LiveTracker,
-    live_estimator: LiveEstimator,
+    options: LiveOptions, source: LiveSource, tracker: LiveTracker, live_estimator: LiveEstimator,
     outputs: Sequence[Output],
-) -> None:
+) -> None:  # fmt: skip
     """Estimate until the end, printing the speed every now and then.
 
     Ctrl-C, and a reader of standard output who leaves, are ends like any other.
@@ -300,16 +296,3 @@ def _shown(server: Server, options: LiveOptions) -> Iterator[None]:
     with page_file(server.address) as address:
         webbrowser.open(address)
         yield
-
-
-def _try_writing(out: Path) -> None:
-    """See that the file can be written before the work; raises OSError."""
-    if out.is_dir():
-        raise IsADirectoryError(f"{out} is a folder: give a file name after -o")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    probe = out.with_name(f".{out.name}.{os.getpid()}.probe")
-    try:
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OSError(f"cannot write to {out.parent}: {one_line(error)}; give another place with -o") from error
