@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.request import url2pathname
 
 from vibe import assets
@@ -31,6 +31,7 @@ MOST_RESULTS = 10_000_000
 LARGEST_VIDEO = 1 << 40
 """Bytes."""
 BLOCK = 1 << 22
+S = TypeVar("S", bound="Storage")
 
 
 def is_url(name: str) -> bool:
@@ -109,9 +110,9 @@ class Storage:
         """The address of what lies below."""
         return joined(self.address, below)
 
-    def absolute(self) -> Storage:
+    def absolute(self: S) -> S:
         """The same by an address that holds in any folder."""
-        return Storage(str(self.folder.absolute())) if self.folder else self
+        return type(self)(str(self.folder.absolute())) if self.folder else self
 
     def kind(self) -> str:
         """`file`, `directory`, `other`, or nothing if nothing is there. Raises OSError."""
@@ -204,10 +205,6 @@ class OutputStorage(Storage):
         """Where the stages of a video are cached; None of a store, which has none."""
         return self.folder / HIDDEN / "stages" / content[:32] if self.folder else None
 
-    def absolute(self) -> OutputStorage:
-        """The same by an address that holds in any folder."""
-        return OutputStorage(super().absolute().address)
-
     def absent(self) -> list[Path]:
         """Which folders of this machine have to be made for it, the innermost first."""
         return [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()] if self.folder else []
@@ -258,10 +255,6 @@ class OutputStorage(Storage):
                 ):
                     whole.append(name)
         return tuple(whole) if MOTION in whole else ()
-
-    def get(self, place: str, name: str, path: Path) -> None:
-        """Copy one of its files. Raises OSError."""
-        Storage(self.name(f"{place}/{name}")).download(path)
 
     def put(self, made: Path, place: str, stale: Sequence[str] = ()) -> None:
         """Copy what is in a folder of this machine into a place, the summary last, so that all it names is there.

@@ -214,20 +214,14 @@ def _make(
     files = {path.name: path.stat().st_size for path in sorted(made.iterdir())}
     stale = tuple(name for name in keys if before and name in before.bytes and name not in {**older, **files})
     sizes = {name: files.get(name, older.get(name)) for name in (MOTION, OVERLAY, PAGE) if name in {**older, **files}}
-    source = {"path": job.source.label, "sha256": job.content, "stamp": job.stamp}
-    write_summary(
-        made / SUMMARY,
-        result,
-        {**spent, **clock.seconds},
-        (*sizes, SUMMARY),
-        {
-            "source": source,
-            "keys": {name: keys[name] for name in sizes},
-            "bytes": sizes,
-            "sha256": {name: sha256(made / name) if name in files else sums[name] for name in sizes},
-            "stages": order.keep_stages,
-        },
-    )
+    origin = {
+        "source": {"path": job.source.label, "sha256": job.content, "stamp": job.stamp},
+        "keys": {name: keys[name] for name in sizes},
+        "bytes": sizes,
+        "sha256": {name: sha256(made / name) if name in files else sums[name] for name in sizes},
+        "stages": order.keep_stages,
+    }
+    write_summary(made / SUMMARY, result, {**spent, **clock.seconds}, (*sizes, SUMMARY), origin)
     return stale
 
 
@@ -257,7 +251,7 @@ def _read(store: OutputStorage, place: str, path: Path, summary: Mapping[str, An
     """The motion that is there, copied to `path`, with what its summary knows beside it."""
     from vibe import motion
 
-    store.get(place, MOTION, path)
+    Storage(store.name(f"{place}/{MOTION}")).download(path)
     result = motion.load(path)
     return replace(
         result,
