@@ -58,6 +58,8 @@ def sweep(folder: Path) -> None:
 
 def busy(folder: Path) -> bool:
     """Whether a living process has one of the folders of claims."""
+    if not folder.is_dir():
+        return False
     with lock_file(folder / SWEEP, wait=True):  # as `claim` waits for: each lock is held for a moment
         for path in folder.glob("*" + LOCK):
             if (lock := acquire_lock(path)) is None:
