@@ -157,13 +157,19 @@ def header(start: bytes) -> tuple[str, bool, tuple[int, ...], int]:
     return found[1].strip("'"), found[2] == "True", tuple(int(part) for part in sizes if part), first + size
 
 
+def is_shape(value: Any) -> bool:
+    """Whether these are the sides of an array that may be, or its steps."""
+    right = isinstance(value, (tuple, list)) and len(value) <= 8
+    return right and all(isinstance(side, int) and 0 <= side < 1 << 40 for side in value)
+
+
 def array_from_bytes(
     content: bytes | memoryview, dtype: str, shape: Sequence[Any], fortran: bool = False
 ) -> NDArray[Any]:
     """Numbers out of their bytes, as a view; raises ValueError if they are none, or not as many as they should be."""
     if not NUMBERS.fullmatch(dtype):
         raise ValueError(f"is an array of {ascii(dtype[:20])}, not of numbers")
-    if len(shape) > 8 or not all(isinstance(side, int) and 0 <= side < 1 << 40 for side in shape):
+    if not is_shape(shape):
         raise ValueError(f"has an impossible shape ({ascii(tuple(shape[:8]))[:60]})")
     wanted = math.prod(shape) * np.dtype(dtype).itemsize
     if wanted != len(content) or wanted > MAX_ARRAY:

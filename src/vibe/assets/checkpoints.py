@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vibe.assets import pickles
-from vibe.assets.archives import MAX_ARRAY, Zip
+from vibe.assets.archives import MAX_ARRAY, Zip, is_shape
 from vibe.assets.pickle_names import STORAGES
 from vibe.assets.pickles import Made, Name
 from vibe.assets.weights import MAX_WEIGHTS_BYTES
@@ -113,12 +113,9 @@ def from_legacy(content: bytes) -> Checkpoint:
         dtype, count = announced[key]
         found = int.from_bytes(whole[at : at + 8], "little", signed=True)
         stop = at + 8 + count * _itemsize(dtype)
-        if found != count:
-            raise ValueError(
-                f"its storage {ascii(key[:20])} should have {count} numbers and has {found}: copy the file again"
-            )
-        if stop > len(whole):
-            raise ValueError(f"it is cut off in its storage {ascii(key[:20])}: copy the file again")
+        if found != count or stop > len(whole):
+            there = f"its storage {ascii(key[:20])} should have {count} numbers and has {found}"
+            raise ValueError(f"{there}, or is cut off: copy the file again")
         storages[key] = partial(whole.__getitem__, slice(at + 8, stop))
         at = stop
     return Checkpoint(value, storages, len(whole))
@@ -161,8 +158,7 @@ def storage_view(checkpoint: Checkpoint, value: Any, name: str) -> StorageView:
 def _whole(value: Any, name: str) -> tuple[int, ...]:
     """A shape or strides."""
     given: Any = value.args[0] if isinstance(value, Made) and value.kind == "torch.Size" and value.args else value
-    right = isinstance(given, (tuple, list)) and len(given) <= 8
-    if not right or not all(isinstance(size, int) and 0 <= size < 1 << 40 for size in given):
+    if not is_shape(given):
         raise ValueError(f"{name} has an impossible shape or stride")
     return tuple(given)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vibe.assets.archives import MAX_ARRAY, array_from_bytes
+from vibe.assets.archives import MAX_ARRAY, array_from_bytes, is_shape
 from vibe.assets.pickles import Made
 
 MAX_CHAIN = 16
@@ -78,8 +78,8 @@ def _selected(array: NDArray[Any], state: dict[str, Any]) -> NDArray[Any]:
 
 def _shape(value: Any) -> tuple[int, ...]:
     """A shape, given as a tuple or an array."""
-    sizes = tuple(value) if isinstance(value, (tuple, list)) and len(value) <= 8 else _array(value).ravel()[:9].tolist()
-    if not all(isinstance(size, int) and 0 <= size < 1 << 40 for size in sizes):
+    sizes = value if isinstance(value, (tuple, list)) else _array(value).ravel()[:9].tolist()
+    if not is_shape(sizes):
         raise ValueError("has an impossible shape")
     return tuple(sizes)
 

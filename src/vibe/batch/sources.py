@@ -96,9 +96,10 @@ def _named(name: str, search: _Search) -> Iterator[VideoSource]:
     except (FileNotFoundError, ValueError, ImportError):
         raise
     except Exception as error:
-        if not is_url(name):
+        if not is_url(name) and not getattr(error, "filename", None):
             raise
-        raise OSError(f"{shorten(name)} can't be read: {shorten(one_line(error))}") from error
+        reason = getattr(error, "strerror", None) or one_line(error)
+        raise OSError(f"{shorten(name)} can't be read: {shorten(redact(reason))}") from error
 
 
 def _listed(path: Path, search: _Search) -> Iterator[VideoSource]:

@@ -19,10 +19,8 @@ def available_cores() -> int:
     with suppress(AttributeError):
         cores = min(cores, len(os.sched_getaffinity(0)))
     for folder in _groups("cpu"):
-        quota = _words(folder / "cpu.max") or [
-            *_words(folder / "cpu.cfs_quota_us"),
-            *_words(folder / "cpu.cfs_period_us"),
-        ]
+        older = (folder / f"cpu.cfs_{name}_us" for name in ("quota", "period"))
+        quota = _words(folder / "cpu.max") or [word for path in older for word in _words(path)]
         with suppress(ValueError, IndexError, ZeroDivisionError):
             share = int(quota[0]) / int(quota[1])  # "max" and -1 are no limit
             cores = min(cores, share) if share > 0 else cores
@@ -39,7 +37,7 @@ def free_memory() -> float:
         for most, now in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
             with suppress(ValueError, IndexError):
                 # The page cache counts as used, but makes room.
-                cache = {line.split()[0]: line.split()[1] for line in _lines(folder / "memory.stat") if " " in line}
+                cache = dict(line.split(" ", 1) for line in _lines(folder / "memory.stat") if " " in line)
                 reclaimable = int(cache.get("total_inactive_file", cache.get("inactive_file", 0)))
                 free = min(free, int(_words(folder / most)[0]) - int(_words(folder / now)[0]) + reclaimable)
     return free

@@ -112,7 +112,7 @@ def bench(
         return Bench(machine_name(), device_name(device), package_versions(), tuple(rows))
 
 
-def walking_video(path: Path, progress: Progress | None = None) -> None:
+def walking_video(path: Path, progress: Progress) -> None:
     """A video of one person, 1080x1920, 30 frames a second."""
     drawn = path.with_name(f"drawn-{path.name}")
     with one_thread():
