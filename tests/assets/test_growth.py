@@ -55,7 +55,7 @@ def test_of_a_pickle(make):
 
 def body_of(array: bytes) -> bytes:
     keys = (b"v_template", b"shapedirs", b"posedirs", b"J_regressor", b"weights", b"f", b"kintree_table")
-    return b"\x80\x02}(" + array + b"q\x0000" + b"".join(short(key) + b"h\x00" for key in keys) + b"u."
+    return b"\x80\x02}(" + array + b"q\x000" + b"".join(short(key) + b"h\x00" for key in keys) + b"u."
 
 
 def array(shape: tuple[int, ...], kind: bytes, content: bytes) -> bytes:

@@ -112,7 +112,7 @@ def test_a_video_that_does_not_fit_or_is_too_large_leaves_no_page(motion, tmp_pa
 def test_the_video_is_not_overwritten_named_or_found(motion, tmp_path, capsys):
     film = (tmp_path / "clip.mp4").read_bytes()
     for arguments in ([motion, "clip.mp4"], [motion]):
-        assert run(*arguments, "-o", "clip.mp4") == 1
+        assert run(*arguments, "-o", "clip.mp4") == 2
         assert "would be overwritten" in capsys.readouterr().err
     assert (tmp_path / "clip.mp4").read_bytes() == film
 
