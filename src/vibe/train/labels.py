@@ -113,7 +113,7 @@ def fit_windows(
     with torch.no_grad():
         joints, marks = found_points(rotmat.flatten(0, 1), betas)
         place = solve_translation(marks - joints[:, :1], seen, K, times, pelvis)
-    fitting = replace(FITTINGS["open"], stages=(stage,), window=max(3, count * frames), overlap=0)
+    fitting = replace(FITTINGS["open"], stages=(stage,), window=max(3, count * frames), overlap=0, points=points)
     start = SmplParams(rotmat.flatten(0, 1), betas.new_zeros(10), place)
     found = fit(start, seen, K, times.to(betas.device), found_points, fitting)
     return found.rotmat.unflatten(0, (count, frames)), betas
