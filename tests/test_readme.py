@@ -61,6 +61,7 @@ def test_every_figure_of_the_readme_is_of_the_run_that_its_table_is_of():
     for name, text in tables.items():
         (commit,) = re.findall(r"[Cc]ommit ([0-9a-f]{7})", text)
         assert commit == told[name], f"{name}.md was measured on {commit}: bring README's figures along"
+    tables["the summary that `vibe live` prints"] = (ROOT / "docs" / "live.md").read_text(encoding="utf-8")
     numbers = {float(number) for text in tables.values() for number in re.findall(r"\d+\.\d+|\d+", text)}
     rounded = {round(number / scale, digits) for number in numbers for scale in (1, 1000) for digits in (0, 1, 2)}
     figures = re.findall(r"(\d+(?:\.\d+)?) (?:mm|GB|ms)|(\d+) frames/s", results.replace(",", ""))
