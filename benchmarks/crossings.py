@@ -38,10 +38,10 @@ from vibe.synthetic.clothing import dress, random_look
 from vibe.video.write import VideoWriter
 
 FRAMES, FPS = 100, 30.0
-CAMERA = default_camera(480, 360, 70.0)
+CAMERA = default_camera(640, 480, 70.0)
 GROUND = background.ground_below(1.45, 0.07)
 RIGHT, LEFT, TOWARDS, AWAY = math.pi / 2, -math.pi / 2, 0.0, math.pi
-NEAR, FAR = 3.0, 5.2
+NEAR, FAR = 3.0, 4.8
 """Metres from the camera."""
 MET = 1.6
 """Seconds after which people meet."""
@@ -77,9 +77,9 @@ SCENES = {
     "same way, near one faster": (Actor(NEAR, RIGHT, look=5), Actor(FAR, RIGHT, look=6, shape=3)),
     "alike, near before far": (Actor(NEAR, RIGHT, look=7), Actor(4.4, LEFT, look=7)),
     "alike, side by side": (Actor(3.6, RIGHT, look=8), Actor(4.1, LEFT, look=8, shape=1)),
-    "small ones": (Actor(7.0, RIGHT, look=9), Actor(9.0, LEFT, look=10, shape=1)),
+    "small ones": (Actor(5.4, RIGHT, look=9), Actor(6.6, LEFT, look=10, shape=1)),
     "before one who stands": (Actor(NEAR, RIGHT, look=11), Actor(4.2, TOWARDS, look=12, stands=True)),
-    "behind one who stands": (Actor(3.2, TOWARDS, look=13, stands=True), Actor(5.0, LEFT, look=14, shape=2)),
+    "behind one who stands": (Actor(3.2, TOWARDS, look=13, stands=True), Actor(4.6, LEFT, look=14, shape=2)),
     "meet and turn back": (
         Actor(3.4, RIGHT, 0.1, look=15, back=True),
         Actor(4.4, LEFT, -0.1, look=16, back=True, shape=1),
@@ -91,18 +91,18 @@ SCENES = {
     "sits down behind": (Actor(NEAR, LEFT, look=18), Actor(4.6, TOWARDS, look=19, sits=True, shape=1)),
     "towards and away": (Actor(4.0, TOWARDS, 0.2, look=20), Actor(4.6, AWAY, -0.2, look=21, shape=2)),
     "three": (
-        Actor(NEAR, RIGHT, look=22), Actor(4.2, LEFT, look=23, shape=1), Actor(5.6, RIGHT, look=24, shape=2),
+        Actor(NEAR, RIGHT, look=22), Actor(4.2, LEFT, look=23, shape=1), Actor(5.2, RIGHT, look=24, shape=2),
     ),
     "three, one stands": (
-        Actor(2.8, LEFT, look=25), Actor(4.0, TOWARDS, look=26, stands=True), Actor(5.4, RIGHT, look=27, shape=3),
+        Actor(2.8, LEFT, look=25), Actor(4.0, TOWARDS, look=26, stands=True), Actor(5.0, RIGHT, look=27, shape=3),
     ),
     "four": (
         Actor(NEAR, RIGHT, -0.2, look=28), Actor(4.0, LEFT, 0.2, look=29, shape=1),
-        Actor(5.2, RIGHT, -0.3, look=30, shape=2), Actor(6.4, LEFT, 0.3, look=31, shape=3),
+        Actor(4.8, RIGHT, -0.3, look=30, shape=2), Actor(5.6, LEFT, 0.3, look=31, shape=3),
     ),
     "four, two alike": (
         Actor(NEAR, LEFT, 0.1, look=32), Actor(4.2, TOWARDS, 0.6, look=32, stands=True),
-        Actor(5.4, RIGHT, look=33, shape=1), Actor(5.4, TOWARDS, -0.9, look=34, sits=True, shape=2),
+        Actor(4.8, RIGHT, look=33, shape=1), Actor(5.0, TOWARDS, -0.9, look=34, sits=True, shape=2),
     ),
 }  # fmt: skip
 
@@ -248,7 +248,6 @@ def compare(truth: Truth, tracks: list[Track]) -> Score:
             (n, track.keypoints_px[row, :, :2].numpy())
             for n, track in enumerate(tracks)
             for row in (track.frames == t).nonzero()[:, 0].tolist()
-            if float(track.confidence[row]) > 0
         ]
         away = (
             np.array(

@@ -99,12 +99,10 @@ class StageCache:
             self.notes.append(f"a kept result was damaged and computed anew: {file.parent.name}/{file.name} ({reason})")
             return None
 
-    def stored(
-        self, stage: str, name: str, compute: Callable[[], Piece], fits: Callable[..., bool] = lambda *piece: True
-    ) -> Piece:
-        """What was written under this name, if it fits, or else what `compute` gives, which is written if kept."""
+    def stored(self, stage: str, name: str, compute: Callable[[], Piece]) -> Piece:
+        """What was written under this name, or else what `compute` gives, which is written if kept."""
         found = self.get(stage, name)
-        if found is None or not fits(*found):
+        if found is None:
             found = compute()
             if self.keeps:
                 self.put(stage, name, *found)

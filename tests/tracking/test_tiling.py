@@ -72,3 +72,31 @@ def test_a_person_who_left_is_not_looked_for():
     assert len(tiling.tiles_around(np.array([-300.0, 200, 200, 0]), 640, 480)) == 0
     [window] = tiling.tiles_around(np.array([20.0, 200, 200, 0]), 640, 480)
     assert window[0] == 0 and window[2] == 200
+
+
+class Upright:
+    """Finds the red spot that stands straight above the white one."""
+
+    def __call__(self, rgb):
+        hips = np.argwhere((rgb == 255).all(-1))[:, ::-1]
+        rim = np.argwhere((rgb == (255, 0, 0)).all(-1))[:, ::-1]
+        seen = [(a, b) for a in hips for b in rim if abs(a - b)[0] < 1 and b[1] < a[1]]
+        points = np.array(seen, float).reshape(-1, 2, 2) + 0.5
+        box = np.concatenate([points[:, 0], np.tile((20.0, 60.0), (len(points), 1))], 1)
+        return Detections(box, np.full(len(points), 0.9), points)
+
+
+@pytest.mark.parametrize("rim", [(60, 60), (100, 90), (60, 120), (20, 90)], ids=["up", "right", "down", "left"])
+def test_who_is_not_upright_is_found_in_the_turned_tile_and_told_where_they_are(rim):
+    rgb, hips = np.zeros((140, 200, 3), np.uint8), (60, 90)
+    rgb[hips[::-1]], rgb[rim[::-1]] = (255, 255, 255), (255, 0, 0)
+    part = np.array([[10, 20, 180, 110]])
+    found, parts = tiling.detect_turned(Upright(), rgb, part)
+    points = np.concatenate([each.keypoints_px for each in found])
+    sizes = np.concatenate([each.box_px[:, 2:] for each in found]).tolist()
+    assert len(found) == len(parts) == 3
+    if rim[0] == hips[0] and rim[1] < hips[1]:
+        assert len(points) == 0
+    else:
+        np.testing.assert_allclose(points, [[np.add(hips, 0.5), np.add(rim, 0.5)]])
+        assert sizes == [[20.0, 60.0] if rim[0] == hips[0] else [60.0, 20.0]]

@@ -1,3 +1,4 @@
+import math
 import threading
 from dataclasses import dataclass
 
@@ -6,7 +7,7 @@ import pytest
 
 from vibe import assets
 from vibe.tracking.detector import Detections
-from vibe.tracking.pose_model import Landmarks
+from vibe.tracking.pose_model import Landmarks, region_from_circle
 from vibe.tracking.tracker import Tracker, TrackerConfig
 
 POSE = np.array(
@@ -113,6 +114,78 @@ def test_a_person_out_of_sight_for_a_second_and_a_half_keeps_their_number():
     assert error_px(gone, walker) < 1
     steps = gone.frames.diff()
     assert (steps > 1).sum() == 1 and 1.4 < steps.max() / FPS < 1.8
+
+
+class Confused(Scene):
+    """Two people close together, of whom the wrong one is read unless the region is just the detector's."""
+
+    def __call__(self, rgb, region):
+        places = np.array([actor.place(self.time) for actor in self.actors], float)
+        off = np.abs(places[:, 0] - region[0])
+        nearest = int(off.argmin())
+        if off[nearest] > 2 and off.max() < 70:
+            nearest = 1 - nearest
+        keypoints = np.concatenate([places[nearest] + POSE, np.full((17, 1), 0.8)], 1)
+        return Landmarks(keypoints, 0.99, region, np.array([*places[nearest], 250.0, 0.0]))
+
+
+def test_whoever_the_detector_sees_is_followed_where_their_region_is_read_as_somebody_else():
+    front = Actor(RED, lambda t: (60 + 300 * t, 120))
+    back = Actor(BLUE, lambda t: (320, 115))
+    tracks, _ = follow(Confused(front, back), 1.7)
+    assert len(tracks) == 2
+    for actor in (front, back):
+        best = min(tracks, key=lambda track: error_px(track, actor))
+        assert error_px(best, actor) < 6 and int((best.confidence > 0).sum()) >= 43
+
+
+def test_who_turns_over_is_found_upside_down():
+    class Flyer(Scene):
+        """A person whose trunk turns in the air; detector and pose model know people who are upright to them."""
+
+        def turn(self):
+            return math.radians(min(max(450 * (self.time - 0.5), 0), 360))
+
+        def detector(self, rgb):
+            spots = [np.argwhere((rgb == colour).all(-1))[:, ::-1] for colour in (RED, BLUE)]
+            marks = [spot.mean(0) for spot in spots if len(spot)]
+            found = len(marks) == 2 and marks[1][1] < marks[0][1] - 40
+            points = np.array([marks] if found else [], float).reshape(-1, 2, 2)
+            box = np.concatenate([points[:, 0], np.full((len(points), 2), 200.0)], 1)
+            return Detections(box, np.full(len(points), 0.9), points)
+
+        def paint(self, time):
+            self.time = time
+            rgb = np.zeros((*SIZE, 3), np.uint8)
+            for colour, (x, y) in zip((RED, BLUE), self.ends(), strict=True):
+                rgb[int(y) - 4 : int(y) + 4, int(x) - 4 : int(x) + 4] = colour
+            return rgb
+
+        def ends(self):
+            hips = np.array([320.0, 120.0])
+            return hips, hips + 80 * np.array([math.sin(self.turn()), -math.cos(self.turn())])
+
+        def start(self, box_px, keypoints_px):
+            return region_from_circle(*keypoints_px)
+
+        def __call__(self, rgb, region):
+            off = math.remainder(region[3] - self.turn(), 2 * math.pi)
+            sees = abs(off) < 0.5 and not 0.05 < self.turn() < 1.2
+            points = np.stack(
+                [
+                    POSE[:, 0] * math.cos(self.turn()) - POSE[:, 1] * math.sin(self.turn()),
+                    POSE[:, 0] * math.sin(self.turn()) + POSE[:, 1] * math.cos(self.turn()),
+                ],
+                -1,
+            )
+            keypoints = np.concatenate([(320, 120) + points, np.full((17, 1), 0.8)], 1)
+            return Landmarks(keypoints, 0.99 * sees, region, region_from_circle(*self.ends()))
+
+    tracks, _ = follow(Flyer(), 2.0)
+    [track] = tracks
+    seen = set(track.frames[track.confidence > 0].tolist())
+    turning = {frame for frame in range(60) if 100 < min(max(450 * (frame / FPS - 0.5), 0), 360) < 330}
+    assert len(seen & turning) >= 0.9 * len(turning)
 
 
 def test_a_short_loss_is_filled_with_confidence_0():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import cast
 
@@ -154,11 +156,10 @@ class TrackPrediction:
     def shapes(self) -> tuple[Float[Tensor, "moment 10"], Float[Tensor, "moment"]]:
         """The network's betas of every moment, and the mean confidence of its keypoints; they stay in memory."""
         if self._shapes is None:
-            parts = [
-                (part["betas"], part["keypoints_px"][..., 2].mean(-1))
-                for part in map(self._chunks.__getitem__, range(len(self._chunks)))
-            ]
-            self._shapes = torch.cat([betas for betas, _ in parts]), torch.cat([sure for _, sure in parts])
+            chunks = map(self._chunks.__getitem__, range(len(self._chunks)))
+            parts = [(chunk["betas"], chunk["keypoints_px"][..., 2].mean(-1)) for chunk in chunks]
+            betas, sure = (torch.cat(each) for each in zip(*parts, strict=True))
+            self._shapes = betas, sure
         return self._shapes
 
 
@@ -192,7 +193,8 @@ def timeline(times: Float[Tensor, "time"], network: Network) -> Timeline:
     if network.evidence == "images":
         return Timeline(times, spans, spans, True)
     even = [even_times(times[span]) for span in spans]
-    return Timeline(torch.cat(even), spans, _runs([len(each) for each in even]), False)
+    ends = list(accumulate((len(each) for each in even), initial=0))
+    return Timeline(torch.cat(even), spans, tuple(slice(*ends_of) for ends_of in pairwise(ends)), False)
 
 
 @torch.no_grad()
@@ -244,11 +246,11 @@ def _of_features(
         for said in map(_to_cpu, run_generator(network.model, of_these, rows.stop - first)):
             at = slice(max(first, wanted), first + len(said.betas))
             if at.start < at.stop:
-                said = _rows(said, slice(at.start - first, None))
-                betas = said.betas if known else torch.zeros_like(said.betas)
-                origin = cameras.translation_from_weak(said.pred_cam, track.box_px[at], camera.K_px)
+                rotmat, betas, weak = (each[at.start - first :] for each in vars(said).values())
+                betas = betas if known else torch.zeros_like(betas)
+                origin = cameras.translation_from_weak(weak, track.box_px[at], camera.K_px)
                 pelvis = origin + rest_joints(body, betas)[:, 0]
-                yield Prediction(SmplParams(said.rotmat, betas, pelvis), track.keypoints_px[at])
+                yield Prediction(SmplParams(rotmat, betas, pelvis), track.keypoints_px[at])
             first = at.stop
 
 
@@ -292,18 +294,8 @@ def _placed(said: GeneratorOutput, box_px: Float[Tensor, "time 4"], camera: Came
     return SmplParams(rotmat, said.betas, pelvis_cam)
 
 
-def _rows(said: GeneratorOutput, rows: slice) -> GeneratorOutput:
-    return GeneratorOutput(said.rotmat[rows], said.betas[rows], said.pred_cam[rows])
-
-
 def _to_cpu(said: GeneratorOutput) -> GeneratorOutput:
     return GeneratorOutput(said.rotmat.cpu(), said.betas.cpu(), said.pred_cam.cpu())
-
-
-def _runs(sizes: Sequence[int]) -> tuple[slice, ...]:
-    """Slices of these sizes, one after the other."""
-    ends = torch.tensor(sizes).cumsum(0).tolist()
-    return tuple(slice(end - size, end) for size, end in zip(sizes, ends, strict=True))
 
 
 def feature_extractor(
@@ -340,10 +332,9 @@ def in_eight_bits(
 def sample_crops(path: Path, tracks: Sequence[Track], count: int = 64) -> UInt8[ndarray, "crop 224 224 3"]:
     """Crops of people, evenly spread over all frames in which somebody is."""
     places = [(int(frame), box) for track in tracks for frame, box in zip(track.frames, track.box_px, strict=True)]
-    chosen = sorted(places[:: max(1, len(places) // count)], key=lambda place: place[0])
-    wanted: dict[int, list[Tensor]] = {}
-    for index, box_px in chosen:
-        wanted.setdefault(index, []).append(box_px)
+    wanted: defaultdict[int, list[Tensor]] = defaultdict(list)
+    for index, box_px in places[:: max(1, len(places) // count)]:
+        wanted[index].append(box_px)
     crops = [np.empty((0, SIDE, SIDE, 3), np.uint8)]
     with open_video(path) as video:
         for frame in video:

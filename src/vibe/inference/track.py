@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import time
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,6 @@ class TrackingJournal:
         """What of an earlier pass could not be used."""
         self._path, self._models, self._fps = path, (detector, pose_model), fps
         self._cache = StageCache(folder)
-        self._key: str | None = None
         self._since = time.monotonic()
 
     def begun(self) -> tuple[Video, Tracker]:
@@ -107,7 +106,7 @@ class TrackingJournal:
             return None
         try:
             state = _unpacked(kept[1], kept[0])
-            if state["key"] != self._its_key():
+            if state["key"] != self._key:
                 raise ValueError("it is of another video, or of other settings")
             rows = Rows(self._cache)
             rows.restore(state["rows"])
@@ -130,11 +129,9 @@ class TrackingJournal:
 
     def write(self, video: Video, tracker: Tracker) -> None:
         """Write down how far the pass is; raises OSError."""
-        state, mark = tracker.state(), vars(video.mark()) | {"times": None}
-        whole = {"key": self._its_key(), "tracker": state, "mark": mark, "rows": tracker.rows.state()}
-        tensors: dict[str, Tensor] = {}
-        about = _packed(whole, tensors)
-        self._cache.put(STATE, STATE, tensors, about)
+        mark, tensors = vars(video.mark()) | {"times": None}, {}
+        whole = {"key": self._key, "tracker": tracker.state(), "mark": mark, "rows": tracker.rows.state()}
+        self._cache.put(STATE, STATE, tensors, _packed(whole, tensors))
 
     def clear(self) -> None:
         """Leave the folder empty; what another program holds open may stay."""
@@ -145,14 +142,11 @@ class TrackingJournal:
             with suppress(OSError):
                 place.rmdir()
 
-    def _its_key(self) -> str:
+    @cached_property
+    def _key(self) -> str:
         """Of the video's content and all that decides what is seen in it."""
-        if self._key is None:
-            models = [f"{type(model).__module__}.{type(model).__qualname__}" for model in self._models]
-            self._key = cache.key(
-                cache.content_key(self._path), __version__, asdict(TrackerConfig()), models, self._fps
-            )
-        return self._key
+        models = [f"{type(model).__module__}.{type(model).__qualname__}" for model in self._models]
+        return cache.key(cache.content_key(self._path), __version__, asdict(TrackerConfig()), models, self._fps)
 
 
 def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
@@ -201,11 +195,8 @@ def load_pose_model(model: PoseModel | Path | str) -> PoseModel:
 
 
 STAGE = "tracks"
-FIELDS = {
-    "frames": (torch.int64, ()), "box_px": (torch.float32, (4,)), "keypoints_px": (torch.float32, (17, 3)),
-    "landmarks": (torch.float32, (33, 8)),
-}  # fmt: skip
-"""Kind of number, and shape but for the frames, of each array of a track; the last one only where a model has it."""
+FIELDS = ("frames", "box_px", "keypoints_px", "landmarks")
+"""The last one only where a pose model has it."""
 
 
 def track_people(
@@ -229,39 +220,9 @@ def track_people(
         tensors = {"timestamps": clip.timestamps}
         for number, track in enumerate(tracks):
             tensors |= {f"{number}/{name}": value for name in FIELDS if (value := getattr(track, name)) is not None}
-        about = {"fps": clip.fps, "width": clip.width, "height": clip.height, "damaged": clip.damaged, "notes": notes}
-        return tensors, about
+        about = {"fps": clip.fps, "width": clip.width, "height": clip.height, "damaged": clip.damaged}
+        return tensors, {"clip": about, "notes": notes, "people": len(tracks)}
 
-    found = _found(path, *stages.stored(STAGE, STAGE, compute, lambda *piece: _found(path, *piece) is not None))
-    assert found is not None, "what was just computed fits"
-    return found
-
-
-def _found(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> Tracking | None:
-    """The same as it was saved; None if it can't have been."""
-    times = tensors.get("timestamps", torch.zeros(0))
-    sizes = [about.get(name) for name in ("width", "height", "damaged")]
-    fps, notes = about.get("fps"), about.get("notes")
-    right = times.dtype == torch.float64 and times.ndim == 1 and len(times) and bool((times.diff() > 0).all())
-    if not right or not isinstance(fps, float) or not 0 < fps < math.inf or not isinstance(notes, list):
-        return None
-    if not all(isinstance(size, int) for size in sizes) or not all(isinstance(note, str) for note in notes):
-        return None
-    tracks = []
-    while f"{len(tracks)}/frames" in tensors:
-        parts = {name: tensors[key] for name in FIELDS if (key := f"{len(tracks)}/{name}") in tensors}
-        if not _fits(parts, len(times)):
-            return None
-        tracks.append(Track(**parts))
-    width, height, damaged = (int(size or 0) for size in sizes)
-    return Clip(path, fps, width, height, times, damaged), tracks, notes
-
-
-def _fits(parts: dict[str, Tensor], frames: int) -> bool:
-    """Whether these are the arrays of one track through a clip of so many frames."""
-    rows = parts["frames"]
-    shaped = {"frames", "box_px", "keypoints_px"} <= parts.keys() and all(
-        value.dtype == FIELDS[name][0] and tuple(value.shape) == (len(rows), *FIELDS[name][1])
-        for name, value in parts.items()
-    )
-    return shaped and len(rows) > 0 and bool((rows.diff() > 0).all()) and int(rows[0]) >= 0 and int(rows[-1]) < frames
+    tensors, about = stages.stored(STAGE, STAGE, compute)
+    tracks = [Track(*(tensors.get(f"{n}/{name}") for name in FIELDS)) for n in range(about["people"])]
+    return Clip(path, timestamps=tensors["timestamps"], **about["clip"]), tracks, about["notes"]

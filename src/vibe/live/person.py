@@ -151,18 +151,17 @@ class LivePerson:
         line = predicted.timeline
         span = next(span for span in line.moments[::-1] if line.times[span][0] <= now + 1e-6)
         read, when = predicted.part(span), line.times[span]
-        betas = self._shape(one_shape(read.smpl.betas, read.confidence))
+        self._answers += 1
+        shape = one_shape(read.smpl.betas, read.confidence)
+        # The mean of all answers' shapes, those of long ago fading.
+        betas = self._betas + (shape - self._betas) / min(self._answers, self._config.settled)
+        self._betas = betas
         pelvis = place_pelvis(replace(read.smpl, betas=betas), read.keypoints_px, camera.K_px, when, body)
         rotmat, trans = smooth(read.smpl.rotmat, pelvis, when, now, self._config.smoothing, read.confidence)
-        return self._pose(
-            *self._filtered(rotmat[0], trans[0], float(now)), betas, track.keypoints_px[row], track.box_px[row], body
-        )
-
-    def _shape(self, betas: Tensor) -> Tensor:
-        """The mean of all answers' shapes, those of long ago fading."""
-        self._answers += 1
-        self._betas = self._betas + (betas - self._betas) / min(self._answers, self._config.settled)
-        return self._betas
+        turned, moved = self._filtered(rotmat[0], trans[0], float(now))
+        joints = pose_joints(body, turned, betas)[1]
+        places = joints - joints[0] + moved
+        return LivePose(self.number, turned, betas, moved, places, track.keypoints_px[row], track.box_px[row])
 
     def _filtered(self, rotmat: Tensor, trans: Tensor, time: float) -> tuple[Tensor, Tensor]:
         """Rotations and place, with the shaking that comes from answer to answer taken out."""
@@ -172,10 +171,3 @@ class LivePerson:
             depth = trans[2].clamp_min(0.01)
             trans = trans / depth * self._depths.step(depth.log(), time).exp()
         return rotmat, trans
-
-    def _pose(
-        self, rotmat: Tensor, trans: Tensor, betas: Tensor, keypoints_px: Tensor, box_px: Tensor, body: Body
-    ) -> LivePose:
-        """The record of an answer."""
-        _, joints = pose_joints(body, rotmat, betas)
-        return LivePose(self.number, rotmat, betas, trans, joints - joints[0] + trans, keypoints_px, box_px)

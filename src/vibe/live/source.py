@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -82,9 +81,7 @@ class LiveSource:
         self._reader.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -143,14 +140,9 @@ def open_source(name: str, size: tuple[int, int] = (640, 480), fps: float = 30.0
         return _address(name)
     if name.isdecimal() or name.startswith(("/dev/", "video=")):
         return _camera(name, size, fps)
-    return _file(Path(name))
-
-
-def _file(path: Path) -> LiveSource:
-    video = open_video(path)
-    return LiveSource(
-        path.name, video.width, video.height, ((frame.time, frame.rgb) for frame in video), video.close, True
-    )
+    path, video = Path(name), open_video(name)
+    pictures = ((frame.time, frame.rgb) for frame in video)
+    return LiveSource(path.name, video.width, video.height, pictures, video.close, True)
 
 
 def _address(name: str) -> LiveSource:

@@ -18,11 +18,13 @@ from vibe.tracking.tracklets import END, Block, StoredTracklet, Tracklet, Trackl
 
 SLIDE = 30
 """Frames over which a track may have slid from one person to another."""
+SPIN = 4.0
+"""Radians a second from which a turn of the region is followed without delay."""
 LEAST = 256
 """Least number of frames that are moved to the rows."""
 
 
-ARRAYS = ("keypoints", "regions", "looks", "landmarks")
+COLUMNS = ("frames", "times", "keypoints", "regions", "looks", "landmarks")
 """Of each frame of a person in sight."""
 NONE = np.zeros((33, 8), np.float32)
 """The landmarks of a pose model that has none."""
@@ -60,8 +62,8 @@ class ActiveTrack:
 
     def drop_last(self) -> None:
         """One frame less."""
-        for values in (self.frames, self.times, *(getattr(self, name) for name in ARRAYS)):
-            values.pop()
+        for name in COLUMNS:
+            getattr(self, name).pop()
 
     def settled(self) -> int:
         """How many frames from the first one here no later frame can need, change or undo."""
@@ -74,7 +76,7 @@ class ActiveTrack:
         count = self.settled()
         if count < LEAST or (self.first is None and self.times[count - 1] <= self.since + END):
             return
-        self.first = self._first()
+        self.first = self.first or first_end(self._piece())
         self.blocks = with_block(self.blocks, rows.append(self._rows(count)))
         self._forget(count)
 
@@ -88,7 +90,7 @@ class ActiveTrack:
             return None
         last = last_end(self._piece())
         blocks = with_block(self.blocks, rows.append(self._rows(len(self.frames))))
-        return StoredTracklet(self._first(), last, blocks)
+        return StoredTracklet(self.first or first_end(self._piece()), last, blocks)
 
     def ahead(self, time: float, steadiness: float) -> Float[Array, "4"]:
         """The next region: moved on at constant velocity; side and turn follow within `steadiness` s."""
@@ -99,7 +101,11 @@ class ActiveTrack:
             old = self.last.region
             part = math.exp(-step / steadiness)
             region[2] += (old[2] - region[2]) * part
-            region[3] += math.remainder(old[3] - region[3], 2 * math.pi) * part
+            spin = math.remainder(region[3] - self.regions[-2][3], 2 * math.pi)
+            if abs(spin) > SPIN * step:  # somebody turns over, whom a steady region would lose
+                region[3] += spin * min((time - self.times[-1]) / step, 3.0) * 0.7
+            else:
+                region[3] += math.remainder(old[3] - region[3], 2 * math.pi) * part
         return region
 
     def surprise(self) -> float:
@@ -111,9 +117,17 @@ class ActiveTrack:
         expected = last + (last - before) * min(ratio, 3.0)
         return float(np.linalg.norm(now - expected, axis=-1).mean() / appearance.size_px(self.keypoints[-2]))
 
-    def _first(self) -> TrackletEnd:
-        """The beginning; it is measured before any frame moves to the rows."""
-        return self.first or first_end(self._piece())
+    def strayed(self) -> float:
+        """How unlike the newest frame is to what was to be expected half a second before: by clothes, size, place."""
+        kept = max(1, len(self.times) - SLIDE // 2)
+        mean = (np.stack(self.looks[:kept]).astype(np.float32) ** 2).mean(0)
+        unlike = appearance.dissimilarity(np.sqrt(mean / (mean.sum() / 2)), self.looks[-1].astype(np.float32))
+        times, regions = np.array(self.times[:kept][-SLIDE:]), np.array(self.regions[:kept][-SLIDE:], float)
+        step = times[-1] - times[0]
+        velocity = (regions[-1, :2] - regions[0, :2]) / step if step > 0.1 else np.zeros(2)
+        size, now = np.median(regions[:, 2]), self.regions[-1]
+        away = np.linalg.norm(now[:2] - regions[-1, :2] - velocity * (self.times[-1] - times[-1])) / size
+        return float(unlike + away + abs(np.log(now[2] / size)))
 
     def _piece(self) -> Tracklet:
         """The frames in memory."""
@@ -130,14 +144,14 @@ class ActiveTrack:
 
     def _forget(self, count: int) -> None:
         """Drop the first frames here."""
-        for values in (self.frames, self.times, *(getattr(self, name) for name in ARRAYS)):
-            del values[:count]
+        for name in COLUMNS:
+            del getattr(self, name)[:count]
 
 
 def person_state(person: ActiveTrack) -> dict[str, Any]:
     """A person in sight."""
-    kept = {name: getattr(person, name) for name in ("number", "since", "frames", "times", "blocks")}
-    kept |= {name: np.array(getattr(person, name)) for name in ARRAYS}
+    kept = {name: getattr(person, name) for name in ("number", "since", "blocks")}
+    kept |= {name: np.array(getattr(person, name)) for name in COLUMNS}
     return kept | {"last": dict(vars(person.last)), "first": person.first and dict(vars(person.first))}
 
 
@@ -145,8 +159,8 @@ def person_from(state: Mapping[str, Any]) -> ActiveTrack:
     """The person again; raises KeyError, TypeError or ValueError for what is none."""
     person = ActiveTrack(int(state["number"]), Landmarks(**state["last"]))
     person.since = float(state["since"])
-    person.frames, person.times = list(state["frames"]), list(state["times"])
-    person.keypoints, person.regions, person.looks, person.landmarks = (list(state[name]) for name in ARRAYS)
+    person.frames, person.times = state["frames"].tolist(), state["times"].tolist()
+    person.keypoints, person.regions, person.looks, person.landmarks = (list(state[name]) for name in COLUMNS[2:])
     person.first = TrackletEnd(**state["first"]) if state["first"] else None
     person.blocks = tuple((first, count) for first, count in state["blocks"])
     return person

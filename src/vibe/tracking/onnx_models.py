@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -29,17 +29,8 @@ PERSON = 0
 """Class of people, in COCO's order."""
 
 
-@runtime_checkable
-class Session(Protocol):
-    """What is used of an onnxruntime session."""
-
-    def get_inputs(self) -> Sequence[Any]:
-        """The model's inputs, each with a name and a shape."""
-        ...
-
-    def run(self, output_names: Any, input_feed: dict[str, Array]) -> Sequence[Any]:
-        """All outputs."""
-        ...
+Session = Any
+"""An `onnxruntime.InferenceSession`, or what has its `get_inputs` and `run`."""
 
 
 def open_session(path: Path) -> Session:
@@ -61,7 +52,7 @@ class OnnxDetector:
     """A person detector: raw YOLOX output, or boxes with scores (and labels) as exported with their own NMS."""
 
     def __init__(self, model: Path | Session, min_score: float = 0.4) -> None:
-        self._session = open_session(model) if isinstance(model, str | Path) else model
+        self._session = open_session(Path(model)) if isinstance(model, str | Path) else model
         self._name, (self._height, self._width) = _input(self._session, (640, 640))
         self._min_score = min_score
 
@@ -81,7 +72,7 @@ class OnnxPose:
     """A COCO-17 pose model with SimCC output: for each keypoint a row of scores along x and one along y."""
 
     def __init__(self, model: Path | Session) -> None:
-        self._session = open_session(model) if isinstance(model, str | Path) else model
+        self._session = open_session(Path(model)) if isinstance(model, str | Path) else model
         self._name, (self._height, self._width) = _input(self._session, (256, 192))
 
     def start(self, box_px: Float[Array, "4"], keypoints_px: Float[Array, "2 2"] | None) -> Float[Array, "4"]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -221,11 +222,8 @@ def finish_tracks(
 
 def mean_confidence(piece: Tracklet) -> float:
     """Confidence of the surest keypoints of each frame, on the mean; between 0 and 1."""
-    total = 0.0
-    for start in range(0, len(piece.frames), CHUNK):
-        confidence = piece.keypoints_px[start : start + CHUNK, :, 2]
-        total += float(np.partition(confidence, -SUREST, axis=-1)[:, -SUREST:].mean(-1).sum())
-    return total / len(piece.frames)
+    surest = np.partition(piece.keypoints_px[..., 2], -SUREST, axis=-1)[:, -SUREST:]
+    return float(surest.mean(-1).mean(dtype=np.float64))
 
 
 def fill_gaps(
@@ -257,13 +255,8 @@ def find_spikes(
 
     The expected place is the median of the points halfway between earlier and later frames, up to `window` seconds.
     """
-    spiked = np.zeros(keypoints_px.shape[:2], bool)
-    margin = 3 * _reach(times, window) + 3
-    for start in range(0, len(times), CHUNK):
-        wide = slice(max(start - margin, 0), start + CHUNK + margin)
-        part = _spikes(keypoints_px[wide], times[wide], window, least, _reach(times, window))
-        spiked[start : start + CHUNK] = part[start - wide.start :][:CHUNK]
-    return spiked
+    reach = _reach(times, window)
+    return _in_chunks(partial(_spikes, window=window, least=least, reach=reach), 3 * reach + 3, keypoints_px, times)
 
 
 def _spikes(keypoints_px: Array, times: Array, window: float, least: float, reach: int) -> Array:
@@ -286,12 +279,8 @@ def smooth_keypoints(
     values: Float[Array, "time n"], times: Float[Array, "time"], sigma: float
 ) -> Float[Array, "time n"]:
     """Local straight lines under a Gaussian of `sigma` seconds: no lag, and a steady motion stays as it is."""
-    reach, smoothed = _reach(times, 3 * sigma), np.empty(values.shape)
-    for start in range(0, len(times), CHUNK):
-        wide = slice(max(start - reach, 0), start + CHUNK + reach)
-        part = _smooth(values[wide], times[wide], sigma, reach)
-        smoothed[start : start + CHUNK] = part[start - wide.start :][:CHUNK]
-    return smoothed
+    reach = _reach(times, 3 * sigma)
+    return _in_chunks(partial(_smooth, sigma=sigma, reach=reach), reach, values, times)
 
 
 def _smooth(values: Array, times: Array, sigma: float, reach: int) -> Array:
@@ -306,6 +295,15 @@ def _smooth(values: Array, times: Array, sigma: float, reach: int) -> Array:
     spread = (lever * offset).sum(1, keepdims=True)
     slope = np.einsum("tk,tkn->tn", lever, values[near]) / np.maximum(spread, 1e-12)
     return np.where(spread > 1e-9, mean - slope * mean_time, mean)
+
+
+def _in_chunks(work: Callable[[Array, Array], Array], margin: int, values: Array, times: Array) -> Array:
+    """What `work` gives for each row; it sees a part of the rows at a time, with `margin` rows before and after."""
+    parts = []
+    for start in range(0, len(times), CHUNK):
+        wide = slice(max(start - margin, 0), start + CHUNK + margin)
+        parts.append(work(values[wide], times[wide])[start - wide.start :][:CHUNK])
+    return np.concatenate(parts)
 
 
 def _reach(times: Array, window: float) -> int:

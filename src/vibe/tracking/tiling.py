@@ -17,6 +17,8 @@ TILE_GAIN = 3.2
 """How much larger a tile shows a person than the whole picture does."""
 TILE_PX = (448, 720)
 """Least and most side of a tile: the detector misses people among many in one tile."""
+SMALLEST_TILE_PX = 224
+"""Least side where the picture is too small for two of the others: the detector sees no person of a quarter of it."""
 SQUARES_FROM = 1.3
 """Longer over shorter side of the picture from which squares of the shorter side are searched, too."""
 SQUARES_LEAST_PX = 224
@@ -37,7 +39,7 @@ def tile_regions(width: int, height: int) -> tuple[Int[Array, "n 4"], Int[Array,
     whole = np.array([[0, 0, width, height]])
     squares = longer >= SQUARES_FROM * shorter and longer > SQUARES_LEAST_PX
     large = np.concatenate([whole, _cover(width, height, shorter)]) if squares else whole
-    side = round(min(max(longer / TILE_GAIN, TILE_PX[0]), TILE_PX[1]))
+    side = round(min(max(longer / TILE_GAIN, min(TILE_PX[0], max(longer / 2, SMALLEST_TILE_PX))), TILE_PX[1]))
     return large, _cover(width, height, side) if longer >= 1.5 * side else whole[:0]
 
 
@@ -67,6 +69,30 @@ def detect_in_tiles(
         keypoints = None if inside.keypoints_px is None else inside.keypoints_px + (left, top)
         detections.append(Detections(inside.box_px + (left, top, 0, 0), inside.score, keypoints))
     return detections
+
+
+def detect_turned(
+    detector: Detector, rgb: UInt8[Array, "height width 3"], parts: Int[Array, "n 4"]
+) -> tuple[list[Detections], Int[Array, "m 4"]]:
+    """Detections in each of the tiles turned by 90, 180 and 270 degrees, in pixels of the picture, and their tiles.
+
+    They are of people who are not upright; a detector that gives boxes alone tells no turn, and finds nobody here.
+    """
+    detections, found_in = [], [parts[:0]]
+    for part in parts:
+        left, top, width, height = part
+        for turns in (1, 2, 3):
+            inside = detector(np.rot90(rgb[top : top + height, left : left + width], turns).copy())
+            if inside.keypoints_px is None:
+                return [], parts[:0]
+            places = np.concatenate([inside.box_px[:, None, :2], inside.keypoints_px], 1)
+            for turn in reversed(range(turns)):
+                places = np.stack([(width, height)[turn % 2] - places[..., 1], places[..., 0]], -1)
+            places += (left, top)
+            size = inside.box_px[:, 2:][:, :: -1 if turns % 2 else 1]
+            detections.append(Detections(np.concatenate([places[:, 0], size], 1), inside.score, places[:, 1:]))
+            found_in.append(part[None])
+    return detections, np.concatenate(found_in)
 
 
 def merge_detections(detections: Sequence[Detections], parts: Int[Array, "n 4"], width: int, height: int) -> Detections:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray as Array
+from scipy.optimize import linear_sum_assignment
 
 from vibe import records
 from vibe.tracking import appearance, tiling
@@ -22,10 +23,16 @@ from vibe.tracking.detector import BlazePoseDetector, Detections, Detector, iou
 from vibe.tracking.pose_model import BlazePose, Landmarks, PoseModel
 from vibe.tracking.postprocess import PostprocessConfig, finish_tracks
 from vibe.tracking.rows import Rows
-from vibe.tracking.tracklets import StoredTracklet, stretches_from, stretches_state
+from vibe.tracking.tracklets import StoredTracklet, place_ahead, stretches_from, stretches_state
 
 APART = 0.2
 """Similarity of keypoints below which two people are surely apart."""
+SAME_PLACE, SAME_SIZE = 0.15, 0.5
+"""Distance over the side, and logarithm of the growth, up to which a detection is of the person in a region."""
+UNLIKE = 0.1
+"""Difference of what `ActiveTrack.strayed` gives for two tracks that tells who is who."""
+CONTEST = 0.05
+"""Overlap of two people's bodies over the smaller one from which a place is contested."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,8 @@ class TrackerConfig:
     """Between two searches for new people."""
     detect_lost: float = 0.1
     """Between two searches around lost people, and between searches for new people while nobody is tracked."""
+    detect_contested: float = 0.03
+    """Between two searches around people who pass before one another, or were lost a moment ago."""
     patience: float = 0.2
     """How long the pose model alone goes on at the predicted place of a lost person."""
     steadiness: float = 0.05
@@ -110,20 +119,19 @@ class Tracker:
         if self._cuts.step(time, rgb):
             self._begin_scene(time)
         width, height = rgb.shape[1], rgb.shape[0]
-        scheduled = self._scheduled_tiles(time, width, height)
+        ahead = [person.ahead(time, self._config.steadiness) for person in self._live]
+        near, parts, anchors = self._search_near(time, rgb, ahead)
+        scheduled = self._scheduled_tiles(time, width, height, len(parts))
         seen = self._detector_pool.submit(tiling.detect_in_tiles, self._detector, rgb, scheduled)
-        regions = [self._ahead(person, time) for person in self._live]
-        read = map if len(regions) < 2 else self._pose_pool.map
-        for person, landmarks in zip(self._live, read(lambda region: self._pose(rgb, region), regions), strict=True):
-            if self._is_person(landmarks):
-                person.add(index, time, landmarks, appearance.clothing(rgb, landmarks.keypoints_px))
+        read = map if len(ahead) < 2 else self._pose_pool.map
+        landmarks = read(lambda pair: self._read(rgb, *pair), zip(ahead, anchors, strict=True))
+        for person, reading in zip(self._live, landmarks, strict=True):
+            if self._is_person(reading):
+                person.add(index, time, reading, appearance.clothing(rgb, reading.keypoints_px))
         self._end_duplicates()
-        missed = self._tiles_around_lost(time, width, height, len(scheduled))
-        found = seen.result() + self._detector_pool.submit(tiling.detect_in_tiles, self._detector, rgb, missed).result()
-        if found:
-            self._start_new(
-                index, time, rgb, tiling.merge_detections(found, np.concatenate([scheduled, missed]), width, height)
-            )
+        if found := near + seen.result():
+            parts = np.concatenate([parts, scheduled])
+            self._start_new(index, time, rgb, tiling.merge_detections(found, parts, width, height))
         for person in [one for one in self._live if time - one.times[-1] > self._config.patience]:
             self._close(person)
         for person in self._live:
@@ -149,7 +157,7 @@ class Tracker:
         return found
 
     def close(self) -> None:
-        """TrackletEnd the threads and let go of the rows."""
+        """End the threads and let go of the rows."""
         self._pose_pool.shutdown()
         self._detector_pool.shutdown()
         self.rows.close()
@@ -180,16 +188,13 @@ class Tracker:
         self._cuts.restore(state["cuts"])
         self._scenes = [float(each) for each in state["scenes"]]
         self._last_search, self._last_local_search = float(state["last_search"]), float(state["last_local_search"])
-        self._postponed, self._searches, self._last_number = (
-            state["postponed"],
-            int(state["searches"]),
-            int(state["last_number"]),
-        )
+        self._postponed = state["postponed"]
+        self._searches, self._last_number = int(state["searches"]), int(state["last_number"])
         self._live, self._stretches, self._times, self._count = people, stretches, times, len(times)
         self._gone = list(stretches)
 
     def _begin_scene(self, time: float) -> None:
-        """TrackletEnd all tracks at a cut, and search for people as in the first frame."""
+        """End all tracks at a cut, and search for people as in the first frame."""
         while self._live:
             self._close(self._live[0])
         self._scenes.append(time)
@@ -202,8 +207,8 @@ class Tracker:
         sure = landmarks.keypoints_px[:, 2].mean() >= self._config.least_confidence
         return bool(landmarks.presence >= self._config.least_presence and sure and 0.4 < growth < 2.0)
 
-    def _scheduled_tiles(self, time: float, width: int, height: int) -> Array:
-        """The tiles to search in any case: those postponed, or the next of all in turn."""
+    def _scheduled_tiles(self, time: float, width: int, height: int, others: int) -> Array:
+        """The tiles to search in any case, beside `others`: those postponed, or the next of all in turn."""
         config = self._config
         parts, self._postponed = self._postponed, self._postponed[:0]
         room = len(self._live) < (config.most_people or math.inf)
@@ -212,19 +217,49 @@ class Tracker:
             parts = tiling.scheduled_tiles(width, height, self._searches)
             self._searches += 1
             self._last_search = time
-        return self._within_budget(parts, 0)
-
-    def _tiles_around_lost(self, time: float, width: int, height: int, others: int) -> Array:
-        """The tiles around lost people, in a frame in which `others` are searched as well."""
-        config = self._config
-        parts = np.zeros((0, 4), int)
-        missed = [self._ahead(one, time) for one in self._live if one.times[-1] < time]
-        self._gone = [one for one in self._gone if time - one.last.times[-1] <= config.finish.most_gap]
-        missed += [one.last.region[-1] for one in self._gone]
-        if missed and time - self._last_local_search >= config.detect_lost - 1e-6:
-            parts = np.concatenate([tiling.tiles_around(region, width, height) for region in missed[-2:]])
-            self._last_local_search = time
         return self._within_budget(parts, others)
+
+    def _search_near(
+        self, time: float, rgb: Array, ahead: list[Array]
+    ) -> tuple[list[Detections], Array, Sequence[Array | None]]:
+        """Look around people whose place may be another's, and around lost ones, these turned upside down as well.
+
+        Gives what was found, the tile of each, and for each of these people the detector's region.
+        """
+        config, height, width = self._config, *rgb.shape[:2]
+        self._gone = [one for one in self._gone if time - one.last.times[-1] <= config.finish.most_gap]
+        regions = ahead + [place_ahead(one.last, time) for one in self._gone]
+        missed = {n for n, one in enumerate(self._live) if one.times[-1] < self._times[-2]}
+        doubtful = missed | {
+            n for pair in combinations(range(len(regions)), 2) if _overlap(*(regions[n] for n in pair)) > CONTEST
+            for n in pair if n < len(ahead)
+        }  # fmt: skip
+        wanted, anchors = [regions[n] for n in sorted(doubtful)] + regions[len(ahead) :][-2:], [None] * len(ahead)
+        wait = config.detect_contested if doubtful else config.detect_lost
+        if not wanted or time - self._last_local_search < wait - 1e-6:
+            return [], self._postponed[:0], anchors
+        self._last_local_search = time
+        parts = self._within_budget(np.concatenate([tiling.tiles_around(each, width, height) for each in wanted]), 0)
+        found = self._detector_pool.submit(tiling.detect_in_tiles, self._detector, rgb, parts).result()
+        if missed and config.most_windows is None:
+            lost = np.concatenate([tiling.tiles_around(ahead[n], width, height) for n in missed])
+            turned = self._detector_pool.submit(tiling.detect_turned, self._detector, rgb, lost).result()
+            found, parts = found + turned[0], np.concatenate([parts, turned[1]])
+        starts = self._starts(tiling.merge_detections(found, parts, width, height))
+        pairs = dict(_pairs(ahead, starts))
+        return found, parts, [starts[pairs[n]] if n in doubtful & pairs.keys() else None for n in range(len(ahead))]
+
+    def _starts(self, found: Detections) -> list[Array]:
+        """The first region of each detected person."""
+        return [self._pose.start(box, _row(found.keypoints_px, n)) for n, box in enumerate(found.box_px)]
+
+    def _read(self, rgb: Array, region: Array, anchor: Array | None) -> Landmarks:
+        """The keypoints in a region, or in the detector's if those are of another person than the detector's."""
+        first = self._pose(rgb, region)
+        if anchor is None or (self._is_person(first) and _pairs([anchor], [first.follow])):
+            return first
+        second = self._pose(rgb, anchor)
+        return second if self._is_person(second) and _pairs([anchor], [second.follow]) else first
 
     def _within_budget(self, parts: Array, others: int) -> Array:
         """As many tiles as the frame has room for beside `others`; the rest is postponed."""
@@ -236,42 +271,31 @@ class Tracker:
         """Start tracks of detected people who are not tracked yet, and resume those of lost ones."""
         most = self._config.most_trials if self._searches > 1 else len(found.score)
         here = [one for one in self._live if one.frames[-1] == index]
-        for n in self._new_people(found, here)[:most]:
-            landmarks = self._pose(rgb, self._pose.start(found.box_px[n], _row(found.keypoints_px, n)))
+        starts = self._starts(found)
+        known = {m for _, m in _pairs([one.regions[-1] for one in here], starts)}
+        for n in [n for n in range(len(starts)) if n not in known][:most]:
+            landmarks = self._pose(rgb, starts[n])
             if not self._is_person(landmarks) or any(
                 self._repeats(landmarks.keypoints_px, one.keypoints[-1]) for one in here
             ):
                 continue
             missed = [
-                one for one in self._live if one not in here and self._same(landmarks.keypoints_px, one.keypoints[-1])
+                one
+                for one in self._live
+                if one not in here
+                and (
+                    self._same(landmarks.keypoints_px, one.keypoints[-1])
+                    or _pairs([one.regions[-1]], [landmarks.follow])
+                )
             ]
             if not missed and len(self._live) >= (self._config.most_people or math.inf):
                 continue
-            person = missed[0] if missed else self._start(landmarks)
+            if not missed:
+                self._last_number += 1
+                self._live.append(ActiveTrack(self._last_number, landmarks))
+            person = missed[0] if missed else self._live[-1]
             person.add(index, time, landmarks, appearance.clothing(rgb, landmarks.keypoints_px))
             here.append(person)
-
-    def _start(self, first: Landmarks) -> ActiveTrack:
-        """A new person."""
-        self._last_number += 1
-        self._live.append(ActiveTrack(self._last_number, first))
-        return self._live[-1]
-
-    def _new_people(self, found: Detections, here: list[ActiveTrack]) -> list[int]:
-        """Indices of detections that are of no tracked person, best first."""
-        starts = [self._pose.start(box, _row(found.keypoints_px, n)) for n, box in enumerate(found.box_px)]
-        left = list(range(len(starts)))
-        for one in here:
-            region = one.regions[-1]
-            apart = [np.linalg.norm(start[:2] - region[:2]) / region[2] for start in starts]
-            growth = [abs(np.log(max(start[2], 1e-6) / region[2])) for start in starts]
-            if near := [n for n in left if apart[n] < 0.15 and growth[n] < 0.5]:
-                left.remove(min(near, key=lambda n: apart[n] + growth[n]))
-        return left
-
-    def _ahead(self, person: ActiveTrack, time: float) -> Array:
-        """The predicted region of a person."""
-        return person.ahead(time, self._config.steadiness)
 
     def _same(self, one: Array, other: Array) -> bool:
         """Whether two sets of keypoints are one person's."""
@@ -294,9 +318,16 @@ class Tracker:
                 if self._repeats(young.keypoints[-1], old.keypoints[-1]):
                     self._live.remove(young)
             elif self._same(one.keypoints[-1], other.keypoints[-1]):
-                jumped = max(one, other, key=ActiveTrack.surprise)
+                jumped = self._jumped(one, other)
                 self._undo_jump(jumped, other if jumped is one else one)
                 self._close(jumped)
+
+    def _jumped(self, one: ActiveTrack, other: ActiveTrack) -> ActiveTrack:
+        """Which of two tracks at one place is not this person's: by clothes, size and way, else by the last step."""
+        first, second = one.strayed(), other.strayed()
+        if abs(first - second) > UNLIKE:
+            return one if first > second else other
+        return max(one, other, key=ActiveTrack.surprise)
 
     def _undo_jump(self, jumped: ActiveTrack, stays: ActiveTrack) -> None:
         """Forget the last frames in which a track slid to another person's place."""
@@ -307,7 +338,7 @@ class Tracker:
             jumped.drop_last()
 
     def _close(self, person: ActiveTrack) -> None:
-        """TrackletEnd the track of a lost person."""
+        """End the track of a lost person."""
         self._live.remove(person)
         if stretch := person.stretch(self.rows):
             self._stretches.append(stretch)
@@ -317,3 +348,23 @@ class Tracker:
 def _row(values: Array | None, n: int) -> Array | None:
     """One row, where there are any."""
     return None if values is None else values[n]
+
+
+def _pairs(regions: list[Array], starts: list[Array]) -> list[tuple[int, int]]:
+    """Which region of a tracked person is which of the detector's: the assignment of least distance and growth."""
+    if not regions or not starts:
+        return []
+    one, other = np.array(regions, float)[:, None], np.array(starts, float)[None]
+    apart = np.linalg.norm(one[..., :2] - other[..., :2], axis=-1) / one[..., 2]
+    growth = np.abs(np.log(np.maximum(other[..., 2], 1e-6) / one[..., 2]))
+    near = (apart < SAME_PLACE) & (growth < SAME_SIZE)
+    pairs = zip(*linear_sum_assignment(np.where(near, apart + 0.3 * growth, 10.0)), strict=True)
+    return [(int(n), int(m)) for n, m in pairs if near[n, m]]
+
+
+def _overlap(one: Array, other: Array) -> float:
+    """Of two people's regions: how far the narrow boxes of upright people in their middle overlap."""
+    boxes = np.array([one, other])[:, [0, 1, 2, 2]] * (1, 1, 0.35, 0.7)
+    low, high = boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2
+    shared = np.clip(high.min(0) - low.max(0), 0, None).prod()
+    return float(shared / boxes[:, 2:].prod(-1).min())

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -193,31 +193,23 @@ def _place(end: TrackletEnd, time: float) -> Array:
     return end.region[nearest, :2] + velocity * np.clip(ahead, -0.5, 0.5)
 
 
-def stretches_state(stretches: Sequence[StoredTracklet]) -> dict[str, Array]:
-    """Those who are out of sight, as a few columns."""
-    ends = [end for one in stretches for end in (one.first, one.last)]
-    return {
-        "blocks": np.array([block for one in stretches for block in one.blocks], np.int64).reshape(-1, 2),
-        "blocks_each": np.array([len(one.blocks) for one in stretches], np.int64),
-        "times": np.concatenate([np.empty(0), *(end.times for end in ends)]),
-        "regions": np.concatenate([np.empty((0, 4), np.float32), *(end.region for end in ends)]),
-        "times_each": np.array([len(end.times) for end in ends], np.int64),
-        "looks": np.array([end.look for end in ends], np.float32).reshape(-1, 128),
-    }
+def place_ahead(end: TrackletEnd, time: float) -> Float[Array, "4"]:
+    """The region of a person who is out of sight."""
+    return np.concatenate([_place(end, time), end.region[-1, 2:]])
 
 
-def stretches_from(state: Mapping[str, Any]) -> list[StoredTracklet]:
+def stretches_state(stretches: Sequence[StoredTracklet]) -> list[dict[str, Any]]:
+    """Those who are out of sight, as plain values and arrays."""
+    return [{"first": dict(vars(one.first)), "last": dict(vars(one.last)), "blocks": one.blocks} for one in stretches]
+
+
+def stretches_from(state: Sequence[Mapping[str, Any]]) -> list[StoredTracklet]:
     """The stretches again; raises KeyError, TypeError or ValueError for what is none."""
-    times, regions = (_split(state[name], state["times_each"]) for name in ("times", "regions"))
-    ends = [TrackletEnd(*values) for values in zip(times, regions, state["looks"], strict=True)]
-    blocks = _split(state["blocks"], state["blocks_each"])
     return [
-        StoredTracklet(first, last, tuple((int(start), int(count)) for start, count in each))
-        for first, last, each in zip(ends[::2], ends[1::2], blocks, strict=True)
+        StoredTracklet(
+            TrackletEnd(**one["first"]),
+            TrackletEnd(**one["last"]),
+            tuple((int(start), int(count)) for start, count in one["blocks"]),
+        )
+        for one in state
     ]
-
-
-def _split(values: Array, counts: Array) -> list[Array]:
-    """Parts of these lengths, each in memory of its own."""
-    stops = list(accumulate(int(count) for count in counts))
-    return [values[stop - int(count) : stop].copy() for stop, count in zip(stops, counts, strict=True)]

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import av
 import av.error
@@ -157,9 +156,7 @@ class Video:
     def __enter__(self) -> Video:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -308,17 +305,15 @@ def ahead(video: Video, depth: int = DEPTH) -> Generator[Frame, None, None]:
     What `video.clip()` and `video.notes` tell is that of the frames taken. An error of the decoder is raised where
     its frame would have come. The thread ends with the frames, or when the loop over them is left.
     """
-    with closing(_in_thread(video.pictures(), depth)) as pictures:
-        yield from video.taken(pictures)
-
-
-def _in_thread(pictures: Generator[Picture, None, None], depth: int) -> Generator[Picture, None, None]:
-    """The same pictures, made in a thread."""
-    pool = ThreadPoolExecutor(1, "decoder")
+    pool, pictures = ThreadPoolExecutor(1, "decoder"), video.pictures()
     waiting = deque(pool.submit(next, pictures, None) for _ in range(depth))
-    try:
+
+    def decoded() -> Iterator[Picture]:
         while (picture := waiting.popleft().result()) is not None:
             waiting.append(pool.submit(next, pictures, None))
             yield picture
+
+    try:
+        yield from video.taken(decoded())
     finally:
         pool.shutdown(cancel_futures=True)

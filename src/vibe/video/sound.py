@@ -141,10 +141,13 @@ def browser_kind(path: Path, timestamps: Float[ndarray, "frame"]) -> str | None:
     does not begin at 0, repeats a time or goes back; such a file is none that they play, and neither is one without the
     pictures that are expected. Raises OSError if it can't be read.
     """
-    with suppress(av.error.FFmpegError), av.open(str(path.resolve()), options={"protocol_whitelist": "file"}) as file:
-        stream = file.streams.video[0]
-        kind = _container_kind(path, file.format.name, file.metadata.get("major_brand", ""))
+    with suppress(av.error.FFmpegError), _opened(path) as file:
+        stream, kind = file.streams.video[0], None
         context = stream.codec_context
+        if "mp4" in file.format.name and file.metadata.get("major_brand", "").strip() != "qt":
+            kind = "video/mp4"
+        elif "webm" in file.format.name and b"webm" in path.open("rb").read(HEAD):
+            kind = "video/webm"
         if kind is None or context.pix_fmt not in CODECS[kind].get(context.codec.canonical_name, ()):
             return None
         if len(file.streams.video) > 1 or abs(file.start_time or 0) > LATE * av.time_base:
@@ -152,23 +155,10 @@ def browser_kind(path: Path, timestamps: Float[ndarray, "frame"]) -> str | None:
         packets = [packet for packet in file.demux(stream) if packet.size and not packet.is_discard]
         if any(packet.pts is None or packet.is_corrupt for packet in packets):
             return None
-        if _is_mirrored(path):
-            return None
+        with _opened(path) as again:
+            if any(frame_orientation(frame).mirrors for frame in islice(again.decode(video=0), 1)):
+                return None
         times = np.sort([float(packet.pts * packet.time_base) for packet in packets])[: len(timestamps)]
         fits = len(times) == len(timestamps) and bool((abs(times - timestamps) < LATE).all())
         return kind if fits else None
     return None
-
-
-def _is_mirrored(path: Path) -> bool:
-    """Whether the first picture is shown so that text in it reads backwards."""
-    with av.open(str(path.resolve()), options={"protocol_whitelist": "file"}) as file:
-        return any(frame_orientation(frame).mirrors for frame in islice(file.decode(video=0), 1))
-
-
-def _container_kind(path: Path, name: str, brand: str) -> str | None:
-    names = name.split(",")
-    if "mp4" in names:
-        return None if brand.strip() == "qt" else "video/mp4"
-    with path.open("rb") as file:
-        return "video/webm" if "webm" in names and b"webm" in file.read(HEAD) else None

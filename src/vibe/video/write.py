@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
+from typing import TypeVar
 
 import av
 import av.error
@@ -40,11 +41,7 @@ class Encoding:
 
 H264 = Encoding("libx264", "yuv420p", {"preset": "veryfast", "crf": "21"})
 VP9 = {"crf": "30", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
-ENCODINGS = {
-    ".mp4": H264,
-    ".mov": H264,
-    ".webm": Encoding("libvpx-vp9", "yuv420p", VP9),
-}
+ENCODINGS = {".mp4": H264, ".mov": H264, ".webm": Encoding("libvpx-vp9", "yuv420p", VP9)}
 """By the ending of the file."""
 WITH_OPACITY = {
     ".mov": Encoding("prores_ks", "yuva444p10le", {"profile": "4444"}),
@@ -53,19 +50,47 @@ WITH_OPACITY = {
 """Of frames of four channels."""
 
 
-def _part(path: Path) -> Path:
-    """What a film is called until it is whole; raises OSError where it can't take the place of what is there."""
-    if is_device(path):
-        raise OSError(f"{path} is a device or a pipe: give the name of a file")
-    return path.with_name(f".{uuid.uuid4().hex[:12]}.part{path.suffix.lower()}")
+Own = TypeVar("Own", bound="PartFile")
 
 
-class VideoWriter:
+class PartFile(ABC):
+    """A file that takes its name when all is well; after an exception nothing is left of it."""
+
+    def __init__(self, path: str | Path):
+        """Raises OSError where it can't take the place of what is there."""
+        self.path = Path(path)
+        self.notes: tuple[str, ...] = ()
+        """What could not be taken over from the source's sound."""
+        if is_device(self.path):
+            raise OSError(f"{path} is a device or a pipe: give the name of a file")
+        self._part = self.path.with_name(f".{uuid.uuid4().hex[:12]}.part{self.path.suffix.lower()}")
+        self._last_tick = -1
+        self._open = ExitStack()
+
+    def __enter__(self: Own) -> Own:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        try:
+            if kind is None:
+                with clear_errors(self.path):
+                    self._finish()
+                    self._part.replace(self.path)
+        finally:
+            self._open.close()
+            with suppress(OSError):
+                self._part.unlink()
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """Write what is missing."""
+
+
+class VideoWriter(PartFile):
     """A video file with the times that it is given and the sound of another video.
 
     The ending tells the kind: .mp4 and .mov are H.264, .webm is VP9; with opacity .mov is ProRes 4444 and .webm VP9.
-    A picture of odd width or height gets its last column or row twice. The file takes its name when all is well; after
-    an exception nothing is left of it.
+    A picture of odd width or height gets its last column or row twice.
     """
 
     def __init__(
@@ -84,17 +109,14 @@ class VideoWriter:
         Frames have a fourth channel with `opacity`, by which their colours are not multiplied. Raises ValueError for
         an ending that is not known, OSError, with one line, where the file cannot be written.
         """
-        self.path = Path(path)
-        self.notes: tuple[str, ...] = ()
-        """What could not be taken over from the source's sound."""
-        self._encoding = encoding(self.path, opacity)
-        self._part = _part(self.path)
+        self._encoding = encoding(Path(path), opacity)
+        super().__init__(path)
         self._size, self._step = (width, height), 1 / min(max(fps, 0.1), 1000.0)
         self._sound_start = sound_start
-        self._last_tick = -1
         try:
             with clear_errors(self.path):
                 self._container, self._stream, self._sound = self._opened(sound_from)
+                self._open.callback(_close, self._container, self._sound)
         except BaseException:
             with suppress(OSError):
                 self._part.unlink()
@@ -130,21 +152,6 @@ class VideoWriter:
         context.color_primaries, context.color_trc = 1, 1
         return stream
 
-    def __enter__(self) -> VideoWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if error is None:
-                with clear_errors(self.path):
-                    self._finish()
-        finally:
-            _close(self._container, self._sound)
-            with suppress(OSError):
-                self._part.unlink()
-
     def write(self, picture: UInt8[ndarray, "height width channel"], time: float) -> None:
         """Add a frame at this time, seconds from the first; raises ValueError if its size or its time do not fit."""
         if picture.shape[:2] != self._size[::-1]:
@@ -179,7 +186,6 @@ class VideoWriter:
             self._sound.copy_until(self._last_tick / TICKS + self._step)
             self.notes = self._sound.notes
         self._container.close()
-        self._part.replace(self.path)
 
 
 @contextmanager
@@ -205,7 +211,6 @@ def encoding(path: Path, opacity: bool = False) -> Encoding:
 
 
 def _close(container: OutputContainer, sound: Sound | None) -> None:
-    """Close what is open; twice does no harm."""
     if sound is not None:
         sound.close()
     with suppress(av.error.FFmpegError, OSError):  # of a file that is about to be removed
@@ -218,11 +223,8 @@ MOST_BYTES = 1 << 30
 """Of pictures, which are all held until the colours that serve them best are known."""
 
 
-class GifWriter:
-    """A GIF of one palette, made of all frames, that repeats for ever.
-
-    The file takes its name when all is well; after an exception nothing is left of it.
-    """
+class GifWriter(PartFile):
+    """A GIF of one palette, made of all frames, that repeats for ever."""
 
     def __init__(self, path: str | Path, width: int, height: int, fps: float, frames: int, opacity: bool = False):
         """`fps` is the nominal rate, `frames` how many there will be; raises ValueError if they are too many."""
@@ -231,9 +233,7 @@ class GifWriter:
                 f"{frames} frames of {width}x{height} are too many for a gif: ask for a lower frame rate, a smaller "
                 "size or a shorter stretch, or for an mp4"
             )
-        self.path = Path(path)
-        self.notes: tuple[str, ...] = ()
-        self._part = _part(self.path)
+        super().__init__(path)
         self._size, self._fps = (width, height), min(max(fps, 1.0), 50.0)
         self._graph = Graph()
         self._source = self._graph.add_buffer(
@@ -249,20 +249,6 @@ class GifWriter:
         palette.link_to(used, 0, 1)
         used.link_to(sink)
         self._graph.configure()
-        self._last_tick = -1
-
-    def __enter__(self) -> GifWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if error is None:
-                self._finish()
-        finally:
-            with suppress(OSError):
-                self._part.unlink()
 
     def write(self, picture: UInt8[ndarray, "height width channel"], time: float) -> None:
         """Add a frame at this time, seconds from the first, to the nearest hundredth; two in one become the second."""
@@ -275,17 +261,12 @@ class GifWriter:
 
     def _finish(self) -> None:
         """Choose the colours and write the file."""
-        with clear_errors(self.path):
-            self._source.push(None)
-            with av.open(str(self._part.absolute()), "w", options={"loop": "0"}) as container:
-                stream = container.add_stream("gif", rate=Fraction(self._fps).limit_denominator(100))
-                stream.width, stream.height, stream.pix_fmt = *self._size, "pal8"
-                stream.codec_context.time_base = Fraction(1, GIF_TICKS)
+        self._source.push(None)
+        with av.open(str(self._part.absolute()), "w", format="gif", options={"loop": "0"}) as container:
+            stream = container.add_stream("gif", rate=Fraction(self._fps).limit_denominator(100))
+            stream.width, stream.height, stream.pix_fmt = *self._size, "pal8"
+            stream.codec_context.time_base = Fraction(1, GIF_TICKS)
+            with suppress(av.error.BlockingIOError, av.error.EOFError):
                 while True:
-                    try:
-                        frame = self._graph.pull()
-                    except (av.error.BlockingIOError, av.error.EOFError):
-                        break
-                    container.mux(stream.encode(frame))
-                container.mux(stream.encode(None))
-            self._part.replace(self.path)
+                    container.mux(stream.encode(self._graph.pull()))
+            container.mux(stream.encode(None))
