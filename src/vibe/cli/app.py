@@ -13,17 +13,14 @@ from tyro.conf import subcommand
 
 from vibe import __version__
 from vibe.cli.assets import assets, fetch
-from vibe.cli.bench import bench
-from vibe.cli.clean import clean
 from vibe.cli.console import DONE, FAILED, INTERRUPTED, USAGE, parse_arguments, print_error, usage_error
-from vibe.cli.estimate import estimate
-from vibe.cli.evaluate import evaluate
+from vibe.cli.estimate import clean, estimate
+from vibe.cli.evaluate import bench, evaluate
 from vibe.cli.export import export
 from vibe.cli.live import live
 from vibe.cli.prepare import evidence, make_clip, prepare
-from vibe.cli.render import render
+from vibe.cli.render import render, view
 from vibe.cli.train import train, train_by
-from vibe.cli.view import view
 from vibe.errors import Misuse, run_guarded
 
 COMMANDS: dict[str, Callable[..., int]] = {

@@ -1,4 +1,4 @@
-"""`vibe render`: a motion as a film or a picture."""
+"""`vibe render` and `vibe view`: a motion as a film, a picture or a page for the browser."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from vibe.cli.console import DONE, motion_file, named_video, print_info, print_note
+from vibe.cli.console import DONE, motion_file, named_video, print_info, print_note, usage_error
 from vibe.cli.progress import ProgressLine
 from vibe.render.options import LAYOUTS, SHOWS, VIEWS, Layout, Show, View
 
@@ -15,6 +15,7 @@ SHOW = arg(metavar=f"{{{','.join(SHOWS)}}} ...")
 VIEW = arg(metavar=f"{{{','.join(VIEWS)}}} ...")
 LAYOUT = arg(metavar=f"{{{','.join(LAYOUTS)}}}", help_behavior_hint="(default: over the video where there is one)")
 VIDEO = arg(metavar="VIDEO", help_behavior_hint="(default: the one named in the file, if it is there)")
+PAGE = arg(aliases=["-o"], metavar="PAGE.html", help_behavior_hint="(default: a temporary file, opened in the browser)")
 GROUND = arg(help_behavior_hint="(default: where the video is not behind)")
 
 
@@ -92,4 +93,51 @@ def _drawn(motion: Path, video: Path | None, out: Path, options: dict[str, Any])
     for note in notes:
         print_note(f"{out.name}: {note}")
     print_info(out)
+    return DONE
+
+
+def view(
+    motion: Annotated[Positional[Path], arg(metavar="MOTION.npz|DIR")],
+    video: Annotated[Positional[Path | None], VIDEO] = None,
+    /,
+    out: Annotated[Path | None, PAGE] = None,
+    no_video: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
+    limit: Annotated[float, arg(metavar="MB")] = 100.0,
+    body: Annotated[str | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: found by the file)")] = None,
+) -> int:
+    """Make one HTML file that plays a motion beside, or over, its video, and open it in the browser.
+
+    The page needs no network and no other file: it works from a disk, in a mail and on a phone. With -o it is written
+    there and not opened. Prints the path.
+
+    Args:
+        motion: The motion.npz of a video, or the folder that holds it.
+        video: The video that it was made from. Browsers play H.264, VP9 and AV1 in mp4 and webm; any other is encoded
+            anew, at most 1280 pixels a side.
+        out: The file to write; replaced if it is there.
+        no_video: Show the bodies alone.
+        limit: Millions of bytes of video that the page may carry; a larger one is encoded anew.
+        body: The body that the motion was made with; to be named only if it is a file of your own.
+    """
+    if no_video and video is not None:
+        return usage_error("a video was given, and --no-video: give one of them")
+    if not limit > 0:
+        return usage_error(f"--limit is {limit:g} MB: give more than 0, or --no-video")
+    from vibe.assets import keep_inputs
+    from vibe.motion import load
+    from vibe.viewer import page
+
+    page.page_template()
+    motion = motion_file(motion)
+    keep_inputs([out], motion)
+    result = load(motion)
+    if video is None and not no_video:
+        video = named_video(motion, result)
+        if video is None:
+            print_note(f"{motion.name}: its video {result.clip.path} is not here: the bodies are shown alone")
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    with ProgressLine(motion.name) as progress:
+        written = page.view(result, out, video, body, limit, progress)
+    print_info(written)
     return DONE
