@@ -24,13 +24,13 @@ def example(recipe: Recipe, noisy: bool, known: float = 0.3) -> examples.Example
 
 def test_the_same_random_state_makes_the_same_example(tiny: Recipe) -> None:
     first, second = example(tiny, True), example(tiny, True)
-    assert torch.equal(first.observation.keypoints, second.observation.keypoints)
+    assert torch.equal(first.evidence.keypoints, second.evidence.keypoints)
     assert torch.equal(first.rotmat, second.rotmat)
 
 
 def test_without_noise_the_evidence_is_the_truth(tiny: Recipe) -> None:
     batch = example(tiny, False)
-    torch.testing.assert_close(batch.observation.keypoints[..., :2], batch.keypoints_2d, atol=1e-5, rtol=0)
+    torch.testing.assert_close(batch.evidence.keypoints[..., :2], batch.keypoints_2d, atol=1e-5, rtol=0)
 
 
 def test_the_true_body_seen_by_the_best_weak_camera_lies_on_its_keypoints(tiny: Recipe) -> None:
@@ -104,7 +104,7 @@ def test_the_share_of_exact_windows_falls_as_the_training_goes_on(tiny: Recipe) 
         examples.synthesise(motions, clip_weights(motions), body, config, seeded(), done=done) for done in (0.0, 1.0)
     )
     shares = [
-        float(((batch.observation.keypoints[..., :2] - batch.keypoints_2d).abs().amax((1, 2, 3)) < 1e-5).float().mean())
+        float(((batch.evidence.keypoints[..., :2] - batch.keypoints_2d).abs().amax((1, 2, 3)) < 1e-5).float().mean())
         for batch in (first, last)
     ]
     assert 0.55 < shares[0] < 0.9 and shares[1] == 0

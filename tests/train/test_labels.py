@@ -45,9 +45,7 @@ def error(batch: Example, truth: Example) -> torch.Tensor:
 def test_the_share_of_labelled_windows_is_as_asked_for_and_changes_nothing_else(motions: Motions, body: Body) -> None:
     whole, half = (example(motions, body, replace(HALF, labelled=share)) for share in (1.0, 0.5))
     assert whole.labelled.all() and half.labelled.tolist() == [True] * 3 + [False] * 3
-    assert torch.equal(whole.points, half.points) and torch.equal(
-        whole.observation.keypoints, half.observation.keypoints
-    )
+    assert torch.equal(whole.points, half.points) and torch.equal(whole.evidence.keypoints, half.evidence.keypoints)
 
 
 def test_the_truth_of_windows_without_labels_moves_no_loss(motions: Motions, body: Body) -> None:
@@ -76,7 +74,7 @@ def test_windows_without_labels_teach_by_their_detected_keypoints(motions: Motio
     assert all(float(term.detach()) == 0 for name, term in terms.items() if name != "reprojection")
     terms["reprojection"].backward()
     assert rotmat.grad is not None and float(rotmat.grad.abs().amax((1, 2, 3, 4)).min()) > 0
-    unseen = replace(batch, observation=replace(batch.observation, keypoints=batch.observation.keypoints * 0))
+    unseen = replace(batch, evidence=replace(batch.evidence, keypoints=batch.evidence.keypoints * 0))
     assert float(keypoint_losses(made, unseen, body, LossConfig())["reprojection"].detach()) == 0
 
 
@@ -103,5 +101,5 @@ def test_windows_are_fitted_as_if_each_were_alone(motions: Motions, body: Body) 
 
 def test_a_window_that_is_hardly_seen_gets_no_label(motions: Motions, body: Body) -> None:
     batch = example(motions, body)
-    batch.observation.keypoints[4, ..., 2] = 0.05
+    batch.evidence.keypoints[4, ..., 2] = 0.05
     assert fit_labels(near(batch), batch, body, LabelConfig(fit=True)).labelled.tolist() == [True] * 4 + [False, True]

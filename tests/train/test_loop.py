@@ -43,7 +43,7 @@ def written_out(recipe: Recipe) -> tuple[list[float], nn.Module]:
         batch = synthesise(motions, clip_weights(motions), body, recipe.synthesis, random, done=step / recipe.steps)
         torch.manual_seed(recipe.seed * 1_000_003 + step)
         optimiser.param_groups[0]["lr"] = cosine(recipe.rate, step, recipe.steps, recipe.warmup)
-        loss = torch.stack(list(keypoint_losses(network(batch.observation), batch, body, recipe.losses).values())).sum()
+        loss = torch.stack(list(keypoint_losses(network(batch.evidence), batch, body, recipe.losses).values())).sum()
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
@@ -125,7 +125,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(tiny: Recipe
     with pytest.raises(NotANumber, match="step 0"):
         list(train_generator(replace(tiny, losses=LossConfig(points=float("nan"))), tmp_path))
     batch = torch.load(tmp_path / "nan_batch.pt", weights_only=True)
-    assert batch["observation.keypoints"].shape == (4, 8, 17, 3) and batch["rotmat"].shape == (4, 8, 24, 3, 3)
+    assert batch["evidence.keypoints"].shape == (4, 8, 17, 3) and batch["rotmat"].shape == (4, 8, 24, 3, 3)
 
 
 @pytest.mark.parametrize("name", ["open", "frame", "adversarial"])

@@ -57,9 +57,8 @@ class AttentionEncoder(nn.Module):
             )
         self.config, self.residual = config, config.residual
         self.narrow = nn.Linear(config.features, config.hidden)
-        self.blocks = nn.Sequential(
-            *[_Block(config.hidden, config.heads, config.kernel, config.dropout) for _ in range(config.layers)]
-        )
+        sizes = config.hidden, config.heads, config.kernel, config.dropout
+        self.blocks = nn.Sequential(*[_Block(*sizes) for _ in range(config.layers)])
         self.widen = nn.Linear(config.hidden, config.features)
 
     def forward(self, features: Float[Tensor, "*b time feature"]) -> Float[Tensor, "*b time feature"]:

@@ -69,18 +69,7 @@ class Regressor(nn.Module):
         return theta(state)
 
 
-@dataclass(frozen=True)
-class Folded:
-    """All iterations of a regressor without activation as one affine map."""
-
-    weight: Float[Tensor, "157 feature"]
-    bias: Float[Tensor, "157"]
-
-    def __call__(self, features: Float[Tensor, "*b time feature"]) -> GeneratorOutput:
-        return theta(functional.linear(features, self.weight, self.bias))
-
-
-def fold_iterations(regressor: Regressor) -> Regressor | Folded:
+def fold_iterations(regressor: Regressor) -> Callable[[Float[Tensor, "*b time feature"]], GeneratorOutput]:
     """The same answers at a twentieth of the sums; the regressor itself where it has an activation or trains.
 
     Without an activation an iteration adds D(W x + V s + b) + d to the state s, so that all of them together are affine
@@ -100,7 +89,7 @@ def fold_iterations(regressor: Regressor) -> Regressor | Folded:
     for _ in range(regressor.iterations):
         weight = weight + from_state @ weight + from_features
         bias = bias + from_state @ bias + offset
-    return Folded(weight, bias)
+    return lambda features: theta(functional.linear(features, weight, bias))
 
 
 def theta(state: Float[Tensor, "*b time 157"]) -> GeneratorOutput:

@@ -121,7 +121,8 @@ class SynthesisConfig:
 class Example:
     """Evidence and truth of a batch of windows; the truth in the view of the crop."""
 
-    observation: Observation
+    evidence: Observation
+    """What the generator reads."""
     rotmat: Float[Tensor, "batch time 24 3 3"]
     betas: Float[Tensor, "batch 10"]
     points: Float[Tensor, "batch time 41 3"]
@@ -132,11 +133,6 @@ class Example:
     """Of the crop at unit distance."""
     labelled: Bool[Tensor, "batch"]
     """Windows whose truth the losses may look at; of the others they have the evidence alone."""
-
-    @property
-    def evidence(self) -> Observation:
-        """What the generator reads."""
-        return self.observation
 
 
 def example_points(
@@ -171,18 +167,17 @@ def synthesise(
     keypoints = torch.where(exact[:, None, None, None], functional.pad(truth, (0, 1), value=0.95), detected)
     box = steady_boxes(keypoints, truth, 0.04 * ~exact, seed)
     identity = torch.eye(3)
-    R_crop_cam, _, _ = cameras.crop_view(
-        torch.cat([box[..., :2] / view.zoom[:, None, None], box[..., 2:]], -1), identity
-    )
-    observation = observe(keypoints, box, identity)
+    true_box = torch.cat([box[..., :2] / view.zoom[:, None, None], box[..., 2:]], -1)
+    R_crop_cam, _, _ = cameras.crop_view(true_box, identity)
+    evidence = observe(keypoints, box, identity)
     turned = torch.cat([(R_crop_cam @ rotmat[:, :, 0])[:, :, None], rotmat[:, :, 1:]], 2)
     return Example(
-        observation=observation,
+        evidence=evidence,
         rotmat=turned,
         betas=betas,
         points=points @ R_crop_cam.mT,
         keypoints_2d=observe(functional.pad(truth, (0, 1), value=1.0), box, identity).keypoints[..., :2],
-        half_side=observation.box[..., 2].exp(),
+        half_side=evidence.box[..., 2].exp(),
         labelled=torch.arange(config.batch) < round(config.labelled * config.batch),
     )
 

@@ -9,6 +9,7 @@ import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from vibe import skeletons
 from vibe.body.pose import mirror_quaternions
@@ -56,20 +57,12 @@ def widen(
     trans = torch.where(flip[:, None, None], trans * torch.tensor([-1.0, 1.0, 1.0]), trans)
     quaternions = exchange_limbs(quaternions, config.limb, seed)
     quaternions = wobble(quaternions, config.wobble, seed)
-    turn = random_quaternions(batch, seed)
+    # Directions in four dimensions are uniform rotations; roma draws from the global stream, which no step repeats.
+    turn = functional.normalize(torch.randn(batch, 4, generator=seed), dim=-1)
     whole = (torch.rand(batch, generator=seed) < config.tumble)[:, None, None]
     turned = roma.quat_product(turn[:, None].expand(-1, quaternions.shape[1], -1), quaternions[:, :, 0])
     root = torch.where(whole, turned, quaternions[:, :, 0])
     return torch.cat([root[:, :, None], quaternions[:, :, 1:]], 2), trans * ~whole
-
-
-def random_quaternions(count: int, seed: torch.Generator) -> Float[Tensor, "{count} 4"]:
-    """Uniform rotations (Shoemake 1992). roma up to 1.6.0 draws two of the three numbers from the global
-    stream, so that a step would not be the same again."""
-    share, *turns = torch.rand(3, count, generator=seed)
-    first, second = (2 * math.pi * turn for turn in turns)
-    r1, r2 = (1 - share).sqrt(), share.sqrt()
-    return torch.stack([r1 * first.sin(), r1 * first.cos(), r2 * second.sin(), r2 * second.cos()], -1)
 
 
 def exchange_limbs(

@@ -118,7 +118,7 @@ def reprojection_loss(
 ) -> Float[Tensor, ""]:
     """Mean distance to the true keypoints, or by confidence to the detected ones; of those not far outside the crop."""
     known = truth.labelled[:, None, None]
-    detected = truth.observation.keypoints
+    detected = truth.evidence.keypoints
     wanted = torch.where(known[..., None], truth.keypoints_2d, detected[..., :2])
     counts = torch.where(known, 1.0, detected[..., 2]) * (wanted.abs().amax(-1) < 2.5)
     return (_length(project_weak(keypoints, pred_cam, truth.half_side) - wanted) * counts).mean()
