@@ -20,7 +20,7 @@ from vibe.data import readers
 from vibe.data.prepare import dropped_message
 from vibe.data.readers import CropEvidence, ReadOptions
 from vibe.data.recording import column_layout, fitted_columns
-from vibe.data.store import MANIFEST, Store, column_path, described, open_store, read_manifest
+from vibe.data.store import MANIFEST, Store, described, open_store, read_manifest
 from vibe.data.writer import shortened
 from vibe.parallel import run_tasks
 from vibe.records import Progress
@@ -83,7 +83,7 @@ class ColumnWriter:
         if isinstance(self._values, np.memmap):
             self._values.flush()
             self._values, self._done = None, self.done()
-            self._partial.replace(column_path(self.folder, self.name))
+            self._partial.replace(self.folder / f"{self.name}.npy")
         if not self.finished:
             manifest = read_manifest(self.folder)
             manifest["columns"][self.name] = described(self.name) | {"recipe": self._recipe}

@@ -98,13 +98,9 @@ def read_motion_clips(path: Path) -> tuple[Float[ndarray, "frame 72"], Float[nda
     whole = clips and offsets.shape == (len(names) + 1,) and offsets.dtype.kind in "iu"
     if not whole or offsets[0] != 0 or offsets[-1] != len(poses) or not (np.diff(offsets.astype(np.int64)) > 0).all():
         raise ValueError(f"{path}: its clips (names, seq_offsets) are not those of {len(poses)} frames: it is damaged")
-    if not (_real(poses) and _real(trans)):
+    if any(values.dtype.kind != "f" or not np.isfinite(values).all() for values in (poses, trans)):
         raise ValueError(f"{path}: poses or trans hold numbers that are not finite: it is damaged")
     return poses, trans, offsets.tolist(), names.astype(str).tolist()
-
-
-def _real(values: ndarray) -> bool:
-    return values.dtype.kind == "f" and bool(np.isfinite(values).all())
 
 
 def clip_weights(motions: Motions, power: float = 0.5) -> Float[Tensor, "clip"]:

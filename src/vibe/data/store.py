@@ -186,11 +186,6 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def column_path(folder: Path, name: str) -> Path:
-    """The file of a column."""
-    return folder / f"{name}.npy"
-
-
 def described(name: str) -> dict[str, Any]:
     """A column as the manifest describes it."""
     dtype, shape = column_layout(name)
@@ -199,7 +194,7 @@ def described(name: str) -> dict[str, Any]:
 
 def _mapped(folder: Path, name: str, rows: int) -> ndarray:
     """A column's file as an array; raises FileNotFoundError or ValueError."""
-    path = column_path(folder, name)
+    path = folder / f"{name}.npy"
     dtype, shape = column_layout(name)
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing, though {MANIFEST} lists it: prepare the set again")

@@ -17,7 +17,7 @@ import vibe
 from vibe import assets
 from vibe.assets.paths import only_writer
 from vibe.data.recording import Recording, column_layout, columns_of
-from vibe.data.store import INDEX, MANIFEST, SCHEMA, SEQUENCE_FIELDS, column_path, described, open_store, write_index
+from vibe.data.store import INDEX, MANIFEST, SCHEMA, SEQUENCE_FIELDS, described, open_store, write_index
 
 JOURNAL = "unfinished.jsonl"
 """One line for each recording that is whole on disk; there until the manifest is."""
@@ -99,7 +99,7 @@ class StoreWriter:
         rows = columns_of(recording)
         count = len(recording.frames)
         for name in rows.keys() - self._files.keys():
-            path, header = column_path(self.folder, name), _header(name, 0)
+            path, header = self.folder / f"{name}.npy", _header(name, 0)
             path.write_bytes(header)
             os.truncate(path, len(header) + self.rows * _row_size(name))
             self._files[name] = self._behind_the_rows(name)
@@ -167,7 +167,7 @@ class StoreWriter:
 
     def _behind_the_rows(self, name: str) -> IO[bytes]:
         """A column's file, open behind the rows so far; raises ValueError if it does not hold them."""
-        path, end = column_path(self.folder, name), len(_header(name, 0)) + self.rows * _row_size(name)
+        path, end = self.folder / f"{name}.npy", len(_header(name, 0)) + self.rows * _row_size(name)
         if not path.is_file() or path.stat().st_size < end:
             raise ValueError(
                 f"{path} does not hold the {self.rows} rows that {JOURNAL} lists, so some were lost: delete "

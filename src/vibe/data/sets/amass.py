@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -69,7 +70,7 @@ def read_take(path: Path, name: str, subject: str, split: str) -> Recording:
 def _python_text(path: Path, key: str) -> ndarray:
     """The text that an array of one Python object holds; an array of nothing if it holds something else."""
     try:
-        content = Zip(path.read_bytes()).read(f"{key}.npy", MAX_HEADER)
+        content = Zip(io.BytesIO(path.read_bytes())).content(f"{key}.npy", MAX_HEADER)
         made, _ = pickles.read_pickle(content, header(content)[-1])
         return np.array([pickle_arrays.text(made.state[-1][0])])
     except (ValueError, KeyError, AttributeError, TypeError, IndexError):
