@@ -134,3 +134,12 @@ def test_two_host_headers_are_refused(server):
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as line:
         line.sendall(f"GET /?token={server.token} HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n".encode())
         assert line.recv(4096).startswith(b"HTTP/1.1 403 ")
+
+
+def test_tokens_are_long_and_never_the_same(server):
+    tokens = {server.token}
+    for _ in range(3):
+        other = Server(ServedContent("", None, Packets(load_body(detail="low"))))
+        tokens.add(other.token)
+        other.close()
+    assert len(tokens) == 4 and all(len(token) >= 22 for token in tokens)

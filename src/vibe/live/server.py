@@ -64,7 +64,7 @@ class Server:
         except ImportError as error:
             raise missing_extra("the live page", "websockets", "live") from error
         self.host, self.port = host, port
-        self.token = new_token()
+        self.token = secrets.token_urlsafe(16)
         self._offer = offer
         self._loop = asyncio.new_event_loop()
         self._news = asyncio.Event()
@@ -202,11 +202,6 @@ def _why(error: OSError, host: str, port: int) -> OSError:
     return OSError(f"nobody can listen on {host} ({error.strerror or error}): give an address of this machine")
 
 
-def new_token() -> str:
-    """128 random bits as text for an address."""
-    return secrets.token_urlsafe(16)
-
-
 @contextmanager
 def page_file(address: str) -> Iterator[str]:
     """The address of a file that only this user can read and that leads a browser to the page; removed at the end.
@@ -228,7 +223,10 @@ def refusal_reason(path: str, headers: Any, token: str, host: str) -> str | None
         asked, origin, bearer = (headers.get(name) for name in ("Host", "Origin", "Authorization"))
     except LookupError:  # websockets' MultipleValuesError
         return "a header stands twice"
-    name = _host_name(asked or "")
+    try:
+        name = (urlsplit(f"//{asked or ''}").hostname or "").lower()
+    except ValueError:
+        name = ""
     if not (name in ("localhost", host.lower()) or _is_number(name)):
         return "this address is not one of this server"
     if origin is not None and origin.lower() != f"http://{asked}".lower():
@@ -245,14 +243,6 @@ def refusal_reason(path: str, headers: Any, token: str, host: str) -> str | None
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach an address."""
     return ipaddress.ip_address(host).is_loopback if _is_number(host) else host.lower() == "localhost"
-
-
-def _host_name(asked: str) -> str:
-    """The name in a Host header, without its port; empty if it can't be told."""
-    try:
-        return (urlsplit(f"//{asked}").hostname or "").lower()
-    except ValueError:
-        return ""
 
 
 def _is_number(name: str) -> bool:

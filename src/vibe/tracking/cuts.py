@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import cv2
@@ -110,7 +111,8 @@ def compare(before: Small, now: Small) -> Change:
     around = cv2.copyMakeBorder(one, SHIFT, SHIFT, SHIFT, SHIFT, cv2.BORDER_REPLICATE)
     alike = float(cv2.matchTemplate(around, other, cv2.TM_CCOEFF_NORMED).max())
     colour = float(np.sqrt(max(0.0, 1 - first @ second)))
-    return Change(min(forward, backward), contrast, colour, alike, _burnt(other) - _burnt(one))
+    before_burnt, burnt = (float(((grey < 5) | (grey > 250)).mean()) for grey in (one, other))
+    return Change(min(forward, backward), contrast, colour, alike, burnt - before_burnt)
 
 
 def _explained(before: Grey, now: Grey) -> tuple[float, float]:
@@ -121,13 +123,13 @@ def _explained(before: Grey, now: Grey) -> tuple[float, float]:
     """
     around = cv2.copyMakeBorder(before, REACH, REACH, REACH, REACH, cv2.BORDER_REPLICATE)
     found, weights = [], []
-    for y in _places(now.shape[0]):
-        for x in _places(now.shape[1]):
-            block = now[y : y + BLOCK, x : x + BLOCK]
-            weight = min(float(block.std()), float(before[y : y + BLOCK, x : x + BLOCK].std()))
-            window = around[y : y + BLOCK + 2 * REACH, x : x + BLOCK + 2 * REACH]
-            found.append(cv2.matchTemplate(window, block, cv2.TM_CCOEFF_NORMED).max() if weight > 1 else 0.0)
-            weights.append(weight if weight > 1 else 0.0)
+    places = [np.linspace(0, side - BLOCK, max(1, round(side / BLOCK))).round().astype(int) for side in now.shape]
+    for y, x in product(*places):
+        block = now[y : y + BLOCK, x : x + BLOCK]
+        weight = min(float(block.std()), float(before[y : y + BLOCK, x : x + BLOCK].std()))
+        window = around[y : y + BLOCK + 2 * REACH, x : x + BLOCK + 2 * REACH]
+        found.append(cv2.matchTemplate(window, block, cv2.TM_CCOEFF_NORMED).max() if weight > 1 else 0.0)
+        weights.append(weight if weight > 1 else 0.0)
     total = float(np.sum(weights))
     return float(np.dot(found, weights)) / max(total, 1e-6), total / len(weights)
 
@@ -144,13 +146,3 @@ def _small(rgb: UInt8[Array, "height width 3"]) -> Small:
     step = max(1, max(height, width) // COARSE)
     size = [max(BLOCK, round(side * SIDE / max(height, width))) for side in (width, height)]
     return np.asarray(cv2.resize(rgb[::step, ::step].copy(), size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _burnt(grey: Grey) -> float:
-    """Share of the pixels that are nearly black or white."""
-    return float(((grey < 5) | (grey > 250)).mean())
-
-
-def _places(length: int) -> list[int]:
-    """Where blocks that cover a side begin."""
-    return np.linspace(0, length - BLOCK, max(1, round(length / BLOCK))).round().astype(int).tolist()
