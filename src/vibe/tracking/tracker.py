@@ -235,11 +235,13 @@ class Tracker:
             for n in pair if n < len(ahead)
         }  # fmt: skip
         wanted, anchors = [regions[n] for n in sorted(doubtful)] + regions[len(ahead) :][-2:], [None] * len(ahead)
-        wait = config.detect_contested if doubtful else config.detect_lost
+        wait = config.detect_contested if doubtful and config.most_windows is None else config.detect_lost
         if not wanted or time - self._last_local_search < wait - 1e-6:
             return [], self._postponed[:0], anchors
         self._last_local_search = time
-        parts = self._within_budget(np.concatenate([tiling.tiles_around(each, width, height) for each in wanted]), 0)
+        turn = self._count % len(wanted)  # with a budget, everybody in turn, so that the search for new people goes on
+        wanted = (wanted[turn:] + wanted[:turn])[: config.most_windows]
+        parts = np.concatenate([tiling.tiles_around(each, width, height) for each in wanted])
         found = self._detector_pool.submit(tiling.detect_in_tiles, self._detector, rgb, parts).result()
         if missed and config.most_windows is None:
             lost = np.concatenate([tiling.tiles_around(ahead[n], width, height) for n in missed])
