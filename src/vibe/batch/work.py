@@ -135,7 +135,8 @@ def _claimed(
         for name in (*files, SUMMARY):
             if store.name(f"{job.place}/{name}") == job.source.name:
                 raise Misuse(f"{job.source.label} would be overwritten by its own results: choose another folder")
-            keep_inputs([store.folder and store.folder / job.place / name], local(job.source.name))
+            if local(job.source.name).is_file():  # a folder of pictures may hold its own results
+                keep_inputs([store.folder and store.folder / job.place / name], local(job.source.name))
         claim_name = hashlib.sha256(results.encode("utf-8", "surrogatepass")).hexdigest()[:32]
         with claim(store.scratch, claim_name) as folder:
             said = Outcome(job.source.name, "skipped", BUSY, results) if folder is None else work(folder)

@@ -118,7 +118,9 @@ def _prepare(
     store = OutputStorage(out)
     sources = find_videos(videos, out)
     reports = [store.name(name) for name in ("report.csv", "report.json")]
-    keep_inputs(reports, *(source.name for source in sources), *videos, config.weights, config.body)
+    # A folder may hold its own results, and be named again: of the pictures in it none is called so.
+    files_read = (source.name for source in sources if Path(source.name).is_file())
+    keep_inputs(reports, *files_read, config.weights, config.body)
     if ray is not None:
         sources, store = [source.absolute() for source in sources], store.absolute()
     if keep_stages and store.stages("") is None:
