@@ -23,6 +23,7 @@ from torch import Tensor
 from watcher import Watcher
 
 from vibe import cameras, skeletons
+from vibe.arrays import as_tensors
 from vibe.body.load import load_body
 from vibe.evaluate import balancing_clip
 from vibe.evaluate.scores import WHOLE, Compared, Tally
@@ -84,7 +85,7 @@ def main(options: Options) -> None:
         world = torch.from_numpy(np.stack([rival[frame].whole[:, 2:5] for frame in frames])).float()
         at = torch.tensor(frames)
         for name, joints in (
-            ("vibe", motion.joints_cam[mine][:, limbs]),
+            ("vibe", as_tensors(motion.joints_cam)[mine][:, limbs]),
             ("MediaPipe world landmarks", limbs_of_landmarks(world)),
         ):
             rows.append([camera, name, len(frames), *errors(joints, truth[frames], at)])
