@@ -23,10 +23,10 @@ def motion_errors(
 ) -> dict[str, Float[Tensor, "_"]]:
     """Numbers of one clip without a gap, by what they are of; joints in the camera's frame."""
     errors = {}
+    relative = [each - each[:, :1] for each in (found, truth)]
+    ends = [_of(joint) for joint in ("left_wrist", "right_wrist", "left_ankle", "right_ankle")]
     for name, axes in (("plane", slice(0, 2)), ("depth", slice(2, 3))):
-        fast = [_kept(*(each[:, _of(joint)] - each[:, 0] for each in (found, truth)), axes)
-                for joint in ("left_wrist", "right_wrist", "left_ankle", "right_ankle")]  # fmt: skip
-        errors[name] = torch.stack(fast)
+        errors[name] = torch.stack([_kept(relative[0][:, end], relative[1][:, end], axes) for end in ends])
     bends = [(flexion(found, side), flexion(truth, side)) for side in ("left", "right")]
     mine, true = (torch.cat(each) for each in zip(*bends, strict=True))
     errors["knee"], errors["straight"] = (mine - true).abs(), (mine - true)[true < STRAIGHT_DEG]
