@@ -49,7 +49,6 @@ SMALL = {
 }
 """Files under 40 lines, each with its reason; records, data sets and the fronts of folders need none."""
 NUMBERS = {
-    "tracking/pose_model.py": "indices of BlazePose's points",
     "data/pictures.py": "bytes of a PNG header",
     "data/sets/bvh.py": "frames a second",
     "data/sets/human36m.py": "bytes of a CDF header",

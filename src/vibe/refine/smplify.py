@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -97,11 +97,7 @@ def fit(
         raise ValueError(f"no energy is called {', '.join(sorted(lost))}: there are {', '.join(energies)}")
     names, bones = skeletons.JOINT_SETS[fitting.points], None
     if fitting.points == "detected27":
-        keypoints_px = skeletons.convert_joints(keypoints_px, skeletons.COCO, names)
-        if landmarks is not None:
-            more = skeletons.convert_joints(landmarks[..., [0, 1, 5]], skeletons.BLAZEPOSE, names)
-            keypoints_px = torch.cat([keypoints_px[:, :17], more[:, 17:]], 1)
-            bones = bones_in_depth(landmarks)
+        keypoints_px, bones = _with_landmarks(keypoints_px, landmarks, names)
     keypoints_px = keypoints_px.where(keypoints_px[..., 2:] > 0, 0.0)
     share = trust_weights(keypoints_px)
     if len(times) < 3 or not bool(share.any()):
@@ -132,6 +128,17 @@ def fit(
     moved = (found.offset != 0).any(-1)[..., None, None]
     turned = torch.where(moved, start.rotmat @ roma.rotvec_to_rotmat(found.offset), start.rotmat)
     return SmplParams(turned, found.betas, found.pelvis)
+
+
+def _with_landmarks(
+    keypoints_px: Float[Tensor, "time 17 3"], landmarks: Float[Tensor, "time 33 6"] | None, names: Sequence[str]
+) -> tuple[Float[Tensor, "time 27 3"], Float[Tensor, "time bone 2"] | None]:
+    """The keypoints with the landmarks' hands and feet behind them, and which way the landmarks say that bones lean."""
+    keypoints_px = skeletons.convert_joints(keypoints_px, skeletons.COCO, names)
+    if landmarks is None:
+        return keypoints_px, None
+    more = skeletons.convert_joints(landmarks[..., [0, 1, 5]], skeletons.BLAZEPOSE, names)
+    return torch.cat([keypoints_px[:, :17], more[:, 17:]], 1), bones_in_depth(landmarks)
 
 
 def _kept(

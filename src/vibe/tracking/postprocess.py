@@ -19,7 +19,8 @@ from vibe.tracking.tracklets import StoredTracklet, Tracklet, link_tracklets
 
 HALVES = (tuple(range(1, 11)), tuple(range(11, 17)))
 """COCO's points that are exchanged together: face and arms, hips and legs."""
-LANDMARK_HALVES = (tuple(range(1, 23)), tuple(range(23, 33)))
+FIRST_HIP = skeletons.BLAZEPOSE.index("left_hip")
+LANDMARK_HALVES = (tuple(range(1, FIRST_HIP)), tuple(range(FIRST_HIP, 33)))
 """The pose model's own."""
 MIRRORED = {len(names): np.array(skeletons.mirrored(names)) for names in (skeletons.COCO, skeletons.BLAZEPOSE)}
 STATES = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
