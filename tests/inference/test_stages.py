@@ -253,7 +253,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], tu
     model = VIBE(nn.Identity(), GRUEncoder(EncoderConfig(hidden=16, layers=1)), Regressor(RegressorConfig(hidden=32)))
     nn.init.normal_(model.regressor.decpose.weight, std=0.1)
     network = replace(
-        quick().network, model=model.eval(), evidence="images", extractor=brightness, window=0,
+        quick().network, model=model.eval().requires_grad_(False), evidence="images", extractor=brightness, window=0,
         about=Weights("test", "00", "free"),
     )  # fmt: skip
     CROPS.clear()

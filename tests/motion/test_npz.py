@@ -108,7 +108,8 @@ def test_the_names_shapes_and_kinds_are_those_of_the_contract(tmp_path, result):
     assert person.pop("frames").dtype == np.int64
     assert {array.dtype for array in person.values()} == {np.dtype(np.float32)}
     assert not any(array.dtype.hasobject for array in arrays.values())
-    assert len(arrays) == 13 + 2 * len(CONTRACT)
+    assert arrays["notes"].tolist() == ["one note"]
+    assert len(arrays) == 14 + 2 * len(CONTRACT)
 
 
 def test_a_file_of_the_first_version_is_read_with_smpl_s_own_translation(tmp_path):

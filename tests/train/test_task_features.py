@@ -296,13 +296,13 @@ def plain_prediction(generator: VIBE, body: Body, features: Tensor) -> Predicted
     return PredictedClips(GeneratorOutput(rotmat, betas, camera), points, cameras.project_in_crop(points, camera))
 
 
-def plain_gradients(players: TrainState, body: Body, given: ClipBatch, rotmat: Tensor) -> dict[str, Tensor]:
+def plain_gradients(players: TrainState, body: Body, given: ClipBatch, rotmat: Tensor, form: str) -> dict[str, Tensor]:
     """The discriminator runs three times, each network has a way back of its own."""
     generator, judge = players.network, players.discriminator
     assert judge is not None
     predicted = plain_prediction(generator, body, given.evidence)
     terms = feature_losses(predicted, given.truth)
-    fake, real = (motion_numbers(each) for each in (predicted.theta.rotmat, rotmat))
+    fake, real = (motion_numbers(each, form) for each in (predicted.theta.rotmat, rotmat))
     terms["adversarial"] = 0.5 * generator_loss(judge(fake))
     torch.stack(list(terms.values())).sum().backward(inputs=list(generator.parameters()))
     told = {name: 0.5 * term for name, term in discriminator_losses(judge(real), judge(fake.detach())).items()}
@@ -328,7 +328,7 @@ def test_the_fast_step_has_the_terms_and_gradients_of_the_plain_one(form: str) -
     real = RealMotion(motion_numbers(rotmat, form), torch.ones(len(rotmat)))
     gradients = recorded_gradients(mine)
     found = train_step(mine, given, real, course, recipe, 0)
-    wanted = plain_gradients(its, body, given, rotmat)
+    wanted = plain_gradients(its, body, given, rotmat, form)
     assert found.keys() - {"loss"} == wanted.keys()
     for name, term in wanted.items():
         assert found[name] == pytest.approx(float(term.detach()), rel=1e-10)
