@@ -31,7 +31,7 @@ VIDEO ?=
 NPZ ?=
 SEED ?= 0
 COUNT ?= 100000
-SPREAD := --numprocesses=auto --dist=loadfile
+SPREAD := --numprocesses=auto --maxprocesses=4 --dist=loadfile
 RECIPE ?=
 TORCH_FLAGS ?=
 OLDEST_PYTHON ?= python3.10
