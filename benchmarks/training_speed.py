@@ -5,7 +5,7 @@
 32 windows of 16 frames, random features, targets and weights; generator (GRU 2x1024, 2048 features), 49 joints of a
 body of 6,890 vertices, discriminator (GRU 2x1024, three layers of attention). The plain way skins all vertices,
 regresses the joints from them, runs the regressor's three iterations on features and state side by side, and the
-discriminator three times, with torch's own GRU; both take Adam's steps. They are compared first, without dropout.
+discriminator three times; both take Adam's steps. They are compared first, without dropout.
 """
 
 from __future__ import annotations
@@ -131,14 +131,8 @@ def judge(players: TrainState) -> MotionDiscriminator:
 
 
 def plain_players(dropout: bool) -> TrainState:
-    """With torch's own GRUs and Adam as they come."""
+    """With Adam as it comes."""
     players = our_players(dropout)
-    for network in (players.network.encoder, judge(players)):
-        ours = network.get_submodule("gru")
-        assert isinstance(ours, nn.GRU)
-        plain = nn.GRU(ours.input_size, ours.hidden_size, ours.num_layers, batch_first=True)
-        plain.load_state_dict(ours.state_dict())
-        network.register_module("gru", plain)
     optimisers = {
         "network": torch.optim.Adam(players.network.parameters(), lr=5e-5),
         "discriminator": torch.optim.Adam(judge(players).parameters(), lr=1e-4, weight_decay=1e-4),

@@ -85,8 +85,8 @@ def save_checkpoint(
 def load_checkpoint(path: Path, recipe: Any, parts: Mapping[str, Stateful]) -> tuple[int, float]:
     """Fill in what `save_checkpoint` wrote and return step and best score; 0 and infinity if there is none.
 
-    Where the last checkpoint is damaged or gone, the one before it is taken, with a warning. Raises ValueError if there
-    is none such, or if another recipe made it, or a run of other parts.
+    Where the last checkpoint is gone, or damaged (with a warning), the one before it is taken. Raises ValueError if
+    there is none such, or if another recipe made it, or a run of other parts.
     """
     before, state = path.with_suffix(BEFORE), None
     try:
