@@ -21,7 +21,7 @@ import tyro
 
 from vibe.data.recording import Recording
 from vibe.data.store import Store, open_store
-from vibe.data.windows import draw_clips, draw_window, find_places, find_runs, gather_windows, portion
+from vibe.data.windows import draw_clips, find_runs, portion, tile
 from vibe.data.writer import StoreWriter
 
 WINDOW, BATCH = 16, 32
@@ -72,10 +72,10 @@ def a_second(work: Callable[[], object], seconds: float) -> tuple[float, float]:
 
 def ways(store: Store, random: np.random.Generator) -> dict[str, Callable[[], object]]:
     """What is timed; one call gives BATCH windows."""
-    features, places = store.column("features"), find_places(find_runs(store), WINDOW)
+    features, starts = store.column("features"), tile(find_runs(store), WINDOW, 1).starts
     kinds = [(BATCH, [portion(store, WINDOW)])]
     return {
-        "features": lambda: gather_windows(features, draw_window(places, BATCH, random), WINDOW),
+        "features": lambda: features[random.choice(starts, BATCH)[:, None] + np.arange(WINDOW)],
         "all columns, as training reads them": lambda: draw_clips(kinds, random),
     }
 

@@ -3,7 +3,7 @@ import pytest
 
 from vibe.data.recording import Recording
 from vibe.data.store import Store, open_store
-from vibe.data.windows import Windows, draw_window, find_places, find_runs, gather_held, gather_windows, tile
+from vibe.data.windows import Windows, draw_clips, find_runs, gather_held, portion, tile
 from vibe.data.writer import StoreWriter
 
 
@@ -16,7 +16,8 @@ def store(tmp_path) -> Store:
         for name, indices in frames.items():
             trans = np.repeat(np.arange(row, row + len(indices))[:, None], 3, 1).astype(float)
             split, step = ("test" if name == "b" else "train"), (2 if name == "c" else 1)
-            writer.add(Recording(name, np.array(indices), 25.0, split=split, columns={"trans": trans}, step=step))
+            columns = {"trans": trans, "features": np.repeat(trans[:, :1], 2048, 1)}
+            writer.add(Recording(name, np.array(indices), 25.0, split=split, columns=columns, step=step))
             row += len(indices)
     return open_store(tmp_path / "set")
 
@@ -66,15 +67,14 @@ def test_a_stride_that_leaves_frames_out_is_refused(store):
 
 
 def test_random_windows_lie_within_runs_and_every_place_is_as_likely(store):
-    places = find_places(find_runs(store), 3)
-    starts = draw_window(places, 14_000, np.random.default_rng(0))
-    found, counts = np.unique(starts, return_counts=True)
-    assert found.tolist() == [0, 1, 4, 5, 6, 7, 10, 11, 12, 13, 16, 17] and len(places) == 12
-    assert np.abs(counts / 14_000 - 1 / 12).max() < 0.01
-    rows = gather_windows(store.column("trans"), starts[:50], 3)
-    assert np.array_equal(rows[:, :, 0], starts[:50, None] + np.arange(3))
-    with pytest.raises(ValueError, match="nowhere are there 7 frames"):
-        draw_window(find_places(find_runs(store), 7), 1, np.random.default_rng(0))
+    places, random = portion(store, 3), np.random.default_rng(0)
+    drawn = np.concatenate([draw_clips([(1000, [places])], random).evidence[..., 0].numpy() for _ in range(14)])
+    found, counts = np.unique(drawn[:, 0], return_counts=True)
+    assert found.tolist() == places.starts.tolist() == [0, 1, 4, 5, 6, 7, 16, 17] and places.weight == 8
+    assert np.abs(counts / 14_000 - 1 / 8).max() < 0.01
+    assert np.array_equal(drawn, drawn[:, :1] + np.arange(3))
+    with pytest.raises(ValueError, match="has nowhere 7 frames in a row"):
+        portion(store, 7)
 
 
 def test_a_shorter_window_is_held_at_its_last_row(store):

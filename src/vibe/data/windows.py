@@ -49,8 +49,9 @@ def find_runs(store: Store, split: str | None = None, where: Bool[ndarray, "row"
 def tile(runs: Windows, frames: int, stride: int | None = None, tails: bool = False) -> Windows:
     """Windows of `frames` rows, one every `stride` rows of each run; without a stride they do not overlap.
 
-    With tails, what is left at a run's end, or of a run too short for one window, makes a last, shorter window.
-    Raises ValueError for less than one frame or a stride that leaves frames out.
+    With a stride of 1 they are all that there are, for random ones. With tails, what is left at a run's end, or of a
+    run too short for one window, makes a last, shorter window. Raises ValueError for less than one frame or a stride
+    that leaves frames out.
     """
     stride = frames if stride is None else stride
     if not 1 <= stride <= frames:
@@ -62,41 +63,6 @@ def tile(runs: Windows, frames: int, stride: int | None = None, tails: bool = Fa
     place = np.arange(count.sum()) - np.repeat(count.cumsum() - count, count)
     starts = np.repeat(runs.starts, count) + place * stride
     return Windows(starts, np.minimum(frames, np.repeat(runs.starts + sizes, count) - starts))
-
-
-@dataclass(frozen=True)
-class Places:
-    """Every place where a window of `frames` rows may begin, for random windows."""
-
-    frames: int
-    firsts: Int[ndarray, "run"]
-    ends: Int[ndarray, "run"]
-    """How many places there are up to each run's last."""
-
-    def __len__(self) -> int:
-        return int(self.ends[-1]) if len(self.ends) else 0
-
-
-def find_places(runs: Windows, frames: int) -> Places:
-    """Where windows may begin; runs too short for one have no place."""
-    sizes = runs.lengths - frames + 1
-    fits = sizes > 0
-    return Places(frames, runs.starts[fits], sizes[fits].cumsum())
-
-
-def draw_window(places: Places, count: int, random: np.random.Generator) -> Int[ndarray, "{count}"]:
-    """First rows of random windows, each place as likely as any other; raises ValueError if there is none."""
-    if len(places) == 0:
-        raise ValueError(f"nowhere are there {places.frames} frames in a row: take shorter windows, or more data")
-    drawn = random.integers(len(places), size=count)
-    run = np.searchsorted(places.ends, drawn, side="right")
-    return places.firsts[run] + drawn - np.where(run > 0, places.ends[run - 1], 0)
-
-
-def gather_windows(column: ndarray, starts: Int[ndarray, "window"], frames: int) -> ndarray:
-    """Whole windows of a column, [window, frames, ...]."""
-    plain = column.view(ndarray)
-    return np.stack([plain[start : start + frames] for start in starts.tolist()])
 
 
 def gather_held(column: ndarray, windows: Windows, frames: int) -> ndarray:
@@ -130,16 +96,14 @@ class ClipBatch:
     truth: Annotation
 
 
-NEUTRAL = "neutral"
-
-
 @dataclass(frozen=True)
 class Portion:
     """One set of a mix."""
 
     store: Store
-    places: Places
-    """Where its windows may begin."""
+    frames: int
+    starts: Int[ndarray, "window"]
+    """Where its windows of so many frames begin."""
     weight: float
     """How often it is drawn, beside the others of its kind."""
     has_theta: Bool[ndarray, "row"]
@@ -152,10 +116,10 @@ def portion(store: Store, frames: int, weight: float | None = None, split: str =
     Frames without features are gaps. Raises ValueError if no window fits in.
     """
     where = np.array(store.columns["has_features"]) if "has_features" in store.columns else None
-    places = find_places(find_runs(store, split, where), frames)
-    if len(places) == 0:
+    starts = tile(find_runs(store, split, where), frames, 1).starts
+    if len(starts) == 0:
         raise ValueError(f"{store.folder} has nowhere {frames} frames in a row in its split {split!r}")
-    return Portion(store, places, float(len(places)) if weight is None else weight, neutral_parameters(store))
+    return Portion(store, frames, starts, float(len(starts)) if weight is None else weight, neutral_parameters(store))
 
 
 def neutral_parameters(store: Store) -> Bool[ndarray, "row"]:
@@ -165,7 +129,7 @@ def neutral_parameters(store: Store) -> Bool[ndarray, "row"]:
     """
     known = np.array(store.column("has_theta"))
     for each in store.sequences:
-        if each.gender != NEUTRAL:
+        if each.gender != "neutral":
             known[each.rows] = False
     return known
 
@@ -181,8 +145,7 @@ def draw_clips(kinds: Sequence[tuple[int, Sequence[Portion]]], random: np.random
     for count, portions in kinds:
         weights = np.array([each.weight for each in portions])
         chosen += [portions[at] for at in random.choice(len(portions), count, p=weights / weights.sum())]
-    starts = [int(draw_window(each.places, 1, random)[0]) for each in chosen]
-    windows, frames = list(zip(chosen, starts, strict=True)), chosen[0].places.frames
+    windows, frames = [(each, int(random.choice(each.starts))) for each in chosen], chosen[0].frames
 
     def column(name: str) -> Tensor:
         """The windows of a column; 0 where a set lacks it."""

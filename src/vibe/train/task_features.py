@@ -67,16 +67,16 @@ def numpy_stream(seed: torch.Generator) -> np.random.Generator:
 
 def _motion_of_store(store: Store, frames: int) -> tuple[int, Motion]:
     """How many windows a store has, and what draws them."""
-    places = windows.find_places(windows.find_runs(store, "train", np.array(store.column("has_theta"))), frames)
-    poses = store.column("poses")
+    runs = windows.find_runs(store, "train", np.array(store.column("has_theta")))
+    starts, poses = windows.tile(runs, frames, 1).starts, store.column("poses")
 
     def motion(count: int, seed: torch.Generator) -> Float[Tensor, "real time 24 3 3"]:
-        found = windows.gather_windows(poses, windows.draw_window(places, count, numpy_stream(seed)), frames)
-        return roma.rotvec_to_rotmat(torch.from_numpy(found).unflatten(-1, (-1, 3)))
+        rows = numpy_stream(seed).choice(starts, count)[:, None] + np.arange(frames)
+        return roma.rotvec_to_rotmat(torch.from_numpy(poses[rows]).unflatten(-1, (-1, 3)))
 
-    if len(places) == 0:
+    if len(starts) == 0:
         raise ValueError(f"{store.folder} has no {frames} frames of known poses in a row in its split 'train'")
-    return len(places), motion
+    return len(starts), motion
 
 
 def _motion_of_file(name: str, stores: Mapping[str, Store], frames: int) -> tuple[int, Motion]:
@@ -232,16 +232,15 @@ def validate_features(answer: Predict, held: Sequence[ValidationSet], body: Body
     errors: dict[str, list[Tensor]] = {"pa_mpjpe_mm": [], "mpjpe_mm": [], "acceleration_error_mm": []}
     for each in held:
         for at in range(0, len(each.windows), VALIDATION_BATCH):
-            chosen = Windows(
-                each.windows.starts[at : at + VALIDATION_BATCH], each.windows.lengths[at : at + VALIDATION_BATCH]
+            some = slice(at, at + VALIDATION_BATCH)
+            chosen = Windows(each.windows.starts[some], each.windows.lengths[some])
+            features, points = (
+                torch.from_numpy(windows.gather_held(each.store.column(name), chosen, frames))
+                for name in ("features", f"points.{each.joints}")
             )
-            theta = answer(torch.from_numpy(windows.gather_held(each.store.column("features"), chosen, frames)).float())
+            theta = answer(features.float())
             found = root_centred(joints14(joints_and_keypoints(body, theta.rotmat, theta.betas, each.joints)[1].cpu()))
-            truth = root_centred(
-                joints14(
-                    torch.from_numpy(windows.gather_held(each.store.column(f"points.{each.joints}"), chosen, frames))
-                )
-            )
+            truth = root_centred(joints14(points))
             seen = torch.arange(frames) < torch.from_numpy(chosen.lengths)[:, None]
             errors["pa_mpjpe_mm"].append(pa_mpjpe_mm(found, truth)[seen])
             errors["mpjpe_mm"].append(mpjpe_mm(found, truth)[seen])
