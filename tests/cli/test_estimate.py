@@ -355,7 +355,7 @@ def test_a_real_ctrl_c_in_the_middle_leaves_nothing(tmp_path, models):
         assert process.stderr
         begun = next((line for line in process.stderr if "clip.mp4: people" in line), None)
         process.send_signal(signal.SIGINT)
-        _, rest = process.communicate(timeout=60)
+        _, rest = process.communicate(timeout=300)
     assert begun
     assert process.returncode == 130
     assert "Traceback" not in rest

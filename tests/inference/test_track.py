@@ -101,14 +101,13 @@ def test_a_pass_that_is_killed_again_and_again_finds_what_an_undisturbed_one_fin
     command = [sys.executable, str(script), str(film), str(folder), str(out)]
     while True:
         process = subprocess.Popen(command)
-        began = time.monotonic()
         while process.poll() is None and kills < 2 and not list(folder.glob("state/*")):
             time.sleep(0.005)
         if kills < 2 and process.poll() is None:
             time.sleep(random.uniform(0, 0.3))
             process.kill()
             kills += 1
-        if process.wait(60 - (time.monotonic() - began)) == 0:
+        if process.wait(600) == 0:
             break
     assert kills == 2
     with np.load(out, allow_pickle=False) as found:

@@ -73,15 +73,15 @@ def test_an_answer_comes_with_its_own_picture_and_the_time_since_that_arrived():
 
 def test_who_is_slow_answers_for_the_newest_frame_and_leaves_the_others_out():
     notes = Notebook()
-    delays, left_out = run_live(numbered(60), Glance(), Thought(0.05), [notes], 1)
-    assert 3 <= delays.answers < 40 and delays.answers + left_out >= 58
-    assert notes.answers[-1][2] < 200, "answers don't queue up"
+    delays, left_out = run_live(numbered(200), Glance(), Thought(0.05), [notes], 1)
+    assert 3 <= delays.answers < 130 and delays.answers + left_out >= 198
+    assert notes.answers[-1][2] < 4000, "answers don't queue up: the last of a queue would be 8 s late"
 
 
 def test_it_ends_after_the_seconds_that_were_asked_for():
     watch, began = Glance(), time.monotonic()
     run_live(numbered(2000), watch, Thought(), [], 1, seconds=0.3)
-    assert 0.3 <= time.monotonic() - began < 3 and watch.closed
+    assert 0.3 <= time.monotonic() - began < 2000 / 100 and watch.closed
 
 
 def test_a_source_that_fails_on_the_way_is_an_error_after_the_last_answer():

@@ -24,7 +24,7 @@ def decoded(datagram: bytes) -> dict[str, list]:
 def test_what_is_sent_by_osc_is_what_python_osc_reads(moment, shot):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
-        receiver.settimeout(5)
+        receiver.settimeout(60)
         outbox = outputs.osc(f"127.0.0.1:{receiver.getsockname()[1]}")
         outbox.put(moment, shot, 80.0)
         datagrams = [receiver.recv(65536) for _ in range(5)]
@@ -70,14 +70,14 @@ def test_a_slow_reader_gets_fewer_answers_and_delays_nobody(moment, shot):
     got, go = [], threading.Event()
 
     def slow(one: LivePoses, delay_ms: float) -> None:
-        go.wait(10)
+        go.wait(60)
         got.append(delay_ms)
 
     outbox = outputs.Outbox(slow, "slow")
     began = time.monotonic()
     for number in range(500):
         outbox.put(moment, shot, float(number))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
     go.set()
     outbox.close()
     assert got[-1] == 499 and outbox.dropped == 500 - len(got) > 400
@@ -89,7 +89,7 @@ def test_a_reader_who_left_is_an_error_at_the_next_answer(moment, shot):
 
     outbox = outputs.Outbox(gone, "gone")
     with pytest.raises(BrokenPipeError):
-        for _ in range(100):
+        for _ in range(6000):
             outbox.put(moment, shot, 0.0)
             time.sleep(0.01)
 
@@ -104,9 +104,11 @@ def test_a_packet_that_is_lost_does_not_end_what_is_sent_by_osc(moment, shot, mo
 
     monkeypatch.setattr("pythonosc.udp_client.UDPClient.send", send)
     outbox = outputs.osc("127.0.0.1:9000")
-    for _ in range(3):
+    for sendings in (2, 7, 12):
         outbox.put(moment, shot, 80.0)
-        time.sleep(0.02)
+        end = time.monotonic() + 60
+        while len(sent) < sendings and time.monotonic() < end:
+            time.sleep(0.01)
     outbox.close()
     assert outbox.dropped == 1 and len(sent) == 2 + 5 + 5
 

@@ -4,6 +4,7 @@ import io
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from time import monotonic, sleep
 
 import numpy as np
@@ -28,6 +29,8 @@ FLAGS = (
     "--no-sandbox --use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader --disable-background-networking "
     "--disable-component-update --disable-sync --no-first-run"
 ).split()
+PATIENCE = 120.0
+"""Seconds that a browser has for anything, on a machine that does much else."""
 HOSTILE = "</script><script>window.hit=1</script>"
 
 
@@ -44,8 +47,9 @@ def server(method) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def tab(server):
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        browser = driver.chromium.launch(executable_path=BROWSER, args=FLAGS, timeout=1000 * PATIENCE)
         opened = browser.new_page(viewport={"width": 900, "height": 520})
+        opened.set_default_timeout(1000 * PATIENCE)
         opened.complaints = []
         opened.on("console", lambda said: opened.complaints.append(said.text) if said.type == "error" else None)
         opened.on("pageerror", lambda error: opened.complaints.append(str(error)))
@@ -56,7 +60,7 @@ def tab(server):
 
 def until(tab, expression: str, again=lambda: None) -> None:
     """Wait for something to be true; the page's policy forbids the driver's own way of waiting."""
-    end = monotonic() + 30
+    end = monotonic() + PATIENCE
     while not tab.evaluate(f"Boolean({expression})"):
         assert monotonic() < end, f"{expression} does not come true: {tab.complaints}"
         again()
@@ -65,7 +69,7 @@ def until(tab, expression: str, again=lambda: None) -> None:
 
 def shown(tab, server, moment: LivePoses, shot, index: int) -> None:
     """Answer until the page has drawn it."""
-    numbers = iter(range(index, index + 1000))
+    numbers = count(index)
     again = lambda: server.put(replace(moment, index=next(numbers)), shot, 80.0)  # noqa: E731
     again()
     until(tab, f"window.vibe && vibe.drawn >= {index} && vibe.view.people.length && !vibe.waiting", again)
@@ -95,14 +99,14 @@ def test_the_page_shows_the_picture_and_everybody_s_body(tab, server, moment, sh
 
 
 def test_bodies_stand_on_the_ground(tab, server, moment, shot):
-    shown(tab, server, moment, shot, 2000)
+    shown(tab, server, moment, shot, 20_000)
     low = tab.evaluate("Math.min(...vibe.view.people.flatMap((one) => one.joints().map((joint) => joint.y)))")
     assert abs(low - 0.03) < 0.03
 
 
 def test_the_camera_s_view_lays_the_bodies_over_the_picture(tab, server, moment, shot):
     tab.keyboard.press("c")
-    shown(tab, server, moment, shot, 4000)
+    shown(tab, server, moment, shot, 40_000)
     over = pixels(tab, "#picture").astype(int)
     height, width = over.shape[:2]
     x, y = (float(value) for value in moment.people[0].keypoints_px[[5, 6, 11, 12], :2].mean(0))
@@ -113,9 +117,9 @@ def test_the_camera_s_view_lays_the_bodies_over_the_picture(tab, server, moment,
 
 
 def test_who_left_is_no_longer_shown(tab, server, moment, shot):
-    shown(tab, server, moment, shot, 6000)
+    shown(tab, server, moment, shot, 60_000)
     alone = replace(moment, people=moment.people[:1])
-    numbers = iter(range(8000, 9000))
+    numbers = count(80_000)
     until(
         tab,
         "document.querySelectorAll('.badge:not([hidden])').length === 1",

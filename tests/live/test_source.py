@@ -15,12 +15,14 @@ from vibe.live import source
 from vibe.live.source import open_source
 from vibe.video.write import VideoWriter
 
-FRAMES, FPS = 24, 30
+FRAMES, FPS = 24, 8
+PATIENCE = 60.0
+"""Seconds that a picture may take, on a machine that does much else."""
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
-    """0.8 s whose pictures grow brighter."""
+    """3 s whose pictures grow brighter."""
     path = tmp_path_factory.mktemp("film") / "film.mp4"
     with VideoWriter(path, 160, 120, FPS) as writer:
         for index in range(FRAMES):
@@ -41,7 +43,7 @@ def served(folder, name: str):
 
 def taken(opened) -> list:
     shots = []
-    while (shot := opened.shots.take(10)) is not None:
+    while (shot := opened.shots.take(PATIENCE)) is not None:
         shots.append(shot)
     return shots
 
@@ -58,16 +60,19 @@ def test_a_file_is_played_at_its_own_speed(film):
 
 def test_who_is_slow_gets_the_newest_picture_and_misses_the_others(film):
     with open_source(str(film)) as opened:
-        first = opened.shots.take(10)
-        time.sleep(0.4)
-        late = opened.shots.take(10)
-    assert late.time - first.time > 0.25 and opened.shots.dropped >= 5
+        first, missed = opened.shots.take(PATIENCE), opened.shots.dropped
+        end = time.monotonic() + PATIENCE
+        while opened.shots.dropped < missed + 5:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        late = opened.shots.take(PATIENCE)
+    assert late.time - first.time > 5 / FPS
     assert late.rgb.mean() > first.rgb.mean() + 50
 
 
 def test_leaving_early_ends_the_reader(film):
     with open_source(str(film)) as opened:
-        opened.shots.take(10)
+        opened.shots.take(PATIENCE)
     assert not opened._reader.is_alive()
     open_source(str(film)).close()
 
@@ -116,7 +121,7 @@ def test_an_address_that_does_not_answer_is_given_up(monkeypatch):
         began = time.monotonic()
         with pytest.raises(OSError, match=r"no answer within 0\.5 s"):
             open_source(f"http://127.0.0.1:{silent.getsockname()[1]}/live")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < PATIENCE
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 import av
@@ -41,6 +41,8 @@ SCREEN = {"width": 640, "height": 560}
 WHITE = "vibe.view.people.forEach(({{material}}) => Object.assign(material, {{vertexColors: {}, needsUpdate: true}}))"
 WHITE += "; vibe.redraw(); new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 """Bodies without their colours, hair as dark as the ground among them."""
+PATIENCE = 120.0
+"""Seconds that a browser has for anything, on a machine that does much else."""
 HOSTILE = "</script><script>window.hit=1</script><img src=x onerror=window.hit=1>"
 
 
@@ -80,7 +82,7 @@ def files(result, body, tmp_path_factory) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        opened = driver.chromium.launch(executable_path=BROWSER, args=FLAGS, timeout=1000 * PATIENCE)
         yield opened
         opened.close()
 
@@ -90,6 +92,7 @@ class Watched:
 
     def __init__(self, browser: Any, file: Path, **screen: Any):
         self.context = browser.new_context(offline=True, **{"viewport": SCREEN} | screen)
+        self.context.set_default_timeout(1000 * PATIENCE)
         self.tab = self.context.new_page()
         self.complaints: list[str] = []
         self.requests: list[str] = []
@@ -104,11 +107,10 @@ class Watched:
 
     def until(self, expression: str) -> None:
         """Wait for something to be true; the page's policy forbids the driver's own way of waiting."""
-        for _ in range(600):
-            if self.ask(f"Boolean({expression})"):
-                return
+        end = monotonic() + PATIENCE
+        while not self.ask(f"Boolean({expression})"):
+            assert monotonic() < end, f"{expression} does not come true: {self.complaints}"
             sleep(0.02)
-        raise TimeoutError(f"{expression} does not come true")
 
     def settle(self) -> None:
         """Wait until the film has reached its frame and everything is drawn."""
@@ -163,11 +165,12 @@ def tab(opened) -> Watched:
 
 def film_comes_to(tab: Watched, frame: int) -> bool:
     """Whether the film shows this frame, by its brightness; the screen may follow the film a little later."""
-    for _ in range(20):
-        if round((tab.picture("#film")[60:80, 60:80].mean() - 20) / 5) == frame:
-            return True
+    end = monotonic() + PATIENCE
+    while round((tab.picture("#film")[60:80, 60:80].mean() - 20) / 5) != frame:
+        if monotonic() > end:
+            return False
         sleep(0.05)
-    return False
+    return True
 
 
 def frame_at(time: float) -> int:
