@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import traceback
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 EXPECTED = (ValueError, OSError, MemoryError, ImportError)
 """What the borders raise about the user's files; anything else is our own mistake."""
@@ -26,26 +27,25 @@ class Misuse(ValueError):
     """What was asked for can't be, whatever the files hold."""
 
 
-def run_guarded(work: Callable[[], None]) -> str | None:
-    """Do the work; if it fails, the one sentence that says why."""
-    try:
-        work()
-    except EXPECTED as error:
-        if os.environ.get("VIBE_TRACEBACK"):
-            traceback.print_exc()
+def explain(error: Exception) -> str:
+    """The one sentence that says why something failed; VIBE_TRACEBACK in the environment shows where as well."""
+    if os.environ.get("VIBE_TRACEBACK"):
+        traceback.print_exception(error)
+    if isinstance(error, EXPECTED):
         return one_line(error)
-    except Exception as error:
-        if os.environ.get("VIBE_TRACEBACK"):
-            traceback.print_exc()
-        if NO_MEMORY.search(str(error)):
-            return one_line(MemoryError())
-        return f"a fault of vibe's own, {type(error).__name__}: {one_line(error)} (VIBE_TRACEBACK=1 shows where)"
-    return None
+    if NO_MEMORY.search(str(error)):
+        return one_line(MemoryError())
+    return f"a fault of vibe's own, {type(error).__name__}: {one_line(error)} (VIBE_TRACEBACK=1 shows where)"
 
 
-def missing_extra(purpose: str, package: str, extra: str) -> ImportError:
-    """What to raise where a package of one of our extras can't be imported: what needs it, and how to install it."""
-    return ImportError(f'{purpose} needs {package}, which is not installed: run `pip install "vibe-motion[{extra}]"`')
+@contextmanager
+def needs_extra(purpose: str, package: str, extra: str) -> Iterator[None]:
+    """Around the import of a package of one of our extras: an ImportError says what needs it and how to install it."""
+    try:
+        yield
+    except ImportError as error:
+        advice = f'run `pip install "vibe-motion[{extra}]"`'
+        raise ImportError(f"{purpose} needs {package}, which is not installed: {advice}") from error
 
 
 def one_line(error: Exception) -> str:

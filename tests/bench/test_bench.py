@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vibe.bench import measure
-from vibe.bench.measure import BenchRow, WorkerRun, measure_all, measure_mediapipe_pose, throughput
+from vibe.bench.measure import BenchRow, measure_all, measure_mediapipe_pose, throughput
 from vibe.video.read import open_video
 from vibe.video.write import VideoWriter
 
@@ -38,7 +38,7 @@ def written(path: Path, frames: int, fps: float = 25.0) -> Path:
 
 
 def test_workers_are_measured_from_the_first_beginning_to_the_last_end():
-    assert throughput([WorkerRun(10, 14, 100), WorkerRun(11, 15, 100), WorkerRun(14, 20, 200)]) == 40
+    assert throughput([(10, 14, 100), (11, 15, 100), (14, 20, 200)]) == 40
 
 
 def test_pictures_played_forth_and_back_never_jump(tmp_path):

@@ -583,8 +583,8 @@ def _understand() -> Read:
         known = manifest.read_manifest_summary("a", path.read_bytes())
         if known is None:
             raise ValueError(f"{path} tells of no results")
-        report.report_json([report.skipped_outcome("a.mp4", "a", known)])
-        report.report_csv([report.skipped_outcome("a.mp4", "a", known)])
+        report.report_json([report.found_outcome("a.mp4", "a", known)])
+        report.report_csv([report.found_outcome("a.mp4", "a", known)])
 
     return read
 

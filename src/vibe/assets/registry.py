@@ -32,20 +32,18 @@ class Entry:
     licence: str
     owner: str
     """Where its owner offers it."""
-    command: str
-    """What puts it where it is looked for."""
     path: Path | None
     """Where it lies; None if it is not here."""
 
 
 WHEEL_OWNER, NPM_OWNER = "the Python package mediapipe", "the npm package @mediapipe/pose"
 FETCHED = {
-    "pose_detection.tflite": ("finds people in a picture", WHEEL_OWNER, "vibe fetch"),
-    "pose_landmark_full.tflite": ("finds a person's 2D keypoints", WHEEL_OWNER, "vibe fetch"),
-    "pose_landmark_lite.tflite": ("the same, for --quality fast", NPM_OWNER, "vibe fetch --quality fast"),
-    "pose_landmark_heavy.tflite": ("the same, for --quality best", NPM_OWNER, "vibe fetch --quality best"),
+    "pose_detection.tflite": ("finds people in a picture", WHEEL_OWNER),
+    "pose_landmark_full.tflite": ("finds a person's 2D keypoints", WHEEL_OWNER),
+    "pose_landmark_lite.tflite": ("the same, for --quality fast", NPM_OWNER),
+    "pose_landmark_heavy.tflite": ("the same, for --quality best", NPM_OWNER),
 }
-"""Purpose, whose it is, and what gets it."""
+"""Purpose, and whose it is."""
 CONVERTED: dict[str, tuple[str, str, str, str]] = {
     "smpl_neutral.npz": ("SMPL_NEUTRAL.pkl or .npz", "SMPL's neutral body (--body smpl)", SMPL_TERMS, SMPLIFY_SITE),
     "smpl_male.npz": ("SMPL_MALE.pkl or .npz", "SMPL's male body", SMPL_TERMS, SMPL_SITE),
@@ -83,9 +81,5 @@ CONVERTED: dict[str, tuple[str, str, str, str]] = {
 
 def catalogue() -> tuple[Entry, ...]:
     """Every file that the package can use and does not hold: the fetched models, then the user's own files."""
-    models = [
-        Entry(name, name, purpose, "Apache-2.0", owner, command, lying(name))
-        for name, (purpose, owner, command) in FETCHED.items()
-    ]
-    owned = [Entry(name, *about, "vibe assets add FILE", lying(name)) for name, about in CONVERTED.items()]
-    return (*models, *owned)
+    models = {name: (name, purpose, "Apache-2.0", owner) for name, (purpose, owner) in FETCHED.items()}
+    return tuple(Entry(name, *about, lying(name)) for name, about in (models | CONVERTED).items())

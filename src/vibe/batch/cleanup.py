@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from vibe.assets.paths import LOCK, acquire_lock, lock_file
@@ -68,48 +67,36 @@ def busy(folder: Path) -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class Leftovers:
-    """What can go without a result being lost."""
+def leftovers(root: Path) -> dict[str, list[Path]]:
+    """What can go from a folder of results without a result being lost, by what it is: files and folders.
 
-    stages: tuple[Path, ...]
-    """A folder for each video."""
-    work: tuple[Path, ...]
-    """Folders in which nobody works any more."""
-    half: tuple[Path, ...]
-    """Files that were never finished."""
-
-    @property
-    def all(self) -> tuple[Path, ...]:
-        """Folders and files."""
-        return self.stages + self.work + self.half
-
-
-def leftovers(root: Path) -> Leftovers:
-    """What can go from a folder of results; raises OSError, with what to do, while somebody is at work in it."""
+    Raises OSError, with what to do, while somebody is at work in the folder.
+    """
     home = OutputStorage(str(root))
     if busy(home.scratch):
         raise OSError(f"a run is at work in {root}: wait until it is done, or stop it")
     cached = home.stages("")
-    stages = tuple(sorted(cached.iterdir())) if cached and cached.is_dir() else ()
-    work = (home.scratch,) if home.scratch.is_dir() else ()
     half = []
     for folder, below, files in os.walk(root):
         if HIDDEN in below:
             below.remove(HIDDEN)
         half += [Path(folder) / name for name in files if HALF.fullmatch(name)]
-    return Leftovers(stages, work, tuple(sorted(half)))
+    return {
+        "stages of videos": sorted(cached.iterdir()) if cached and cached.is_dir() else [],
+        "folders in which a killed run worked": [home.scratch] if home.scratch.is_dir() else [],
+        "half-written files": sorted(half),
+    }
 
 
-def size(paths: tuple[Path, ...]) -> int:
+def size(paths: Sequence[Path]) -> int:
     """Bytes of files, and of all that is in folders."""
     files = [file for path in paths for file in (path, *(() if path.is_symlink() else path.rglob("*")))]
     return sum(file.lstat().st_size for file in files if not file.is_dir())
 
 
-def remove(root: Path, found: Leftovers) -> None:
+def remove(root: Path, found: Sequence[Path]) -> None:
     """Take it away, and our own folders with it once they are empty. Raises OSError."""
-    for path in found.all:
+    for path in found:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:

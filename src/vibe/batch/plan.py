@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from vibe import cache
 from vibe.batch.manifest import MOTION, RENDERS, SUMMARY, Manifest, result_keys
-from vibe.batch.report import Outcome, failed_outcome, skipped_outcome
+from vibe.batch.report import Outcome, failed_outcome, found_outcome
 from vibe.batch.sources import VideoSource
 from vibe.batch.storage import OutputStorage, Storage, local
 from vibe.errors import one_line
@@ -90,7 +90,7 @@ def make_plan(
     for source in sources:
         manifest, whole = assigned.get(source.name, (None, ()))
         if manifest and set(files) <= set(whole):
-            outcomes[source.name] = skipped_outcome(source.name, store.name(manifest.place), manifest)
+            outcomes[source.name] = found_outcome(source.name, store.name(manifest.place), manifest)
             complete.setdefault(contents[source.name], source.name)
     jobs: list[VideoJob] = []
     for source in sources:

@@ -7,7 +7,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from vibe.batch.manifest import MOTION, SUMMARY, Manifest
@@ -58,11 +58,16 @@ def failed_outcome(video: str, reason: str) -> Outcome:
     return Outcome(video, "failed", reason if label in reason else f"{label}: {reason}")
 
 
-def found_outcome(outcome: Outcome, manifest: Manifest) -> Outcome:
-    """An outcome with what the summary of its results tells."""
+def found_outcome(
+    video: str, results: str, manifest: Manifest, state: State = "skipped", reason: str = "done before"
+) -> Outcome:
+    """A video whose results are there, with what their summary tells."""
     summary = manifest.summary
-    return replace(
-        outcome,
+    return Outcome(
+        video,
+        state,
+        reason,
+        results,
         rows=tuple(summary["people"]),
         frames=summary["frames"],
         key=manifest.keys[MOTION],
@@ -70,11 +75,6 @@ def found_outcome(outcome: Outcome, manifest: Manifest) -> Outcome:
         notes=tuple(map(str, summary["notes"])),
         licences=tuple(f"{what} {summary[what]['name']}: {summary[what]['licence']}" for what in ("weights", "body")),
     )
-
-
-def skipped_outcome(video: str, results: str, manifest: Manifest, reason: str = "done before") -> Outcome:
-    """A video whose results are there."""
-    return found_outcome(Outcome(video, "skipped", reason, results), manifest)
 
 
 def count_states(outcomes: Sequence[Outcome]) -> dict[str, int]:

@@ -17,10 +17,10 @@ from vibe.assets import keep_inputs, sha256
 from vibe.batch.cleanup import claim, sweep
 from vibe.batch.manifest import MOTION, OVERLAY, PAGE, RENDERS, SUMMARY, result_keys, write_json, write_summary
 from vibe.batch.plan import Plan, VideoJob
-from vibe.batch.report import Outcome, failed_outcome, found_outcome, skipped_outcome
+from vibe.batch.report import Outcome, failed_outcome, found_outcome
 from vibe.batch.storage import OutputStorage, Storage, joined, local
 from vibe.cache import SUFFIX, content_key
-from vibe.errors import Misuse, redact, run_guarded
+from vibe.errors import Misuse, explain, redact
 from vibe.parallel import TRIES, Worker
 
 if TYPE_CHECKING:
@@ -128,10 +128,8 @@ def _claimed(
 
     `work` gives the outcome, or what there is to say of results that are there now.
     """
-    answers: list[Outcome] = []
-
-    def guarded() -> None:
-        results = store.name(job.place)
+    results = store.name(job.place)
+    try:
         for name in (*files, SUMMARY):
             if store.name(f"{job.place}/{name}") == job.source.name:
                 raise Misuse(f"{job.source.label} would be overwritten by its own results: choose another folder")
@@ -140,14 +138,13 @@ def _claimed(
         claim_name = hashlib.sha256(results.encode("utf-8", "surrogatepass")).hexdigest()[:32]
         with claim(store.scratch, claim_name) as folder:
             said = Outcome(job.source.name, "skipped", BUSY, results) if folder is None else work(folder)
-        if isinstance(said, str):
-            there = store.look(job.place)
-            assert there is not None
-            said = found_outcome(Outcome(job.source.name, "done", said, results), there)
-        answers.append(said)
-
-    complaint = run_guarded(guarded)
-    return answers[0] if complaint is None else failed_outcome(job.source.name, complaint)
+        if isinstance(said, Outcome):
+            return said
+        there = store.look(job.place)
+        assert there is not None
+        return found_outcome(job.source.name, results, there, "done", said)
+    except Exception as error:
+        return failed_outcome(job.source.name, explain(error))
 
 
 def _estimated(
@@ -169,7 +166,7 @@ def _estimated(
         if there and keys[MOTION] == there.keys.get(MOTION) and set(job.make) <= set(store.whole(there)):
             if not there.stages:
                 store.forget(content)
-            return skipped_outcome(source.name, store.name(place), there)
+            return found_outcome(source.name, store.name(place), there)
     made = folder / "made"
     made.mkdir()
     with _stages(store.stages(content) or folder / "stages") as kept:

@@ -58,6 +58,9 @@ EACH = 2
 """Videos that each worker does."""
 RIVAL_SECONDS = 120.0
 """That MediaPipe has."""
+WorkerRun = tuple[float, float, int]
+"""When a worker began and ended a video, seconds since the epoch, and the video's frames: clocks that only increase
+differ from process to process."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +159,8 @@ def _workers(clip: Path, count: int, device: str | None, alone: float) -> BenchR
 
 def throughput(shifts: Sequence[WorkerRun]) -> float:
     """Frames a second of all workers together."""
-    seconds = max(shift.ended for shift in shifts) - min(shift.began for shift in shifts)
-    return sum(shift.frames for shift in shifts) / seconds
+    began, ended, frames = zip(*shifts, strict=True)
+    return sum(frames) / (max(ended) - min(began))
 
 
 def measure_mediapipe_pose(clip: Path, python: Path, ours: float) -> BenchRow:
@@ -173,16 +176,6 @@ def measure_mediapipe_pose(clip: Path, python: Path, ours: float) -> BenchRow:
     rate = found["frames"] / found["seconds"]
     note = f"vibe end to end: {ours / rate:.2f} times as fast; found a person in {found['found']:.0f} frames"
     return BenchRow("MediaPipe's pose solution, one person", rate, "frames/s", note)
-
-
-@dataclass(frozen=True)
-class WorkerRun:
-    """When a worker was at work on a video."""
-
-    began: float
-    ended: float
-    """Seconds since the epoch: clocks that only increase differ from process to process."""
-    frames: int
 
 
 def begin_bench(device: str | None, worker: Worker) -> Callable[[Path], list[BenchRow]]:
@@ -202,7 +195,7 @@ def timed_run(estimator: Estimator, video: Path) -> WorkerRun:
     """One video, from its file to its result in memory."""
     began = time.time()
     result = estimator.estimate(video)
-    return WorkerRun(began, time.time(), len(result.clip.timestamps))
+    return began, time.time(), len(result.clip.timestamps)
 
 
 def measure_all(estimator: Estimator, tell: Callable[[Any], None], video: Path) -> list[BenchRow]:

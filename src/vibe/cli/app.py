@@ -21,7 +21,7 @@ from vibe.cli.live import live
 from vibe.cli.prepare import evidence, make_clip, prepare
 from vibe.cli.render import render, view
 from vibe.cli.train import train, train_by
-from vibe.errors import Misuse, run_guarded
+from vibe.errors import Misuse, explain
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "estimate": estimate,
@@ -50,16 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments == ["--version"]:
         print(f"vibe {__version__}")
         return DONE
-    codes: list[int] = []
     try:
-        complaint = run_guarded(lambda: codes.append(_run(arguments)))
+        return _run(arguments)
     except KeyboardInterrupt:
         print_error("interrupted: what was finished is whole")
         return INTERRUPTED
-    if complaint is not None:
-        print_error(complaint)
+    except Exception as error:
+        print_error(explain(error))
         return FAILED
-    return codes[0]
 
 
 def _run(arguments: list[str]) -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
@@ -225,9 +225,7 @@ def _shared_out(
     if ray is None:
         order = replace(order, devices=usual_devices(device))
     begin = partial(begin_worker, order)
-    finished = run_tasks(begin, jobs, count, ray, gpus, on_message=board.show, on_lost=lost_worker)
-    with closing(cast(Generator[tuple[int, Any]], finished)):
-        yield from finished
+    return run_tasks(begin, jobs, count, ray, gpus, on_message=board.show, on_lost=lost_worker)
 
 
 def _write_report(store: OutputStorage, outcomes: Sequence[Outcome]) -> None:
@@ -298,15 +296,12 @@ def clean(
 
     if not out.is_dir():
         return usage_error(f"{out} is no folder: give the one that `vibe estimate -o OUT` wrote to")
-    found = leftovers(out)
-    for paths, what in (
-        (found.stages, "stages of videos"),
-        (found.work, "folders in which a killed run worked"),
-        (found.half, "half-written files"),
-    ):
+    kinds = leftovers(out)
+    for what, paths in kinds.items():
         if paths:
             print_info(f"{what}: {len(paths)}, {size(paths) / 1e6:.1f} MB")
-    if not found.all:
+    found = [path for paths in kinds.values() for path in paths]
+    if not found:
         print_info(f"nothing to remove in {out}")
         return DONE
     if dry_run:
@@ -318,7 +313,7 @@ def clean(
         if input("Remove it? [y/N] ").strip().lower() not in ("y", "yes"):
             print_info("nothing was removed")
             return DONE
-    freed = size(found.all)
+    freed = size(found)
     remove(out, found)
     print_info(f"removed, {freed / 1e6:.1f} MB")
     return DONE

@@ -146,9 +146,11 @@ def _open_and_run(name: str, options: LiveOptions, config: EstimatorConfig) -> i
         live_estimator = LiveEstimator(estimator, source.width, source.height, options.delay)
         made_with = estimator.body.origin, estimator.network.about
         start = start_json(source.name, live_estimator.camera, options.delay, *made_with)
-        around = source, live_estimator, estimator
-        listeners = _senders(options, start), _page_server(options, start, *around), _recording(options, *around)
-        outputs = [output for each in listeners for output in opened.enter_context(each)]
+        outputs: list[Output] = [*opened.enter_context(_senders(options, start))]
+        if options.shows or options.socket:
+            outputs.append(_page_server(options, start, source, live_estimator, estimator, opened))
+        if out is not None:
+            outputs.append(opened.enter_context(_recording(out, source, live_estimator, estimator)))
         tracker = LiveTracker(estimator.detector, estimator.pose_model, options.people)
         _run(options, source, tracker, live_estimator, outputs)
     return DONE
@@ -169,7 +171,7 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _senders(options: LiveOptions, start: str) -> Iterator[list[Output]]:
+def _senders(options: LiveOptions, start: str) -> Iterator[list[Outbox]]:
     """What sends answers off, closed at the end."""
     from vibe.live import outputs
 
@@ -182,7 +184,7 @@ def _senders(options: LiveOptions, start: str) -> Iterator[list[Output]]:
             found.append(outputs.osc(options.osc))
         for output in found:
             opened.callback(_close, output)
-        yield list(found)
+        yield found
 
 
 def _close(output: Outbox) -> None:
@@ -192,35 +194,28 @@ def _close(output: Outbox) -> None:
         print_note(f"{output.name}: {output.dropped} answers could not be sent in time or at all")
 
 
-@contextmanager
 def _page_server(
-    options: LiveOptions, start: str, source: LiveSource, live_estimator: LiveEstimator, estimator: Estimator
-) -> Iterator[list[Output]]:
+    options: LiveOptions, start: str, source: LiveSource, live_estimator: LiveEstimator, estimator: Estimator,
+    opened: ExitStack,
+) -> Server:  # fmt: skip
     """The page and the socket, closed at the end."""
     from vibe.live.outputs import Packets
     from vibe.live.server import ServedContent, Server
     from vibe.viewer.page import live_page, page_template
 
-    if not (options.shows or options.socket):
-        yield []
-        return
     body = estimator.body
     text = live_page(page_template(), source.name, live_estimator.camera, body) if options.shows else None
     server = Server(ServedContent(start, text, Packets(body)), options.host, options.port)
-    with closing(server), _shown(server, options):
-        yield [server]
+    opened.enter_context(closing(server))
+    opened.enter_context(_shown(server, options))
+    return server
 
 
 @contextmanager
-def _recording(
-    options: LiveOptions, source: LiveSource, live_estimator: LiveEstimator, estimator: Estimator
-) -> Iterator[list[Output]]:
+def _recording(out: Path, source: LiveSource, live_estimator: LiveEstimator, estimator: Estimator) -> Iterator[Output]:
     """What writes the answers as they come, and a motion file of them at the end, whatever ended it."""
     from vibe.live.outputs import UNFINISHED, Recorder
 
-    if (out := options.out) is None:
-        yield []
-        return
     part = out.with_name(out.name + UNFINISHED)
     about = live_estimator.camera, estimator.body.origin, estimator.network.about, estimator.remarks
     try:
@@ -229,7 +224,7 @@ def _recording(
         advice = f"vibe live {part} -o {out} does it; or remove it"
         raise FileExistsError(f"{part} is a recording that was not finished: {advice}") from error
     try:
-        yield [recorder]
+        yield recorder
     finally:
         recorder.close()
         if recorder.frames:
