@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar, cast
 
-from vibe.errors import missing_extra
+from vibe.errors import needs_extra
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -253,10 +253,8 @@ def _in_ray(
 
 def _connect(address: str, workers: int) -> tuple[Any, bool]:
     """Ray at an address, and whether it was this call that connected to it."""
-    try:
+    with needs_extra("--ray", "ray", "ray"):
         ray: Any = import_module("ray")
-    except ImportError as error:
-        raise missing_extra("--ray", "ray", "ray") from error
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if ray.is_initialized():
         return ray, False

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from urllib.request import url2pathname
 
 from vibe import assets
 from vibe.batch.manifest import LARGEST, MOTION, SUMMARY, Manifest, read_manifest_summary
-from vibe.errors import missing_extra, one_line, redact, shorten
+from vibe.errors import needs_extra, one_line, redact, shorten
 
 URL = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 SENT_WHOLE = {
@@ -86,11 +86,8 @@ class Storage:
                 f"{shorten(self.address)} can't be reached: give a path, or a URL that begins with {known}"
             )
         try:
-            system, path = url_to_fs(self.address)
-        except ImportError as error:
-            s3 = missing_extra(f"{scheme}://", "s3fs", "s3")
-            other = ImportError(f"{scheme}:// needs another package: {one_line(error)}")
-            raise (s3 if scheme in ("s3", "s3a") else other) from error
+            with needs_extra(f"{scheme}://", "s3fs", "s3") if scheme in ("s3", "s3a") else nullcontext():
+                system, path = url_to_fs(self.address)
         except ValueError as error:
             raise ValueError(f"{shorten(self.address)} can't be reached: {shorten(one_line(error))}") from error
         system.invalidate_cache()

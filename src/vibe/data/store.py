@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from vibe.assets.archives import MAX_HEADER, RATIO, SLACK, header
 from vibe.data.recording import column_layout
-from vibe.errors import missing_extra
+from vibe.errors import needs_extra
 
 INDEX = "index.parquet"
 K_COLUMNS = tuple(f"K_px_{row}{column}" for row in range(3) for column in range(3))
@@ -210,10 +210,8 @@ def _mapped(folder: Path, name: str, rows: int) -> ndarray:
 
 def _arrow() -> tuple[Any, Any]:
     """The packages pyarrow and pyarrow.parquet; raises ImportError where they are not installed."""
-    try:
+    with needs_extra("the index of a store", "pyarrow", "data"):
         import pyarrow
         import pyarrow.compute
         import pyarrow.parquet
-    except ImportError as error:
-        raise missing_extra("the index of a store", "pyarrow", "data") from error
     return pyarrow, pyarrow.parquet

@@ -14,7 +14,7 @@ from vibe import __version__, assets
 from vibe.body.mesh import vertex_normals
 from vibe.body.pose import rest_vertices
 from vibe.body.record import Body
-from vibe.errors import missing_extra
+from vibe.errors import needs_extra
 from vibe.export.gltf import R_CAM_GLTF, linear_colour
 from vibe.motion.scene import Character, Scene, turned_at_rest
 from vibe.rotations import continuous, quaternions_from_rotmat
@@ -56,10 +56,8 @@ def write_usd(path: Path, scene: Scene, body: Body) -> None:
 
 def _pxr() -> Any:
     """Pixar's modules, which have no types; raises ImportError where they are not installed."""
-    try:
+    with needs_extra("USD", "usd-core", "usd"):
         return SimpleNamespace(**{name: import_module(f"pxr.{name}") for name in MODULES})
-    except ImportError as error:
-        raise missing_extra("USD", "usd-core", "usd") from error
 
 
 def _fill(pxr: Any, stage: Any, scene: Scene, body: Body) -> None:

@@ -12,7 +12,7 @@ import torch
 from numpy import ndarray as Array
 from torch import Tensor, nn
 
-from vibe.errors import missing_extra
+from vibe.errors import needs_extra
 from vibe.features.crops import SIDE
 from vibe.features.extractor import BATCH, Crops, Extractor
 from vibe.features.resnet import FEATURES
@@ -28,10 +28,8 @@ class Graph:
     """Nodes and constants, in the order of their making."""
 
     def __init__(self) -> None:
-        try:
+        with needs_extra("an ONNX graph", "onnx", "onnx"):
             import onnx
-        except ImportError as error:
-            raise missing_extra("an ONNX graph", "onnx", "onnx") from error
         self._onnx = onnx
         self._nodes: list[Any] = []
         self._constants: list[Any] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from vibe.errors import missing_extra
+from vibe.errors import needs_extra
 
 ReadFeatures = Callable[[Any], Any]
 """Crops [n, 224, 224, 3], uint8, to features [n, 2048]: an `Extractor`, or what a runtime made of its graph."""
@@ -21,10 +21,8 @@ def on_torch(extractor: ReadFeatures, graph: Callable[[], bytes]) -> ReadFeature
 
 def on_openvino(extractor: ReadFeatures, graph: Callable[[], bytes]) -> ReadFeatures:
     """The graph on the CPU, run by OpenVINO; raises ImportError without the extra `openvino`."""
-    try:
+    with needs_extra("--runtime openvino", "openvino", "openvino"):
         import openvino  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        raise missing_extra("--runtime openvino", "openvino", "openvino") from error
     import torch
 
     core = openvino.Core()
@@ -35,10 +33,8 @@ def on_openvino(extractor: ReadFeatures, graph: Callable[[], bytes]) -> ReadFeat
 
 def on_onnxruntime(extractor: ReadFeatures, graph: Callable[[], bytes]) -> ReadFeatures:
     """The graph on the CPU, run by ONNX Runtime; raises ImportError without the extra `onnx`."""
-    try:
+    with needs_extra("--runtime onnxruntime", "onnxruntime", "onnx"):
         import onnxruntime
-    except ImportError as error:
-        raise missing_extra("--runtime onnxruntime", "onnxruntime", "onnx") from error
     import torch
 
     session = onnxruntime.InferenceSession(graph(), providers=["CPUExecutionProvider"])

@@ -26,7 +26,7 @@ from torch import Tensor
 from vibe import __version__
 from vibe.arrays import as_numpy
 from vibe.body.record import Body
-from vibe.errors import missing_extra
+from vibe.errors import needs_extra
 from vibe.live.pose import LivePoses
 from vibe.live.source import LiveFrame
 from vibe.motion import Result
@@ -222,10 +222,8 @@ def osc(address: str) -> Outbox:
     Raises ValueError for what is no address, OSError for a host that is not known, ImportError without python-osc.
     """
     host, port = host_and_port(address)
-    try:
+    with needs_extra("OSC", "python-osc", "live"):
         from pythonosc.udp_client import UDPClient
-    except ImportError as error:
-        raise missing_extra("OSC", "python-osc", "live") from error
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0][0]
     except (OSError, UnicodeError) as error:  # the second for names that no address can have

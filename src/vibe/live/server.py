@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from vibe.errors import missing_extra
+from vibe.errors import needs_extra
 from vibe.live.outputs import Packet, Packets
 from vibe.live.pose import LivePoses
 from vibe.live.source import LiveFrame
@@ -59,10 +59,8 @@ class Server:
 
         Raises OSError if the port is taken or the host is not this machine's, ImportError without websockets.
         """
-        try:
+        with needs_extra("the live page", "websockets", "live"):
             import websockets  # noqa: F401
-        except ImportError as error:
-            raise missing_extra("the live page", "websockets", "live") from error
         self.host, self.port = host, port
         self.token = secrets.token_urlsafe(16)
         self._offer = offer

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from vibe.errors import missing_extra
+from vibe.errors import needs_extra
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -249,8 +249,6 @@ def together(tables: Sequence[DataFrame]) -> DataFrame:
 
 
 def _pandas() -> Any:
-    try:
+    with needs_extra("a table", "pandas", "pandas"):
         import pandas
-    except ImportError as error:
-        raise missing_extra("a table", "pandas", "pandas") from error
     return pandas

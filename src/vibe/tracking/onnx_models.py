@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray as Array
 
 from vibe.cameras import BOX_MARGIN
-from vibe.errors import missing_extra
+from vibe.errors import needs_extra
 from vibe.tracking.detector import Detections, letterbox, suppress
 from vibe.tracking.pose_model import MARGIN, Landmarks, crop_person, to_picture
 
@@ -37,10 +37,8 @@ def open_session(path: Path) -> Session:
     """A model file, ready to run on the CPU; raises FileNotFoundError, ImportError or ValueError."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"no ONNX model at {path}: give the path of a .onnx file")
-    try:
+    with needs_extra("an ONNX model", "onnxruntime", "onnx"):
         import onnxruntime
-    except ImportError as error:
-        raise missing_extra("an ONNX model", "onnxruntime", "onnx") from error
     try:
         return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     # What onnxruntime raises on damaged files is any kind: Fail, InvalidArgument, UnicodeDecodeError ...

@@ -17,7 +17,7 @@ from numpy import ndarray
 from vibe.assets.archives import read_npz
 from vibe.data.recording import File, RawSet, Recording
 from vibe.data.sets import annotations
-from vibe.errors import missing_extra
+from vibe.errors import needs_extra
 from vibe.video.read import count_frames
 
 LARGEST = 1 << 26
@@ -37,10 +37,8 @@ def read_cdf(path: Path, name: str) -> ndarray:
     Raises FileNotFoundError if there is no such file, and ValueError, which names it, if it is cut off or damaged or
     lacks the variable.
     """
-    try:
+    with needs_extra("a CDF file", "cdflib", "data"):
         import cdflib
-    except ImportError as error:
-        raise missing_extra("a CDF file", "cdflib", "data") from error
 
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: get it from the set's owner, or check the folder")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy import ndarray
 
 from vibe.assets.archives import RATIO, SLACK
-from vibe.errors import missing_extra
+from vibe.errors import needs_extra
 
 MOST_CELLS = 1000
 """Cells of a variable; those of the sets have one for each of 14 cameras."""
@@ -107,10 +107,8 @@ def _variable(data: memoryview, order: str, cells: bool) -> ndarray:
 
 
 def _from_hdf5(path: Path, names: Sequence[str]) -> dict[str, ndarray]:
-    try:
+    with needs_extra("a MATLAB 7.3 file", "h5py", "data"):
         import h5py
-    except ImportError as error:
-        raise missing_extra("a MATLAB 7.3 file", "h5py", "data") from error
 
     left = SLACK + RATIO * path.stat().st_size
 
