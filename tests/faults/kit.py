@@ -79,7 +79,7 @@ def begin(
     )
 
 
-def end(process: subprocess.Popen[str], seconds: float = 120.0) -> Done:
+def end(process: subprocess.Popen[str], seconds: float = 600.0) -> Done:
     """Wait for a process; one that takes longer than `seconds` is killed with its children, and TimeoutExpired."""
     began = time.monotonic()
     try:
@@ -90,7 +90,7 @@ def end(process: subprocess.Popen[str], seconds: float = 120.0) -> Done:
     return Done(process.returncode, out, err, time.monotonic() - began)
 
 
-def run(*arguments: object, seconds: float = 120.0, **breaks: Any) -> Done:
+def run(*arguments: object, seconds: float = 600.0, **breaks: Any) -> Done:
     """`vibe ARGUMENTS` from beginning to end, with what `begin` can break."""
     return end(begin(*arguments, **breaks), seconds)
 
@@ -140,7 +140,7 @@ def kill_all(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-def wait_for(condition: Callable[[], object], process: subprocess.Popen[str], seconds: float = 60.0) -> bool:
+def wait_for(condition: Callable[[], object], process: subprocess.Popen[str], seconds: float = 600.0) -> bool:
     """Wait until something is so; False if the process ended first."""
     until = time.monotonic() + seconds
     while not condition():

@@ -161,7 +161,7 @@ def test_two_processes_learn_what_one_learns(tiny: Recipe, tmp_path: Path, motio
     source = str(Path(__file__).parents[2] / "src")
     subprocess.run(
         [*command, source, str(tmp_path / "recipe.pkl"), str(tmp_path / "two")], check=True, capture_output=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=120,
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=600,
     )  # fmt: skip
     list(train_generator(plain, tmp_path / "one"))
     one, two = read_log(tmp_path / "one"), read_log(tmp_path / "two")

@@ -160,7 +160,7 @@ def test_kills_at_random_moments_change_nothing(tiny: PaperRecipe, tmp_path: Pat
     lives = Path(__file__).parents[1] / "fixtures" / "lives.py"
     subprocess.run(
         [sys.executable, str(lives), str(tmp_path / "recipe.pkl"), str(tmp_path), "3", "1"], check=True,
-        capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": SOURCE}, timeout=300,
+        capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": SOURCE}, timeout=900,
     )  # fmt: skip
     runs = [*tmp_path.glob("killed-*")]
     assert runs
@@ -179,7 +179,7 @@ def test_two_processes_learn_what_one_learns(tiny: PaperRecipe, tmp_path: Path) 
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
     subprocess.run(
         [*command, str(tmp_path / "recipe.pkl"), str(tmp_path / "two")], check=True, capture_output=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": SOURCE}, timeout=120,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": SOURCE}, timeout=600,
     )  # fmt: skip
     list(train_generator(tiny, tmp_path / "one"))
     for expected, record in zip(read_log(tmp_path / "one"), read_log(tmp_path / "two"), strict=True):

@@ -248,7 +248,7 @@ def test_ten_kills_at_random_moments_change_nothing(tiny: Recipe, tmp_path: Path
     program, source = Path(__file__).parents[1] / "fixtures" / "lives.py", str(Path(__file__).parents[2] / "src")
     subprocess.run(
         [sys.executable, str(program), str(tmp_path / "recipe.pkl"), str(tmp_path), "10", "0"], check=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": source}, timeout=300, capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": source}, timeout=900, capture_output=True,
     )  # fmt: skip
     whole, *runs = [tmp_path / "whole", *sorted(tmp_path.glob("killed-*"))]
     assert runs
