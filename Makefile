@@ -31,7 +31,7 @@ VIDEO ?=
 NPZ ?=
 SEED ?= 0
 COUNT ?= 100000
-SPREAD := --numprocesses=auto --maxprocesses=4 --dist=loadfile
+SPREAD := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 RECIPE ?=
 TORCH_FLAGS ?=
 OLDEST_PYTHON ?= python3.10

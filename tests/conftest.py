@@ -11,6 +11,17 @@ ROOT = Path(__file__).parents[1]
 CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 COMPILED = re.compile(r"^@(numba\.)?n?jit\b", re.MULTILINE)
 """Functions that numba compiles can't be wrapped; their modules are left as they are."""
+SLOW = [
+    ROOT / "tests" / name
+    for name in (
+        *("viewer/test_page_browser.py", "batch/test_killed.py", "faults/test_scenes.py", "test_package.py"),
+        *("docs/test_site.py", "train/test_trainer.py", "train/test_task_features.py", "train/test_loop.py"),
+        *("cli/test_exact.py", "assets/test_convert.py", "faults/test_fuzz.py", "live/test_page_browser.py"),
+        *("test_examples.py", "batch/test_s3.py", "cli/test_estimate.py", "inference/test_stages.py"),
+        *("evaluate/test_end_to_end.py", "test_house.py", "refine/test_smplify.py"),
+    )
+]
+"""Files of few tests that take long: browsers, programs that are started, videos from beginning to end."""
 
 
 def _checked() -> list[str]:
@@ -23,6 +34,12 @@ def _checked() -> list[str]:
 jaxtyping.install_import_hook(_checked(), CHECKER)
 
 pytest_plugins = ["filmed"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, so that no process is left with it when the others have nothing to do any more."""
+    rank = {path: place for place, path in enumerate(SLOW)}
+    items.sort(key=lambda item: rank.get(item.path, len(SLOW)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,11 +12,11 @@ from vibe.video.write import VideoWriter
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
-    """Half a second of grey."""
+    """Two seconds of grey, so that a busy machine sees some of its frames."""
     path = tmp_path_factory.mktemp("film") / "grey.mp4"
-    with VideoWriter(path, 160, 120, 20) as writer:
+    with VideoWriter(path, 160, 120, 5) as writer:
         for index in range(10):
-            writer.write(np.full((120, 160, 3), 128, np.uint8), index / 20)
+            writer.write(np.full((120, 160, 3), 128, np.uint8), index / 5)
     return path
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
@@ -60,15 +59,6 @@ class StorageView:
     def number(self) -> float | None:
         """The only number of a tensor of one; None if it has more."""
         return float(self.numbers().reshape(())) if math.prod(self.shape) == 1 else None
-
-
-def is_tar(content: bytes) -> bool:
-    """Whether a file begins as a tar file does."""
-    try:
-        tarfile.TarInfo.frombuf(content[:512], "latin1", "replace")
-    except tarfile.HeaderError:
-        return False
-    return True
 
 
 def from_zip(archive: Zip) -> Checkpoint:

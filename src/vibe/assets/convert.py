@@ -94,8 +94,6 @@ def _converted(path: Path, content: bytes) -> tuple[str, bytes]:
         return smpl_files.regressor(npy(content))
     if content[8:9] == b"{" and int.from_bytes(content[:8], "little") < len(content):
         return _own(path, content)
-    if checkpoints.is_tar(content):
-        raise ValueError("it is a checkpoint of torch 0.1 in a tar file: save it anew with torch 1.0 or newer")
     if content[:1] in (b"\x80", b"(", b"}", b"]", b"c"):
         return _pickle(path, content)
     page = content[:200].lstrip()[:1] == b"<"
