@@ -139,10 +139,9 @@ def train_step(
 def generate(
     network: VIBE, evidence: Observation | Float[Tensor, "*b time feature"], precision: str
 ) -> tuple[Float[Tensor, "*b time feature"], Float[Tensor, "*b time feature"], GeneratorOutput]:
-    """Features, latent vectors and output; on a graphics card computed in the recipe's precision, given in float32."""
-    device = next(network.parameters()).device.type
-    reduced = device == "cuda" and precision == "bfloat16"
-    with torch.autocast(device, torch.bfloat16, enabled=reduced):
+    """Features, latent vectors and output, computed in the recipe's precision, given in float32."""
+    reduced = precision == "bfloat16"
+    with torch.autocast(next(network.parameters()).device.type, torch.bfloat16, enabled=reduced):
         features = network.embedding(evidence)
         latent = network.encoder(features)
         made = network.regressor(latent)

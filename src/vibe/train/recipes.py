@@ -142,7 +142,12 @@ OPEN = Recipe(
     licence=f"{ACKNOWLEDGEMENT}; free for every use with this acknowledgement.",
     motion=("open2_30fps.npz",),
     set_aside=("cmu_02", "cmu_16", "cmu_69", "cmu_91"),
-    synthesis=SynthesisConfig(batch=48, frames=48, exact=(0.6, 0.15), poses=PoseConfig(limb=0.15, wobble=0.25)),
+    network=NetworkConfig(
+        encoder=EncoderConfig(features=WIDTH, hidden=352, bidirectional=True),
+        regressor=RegressorConfig(features=WIDTH, hidden=704, dropout=0.0, activation="relu"),
+    ),
+    synthesis=SynthesisConfig(batch=48, frames=48, exact=(0.25, 0.1), poses=PoseConfig(limb=0.15, wobble=0.25)),
+    precision="bfloat16",
 )
 OPEN_NC = replace(
     OPEN,
