@@ -338,7 +338,7 @@ def _computed(pid: int) -> float:
 def table(tallies: dict[str, Tally], how: str) -> str:
     """The result, as a page of the benchmarks."""
     lines = [
-        "| reader | inputs | refused | past the first check | inputs a second | slowest, s | most memory, MB | faults |",
+        "| reader | inputs | refused | past first check | inputs a second | slowest, s | most memory, MB | faults |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, tally in tallies.items():
