@@ -139,52 +139,73 @@ def test_whoever_the_detector_sees_is_followed_where_their_region_is_read_as_som
         assert error_px(best, actor) < 6 and int((best.confidence > 0).sum()) >= 43
 
 
-def test_who_turns_over_is_found_upside_down():
-    class Flyer(Scene):
-        """A person whose trunk turns in the air; detector and pose model know people who are upright to them."""
+class Flyer(Scene):
+    """A person whose trunk turns in the air; detector and pose model know people who are upright to them."""
 
-        def turn(self):
-            return math.radians(min(max(450 * (self.time - 0.5), 0), 360))
+    def __init__(self, turn, sees):
+        super().__init__()
+        self.turn_at, self.sees = turn, sees
 
-        def detector(self, rgb):
-            spots = [np.argwhere((rgb == colour).all(-1))[:, ::-1] for colour in (RED, BLUE)]
-            marks = [spot.mean(0) for spot in spots if len(spot)]
-            found = len(marks) == 2 and marks[1][1] < marks[0][1] - 40
-            points = np.array([marks] if found else [], float).reshape(-1, 2, 2)
-            box = np.concatenate([points[:, 0], np.full((len(points), 2), 200.0)], 1)
-            return Detections(box, np.full(len(points), 0.9), points)
+    def turn(self):
+        return math.radians(self.turn_at(self.time))
 
-        def paint(self, time):
-            self.time = time
-            rgb = np.zeros((*SIZE, 3), np.uint8)
-            for colour, (x, y) in zip((RED, BLUE), self.ends(), strict=True):
-                rgb[int(y) - 4 : int(y) + 4, int(x) - 4 : int(x) + 4] = colour
-            return rgb
+    def detector(self, rgb):
+        spots = [np.argwhere((rgb == colour).all(-1))[:, ::-1] for colour in (RED, BLUE)]
+        marks = [spot.mean(0) for spot in spots if len(spot)]
+        found = len(marks) == 2 and marks[1][1] < marks[0][1] - 40
+        points = np.array([marks] if found else [], float).reshape(-1, 2, 2)
+        box = np.concatenate([points[:, 0], np.full((len(points), 2), 200.0)], 1)
+        return Detections(box, np.full(len(points), 0.9), points)
 
-        def ends(self):
-            hips = np.array([320.0, 120.0])
-            return hips, hips + 80 * np.array([math.sin(self.turn()), -math.cos(self.turn())])
+    def paint(self, time):
+        self.time = time
+        rgb = np.zeros((*SIZE, 3), np.uint8)
+        for colour, (x, y) in zip((RED, BLUE), self.ends(), strict=True):
+            rgb[int(y) - 4 : int(y) + 4, int(x) - 4 : int(x) + 4] = colour
+        return rgb
 
-        def start(self, box_px, keypoints_px):
-            return region_from_circle(*keypoints_px)
+    def ends(self):
+        hips = np.array([320.0, 120.0])
+        return hips, hips + 80 * np.array([math.sin(self.turn()), -math.cos(self.turn())])
 
-        def __call__(self, rgb, region):
-            off = math.remainder(region[3] - self.turn(), 2 * math.pi)
-            sees = abs(off) < 0.5 and not 0.05 < self.turn() < 1.2
-            points = np.stack(
-                [
-                    POSE[:, 0] * math.cos(self.turn()) - POSE[:, 1] * math.sin(self.turn()),
-                    POSE[:, 0] * math.sin(self.turn()) + POSE[:, 1] * math.cos(self.turn()),
-                ],
-                -1,
-            )
-            keypoints = np.concatenate([(320, 120) + points, np.full((17, 1), 0.8)], 1)
-            return Landmarks(keypoints, 0.99 * sees, region, region_from_circle(*self.ends()))
+    def start(self, box_px, keypoints_px):
+        return region_from_circle(*keypoints_px)
 
-    tracks, _ = follow(Flyer(), 2.0)
-    [track] = tracks
+    def __call__(self, rgb, region):
+        sees = self.sees(abs(math.remainder(region[3] - self.turn(), 2 * math.pi)), self.turn())
+        points = np.stack(
+            [
+                POSE[:, 0] * math.cos(self.turn()) - POSE[:, 1] * math.sin(self.turn()),
+                POSE[:, 0] * math.sin(self.turn()) + POSE[:, 1] * math.cos(self.turn()),
+            ],
+            -1,
+        )
+        keypoints = np.concatenate([(320, 120) + points, np.full((17, 1), 0.8)], 1)
+        return Landmarks(keypoints, 0.99 * sees, region, region_from_circle(*self.ends()))
+
+
+def somersault(time):
+    """Degrees: 450 a second from half a second on."""
+    return min(max(450 * (time - 0.5), 0), 360)
+
+
+def jerky_somersault(time):
+    """Degrees: 40 more at once in every third frame."""
+    return 40 * (min(max(round(time * FPS) - 15, 0), 27) // 3)
+
+
+@pytest.mark.parametrize(
+    ("turn", "sees"),
+    [
+        (somersault, lambda off, turn: off < 0.5 and not 0.05 < turn < 1.2),
+        (jerky_somersault, lambda off, turn: off < (0.8 if turn < 0.8 else 0.5)),
+    ],
+    ids=["lost, found by the turned detector", "faster than the region, never lost"],
+)
+def test_who_turns_over_is_found_upside_down(turn, sees):
+    [track], _ = follow(Flyer(turn, sees), 2.0)
     seen = set(track.frames[track.confidence > 0].tolist())
-    turning = {frame for frame in range(60) if 100 < min(max(450 * (frame / FPS - 0.5), 0), 360) < 330}
+    turning = {frame for frame in range(60) if 100 < turn(frame / FPS) < 330}
     assert len(seen & turning) >= 0.9 * len(turning)
 
 
@@ -271,6 +292,20 @@ def test_two_people_of_the_shared_clip_are_followed_through_their_crossing(real,
     near, far = whole[:2]
     assert ((near.box_px[:, 1] - far.box_px[:, 1]) > 200).all()
     assert (near.confidence > 0).all() and (far.confidence > 0).all()
+
+
+def test_the_somersault_of_the_shared_street_clip_is_one_persons_and_head_down(real, shared):
+    av = pytest.importorskip("av")
+    follower = real()
+    with av.open(str(shared / "data" / "videos" / "street" / "street.mp4")) as container:
+        for index, frame in zip(range(190), container.decode(video=0), strict=False):
+            if index >= 140:
+                follower.step(index - 140, float(frame.time), frame.to_ndarray(format="rgb24"))
+    tracks, _ = follower.finish()
+    shoulders, hips = ([track.keypoints_px[25:45, rows, 1].mean(1) for track in tracks] for rows in ([5, 6], [11, 12]))
+    head_down = [(above > below).sum() for above, below in zip(shoulders, hips, strict=True)]
+    assert sorted(count >= 9 for count in head_down) == [False, True]
+    assert all((track.confidence > 0).sum() >= 48 for track in tracks)
 
 
 def three():

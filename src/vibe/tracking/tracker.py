@@ -31,6 +31,10 @@ SAME_PLACE, SAME_SIZE = 0.15, 0.5
 """Distance over the side, and logarithm of the growth, up to which a detection is of the person in a region."""
 UNLIKE = 0.1
 """Difference of what `ActiveTrack.strayed` gives for two tracks that tells who is who."""
+TILTED, TURNS = 0.7, (-0.8, -0.4, 0.4, 0.8)
+"""Radians from upright from which somebody whose reading fades is read at further turns, and by how much."""
+CLEAR, FADED = 0.4, 0.9
+"""A reading fades if it is less sure than the first, and than the second times the one before."""
 CONTEST = 0.05
 """Overlap of two people's bodies over the smaller one from which a place is contested."""
 
@@ -124,7 +128,7 @@ class Tracker:
         scheduled = self._scheduled_tiles(time, width, height, len(parts))
         seen = self._detector_pool.submit(tiling.detect_in_tiles, self._detector, rgb, scheduled)
         read = map if len(ahead) < 2 else self._pose_pool.map
-        landmarks = read(lambda pair: self._read(rgb, *pair), zip(ahead, anchors, strict=True))
+        landmarks = read(lambda each: self._read(rgb, *each), zip(self._live, ahead, anchors, strict=True))
         for person, reading in zip(self._live, landmarks, strict=True):
             if self._is_person(reading):
                 person.add(index, time, reading, appearance.clothing(rgb, reading.keypoints_px))
@@ -255,13 +259,22 @@ class Tracker:
         """The first region of each detected person."""
         return [self._pose.start(box, _row(found.keypoints_px, n)) for n, box in enumerate(found.box_px)]
 
-    def _read(self, rgb: Array, region: Array, anchor: Array | None) -> Landmarks:
+    def _read(self, rgb: Array, person: ActiveTrack, region: Array, anchor: Array | None) -> Landmarks:
         """The keypoints in a region, or in the detector's if those are of another person than the detector's."""
-        first = self._pose(rgb, region)
+        first = self._read_turned(rgb, person, self._pose(rgb, region))
         if anchor is None or (self._is_person(first) and _pairs([anchor], [first.follow])):
             return first
         second = self._pose(rgb, anchor)
         return second if self._is_person(second) and _pairs([anchor], [second.follow]) else first
+
+    def _read_turned(self, rgb: Array, person: ActiveTrack, first: Landmarks) -> Landmarks:
+        """The surest reading of somebody who turns over: as the region was, or turned further or less far."""
+        region = first.region
+        if abs(region[3]) < TILTED or _sureness(first) >= min(CLEAR, FADED * _sureness(person.last)):
+            return first
+        turned = [self._pose(rgb, region + np.array([0, 0, 0, turn])) for turn in TURNS]
+        likely = [each for each in turned if self._is_person(each) and _pairs([region], [each.follow])]
+        return max([first, *likely], key=_sureness)
 
     def _within_budget(self, parts: Array, others: int) -> Array:
         """As many tiles as the frame has room for beside `others`; the rest is postponed."""
@@ -345,6 +358,11 @@ class Tracker:
         if stretch := person.stretch(self.rows):
             self._stretches.append(stretch)
             self._gone.append(stretch)
+
+
+def _sureness(landmarks: Landmarks) -> float:
+    """Presence times mean confidence of the keypoints."""
+    return landmarks.presence * float(landmarks.keypoints_px[:, 2].mean())
 
 
 def _row(values: Array | None, n: int) -> Array | None:
