@@ -1,5 +1,6 @@
 """Shapes and types are checked in tests, not in use: this hook has to stand before anything of vibe is imported."""
 
+import gc
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ def _checked() -> list[str]:
     return [".".join(file.relative_to(ROOT / "src").with_suffix("").parts) for file in plain]
 
 
+gc.disable()  # what is imported stays
 jaxtyping.install_import_hook(_checked(), CHECKER)
 
 pytest_plugins = ["filmed"]
@@ -40,6 +42,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long begins first, so that no process is left with it when the others have nothing to do any more."""
     rank = {path: place for place, path in enumerate(SLOW)}
     items.sort(key=lambda item: rank.get(item.path, len(SLOW)))
+
+
+def pytest_collection_finish() -> None:
+    """All modules are read by now: the collector of garbage need not go through them again and again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

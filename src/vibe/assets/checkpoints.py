@@ -56,10 +56,6 @@ class StorageView:
         array = (array.astype("<u4") << 16).view("<f4") if short else array
         return np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(self.shape)
 
-    def number(self) -> float | None:
-        """The only number of a tensor of one; None if it has more."""
-        return float(self.numbers().reshape(())) if math.prod(self.shape) == 1 else None
-
 
 def from_zip(archive: Zip) -> Checkpoint:
     """The checkpoint in a zip file, as torch has written them since 1.6; raises ValueError."""

@@ -162,7 +162,7 @@ def _which(path: Path, checkpoint: Checkpoint) -> str:
     """The name of a generator: by the error that it holds, else by the file's name."""
     held = checkpoint.value.get("performance")
     if isinstance(held, pickles.Made) and held.kind == "torch.Tensor":
-        held = storage_view(checkpoint, held, "performance").number()
+        held = storage_view(checkpoint, held, "performance").numbers()
     error = pickle_arrays.scalar(held, "performance")
     for name, published in PERFORMANCE.items():
         if error is not None and abs(error - published) < 0.01:

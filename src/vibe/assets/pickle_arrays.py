@@ -29,10 +29,10 @@ def numbers(value: Any, what: str) -> NDArray[Any]:
 
 
 def scalar(value: Any, what: str) -> float | None:
-    """A single number, None if there is none; raises ValueError."""
+    """A single number, be it an array of one, None if there is none; raises ValueError."""
     if value is None or isinstance(value, (int, float)):
         return value
-    array = numbers(value, what)
+    array = value if isinstance(value, np.ndarray) else numbers(value, what)
     return float(array.reshape(())) if array.size == 1 else None
 
 

@@ -83,8 +83,14 @@ def read_pickle(data: bytes | memoryview, start: int = 0, references: list[Any] 
             return _result(machine), machine.at
         if code not in STEPS:
             raise ValueError(f"byte {at} is no pickle opcode that these files need ({chr(code)!a})")
+        name, form = STEPS[code]
         try:
-            STEPS[code](machine, _argument(machine, ARGUMENTS[code]))
+            argument = _argument(machine, form)
+            if name in EFFECTS:
+                EFFECTS[name](machine, argument)
+            else:
+                value = VALUES[name](machine, argument)  # which may put another stack in the place of this one
+                machine.stack.append(value)
         except (IndexError, KeyError, UnicodeError) as error:
             raise ValueError(f"its pickle is damaged at byte {at}: copy the file again") from error
     raise ValueError(f"its pickle takes more than {MAX_OPCODES} steps: none of the files that can be added does")
@@ -340,19 +346,6 @@ EFFECTS: dict[str, Callable[[_Machine, memoryview], Any]] = {
 """What the others do."""
 LONG_LINES = {"stringnl", "unicodestringnl"}
 """Arguments of any length, where other lines are short."""
-
-
-def _pushed(value: Callable[[_Machine, memoryview], Any]) -> Callable[[_Machine, memoryview], None]:
-    """The step that makes a value, which may change the stack, and lays it on top."""
-
-    def step(m: _Machine, argument: memoryview) -> None:
-        made = value(m, argument)
-        m.stack.append(made)
-
-    return step
-
-
 STOP = ord(".")
-ALL = EFFECTS | {name: _pushed(value) for name, value in VALUES.items()}
-STEPS = {ord(opcode.code): ALL[opcode.name] for opcode in pickletools.opcodes if opcode.name in ALL}
-ARGUMENTS = {ord(opcode.code): opcode.arg for opcode in pickletools.opcodes}
+STEPS = {ord(each.code): (each.name, each.arg) for each in pickletools.opcodes if each.name in {*VALUES, *EFFECTS}}
+"""Name and argument of the opcodes that are read, but for the last of a pickle."""

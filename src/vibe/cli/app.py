@@ -81,18 +81,14 @@ def _run(arguments: list[str]) -> int:
 
 def _commands(together: bool) -> Any:
     """All commands as tyro takes them; the help of them `together` has the first sentence of each."""
-    return Union[  # noqa: UP007
-        tuple(
-            Annotated[Any, subcommand(name, constructor=_later(run), description=_first_sentence(run, together))]
-            for name, run in COMMANDS.items()
-        )
-    ]
+    commands = []
+    for name, run in COMMANDS.items():
+        first = (run.__doc__ or "").split("\n\n")[0]
+        about = subcommand(name, constructor=_later(run), description=first if together else None)
+        commands.append(Annotated[Any, about])
+    return Union[tuple(commands)]  # noqa: UP007
 
 
 def _later(run: Callable[..., int]) -> Callable[..., Callable[[], int]]:
     """What takes a command's arguments: it is run once they are all read, for what it says is its own."""
     return wraps(run)(lambda *args, **options: partial(run, *args, **options))
-
-
-def _first_sentence(command: Callable[..., int], together: bool) -> str | None:
-    return (command.__doc__ or "").split("\n\n")[0] if together else None
