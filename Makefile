@@ -54,6 +54,9 @@ demo: $(VENV)/.ready-to-run
 	echo "    $(BIN)/vibe estimate YOUR_VIDEO -o $$OUT"; \
 	echo "    $(BIN)/vibe --help    (after '. $(BIN)/activate', vibe alone will do)"
 
+# Tests start many processes: they need not compile the package anew each time, whatever the environment says.
+test test-oldest: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(VENV)/.ready-to-test
 	$(BIN)/python -m pytest $(SPREAD)
 
@@ -135,14 +138,14 @@ $(MEDIAPIPE)/.ready: | $(BIN)/python
 	-$(MEDIAPIPE)/bin/python -m pip install --quiet mediapipe==0.10.14
 	@touch $@
 
-# --no-compile: Python compiles the modules that are used when they are first imported; for all of them pip takes minutes.
+#: Python compiles the modules that are used when they are first imported; for all of them pip takes minutes.
 $(VENV)/.ready-to-run: EXTRAS :=
 $(VENV)/.ready-to-test: EXTRAS := [dev]
 $(VENV)/.ready-to-run $(VENV)/.ready-to-test: pyproject.toml constraints.txt hatch_build.py $(wildcard page/*.json page/src/*) \
 		| $(BIN)/python
 	@echo "setting up $(VENV): this takes some minutes, once"
-	$(PIP) install --quiet --no-compile $(TORCH_FLAGS) "$$(grep '^torch==' constraints.txt)"
-	$(PIP) install --quiet --no-compile -c constraints.txt -e ".$(EXTRAS)"
+	$(PIP) install --quiet $(TORCH_FLAGS) "$$(grep '^torch==' constraints.txt)"
+	$(PIP) install --quiet -c constraints.txt -e ".$(EXTRAS)"
 	$(BIN)/vibe fetch --into $(VENV)/share/vibe
 	@touch $(VENV)/.ready-to-run $@
 
