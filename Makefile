@@ -138,7 +138,6 @@ $(MEDIAPIPE)/.ready: | $(BIN)/python
 	-$(MEDIAPIPE)/bin/python -m pip install --quiet mediapipe==0.10.14
 	@touch $@
 
-#: Python compiles the modules that are used when they are first imported; for all of them pip takes minutes.
 $(VENV)/.ready-to-run: EXTRAS :=
 $(VENV)/.ready-to-test: EXTRAS := [dev]
 $(VENV)/.ready-to-run $(VENV)/.ready-to-test: pyproject.toml constraints.txt hatch_build.py $(wildcard page/*.json page/src/*) \

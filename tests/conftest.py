@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import hypothesis
 import jaxtyping
 import pytest
 
@@ -35,6 +36,11 @@ def _checked() -> list[str]:
 gc.disable()  # what is imported stays
 jaxtyping.install_import_hook(_checked(), CHECKER)
 
+# A busy machine takes its time, and the tests that limit time count what the processor did.
+hypothesis.settings.register_profile(
+    "busy machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy machine")
 pytest_plugins = ["filmed"]
 
 

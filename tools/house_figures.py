@@ -62,8 +62,12 @@ class SourceTree:
     def __init__(self, root: Path) -> None:
         """`root` holds src/vibe."""
         self.source = root / "src"
+
+    @cached_property
+    def modules(self) -> dict[str, Module]:
+        """By their names."""
         paths = sorted((self.source / "vibe").rglob("*.py"))
-        self.modules = {module.name: module for module in (self.read(path) for path in paths)}
+        return {module.name: module for module in (self.read(path) for path in paths)}
 
     def read(self, path: Path) -> Module:
         """A file of the package, or a program beside it."""

@@ -1,4 +1,5 @@
 import io
+from time import process_time
 
 import numpy as np
 import pytest
@@ -81,15 +82,17 @@ def test_one_storage_is_read_once(monkeypatch):
 
 
 @both
-@settings(max_examples=150, deadline=2000)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_a_checkpoint_with_some_bytes_changed_is_read_or_refused(legacy, data):
     content = bytearray(saved({"a": torch.arange(6.0), "b": np.float64(1)}, legacy))
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    cut, began = data.draw(st.integers(1, len(content))), process_time()
     try:
-        checkpoint = read(bytes(content[: data.draw(st.integers(1, len(content)))]), legacy)
+        checkpoint = read(bytes(content[:cut]), legacy)
         for name, value in checkpoint.value.items() if isinstance(checkpoint.value, dict) else ():
             checkpoints.storage_view(checkpoint, value, str(name)).numbers()
     except ValueError as error:
         assert str(error)
+    assert process_time() - began < 2

@@ -19,7 +19,7 @@ def there_and_back(value, protocol=2):
     return numbers(pickles.read_pickle(content)[0], "value")
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.data(), st.sampled_from(DTYPES), st.sampled_from([0, 1, 2, 3, 4, 5, "python 2"]), st.booleans())
 def test_an_array_comes_back_to_the_bit(data, dtype, protocol, fortran):
     array = data.draw(arrays(np.dtype(dtype), array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)))

@@ -1,5 +1,6 @@
 import collections
 import pickle
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -21,7 +22,7 @@ SEEDS = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(VALUES, st.integers(0, 5))
 def test_plain_values_come_out_as_an_unpickler_gives_them(value, protocol):
     content = pickle.dumps(value, protocol)
@@ -62,16 +63,23 @@ def test_what_would_be_called_is_only_noted():
     assert pickles.read_pickle(b"c__builtin__\nset\n.")[0] == Name("set")
 
 
-@settings(max_examples=400, deadline=2000)
-@given(st.binary(max_size=200))
-def test_any_bytes_are_read_or_refused(content):
+def is_read_or_refused(content: bytes) -> None:
+    """Soon, and with a reason."""
+    began = process_time()
     try:
         pickles.read_pickle(content, references=[])
     except ValueError as error:
         assert str(error)
+    assert process_time() - began < 2
 
 
-@settings(max_examples=600, deadline=2000)
+@settings(max_examples=400)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(content):
+    is_read_or_refused(content)
+
+
+@settings(max_examples=600)
 @given(st.sampled_from(SEEDS), st.data())
 def test_a_pickle_with_some_bytes_changed_is_read_or_refused(content, data):
     changed = bytearray(content)
@@ -79,19 +87,13 @@ def test_a_pickle_with_some_bytes_changed_is_read_or_refused(content, data):
     for _ in range(data.draw(st.integers(1, 6))):
         changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(opcodes)
     cut = data.draw(st.integers(1, len(changed)))
-    try:
-        pickles.read_pickle(bytes(changed[:cut]), references=[])
-    except ValueError as error:
-        assert str(error)
+    is_read_or_refused(bytes(changed[:cut]))
 
 
-@settings(max_examples=400, deadline=2000)
+@settings(max_examples=400)
 @given(st.lists(st.sampled_from([*pickles.STEPS, pickles.STOP]), max_size=60))
 def test_any_order_of_opcodes_is_read_or_refused(codes):
-    try:
-        pickles.read_pickle(bytes(codes), references=[])
-    except ValueError as error:
-        assert str(error)
+    is_read_or_refused(bytes(codes))
 
 
 def test_every_opcode_of_python_is_known_but_those_for_buffers_elsewhere():

@@ -3,12 +3,14 @@
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from manual import ROOT
 
-pytest.importorskip("furo", reason="the extra `docs` is not installed")
+if find_spec("furo") is None:
+    pytest.skip("the extra `docs` is not installed", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
