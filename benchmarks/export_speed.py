@@ -77,7 +77,7 @@ def task(motion: Path, form: str, blender: str) -> dict[str, float]:
 
 def main(options: Options) -> None:
     frames = round(options.minutes * 60 * FPS)
-    forms = [name for name, form in FORMATS.items() if not form.frames and name not in ("legacy", "fbx")]
+    forms = [name for name, form in FORMATS.items() if form.each != "frame" and name not in ("legacy", "fbx")]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         motion = Path(folder) / "motion.npz"

@@ -25,9 +25,9 @@ def scene(body):
 
 def written(kind, scene, body, folder):
     said = []
-    write_meshes(folder, kind, scene, scene.characters[0], body, lambda *given: said.append(given))
+    write_meshes(folder / "frames", scene, scene.characters[0], body, kind, lambda *given: said.append(given))
     assert said == [("person 1", 5, 5)]
-    return sorted(folder.iterdir())
+    return sorted((folder / "frames").iterdir())
 
 
 @pytest.mark.parametrize("kind", ["obj", "ply"])

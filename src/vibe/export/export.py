@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,14 @@ from vibe.arrays import as_numpy
 from vibe.assets.paths import folders_above, whole_folder
 from vibe.body import Body, find_body
 from vibe.errors import Misuse
-from vibe.export.bvh import UNITS
-from vibe.export.formats import FORMATS, ExportOptions, Facing, Format, Root, Unit, Up
+from vibe.export.amass import write_amass, write_smplx_json
+from vibe.export.bvh import UNITS, write_bvh
+from vibe.export.fbx import write_fbx
+from vibe.export.formats import FORMATS, Facing, Format, Root, Unit, Up
+from vibe.export.gltf import write_glb
 from vibe.export.legacy import write_legacy
+from vibe.export.tables import write_csv, write_trc
+from vibe.export.usd import write_usd
 from vibe.motion import Result
 from vibe.motion.scene import AXES, R_SCENE_CAM, ROOTS, Character, Scene, SceneOptions, build_scene
 from vibe.records import Progress
@@ -90,11 +96,14 @@ def export(
             write_legacy(file, result, made_with, progress)
         return Exported((file,), ())
     options = SceneOptions(up or format.up, facing, root or "origin", ground, fps, start, end)
-    single = ExportOptions(unit or "cm", Path(blender) if blender else None)
     scene = build_scene(result, made_with, options, person)
-    if format.frames or (format.each and len(scene.characters) != 1):
-        return Exported(_several(folder, format, scene, made_with, single, progress), scene.notes)
-    _single(file, format, scene, made_with, single)
+    write, frames = WRITERS[to], format.each == "frame"
+    own = {"unit": unit, "blender": Path(blender) if blender else None, "progress": progress if frames else None}
+    write = partial(write, **{name: value for name, value in own.items() if value})
+    if frames or (format.each == "person" and len(scene.characters) != 1):
+        return Exported(_several(folder, format, scene, made_with, write), scene.notes)
+    with folders_above(file):
+        write(file, scene, *(scene.characters if format.each == "person" else ()), made_with)
     return Exported((file,), scene.notes)
 
 
@@ -105,53 +114,35 @@ def refuse_others(**given: str | None) -> None:
             raise Misuse(f"{name} is {value!r}: choose one of {', '.join(CHOICES[name])}")
 
 
-def _single(file: Path, format: Format, scene: Scene, body: Body, single: ExportOptions) -> None:
-    """Write the scene as one file."""
-    with folders_above(file):
-        if format.one:
-            format.one(file, scene, body)
-        elif format.each:
-            (character,) = scene.characters
-            format.each(file, scene, character, body, single)
-
-
-def _several(
-    folder: Path, format: Format, scene: Scene, body: Body, single: ExportOptions, progress: Progress | None
-) -> tuple[Path, ...]:
+def _several(folder: Path, format: Format, scene: Scene, body: Body, write: Callable[..., None]) -> tuple[Path, ...]:
     """Write a file for each person, or a folder of frames for each."""
-    if folder.is_file() or (format.each and folder.suffix == Path(format.file).suffix):
+    if folder.is_file() or (format.each == "person" and folder.suffix == Path(format.file).suffix):
         raise Misuse(f"{folder} is one file, and several are to be written: give a folder, or one person")
-    if format.frames and folder.is_dir() and any(folder.iterdir()):
+    if format.each == "frame" and folder.is_dir() and any(folder.iterdir()):
         raise Misuse(f"{folder} is not empty: give a new folder, so that the frames of two exports don't mix")
-    names = []
-    with whole_folder(folder) as partial:
-        for character in scene.characters:
-            if format.frames:
-                inside = partial / f"person{character.number}"
-                inside.mkdir()
-                write_meshes(inside, format.frames, scene, character, body, progress)
-            elif format.each:
-                inside = partial / f"person{character.number}{Path(format.file).suffix}"
-                format.each(inside, scene, character, body, single)
-            else:
-                continue
-            names.append(inside.name)
+    names = [f"person{character.number}{Path(format.file).suffix}" for character in scene.characters]
+    with whole_folder(folder) as written:
+        for name, character in zip(names, scene.characters, strict=True):
+            write(written / name, scene, character, body)
     return tuple(folder / name for name in names)
 
 
 def write_meshes(
-    folder: Path, kind: str, scene: Scene, character: Character, body: Body, progress: Progress | None = None
+    folder: Path, scene: Scene, character: Character, body: Body, kind: str, progress: Progress | None = None
 ) -> None:
-    """A file for each frame, `000000.obj` or `000000.ply` and so on, numbered by the scene's frames; raises OSError."""
+    """A new folder of a file for each frame, `000000.obj` and so on, numbered by the scene's; raises OSError.
+
+    `kind` is one of `SURFACES`.
+    """
     from vibe.body.placed import vertices_cam
 
-    write, faces, smpl = KINDS[kind], as_numpy(body.faces).astype(np.int32), character.smpl
+    folder.mkdir()
+    faces, smpl = body.faces.astype(np.int32), character.smpl
     for start in range(0, len(smpl.rotmat), CHUNK):
-        some = slice(start, start + CHUNK)
-        surface = vertices_cam(smpl.at(some), body)
+        surface = vertices_cam(smpl.at(slice(start, start + CHUNK)), body)
         for frame, points in enumerate(surface, start=character.first + start):
             said = f"vibe: person {character.number}, frame {frame}, metres, right-handed, {scene.up} up"
-            (folder / f"{frame:06d}.{kind}").write_bytes(write(points, faces, said))
+            (folder / f"{frame:06d}.{kind}").write_bytes(SURFACES[kind](points, faces, said))
         if progress:
             progress(f"person {character.number}", min(start + CHUNK, len(smpl.rotmat)), len(smpl.rotmat))
 
@@ -175,4 +166,16 @@ def ply(points: Float[ndarray, "vertex 3"], faces: Int[ndarray, "face 3"], said:
     return head.encode() + points.astype("<f4").tobytes() + corners.tobytes()
 
 
-KINDS: dict[str, Callable[..., bytes]] = {"obj": obj, "ply": ply}
+SURFACES: dict[str, Callable[..., bytes]] = {"obj": obj, "ply": ply}
+WRITERS: dict[str, Callable[..., None]] = {
+    "bvh": write_bvh,
+    "glb": write_glb,
+    "usd": write_usd,
+    "fbx": write_fbx,
+    "amass": write_amass,
+    "csv": lambda path, scene, _: write_csv(path, scene),
+    "trc": lambda path, scene, character, _: write_trc(path, scene, character),
+    "smplx-json": write_smplx_json,
+    **{kind: partial(write_meshes, kind=kind) for kind in SURFACES},
+}
+"""What writes a scene's clip, or one person of it, by the name of the format."""

@@ -14,8 +14,6 @@ from numpy import ndarray
 from numpy.typing import NDArray
 
 from vibe import __version__, assets
-from vibe.body.mesh import vertex_normals
-from vibe.body.outfit import colour
 from vibe.body.pose import rest_vertices
 from vibe.body.record import Body
 from vibe.motion.scene import Character, Scene
@@ -86,19 +84,7 @@ def write_glb(path: Path, scene: Scene, body: Body) -> None:
     if scene.up != "y":
         raise ValueError("glTF's y points up, always: leave --up out, programs turn it to their own axes")
     file = _File()
-    file.json["asset"] = {
-        "version": "2.0",
-        "generator": f"vibe {__version__}",
-        "extras": {
-            "units": "metres, seconds, radians",
-            "axes": "right-handed, y up",
-            "joints": "SMPL's 24",
-            "video": scene.video,
-            "start_seconds": scene.start,
-            "fps": scene.fps,
-            "body": {"name": scene.body.name, "sha256": scene.body.sha256, "licence": body.origin.licence},
-        },
-    }
+    file.json["asset"] = {"version": "2.0", "generator": f"vibe {__version__}", "extras": scene.about(body)}
     nodes = [node for character in scene.characters for node in _person(file, scene, character, body)]
     if len(scene.characters) > 1:
         file.json["animations"].insert(0, _together(file.json["animations"]))
@@ -131,6 +117,8 @@ def _person(file: _File, scene: Scene, character: Character, body: Body) -> list
 
 def _mesh(file: _File, character: Character, body: Body) -> int:
     """The body at rest with the joints that carry it."""
+    from vibe.body.mesh import vertex_normals
+
     surface, faces = rest_vertices(body, character.smpl.betas), body.faces
     joints, weights = body.influences(INFLUENCES)
     paint = {"baseColorFactor": [*linear_colour(character.number), 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.6}
@@ -150,6 +138,8 @@ def _mesh(file: _File, character: Character, body: Body) -> int:
 
 def linear_colour(number: int) -> tuple[float, float, float]:
     """The person's colour as in films and pages, in linear RGB, rounded to what nobody sees."""
+    from vibe.body.outfit import colour
+
     red, green, blue = (round(((float(part) + 0.055) / 1.055) ** 2.4, 3) for part in colour(number))
     return red, green, blue
 

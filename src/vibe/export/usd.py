@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from vibe import __version__, assets
-from vibe.body.mesh import vertex_normals
 from vibe.body.pose import rest_vertices
 from vibe.body.record import Body
 from vibe.errors import needs_extra
@@ -62,14 +61,7 @@ def _pxr() -> Any:
 
 def _fill(pxr: Any, stage: Any, scene: Scene, body: Body) -> None:
     stage.SetMetadata("comment", f"vibe {__version__}: metres, {scene.up} up, a time code is a frame")
-    stage.GetRootLayer().customLayerData = {
-        "units": "metres, radians; time codes are frames",
-        "axes": f"right-handed, {scene.up} up",
-        "joints": "SMPL's 24",
-        "video": scene.video,
-        "start_seconds": scene.start,
-        "body": {"name": scene.body.name, "sha256": scene.body.sha256, "licence": body.origin.licence},
-    }
+    stage.GetRootLayer().customLayerData = scene.about(body) | {"units": "metres, radians; time codes are frames"}
     pxr.UsdGeom.SetStageUpAxis(stage, scene.up.upper())
     pxr.UsdGeom.SetStageMetersPerUnit(stage, pxr.UsdGeom.LinearUnits.meters)
     stage.SetTimeCodesPerSecond(scene.fps)
@@ -143,6 +135,8 @@ def _motion(pxr: Any, stage: Any, place: str, scene: Scene, character: Character
 
 def _mesh(pxr: Any, stage: Any, place: str, surface: np.ndarray, faces: np.ndarray) -> Any:
     """The body at rest."""
+    from vibe.body.mesh import vertex_normals
+
     UsdGeom, Vt = pxr.UsdGeom, pxr.Vt
     mesh = UsdGeom.Mesh.Define(stage, place)
     mesh.CreatePointsAttr(Vt.Vec3fArray.FromNumpy(surface))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -111,6 +112,18 @@ class Scene:
     video: str
     notes: tuple[str, ...]
     """One sentence for each thing that was changed or could not be known."""
+
+    def about(self, body: Body) -> dict[str, Any]:
+        """What a file says of itself for who finds it; `body` is the one that was exported."""
+        return {
+            "units": "metres, seconds, radians",
+            "axes": f"right-handed, {self.up} up",
+            "joints": "SMPL's 24",
+            "video": self.video,
+            "start_seconds": self.start,
+            "fps": self.fps,
+            "body": {"name": self.body.name, "sha256": self.body.sha256, "licence": body.origin.licence},
+        }
 
     @property
     def R_scene_rest(self) -> Float[ndarray, "3 3"]:
