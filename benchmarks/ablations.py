@@ -25,7 +25,7 @@ from vibe.bench.measure import machine_name
 from vibe.evaluate.open_benchmark import SMPL24, open_benchmark
 from vibe.evaluate.open_benchmark_clips import MANIFEST, build_open_benchmark
 from vibe.evaluate.scores import WHOLE, System, systems
-from vibe.evaluate.tables import scores_json
+from vibe.evaluate.tables import FORMATS, report_table
 from vibe.models.network import load_network
 from vibe.train.loop import train_generator
 from vibe.train.recipes import ABLATION_BATCH, ABLATION_FRAMES, ABLATIONS, FRAME, Recipe, ablation_base
@@ -163,7 +163,7 @@ def finish(row: str, seed: int, steps: int, start: Path, options: Options) -> No
 def measure(row: str, folder: Path, options: Options) -> None:
     """Score a run's weights, which read windows as long as those that they were trained on, as published."""
     network = replace(load_network(folder / WEIGHTS), window=ABLATIONS[row].synthesis.frames)
-    write_whole(folder / SCORES, scores_json(open_benchmark(options.data, network, ALONE)).encode())
+    write_whole(folder / SCORES, FORMATS["json"](report_table(open_benchmark(options.data, network, ALONE))).encode())
 
 
 def errors(row: str, evidence: str, folder: Path) -> dict[str, list[float]]:

@@ -14,7 +14,7 @@ ALONE = systems(False, "none")
 
 
 @pytest.fixture
-def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tables.Table1:
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tables.ScoreTable:
     """The table of a user who has 3DPW and nothing else, and a network that knows the truth."""
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("VIBE_HOME", str(tmp_path / "home"))
@@ -24,8 +24,8 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tables.Table1:
     return tables.table1(tmp_path / "sets", invented.picture_network(), ALONE)
 
 
-def test_ours_stands_beside_the_paper_s_and_what_there_is_no_data_for_is_blank(table: tables.Table1) -> None:
-    lines = [line for line in tables.table1_markdown(table).splitlines() if line.startswith("| ")]
+def test_ours_stands_beside_the_paper_s_and_what_there_is_no_data_for_is_blank(table: tables.ScoreTable) -> None:
+    lines = [line for line in tables.FORMATS["markdown"](table).splitlines() if line.startswith("| ")]
     cells = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
     assert all(len(line.split("|")) == 2 + 1 + len(tables.TABLE1_COLUMNS) for line in lines)
     assert ["VIBE", "51.9", "82.9", "99.1", "23.4", "64.6", "96.6", "89.3", "41.4", "65.6"] in cells
@@ -35,14 +35,14 @@ def test_ours_stands_beside_the_paper_s_and_what_there_is_no_data_for_is_blank(t
     assert [cell.strip() for cell in mine[5:]] == [""] * 5
 
 
-def test_it_says_what_ours_was_measured_on_and_what_is_missing(table: tables.Table1) -> None:
-    for text in (tables.table1_markdown(table), tables.table1_latex(table).replace(r"\_", "_")):
+def test_it_says_what_ours_was_measured_on_and_what_is_missing(table: tables.ScoreTable) -> None:
+    for text in (tables.FORMATS["markdown"](table), tables.FORMATS["latex"](table).replace(r"\_", "_")):
         told = ("vibe-official", "common14 about the mid-hip, 48 frames", "true boxes", "knowing abc123abc123")
         assert [word for word in (*told, "No store of h36m, mpi-inf-3dhp") if word not in text] == []
 
 
-def test_each_line_of_the_csv_says_all_that_is_needed_to_read_it(table: tables.Table1) -> None:
-    rows = list(csv.DictReader(io.StringIO(tables.table1_csv(table))))
+def test_each_line_of_the_csv_says_all_that_is_needed_to_read_it(table: tables.ScoreTable) -> None:
+    rows = list(csv.DictReader(io.StringIO(tables.FORMATS["csv"](table))))
     mine = [row for row in rows if row["origin"] == "measured"]
     assert [(row["set"], row["metric"]) for row in mine] == [
         ("3DPW", name) for name in ("PA-MPJPE", "MPJPE", "PVE", "Accel")

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from vibe.body.outfit import COLOURS, colour
-from vibe.render.compositor import Panel, Poser, paint, placed_panels, straight
+from vibe.render.compositor import Panel, Poser, paint, placed_panels
 from vibe.render.viewpoints import Viewpoint, place
+from vibe.render.writers import straight
 
 W, H = 128, 72
 K = np.array([[W, 0, W / 2], [0, W, H / 2], [0, 0, 1.0]])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from json import dumps
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, print_info, print_table, usage_error
 from vibe.cli.progress import ProgressLine
+
+if TYPE_CHECKING:
+    from vibe.evaluate.tables import ScoreTable
 
 TABLE1 = "table1"
 METAVAR = "{3dpw,3dpw-smpl24,mpi-inf-3dhp,h36m-p1,h36m-p2,vibe-official,open-benchmark,real,table1}"
@@ -64,6 +66,7 @@ def evaluate(
     """
     from vibe.assets import keep_inputs, write_whole
     from vibe.evaluate.measure import NAMES, OWN
+    from vibe.evaluate.tables import FORMATS
 
     if protocol not in (*NAMES, TABLE1):
         return usage_error(f"no protocol is called {protocol}: choose one of {', '.join(NAMES)}, {TABLE1}")
@@ -72,11 +75,11 @@ def evaluate(
     if (boxes == "detected") != (raw is not None):
         return usage_error("detected boxes need pictures: give --boxes detected and --raw RAW_DIR, or neither")
     keep_inputs([table, csv, latex, json], data, raw, weights)
-    formats, found = _measured(protocol, data, weights, boxes == "detected", no_refine, smooth, raw)
-    text = formats["markdown"](found)
+    found = _measured(protocol, data, weights, boxes == "detected", no_refine, smooth, raw)
+    text = FORMATS["markdown"](found)
     for form, path in (("markdown", table), ("csv", csv), ("latex", latex), ("json", json)):
         if path is not None:
-            write_whole(path, formats[form](found).encode())
+            write_whole(path, FORMATS[form](found).encode())
     print_info(text)
     return DONE
 
@@ -84,8 +87,8 @@ def evaluate(
 def _measured(
     protocol: str, data: Path, weights: str | None, pictures: bool, no_refine: bool, smooth: str | None,
     raw: Path | None,
-) -> tuple[Mapping[str, Callable[[Any], str]], Any]:  # fmt: skip
-    """What a protocol measured of the network alone and of what follows it, and what writes it in each form."""
+) -> ScoreTable:  # fmt: skip
+    """What a protocol measured of the network alone and of what follows it."""
     from vibe.evaluate import tables
     from vibe.evaluate.measure import evaluate_protocol
     from vibe.evaluate.scores import systems
@@ -99,8 +102,8 @@ def _measured(
     after = systems(keypoints and not no_refine, smooth or ("light" if keypoints else "none"))
     with ProgressLine(protocol) as progress:
         if protocol == TABLE1:
-            return tables.TABLE1_FORMATS, tables.table1(data, network, after, progress, raw)
-        return tables.REPORT_FORMATS, evaluate_protocol(protocol, data, network, after, progress, raw)
+            return tables.table1(data, network, after, progress, raw)
+        return tables.report_table(evaluate_protocol(protocol, data, network, after, progress, raw))
 
 
 def bench(

@@ -8,7 +8,8 @@ brought to one side of the sphere around each moment, and set back to length 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import cast
 
 import roma
 import torch
@@ -28,8 +29,8 @@ UNSEEN = 0.05
 """The least weight: of a frame without evidence, which still says more than nothing."""
 BEND = 0.01
 """Ridge on the quadratic's bend; holds it near a line where the samples lie on one side or far away."""
-
-
+Mix = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""From two samples and how far it is on the way from one to the other, in [0, 1], to what is there."""
 TRUNK = [word in ("pelvis", "neck", "head") or "spine" in word or "collar" in word for word in skeletons.SMPL]
 
 
@@ -74,22 +75,18 @@ def smooth_rotations(
 
     Times in seconds, `times_in` increasing; outside of it the ends are held. Raises ValueError as `smooth_positions`.
     """
-    _check(times_in)
-    out = rotmat.new_empty(len(times_out), *rotmat.shape[1:])
-    for width in sigma.unique().tolist():
-        joints = (sigma == width).nonzero()[:, 0]
-        if width == 0:
-            out[:, joints] = _slerp(rotmat[:, joints], times_in, times_out)
-            continue
+
+    def mean(part: Tensor, width: float) -> Tensor:
         before, after, way = _neighbours(times_in, times_out)
-        quat = roma.rotmat_to_unitquat(rotmat[:, joints])
+        quat = roma.rotmat_to_unitquat(part)
         middle = quat[torch.where(way < 0.5, before, after)]
         total = torch.zeros_like(middle)
-        for tap, part in _window(times_in, times_out, width, weight):
-            sample, part = quat[tap], part.to(quat)[:, None, None]
-            total += torch.where((sample * middle).sum(-1, keepdim=True) < 0, -part, part) * sample
-        out[:, joints] = roma.unitquat_to_rotmat(torch.nn.functional.normalize(total, dim=-1))
-    return out
+        for tap, share in _window(times_in, times_out, width, weight):
+            sample, share = quat[tap], share.to(quat)[:, None, None]
+            total += torch.where((sample * middle).sum(-1, keepdim=True) < 0, -share, share) * sample
+        return roma.unitquat_to_rotmat(torch.nn.functional.normalize(total, dim=-1))
+
+    return _by_width(rotmat, times_in, times_out, sigma, interpolate, mean)
 
 
 def smooth_positions(
@@ -104,15 +101,25 @@ def smooth_positions(
     Times in seconds, `times_in` increasing; outside of it the ends are held. Raises ValueError if `times_in` is empty
     or does not increase.
     """
+
+    def mean(part: Tensor, width: float) -> Tensor:
+        taps = _window(times_in, times_out, width, weight)
+        return cast(Tensor, sum(share.to(x)[:, None] * part[tap] for tap, share in taps))
+
+    return _by_width(x, times_in, times_out, sigma, torch.lerp, mean)
+
+
+def _by_width(
+    x: Tensor, times_in: Tensor, times_out: Tensor, sigma: Float[Tensor, "n"], between: Mix,
+    mean: Callable[[Tensor, float], Tensor],
+) -> Tensor:  # fmt: skip
+    """Each column by itself, those of one window together: the mean over the window, or what lies between samples."""
     _check(times_in)
-    out = x.new_empty(len(times_out), x.shape[1])
+    out = x.new_empty(len(times_out), *x.shape[1:])
     for width in sigma.unique().tolist():
         columns = (sigma == width).nonzero()[:, 0]
-        if width == 0:
-            out[:, columns] = _lerp(x[:, columns], times_in, times_out)
-            continue
-        taps = _window(times_in, times_out, width, weight)
-        out[:, columns] = sum(part.to(x)[:, None] * x[tap][:, columns] for tap, part in taps)
+        part = x[:, columns]
+        out[:, columns] = mean(part, width) if width else _between(part, times_in, times_out, between)
     return out
 
 
@@ -131,8 +138,8 @@ def close_gaps(
         return rotmat, positions
     inner = (times > times[known[0]]) & (times < times[known[-1]]) & ~seen
     rotmat, positions = rotmat.clone(), positions.clone()
-    rotmat[inner] = _slerp(rotmat[known], times[known], times[inner])
-    positions[inner] = _lerp(positions[known], times[known], times[inner])
+    rotmat[inner] = _between(rotmat[known], times[known], times[inner], interpolate)
+    positions[inner] = _between(positions[known], times[known], times[inner], torch.lerp)
     return rotmat, positions
 
 
@@ -160,24 +167,12 @@ def _neighbours(
     return before, after, ((times_out - times_in[before]) / span).clamp(0, 1)
 
 
-def _lerp(
-    x: Float[Tensor, "time_in d"], times_in: Float[Tensor, "time_in"], times_out: Float[Tensor, "time_out"]
-) -> Float[Tensor, "time_out d"]:
+def _between(x: Tensor, times_in: Tensor, times_out: Tensor, mix: Mix) -> Tensor:
+    """The samples before and after each moment, mixed by how near they are."""
     if torch.equal(times_in, times_out):
         return x
     before, after, way = _neighbours(times_in, times_out)
-    return torch.lerp(x[before], x[after], way.to(x)[:, None])
-
-
-def _slerp(
-    rotmat: Float[Tensor, "time_in joint 3 3"],
-    times_in: Float[Tensor, "time_in"],
-    times_out: Float[Tensor, "time_out"],
-) -> Float[Tensor, "time_out joint 3 3"]:
-    if torch.equal(times_in, times_out):
-        return rotmat
-    before, after, way = _neighbours(times_in, times_out)
-    return interpolate(rotmat[before], rotmat[after], way.to(rotmat)[:, None])
+    return mix(x[before], x[after], way.to(x)[:, None])
 
 
 def _window(

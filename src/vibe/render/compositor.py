@@ -14,7 +14,15 @@ from vibe.body.outfit import colour, dressed, vertex_colours
 from vibe.body.record import Body
 from vibe.motion import Motion
 from vibe.render import rasterizer
-from vibe.render.drawing import draw_ground, draw_keypoints, draw_numbers, draw_skeletons, ground_plane, ground_shadow
+from vibe.render.drawing import (
+    Picture,
+    draw_ground,
+    draw_keypoints,
+    draw_numbers,
+    draw_skeletons,
+    ground_plane,
+    ground_shadow,
+)
 from vibe.render.viewpoints import Place, Viewpoint
 
 CHUNK = 16
@@ -101,7 +109,7 @@ class Panel:
 
 def paint(
     panel: Panel, turn: int, frame: int, rgb: UInt8[ndarray, "rows columns 3"] | None, people: Sequence[PosedFrames]
-) -> UInt8[ndarray, "height width channel"]:
+) -> Picture:
     """The panel's picture number `turn`, of this frame of the clip; opacity, if there is such, multiplied in."""
     view = panel.views[turn]
     picture = _background(panel, rgb)
@@ -134,7 +142,7 @@ def placed_panels(
     return (x, y, w, h), np.array([[a, 0, x - a * left], [0, b, y - b * top], [0, 0, 1]])
 
 
-def _background(panel: Panel, rgb: UInt8[ndarray, "rows columns 3"] | None) -> UInt8[ndarray, "height width channel"]:
+def _background(panel: Panel, rgb: UInt8[ndarray, "rows columns 3"] | None) -> Picture:
     """The video's frame, or its part, in the panel; the rest plain."""
     plain = (0, 0, 0, 0) if panel.background is None else np.round(255 * np.array(panel.background))
     picture = np.empty((panel.height, panel.width, len(plain)), np.uint8)
@@ -172,9 +180,7 @@ def _mesh(person: PosedFrames, panel: Panel, view: Viewpoint) -> rasterizer.Mesh
     )
 
 
-def _draw_evidence(
-    picture: UInt8[ndarray, "height width channel"], panel: Panel, people: Sequence[PosedFrames]
-) -> None:
+def _draw_evidence(picture: Picture, panel: Panel, people: Sequence[PosedFrames]) -> None:
     """The detected keypoints, where the panel shows what the video's camera sees."""
     if panel.window is None:
         return
@@ -185,12 +191,3 @@ def _draw_evidence(
         keypoints[:, :2] = keypoints[:, :2] * pixels[[0, 1], [0, 1]] + pixels[:2, 2]
         drawn.append((keypoints, colour(person.number)))
     draw_keypoints(picture, drawn, max(1.5, LIMB_PX * max(panel.width, panel.height)))
-
-
-def straight(picture: UInt8[ndarray, "height width channel"]) -> UInt8[ndarray, "height width channel"]:
-    """The same with the colours not multiplied by the opacity, if there is such, as picture files have them."""
-    if picture.shape[2] == 3:
-        return picture
-    opacity = picture[..., 3:].astype(np.float32)
-    colours = np.minimum(255.0, picture[..., :3] * (255.0 / np.maximum(opacity, 1.0)) + 0.5)
-    return np.concatenate([colours.astype(np.uint8), picture[..., 3:]], -1)

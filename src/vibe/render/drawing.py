@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -56,7 +57,8 @@ def draw_skeletons(
     Each person has joints in the frame of the camera `K_px`, metres, a colour and an opacity; far ones are drawn first.
     """
     for joints, colour, opacity in sorted(people, key=lambda person: -float(person[0][:, 2].mean())):
-        _in_layer(picture, opacity, lambda layer, j=joints, c=colour: _skeleton(layer, j, c, K_px))
+        with _layer(picture, opacity) as layer:
+            _skeleton(layer, joints, colour, K_px)
 
 
 def _skeleton(picture: Picture, joints: Float[ndarray, "24 3"], colour: Colour, K_px: Float[ndarray, "3 3"]) -> None:
@@ -87,23 +89,19 @@ def draw_keypoints(picture: Picture, people: Sequence[tuple[Float[ndarray, "17 3
     """
     for low, high, opacity in ((UNSURE, SURE, FAINT), (SURE, np.inf, 1.0)):
         drawn = [(points, colour) for points, colour in people if ((points[:, 2] >= low) & (points[:, 2] < high)).any()]
-        if drawn:
-            _in_layer(picture, opacity, lambda layer, d=drawn, a=low, b=high: _keypoints(layer, d, a, b, width_px))
-
-
-def _keypoints(
-    picture: Picture, people: Iterable[tuple[Float[ndarray, "17 3"], Colour]], low: float, high: float, width_px: float
-) -> None:
-    for points, colour in people:
-        for one, two in LIMBS:
-            a, b = points[COCO.index(one)], points[COCO.index(two)]
-            if low <= min(a[2], b[2]) < high:
-                shade = RIGHT_SHADE if "right" in one and "right" in two else 1.0
-                _limb(picture, a[:2], b[:2], width_px / 2, width_px / 2, colour * shade)
-        for name, (x, y, confidence) in zip(COCO, points, strict=True):
-            if low <= confidence < high:
-                shade = RIGHT_SHADE if name.startswith("right") else 1.0
-                _dot(picture, np.array([x, y]), 0.85 * width_px, 1 - 0.35 * (1 - colour * shade))
+        if not drawn:
+            continue
+        with _layer(picture, opacity) as layer:
+            for points, colour in drawn:
+                for one, two in LIMBS:
+                    a, b = points[COCO.index(one)], points[COCO.index(two)]
+                    if low <= min(a[2], b[2]) < high:
+                        shade = RIGHT_SHADE if "right" in one and "right" in two else 1.0
+                        _limb(layer, a[:2], b[:2], width_px / 2, width_px / 2, colour * shade)
+                for name, (x, y, confidence) in zip(COCO, points, strict=True):
+                    if low <= confidence < high:
+                        shade = RIGHT_SHADE if name.startswith("right") else 1.0
+                        _dot(layer, np.array([x, y]), 0.85 * width_px, 1 - 0.35 * (1 - colour * shade))
 
 
 def draw_numbers(
@@ -173,14 +171,13 @@ def _digits(text: str, height: float, width: float) -> Float[ndarray, "row colum
     return cv2.resize(glyphs, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
 
 
-def _in_layer(picture: Picture, opacity: float, draw: Callable[[Picture], None]) -> None:
-    """Draw on the picture with one opacity for all of it, so that parts which overlap are no denser."""
-    if opacity >= 1:
-        draw(picture)
-        return
-    layer = picture.copy()
-    draw(layer)
-    cv2.addWeighted(layer, opacity, picture, 1 - opacity, 0, dst=picture)
+@contextmanager
+def _layer(picture: Picture, opacity: float) -> Iterator[Picture]:
+    """What is drawn on it has one opacity for all of it, so that parts which overlap are no denser."""
+    layer = picture if opacity >= 1 else picture.copy()
+    yield layer
+    if layer is not picture:
+        cv2.addWeighted(layer, opacity, picture, 1 - opacity, 0, dst=picture)
 
 
 def _limb(picture: Picture, a: ndarray, b: ndarray, radius_a: float, radius_b: float, colour: Colour) -> None:
@@ -259,7 +256,7 @@ def ground_plane(place: Place, view: Viewpoint, frame: int) -> GroundPlane | Non
 
 
 def draw_ground(
-    picture: UInt8[ndarray, "height width channel"],
+    picture: Picture,
     ground: GroundPlane,
     line: Float[ndarray, "3"],
     shadow: tuple[Float[ndarray, "row column"], Float[ndarray, "3"]] | None,
@@ -288,26 +285,15 @@ def ground_shadow(
     columns, rows = np.ceil((high - low) / step).astype(int) + 1
     height = np.full((rows, columns), np.inf, np.float32)
     for points, faces in standing:
-        height = np.minimum(height, _lowest(points, faces, low, step, rows, columns))
+        # the lowest surface above each spot is the nearest one that somebody below it would see
+        depth = np.maximum(points[:, 2:], 0) + 1
+        seen = np.concatenate([(points[:, :2] - low) / step * depth, depth], 1).astype(np.float32)
+        height = np.minimum(height, depth_image(seen, faces, np.eye(3), rows, columns) - 1)
     dark = np.zeros((rows, columns), np.float32)
     for below, soft, strength in SHADOWS:
         layer = cv2.GaussianBlur((height < below).astype(np.float32), (0, 0), soft / step)
         dark = 1 - (1 - dark) * (1 - strength * layer)
     return dark, np.array([low[0], low[1], step])
-
-
-def _lowest(
-    points: Float[ndarray, "vertex 3"],
-    faces: Int[ndarray, "face 3"],
-    low: ndarray,
-    step: float,
-    rows: int,
-    columns: int,
-) -> Float[ndarray, "row column"]:
-    """Height of the lowest surface above each spot of the ground: what somebody below it would see."""
-    depth = np.maximum(points[:, 2:], 0) + 1
-    seen = np.concatenate([(points[:, :2] - low) / step * depth, depth], 1)
-    return depth_image(seen.astype(np.float32), faces, np.eye(3), rows, columns) - 1
 
 
 @jit

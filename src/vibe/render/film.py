@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from vibe.assets import keep_inputs
@@ -22,13 +22,13 @@ from vibe.parallel import one_thread
 from vibe.records import Progress
 from vibe.render import compositor
 from vibe.render.compositor import Panel, PosedFrames, Poser
+from vibe.render.drawing import Picture
 from vibe.render.options import LARGEST, Layout, RenderOptions, Show, View
 from vibe.render.rasterizer import NEAR
 from vibe.render.viewpoints import Viewpoint, orbit_view, place
 from vibe.render.writers import open_writer
 from vibe.video.read import Video
 
-Picture = UInt8[ndarray, "height width channel"]
 MOST_FRAMES = 1 << 20
 """About 10 hours at 30 frames a second."""
 SEE_THROUGH = 0.45
@@ -109,20 +109,21 @@ def _rendered(
     cast = [(number, motion, made_with) for number, motion in result.numbered(look.person) if len(motion)]
     film = _film(result, look, ending, cast)
     drawn = _panels(result, look, layout, film, cast, ending)
+    notes: list[str] = []
     with (
         one_thread(),  # threads of PyTorch that wait take time from those that draw, decode and encode
         open_footage(video, result.clip) if video is not None and layout != "alone" else nullcontext() as source,
         open_writer(path, [(panel.width, panel.height) for panel in drawn], film.fps, len(film.frames), source,
-                  film.start, look.colour) as sink,
+                  film.start, look.colour, notes) as write,
     ):  # fmt: skip
         surface = any({"mesh", "wireframe"} & {*panel.show} or panel.place for panel in drawn)
         light = [(number, motion, _enough(motion, made_with, drawn)) for number, motion, made_with in cast]
         shown = _drawn(film, _footage(film, source, result), Poser(light, surface), drawn)
         for done, (time, pictures) in enumerate(shown, start=1):
-            sink.write(pictures, time)
+            write(pictures, time)
             if progress:
                 progress("drawing", done, len(film.frames))
-    return sink.notes
+    return tuple(notes)
 
 
 @dataclass(frozen=True)
