@@ -239,7 +239,8 @@ def count(tally: Tally, one: Take, motion: Motion | None) -> None:
         return
     found[motion.frames] = True
     places, frames = as_tensors(motion.joints_cam), as_tensors(motion.frames)
-    tally.add(Compared(places, as_tensors(one.motion.joints_cam)[frames], frames, FPS, [0]), found=found)
+    tally.found.append(found)
+    tally.add(Compared(places, as_tensors(one.motion.joints_cam)[frames], frames, FPS, [0]))
 
 
 def compared() -> tuple[System, ...]:

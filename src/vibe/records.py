@@ -6,10 +6,11 @@ outer corner of the top left pixel). Arrays are PyTorch's tensors up to a finish
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jaxtyping import Float, Int
 
@@ -17,6 +18,24 @@ from vibe.arrays import Array
 
 Progress = Callable[[str, float, float | None], None]
 """Told what is under way, how much of it is done, and of how much if that is known."""
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def takes_options(record: type) -> Callable[[Function], Function]:
+    """Shows the fields of a record in the signature of a function in place of its `**options`."""
+
+    def shown(function: Function) -> Function:
+        whole = inspect.signature(function)
+        parameters = [each for each in whole.parameters.values() if each.kind is not each.VAR_KEYWORD]
+        options = [
+            inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type)
+            for each in fields(record)
+            if each.default is not MISSING
+        ]
+        function.__signature__ = whole.replace(parameters=parameters + options)  # pyright: ignore[reportFunctionMemberAccess]
+        return function
+
+    return shown
 
 
 @dataclass(frozen=True)

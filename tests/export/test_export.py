@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import performers
 import pytest
@@ -9,7 +10,9 @@ import torch
 
 import vibe
 from vibe.body import Body, load_body
-from vibe.export.export import CHOICES, Misuse, export, refuse_others
+from vibe.errors import Misuse
+from vibe.export.export import export
+from vibe.export.formats import ExportOptions, Facing, Root, Unit, Up
 from vibe.motion import Result
 
 
@@ -69,12 +72,12 @@ def test_what_can_t_be_is_said_and_leaves_nothing(result, tmp_path, to, options,
     assert files(tmp_path) == []
 
 
-@pytest.mark.parametrize("option", ["up", "facing", "root", "unit"])
-def test_an_option_that_is_none_of_the_choices_is_refused_with_them(option):
-    for value in CHOICES[option]:
-        refuse_others(**{option: value})
-    with pytest.raises(Misuse, match=f"{option} is 'w': choose one of {', '.join(CHOICES[option])}"):
-        refuse_others(**{option: "w"})
+@pytest.mark.parametrize(("option", "literal"), [("up", Up), ("facing", Facing), ("root", Root), ("unit", Unit)])
+def test_an_option_that_is_none_of_the_choices_is_refused_with_them(option, literal):
+    for value in get_args(literal):
+        ExportOptions(**{option: value})
+    with pytest.raises(Misuse, match=f"{option} is 'w': choose one of {', '.join(get_args(literal))}"):
+        ExportOptions(**{option: "w"})
 
 
 @pytest.mark.parametrize("to", ["glb", "legacy", "obj"])

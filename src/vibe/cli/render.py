@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, motion_file, named_video, print_info, print_note, usage_error
 from vibe.cli.progress import ProgressLine
-from vibe.render.options import LAYOUTS, SHOWS, VIEWS, Layout, Show, View
+from vibe.render.options import RenderOptions
 
-SHOW = arg(metavar=f"{{{','.join(SHOWS)}}} ...")
-VIEW = arg(metavar=f"{{{','.join(VIEWS)}}} ...")
-LAYOUT = arg(metavar=f"{{{','.join(LAYOUTS)}}}", help_behavior_hint="(default: over the video where there is one)")
+AS_USUAL = RenderOptions()
 VIDEO = arg(metavar="VIDEO", help_behavior_hint="(default: the one named in the file, if it is there)")
 PAGE = arg(aliases=["-o"], metavar="PAGE.html", help_behavior_hint="(default: a temporary file, opened in the browser)")
 GROUND = arg(help_behavior_hint="(default: where the video is not behind)")
@@ -25,21 +24,9 @@ def render(
     /,
     *,
     out: Annotated[Path, arg(aliases=["-o"], metavar="PATH")],
-    show: Annotated[tuple[Show, ...], SHOW] = ("mesh",),
-    view: Annotated[tuple[View, ...], VIEW] = ("camera",),
-    layout: Annotated[Layout | None, LAYOUT] = None,
+    look: Annotated[RenderOptions, arg(name="")] = AS_USUAL,
     ground: Annotated[FlagCreatePairsOff[bool], GROUND] = False,
     no_ground: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
-    background: Annotated[str, arg(metavar="COLOUR")] = "white",
-    size: Annotated[str | None, arg(metavar="WxH", help_behavior_hint="(default: the video's)")] = None,
-    crop: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
-    person: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: everybody)")] = None,
-    start: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint="(default: the beginning)")] = None,
-    end: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint="(default: the end)")] = None,
-    fps: Annotated[float | None, arg(metavar="RATE", help_behavior_hint="(default: the video's; gif: 12.5)")] = None,
-    opacity: Annotated[float | None, arg(metavar="0..1", help_behavior_hint="(default: 0.93 over a video)")] = None,
-    numbers: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
-    columns: Annotated[int, arg(metavar="N")] = 5,
     body: Annotated[str | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: found by the file)")] = None,
 ) -> int:
     """Draw a motion file that `vibe estimate` made: over its video, beside it or alone.
@@ -51,33 +38,14 @@ def render(
         motion: The motion.npz of a video, or the folder that holds it.
         video: The video that it was made from.
         out: The file or folder to write; a file of the same name is replaced.
-        show: mesh: the body. wireframe: the edges of its polygons. skeleton: joints and bones, the right side darker.
-            keypoints: the 2D evidence as it was found in the picture.
-        view: A panel for each. camera: what the video's camera saw. side: from a quarter turn to the right. turn:
-            around people, back where it began at the end.
-        layout: over: on the video's frames, which other views than the camera's don't have. beside: the video in a
-            panel of its own. alone: without it.
         ground: Draw a grid at the height of the lowest foot, and soft shadows; level is estimated from those who stand.
         no_ground: Leave the ground out.
-        background: white, black, grey, dark, transparent (with .png, .gif, .webm, .mov and folders) or as in #f0f4f8.
-        size: Of a panel, in pixels, as in 1280x720, or the height alone.
-        crop: Narrow the camera's view to where people go.
-        person: Only this person, by the number in the table of `vibe estimate`.
-        start: Begin here, in seconds of the video.
-        end: End here.
-        fps: Frames a second; the video's frames are repeated or left out.
-        opacity: Of people; those filled in where nobody was found are fainter.
-        numbers: Put people's numbers above their heads.
-        columns: Moments in one picture.
         body: The body that the motion was made with; to be named only if it is a file of your own.
     """
-    options = {"show": show, "view": view, "layout": layout, "ground": ground or (False if no_ground else None)}
-    options |= {"background": background, "size": size, "crop": crop, "person": person, "start": start, "end": end}
-    options |= {"fps": fps, "opacity": opacity, "numbers": numbers, "columns": columns, "body": body}
-    return _drawn(motion, video, out, options)
+    return _drawn(motion, video, out, replace(look, ground=ground or (False if no_ground else None)), body)
 
 
-def _drawn(motion: Path, video: Path | None, out: Path, options: dict[str, Any]) -> int:
+def _drawn(motion: Path, video: Path | None, out: Path, look: RenderOptions, body: str | None) -> int:
     """Draw, say what was left out and print where the film is."""
     from vibe.assets import keep_inputs
     from vibe.motion import load
@@ -86,10 +54,10 @@ def _drawn(motion: Path, video: Path | None, out: Path, options: dict[str, Any])
     motion = motion_file(motion)
     keep_inputs([out], motion)
     result = load(motion)
-    if video is None and options["layout"] != "alone":
+    if video is None and look.layout != "alone":
         video = named_video(motion, result)
     with ProgressLine(motion.name) as progress:
-        notes = draw(result, out, video, progress=progress, **options)
+        notes = draw(result, out, video, body=body, progress=progress, **vars(look))
     for note in notes:
         print_note(f"{out.name}: {note}")
     print_info(out)

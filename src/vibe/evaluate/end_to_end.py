@@ -32,6 +32,7 @@ from vibe.models.network import Network
 from vibe.motion import Motion
 from vibe.parallel import one_thread
 from vibe.records import Clip, Progress, Track
+from vibe.tracking.detector import iou
 from vibe.tracking.tracker import Tracker
 from vibe.video.read import Frame, open_video
 
@@ -147,17 +148,23 @@ def matched(
     Both are numbers of frames and boxes (centre, width, height). In each frame pairs are made in the order of their
     overlap, each of one person on either side.
     """
-    end = 1 + max((int(numbers.max()) for numbers, _ in (*true, *found) if len(numbers)), default=0)
-    overlap = _overlaps(_laid_out(true, end), _laid_out(found, end))
-    chosen = torch.full((len(true), end), -1)
-    for _ in range(min(len(true), len(found))):
-        best, place = overlap.flatten(0, 1).max(0)
-        frames = (best >= OVERLAP).nonzero()[:, 0]
-        person, track = place[frames] // len(found), place[frames] % len(found)
-        chosen[person, frames] = track
-        overlap[person, :, frames] = 0
-        overlap[:, track, frames] = 0
-    return [chosen[person, numbers] for person, (numbers, _) in enumerate(true)]
+    chosen = [torch.full((len(numbers),), -1) for numbers, _ in true]
+    there: dict[int, tuple[list, list]] = defaultdict(lambda: ([], []))
+    for side, people in enumerate((true, found)):
+        for person, (numbers, box_px) in enumerate(people):
+            squares = torch.cat([box_px[:, :2], box_px[:, 2:].amax(-1, keepdim=True).repeat(1, 2)], -1).numpy()
+            for row, (number, square) in enumerate(zip(numbers.tolist(), squares, strict=True)):
+                there[number][side].append((person, row, square))
+    for here, others in there.values():
+        if not (here and others):
+            continue
+        overlap = iou(*(np.stack([square for *_, square in each]) for each in (here, others)))
+        while overlap.max() >= OVERLAP:
+            one, other = np.unravel_index(overlap.argmax(), overlap.shape)
+            person, row, _ = here[one]
+            chosen[person][row] = others[other][0]
+            overlap[one], overlap[:, other] = 0, 0
+    return chosen
 
 
 def _motions(found: Found, network: Network, body: Body, after: Sequence[System], number: int) -> list[Motion]:
@@ -166,25 +173,6 @@ def _motions(found: Found, network: Network, body: Body, after: Sequence[System]
     features = found.features[number].__getitem__ if found.features else None
     how = [system.refinement for system in after]
     return estimate.estimate_track(found.tracks[number], found.clip, camera, network, body, how, features)
-
-
-def _laid_out(people: Sequence[tuple[Tensor, Tensor]], frames: int) -> Float[Tensor, "person frame 3"]:
-    """Centre and half side of everybody's square region in every frame; NaN where they are not."""
-    laid = torch.full((len(people), frames, 3), torch.nan)
-    for row, (numbers, box_px) in zip(laid, people, strict=True):
-        row[numbers] = torch.cat([box_px[:, :2], box_px[:, 2:].amax(-1, keepdim=True) / 2], -1)
-    return laid
-
-
-def _overlaps(
-    one: Float[Tensor, "one frame 3"], other: Float[Tensor, "other frame 3"]
-) -> Float[Tensor, "one other frame"]:
-    """Intersection over union of squares; 0 where one is not there."""
-    (one_xy, one_half), (other_xy, other_half) = (each.split([2, 1], -1) for each in (one[:, None], other[None]))
-    low = torch.maximum(one_xy - one_half, other_xy - other_half)
-    high = torch.minimum(one_xy + one_half, other_xy + other_half)
-    shared = (high - low).clamp_min(0).prod(-1)
-    return (shared / (4 * (one_half**2 + other_half**2)[..., 0] - shared)).nan_to_num(0.0)
 
 
 def _video(path: Path) -> Iterator[tuple[int, Frame]]:

@@ -12,7 +12,7 @@ from typing import cast
 
 import roma
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from vibe.body.lbs import vertices
@@ -20,6 +20,12 @@ from vibe.body.pose import rest_joints
 from vibe.body.record import Body
 from vibe.records import SmplParams
 
+Joints = Float[Tensor, "*b joint 3"]
+"""Metres."""
+Moving = Float[Tensor, "*b time joint 3"]
+"""Metres."""
+Frames = Int[Tensor, "*#b time"] | None
+"""Places in the video; None where each follows the one before."""
 HIPS = (2, 3)
 """Right and left among the 14 evaluation joints; their mean is what MPJPE and the acceleration call the pelvis."""
 
@@ -40,27 +46,17 @@ def root_centred(points: Float[Tensor, "*b point 3"], centre: Sequence[int] = HI
     return points - points[..., list(centre), :].mean(-2, keepdim=True)
 
 
-def mpjpe_mm(predicted: Float[Tensor, "*b joint 3"], truth: Float[Tensor, "*b joint 3"]) -> Float[Tensor, "*b"]:
-    """Mean distance of the joints as they stand; align them first (Ionescu et al., PAMI 2014)."""
+def mpjpe_mm(predicted: Joints, truth: Joints) -> Float[Tensor, "*b"]:
+    """Mean distance of joints, or vertices, as they stand; align joints first (Ionescu et al., PAMI 2014)."""
     return _lengths_mm(predicted.double() - truth.double())
 
 
-def pve_mm(predicted: Float[Tensor, "*b vertex 3"], truth: Float[Tensor, "*b vertex 3"]) -> Float[Tensor, "*b"]:
-    """Mean distance of the vertices as they stand (per-vertex error): the published one aligns nothing.
-
-    Whole data sets go through `vibe.evaluate.metrics`, which never holds all vertices.
-    """
-    return _lengths_mm(predicted.double() - truth.double())
-
-
-def pa_mpjpe_mm(predicted: Float[Tensor, "*b joint 3"], truth: Float[Tensor, "*b joint 3"]) -> Float[Tensor, "*b"]:
+def pa_mpjpe_mm(predicted: Joints, truth: Joints) -> Float[Tensor, "*b"]:
     """The mean distance after the similarity that brings each frame closest to the truth (Gower, 1975)."""
     return _lengths_mm(procrustes_aligned(predicted, truth) - truth.double())
 
 
-def procrustes_aligned(
-    predicted: Float[Tensor, "*b joint 3"], truth: Float[Tensor, "*b joint 3"]
-) -> Float[Tensor, "*b joint 3"]:
+def procrustes_aligned(predicted: Joints, truth: Joints) -> Joints:
     """The prediction after the similarity (scale, rotation, translation; no reflection) that brings it closest.
 
     Metres, float64. Where all joints of a frame are one point, that point lands on the mean of the truth.
@@ -75,41 +71,32 @@ def procrustes_aligned(
     return scale[..., None, None] * turned + truth_mean
 
 
-def pck(predicted: Float[Tensor, "*b joint 3"], truth: Float[Tensor, "*b joint 3"]) -> Float[Tensor, "*b"]:
+def pck(predicted: Joints, truth: Joints) -> Float[Tensor, "*b"]:
     """Percentage of the joints that lie within `PCK_MM` of the truth as they stand (Mehta et al., 3DV 2017)."""
     return (_distances_mm(predicted, truth) <= PCK_MM).double().mean(-1) * 100
 
 
-def auc(predicted: Float[Tensor, "*b joint 3"], truth: Float[Tensor, "*b joint 3"]) -> Float[Tensor, "*b"]:
+def auc(predicted: Joints, truth: Joints) -> Float[Tensor, "*b"]:
     """Area under the curve: the mean of the percentage of correct joints over the thresholds `AUC_MM`."""
     distances = _distances_mm(predicted, truth)
     passed = len(AUC_MM) - torch.searchsorted(distances.new_tensor(AUC_MM), distances)
     return passed.double().mean(-1) * (100 / len(AUC_MM))
 
 
-def acceleration_mm(
-    joints: Float[Tensor, "*b time joint 3"], frames: Int[Tensor, "*#b time"] | None = None
-) -> Float[Tensor, "*b _"]:
+def acceleration_mm(joints: Moving, frames: Frames = None) -> Float[Tensor, "*b _"]:
     """Mean length of the second differences, in millimetres per frame squared (Kanazawa et al., CVPR 2019).
 
-    Metres per second squared are this times the square of the frame rate, over 1000. `frames` are the joints' places
-    in the video; without them each follows the one before.
+    Metres per second squared are this times the square of the frame rate, over 1000.
     """
     return _where_unbroken(_lengths_mm(joints.double().diff(n=2, dim=-3)), frames, 2)
 
 
-def acceleration_error_mm(
-    predicted: Float[Tensor, "*b time joint 3"],
-    truth: Float[Tensor, "*b time joint 3"],
-    frames: Int[Tensor, "*#b time"] | None = None,
-) -> Float[Tensor, "*b _"]:
+def acceleration_error_mm(predicted: Moving, truth: Moving, frames: Frames = None) -> Float[Tensor, "*b _"]:
     """Mean distance of the second differences, in millimetres per frame squared (Kanazawa et al., CVPR 2019)."""
     return acceleration_mm(predicted.double() - truth.double(), frames)
 
 
-def jitter_mm(
-    joints: Float[Tensor, "*b time joint 3"], frames: Int[Tensor, "*#b time"] | None = None
-) -> Float[Tensor, "*b _"]:
+def jitter_mm(joints: Moving, frames: Frames = None) -> Float[Tensor, "*b _"]:
     """Mean length of the third differences, in millimetres per frame cubed (Yi et al., CVPR 2022, section 4).
 
     Metres per second cubed are this times the cube of the frame rate, over 1000.
@@ -117,12 +104,7 @@ def jitter_mm(
     return _where_unbroken(_lengths_mm(joints.double().diff(n=3, dim=-3)), frames, 3)
 
 
-def foot_slide_mm(
-    predicted: Float[Tensor, "*b time foot 3"],
-    truth: Float[Tensor, "*b time foot 3"],
-    fps: float,
-    frames: Int[Tensor, "*#b time"] | None = None,
-) -> Float[Tensor, "*b _"]:
+def foot_slide_mm(predicted: Moving, truth: Moving, fps: float, frames: Frames = None) -> Float[Tensor, "*b _"]:
     """How far the predicted feet travel from one frame to the next while the true ones stand, in millimetres.
 
     A foot stands while it is slower than `SLOWEST`; NaN where none does. Both in a frame of reference that does not
@@ -133,28 +115,14 @@ def foot_slide_mm(
     return _where_unbroken((way * stands).sum(-1) / stands.sum(-1) * 1000, frames, 1)
 
 
-def coverage(found: Bool[Tensor, "*b"]) -> Float[Tensor, ""]:
-    """Percentage of the true person-frames that have a result."""
-    return found.double().mean() * 100
+def _where_unbroken(errors: Float[Tensor, "*b step"], frames: Frames, order: int) -> Float[Tensor, "*b step"]:
+    """NaN where `order` + 1 neighbours don't follow each other: at a gap, or another clip's beginning."""
+    if frames is None or not errors.shape[-1]:
+        return errors
+    return errors.where((frames.diff(dim=-1) == 1).unfold(-1, order, 1).all(-1), torch.nan)
 
 
-def unbroken(frames: Int[Tensor, "*b time"], order: int) -> Bool[Tensor, "*b _"]:
-    """Where `order` + 1 neighbours are frames that follow each other, without a gap or another clip's beginning."""
-    follows = frames.diff(dim=-1) == 1
-    if follows.shape[-1] < order:
-        return follows[..., :0]
-    return follows.unfold(-1, order, 1).all(-1)
-
-
-def _where_unbroken(
-    errors: Float[Tensor, "*b step"], frames: Int[Tensor, "*#b time"] | None, order: int
-) -> Float[Tensor, "*b step"]:
-    return errors if frames is None else errors.where(unbroken(frames, order), torch.nan)
-
-
-def _distances_mm(
-    predicted: Float[Tensor, "*b joint 3"], truth: Float[Tensor, "*b joint 3"]
-) -> Float[Tensor, "*b joint"]:
+def _distances_mm(predicted: Joints, truth: Joints) -> Float[Tensor, "*b joint"]:
     return (predicted.double() - truth.double()).norm(dim=-1) * 1000
 
 
@@ -190,8 +158,8 @@ def surface_errors_mm(predicted: PosedBodies, truth: PosedBodies) -> dict[str, F
     found: dict[str, list[Tensor]] = {"pve_mm": [], "pve_unaligned_mm": []}
     for start in range(0, len(truth.smpl.rotmat), PIECE):
         (mine, my_pelvis), (true, its_pelvis) = (_piece(each, start) for each in (predicted, truth))
-        found["pve_unaligned_mm"].append(pve_mm(mine, true))
-        found["pve_mm"].append(pve_mm(mine - my_pelvis, true - its_pelvis))
+        found["pve_unaligned_mm"].append(mpjpe_mm(mine, true))
+        found["pve_mm"].append(mpjpe_mm(mine - my_pelvis, true - its_pelvis))
     none = truth.smpl.rotmat.new_zeros(0, dtype=torch.float64)
     return {name: torch.cat([none, *errors]) for name, errors in found.items()}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import roma
@@ -23,7 +22,7 @@ from vibe.body.record import Body
 from vibe.data.store import SequenceRows, Store
 from vibe.evaluate.metrics import PosedBodies
 from vibe.evaluate.protocols import Protocol
-from vibe.records import Clip, Progress, SmplParams, Track
+from vibe.records import Progress, SmplParams, Track
 
 KEYPOINTS = ("keypoints_px.detected17", "keypoints_px.coco17")
 """Columns that a keypoint network can read; the first that is there."""
@@ -158,12 +157,6 @@ def made_of(store: Store, column: str) -> str | None:
     return f"The {column} were made with {name} {recipe['sha256'][:12]}." if name and "sha256" in recipe else None
 
 
-def clip_of(sequence: SequenceRows, frames: int) -> Clip:
-    """The video behind a recording, as far as the store tells: its times, and no picture."""
-    rate = sequence.fps * sequence.step
-    return Clip(Path(sequence.source), rate, 0, 0, torch.arange(frames, dtype=torch.float64) / rate, 0)
-
-
 def points_of(posed: PosedBodies, joints: str) -> Float[Tensor, "time joint 3"]:
     """A joint set of a body about its own origin, metres."""
     body, rotmat, betas = posed.body, posed.smpl.rotmat, posed.smpl.betas
@@ -172,16 +165,6 @@ def points_of(posed: PosedBodies, joints: str) -> Float[Tensor, "time joint 3"]:
     if joints in body.marks:
         return keypoints(body, rotmat, betas, joints)
     return skeletons.convert_joints(keypoints(body, rotmat, betas, "h36m17"), "h36m17", joints)
-
-
-def remarks(body: Body, joints: str) -> tuple[str, ...]:
-    """What to know of a body's joints: whether they are the regressor's."""
-    if joints == "smpl24" or "h36m17" in body.regressors:
-        return ()
-    return (
-        f"The body {body.origin.name} has no H36M regressor: its {joints} joints stand near the published places, "
-        "some centimetres off.",
-    )
 
 
 def _posed(
@@ -194,15 +177,11 @@ def _posed(
 
 def _points(store: Store, joints: str, rows: Int[ndarray, "time"]) -> Float[Tensor, "time joint 3"]:
     """The set's own joints: a column of the protocol's set, or one that holds them all."""
-    wanted = skeletons.JOINT_SETS[joints]
-    holders = [name for name in _point_sets(store) if set(wanted) <= set(skeletons.JOINT_SETS[name])]
+    sets = [name.removeprefix("points.") for name in store.columns if name.startswith("points.")]
+    holders = [name for name in sets if set(skeletons.JOINT_SETS[joints]) <= set(skeletons.JOINT_SETS[name])]
     if not holders:
-        have = ", ".join(_point_sets(store)) or "none"
+        have = ", ".join(sets) or "none"
         raise ValueError(f"{store.folder} has no true joints {joints} (it has {have}): prepare the set again")
     holder = joints if joints in holders else holders[0]
     points = torch.from_numpy(np.array(store.column(f"points.{holder}")[rows]))
     return skeletons.convert_joints(points, holder, joints)
-
-
-def _point_sets(store: Store) -> Iterator[str]:
-    return (name.removeprefix("points.") for name in store.columns if name.startswith("points."))

@@ -153,12 +153,8 @@ class Tally:
     found: list[Bool[Tensor, "_"]] = field(default_factory=list)
     """Which of the true person-frames have a result."""
 
-    def add(
-        self, clip: Compared, wanted: Sequence[str] = JOINTS, found: Bool[Tensor, "true_time"] | None = None
-    ) -> None:
-        """Count what is wanted of a clip and, where people had to be found, in which of its true frames they were."""
-        if found is not None:
-            self.found.append(found)
+    def add(self, clip: Compared, wanted: Sequence[str] = JOINTS) -> None:
+        """Count what is wanted of a clip."""
         self.frames += len(clip.frames)
         for name in wanted if len(clip.frames) else ():
             self.errors.setdefault(name, []).append(METRICS[name].of(clip))
@@ -167,7 +163,7 @@ class Tally:
         """The means over all frames counted so far."""
         means = {name: float(torch.cat(errors).nanmean()) for name, errors in self.errors.items()}
         if self.found:
-            means[COVERAGE] = float(metrics.coverage(torch.cat(self.found)))
+            means[COVERAGE] = float(torch.cat(self.found).double().mean() * 100)
         known = {name: mean for name, mean in means.items() if mean == mean}
         return Score(part, evidence, system, joints, self.frames, known)
 

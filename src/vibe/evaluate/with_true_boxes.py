@@ -20,11 +20,9 @@ from vibe.evaluate.metrics import PosedBodies, has_one_mesh, surface_errors_mm
 from vibe.evaluate.people import (
     EvaluatedEvidence,
     EvaluatedPerson,
-    clip_of,
     evaluated_people,
     made_of,
     points_of,
-    remarks,
     sequences_of,
 )
 from vibe.evaluate.protocols import VIBE_OFFICIAL, Protocol
@@ -33,7 +31,7 @@ from vibe.inference import config, estimate
 from vibe.models.network import Network
 from vibe.motion import Motion
 from vibe.parallel import one_thread
-from vibe.records import Camera, Progress, Track
+from vibe.records import Camera, Clip, Progress, Track
 
 BOXES = "true"
 
@@ -68,7 +66,10 @@ def motions(
     """What the network says of one person, by the name of the system after it; nothing where nothing is read."""
     if not len(seen.rows):
         return {}
-    clip, camera = clip_of(sequence, int(seen.track.frames[-1]) + 1), camera_of(sequence, network)
+    rate, camera = sequence.fps * sequence.step, camera_of(sequence, network)
+    # the video behind a recording, as far as the store tells: its times, and no picture
+    times = torch.arange(int(seen.track.frames[-1]) + 1, dtype=torch.float64) / rate
+    clip = Clip(Path(sequence.source), rate, 0, 0, times, 0)
     features, how = seen.features, [system.refinement for system in after]
     read = None if features is None else features.__getitem__
     motions = estimate.estimate_track(seen.track, clip, camera, network, body, how, read)
@@ -129,7 +130,10 @@ def report(
 ) -> Report:  # fmt: skip
     """The scores with all that is needed to read them."""
     made = (made_of(store, column) for column in dict.fromkeys(evidence for evidence, *_ in tallies))
-    notes = (f"Counted: {protocol.frames}.", *filter(None, made), *remarks(body, protocol.joints))
+    notes = (f"Counted: {protocol.frames}.", *filter(None, made))
+    if protocol.joints != "smpl24" and "h36m17" not in body.regressors:
+        near = f"its {protocol.joints} joints stand near the published places, some centimetres off."
+        notes += (f"The body {body.origin.name} has no H36M regressor: {near}",)
     rates = tuple(sorted({sequence.fps for sequence in sequences_of(store, protocol)}))
     data = assets.sha256(store.folder / MANIFEST)
     return Report(protocol.name, boxes, data, rates, network.about, body.origin, all_scores(tallies), notes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,19 +17,16 @@ from vibe.assets.paths import folders_above, whole_folder
 from vibe.body import Body, find_body
 from vibe.errors import Misuse
 from vibe.export.amass import write_amass, write_smplx_json
-from vibe.export.bvh import UNITS, write_bvh
+from vibe.export.bvh import write_bvh
 from vibe.export.fbx import write_fbx
-from vibe.export.formats import FORMATS, Facing, Format, Root, Unit, Up
+from vibe.export.formats import FORMATS, ExportOptions, Format
 from vibe.export.gltf import write_glb
 from vibe.export.legacy import write_legacy
 from vibe.export.tables import write_csv, write_trc
 from vibe.export.usd import write_usd
 from vibe.motion import Result
-from vibe.motion.scene import AXES, R_SCENE_CAM, ROOTS, Character, Scene, SceneOptions, build_scene
-from vibe.records import Progress
-
-CHOICES: dict[str, Mapping[str, Any]] = {"up": R_SCENE_CAM, "facing": AXES, "root": ROOTS, "unit": UNITS}
-"""What options may be; the command line knows by itself."""
+from vibe.motion.scene import Character, Scene, SceneOptions, build_scene
+from vibe.records import Progress, takes_options
 
 CHUNK = 64
 """Frames whose vertices are held at a time."""
@@ -45,24 +42,16 @@ class Exported:
     """One sentence for each thing that was changed or could not be known."""
 
 
+@takes_options(ExportOptions)
 def export(
     result: Result,
     path: Path | str,
     to: str,
     *,
-    person: int | None = None,
-    up: Up | None = None,
-    facing: Facing | None = None,
-    root: Root | None = None,
-    ground: bool = False,
-    fps: float | None = None,
-    start: float | None = None,
-    end: float | None = None,
-    unit: Unit | None = None,
-    blender: Path | str | None = None,
     body: Body | Path | str | None = None,
     folder: Path | str | None = None,
     progress: Progress | None = None,
+    **options: Any,
 ) -> Exported:
     """Write a result in another program's format, whole or not at all; what was written, and what to know about it.
 
@@ -72,46 +61,38 @@ def export(
         vibe.export(result, "dance.glb", to="glb", ground=True)
         vibe.export(result, "dance.bvh", to="bvh", person=1, start=2.0, end=5.0)
 
-    `to` is one of `vibe.export.formats.FORMATS`, with the options of `vibe export` (docs/export.md): `start` and `end`
-    are seconds in the video, both inclusive; lengths are metres, but centimetres in fbx and in bvh unless its `unit` is
-    "m". `blender` is the program that makes fbx, where it is not found by itself. `path` is the file, or a folder that
-    is there; where a format takes a file for each person or frame they go into `folder`, by default `path` itself.
-    `body` is needed only where the motion was made with a body file of one's own.
-    Raises ValueError for what can't be written, FileNotFoundError if the body is not here, OSError if the file can't be
-    written.
+    `to` is one of `vibe.export.formats.FORMATS`. The options are those of `vibe export` (docs/export.md), the fields of
+    `vibe.export.formats.ExportOptions`: `start` and `end` are seconds in the video, both inclusive; lengths are metres,
+    but centimetres in fbx and in bvh unless its `unit` is "m". `path` is the file, or a folder that is there; where a
+    format takes a file for each person or frame they go into `folder`, by default `path` itself. `body` is needed only
+    where the motion was made with a body file of one's own. Raises ValueError for what can't be written,
+    FileNotFoundError if the body is not here, OSError if the file can't be written.
     """
     if to not in FORMATS:
         raise Misuse(f"no format is called {to}: choose one of {', '.join(FORMATS)}")
-    refuse_others(up=up, facing=facing, root=root, unit=unit)
-    if unit and to != "bvh":
+    chosen = ExportOptions(**options)
+    if chosen.unit and to != "bvh":
         raise Misuse("a unit is for bvh: other formats have their own")
-    if blender and to != "fbx":
+    if chosen.blender and to != "fbx":
         raise Misuse("Blender is asked for fbx alone: no other format needs it")
     format, path, made_with = FORMATS[to], Path(path), as_numpy(find_body(result.body, body))
     file, folder = path / format.file if path.is_dir() else path, Path(folder or path)
     if to == "legacy":
-        if ground or any(wish is not None for wish in (person, up, facing, root, fps, start, end)):
+        if chosen != ExportOptions():
             raise Misuse("legacy holds everybody as in the video: it takes no option but the file and the body")
         with folders_above(file):
             write_legacy(file, result, made_with, progress)
         return Exported((file,), ())
-    options = SceneOptions(up or format.up, facing, root or "origin", ground, fps, start, end)
-    scene = build_scene(result, made_with, options, person)
+    in_scene = (chosen.facing, chosen.root or "origin", chosen.ground, chosen.fps, chosen.start, chosen.end)
+    scene = build_scene(result, made_with, SceneOptions(chosen.up or format.up, *in_scene), chosen.person)
     write, frames = WRITERS[to], format.each == "frame"
-    own = {"unit": unit, "blender": Path(blender) if blender else None, "progress": progress if frames else None}
+    own = {"unit": chosen.unit, "blender": chosen.blender, "progress": progress if frames else None}
     write = partial(write, **{name: value for name, value in own.items() if value})
     if frames or (format.each == "person" and len(scene.characters) != 1):
         return Exported(_several(folder, format, scene, made_with, write), scene.notes)
     with folders_above(file):
         write(file, scene, *(scene.characters if format.each == "person" else ()), made_with)
     return Exported((file,), scene.notes)
-
-
-def refuse_others(**given: str | None) -> None:
-    """Raise Misuse for what is none of an option's `CHOICES`, as a Python program may give it."""
-    for name, value in given.items():
-        if value is not None and value not in CHOICES[name]:
-            raise Misuse(f"{name} is {value!r}: choose one of {', '.join(CHOICES[name])}")
 
 
 def _several(folder: Path, format: Format, scene: Scene, body: Body, write: Callable[..., None]) -> tuple[Path, ...]:

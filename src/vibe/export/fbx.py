@@ -30,7 +30,7 @@ NO_BLENDER = (
 )
 
 
-def write_fbx(path: Path, scene: Scene, character: Character, body: Body, blender: Path | None = None) -> None:
+def write_fbx(path: Path, scene: Scene, character: Character, body: Body, blender: Path | str | None = None) -> None:
     """One person's skinned body and motion, written whole or not at all.
 
     Centimetres, y up. Raises FileNotFoundError where there is no Blender (`find_blender`), OSError if it fails or takes
@@ -49,12 +49,12 @@ def write_fbx(path: Path, scene: Scene, character: Character, body: Body, blende
         assets.write_whole(path, fbx.read_bytes())
 
 
-def find_blender(named: Path | None = None) -> Path:
+def find_blender(named: Path | str | None = None) -> Path:
     """The Blender that was named; else that on the PATH; else the newest of those in the usual places.
 
     This Python where only the package bpy is here. Raises FileNotFoundError that says how to get one.
     """
-    if found := shutil.which(str(named.expanduser()) if named else "blender"):
+    if found := shutil.which(Path(named).expanduser() if named else "blender"):
         return Path(found)
     if named is not None:
         raise FileNotFoundError(f"{named} is no program: name Blender's with --blender")

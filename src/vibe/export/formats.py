@@ -1,9 +1,14 @@
-"""The formats by name, for the command line too: loads nothing that writes one."""
+"""The formats by name, and what can be asked of an export, in Python and at the command line: loads no writer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from tyro.conf import FlagCreatePairsOff, arg
+
+from vibe.errors import Misuse
 
 Up = Literal["y", "z"]
 """The axis that points up."""
@@ -13,6 +18,42 @@ Root = Literal["origin", "in-place", "camera"]
 """Where people stand."""
 Unit = Literal["cm", "m"]
 """Of lengths in bvh."""
+UP = arg(metavar="{y,z}", help_behavior_hint="(default: y; z with amass)")
+FACING = arg(metavar="{x,y,z,-x,-y,-z}", help_behavior_hint="(default: as in the video)")
+BLENDER = arg(metavar="PROGRAM", help_behavior_hint="(default: found)")
+ROOT = arg(metavar="{origin,in-place,camera}", help_behavior_hint="(default: origin)")
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What can be asked of an export; raises Misuse for an axis, a place or a unit that there is not."""
+
+    person: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: everybody)")] = None
+    """Only this person, by the number in the table of `vibe estimate`."""
+    up: Annotated[Up | None, UP] = None
+    """The axis that points up."""
+    facing: Annotated[Facing | None, FACING] = None
+    """The axis along which the first person looks at their first frame."""
+    root: Annotated[Root | None, ROOT] = None
+    """origin: the first person begins above the origin, the lowest foot is at height 0. in-place: everybody stays above
+    it, the lowest of their own feet at height 0. camera: the camera is the origin, as in motion.npz."""
+    ground: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False
+    """Take the camera's tilt out, as estimated from people who stand, and put the lowest foot at height 0."""
+    fps: Annotated[float | None, arg(metavar="RATE", help_behavior_hint="(default: the video's)")] = None
+    """Frames a second of what is written; frames between those of the video are interpolated."""
+    start: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint="(default: the beginning)")] = None
+    """Leave out what is before, in seconds of the video."""
+    end: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint="(default: the end)")] = None
+    """Leave out what is after."""
+    unit: Annotated[Unit | None, arg(metavar="{cm,m}", help_behavior_hint="(default: cm)")] = None
+    """With bvh: the unit of length."""
+    blender: Annotated[Path | str | None, BLENDER] = None
+    """With fbx: the Blender that makes it; looked for on the PATH and where installers put it."""
+
+    def __post_init__(self) -> None:
+        for name, choices in (("up", Up), ("facing", Facing), ("root", Root), ("unit", Unit)):
+            if (value := getattr(self, name)) not in (None, *get_args(choices)):
+                raise Misuse(f"{name} is {value!r}: choose one of {', '.join(get_args(choices))}")
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,10 @@ Nothing here loads PyTorch before a model is asked for, so that a result that is
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import uuid4
 
 from tyro.conf import FlagCreatePairsOff, Suppress, arg
@@ -44,7 +43,6 @@ FIDELITY = 70.0
 With it, jitter of 0.1 radian raises the energy of held-out motion under MPoser about as much as under the mixture of
 Gaussians whose place it takes (`benchmarks/results/priors.md`).
 """
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def _named(choices: Mapping[str, Any]) -> str:
@@ -197,19 +195,6 @@ class Refinement:
     fitting: Fitting | None
     energies: Mapping[str, Energy]
     """What the fit lowers, by the names that its stages use."""
-
-
-def takes_options(function: Function) -> Function:
-    """Shows the fields of `EstimatorConfig` in the signature of a function in place of its `**options`."""
-    whole = inspect.signature(function)
-    parameters = [each for each in whole.parameters.values() if each.kind is not each.VAR_KEYWORD]
-    options = [
-        inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type)
-        for each in fields(EstimatorConfig)
-        if each.name != "checksums"
-    ]
-    function.__signature__ = whole.replace(parameters=parameters + options)  # pyright: ignore[reportFunctionMemberAccess]
-    return function
 
 
 def _body(wanted: Path | str | None, known: str) -> str:

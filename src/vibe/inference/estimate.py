@@ -17,21 +17,21 @@ from vibe.arrays import as_numpy
 from vibe.body.record import Body
 from vibe.cache import StageCache, content_key
 from vibe.features.runtimes import RUNTIMES
-from vibe.inference.config import EstimatorConfig, Refinement, choose_body, energies, takes_options
+from vibe.inference.config import EstimatorConfig, Refinement, choose_body, energies
 from vibe.inference.predict import Features, feature_extractor, predict_track, timeline
 from vibe.inference.refine import Ticks, refine_track
 from vibe.inference.track import load_detector, load_pose_model, track_people
 from vibe.models.network import Network, load_network
 from vibe.motion import Motion, Result
 from vibe.parallel import one_thread
-from vibe.records import Camera, Clip, Progress, Track
+from vibe.records import Camera, Clip, Progress, Track, takes_options
 from vibe.refine.presets import FITTINGS, SMOOTHING
 from vibe.tracking.detector import Detector
 from vibe.tracking.pose_model import PoseModel
 from vibe.video.read import open_video
 
 
-@takes_options
+@takes_options(EstimatorConfig)
 def estimate(video: Path | str, *, progress: Progress | None = None, **options: Any) -> Result:
     """Everyone's motion in a video, in the camera's frame.
 
@@ -47,7 +47,7 @@ def estimate(video: Path | str, *, progress: Progress | None = None, **options: 
     return load_estimator(**options).estimate(video, progress=progress)
 
 
-@takes_options
+@takes_options(EstimatorConfig)
 def load_estimator(config: EstimatorConfig | None = None, /, **options: Any) -> Estimator:
     """The method with all its models loaded, for any number of videos.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, SupportsFloat
@@ -145,8 +145,18 @@ class Series:
 
         Unit and axes are in the frame's `attrs` too. Needs pandas (ImportError says how to get it).
         """
-        columns = [f"{axis}_{self.unit}" for axis in ("xyz" if self.values.ndim == 3 else ["value"])]
-        return _tidy(self.frames, self.times, self.names, self.values, columns, {"unit": self.unit, "axes": self.axes})
+        axes, joints = "xyz" if self.values.ndim == 3 else ["value"], len(self.names)
+        numbers = self.values.reshape(len(self) * joints, len(axes))
+        table = _pandas().DataFrame(
+            {
+                "frame": np.repeat(self.frames, joints),
+                "time_s": np.repeat(self.times, joints),
+                "joint": list(self.names) * len(self),
+                **{f"{axis}_{self.unit}": numbers[:, place] for place, axis in enumerate(axes)},
+            }
+        )
+        table.attrs.update(unit=self.unit, axes=self.axes)
+        return table
 
     def _with(self, other: Series | SupportsFloat, apply: Callable[[Any, Any], Any]) -> Series:
         """Sum, difference or quotient with a number or a series that fits."""
@@ -214,29 +224,6 @@ def within(times: Float[ndarray, "time"], part: slice) -> Bool[ndarray, "time"]:
 def _span(series: Series) -> str:
     """Its frames in words."""
     return f"{len(series)} from {series.frames[0]} to {series.frames[-1]}" if len(series) else "none"
-
-
-def _tidy(
-    frames: Int[ndarray, "time"],
-    times: Float[ndarray, "time"],
-    names: Sequence[str],
-    values: Float[ndarray, "time joint *axis"],
-    columns: Sequence[str],
-    about: Mapping[str, str],
-) -> DataFrame:
-    """A row for each frame and joint: frame, time_s, joint, and a column for each axis; ImportError without pandas."""
-    joints = len(names)
-    numbers = values.reshape(len(frames) * joints, len(columns))
-    table = _pandas().DataFrame(
-        {
-            "frame": np.repeat(frames, joints),
-            "time_s": np.repeat(times, joints),
-            "joint": list(names) * len(frames),
-            **{column: numbers[:, place] for place, column in enumerate(columns)},
-        }
-    )
-    table.attrs.update(about)
-    return table
 
 
 def together(tables: Sequence[DataFrame]) -> DataFrame:

@@ -64,15 +64,10 @@ def _neighbours(times: Float[Tensor, "time"]) -> Iterator[tuple[slice, slice, in
         apart = times[lag:] - times[:-lag]
         if float(apart.min()) >= FADE:
             return
-        fade = _step(1 - apart / FADE)[:, None]
+        left = (1 - apart / FADE).clamp(0, 1)
+        fade = (left**2 * (3 - 2 * left))[:, None]  # without a kink at either end
         yield slice(lag, None), slice(None, -lag), lag, fade
         yield slice(None, -lag), slice(lag, None), lag, fade
-
-
-def _step(part: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
-    """From 0 to 1 without a kink."""
-    part = part.clamp(0, 1)
-    return part**2 * (3 - 2 * part)
 
 
 def _above() -> Float[Tensor, "24 24"]:

@@ -74,7 +74,10 @@ def load_mixture(path: Path = OPEN) -> Mixture:
 
     Raises FileNotFoundError, and ValueError that names what the file lacks.
     """
-    arrays = _read(path)
+    try:
+        arrays = read_npz(path)
+    except ValueError as error:
+        raise ValueError(f"{path} is no pose mixture ({error}): give the .npz that `vibe assets add` wrote") from error
     tensors = []
     for key, shape in (("means", (SMPL_BODY_POSE,)), ("covars", (SMPL_BODY_POSE, SMPL_BODY_POSE)), ("weights", ())):
         found = arrays.get(key)
@@ -85,10 +88,3 @@ def load_mixture(path: Path = OPEN) -> Mixture:
     if len({len(tensor) for tensor in tensors}) != 1:
         raise ValueError(f"{path}: means, covars and weights are of {[len(tensor) for tensor in tensors]} parts")
     return mixture_model(*tensors)
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    try:
-        return read_npz(path)
-    except ValueError as error:
-        raise ValueError(f"{path} is no pose mixture ({error}): give the .npz that `vibe assets add` wrote") from error

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -19,11 +20,11 @@ from vibe.body import Body, find_body, load_body
 from vibe.motion import Motion, Result
 from vibe.motion.footage import open_footage, video_frames
 from vibe.parallel import one_thread
-from vibe.records import Progress
+from vibe.records import Progress, takes_options
 from vibe.render import compositor
 from vibe.render.compositor import Panel, PosedFrames, Poser
 from vibe.render.drawing import Picture
-from vibe.render.options import LARGEST, Layout, RenderOptions, Show, View
+from vibe.render.options import LARGEST, RenderOptions
 from vibe.render.rasterizer import NEAR
 from vibe.render.viewpoints import Viewpoint, orbit_view, place
 from vibe.render.writers import open_writer
@@ -46,27 +47,15 @@ WORKERS = min(4, os.cpu_count() or 1)
 """Pictures drawn at a time."""
 
 
+@takes_options(RenderOptions)
 def render(
     result: Result,
     path: Path | str,
     video: Path | str | None = None,
     *,
-    show: Show | Sequence[Show] = "mesh",
-    view: View | Sequence[View] = "camera",
-    layout: Layout | None = None,
-    ground: bool | None = None,
-    background: str = "white",
-    size: str | None = None,
-    crop: bool = False,
-    person: int | None = None,
-    start: float | None = None,
-    end: float | None = None,
-    fps: float | None = None,
-    opacity: float | None = None,
-    numbers: bool = False,
-    columns: int = 5,
     body: Body | Path | str | None = None,
     progress: Progress | None = None,
+    **options: Any,
 ) -> tuple[str, ...]:
     """Draw a result and write it whole or not at all; one sentence for each thing that was left out.
 
@@ -78,17 +67,15 @@ def render(
 
     `path` ends with .mp4, .mov, .webm or .gif; with .png it becomes one picture, a column for each of `columns`
     moments; without an ending it is a folder of numbered .png files. `video` is the file that the motion was made
-    from; without it people are drawn alone. All other options are those of `vibe render` (docs/render.md); `start` and
-    `end` are seconds in the video, both inclusive. `body` is needed only where the motion was made with a body file of
-    one's own. Raises ValueError for what can't be drawn or a video that does not fit, FileNotFoundError if the video or
-    the body is not here, OSError if the file can't be written.
+    from; without it people are drawn alone. The options are those of `vibe render` (docs/render.md), the fields of
+    `vibe.render.options.RenderOptions`; `start` and `end` are seconds in the video, both inclusive. `body` is needed
+    only where the motion was made with a body file of one's own. Raises ValueError for what can't be drawn or a video
+    that does not fit, FileNotFoundError if the video or the body is not here, OSError if the file can't be written.
     """
     # one name is the usual call; the options hold several
-    shows, views = ((names,) if isinstance(names, str) else tuple(names) for names in (show, view))
-    look = RenderOptions(
-        shows, views, layout, ground, background, size, crop, person, start, end, fps, opacity, numbers, columns
-    )
-    return _rendered(result, Path(path), video, look, body, progress)
+    several = {name: options[name] for name in ("show", "view") if name in options}
+    options |= {name: (names,) if isinstance(names, str) else tuple(names) for name, names in several.items()}
+    return _rendered(result, Path(path), video, RenderOptions(**options), body, progress)
 
 
 def _rendered(

@@ -1,10 +1,12 @@
-"""How a rendered film or picture looks."""
+"""How a rendered film or picture looks: the options of `vibe.render` and the flags of `vibe render`."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from tyro.conf import FlagCreatePairsOff, Suppress, arg
 
 Show = Literal["mesh", "wireframe", "skeleton", "keypoints"]
 View = Literal["camera", "side", "turn"]
@@ -21,35 +23,44 @@ BROAD = 0.75
 MOST_COLUMNS = 50
 
 
+LAYOUT = arg(metavar=f"{{{','.join(LAYOUTS)}}}", help_behavior_hint="(default: over the video where there is one)")
+
+
 @dataclass(frozen=True)
 class RenderOptions:
     """All options of a rendering; raises ValueError for unknown names and numbers out of range."""
 
-    show: tuple[str, ...] = ("mesh",)
-    view: tuple[str, ...] = ("camera",)
-    """A panel each, side by side."""
-    layout: str | None = None
-    """None: over the video where there is one."""
-    ground: bool | None = None
+    show: Annotated[tuple[Show, ...], arg(metavar=f"{{{','.join(SHOWS)}}} ...")] = ("mesh",)
+    """mesh: the body. wireframe: the edges of its polygons. skeleton: joints and bones, the right side darker.
+    keypoints: the 2D evidence as it was found in the picture."""
+    view: Annotated[tuple[View, ...], arg(metavar=f"{{{','.join(VIEWS)}}} ...")] = ("camera",)
+    """A panel for each. camera: what the video's camera saw. side: from a quarter turn to the right. turn: around
+    people, back where it began at the end."""
+    layout: Annotated[Layout | None, LAYOUT] = None
+    """over: on the video's frames, which other views than the camera's don't have. beside: the video in a panel of its
+    own. alone: without it."""
+    ground: Annotated[bool | None, Suppress] = None
     """Whether the ground is drawn; None: where the video is not behind."""
-    background: str = "white"
-    """A name of `NAMED` or #rrggbb: what lies behind where the video does not."""
-    size: str | None = None
-    """Of a panel, pixels: WIDTHxHEIGHT, or HEIGHT for the video's proportions; None: the video's size."""
-    crop: bool = False
-    """Whether the camera's view is narrowed to where people go."""
-    person: int | None = None
-    start: float | None = None
-    """Seconds in the video; None: its beginning."""
-    end: float | None = None
-    """Inclusive."""
-    fps: float | None = None
-    """None: the video's own frames."""
-    opacity: float | None = None
-    """None: 1, and less where a skeleton is to be seen inside."""
-    numbers: bool = False
-    columns: int = 5
-    """Moments in a single picture."""
+    background: Annotated[str, arg(metavar="COLOUR")] = "white"
+    """white, black, grey, dark, transparent (with .png, .gif, .webm, .mov and folders) or as in #f0f4f8."""
+    size: Annotated[str | None, arg(metavar="WxH", help_behavior_hint="(default: the video's)")] = None
+    """Of a panel, in pixels, as in 1280x720, or the height alone."""
+    crop: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False
+    """Narrow the camera's view to where people go."""
+    person: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: everybody)")] = None
+    """Only this person, by the number in the table of `vibe estimate`."""
+    start: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint="(default: the beginning)")] = None
+    """Begin here, in seconds of the video."""
+    end: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint="(default: the end)")] = None
+    """End here."""
+    fps: Annotated[float | None, arg(metavar="RATE", help_behavior_hint="(default: the video's; gif: 12.5)")] = None
+    """Frames a second; the video's frames are repeated or left out."""
+    opacity: Annotated[float | None, arg(metavar="0..1", help_behavior_hint="(default: 0.93 over a video)")] = None
+    """Of people; those filled in where nobody was found are fainter."""
+    numbers: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False
+    """Put people's numbers above their heads."""
+    columns: Annotated[int, arg(metavar="N")] = 5
+    """Moments in one picture."""
 
     def __post_init__(self) -> None:
         for what, names, choices in (("show", self.show, SHOWS), ("view", self.view, VIEWS)):

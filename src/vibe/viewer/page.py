@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import tempfile
 import webbrowser
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,29 +74,24 @@ def page_template() -> str:
 
 def page(template: str, result: Result, body: Body, film: PageVideo | None) -> str:
     """The whole page as text; raises ValueError."""
-    return _filled(
-        template,
-        {
-            "%motion%": motion_json(result, body),
-            "%kind%": film.kind if film else "",
-            "%sound%": "yes" if film and film.sound else "",
-            "%film%": base64.b64encode(film.content).decode() if film else "",
-        },
-    )
+    return _filled(template, motion_json(result, body), film)
 
 
 def live_page(template: str, name: str, camera: Camera, body: Body) -> str:
     """The page that is told by the server it came from, over a WebSocket, how people move."""
     policy, open_policy = ("default-src 'none';", "default-src 'none'; connect-src 'self';")
     assert policy in template
-    given = {"%motion%": live_json(name, camera, body), "%kind%": "", "%sound%": "", "%film%": ""}
-    return _filled(template.replace(policy, open_policy, 1), given)
+    return _filled(template.replace(policy, open_policy, 1), live_json(name, camera, body), None)
 
 
-def _filled(template: str, given: Mapping[str, str]) -> str:
+def _filled(template: str, motion: str, film: PageVideo | None) -> str:
     """The page with what belongs in its places, which stand in this order; what fills one is not looked into."""
+    places = {"%motion%": motion, "%kind%": "", "%sound%": "", "%film%": ""}
+    if film:
+        content = base64.b64encode(film.content).decode()
+        places |= {"%kind%": film.kind, "%sound%": "yes" if film.sound else "", "%film%": content}
     parts, rest = [], template
-    for place, content in given.items():
+    for place, content in places.items():
         before, _, rest = rest.partition(place)
         parts += [before, content]
     return "".join([*parts, rest])
