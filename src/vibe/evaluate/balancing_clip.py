@@ -58,12 +58,8 @@ def balancing_clip(data: Path, network: Network, after: Sequence[System], progre
                 tallies["video", system.name, LIMBS12, view].add(
                     Compared(places, truth[track.frames], track.frames, FPS, HIPS)
                 )
-    return Report(PROTOCOL, BOXES, truth_checksum(data), (FPS,), network.about, body.origin, all_scores(tallies))
-
-
-def truth_checksum(data: Path) -> str:
-    """SHA-256 of the truth's file."""
-    return assets.sha256(_present(data / "truth.npz"))
+    checksum = assets.sha256(data / "truth.npz")
+    return Report(PROTOCOL, BOXES, checksum, (FPS,), network.about, body.origin, all_scores(tallies))
 
 
 def follow_tallest(path: Path, follower: Tracker, progress: Progress | None = None) -> tuple[Clip, Track]:

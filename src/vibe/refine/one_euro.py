@@ -7,7 +7,6 @@ from the filtered one to the new one; near the identity that is the published fi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import roma
 import torch
@@ -27,38 +26,36 @@ class OneEuroFilter:
         self.velocity: Tensor | None = None
 
     def step(self, x: Float[Tensor, "*b"], time: float) -> Float[Tensor, "*b"]:
-        """The filtered numbers at a moment; raises ValueError if it is not later than the last one."""
-        return self._step(x, time, lambda old, new: new - old, lambda old, change: old + change)
-
-    def _step(
-        self, x: Tensor, time: float, apart: Callable[[Tensor, Tensor], Tensor], add: Callable[[Tensor, Tensor], Tensor]
-    ) -> Tensor:
+        """What is filtered at a moment; raises ValueError if it is not later than the last one."""
         if self.filtered is None or self.velocity is None:
             self.filtered, self.time = x, time
-            self.velocity = torch.zeros_like(apart(x, x))
+            self.velocity = torch.zeros_like(self._apart(x, x))
             return x
         passed = time - self.time
         if not passed > 0:
             raise ValueError(f"a moment at {time} after one at {self.time}: each has to be later than the last")
-        change = apart(self.filtered, x)
+        change = self._apart(self.filtered, x)
         gain = _gain(torch.full_like(change, self.settings.speed), passed)
         self.velocity = gain * change / passed + (1 - gain) * self.velocity
         gain = _gain(self.settings.least + self.settings.beta * self.velocity.abs(), passed)
-        self.filtered, self.time = add(self.filtered, gain * change), time
+        self.filtered, self.time = self._moved(self.filtered, gain * change), time
         return self.filtered
+
+    def _apart(self, old: Tensor, new: Tensor) -> Tensor:
+        return new - old
+
+    def _moved(self, old: Tensor, change: Tensor) -> Tensor:
+        return old + change
 
 
 class RotationFilter(OneEuroFilter):
-    """The filter over rotations: along the turn from the filtered rotation to the new one, in its own frame."""
+    """The filter over rotations [*b, 3, 3]: along the turn from the filtered one to the new one, in its own frame."""
 
-    def step(self, x: Float[Tensor, "*b 3 3"], time: float) -> Float[Tensor, "*b 3 3"]:
-        """The filtered rotations at a moment; raises ValueError if it is not later than the last one."""
-        return self._step(
-            x,
-            time,
-            lambda old, new: roma.rotmat_to_rotvec(old.mT @ new),
-            lambda old, turn: roma.special_gramschmidt(old @ roma.rotvec_to_rotmat(turn)),
-        )
+    def _apart(self, old: Tensor, new: Tensor) -> Tensor:
+        return roma.rotmat_to_rotvec(old.mT @ new)
+
+    def _moved(self, old: Tensor, change: Tensor) -> Tensor:
+        return roma.special_gramschmidt(old @ roma.rotvec_to_rotmat(change))
 
 
 def one_euro_rotations(

@@ -67,11 +67,14 @@ def rasterize(
     picture = np.ascontiguousarray(picture).copy()
     if not meshes:
         return picture
-    scene = _Scene.of(meshes, K_px)
+    offsets = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes])
+    faces = np.concatenate([np.asarray(mesh.faces, np.int32) + offset for mesh, offset in zip(meshes, offsets)])
+    owner = np.repeat(np.arange(len(meshes), dtype=np.int32), [len(mesh.faces) for mesh in meshes])
     colours = np.concatenate([_lit(mesh, light) for mesh in meshes])
     lines_px = np.array([mesh.line_px for mesh in meshes])
-    for y, x, planes, nearest in scene.bands(picture.shape[0], picture.shape[1], samples):
-        _colour(picture, nearest, y, x, planes, scene.faces, scene.owner, colours, lines_px)
+    vertices = np.concatenate([mesh.vertices for mesh in meshes])
+    for y, x, planes, nearest in _bands(vertices, faces, K_px, picture.shape[0], picture.shape[1], samples):
+        _colour(picture, nearest, y, x, planes, faces, owner, colours, lines_px)
     return picture
 
 
@@ -93,8 +96,7 @@ def pixel_coverage(
 ) -> Float[ndarray, "height width"]:
     """Share of each pixel that the surface covers, in [0, 1]."""
     shares = np.zeros((height, width), np.float32)
-    scene = _Scene.of([Mesh(vertices, faces, np.zeros_like(vertices))], K_px)
-    for y, x, _, nearest in scene.bands(height, width, samples):
+    for y, x, _, nearest in _bands(vertices, faces, K_px, height, width, samples):
         rows, columns = nearest.shape[1:]
         shares[y : y + rows, x : x + columns] = (nearest >= 0).mean(0)
     return shares
@@ -109,45 +111,33 @@ def depth_image(
 ) -> Float[ndarray, "height width"]:
     """Depth in metres of the nearest surface at the middle of each pixel; infinite where there is none."""
     image = np.full((height, width), np.inf, np.float32)
-    scene = _Scene.of([Mesh(vertices, faces, np.zeros_like(vertices))], K_px)
-    for y, x, planes, nearest in scene.bands(height, width, 1):
-        _depth(image, nearest[0], y, x, planes)
+    for y, x, planes, nearest in _bands(vertices, faces, K_px, height, width, 1):
+        rows, columns = np.nonzero(nearest[0] >= 0)
+        a, b, c = planes[nearest[0, rows, columns], 3].T
+        image[y + rows, x + columns] = 1 / (a * (x + columns + 0.5) + b * (y + rows + 0.5) + c)
     return image
 
 
-@dataclass(frozen=True)
-class _Scene:
-    """All triangles together, ready to be tested for visibility."""
-
-    corners: Float[ndarray, "vertex 3"]
-    """Homogeneous pixels: x * z, y * z, z."""
-    faces: Int[ndarray, "face 3"]
-    owner: Int[ndarray, "face"]
-    """Which mesh each face is of."""
-
-    @staticmethod
-    def of(meshes: Sequence[Mesh], K_px: Float[ndarray, "3 3"]) -> _Scene:
-        offsets = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes])
-        faces = [np.asarray(mesh.faces, np.int32) + offset for mesh, offset in zip(meshes, offsets)]
-        vertices = np.concatenate([mesh.vertices for mesh in meshes]).astype(np.float64)
-        owner = np.repeat(np.arange(len(meshes), dtype=np.int32), [len(mesh.faces) for mesh in meshes])
-        return _Scene(vertices @ np.asarray(K_px, np.float64).T, np.concatenate(faces), owner)
-
-    def bands(
-        self, height: int, width: int, samples: int
-    ) -> Iterator[tuple[int, int, Float[ndarray, "face 4 3"], Int[ndarray, "sample row column"]]]:
-        """Top row, left column, planes of the faces and, for each sample of the band, the nearest face (-1: none)."""
-        if samples not in SAMPLES:
-            raise ValueError(f"{samples} visibility tests in a pixel: choose 1, 4 or 8")
-        planes, boxes = _set_up(self.corners, self.faces, height, width)
-        shown = boxes[boxes[:, 0] < boxes[:, 1]]
-        if not len(shown):
-            return
-        left, right, top, bottom = shown[:, 0].min(), shown[:, 1].max(), shown[:, 2].min(), shown[:, 3].max()
-        offsets = np.array(SAMPLES[samples])
-        for y in range(top, bottom, BAND_ROWS):
-            nearest = _visible(planes, boxes, left, right, y, min(y + BAND_ROWS, bottom), offsets)
-            yield y, left, planes, nearest
+def _bands(
+    vertices: Float[ndarray, "vertex 3"],
+    faces: Int[ndarray, "face 3"],
+    K_px: Float[ndarray, "3 3"],
+    height: int,
+    width: int,
+    samples: int,
+) -> Iterator[tuple[int, int, Float[ndarray, "face 4 3"], Int[ndarray, "sample row column"]]]:
+    """Top row, left column, planes of the faces and, for each sample of the band, the nearest face (-1: none)."""
+    if samples not in SAMPLES:
+        raise ValueError(f"{samples} visibility tests in a pixel: choose 1, 4 or 8")
+    corners = vertices.astype(np.float64) @ np.asarray(K_px, np.float64).T  # homogeneous: x * z, y * z, z
+    planes, boxes = _set_up(corners, np.asarray(faces, np.int32), height, width)
+    shown = boxes[boxes[:, 0] < boxes[:, 1]]
+    if not len(shown):
+        return
+    left, right, top, bottom = shown[:, 0].min(), shown[:, 1].max(), shown[:, 2].min(), shown[:, 3].max()
+    offsets = np.array(SAMPLES[samples])
+    for y in range(top, bottom, BAND_ROWS):
+        yield y, left, planes, _visible(planes, boxes, left, right, y, min(y + BAND_ROWS, bottom), offsets)
 
 
 @jit
@@ -239,16 +229,6 @@ def _span(edges, steepness, y, dx, first, last):
         elif level < 0.0:
             high = low
     return int(min(low, last)), int(max(high, first))
-
-
-@jit
-def _depth(image, nearest, top, left, planes):
-    for row in range(nearest.shape[0]):
-        for column in range(nearest.shape[1]):
-            if nearest[row, column] >= 0:
-                plane = planes[nearest[row, column], 3]
-                x, y = left + column, top + row
-                image[y, x] = 1.0 / (plane[0] * (x + 0.5) + plane[1] * (y + 0.5) + plane[2])
 
 
 @jit
