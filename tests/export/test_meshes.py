@@ -8,6 +8,7 @@ import torch
 from vibe.arrays import as_numpy
 from vibe.assets.paths import whole_folder
 from vibe.body import load_body
+from vibe.body.outfit import dressed, vertex_colours
 from vibe.body.placed import vertices_cam
 from vibe.export.export import write_meshes
 from vibe.motion.scene import SceneOptions, build_scene
@@ -35,12 +36,14 @@ def test_trimesh_reads_every_frame(kind, body, scene, tmp_path):
     trimesh = pytest.importorskip("trimesh")
     files = written(kind, scene, body, tmp_path)
     (character,) = scene.characters
-    truth = vertices_cam(character.smpl, body)
+    truth = vertices_cam(character.smpl, dressed(body))
+    colours = np.rint(255 * vertex_colours(body, 1))
     assert [file.name for file in files] == [f"00000{frame}.{kind}" for frame in range(5)]
     for file, surface in zip(files, truth, strict=True):
         mesh = trimesh.load(file, process=False, maintain_order=True)
         assert np.abs(mesh.vertices - surface).max() < 1e-5
         assert np.array_equal(mesh.faces, body.faces)
+        assert np.abs(mesh.visual.vertex_colors[:, :3].astype(float) - colours).max() <= 1
 
 
 @pytest.mark.parametrize("kind", ["obj", "ply"])

@@ -150,7 +150,7 @@ def _hair(from_head: Float[ndarray, "vertex 3"]) -> Float[ndarray, "vertex"]:
 
 
 def _face(rest: Float[ndarray, "vertex 3"], faces: ndarray) -> dict[int, Float[ndarray, "vertex"]]:
-    """Brows, lips and eyes, which are meshes of their own; the coarse mesh has dark eyes and no more."""
+    """Brows, lips and eyes, which are meshes of their own; the coarse mesh has eyes and no more."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
@@ -160,8 +160,8 @@ def _face(rest: Float[ndarray, "vertex 3"], faces: ndarray) -> dict[int, Float[n
     centre = (np.abs(rest[eye]).min(0) + np.abs(rest[eye]).max(0)) / 2
     x, y = abs(rest[:, 0]) - centre[0], rest[:, 1] - centre[1]
     front = rest[:, 2] > centre[2] - 0.012
-    if len(rest) < FINE:
-        return {8: 0.6 * front * np.clip((0.016 - np.hypot(x, 2 * y)) / 0.006, 0, 1)}
+    if len(rest) < FINE:  # on skin of few triangles whatever is drawn spreads into a frown
+        return {7: 0.5 * eye, 8: 0.8 * (eye & front & (np.hypot(x, y) < 0.009))}
     brow = np.clip((0.0048 - abs(y - 0.0215 - 0.10 * x + 9.0 * x**2)) / 0.004, 0, 1) * (abs(x) < 0.018)
     lip = np.clip((0.0105 - np.hypot(y + 0.0765, 0.42 * rest[:, 0])) / 0.004, 0, 1)
     iris = eye & front & (np.hypot(x, y) < 0.0066)

@@ -115,36 +115,46 @@ def write_meshes(
 
     `kind` is one of `SURFACES`.
     """
+    from vibe.body.outfit import dressed, vertex_colours
     from vibe.body.placed import vertices_cam
 
     folder.mkdir()
-    faces, smpl = body.faces.astype(np.int32), character.smpl
+    faces, colours = body.faces.astype(np.int32), vertex_colours(body, character.number)
+    body, smpl = dressed(body), character.smpl
     for start in range(0, len(smpl.rotmat), CHUNK):
         surface = vertices_cam(smpl.at(slice(start, start + CHUNK)), body)
         for frame, points in enumerate(surface, start=character.first + start):
             said = f"vibe: person {character.number}, frame {frame}, metres, right-handed, {scene.up} up"
-            (folder / f"{frame:06d}.{kind}").write_bytes(SURFACES[kind](points, faces, said))
+            (folder / f"{frame:06d}.{kind}").write_bytes(SURFACES[kind](points, colours, faces, said))
         if progress:
             progress(f"person {character.number}", min(start + CHUNK, len(smpl.rotmat)), len(smpl.rotmat))
 
 
-def obj(points: Float[ndarray, "vertex 3"], faces: Int[ndarray, "face 3"], said: str) -> bytes:
-    """A surface in Wavefront's text; faces count from 1."""
-    places = "v %.5f %.5f %.5f\n" * len(points) % tuple(points.ravel().tolist())
+def obj(
+    points: Float[ndarray, "vertex 3"], colours: Float[ndarray, "vertex 3"], faces: Int[ndarray, "face 3"], said: str
+) -> bytes:
+    """A surface in Wavefront's text, with sRGB from 0 to 1 behind each vertex; faces count from 1."""
+    rows = np.concatenate([points, colours], 1)
+    places = "v %.5f %.5f %.5f %.3f %.3f %.3f\n" * len(rows) % tuple(rows.ravel().tolist())
     corners = "f %d %d %d\n" * len(faces) % tuple((faces + 1).ravel().tolist())
     return f"# {said}\n{places}{corners}".encode()
 
 
-def ply(points: Float[ndarray, "vertex 3"], faces: Int[ndarray, "face 3"], said: str) -> bytes:
-    """A surface in Stanford's binary form, little-endian."""
+def ply(
+    points: Float[ndarray, "vertex 3"], colours: Float[ndarray, "vertex 3"], faces: Int[ndarray, "face 3"], said: str
+) -> bytes:
+    """A surface in Stanford's binary form, little-endian, with sRGB from 0 to 255."""
     head = (
         f"ply\nformat binary_little_endian 1.0\ncomment {said}\nelement vertex {len(points)}\n"
         "property float x\nproperty float y\nproperty float z\n"
+        "property uchar red\nproperty uchar green\nproperty uchar blue\n"
         f"element face {len(faces)}\nproperty list uchar int vertex_indices\nend_header\n"
     )
+    rows = np.empty(len(points), np.dtype([("place", "<f4", 3), ("colour", "u1", 3)]))
+    rows["place"], rows["colour"] = points, np.rint(255 * colours)
     corners = np.empty(len(faces), np.dtype([("count", "u1"), ("vertex", "<i4", 3)]))
     corners["count"], corners["vertex"] = 3, faces
-    return head.encode() + points.astype("<f4").tobytes() + corners.tobytes()
+    return head.encode() + rows.tobytes() + corners.tobytes()
 
 
 SURFACES: dict[str, Callable[..., bytes]] = {"obj": obj, "ply": ply}

@@ -42,7 +42,7 @@ def write_fbx(path: Path, scene: Scene, character: Character, body: Body, blende
     alone = replace(scene, characters=(replace(character, first=0),), t_scene_cam=None, fps=float(CLOCK))
     with tempfile.TemporaryDirectory(prefix="vibe-fbx-") as folder:
         glb, fbx = Path(folder) / "motion.glb", Path(folder) / "motion.fbx"
-        write_glb(glb, alone, body)
+        write_glb(glb, alone, body, False)  # many programs that read FBX show no colours of vertices
         _run(program, [str(glb), str(fbx), repr(scene.fps), str(len(character.joints))], len(character.joints))
         if not fbx.is_file():
             raise OSError(f"{program} ended without an FBX file: is it Blender? 4.2 and 5.0 were tried")

@@ -73,19 +73,19 @@ class _File:
         return b"".join([head, struct.pack("<I4s", self._size, b"BIN\0"), *self._bytes])
 
 
-def write_glb(path: Path, scene: Scene, body: Body) -> None:
+def write_glb(path: Path, scene: Scene, body: Body, clothed: bool = True) -> None:
     """Everybody, written whole or not at all; raises OSError, and ValueError if z is to point up.
 
     Each person has a mesh, a skin, a skeleton of SMPL's joints and an animation `person N`, on one clock. Of several
     people the first animation is `everybody`: most programs begin with the first, and play one. A vertex follows its
     four strongest joints. What a pose does to the flesh beyond the skeleton (SMPL's pose blend shapes) has no place in
-    a skin.
+    a skin. Vertices have the colours of films and pages, and the open body its clothes; else a person has one colour.
     """
     if scene.up != "y":
         raise ValueError("glTF's y points up, always: leave --up out, programs turn it to their own axes")
     file = _File()
     file.json["asset"] = {"version": "2.0", "generator": f"vibe {__version__}", "extras": scene.about(body)}
-    nodes = [node for character in scene.characters for node in _person(file, scene, character, body)]
+    nodes = [node for character in scene.characters for node in _person(file, scene, character, body, clothed)]
     if len(scene.characters) > 1:
         file.json["animations"].insert(0, _together(file.json["animations"]))
     if scene.t_scene_cam is not None:
@@ -95,7 +95,7 @@ def write_glb(path: Path, scene: Scene, body: Body) -> None:
     assets.write_whole(path, file.content())
 
 
-def _person(file: _File, scene: Scene, character: Character, body: Body) -> list[int]:
+def _person(file: _File, scene: Scene, character: Character, body: Body, clothed: bool) -> list[int]:
     """Mesh, skeleton and action of one person; the nodes of the scene."""
     name, rest = f"person {character.number}", character.rest
     joints = [
@@ -107,7 +107,7 @@ def _person(file: _File, scene: Scene, character: Character, body: Body) -> list
     inverse = np.tile(np.eye(4, dtype=np.float32), (len(SMPL), 1, 1))
     inverse[:, 3, :3] = -rest  # columns one after the other, as glTF stores matrices
     skin = {"name": name, "joints": joints, "skeleton": joints[0], "inverseBindMatrices": file.array(inverse)}
-    mesh = {"name": f"{name} skin", "mesh": _mesh(file, character, body), "skin": file.add("skins", skin)}
+    mesh = {"name": f"{name} skin", "mesh": _mesh(file, character, body, clothed), "skin": file.add("skins", skin)}
     extras = {"person": character.number, "first_frame": character.first, "betas": character.smpl.betas.tolist()}
     file.add("animations", {"name": name} | _action(file, scene, character, joints))
     # Each skeleton under a node of its own: of skeletons side by side Blender makes one.
@@ -115,33 +115,43 @@ def _person(file: _File, scene: Scene, character: Character, body: Body) -> list
     return [file.add("nodes", skeleton), file.add("nodes", mesh)]
 
 
-def _mesh(file: _File, character: Character, body: Body) -> int:
+def _mesh(file: _File, character: Character, body: Body, clothed: bool) -> int:
     """The body at rest with the joints that carry it."""
     from vibe.body.mesh import vertex_normals
+    from vibe.body.outfit import colour, dressed
 
-    surface, faces = rest_vertices(body, character.smpl.betas), body.faces
+    surface, faces = rest_vertices(dressed(body) if clothed else body, character.smpl.betas), body.faces
     joints, weights = body.influences(INFLUENCES)
-    paint = {"baseColorFactor": [*linear_colour(character.number), 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.6}
+    attributes = {
+        "POSITION": file.array(surface, VERTICES, bounds=True),
+        "NORMAL": file.array(vertex_normals(surface, faces), VERTICES),
+        "JOINTS_0": file.array(joints.astype(np.uint8), VERTICES),
+        "WEIGHTS_0": file.array(weights, VERTICES),
+    }
+    paint: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": 0.6}
+    if clothed:
+        attributes["COLOR_0"] = file.array(linear_colours(body, character.number), VERTICES)
+    else:
+        paint["baseColorFactor"] = [*linear_rgb(colour(character.number)).round(3).tolist(), 1.0]
     name = f"person {character.number}"
     primitive = {
-        "attributes": {
-            "POSITION": file.array(surface, VERTICES, bounds=True),
-            "NORMAL": file.array(vertex_normals(surface, faces), VERTICES),
-            "JOINTS_0": file.array(joints.astype(np.uint8), VERTICES),
-            "WEIGHTS_0": file.array(weights, VERTICES),
-        },
+        "attributes": attributes,
         "indices": file.array(faces.astype(np.uint32 if len(surface) > 65535 else np.uint16).reshape(-1, 1), FACES),
         "material": file.add("materials", {"name": name, "pbrMetallicRoughness": paint}),
     }
     return file.add("meshes", {"name": name, "primitives": [primitive]})
 
 
-def linear_colour(number: int) -> tuple[float, float, float]:
-    """The person's colour as in films and pages, in linear RGB, rounded to what nobody sees."""
-    from vibe.body.outfit import colour
+def linear_colours(body: Body, number: int) -> Float[ndarray, "vertex 3"]:
+    """Each vertex's colour as in films and pages, in linear RGB."""
+    from vibe.body.outfit import vertex_colours
 
-    red, green, blue = (round(((float(part) + 0.055) / 1.055) ** 2.4, 3) for part in colour(number))
-    return red, green, blue
+    return linear_rgb(vertex_colours(body, number).astype(np.float64)).astype(np.float32)
+
+
+def linear_rgb(srgb: Float[ndarray, "*b 3"]) -> Float[ndarray, "*b 3"]:
+    """The light of colours in sRGB."""
+    return ((srgb + 0.055) / 1.055) ** 2.4
 
 
 def _action(file: _File, scene: Scene, character: Character, joints: list[int]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from vibe import __version__, assets
 from vibe.body.pose import rest_vertices
 from vibe.body.record import Body
 from vibe.errors import needs_extra
-from vibe.export.gltf import R_CAM_GLTF, linear_colour
+from vibe.export.gltf import R_CAM_GLTF, linear_colours
 from vibe.motion.scene import Character, Scene, turned_at_rest
 from vibe.rotations import continuous, quaternions_from_rotmat
 from vibe.skeletons import SMPL, SMPL_PARENTS
@@ -79,6 +79,8 @@ def _fill(pxr: Any, stage: Any, scene: Scene, body: Body) -> None:
 
 def _person(pxr: Any, stage: Any, scene: Scene, character: Character, body: Body) -> None:
     """A skeleton, the skin that follows it and the motion."""
+    from vibe.body.outfit import dressed
+
     Gf, UsdSkel, Vt = pxr.Gf, pxr.UsdSkel, pxr.Vt
     number = character.number  # in every name: Blender's are without the path
     place = f"/World/person_{number}"
@@ -95,7 +97,7 @@ def _person(pxr: Any, stage: Any, scene: Scene, character: Character, body: Body
     skeleton.CreateRestTransformsAttr(Vt.Matrix4dArray(at_rest))
     motion = _motion(pxr, stage, f"{place}/skeleton_{number}/motion_{number}", scene, character, steps)
     UsdSkel.BindingAPI.Apply(skeleton.GetPrim()).CreateAnimationSourceRel().SetTargets([motion])
-    surface = rest_vertices(body, character.smpl.betas) @ scene.R_scene_rest.T
+    surface = rest_vertices(dressed(body), character.smpl.betas) @ scene.R_scene_rest.T
     mesh = _mesh(pxr, stage, f"{place}/skin_{number}", surface, body.faces)
     binding = UsdSkel.BindingAPI.Apply(mesh.GetPrim())
     binding.CreateSkeletonRel().SetTargets([pxr.Sdf.Path(f"{place}/skeleton_{number}")])
@@ -106,7 +108,7 @@ def _person(pxr: Any, stage: Any, scene: Scene, character: Character, body: Body
     indices.Set(Vt.IntArray.FromNumpy(joints.astype(np.int32).ravel()))
     binding.CreateJointWeightsPrimvar(False, most).Set(Vt.FloatArray.FromNumpy(weights.ravel()))
     root.CreateExtentAttr(_extent(pxr, np.concatenate([character.joints - 0.3, character.joints + 0.3])))
-    _paint(pxr, stage, f"{place}/colour_{number}", mesh, linear_colour(character.number))
+    _paint(pxr, stage, f"{place}/colour_{number}", mesh, linear_colours(body, number))
 
 
 def _joints() -> list[str]:
@@ -154,12 +156,17 @@ def _extent(pxr: Any, points: np.ndarray) -> Any:
     return pxr.Vt.Vec3fArray.FromNumpy(np.stack([flat.min(0), flat.max(0)]).astype(np.float32))
 
 
-def _paint(pxr: Any, stage: Any, place: str, mesh: Any, colour: tuple[float, float, float]) -> None:
-    Gf, Sdf, UsdShade = pxr.Gf, pxr.Sdf, pxr.UsdShade
-    mesh.CreateDisplayColorAttr([Gf.Vec3f(*colour)])
+def _paint(pxr: Any, stage: Any, place: str, mesh: Any, colours: np.ndarray) -> None:
+    """A material that shows the colours of the vertices."""
+    Sdf, UsdShade = pxr.Sdf, pxr.UsdShade
+    mesh.CreateDisplayColorPrimvar(pxr.UsdGeom.Tokens.vertex).Set(pxr.Vt.Vec3fArray.FromNumpy(colours))
     material, shader = UsdShade.Material.Define(stage, place), UsdShade.Shader.Define(stage, f"{place}/surface")
+    reader = UsdShade.Shader.Define(stage, f"{place}/vertices")
+    reader.CreateIdAttr("UsdPrimvarReader_float3")
+    reader.CreateInput("varname", Sdf.ValueTypeNames.String).Set("displayColor")
+    reader.CreateOutput("result", Sdf.ValueTypeNames.Float3)
     shader.CreateIdAttr("UsdPreviewSurface")
-    shader.CreateInput("diffuseColor", Sdf.ValueTypeNames.Color3f).Set(Gf.Vec3f(*colour))
+    shader.CreateInput("diffuseColor", Sdf.ValueTypeNames.Color3f).ConnectToSource(reader.ConnectableAPI(), "result")
     shader.CreateInput("roughness", Sdf.ValueTypeNames.Float).Set(0.6)
     shader.CreateInput("metallic", Sdf.ValueTypeNames.Float).Set(0.0)
     material.CreateSurfaceOutput().ConnectToSource(shader.ConnectableAPI(), "surface")
