@@ -17,7 +17,7 @@ from vibe.body import joints, load_body, vertices
 from vibe.body.pose import mirror_quaternions
 from vibe.body.record import Body
 from vibe.data.motion import Motions, clip_weights, draw_windows, find_motion, load_motions
-from vibe.evaluate.metrics import mpjpe_mm, pve_mm
+from vibe.evaluate.metrics import mpjpe_mm
 from vibe.models.latent import Latent, whole_body
 from vibe.models.priors import KINDS, MPoser, MPoserConfig, VPoser, VPoserConfig
 from vibe.records import Progress
@@ -232,4 +232,4 @@ def vertex_errors_mm(
     """Mean distance of the mean body's vertices in each frame, a few frames at a time; its root is unturned."""
     points = vae_points(body, "vertices")
     pairs = zip(made.split(CHUNK), truth.split(CHUNK), strict=True)
-    return torch.cat([pve_mm(points(one), points(other)) for one, other in pairs])
+    return torch.cat([mpjpe_mm(points(one), points(other)) for one, other in pairs])
