@@ -15,7 +15,7 @@ from vibe.body.record import Body
 from vibe.motion import Motion
 from vibe.render import rasterizer
 from vibe.render.drawing import (
-    Picture,
+    Canvas,
     draw_ground,
     draw_keypoints,
     draw_numbers,
@@ -109,7 +109,7 @@ class Panel:
 
 def paint(
     panel: Panel, turn: int, frame: int, rgb: UInt8[ndarray, "rows columns 3"] | None, people: Sequence[PosedFrames]
-) -> Picture:
+) -> Canvas:
     """The panel's picture number `turn`, of this frame of the clip; opacity, if there is such, multiplied in."""
     view = panel.views[turn]
     picture = _background(panel, rgb)
@@ -142,7 +142,7 @@ def placed_panels(
     return (x, y, w, h), np.array([[a, 0, x - a * left], [0, b, y - b * top], [0, 0, 1]])
 
 
-def _background(panel: Panel, rgb: UInt8[ndarray, "rows columns 3"] | None) -> Picture:
+def _background(panel: Panel, rgb: UInt8[ndarray, "rows columns 3"] | None) -> Canvas:
     """The video's frame, or its part, in the panel; the rest plain."""
     plain = (0, 0, 0, 0) if panel.background is None else np.round(255 * np.array(panel.background))
     picture = np.empty((panel.height, panel.width, len(plain)), np.uint8)
@@ -180,7 +180,7 @@ def _mesh(person: PosedFrames, panel: Panel, view: Viewpoint) -> rasterizer.Mesh
     )
 
 
-def _draw_evidence(picture: Picture, panel: Panel, people: Sequence[PosedFrames]) -> None:
+def _draw_evidence(picture: Canvas, panel: Panel, people: Sequence[PosedFrames]) -> None:
     """The detected keypoints, where the panel shows what the video's camera sees."""
     if panel.window is None:
         return

@@ -18,7 +18,7 @@ from vibe.render.viewpoints import Place, Viewpoint
 from vibe.skeletons import COCO, SMPL, SMPL_PARENTS
 
 Colour = Float[ndarray, "3"]
-Picture = UInt8[ndarray, "height width channel"]
+Canvas = UInt8[ndarray, "height width channel"]
 JOINT_RADIUS, BONE_RADIUS = 0.030, 0.017
 """Metres."""
 LEAST_PX = 2.0
@@ -50,7 +50,7 @@ DISC_PLACES = [
 
 
 def draw_skeletons(
-    picture: Picture, people: Sequence[tuple[Float[ndarray, "24 3"], Colour, float]], K_px: Float[ndarray, "3 3"]
+    picture: Canvas, people: Sequence[tuple[Float[ndarray, "24 3"], Colour, float]], K_px: Float[ndarray, "3 3"]
 ) -> None:
     """SMPL's joints and the bones between them, left light and right dark, in place.
 
@@ -61,7 +61,7 @@ def draw_skeletons(
             _skeleton(layer, joints, colour, K_px)
 
 
-def _skeleton(picture: Picture, joints: Float[ndarray, "24 3"], colour: Colour, K_px: Float[ndarray, "3 3"]) -> None:
+def _skeleton(picture: Canvas, joints: Float[ndarray, "24 3"], colour: Colour, K_px: Float[ndarray, "3 3"]) -> None:
     depth = joints[:, 2].clip(NEAR)
     pixels = (joints @ K_px.T)[:, :2] / depth[:, None]
     radius = np.maximum(JOINT_RADIUS * K_px[1, 1] / depth, LEAST_PX)
@@ -82,7 +82,7 @@ def _skeleton(picture: Picture, joints: Float[ndarray, "24 3"], colour: Colour, 
         draw()
 
 
-def draw_keypoints(picture: Picture, people: Sequence[tuple[Float[ndarray, "17 3"], Colour]], width_px: float) -> None:
+def draw_keypoints(picture: Canvas, people: Sequence[tuple[Float[ndarray, "17 3"], Colour]], width_px: float) -> None:
     """COCO's keypoints (x, y in pixels, confidence) and the limbs between them, `width_px` wide, in place.
 
     What is unsure is faint and lies behind the rest; what was not detected is left out.
@@ -105,7 +105,7 @@ def draw_keypoints(picture: Picture, people: Sequence[tuple[Float[ndarray, "17 3
 
 
 def draw_numbers(
-    picture: Picture,
+    picture: Canvas,
     people: Sequence[tuple[int, Colour, Float[ndarray, "point 3"]]],
     K_px: Float[ndarray, "3 3"],
 ) -> None:
@@ -172,7 +172,7 @@ def _digits(text: str, height: float, width: float) -> Float[ndarray, "row colum
 
 
 @contextmanager
-def _layer(picture: Picture, opacity: float) -> Iterator[Picture]:
+def _layer(picture: Canvas, opacity: float) -> Iterator[Canvas]:
     """What is drawn on it has one opacity for all of it, so that parts which overlap are no denser."""
     layer = picture if opacity >= 1 else picture.copy()
     yield layer
@@ -180,7 +180,7 @@ def _layer(picture: Picture, opacity: float) -> Iterator[Picture]:
         cv2.addWeighted(layer, opacity, picture, 1 - opacity, 0, dst=picture)
 
 
-def _limb(picture: Picture, a: ndarray, b: ndarray, radius_a: float, radius_b: float, colour: Colour) -> None:
+def _limb(picture: Canvas, a: ndarray, b: ndarray, radius_a: float, radius_b: float, colour: Colour) -> None:
     """A bar from a to b, in pixels, with a dark outline."""
     along = b - a
     across = np.array([-along[1], along[0]]) / max(1e-6, float(np.hypot(*along)))
@@ -191,7 +191,7 @@ def _limb(picture: Picture, a: ndarray, b: ndarray, radius_a: float, radius_b: f
         cv2.fillConvexPoly(picture, corners, _paint(tint), cv2.LINE_AA, SHIFT)
 
 
-def _dot(picture: Picture, centre: ndarray, radius: float, colour: Colour) -> None:
+def _dot(picture: Canvas, centre: ndarray, radius: float, colour: Colour) -> None:
     """A disc with a dark ring, in pixels."""
     x, y = _fixed(centre).tolist()
     edge = _outline(radius)
@@ -256,7 +256,7 @@ def ground_plane(place: Place, view: Viewpoint, frame: int) -> GroundPlane | Non
 
 
 def draw_ground(
-    picture: Picture,
+    picture: Canvas,
     ground: GroundPlane,
     line: Float[ndarray, "3"],
     shadow: tuple[Float[ndarray, "row column"], Float[ndarray, "3"]] | None,

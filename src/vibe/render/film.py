@@ -23,7 +23,7 @@ from vibe.parallel import one_thread
 from vibe.records import Progress, takes_options
 from vibe.render import compositor
 from vibe.render.compositor import Panel, PosedFrames, Poser
-from vibe.render.drawing import Picture
+from vibe.render.drawing import Canvas
 from vibe.render.options import LARGEST, RenderOptions
 from vibe.render.rasterizer import NEAR
 from vibe.render.viewpoints import Viewpoint, orbit_view, place
@@ -241,13 +241,13 @@ def _footage(film: Film, source: Video | None, result: Result) -> Iterator[ndarr
 
 def _drawn(
     film: Film, pictures: Iterator[ndarray | None], poser: Poser, row: Sequence[Panel]
-) -> Iterator[tuple[float, list[Picture]]]:
+) -> Iterator[tuple[float, list[Canvas]]]:
     """The panels of each frame in order; some are drawn while others are decoded and encoded."""
 
-    def draw(turn: int, frame: int, rgb: ndarray | None, people: Sequence[PosedFrames]) -> list[Picture]:
+    def draw(turn: int, frame: int, rgb: ndarray | None, people: Sequence[PosedFrames]) -> list[Canvas]:
         return [compositor.paint(panel, turn, frame, rgb, people) for panel in row]
 
-    waiting: deque[tuple[float, Future[list[Picture]]]] = deque()
+    waiting: deque[tuple[float, Future[list[Canvas]]]] = deque()
     with ThreadPoolExecutor(WORKERS) as pool:
         try:
             for turn, (frame, rgb) in enumerate(zip(film.frames.tolist(), pictures)):
