@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,8 +70,7 @@ def motions(
     # the video behind a recording, as far as the store tells: its times, and no picture
     times = torch.arange(int(seen.track.frames[-1]) + 1, dtype=torch.float64) / rate
     clip = Clip(Path(sequence.source), rate, 0, 0, times, 0)
-    features, how = seen.features, [system.refinement for system in after]
-    read = None if features is None else features.__getitem__
+    how, read = [system.refinement for system in after], None if seen.features is None else seen.features.__getitem__
     motions = estimate.estimate_track(seen.track, clip, camera, network, body, how, read)
     return {system.name: motion for system, motion in zip(after, motions, strict=True)}
 
@@ -144,46 +143,33 @@ ALONE = systems(refine=False, smoothing="none")
 SURFACE = "pve_unaligned_mm"
 
 
-def vibe_official(
-    data: Path, network: Network, progress: Progress | None = None, protocol: Protocol = VIBE_OFFICIAL
-) -> Report:
+def vibe_official(data: Path, network: Network, progress: Progress | None = None) -> Report:
     """Score a network alone on the store of 3DPW in a folder, as the published evaluator would.
 
     Raises FileNotFoundError or ValueError, with what to do, for a folder that is no store or lacks what is needed.
     """
     store, body = open_store(data), config.choose_body(None, network)[0]
-    what = ""
+    protocol, size, what = VIBE_OFFICIAL, VIBE_OFFICIAL.window, ""
+    assert size is not None
     parts: list[Compared] = []
     wanted: list[str] = []
     with one_thread():
         for person, seen in evaluated_people(store, protocol, network.evidence == "images", progress):
             what, wanted = seen.what, measurable(protocol, person, body)
-            parts += windows_of(person, seen, network, body, protocol)
+            its, mine = both(person.rows, seen.rows)
+            at = torch.arange(size)
+            for start in range(0, len(its) - size + 1, size):
+                part = mine[start : start + size]
+                track = Track(at * person.sequence.step, seen.track.box_px[part], seen.track.keypoints_px[part])
+                piece = EvaluatedEvidence(at, track, None if seen.features is None else seen.features[part], what)
+                (motion,) = motions(person.sequence, piece, network, body, ALONE).values()
+                parts.append(compared(person, its[start : start + size], motion, at, body, protocol))
     if not parts:
-        raise ValueError(
-            f"{data} has no recording of {protocol.window} frames: {protocol.name} reads so many at a time"
-        )
+        raise ValueError(f"{data} has no recording of {size} frames: {protocol.name} reads so many at a time")
     whole = Tally()
     whole.add(official_end_to_end(parts), wanted)
     tallies: Tallies = defaultdict(Tally, {(what, ALONE[0].name, protocol.says, protocol.split): whole})
     return report(store, protocol, BOXES, network, body, tallies)
-
-
-def windows_of(
-    person: EvaluatedPerson, seen: EvaluatedEvidence, network: Network, body: Body, protocol: Protocol
-) -> Iterator[Compared]:
-    """One person's frames, as many at a time as the protocol's window, each piece read by itself."""
-    assert protocol.window is not None
-    size, sequence = protocol.window, person.sequence
-    its, mine = both(person.rows, seen.rows)
-    at = torch.arange(size)
-    for start in range(0, len(its) - size + 1, size):
-        part = mine[start : start + size]
-        track = Track(at * sequence.step, seen.track.box_px[part], seen.track.keypoints_px[part])
-        features = None if seen.features is None else seen.features[part]
-        piece = EvaluatedEvidence(at, track, features, seen.what)
-        for motion in motions(sequence, piece, network, body, ALONE).values():
-            yield compared(person, its[start : start + size], motion, at, body, protocol)
 
 
 def official_end_to_end(parts: Sequence[Compared]) -> Compared:

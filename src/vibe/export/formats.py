@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 from tyro.conf import FlagCreatePairsOff, arg
 
@@ -18,10 +18,11 @@ Root = Literal["origin", "in-place", "camera"]
 """Where people stand."""
 Unit = Literal["cm", "m"]
 """Of lengths in bvh."""
-UP = arg(metavar="{y,z}", help_behavior_hint="(default: y; z with amass)")
-FACING = arg(metavar="{x,y,z,-x,-y,-z}", help_behavior_hint="(default: as in the video)")
+UP = arg(constructor=cast(Any, Up), metavar="{y,z}", help_behavior_hint="(default: y; z with amass)")
+FACING = arg(constructor=cast(Any, Facing), metavar="{x,y,z,-x,-y,-z}", help_behavior_hint="(default: as in the video)")
 BLENDER = arg(metavar="PROGRAM", help_behavior_hint="(default: found)")
-ROOT = arg(metavar="{origin,in-place,camera}", help_behavior_hint="(default: origin)")
+UNIT = arg(constructor=cast(Any, Unit), metavar="{cm,m}", help_behavior_hint="(default: cm)")
+ROOT = arg(constructor=cast(Any, Root), metavar="{origin,in-place,camera}", help_behavior_hint="(default: origin)")
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,11 @@ class ExportOptions:
 
     person: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: everybody)")] = None
     """Only this person, by the number in the table of `vibe estimate`."""
-    up: Annotated[Up | None, UP] = None
+    up: Annotated[str | None, UP] = None
     """The axis that points up."""
-    facing: Annotated[Facing | None, FACING] = None
+    facing: Annotated[str | None, FACING] = None
     """The axis along which the first person looks at their first frame."""
-    root: Annotated[Root | None, ROOT] = None
+    root: Annotated[str | None, ROOT] = None
     """origin: the first person begins above the origin, the lowest foot is at height 0. in-place: everybody stays above
     it, the lowest of their own feet at height 0. camera: the camera is the origin, as in motion.npz."""
     ground: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False
@@ -45,7 +46,7 @@ class ExportOptions:
     """Leave out what is before, in seconds of the video."""
     end: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint="(default: the end)")] = None
     """Leave out what is after."""
-    unit: Annotated[Unit | None, arg(metavar="{cm,m}", help_behavior_hint="(default: cm)")] = None
+    unit: Annotated[str | None, UNIT] = None
     """With bvh: the unit of length."""
     blender: Annotated[Path | str | None, BLENDER] = None
     """With fbx: the Blender that makes it; looked for on the PATH and where installers put it."""

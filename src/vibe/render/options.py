@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 from tyro.conf import FlagCreatePairsOff, Suppress, arg
 
@@ -23,20 +23,23 @@ BROAD = 0.75
 MOST_COLUMNS = 50
 
 
-LAYOUT = arg(metavar=f"{{{','.join(LAYOUTS)}}}", help_behavior_hint="(default: over the video where there is one)")
+SHOW = arg(constructor=cast(Any, tuple[Show, ...]), metavar=f"{{{','.join(SHOWS)}}} ...")
+VIEW = arg(constructor=cast(Any, tuple[View, ...]), metavar=f"{{{','.join(VIEWS)}}} ...")
+WHERE_FILMED = "(default: over the video where there is one)"
+LAYOUT = arg(constructor=cast(Any, Layout), metavar=f"{{{','.join(LAYOUTS)}}}", help_behavior_hint=WHERE_FILMED)
 
 
 @dataclass(frozen=True)
 class RenderOptions:
     """All options of a rendering; raises ValueError for unknown names and numbers out of range."""
 
-    show: Annotated[tuple[Show, ...], arg(metavar=f"{{{','.join(SHOWS)}}} ...")] = ("mesh",)
+    show: Annotated[tuple[str, ...], SHOW] = ("mesh",)
     """mesh: the body. wireframe: the edges of its polygons. skeleton: joints and bones, the right side darker.
     keypoints: the 2D evidence as it was found in the picture."""
-    view: Annotated[tuple[View, ...], arg(metavar=f"{{{','.join(VIEWS)}}} ...")] = ("camera",)
+    view: Annotated[tuple[str, ...], VIEW] = ("camera",)
     """A panel for each. camera: what the video's camera saw. side: from a quarter turn to the right. turn: around
     people, back where it began at the end."""
-    layout: Annotated[Layout | None, LAYOUT] = None
+    layout: Annotated[str | None, LAYOUT] = None
     """over: on the video's frames, which other views than the camera's don't have. beside: the video in a panel of its
     own. alone: without it."""
     ground: Annotated[bool | None, Suppress] = None
