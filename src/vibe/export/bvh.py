@@ -54,7 +54,12 @@ def steady_angles(rotmat: Float[ndarray, "time joint 3 3"]) -> Float[ndarray, "t
     Every rotation has two triples of angles; where X is a right angle it has a whole line of them, as only Z + Y, or
     Z - Y, counts. The nearest is taken, so that programs that interpolate don't spin what lies or somersaults.
     """
-    angles = _euler_angles(rotmat)
+    from scipy.spatial.transform import Rotation
+
+    with warnings.catch_warnings():  # of angles that are not the only ones, which the rest takes care of
+        warnings.simplefilter("ignore", UserWarning)
+        angles = Rotation.from_matrix(rotmat.reshape(-1, 3, 3)).as_euler(ORDER, degrees=True)
+    angles = angles.reshape(rotmat.shape[:-1])
     side = np.sin(np.radians(angles[..., 1])).round(LOCKED)
     for frame, joint in np.argwhere(np.abs(side[1:]) == 1) + [1, 0]:
         sign, before = np.array([1.0, side[frame, joint]]), angles[frame - 1, joint, ::2]
@@ -64,16 +69,6 @@ def steady_angles(rotmat: Float[ndarray, "time joint 3 3"]) -> Float[ndarray, "t
     plain, crossed = (np.abs(_short(way[1:] - angles[:-1])).sum(-1) for way in (angles, other))
     crossings = np.concatenate([np.zeros((1, rotmat.shape[1]), bool), np.logical_xor.accumulate(crossed < plain)])
     return np.unwrap(np.where(crossings[..., None], other, angles), period=360.0, axis=0)
-
-
-def _euler_angles(rotmat: Float[ndarray, "time joint 3 3"]) -> Float[ndarray, "time joint 3"]:
-    """One of the triples of angles, in degrees."""
-    from scipy.spatial.transform import Rotation
-
-    with warnings.catch_warnings():  # of angles that are not the only ones, which `steady_angles` takes care of
-        warnings.simplefilter("ignore", UserWarning)
-        angles = Rotation.from_matrix(rotmat.reshape(-1, 3, 3)).as_euler(ORDER, degrees=True)
-    return angles.reshape(rotmat.shape[:-1])
 
 
 def _short(turn: Any) -> Any:

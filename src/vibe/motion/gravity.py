@@ -26,7 +26,10 @@ FEWEST = 5
 """Frames of standing that are asked for."""
 ROUNDS, NEAREST = 10, 0.02
 """Of the geometric median, and the least distance in it."""
-DIRECTIONS = 256
+STEP = np.arange(256, dtype=np.float32)
+HEIGHT, TURN = 1 - (2 * STEP + 1) / len(STEP), STEP * np.float32(math.pi * (3 - math.sqrt(5)))
+DIRECTIONS = np.stack([np.sqrt(1 - HEIGHT**2) * np.cos(TURN), HEIGHT, np.sqrt(1 - HEIGHT**2) * np.sin(TURN)], 1)
+"""Spread evenly over the sphere, along a spiral."""
 
 
 def upright(joints: Float[ndarray, "frame 24 3"]) -> tuple[Float[ndarray, "3"], int] | None:
@@ -73,16 +76,7 @@ def lowest_foot(body: Body, smpl: SmplParams, joints: Float[ndarray, "time 24 3"
     carrier, lowest = body.weights.argmax(1), math.inf
     for foot in FEET:
         around = np.concatenate([surface[carrier == foot] - rest[foot], np.zeros((1, 3), np.float32)])
-        outermost = around[np.unique((around @ _directions().T).argmax(0))]
+        outermost = around[np.unique((around @ DIRECTIONS.T).argmax(0))]
         heights = (up @ R_world_joint[:, foot]) @ outermost.T + (joints[:, foot] @ up)[:, None]
         lowest = min(lowest, float(heights.min()))
     return lowest
-
-
-def _directions() -> Float[ndarray, "direction 3"]:
-    """Spread evenly over the sphere, along a spiral."""
-    step = np.arange(DIRECTIONS, dtype=np.float32)
-    height = 1 - (2 * step + 1) / DIRECTIONS
-    turn = step * np.float32(math.pi * (3 - math.sqrt(5)))
-    across = np.sqrt(1 - height**2)
-    return np.stack([across * np.cos(turn), height, across * np.sin(turn)], 1)
