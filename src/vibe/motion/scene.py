@@ -131,10 +131,6 @@ class Scene:
         return np.array(R_SCENE_REST[self.up], np.float32)
 
 
-Stood = tuple[list[Character], Float[ndarray, "3"] | None]
-"""People where they are to stand, and where that leaves the camera."""
-
-
 def turned_at_rest(scene: Scene, character: Character) -> Float[ndarray, "time 24 3 3"]:
     """The rotations of somebody whose T-pose already stands upright in the scene's axes."""
     R = scene.R_scene_rest
@@ -170,14 +166,12 @@ def build_scene(result: Result, body: Body, options: SceneOptions, person: int |
             late = f"{character.first} frames ({character.first / fps:.2f} s)"
             notes.append(f"person {character.number} begins {late} after the first")
     R_scene_cam, said = _axes(characters, options)
-    stood, t_scene_cam = ROOTS[options.root](
-        [_turned(character, R_scene_cam) for character in characters], options, body
-    )
+    stood, t_scene_cam = _stand([_turned(character, R_scene_cam) for character in characters], options, body)
     return Scene(
         up=options.up,
         fps=fps,
         start=begin,
-        characters=tuple(stood),
+        characters=stood,
         camera=result.camera,
         R_scene_cam=R_scene_cam,
         t_scene_cam=t_scene_cam,
@@ -308,46 +302,28 @@ def _turned(character: Character, R_scene_cam: Float[ndarray, "3 3"]) -> Charact
     return replace(character, smpl=replace(character.smpl, rotmat=rotmat, pelvis=joints[:, 0]), joints=joints)
 
 
-def _shifted(character: Character, shift: Float[ndarray, "*#time 3"]) -> Character:
-    joints = character.joints + shift[..., None, :]
-    return replace(character, smpl=replace(character.smpl, pelvis=joints[:, 0]), joints=joints)
-
-
-def _from_origin(characters: Sequence[Character], options: SceneOptions, body: Body) -> Stood:
-    """The first person begins above the origin, the lowest foot of all is at height 0."""
-    up = np.array(AXES[options.up], np.float32)
-    pelvis = characters[0].smpl.pelvis[0]
-    return _grounded(characters, (pelvis @ up) * up - pelvis, up, body)
-
-
-def _as_filmed(characters: Sequence[Character], options: SceneOptions, body: Body) -> Stood:
-    """The camera is the origin, or above it where the ground is at height 0."""
-    still = np.zeros(3, np.float32)
-    if not options.ground:
-        return list(characters), still
-    return _grounded(characters, still, np.array(AXES[options.up], np.float32), body)
-
-
-def _in_place(characters: Sequence[Character], options: SceneOptions, body: Body) -> Stood:
-    """Everybody above the origin, on a ground of their own: without a common place there is none of all."""
-    up, stood = np.array(AXES[options.up], np.float32), []
-    for character in characters:
-        pelvis = character.smpl.pelvis
-        away = pelvis - (pelvis @ up)[:, None] * up
-        stood.append(_shifted(character, -away - lowest_foot(body, character.smpl, character.joints, up) * up))
-    return stood, None
-
-
-def _grounded(
-    characters: Sequence[Character], shift: Float[ndarray, "3"], up: Float[ndarray, "3"], body: Body
-) -> Stood:
-    """Everybody shifted, and the lowest foot of all brought to height 0."""
-    shift = shift - min(lowest_foot(body, one.smpl, one.joints, up) for one in characters) * up
-    return [_shifted(character, shift) for character in characters], shift
-
-
-ROOTS: dict[str, Callable[[Sequence[Character], SceneOptions, Body], Stood]] = {
-    "origin": _from_origin,
-    "in-place": _in_place,
-    "camera": _as_filmed,
+ROOTS: dict[str, Callable[[Float[ndarray, "time 3"], Float[ndarray, "time 3"]], Float[ndarray, "*#time 3"]]] = {
+    "origin": lambda own, first: first[0],
+    "in-place": lambda own, first: own,
+    "camera": lambda own, first: np.zeros(3, np.float32),
 }
+"""What is brought above the origin: the path of somebody's own pelvis, or a place on that of the first person's."""
+
+
+def _stand(
+    characters: Sequence[Character], options: SceneOptions, body: Body
+) -> tuple[tuple[Character, ...], Float[ndarray, "3"] | None]:
+    """People where they are to stand, and where that leaves the camera: nowhere if everybody is held in place."""
+    up, first = np.array(AXES[options.up], np.float32), characters[0].smpl.pelvis
+    places = [ROOTS[options.root](one.smpl.pelvis, first) for one in characters]
+    shifts = [(place @ up)[..., None] * up - place for place in places]
+    in_place = options.root == "in-place"
+    if options.root != "camera" or options.ground:
+        lowest = [lowest_foot(body, one.smpl, one.joints, up) for one in characters]
+        # without a common place there is no ground of all
+        shifts = [shift - (own if in_place else min(lowest)) * up for shift, own in zip(shifts, lowest, strict=True)]
+    stood = []
+    for character, shift in zip(characters, shifts, strict=True):
+        joints = character.joints + shift[..., None, :]
+        stood.append(replace(character, smpl=replace(character.smpl, pelvis=joints[:, 0]), joints=joints))
+    return tuple(stood), None if in_place else shifts[0]
