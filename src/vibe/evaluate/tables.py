@@ -211,10 +211,14 @@ def table1(
         if (row["protocol"], row["system"]) == (name, system) and metric in row
     ]
     columns = ["row", "origin", "set", "metric", "value", *PROVENANCE]
+    shown = {(each["row"], each["set"], each["metric"]): f"{each['value']:.1f}" for each in numbers}
+    # the paper's dash where it has no number, blank where we have no data
+    blanks = {each["row"]: "-" if each["origin"] == "paper" else "" for each in numbers}
+    cells = [[row, *(shown.get((row, *column), blank) for column in TABLE1_COLUMNS)] for row, blank in blanks.items()]
     return ScoreTable(
         title="## Table 1 of the paper",
         head=["", *(called for _, called in TABLE1_COLUMNS)],
-        cells=_table1_cells(numbers),
+        cells=cells,
         notes=[TABLE1_UNITS, *map(_table1_note, found.values())]
         + ([f"No store of {', '.join(missing)}."] if missing else []),
         columns=columns,
@@ -222,13 +226,6 @@ def table1(
         words=1,
         groups=["", *(group for group, _ in TABLE1_COLUMNS)],
     )
-
-
-def _table1_cells(numbers: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Rows of text: the paper's dash where it has no number, blank where we have no data."""
-    cells = {(each["row"], each["set"], each["metric"]): f"{each['value']:.1f}" for each in numbers}
-    blanks = {each["row"]: "-" if each["origin"] == "paper" else "" for each in numbers}
-    return [[row, *(cells.get((row, *column), blank) for column in TABLE1_COLUMNS)] for row, blank in blanks.items()]
 
 
 def _table1_note(found: ScoreTable) -> str:

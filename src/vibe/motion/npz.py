@@ -57,6 +57,7 @@ PERSON: Layout = {
     "pelvis": (("time", 3), "f"),
     "transl": (("time", 3), "f"),
 }
+LAYOUTS = {FORMAT: (HEAD, PERSON), FORMAT_1: (HEAD_1, PERSON_1)}
 OPTIONAL = ("betas_per_frame", "notes")
 UNBOUNDED = ("frames", "box_px", "pred_cam", "joints_px")
 """Those whose numbers need not be finite: boxes and projections of people outside the picture."""
@@ -106,14 +107,14 @@ def read_motion_npz(path: Path) -> tuple[dict[str, NDArray], list[dict[str, NDAr
 def _checked(path: Path, arrays: dict[str, NDArray]) -> tuple[str, int]:
     """The version and the number of people of a file that holds all that a motion file does, and nothing else."""
     version = str(arrays.get("format", "unknown"))
-    if version not in (FORMAT, FORMAT_1):
+    if version not in LAYOUTS:
         later = re.fullmatch(r"vibe-motion \d{1,9}", version)
         raise ValueError(
             f"{path} has format {version[:40]!a}, this version of vibe reads up to {FORMAT!a}: "
             + ("update vibe" if later else "give a motion.npz that vibe estimate wrote")
         )
     numbers = {name.split("/")[0] for name in arrays if "/" in name} - {"camera"}
-    head, person = (HEAD, PERSON) if version == FORMAT else (HEAD_1, PERSON_1)
+    head, person = LAYOUTS[version]
     _fit(path, arrays, head, "")
     people = int(arrays["people"]) if version == FORMAT else len(numbers)
     if numbers != {str(number) for number in range(1, len(numbers) + 1)} or people != len(numbers):
@@ -147,12 +148,8 @@ def _person(
     path: Path, arrays: dict[str, NDArray], number: int, version: str, head: dict[str, NDArray]
 ) -> dict[str, NDArray]:
     """One person, whose arrays have the right shapes."""
-    layout = PERSON if version == FORMAT else PERSON_1
-    here = {
-        name: _exact(arrays[f"{number}/{name}"], kind)
-        for name, (_, kind) in layout.items()
-        if f"{number}/{name}" in arrays
-    }
+    mine = {name: arrays[f"{number}/{name}"] for name in LAYOUTS[version][1] if f"{number}/{name}" in arrays}
+    here = {name: _exact(array, LAYOUTS[version][1][name][1]) for name, array in mine.items()}
     for name, array in here.items():
         if name not in UNBOUNDED and not np.isfinite(array).all():
             raise ValueError(f"{path}: {number}/{name} has numbers that are not finite: {DAMAGED}")
