@@ -2,13 +2,12 @@
 
 from vibe.assets.download import MODEL_SHA256, MODELS, fetch, find_model
 from vibe.assets.paths import folders, home, keep_inputs, library, sha256, whole_file, write_whole
-from vibe.assets.registry import Entry, catalogue
+from vibe.assets.registry import catalogue
 from vibe.assets.weights import body_path, load_recipe, load_weights, weights_bytes, weights_path
 
 __all__ = [
     "MODELS",
     "MODEL_SHA256",
-    "Entry",
     "body_path",
     "catalogue",
     "fetch",

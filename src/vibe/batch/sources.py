@@ -6,7 +6,7 @@ import fnmatch
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -48,10 +48,6 @@ class VideoSource:
         if Storage(self.name).scheme in ("http", "https"):
             return PurePosixPath(unquote(urlsplit(self.name).path))
         return PurePosixPath(self.name) if self.remote else Path(self.name)
-
-    def absolute(self) -> VideoSource:
-        """The same with a name that holds in any folder."""
-        return self if self.remote else replace(self, name=str(Path(self.name).absolute()))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.request import url2pathname
 
 from vibe import assets
@@ -31,7 +31,6 @@ MOST_RESULTS = 10_000_000
 LARGEST_VIDEO = 1 << 40
 """Bytes."""
 BLOCK = 1 << 22
-S = TypeVar("S", bound="Storage")
 
 
 def is_url(name: str) -> bool:
@@ -47,6 +46,11 @@ def local(name: str) -> Path:
 def joined(folder: str, name: str) -> str:
     """The address of what lies in a folder or below it."""
     return f"{folder}{'' if folder.endswith('/') else '/'}{name}" if is_url(folder) else str(local(folder) / name)
+
+
+def absolute(name: str) -> str:
+    """An address that holds in any folder."""
+    return name if is_url(name) else str(local(name).absolute())
 
 
 class ListingLimit:
@@ -106,10 +110,6 @@ class Storage:
     def name(self, below: str) -> str:
         """The address of what lies below."""
         return joined(self.address, below)
-
-    def absolute(self: S) -> S:
-        """The same by an address that holds in any folder."""
-        return type(self)(str(self.folder.absolute())) if self.folder else self
 
     def kind(self) -> str:
         """`file`, `directory`, `other`, or nothing if nothing is there. Raises OSError."""

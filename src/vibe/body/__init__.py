@@ -2,12 +2,11 @@
 
 from vibe.body.keypoint_regressor import joints_and_keypoints, keypoints
 from vibe.body.lbs import vertices
-from vibe.body.load import BODIES, find_body, load_body, load_smpl
+from vibe.body.load import find_body, load_body, load_smpl
 from vibe.body.pose import joints, pose_joints, rest_joints, rest_vertices
 from vibe.body.record import Body
 
 __all__ = [
-    "BODIES",
     "Body",
     "find_body",
     "joints",

@@ -112,7 +112,7 @@ def _prepare(
     from vibe.assets import keep_inputs
     from vibe.batch.plan import make_plan
     from vibe.batch.sources import find_videos
-    from vibe.batch.storage import OutputStorage
+    from vibe.batch.storage import OutputStorage, absolute
     from vibe.batch.work import EstimateOptions
 
     store = OutputStorage(out)
@@ -122,7 +122,8 @@ def _prepare(
     files_read = (source.name for source in sources if Path(source.name).is_file())
     keep_inputs(reports, *files_read, config.weights, config.body)
     if ray is not None:
-        sources, store = [source.absolute() for source in sources], store.absolute()
+        sources = [replace(source, name=absolute(source.name)) for source in sources]
+        store = OutputStorage(absolute(out))
     if keep_stages and store.stages("") is None:
         raise ValueError(f"--keep-stages keeps them in a folder: leave it out, or choose one with -o in place of {out}")
     config = config.resolved()
