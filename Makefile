@@ -55,13 +55,11 @@ demo: $(VENV)/.ready-to-run
 	echo "    $(BIN)/vibe --help    (after '. $(BIN)/activate', vibe alone will do)"
 
 # Tests start many processes: they need not compile the package anew each time, whatever the environment says.
-test test-oldest: export PYTHONDONTWRITEBYTECODE :=
-
 test: $(VENV)/.ready-to-test
-	$(BIN)/python -m pytest $(SPREAD)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(SPREAD)
 
 test-oldest: $(OLDEST)/.ready
-	$(OLDEST)/bin/python -m pytest $(SPREAD)
+	PYTHONDONTWRITEBYTECODE= $(OLDEST)/bin/python -m pytest $(SPREAD)
 
 lint: $(VENV)/.ready-to-test
 	$(BIN)/ruff check .
