@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, print_error, print_info, usage_error
 from vibe.cli.progress import ProgressLine
 
+if TYPE_CHECKING:
+    from vibe.data.recording import RawSet
+
 LONGEST = 60
 """Seconds of a made clip; each takes some of computing."""
-BENCHMARK = "open-benchmark"
+BENCHMARK, EVIDENCE = "open-benchmark", "rendered-evidence"
 NAMED = 50
 """Drops and notes that are told; the manifest has them all."""
 
@@ -25,6 +28,8 @@ def prepare(
     out: Annotated[Path | None, arg(aliases=["-o"], metavar="DIR", help_behavior_hint="")] = None,
     workers: Annotated[int, arg(metavar="N")] = 1,
     strict: Annotated[bool, FlagCreatePairsOff, arg(help_behavior_hint="")] = False,
+    windows: Annotated[int, arg(metavar="N")] = 1000,
+    seed: Annotated[int, arg(metavar="N")] = 0,
 ) -> int:
     """Make a store of clips from a data set's original downloads.
 
@@ -37,6 +42,8 @@ def prepare(
     environment variable VIBE_MOTION, in random shapes, before three still cameras each, with clean keypoints and with
     a detector's errors. It comes out the same everywhere, or not at all.
 
+    rendered-evidence needs none either: what the shipped detector says of rendered people, to train on (docs/train.md).
+
     Exit code: 0 done, 1 nothing could be made, or with --strict not all, 2 wrong usage.
 
     Args:
@@ -45,6 +52,8 @@ def prepare(
         out: Folder to write to; made if absent.
         workers: Processes; the store is the same however many there are.
         strict: Fail if anything had to be left out; once the raw files are mended the same command goes on.
+        windows: With rendered-evidence: how many windows of 48 frames, about, beside those to validate on.
+        seed: With rendered-evidence: another number gives other windows.
     """
     from vibe.data.sets.catalogue import SETS
 
@@ -53,35 +62,45 @@ def prepare(
             return usage_error("to make a store, say `vibe prepare NAME RAW_DIR -o DIR`")
         for each in SETS:
             print_info(f"{each}: {SETS[each].title}\n  {SETS[each].licence}\n  {SETS[each].layout}\n")
-        print_info(f"{BENCHMARK}: needs no raw folder")
+        print_info(f"{BENCHMARK}, {EVIDENCE}: need no raw folder")
         return DONE
-    if name == BENCHMARK:
-        if raw or out is None:
-            return usage_error(f"say `vibe prepare {BENCHMARK} -o DIR`")
+    if name in (BENCHMARK, EVIDENCE) and (raw or out is None):
+        return usage_error(f"say `vibe prepare {name} -o DIR`")
+    if name == BENCHMARK and out is not None:
         from vibe.evaluate.open_benchmark_clips import build_open_benchmark
 
         with ProgressLine(BENCHMARK) as progress:
             sha256 = build_open_benchmark(out, progress=progress)
         print_info(f"{out}: {BENCHMARK}, SHA-256 {sha256}")
         return DONE
-    if name not in SETS:
-        return usage_error(f"no data set is called {name}: choose one of {', '.join([*SETS, BENCHMARK])}")
+    if name not in (*SETS, EVIDENCE):
+        return usage_error(f"no data set is called {name}: choose one of {', '.join([*SETS, BENCHMARK, EVIDENCE])}")
+    if workers < 1 or windows < 1:
+        return usage_error(f"there can't be {workers} workers and {windows} windows: choose 1 or more")
+    raw_set, raw = _evidence_set(windows, seed) if name == EVIDENCE else (SETS[name], raw)
     if raw is None or out is None:
-        return usage_error(f"say `vibe prepare {name} RAW_DIR -o DIR`; RAW_DIR holds {SETS[name].layout}")
-    if workers < 1:
-        return usage_error(f"there can't be {workers} workers: choose 1 or more")
-    return _prepare(name, raw, out, workers, strict)
+        return usage_error(f"say `vibe prepare {name} RAW_DIR -o DIR`; RAW_DIR holds {raw_set.layout}")
+    return _prepare(name, raw_set, raw, out, workers, strict)
 
 
-def _prepare(name: str, raw: Path, out: Path, workers: int, strict: bool) -> int:
+def _evidence_set(windows: int, seed: int) -> tuple[RawSet, Path]:
+    """The set of rendered evidence for the recipe `open`, and the folder of its motion."""
+    from vibe.data.motion import find_motion
+    from vibe.synthetic.rendered_evidence import rendered_evidence
+    from vibe.train.recipes import OPEN
+
+    (motion,) = OPEN.motion
+    return rendered_evidence(windows, seed, motion, OPEN.set_aside), find_motion(motion).parent
+
+
+def _prepare(name: str, raw_set: RawSet, raw: Path, out: Path, workers: int, strict: bool) -> int:
     """Make the store and tell what was kept and dropped."""
     from vibe.assets import keep_inputs
     from vibe.data import prepare
-    from vibe.data.sets.catalogue import SETS
 
     keep_inputs([out], raw)
     with ProgressLine(name) as progress:
-        made = prepare.prepare(name, SETS[name], raw, out, strict, progress, workers)
+        made = prepare.prepare(name, raw_set, raw, out, strict, progress, workers)
     tell(made.dropped, "dropped")
     tell(made.notes, "note on")
     print_info(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import roma
 import torch
@@ -110,6 +110,8 @@ class SynthesisConfig:
     """Standard deviation of each shape number."""
     exact: tuple[float, float] = (0.0, 0.0)
     """Share of the windows whose keypoints are the true ones: at a training's first step, and at its last."""
+    rendered: float = 0.0
+    """Share of the windows, below 1, that come from a recipe's `rendered` stores: the shipped detector's answers."""
     labelled: float = 1.0
     """Share of the windows whose 3D truth is known; of the others the losses see the detected keypoints alone."""
     poses: PoseConfig = field(default_factory=PoseConfig)
@@ -143,6 +145,31 @@ def example_points(
     return torch.cat([joints, keypoints], -2) - joints[..., :1, :]
 
 
+@dataclass(frozen=True)
+class PosedPeople:
+    """A person before a camera in each window."""
+
+    rotmat: Float[Tensor, "batch time 24 3 3"]
+    """The root's in the camera's frame."""
+    betas: Float[Tensor, "batch 10"]
+    trans: Float[Tensor, "batch time 3"]
+    """The pelvis in a world of y up, metres."""
+    view: SyntheticCamera
+
+
+def draw_people(
+    motions: Motions, weights: Float[Tensor, "clip"], config: SynthesisConfig, seed: torch.Generator
+) -> PosedPeople:
+    """Real motion, widened, of random bodies before random cameras."""
+    windows = draw_windows(motions, weights, config.batch, config.frames, config.fastest, seed)
+    quaternions, trans = widen(*windows, config.poses, seed)
+    betas = config.betas * torch.randn(config.batch, 10, generator=seed)
+    view = draw_views(trans, config.views, seed)
+    world = roma.unitquat_to_rotmat(quaternions)
+    rotmat = torch.cat([(view.R_cam_world @ world[:, :, 0])[:, :, None], world[:, :, 1:]], 2)
+    return PosedPeople(rotmat, betas, trans, view)
+
+
 def synthesise(
     motions: Motions, weights: Float[Tensor, "clip"], body: Body, config: SynthesisConfig, seed: torch.Generator,
     noisy: bool = True, done: float = 0.0,
@@ -151,35 +178,54 @@ def synthesise(
 
     Without noise all keypoints are the true ones.
     """
-    windows = draw_windows(motions, weights, config.batch, config.frames, config.fastest, seed)
-    quaternions, trans = widen(*windows, config.poses, seed)
-    betas = config.betas * torch.randn(config.batch, 10, generator=seed)
-    view = draw_views(trans, config.views, seed)
+    people = draw_people(motions, weights, config, seed)
     first, last = config.exact if noisy else (1.0, 1.0)
     exact = torch.rand(config.batch, generator=seed) < first + done * (last - first)
-    world = roma.unitquat_to_rotmat(quaternions)
-    rotmat = torch.cat([(view.R_cam_world @ world[:, :, 0])[:, :, None], world[:, :, 1:]], 2)
-    points = example_points(body, rotmat, betas[:, None])
-    keypoints_cam = points[:, :, len(SMPL) :] + view.pelvis_cam[:, :, None]
-    metre = view.zoom[:, None, None] / keypoints_cam[..., 2].clamp_min(0.3)
-    truth = keypoints_cam[..., :2] * metre[..., None]
-    detected = imitate_detector(truth, metre, view.half_picture, config.noise, seed)
+    points = example_points(body, people.rotmat, people.betas[:, None])
+    truth, metre = see_keypoints(points, people.view.pelvis_cam, people.view.zoom)
+    detected = imitate_detector(truth, metre, people.view.half_picture, config.noise, seed)
     keypoints = torch.where(exact[:, None, None, None], functional.pad(truth, (0, 1), value=0.95), detected)
     box = steady_boxes(keypoints, truth, 0.04 * ~exact, seed)
+    return build_example(people.rotmat, people.betas, people.view.zoom, points, truth, keypoints, box, config.labelled)
+
+
+def see_keypoints(
+    points: Float[Tensor, "batch time 41 3"], pelvis_cam: Float[Tensor, "batch time 3"], zoom: Float[Tensor, "batch"]
+) -> tuple[Float[Tensor, "batch time 17 2"], Float[Tensor, "batch time 17"]]:
+    """Where the keypoints are in the picture, and a metre's length at each, focal lengths of the assumed camera."""
+    keypoints_cam = points[:, :, len(SMPL) :] + pelvis_cam[:, :, None]
+    metre = zoom[:, None, None] / keypoints_cam[..., 2].clamp_min(0.3)
+    return keypoints_cam[..., :2] * metre[..., None], metre
+
+
+def build_example(
+    rotmat: Float[Tensor, "batch time 24 3 3"], betas: Float[Tensor, "batch 10"], zoom: Float[Tensor, "batch"],
+    points: Float[Tensor, "batch time 41 3"], truth: Float[Tensor, "batch time 17 2"],
+    keypoints: Float[Tensor, "batch time 17 3"], box: Float[Tensor, "batch time 4"], labelled: float,
+) -> Example:  # fmt: skip
+    """Evidence and truth of people in the camera's frame as the crops in these boxes see them."""
     identity = torch.eye(3)
-    true_box = torch.cat([box[..., :2] / view.zoom[:, None, None], box[..., 2:]], -1)
+    true_box = torch.cat([box[..., :2] / zoom[:, None, None], box[..., 2:]], -1)
     R_crop_cam, _, _ = cameras.crop_view(true_box, identity)
     evidence = observe(keypoints, box, identity)
-    turned = torch.cat([(R_crop_cam @ rotmat[:, :, 0])[:, :, None], rotmat[:, :, 1:]], 2)
     return Example(
         evidence=evidence,
-        rotmat=turned,
+        rotmat=torch.cat([(R_crop_cam @ rotmat[:, :, 0])[:, :, None], rotmat[:, :, 1:]], 2),
         betas=betas,
         points=points @ R_crop_cam.mT,
         keypoints_2d=observe(functional.pad(truth, (0, 1), value=1.0), box, identity).keypoints[..., :2],
         half_side=evidence.box[..., 2].exp(),
-        labelled=torch.arange(config.batch) < round(config.labelled * config.batch),
+        labelled=torch.arange(len(rotmat)) < round(labelled * len(rotmat)),
     )
+
+
+def join_examples(one: Example, other: Example) -> Example:
+    """The windows of both."""
+    evidence = Observation(
+        torch.cat([one.evidence.keypoints, other.evidence.keypoints]), torch.cat([one.evidence.box, other.evidence.box])
+    )
+    names = [each.name for each in fields(Example) if each.name != "evidence"]
+    return Example(evidence, **{name: torch.cat([getattr(one, name), getattr(other, name)]) for name in names})
 
 
 def steady_boxes(

@@ -120,8 +120,11 @@ class BlazePose:
 
     def __call__(self, rgb: UInt8[Array, "height width 3"], region: Float[Array, "4"]) -> Landmarks:
         """The keypoints of the person in the region."""
-        picture = crop_person(rgb, region, (SIDE, SIDE))
-        seen = self._model(picture[None] * np.float32(1 / 255))
+        return self.read(crop_person(rgb, region, (SIDE, SIDE)), region)
+
+    def read(self, crop: UInt8[Array, "side side 3"], region: Float[Array, "4"]) -> Landmarks:
+        """The same of the region's crop, in pixels of the picture that it is of."""
+        seen = self._model(crop[None] * np.float32(1 / 255))
         numbers, world = seen[1, 195].reshape(39, 5), seen[1, 117].reshape(39, 3)
         points, peaks = refine_with_heat(numbers[:, :2] / SIDE, seen[1, 64, 64, 39][0])
         picture_px = to_picture(points, region)

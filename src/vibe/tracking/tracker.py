@@ -75,6 +75,13 @@ class TrackerConfig:
     finish: PostprocessConfig = field(default_factory=PostprocessConfig)
 
 
+def is_person(landmarks: Landmarks, config: TrackerConfig) -> bool:
+    """Whether the keypoints are a person's, of about the expected size."""
+    growth = landmarks.follow[2] / max(landmarks.region[2], 1e-6)
+    sure = landmarks.keypoints_px[:, 2].mean() >= config.least_confidence
+    return bool(landmarks.presence >= config.least_presence and sure and 0.4 < growth < 2.0)
+
+
 @dataclass(frozen=True)
 class TrackedPerson:
     """One person in one frame; numbers here are not yet those of the finished tracks."""
@@ -130,7 +137,7 @@ class Tracker:
         read = map if len(ahead) < 2 else self._pose_pool.map
         landmarks = read(lambda each: self._read(rgb, *each), zip(self._live, ahead, anchors, strict=True))
         for person, reading in zip(self._live, landmarks, strict=True):
-            if self._is_person(reading):
+            if is_person(reading, self._config):
                 person.add(index, time, reading, appearance.clothing(rgb, reading.keypoints_px))
         self._end_duplicates()
         if found := near + seen.result():
@@ -205,12 +212,6 @@ class Tracker:
         self._gone, self._postponed, self._searches = [], self._postponed[:0], 0
         self._last_search = self._last_local_search = -np.inf
 
-    def _is_person(self, landmarks: Landmarks) -> bool:
-        """Whether the keypoints are a person's, of about the expected size."""
-        growth = landmarks.follow[2] / max(landmarks.region[2], 1e-6)
-        sure = landmarks.keypoints_px[:, 2].mean() >= self._config.least_confidence
-        return bool(landmarks.presence >= self._config.least_presence and sure and 0.4 < growth < 2.0)
-
     def _scheduled_tiles(self, time: float, width: int, height: int, others: int) -> Array:
         """The tiles to search in any case, beside `others`: those postponed, or the next of all in turn."""
         config = self._config
@@ -262,10 +263,10 @@ class Tracker:
     def _read(self, rgb: Array, person: ActiveTrack, region: Array, anchor: Array | None) -> Landmarks:
         """The keypoints in a region, or in the detector's if those are of another person than the detector's."""
         first = self._read_turned(rgb, person, self._pose(rgb, region))
-        if anchor is None or (self._is_person(first) and _pairs([anchor], [first.follow])):
+        if anchor is None or (is_person(first, self._config) and _pairs([anchor], [first.follow])):
             return first
         second = self._pose(rgb, anchor)
-        return second if self._is_person(second) and _pairs([anchor], [second.follow]) else first
+        return second if is_person(second, self._config) and _pairs([anchor], [second.follow]) else first
 
     def _read_turned(self, rgb: Array, person: ActiveTrack, first: Landmarks) -> Landmarks:
         """The surest reading of somebody who turns over: as the region was, or turned further or less far."""
@@ -273,7 +274,7 @@ class Tracker:
         if abs(region[3]) < TILTED or _sureness(first) >= min(CLEAR, FADED * _sureness(person.last)):
             return first
         turned = [self._pose(rgb, region + np.array([0, 0, 0, turn])) for turn in TURNS]
-        likely = [each for each in turned if self._is_person(each) and _pairs([region], [each.follow])]
+        likely = [each for each in turned if is_person(each, self._config) and _pairs([region], [each.follow])]
         return max([first, *likely], key=_sureness)
 
     def _within_budget(self, parts: Array, others: int) -> Array:
@@ -290,7 +291,7 @@ class Tracker:
         known = {m for _, m in _pairs([one.regions[-1] for one in here], starts)}
         for n in [n for n in range(len(starts)) if n not in known][:most]:
             landmarks = self._pose(rgb, starts[n])
-            if not self._is_person(landmarks) or any(
+            if not is_person(landmarks, self._config) or any(
                 self._repeats(landmarks.keypoints_px, one.keypoints[-1]) for one in here
             ):
                 continue

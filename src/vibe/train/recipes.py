@@ -97,6 +97,8 @@ class Recipe(GeneratorRecipe):
     set_aside: tuple[str, ...] = ()
     """Subjects that validate and are not trained on; without any, those held out, of whom the benchmarks are made."""
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    rendered: tuple[str, ...] = ()
+    """Stores of `vibe prepare rendered-evidence`: `synthesis.rendered` of the windows are theirs, and some validate."""
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
     losses: LossConfig = field(default_factory=LossConfig)
     labels: LabelConfig = field(default_factory=LabelConfig)

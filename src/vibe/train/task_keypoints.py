@@ -1,9 +1,11 @@
-"""The task of the open recipes: free motion capture, seen by imitated cameras and an imitated detector."""
+"""The task of the open recipes: free motion capture, seen by imitated cameras and a detector, imitated or shipped."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import roma
 import torch
@@ -18,7 +20,8 @@ from vibe.models.generator import VIBE
 from vibe.models.network import build_network
 from vibe.records import GeneratorOutput
 from vibe.skeletons import SMPL
-from vibe.synthetic.examples import Example, example_points, synthesise
+from vibe.synthetic.examples import Example, example_points, join_examples, synthesise
+from vibe.synthetic.rendered_windows import RenderedWindows, load_rendered, rendered_example
 from vibe.train.checkpoints import data_checksum
 from vibe.train.distributed import ProcessGroup
 from vibe.train.labels import fit_labels
@@ -32,7 +35,7 @@ STRAIGHT = math.radians(10)
 
 
 def keypoints_task(recipe: Recipe, group: ProcessGroup) -> Task:
-    """Data and validation of an open recipe; raises FileNotFoundError or ValueError for its motion files."""
+    """Data and validation of an open recipe; raises FileNotFoundError or ValueError for its motion files and stores."""
     paths = [find_motion(name) for name in recipe.motion]
     clips = load_motions(paths, held_out=False).subjects
     aside = [subject for subject in recipe.set_aside if subject in clips]
@@ -40,11 +43,25 @@ def keypoints_task(recipe: Recipe, group: ProcessGroup) -> Task:
     held_out = load_motions(paths[:1], held_out=True, subjects=aside or HELD_OUT)
     weights, body, synthesis = clip_weights(motions), load_body(), recipe.synthesis
     near = body.to(group.device)
+    share = round(synthesis.rendered * synthesis.batch)
+    if not (0 <= share < synthesis.batch) or (share and not recipe.rendered):
+        raise ValueError(f"{synthesis.rendered:g} of the windows can't be rendered: give --rendered, and less than 1")
+    taught, validating = (
+        load_rendered(recipe.rendered, split, recipe.set_aside, synthesis.frames, body) if recipe.rendered else None
+        for split in ("train", "validation")
+    )
 
     def build() -> VIBE:
         network = build_network(recipe.network)
         start_at_mean_pose(network, roma.unitquat_to_rotmat(motions.quaternions[::10]))
         return network
+
+    def batch(seed: torch.Generator, done: float) -> Example:
+        imitated = replace(synthesis, batch=synthesis.batch - share)
+        made = synthesise(motions, weights, body, imitated, seed, done=done)
+        if taught is None or not share:
+            return made
+        return join_examples(made, rendered_example(taught, body, replace(synthesis, batch=share), seed))
 
     def motion(seed: torch.Generator) -> Float[Tensor, "real time 24 3 3"]:
         quaternions, _ = draw_windows(motions, weights, synthesis.batch, synthesis.frames, synthesis.fastest, seed)
@@ -59,24 +76,40 @@ def keypoints_task(recipe: Recipe, group: ProcessGroup) -> Task:
 
     return Task(
         build=build,
-        batch=lambda seed, done: synthesise(motions, weights, body, synthesis, seed, done=done),
+        batch=batch,
         motion=motion,
         losses=terms,
         shifted_losses=shifted_terms,
-        validate=lambda answer: validate_keypoints(answer, recipe, body, held_out),
+        validate=lambda answer: validate_keypoints(answer, recipe, body, held_out, validating),
         score="noisy_pa_mpjpe_mm",
-        data=data_checksum({path.name: path for path in paths} | input_weights(recipe)),
+        data=data_checksum({path.name: path for path in paths} | input_weights(recipe) | store_files(recipe.rendered)),
     )
 
 
-def validate_keypoints(answer: Predict, recipe: Recipe, body: Body, held_out: Motions) -> dict[str, float]:
-    """Errors on held-out subjects, always the same windows: detections imitated ("noisy") and true ("clean")."""
+def store_files(stores: Sequence[str]) -> dict[str, Path]:
+    """Every column of these stores, by its name in the run."""
+    columns = {place: sorted(Path(store).glob("*.npy")) for place, store in enumerate(stores)}
+    return {f"rendered {place} {path.name}": path for place, paths in columns.items() for path in paths}
+
+
+def validate_keypoints(
+    answer: Predict, recipe: Recipe, body: Body, held_out: Motions, rendered: RenderedWindows | None = None
+) -> dict[str, float]:
+    """Errors on held-out subjects, always the same windows: detections imitated ("noisy") and true ("clean").
+
+    With rendered windows also the shipped detector's ("detected").
+    """
     weights = clip_weights(held_out)
     plain = replace(recipe.synthesis.poses, limb=0.0, wobble=0.0, tumble=0.0)
     config = replace(recipe.synthesis, batch=128, fastest=1.0, exact=(0.0, 0.0), poses=plain)
+    batches = {
+        name: synthesise(held_out, weights, body, config, seeded_generator(12345, 0), noisy)
+        for name, noisy in (("noisy", True), ("clean", False))
+    }
+    if rendered is not None:
+        batches["detected"] = rendered_example(rendered, body, config, seeded_generator(12345, 0), plain=True)
     results = {}
-    for name, noisy in (("noisy", True), ("clean", False)):
-        batch = synthesise(held_out, weights, body, config, seeded_generator(12345, 0), noisy)
+    for name, batch in batches.items():
         theta = answer(batch.evidence)
         points = example_points(body, theta.rotmat.cpu(), theta.betas.cpu())
         predicted, truth = points[..., : len(SMPL), :], batch.points[..., : len(SMPL), :]

@@ -1,0 +1,238 @@
+"""What the shipped pose model says of rendered people, with the truth: motion, shapes and cameras as in training.
+
+Only the crops that the model reads are rendered, no finer than the picture that they would be of.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import roma
+import torch
+from jaxtyping import Float, Int, UInt8
+from numpy import ndarray
+
+from vibe import body as bodies
+from vibe.body import Body
+from vibe.body.mesh import vertex_normals
+from vibe.data.motion import FPS, HELD_OUT, Motions, clip_weights, load_motions
+from vibe.data.recording import RawSet, Recording
+from vibe.records import Track
+from vibe.render import rasterizer
+from vibe.render.shading import DAYLIGHT
+from vibe.skeletons import COCO, SMPL
+from vibe.synthetic.background import BackgroundGround, background
+from vibe.synthetic.clothing import dress, random_look
+from vibe.synthetic.examples import PosedPeople, SynthesisConfig, ViewConfig, draw_people, example_points, see_keypoints
+from vibe.synthetic.poses import PoseConfig
+from vibe.tracking.active_track import ActiveTrack
+from vibe.tracking.pose_model import SIDE, BlazePose, region_from_circle
+from vibe.tracking.postprocess import PostprocessConfig, mean_confidence, tidy_keypoints
+from vibe.tracking.tracker import TrackerConfig, is_person
+from vibe.tracking.tracklets import Tracklet
+
+GROUP = 16
+"""Windows to train on drawn together, so that they exchange limbs; one of the subjects set aside joins them."""
+CONFIG = SynthesisConfig(
+    batch=64, frames=48, poses=PoseConfig(limb=0.15, wobble=0.25), views=ViewConfig(depth=(1.5, 8.0))
+)
+"""Of the windows drawn the first are taken that show enough of the person."""
+AS_CAPTURED = replace(CONFIG, batch=8, fastest=1.0, poses=PoseConfig(limb=0.0, wobble=0.0, tumble=0.0))
+"""For the subjects set aside."""
+LEAST_PX, LEAST_INSIDE = 48.0, 0.6
+"""A person's size in the picture, and the share of the keypoints inside it, that are worth a look."""
+LOST = 0.1
+"""Seconds after which a lost person is detected anew."""
+DIAGONAL_PX = (400.0, 1600.0)
+"""Of the pictures; log-uniform."""
+CANVAS_PX, CANVAS_REACH = 480, 1.4
+"""Longer side of the painted place, which a moving camera turns away from, and its tangent over the picture's."""
+COVERED = 0.3
+"""Share of the windows in which something stands in front."""
+HEAD_CELL, CELL = 0.007, 0.02
+"""Metres within which vertices are drawn as one: a crop shows no more."""
+HIPS, SHOULDERS = ([COCO.index(f"{side}_{part}") for side in ("left", "right")] for part in ("hip", "shoulder"))
+LEVELS = np.arange(256) / 255
+
+
+def rendered_evidence(windows: int, seed: int, motion: str, set_aside: Sequence[str]) -> RawSet:
+    """The set that `vibe.data.prepare` makes of a folder with this motion file: about so many windows to train on.
+
+    Subjects set aside are validated on; those held out are not in it.
+    """
+    return RawSet(
+        title="rendered evidence",
+        licence="Made of motion capture: for what its licence allows.",
+        layout=motion,
+        files=lambda raw: [(f"{group:05}", raw / motion) for group in range(-(-windows // GROUP))],
+        read=partial(_read_group, seed, tuple(set_aside)),
+        recipe={"windows": windows, "seed": seed, "set_aside": sorted(set_aside), "frames": CONFIG.frames},
+        sources=lambda raw: [raw / motion],
+    )
+
+
+def _read_group(seed: int, set_aside: tuple[str, ...], raw: Path, name: str, path: Path) -> Iterator[Recording]:
+    """The windows of one group; those in which the person is not tracked for half of the time are left out."""
+    body, pose_model, faces = _models()
+    generator = torch.Generator().manual_seed(1_000_003 * seed + int(name))
+    for split, config, count in (("train", CONFIG, GROUP), ("validation", AS_CAPTURED, 1)):
+        motions = _motions(path, split, set_aside)
+        people = draw_people(motions, clip_weights(motions), config, generator)
+        points = example_points(body, people.rotmat, people.betas[:, None])
+        truth, _ = see_keypoints(points, people.view.pelvis_cam, people.view.zoom)
+        random = np.random.default_rng(int(torch.randint(1 << 40, (), generator=generator)))
+        inside = (truth.abs() < people.view.half_picture[:, None, None]).all(-1).float().mean((1, 2))
+        for window in torch.nonzero(inside > LEAST_INSIDE)[:count, 0].tolist():
+            half, zoom = people.view.half_picture[window].numpy(), float(people.view.zoom[window])
+            unit_px = math.exp(random.uniform(*np.log(DIAGONAL_PX))) / (2 * float(np.hypot(*half)))
+            K_px = np.diag([zoom * unit_px, zoom * unit_px, 1])
+            K_px[:2, 2] = half * unit_px
+            truth_px = (truth[window].numpy() + half) * unit_px
+            draw = camera_roll(people, window, K_px, body, faces, random)
+            if np.ptp(truth_px, 1).max(-1).mean() > LEAST_PX and (track := follow(draw, truth_px, pose_model, random)):
+                columns = _truth_columns(people, window, body) | _evidence_columns(track)
+                number = f"{name}-{split}-{window:02}"
+                yield Recording(number, np.arange(CONFIG.frames), FPS, columns, split=split, K_px=K_px)
+
+
+@lru_cache(1)
+def _models() -> tuple[Body, BlazePose, ndarray]:
+    body = bodies.load_body()
+    return body, BlazePose(), coarse_faces(body)
+
+
+@lru_cache(2)
+def _motions(path: Path, split: str, set_aside: tuple[str, ...]) -> Motions:
+    validates = split == "validation"
+    return load_motions([path], validates, set_aside if validates else (*HELD_OUT, *set_aside))
+
+
+def coarse_faces(body: Body) -> Int[ndarray, "face 3"]:
+    """The body's faces between one vertex for each small cell of the space at rest, finer on the head."""
+    head = body.weights[:, SMPL.index("head")].numpy() > 0.5
+    cells = np.floor(body.v_template.numpy() / np.where(head, HEAD_CELL, CELL)[:, None])
+    _, first, which = np.unique(np.column_stack([cells, head]), axis=0, return_index=True, return_inverse=True)
+    faces = first[which.reshape(-1)][body.faces.numpy()]
+    return faces[(faces != np.roll(faces, 1, 1)).all(1)].astype(np.int32)
+
+
+Draw = Callable[[int, Float[ndarray, "4"]], UInt8[ndarray, "row column 3"]]
+"""The crop of a frame that shows a region of the picture, as the pose model reads it."""
+
+
+def camera_roll(
+    people: PosedPeople, window: int, K_px: Float[ndarray, "3 3"], body: Body, faces: Int[ndarray, "face 3"],
+    random: np.random.Generator,
+) -> Draw:  # fmt: skip
+    """Pictures of one of the people, in a look, place and light and by a sensor that chance gives."""
+    R_cam_world, pelvis_cam = people.view.R_cam_world[window].numpy().astype(float), people.view.pelvis_cam[window]
+    surface = bodies.vertices(body, people.rotmat[window], people.betas[window])
+    surface = surface - bodies.rest_joints(body, people.betas[window])[0] + pelvis_cam[:, None]
+    outfit = dress(body, random_look(int(random.integers(1 << 30))))
+    middle = len(surface) // 2
+    size_px = 2 * K_px[:2, 2]
+    width, height = np.round(CANVAS_PX * size_px / size_px.max()).astype(int).tolist()
+    K_canvas = np.diag([width / size_px[0] / CANVAS_REACH] * 2 + [1]) @ K_px
+    K_canvas[:2, 2] = width / 2, height / 2
+    stands = float(people.trans[window, middle, 1] - R_cam_world[middle, :, 1] @ pelvis_cam[middle].numpy())
+    ground = BackgroundGround(R_cam_world[middle, :, 1], max(0.3, stands))
+    place = background(width, height, K_canvas, ground, int(random.integers(1 << 30)))
+    seen = surface[middle].numpy() @ K_canvas.T
+    front = _thing_in_front(place, seen[:, :2] / seen[:, 2:].clip(0.1), random) if random.random() < COVERED else None
+    canvas_to_px = K_px @ R_cam_world @ R_cam_world[middle].T @ np.linalg.inv(K_canvas)
+    sun, key = [random.normal(), random.uniform(0.5, 1.5), random.normal()], random.uniform(0.5, 1.1)
+    bright = replace(DAYLIGHT, key=tuple(key * part for part in DAYLIGHT.key), sheen=random.uniform(0, 0.2))
+    blur_px, quality = max(0.0, random.normal(0.2, 0.6)), int(random.integers(30, 96))
+    grain = random.gamma(1.5, 2.0) * random.standard_normal((2 * SIDE, 2 * SIDE, 3), np.float32)
+    grain = grain.round().astype(np.int16)
+    tone = (random.uniform(180, 290) * LEVELS ** random.uniform(0.75, 1.35)).clip(0, 255).astype(np.uint8)
+
+    def draw(frame: int, region: Float[ndarray, "4"]) -> UInt8[ndarray, "row column 3"]:
+        side = math.ceil(min(SIDE, region[2]))
+        turned = cv2.getRotationMatrix2D(tuple(region[:2]), math.degrees(region[3]), side / region[2])
+        px_to_crop = np.vstack([turned, [0, 0, 1]])
+        px_to_crop[:2, 2] += side / 2 - region[:2]
+        shape, to_crop = (side, side), px_to_crop @ canvas_to_px[frame]
+        vertices, light = (
+            surface[frame].numpy(),
+            replace(bright, towards=tuple(R_cam_world[frame] @ sun), up=tuple(R_cam_world[frame, :, 1])),
+        )
+        dressed = vertices + vertex_normals(vertices, faces) * outfit.thickness[:, None].astype(np.float32)
+        rgb = cv2.warpPerspective(place, to_crop, shape, borderMode=cv2.BORDER_REFLECT)
+        rgb = rasterizer.rasterize(rgb, [rasterizer.Mesh(dressed, faces, outfit.colours)], px_to_crop @ K_px, light)
+        if front is not None:
+            thing = cv2.warpPerspective(front, to_crop, shape)
+            rgb = np.where(thing[..., 3:] > 127, thing[..., :3], rgb)
+        if blur_px * side / region[2] > 0.2:
+            rgb = cv2.GaussianBlur(rgb, (0, 0), blur_px * side / region[2])
+        y, x = random.integers(2 * SIDE - side, size=2)
+        rgb = cv2.add(cv2.LUT(rgb, tone), grain[y : y + side, x : x + side], dtype=cv2.CV_8U)
+        _, coded = cv2.imencode(".jpg", rgb, (cv2.IMWRITE_JPEG_QUALITY, quality))
+        corners = np.array([[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]]) * [*size_px, 1] @ px_to_crop[:2].T
+        inside = cv2.fillConvexPoly(np.zeros(shape, np.uint8), corners.round().clip(-9999, 9999).astype(np.int32), 1)
+        return cv2.resize(np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)) * inside[..., None], (SIDE, SIDE))
+
+    return draw
+
+
+def _thing_in_front(place: ndarray, points: ndarray, random: np.random.Generator) -> ndarray:
+    """Colours and, last, where they are: before some part of the person whose `points` are given."""
+    centre, reach = points[random.integers(len(points))], np.ptp(points, 0).max() * random.uniform(0.08, 0.3, 2)
+    left, top, right, bottom = np.concatenate([centre - reach, centre + reach]).clip(0, CANVAS_PX).astype(int)
+    where = np.zeros(place.shape[:2], np.uint8)
+    where[top:bottom, left:right] = 255
+    return np.dstack([np.roll(place, place.shape[1] // 3, 1) // 2, where])
+
+
+def follow(
+    draw: Draw, truth_px: Float[ndarray, "time 17 2"], pose_model: BlazePose, random: np.random.Generator
+) -> Track | None:
+    """The track that the tracker makes where the detector always finds the person; None if it is too poor for one."""
+    config, finish, times = TrackerConfig(), PostprocessConfig(), np.arange(len(truth_px)) / FPS
+    person: ActiveTrack | None = None
+    for frame, time in enumerate(times.tolist()):
+        if person is None or time - person.times[-1] > LOST:
+            region = _detected_region(truth_px[frame], random)
+        else:
+            region = person.ahead(time, config.steadiness)
+        reading = pose_model.read(draw(frame, region), region)
+        if is_person(reading, config):
+            person = person or ActiveTrack(1, reading)
+            person.add(frame, time, reading, np.zeros(128, np.float32))
+    if person is None or len(person.frames) < len(times) / 2:
+        return None
+    rows = [np.stack(each) for each in (person.keypoints, person.regions, person.landmarks)]
+    piece = Tracklet(np.array(person.frames), np.array(person.times), rows[0], rows[1], landmarks=rows[2])
+    return tidy_keypoints(piece, times, finish)[0] if mean_confidence(piece) >= finish.least_sure else None
+
+
+def _detected_region(truth_px: ndarray, random: np.random.Generator) -> ndarray:
+    """The pose model's first region, from a detection a little off."""
+    hips, shoulders = truth_px[HIPS].mean(0), truth_px[SHOULDERS].mean(0)
+    radius = 1.1 * np.linalg.norm(truth_px - hips, axis=-1).max() * math.exp(0.08 * random.normal())
+    angle = math.atan2(*(shoulders - hips)[::-1]) + 0.08 * random.normal()
+    centre = hips + 0.05 * radius * random.normal(size=2)
+    return region_from_circle(centre, centre + radius * np.array([math.cos(angle), math.sin(angle)]))
+
+
+def _truth_columns(people: PosedPeople, window: int, body: Body) -> dict[str, ndarray]:
+    pelvis = people.view.pelvis_cam[window] - bodies.rest_joints(body, people.betas[window])[0]
+    rotvec, betas = roma.rotmat_to_rotvec(people.rotmat[window]), people.betas[window].expand(CONFIG.frames, -1)
+    return {"poses": rotvec.flatten(1).numpy(), "betas": betas.numpy(), "trans": pelvis.numpy()}
+
+
+def _evidence_columns(track: Track) -> dict[str, ndarray]:
+    """What a track says of each frame of its window; frames that it lacks have no evidence."""
+    assert track.landmarks is not None
+    rows = np.interp(np.arange(CONFIG.frames), track.frames, np.arange(len(track.frames))).round().astype(int)
+    box, keypoints, landmarks = (each[rows].numpy() for each in (track.box_px, track.keypoints_px, track.landmarks))
+    unseen = ~np.isin(np.arange(CONFIG.frames), track.frames)
+    keypoints[unseen], landmarks[unseen, :, 5:] = 0, 0
+    landmarks[..., :2] = (landmarks[..., :2] - box[:, None, :2]).clip(-60_000, 60_000)
+    return {"box_px": box, "keypoints_px.coco17": keypoints, "landmarks": landmarks}
