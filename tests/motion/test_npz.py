@@ -130,7 +130,7 @@ def test_a_file_without_notes_is_read(tmp_path, result):
     replace(result, notes=()).save(tmp_path / "motion.npz")
     with np.load(tmp_path / "motion.npz") as file:
         arrays = {name: file[name] for name in file.files if name not in ("notes", "sha256")}
-    arrays["sha256"] = np.array(npz._checksum(arrays))
+    arrays["sha256"] = np.array(npz.arrays_checksum(arrays))
     np.savez(tmp_path / "old.npz", **arrays)
     assert load(tmp_path / "old.npz").notes == () and len(load(tmp_path / "old.npz")) == 2
 
@@ -232,7 +232,7 @@ def changed(path: Path, result: Result, **arrays: object) -> Path:
         content = {name: array for name, array in file.items() if name not in (*arrays, "sha256")}
     content |= {name: array for name, array in arrays.items() if array is not None}
     if not any(np.asarray(array).dtype.hasobject for array in content.values()):
-        content["sha256"] = np.array(npz._checksum(content))
+        content["sha256"] = np.array(npz.arrays_checksum(content))
     np.savez(path, **content)
     return path
 

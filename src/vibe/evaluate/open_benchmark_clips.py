@@ -24,6 +24,7 @@ from vibe.body.load import load_body
 from vibe.body.record import Body
 from vibe.data import motion
 from vibe.data.motion import find_motion
+from vibe.motion.npz import arrays_checksum
 from vibe.records import Progress
 
 PICTURES = ((1920, 1080), (1080, 1920), (1440, 1080))
@@ -271,13 +272,7 @@ def clip_checksum(poses: Float[Array, "time 72"], trans: Float[Array, "time 3"])
 
 def clips_checksum(arrays: Mapping[str, Array]) -> str:
     """SHA-256 of arrays: their names, kinds, shapes and numbers, in order of the names."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        array = arrays[name]
-        plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-        digest.update(f"{name} {plain.dtype.str} {plain.shape};".encode())
-        digest.update(plain.tobytes())
-    return digest.hexdigest()
+    return arrays_checksum(arrays, ";")
 
 
 ARRAYS, MANIFEST = "open_benchmark.npz", "manifest.json"

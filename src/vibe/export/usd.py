@@ -37,7 +37,8 @@ def write_usd(path: Path, scene: Scene, body: Body) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{path} is no name of a USD file: let it end in {', '.join(SUFFIXES)}")
-    pxr = _pxr()
+    with needs_extra("USD", "usd-core", "usd"):
+        pxr: Any = SimpleNamespace(**{name: import_module(f"pxr.{name}") for name in MODULES})
     with tempfile.TemporaryDirectory() as folder:
         stage = Path(folder) / f"{path.stem}{SUFFIXES[path.suffix.lower()]}"
         try:
@@ -51,12 +52,6 @@ def write_usd(path: Path, scene: Scene, body: Body) -> None:
         except pxr.Tf.ErrorException as error:
             raise OSError(f"{path} could not be written: {error}") from error
         assets.write_whole(path, stage.read_bytes())
-
-
-def _pxr() -> Any:
-    """Pixar's modules, which have no types; raises ImportError where they are not installed."""
-    with needs_extra("USD", "usd-core", "usd"):
-        return SimpleNamespace(**{name: import_module(f"pxr.{name}") for name in MODULES})
 
 
 def _fill(pxr: Any, stage: Any, scene: Scene, body: Body) -> None:

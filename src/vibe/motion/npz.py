@@ -70,7 +70,7 @@ def write_npz(path: Path, head: Mapping[str, Any], people: Sequence[Mapping[str,
     arrays = {name: _exact(np.asarray(about[name]), kind) for name, (_, kind) in HEAD.items() if name in about}
     for number, person in enumerate(people, start=1):
         arrays |= {f"{number}/{name}": _exact(array, PERSON[name][1]) for name, array in person.items()}
-    arrays["sha256"] = np.array(_checksum(arrays))
+    arrays["sha256"] = np.array(arrays_checksum(arrays))
     with assets.whole_file(path) as file:
         np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
 
@@ -80,12 +80,12 @@ def _exact(array: NDArray, kind: str) -> NDArray:
     return array.astype({"i": np.int64, "f": np.float32, "d": np.float64}[kind], copy=False) if kind != "U" else array
 
 
-def _checksum(arrays: Mapping[str, NDArray]) -> str:
-    """SHA-256 of each array's name, type, shape and little-endian bytes, in the order of the names."""
+def arrays_checksum(arrays: Mapping[str, NDArray], between: str = "\n") -> str:
+    """SHA-256 of each array's name, type, shape and, after `between`, little-endian bytes, in order of the names."""
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         plain = array.astype(array.dtype.newbyteorder("<"))
-        digest.update(f"{name} {plain.dtype.str} {plain.shape}\n".encode())
+        digest.update(f"{name} {plain.dtype.str} {plain.shape}{between}".encode())
         digest.update(plain.tobytes())
     return digest.hexdigest()
 
@@ -126,7 +126,7 @@ def _checked(path: Path, arrays: dict[str, NDArray]) -> tuple[str, int]:
     if unknown := sorted(arrays.keys() - known):
         raise ValueError(f"{path} holds {ascii(unknown[0][:60])}, which no motion file does: {DAMAGED}")
     if version == FORMAT:
-        seen = _checksum({name: array for name, array in arrays.items() if name != "sha256"})
+        seen = arrays_checksum({name: array for name, array in arrays.items() if name != "sha256"})
         if seen != str(arrays["sha256"]):
             raise ValueError(f"{path} is not as it was written, its checksum differs: {DAMAGED}")
     return version, people
