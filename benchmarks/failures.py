@@ -26,6 +26,7 @@ from torch import Tensor
 
 from vibe.arrays import as_tensors
 from vibe.body import Body, load_body, pose_joints, rest_joints, vertices
+from vibe.body.outfit import dressed, vertex_colours
 from vibe.cameras import default_camera
 from vibe.data.motion import FPS, find_motion
 from vibe.evaluate import open_benchmark_clips
@@ -50,8 +51,8 @@ FRAMES = 45
 PLAIN_FOV_DEG = 53.13
 SHOWN = ("plain", "occluded", "truncated", "lying", "fast")
 """Scenes that become pictures."""
-TRUTH, FOUND = (0.62, 0.64, 0.67), (0.30, 0.55, 0.85)
-"""Colours of the two bodies seen from the side, sRGB."""
+TRUTH = (0.62, 0.64, 0.67)
+"""Colour of the true body seen from the side, sRGB."""
 Edit = Callable[[UInt8[ndarray, "height width 3"]], UInt8[ndarray, "height width 3"]]
 
 
@@ -214,15 +215,14 @@ def picture(path: Path, scene: Scene, video: Path, result: Result, found: Motion
     with open_video(video) as source:
         rgb = next(frame.rgb for frame in source if frame.index == scene.frame)
     row = int(np.flatnonzero(found.frames == scene.frame)[0])
+    colours, body = vertex_colours(body, 1), as_tensors(dressed(body))
     mine, true = surface(found, row, body), surface(truth, scene.frame, body)
     faces = body.faces.numpy().astype(np.int32)
     K_px = result.camera.K_px.astype(np.float64)
     placed = mine + found.smpl.pelvis[row]
-    over = rasterizer.rasterize(
-        rgb, [rasterizer.Mesh(placed, faces, np.broadcast_to(np.float32(FOUND), placed.shape), opacity=0.9)], K_px
-    )
+    over = rasterizer.rasterize(rgb, [rasterizer.Mesh(placed, faces, colours)], K_px)
     height, width = rgb.shape[:2]
-    side = beside(true, mine, faces, 420, 560)
+    side = beside(true, mine, faces, colours, 420, 560)
     panels = [
         cv2.resize(each, (round(560 * width / height), 560), interpolation=cv2.INTER_AREA) for each in (rgb, over)
     ]
@@ -237,8 +237,8 @@ def surface(motion: Motion, row: int, body: Body) -> Float[ndarray, "vertex 3"]:
     return (vertices(body, smpl.rotmat, smpl.betas) - rest_joints(body, smpl.betas)[0]).numpy()
 
 
-def beside(true, mine, faces, width: int, height: int) -> UInt8[ndarray, "height width 3"]:
-    """Truth in grey and estimate in blue, seen along the picture's x axis, the camera being on the left."""
+def beside(true, mine, faces, colours, width: int, height: int) -> UInt8[ndarray, "height width 3"]:
+    """Truth in grey and estimate in its colours, seen along the picture's x axis, the camera being on the left."""
     focal_px, distance = 3.2 * height, 7.4
     R_side_cam = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
     K_px = np.array([[focal_px, 0, width / 2], [0, focal_px, height / 2 - 20], [0, 0, 1]])
@@ -247,10 +247,10 @@ def beside(true, mine, faces, width: int, height: int) -> UInt8[ndarray, "height
         rasterizer.Mesh(
             (points @ R_side_cam.T + (0, 0, distance)).astype(np.float32),
             faces,
-            np.broadcast_to(np.float32(colour), points.shape),
+            colour,
             opacity=opacity,
         )
-        for points, colour, opacity in ((true, TRUTH, 1.0), (mine, FOUND, 0.62))
+        for points, colour, opacity in ((true, np.full_like(true, TRUTH), 1.0), (mine, colours, 0.62))
     ]
     return rasterizer.rasterize(rasterizer.rasterize(blank, meshes[:1], K_px), meshes[1:], K_px)
 
