@@ -46,6 +46,10 @@ class PoseConfig:
     """The whole body is turned by any rotation."""
 
 
+CAPTURED_POSES = PoseConfig(limb=0.0, wobble=0.0, tumble=0.0)
+"""Poses that are not widened."""
+
+
 def widen(
     quaternions: Float[Tensor, "batch time 24 4"], trans: Float[Tensor, "batch time 3"], config: PoseConfig,
     seed: torch.Generator,

@@ -30,7 +30,7 @@ from vibe.skeletons import COCO, SMPL
 from vibe.synthetic.background import BackgroundGround, background
 from vibe.synthetic.clothing import dress, random_look
 from vibe.synthetic.examples import PosedPeople, SynthesisConfig, ViewConfig, draw_people, example_points, see_keypoints
-from vibe.synthetic.poses import PoseConfig
+from vibe.synthetic.poses import CAPTURED_POSES, PoseConfig
 from vibe.tracking.active_track import ActiveTrack
 from vibe.tracking.pose_model import SIDE, BlazePose, region_from_circle
 from vibe.tracking.postprocess import PostprocessConfig, mean_confidence, tidy_keypoints
@@ -43,7 +43,7 @@ CONFIG = SynthesisConfig(
     batch=64, frames=48, poses=PoseConfig(limb=0.15, wobble=0.25), views=ViewConfig(depth=(1.5, 8.0))
 )
 """Of the windows drawn the first are taken that show enough of the person."""
-AS_CAPTURED = replace(CONFIG, batch=8, fastest=1.0, poses=PoseConfig(limb=0.0, wobble=0.0, tumble=0.0))
+AS_CAPTURED = replace(CONFIG, batch=8, fastest=1.0, poses=CAPTURED_POSES)
 """For the subjects set aside."""
 LEAST_PX, LEAST_INSIDE = 48.0, 0.6
 """A person's size in the picture, and the share of the keypoints inside it, that are worth a look."""
@@ -159,10 +159,8 @@ def camera_roll(
         px_to_crop = np.vstack([turned, [0, 0, 1]])
         px_to_crop[:2, 2] += side / 2 - region[:2]
         shape, to_crop = (side, side), px_to_crop @ canvas_to_px[frame]
-        vertices, light = (
-            surface[frame].numpy(),
-            replace(bright, towards=tuple(R_cam_world[frame] @ sun), up=tuple(R_cam_world[frame, :, 1])),
-        )
+        towards, up = tuple(R_cam_world[frame] @ sun), tuple(R_cam_world[frame, :, 1])
+        vertices, light = surface[frame].numpy(), replace(bright, towards=towards, up=up)
         dressed = vertices + vertex_normals(vertices, faces) * outfit.thickness[:, None].astype(np.float32)
         rgb = cv2.warpPerspective(place, to_crop, shape, borderMode=cv2.BORDER_REFLECT)
         rgb = rasterizer.rasterize(rgb, [rasterizer.Mesh(dressed, faces, outfit.colours)], px_to_crop @ K_px, light)

@@ -15,7 +15,7 @@ from vibe.models.network import WIDTH, NetworkConfig
 from vibe.models.regressor import RegressorConfig
 from vibe.models.transformer import TransformerConfig
 from vibe.synthetic.examples import SynthesisConfig
-from vibe.synthetic.poses import PoseConfig
+from vibe.synthetic.poses import CAPTURED_POSES, PoseConfig
 from vibe.train.labels import LabelConfig
 from vibe.train.losses_features import LossWeights
 from vibe.train.losses_keypoints import LossConfig
@@ -205,8 +205,6 @@ ABLATION_BATCH, ABLATION_FRAMES = 32, 16
 """A batch, as published; longer windows are fewer, so that every row sees as many frames."""
 LABELLED_SHARE = 0.4
 """Share of the windows with 3D labels; of the others the detected keypoints are known, as in the published mixture."""
-CAPTURED_POSES = PoseConfig(limb=0.0, wobble=0.0, tumble=0.0)
-"""Poses that are not widened: what the generator learns is then as real as what the discriminator is shown."""
 DISCRIMINATOR_UNITS = 256
 """Of a GRU layer of the discriminator, a quarter of the published ones: its steps would be most of the budget."""
 ADVERSARIAL_WEIGHT, ADVERSARIAL_RATE = 0.1, 1e-3
@@ -215,7 +213,10 @@ which the discriminator learnt to tell motions apart and did no harm within 400 
 
 
 def ablation_base(recipe: Recipe, **changes: object) -> Recipe:
-    """The recipe with the ablations' batch, most of it without 3D labels, as published; poses as they were captured."""
+    """The recipe with the ablations' batch, most of it without 3D labels, as published.
+
+    Poses are as they were captured: what the generator learns is as real as what the discriminator is shown.
+    """
     synthesis = replace(
         recipe.synthesis, batch=ABLATION_BATCH, frames=ABLATION_FRAMES, exact=(0.0, 0.0), labelled=LABELLED_SHARE,
         poses=CAPTURED_POSES,

@@ -21,6 +21,7 @@ from vibe.models.network import build_network
 from vibe.records import GeneratorOutput
 from vibe.skeletons import SMPL
 from vibe.synthetic.examples import Example, example_points, join_examples, synthesise
+from vibe.synthetic.poses import CAPTURED_POSES
 from vibe.synthetic.rendered_windows import RenderedWindows, load_rendered, rendered_example
 from vibe.train.checkpoints import data_checksum
 from vibe.train.distributed import ProcessGroup
@@ -100,8 +101,7 @@ def validate_keypoints(
     With rendered windows also the shipped detector's ("detected").
     """
     weights = clip_weights(held_out)
-    plain = replace(recipe.synthesis.poses, limb=0.0, wobble=0.0, tumble=0.0)
-    config = replace(recipe.synthesis, batch=128, fastest=1.0, exact=(0.0, 0.0), poses=plain)
+    config = replace(recipe.synthesis, batch=128, fastest=1.0, exact=(0.0, 0.0), poses=CAPTURED_POSES)
     batches = {
         name: synthesise(held_out, weights, body, config, seeded_generator(12345, 0), noisy)
         for name, noisy in (("noisy", True), ("clean", False))
