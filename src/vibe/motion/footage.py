@@ -35,19 +35,17 @@ def open_footage(path: Path | str, clip: Clip) -> Video:
 def video_frames(video: Video, clip: Clip) -> Iterator[Frame]:
     """Its frames, one for each of the clip's; raises ValueError where they are not at the times of the motion's."""
     late = 0.5 / max(clip.fps, 1e-3)
-    expected = clip.timestamps.tolist()
-    for frame in video:
-        if frame.index >= len(expected):
-            break
-        if abs(frame.time - expected[frame.index]) > late:
+    expected, shown = clip.timestamps.tolist(), 0
+    for time, frame in zip(expected, video):
+        if abs(frame.time - time) > late:
             raise ValueError(
-                f"{video.path} does not fit the motion: frame {frame.index} is at {frame.time:.3f} s, in the motion's "
-                f"video at {expected[frame.index]:.3f} s: {GIVE}"
+                f"{video.path} does not fit the motion: frame {shown} is at {frame.time:.3f} s, in the motion's video "
+                f"at {time:.3f} s: {GIVE}"
             )
         yield frame
-        if frame.index == len(expected) - 1:
-            return
-    raise ValueError(f"{video.path} does not fit the motion: it ends before the motion does: {GIVE}")
+        shown += 1
+    if shown < len(expected):
+        raise ValueError(f"{video.path} does not fit the motion: it ends before the motion does: {GIVE}")
 
 
 GIVE = "give the video that the motion was made from"
