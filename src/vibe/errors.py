@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 EXPECTED = (ValueError, OSError, MemoryError, ImportError)
 """What the borders raise about the user's files; anything else is our own mistake."""
@@ -21,6 +22,9 @@ PASSWORD = re.compile(r"([a-z][a-z0-9+.-]*://)([^\s/:@]*):[^\s/]*@", re.IGNORECA
 SIGNATURE = re.compile(r"(https?://[^\s?#]*)[?#][^\s'\"]*", re.IGNORECASE)
 LONGEST = 240
 """Characters of what is repeated whole in a message; paths that are longer are rare."""
+
+LONGEST_LIST = 1000
+"""Characters of the differences that a message names."""
 
 
 class Misuse(ValueError):
@@ -48,6 +52,18 @@ def needs_extra(purpose: str, package: str, extra: str) -> Iterator[None]:
         raise ImportError(f"{purpose} needs {package}, which is not installed: {advice}") from error
 
 
+@contextmanager
+def damaged(what: str, advice: str = "copy it again", *also: type[Exception]) -> Iterator[None]:
+    """Turn what fails inside over a file's content, also by these errors, into a ValueError: what, why, what to do."""
+    try:
+        yield
+    except ImportError:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, *also) as error:
+        why = f"{error} is missing" if isinstance(error, KeyError) else one_line(error)
+        raise ValueError(f"{what} ({shorten(why)}): {advice}") from error
+
+
 def one_line(error: Exception) -> str:
     """What an error says, on one line."""
     if isinstance(error, MemoryError):
@@ -55,6 +71,24 @@ def one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return redact(f"{error.strerror}: {error.filename}" if error.filename else error.strerror)
     return redact(" ".join(str(error).split())) or type(error).__name__
+
+
+def check_same(place: object, its: Mapping[str, Any], ours: Mapping[str, Any], what: str) -> None:
+    """Raise ValueError, with the fields that differ by dotted name and both values, unless both are the same."""
+    one, two = _flat(its), _flat(ours)
+    differing = [name for name in one | two if one.get(name) != two.get(name)]
+    if differing:
+        told = "; ".join(f"{name}: {one.get(name, 'none')} there, {two.get(name, 'none')} here" for name in differing)
+        told = told if len(told) <= LONGEST_LIST else f"{told[:LONGEST_LIST]} ..."
+        raise ValueError(f"{place} comes from another {what} ({told}): give another folder, or what it began with")
+
+
+def _flat(values: Mapping[str, Any], name: str = "") -> dict[str, Any]:
+    """Nested values under dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{name}{key}.") if isinstance(value, Mapping) else {f"{name}{key}": value}
+    return flat
 
 
 def redact(text: str) -> str:

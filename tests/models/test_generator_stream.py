@@ -8,7 +8,7 @@ import torch
 from whole_tracks import of_features
 
 from vibe.models.convolutional import ConvolutionalConfig, ConvolutionalEncoder
-from vibe.models.generator import VIBE, read_both_ways
+from vibe.models.generator import VIBE
 from vibe.models.gru import EncoderConfig, GRUEncoder
 from vibe.models.regressor import Regressor, RegressorConfig
 from vibe.records import GeneratorOutput
@@ -66,14 +66,6 @@ def test_a_streamed_track_gives_what_the_network_gives(
         of_features(made, features[0], chunk),
         GeneratorOutput(expected.rotmat[0], expected.betas[0], expected.pred_cam[0]),
     )
-
-
-@pytest.mark.parametrize("layers", [1, 2, 3])
-@pytest.mark.parametrize("chunk", [1, 8, 20, 21, 100])
-def test_both_directions_in_pieces_give_what_they_give_at_once(layers: int, chunk: int) -> None:
-    gru, features = torch.nn.GRU(12, 8, layers, batch_first=True, bidirectional=True), torch.randn(3, 21, 12)
-    with torch.no_grad():
-        torch.testing.assert_close(read_both_ways(gru, features, chunk), gru(features)[0], rtol=0, atol=1e-6)
 
 
 def test_pieces_without_frames_are_refused() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from vibe import assets
+from vibe.errors import check_same
 from vibe.train import checkpoints
 from vibe.train.priors import PRIOR_RECIPES
 
@@ -112,7 +113,7 @@ def test_a_folder_whose_own_words_are_damaged_is_refused_by_the_files_name(tmp_p
 
 def test_a_message_about_another_recipe_has_an_end():
     with pytest.raises(ValueError, match="another recipe") as caught:
-        checkpoints.check_same(Path("x"), {"a": "y" * 9999}, {"a": "z"})
+        check_same(Path("x"), {"a": "y" * 9999}, {"a": "z"}, "recipe")
     assert len(str(caught.value)) < 1200
 
 

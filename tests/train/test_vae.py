@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ import roma
 import torch
 from torch import Tensor
 
-from vibe.body import load_body
+from vibe.body import joints, load_body, vertices
 from vibe.data.motion import Motions, clip_weights, draw_windows, load_motions
 from vibe.evaluate.metrics import mpjpe_mm
 from vibe.models.latent import Latent, pose_energy
@@ -38,23 +39,17 @@ def test_a_perfect_reconstruction_costs_its_divergence_alone() -> None:
     torch.testing.assert_close(terms["kl"], 0.5 * kl_divergence(latent).mean())
 
 
-@pytest.mark.parametrize("kind", ["joints", "vertices"])
-def test_points_are_those_of_a_body_that_stands_with_its_root_unturned(kind: str) -> None:
+@pytest.mark.parametrize("points", [joints, vertices])
+def test_points_are_those_of_a_body_that_stands_with_its_root_unturned(points) -> None:
     body = load_body(detail="low")
-    points = vae_points(body, kind)
-    still = points(torch.eye(3).expand(3, 23, 3, 3))
-    assert still.shape == (3, 24 if kind == "joints" else len(body.v_template), 3)
-    expected = body.J_template if kind == "joints" else body.v_template
+    still = vae_points(points, body, torch.eye(3).expand(3, 23, 3, 3))
+    assert still.shape == (3, 24 if points is joints else len(body.v_template), 3)
+    expected = body.J_template if points is joints else body.v_template
     torch.testing.assert_close(still[1], expected, atol=1e-5, rtol=0)
 
 
-def test_other_points_are_refused() -> None:
-    with pytest.raises(ValueError, match="joints or vertices"):
-        vae_points(load_body(detail="low"), "hair")
-
-
 def test_the_term_of_points_is_their_mean_distance_in_metres() -> None:
-    points = vae_points(load_body(detail="low"), "joints")
+    points = partial(vae_points, joints, load_body(detail="low"))
     truth, latent = torch.eye(3).expand(4, 23, 3, 3), Latent(torch.zeros(4, 32), torch.zeros(4, 32))
     bent = truth.clone()
     bent[:, 3] = roma.rotvec_to_rotmat(torch.tensor([0.5, 0.0, 0.0]))
@@ -98,7 +93,7 @@ def test_a_prior_gives_motion_back_better_than_the_mean_pose(
     train, held_out = motion
     rotmat = windows(held_out, 64, torch.Generator().manual_seed(1))
     mean = roma.special_procrustes(roma.unitquat_to_rotmat(train.quaternions[::50, 1:]).mean(0)).expand_as(rotmat)
-    points = vae_points(load_body(detail="low"), "joints")
+    points = partial(vae_points, joints, load_body(detail="low"))
     lost, without = (mpjpe_mm(points(made), points(rotmat)).mean() for made in (learnt(rotmat)[0], mean))
     assert lost < 0.7 * without
 

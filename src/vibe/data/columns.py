@@ -21,7 +21,7 @@ from vibe.data.prepare import dropped_message
 from vibe.data.readers import CropEvidence, ReadOptions
 from vibe.data.recording import column_layout, fitted_columns
 from vibe.data.store import MANIFEST, Store, described, open_store, read_manifest
-from vibe.data.writer import shortened
+from vibe.errors import check_same
 from vibe.parallel import run_tasks
 from vibe.records import Progress
 
@@ -48,11 +48,8 @@ class ColumnWriter:
         """Whether the column is in the store."""
         begun = json.loads(self._note.read_text(encoding="utf-8")) if self._note.exists() else None
         its = manifest["columns"][name].get("recipe") if self.finished else begun
-        if its is not None and its != self._recipe:
-            raise ValueError(
-                f"{self.folder}: {name} is made with {shortened(its)}, not {shortened(self._recipe)}: delete its "
-                "files and its entry in the manifest, or prepare another folder"
-            )
+        if its is not None:
+            check_same(f"{self.folder}: {name}", its, self._recipe, "recipe")
         if self.finished:
             return
         if begun is None:  # the note comes last and says that the files are there, in their full size
@@ -68,13 +65,11 @@ class ColumnWriter:
         """Which rows are written."""
         return np.array(self._done)
 
-    def write(self, start: int, values: ndarray) -> None:
-        """Rows from `start` on; raises ValueError if they hold NaN or do not fit."""
-        stop = start + len(values)
-        if self._values is None or not 0 <= start <= stop <= self._rows:
-            raise ValueError(f"{self.folder}: rows {start} to {stop} of {self.name} can't be written, of {self._rows}")
-        self._values[start:stop] = fitted_columns(values, self.name, len(values), f"{self.folder}, rows from {start}")
-        self._done[start:stop] = True
+    def write(self, rows: Int[ndarray, "n"], values: ndarray) -> None:
+        """These rows; raises ValueError if they hold NaN or do not fit."""
+        assert self._values is not None
+        self._values[rows] = fitted_columns(values, self.name, len(rows), str(self.folder))
+        self._done[rows] = True
 
     def finish(self) -> None:
         """Make the column part of the store; raises ValueError if rows are missing."""
@@ -167,16 +162,14 @@ def _done(writers: Sequence[ColumnWriter]) -> Bool[ndarray, "row"]:
 
 
 def _write(writers: Sequence[ColumnWriter], rows: Int[ndarray, "n"], answer: CropEvidence | None) -> None:
-    """The rows of every column, runs of neighbours together; zeros without an answer."""
-    order = np.argsort(rows)
-    for part in np.split(order, np.flatnonzero(np.diff(rows[order]) > 1) + 1):
-        for writer in writers:
-            if len(part) and not writer.finished:
-                dtype, shape = column_layout(writer.name)
-                values = np.zeros((len(part), *shape), dtype)
-                if answer is not None:
-                    values = answer.seen[part] if dtype == "bool" else answer.values[part]
-                writer.write(int(rows[part[0]]), values)
+    """The rows of every column; zeros without an answer."""
+    for writer in writers:
+        if not writer.finished:
+            dtype, shape = column_layout(writer.name)
+            if answer is None:
+                writer.write(rows, np.zeros((len(rows), *shape), dtype))
+            else:
+                writer.write(rows, answer.seen if dtype == "bool" else answer.values)
 
 
 def _report(store: Store, order: ReadOptions, wanted: Bool[ndarray, "row"], reasons: Mapping[str, str]) -> AddedColumns:

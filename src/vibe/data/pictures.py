@@ -33,7 +33,13 @@ def read_pictures(
     it. Raises FileNotFoundError or ValueError if it can't be read at all.
     """
     if not images:
-        yield from _from_video(source, frames)
+        places = {frame: place for place, frame in enumerate(frames)}
+        with open_video(source) as video:
+            for frame in video:
+                if frame.index in places:
+                    yield places[frame.index], frame.rgb
+                if frame.index == frames[-1]:
+                    break
         return
     if not source.is_dir():
         raise FileNotFoundError(f"{source} is not there: it should be the folder of {images[0]}")
@@ -42,17 +48,6 @@ def read_pictures(
             rgb = decode_picture((source / name).read_bytes())
             if rgb is not None:
                 yield place, rgb
-
-
-def _from_video(source: Path, frames: Sequence[int]) -> Iterator[tuple[int, UInt8[ndarray, "height width 3"]]]:
-    place = 0
-    with open_video(source) as video:
-        for frame in video:
-            if frame.index == frames[place]:
-                yield place, frame.rgb
-                place += 1
-                if place == len(frames):
-                    return
 
 
 def decode_picture(content: bytes) -> UInt8[ndarray, "height width 3"] | None:

@@ -17,8 +17,6 @@ from vibe.records import Progress
 Found = Recording | str
 """What a file gives: its recordings, and last why it could not be read to its end."""
 
-DONE = ".jobs"
-"""Names of the files that are done in a store that is not finished; only saves a second run their work."""
 MOST_NAMED = 20
 """Drops that the error of a strict run names."""
 
@@ -56,18 +54,22 @@ def prepare(
         seen = "is a file: unpack it and" if raw.exists() else "is not there:"
         raise FileNotFoundError(f"{raw} {seen} give the folder of {raw_set.title}, which holds {raw_set.layout}")
     files = raw_set.files(raw)
-    if not files:
+    if not any(path.exists() for _, path in files):
         raise FileNotFoundError(f"{raw} holds nothing of {raw_set.title}, which looks like this: {raw_set.layout}")
     sources = raw_set.sources(raw) if raw_set.sources else [path for _, path in files if path.exists()]
     recipe = {"set": name, **raw_set.recipe}
     with StoreWriter(out, raw_set.licence, recipe, checksums(raw, sources, progress)) as store:
         refused: dict[str, str] = {}
-        if not store.finished:
-            _read_all(raw_set.read, raw, files, store, refused.__setitem__ if strict else store.drop, workers, progress)
+        drop = refused.__setitem__ if strict else store.drop
+        skipped = store.done | store.dropped.keys()
+        left = [file for file in files if file[0] not in skipped] if not store.finished else []
+        for count, found in enumerate(_in_order(raw_set.read, raw, left, workers)):
+            if progress:
+                progress("recordings", count, len(left))
+            _keep(store, left[count][0], found, drop)
         dropped = {**store.dropped, **refused}
         if strict and dropped:
             raise ValueError(dropped_message(dropped))
-        (out / DONE).unlink(missing_ok=True)
     return Prepared(len(store.kept), store.rows, dropped, store.notes)
 
 
@@ -82,48 +84,29 @@ def checksums(raw: Path, files: Iterable[Path], progress: Progress | None = None
     return found
 
 
-def _read_all(
-    read: Read,
-    raw: Path,
-    files: Sequence[File],
-    store: StoreWriter,
-    drop: Callable[[str, str], None],
-    workers: int,
-    progress: Progress | None,
-) -> None:
-    """Every file that is not done yet; those that nothing was dropped from are noted as done."""
-    path = store.folder / DONE
-    before = set(path.read_text(encoding="utf-8").splitlines()) if path.exists() else set()
-    left = [(name, file) for name, file in files if name not in before and name not in store.dropped]
-    with path.open("a", encoding="utf-8") as done, one_thread():
-        for count, found in enumerate(_in_order(read, raw, left, workers)):
-            if progress:
-                progress("recordings", count, len(left))
-            whole = True
-            for each in found:
-                # That the store can't be written, on a full disk say, is no fault of a recording: OSError ends the run.
-                try:
-                    if isinstance(each, str):
-                        raise ValueError(each)
-                    store.add(each)
-                except ValueError as error:
-                    name = each.name if isinstance(each, Recording) else left[count][0]
-                    # What was dropped is not called as a recording is that was kept.
-                    kept = name in store and name not in store.dropped
-                    drop(f"{name} (in part)" if kept else name, one_line(error))
-                    whole = False
-            if whole:
-                done.write(left[count][0] + "\n")
-                done.flush()
+def _keep(store: StoreWriter, file: str, found: Sequence[Found], drop: Callable[[str, str], None]) -> None:
+    """What a file gave, into the store; the file is done unless something was dropped."""
+    whole = True
+    for each in found:
+        # That the store can't be written, on a full disk say, is no fault of a recording: OSError ends the run.
+        try:
+            if isinstance(each, str):
+                raise ValueError(each)
+            store.add(each)
+        except ValueError as error:
+            name = each.name if isinstance(each, Recording) else file
+            # What was dropped is not called as a recording is that was kept.
+            kept = name in store and name not in store.dropped
+            drop(f"{name} (in part)" if kept else name, one_line(error))
+            whole = False
+    if whole:
+        store.note_done(file)
 
 
-def _in_order(read: Read, raw: Path, files: Sequence[File], workers: int) -> Iterator[Iterable[Found]]:
+def _in_order(read: Read, raw: Path, files: Sequence[File], workers: int) -> Iterator[list[Found]]:
     """What each file gives; several workers read files that come later before."""
-    if workers < 2:
-        yield from (_found(read, raw, file) for file in files)
-        return
     waiting: dict[int, list[Found]] = {}
-    answers = run_tasks(partial(_begin, read, raw), files, workers)
+    answers = run_tasks(partial(_begin, read, raw), files, workers if workers > 1 else 0)
     for turn in range(len(files)):
         while turn not in waiting:
             number, waiting[number] = next(answers)
@@ -131,23 +114,22 @@ def _in_order(read: Read, raw: Path, files: Sequence[File], workers: int) -> Ite
 
 
 def _begin(read: Read, raw: Path, _: Worker) -> Callable[[File], list[Found]]:
-    def work(file: File) -> list[Found]:
-        with one_thread():
-            return list(_found(read, raw, file))
-
-    return work
+    return partial(_found, read, raw)
 
 
-def _found(read: Read, raw: Path, file: File) -> Iterator[Found]:
+def _found(read: Read, raw: Path, file: File) -> list[Found]:
+    found: list[Found] = []
     name, path = file
     try:
         if not path.exists():
             raise FileNotFoundError(
                 f"there is no {path}: add it, or give it back its name (`vibe prepare list` tells them)"
             )
-        yield from read(raw, name, path)
+        with one_thread():
+            found.extend(read(raw, name, path))
     except (ValueError, OSError) as error:
-        yield one_line(error)
+        found.append(one_line(error))
+    return found
 
 
 def dropped_message(dropped: Mapping[str, str]) -> str:

@@ -146,7 +146,11 @@ def recipe_of(order: ReadOptions) -> dict[str, Any]:
 
 def begin_reading(order: ReadOptions, _: Worker) -> Callable[[Batch], CropEvidence]:
     """Load the model; gives what reads one batch, on one thread."""
-    return partial(_answer, order, READERS[order.kind](order))
+    if order.kind == "keypoints":
+        read = partial(_keypoints, BlazePose(assets.find_model(MODEL)))
+    else:
+        read = partial(_features, Extractor(read_resnet(assets.load_weights(order.weights)[0])).to(order.device))
+    return partial(_answer, order, read)
 
 
 def _answer(order: ReadOptions, read: Read, batch: Batch) -> CropEvidence:
@@ -174,35 +178,21 @@ def _views(order: ReadOptions, batch: Batch, errors: list[str]) -> Iterator[View
         errors.append(str(error))
 
 
-def _features(order: ReadOptions) -> Read:
+def _features(extractor: Extractor, views: Iterator[View]) -> Iterator[tuple[ndarray, ndarray]]:
     """ResNet-50's features, so many crops at a time whichever pictures they are of."""
-    tensors, _ = assets.load_weights(order.weights)
-    extractor = Extractor(read_resnet(tensors)).to(order.device)
-
-    def read(views: Iterator[View]) -> Iterator[tuple[ndarray, ndarray]]:
-        crops = (
-            (place, crop)
-            for places, rgb, box_px in views
-            for place, crop in zip(places, cut(rgb, torch.from_numpy(box_px)), strict=True)
-        )
-        while some := list(islice(crops, BATCH)):
-            yield np.array([place for place, _ in some]), extractor(np.stack([crop for _, crop in some])).cpu().numpy()
-
-    return read
+    crops = (
+        (place, crop)
+        for places, rgb, box_px in views
+        for place, crop in zip(places, cut(rgb, torch.from_numpy(box_px)), strict=True)
+    )
+    while some := list(islice(crops, BATCH)):
+        yield np.array([place for place, _ in some]), extractor(np.stack([crop for _, crop in some])).cpu().numpy()
 
 
-def _keypoints(_: ReadOptions) -> Read:
+def _keypoints(model: BlazePose, views: Iterator[View]) -> Iterator[tuple[ndarray, ndarray]]:
     """COCO-17 keypoints of the person in each box."""
-    model = BlazePose(assets.find_model(MODEL))
-
-    def read(views: Iterator[View]) -> Iterator[tuple[ndarray, ndarray]]:
-        for places, rgb, box_px in views:
-            yield places, np.stack([keypoints_in_box(model, rgb, box) for box in box_px])
-
-    return read
-
-
-READERS: dict[str, Callable[[ReadOptions], Read]] = {"features": _features, "keypoints": _keypoints}
+    for places, rgb, box_px in views:
+        yield places, np.stack([keypoints_in_box(model, rgb, box) for box in box_px])
 
 
 def keypoints_in_box(

@@ -104,21 +104,6 @@ def fitted_columns(values: ndarray, name: str, count: int, whose: str) -> ndarra
 
 def columns_of(recording: Recording) -> dict[str, ndarray]:
     """Every column of a recording, the masks in any case; raises ValueError that names it if something is wrong."""
-    check_index(recording)
-    count, whose = len(recording.frames), f"recording {recording.name!r}"
-    rows = {name: fitted_columns(values, name, count, whose) for name, values in recording.columns.items()}
-    if ("poses" in rows) != ("betas" in rows):
-        raise ValueError(f"{whose} has only one of poses and betas: give both, or neither")
-    has_points = any(name.startswith("points.") for name in rows)
-    for name, value in {"has_theta": "poses" in rows, "has_points": has_points, "valid": True}.items():
-        rows.setdefault(name, np.full(count, value))
-        if not value and rows[name].any():
-            raise ValueError(f"{whose}: {name} marks frames, but nothing was given that it could be of")
-    return rows
-
-
-def check_index(recording: Recording) -> None:
-    """Raise ValueError, with the recording's name, if what is said of its frames can't be."""
     whose, frames = f"recording {recording.name!r}", recording.frames
     if not recording.name or "\n" in recording.name:
         raise ValueError(f"{whose} has no name that is one line: give it one")
@@ -135,6 +120,16 @@ def check_index(recording: Recording) -> None:
         )
     if recording.K_px is not None and not np.isfinite(recording.K_px).all():
         raise ValueError(f"{whose}: K_px holds NaN")
+    count = len(frames)
+    rows = {name: fitted_columns(values, name, count, whose) for name, values in recording.columns.items()}
+    if ("poses" in rows) != ("betas" in rows):
+        raise ValueError(f"{whose} has only one of poses and betas: give both, or neither")
+    has_points = any(name.startswith("points.") for name in rows)
+    for name, value in {"has_theta": "poses" in rows, "has_points": has_points, "valid": True}.items():
+        rows.setdefault(name, np.full(count, value))
+        if not value and rows[name].any():
+            raise ValueError(f"{whose}: {name} marks frames, but nothing was given that it could be of")
+    return rows
 
 
 Pictures = Callable[[Path, Sequence[int], Sequence[str]], Iterator[tuple[int, UInt8[ndarray, "height width 3"]]]]

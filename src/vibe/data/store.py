@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from vibe.assets.archives import MAX_HEADER, RATIO, SLACK, header
 from vibe.data.recording import column_layout
-from vibe.errors import needs_extra
+from vibe.errors import damaged, needs_extra
 
 INDEX = "index.parquet"
 K_COLUMNS = tuple(f"K_px_{row}{column}" for row in range(3) for column in range(3))
@@ -93,7 +93,7 @@ def read_images(path: Path, rows: int, wanted: slice) -> list[str]:
 def _read(path: Path, names: Sequence[str], rows: int) -> Any:
     """Columns of the index as an Arrow table; what it claims to hold is looked at before it is decoded."""
     arrow, parquet = _arrow()
-    try:
+    with damaged(f"{path} is no index of a store", "prepare the set again", OSError, arrow.ArrowException):
         with parquet.ParquetFile(path, read_dictionary=["image"]) as file:
             groups = [file.metadata.row_group(at) for at in range(file.metadata.num_row_groups)]
             if file.metadata.num_rows != rows or sum(group.num_rows for group in groups) != rows:
@@ -110,8 +110,6 @@ def _read(path: Path, names: Sequence[str], rows: int) -> Any:
         if len(table) != rows:
             raise ValueError(f"{len(table)} rows where it announces {rows}")
         return table
-    except (arrow.ArrowException, OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is no index of a store ({error}): prepare the set again") from error
 
 
 SCHEMA = 1
@@ -168,21 +166,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise FileNotFoundError(
             f"{folder} has no {MANIFEST}: it is no store, or not finished: run `vibe prepare` again"
         )
-    try:
+    with damaged(f"{path} is no manifest of a store", "prepare the set again"):
         manifest = json.loads(path.read_text(encoding="utf-8"))
         schema = manifest["schema"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path} is no manifest of a store ({error}): prepare the set again") from error
     if schema != SCHEMA:
         raise ValueError(f"{path} has schema {ascii(schema)[:40]}, this version reads {SCHEMA}: prepare the set again")
     rows, columns = manifest.get("rows"), manifest.get("columns")
     if type(rows) is not int or rows < 0 or not isinstance(columns, dict):
         raise ValueError(f"{path} does not say how many rows there are, and of what: prepare the set again")
-    try:
+    with damaged(str(path), "prepare the set again"):
         for name in columns:
             column_layout(name)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}: prepare the set again") from error
     return manifest
 
 
@@ -198,14 +192,12 @@ def _mapped(folder: Path, name: str, rows: int) -> ndarray:
     dtype, shape = column_layout(name)
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing, though {MANIFEST} lists it: prepare the set again")
-    try:
+    with damaged(f"{path} is damaged or cut off", "prepare the set again", OSError):
         with path.open("rb") as file:
             kind, _, found, _ = header(file.read(MAX_HEADER + 12))
         if (kind, found) != (np.dtype(dtype).str, (rows, *shape)):
             raise ValueError(f"it has {kind[:20]} {found}, not {dtype} {(rows, *shape)}")
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{path} is damaged or cut off ({error}): prepare the set again") from error
 
 
 def _arrow() -> tuple[Any, Any]:

@@ -18,6 +18,7 @@ from vibe import assets
 from vibe.assets.paths import only_writer
 from vibe.data.recording import Recording, column_layout, columns_of
 from vibe.data.store import INDEX, MANIFEST, SCHEMA, SEQUENCE_FIELDS, described, open_store, write_index
+from vibe.errors import check_same, shorten
 
 JOURNAL = "unfinished.jsonl"
 """One line for each recording that is whole on disk; there until the manifest is."""
@@ -49,6 +50,8 @@ class StoreWriter:
         """What was left out so far, with the reason."""
         self.notes: dict[str, str] = {}
         """By recording, what its file did not say and what was taken instead."""
+        self.done: set[str] = set()
+        """Raw files that nothing more is to be read from."""
         self.finished = False
         self._added: set[str] = set()
         self._files: dict[str, IO[bytes]] = {}
@@ -120,6 +123,11 @@ class StoreWriter:
             self.dropped[name] = reason
             self._write({"dropped": name, "reason": reason})
 
+    def note_done(self, name: str) -> None:
+        """Spare a run that takes this one up a raw file of which all recordings are in the store."""
+        self.done.add(name)
+        self._write({"done": name})
+
     def _write(self, line: Mapping[str, Any]) -> None:
         assert self._journal is not None
         self._journal.write(json.dumps(line).encode() + b"\n")
@@ -129,19 +137,17 @@ class StoreWriter:
         """Take note of a line of the journal."""
         if "dropped" in line:
             self.dropped[line["dropped"]] = line["reason"]
-            return
-        self.kept.add(line["name"])
-        self.rows += len(line["frames"])
-        if line.get("note"):
-            self.notes[line["name"]] = line["note"]
+        elif "done" in line:
+            self.done.add(line["done"])
+        else:
+            self.kept.add(line["name"])
+            self.rows += len(line["frames"])
+            if line.get("note"):
+                self.notes[line["name"]] = line["note"]
 
     def _refuse_another(self, its: Mapping[str, Any]) -> None:
         for name, value in self._about.items():
-            if its.get(name) != value:
-                raise ValueError(
-                    f"{self.folder} was begun with another {name} ({_difference(its.get(name), value)}): give another "
-                    "folder, or delete that one"
-                )
+            check_same(self.folder, {name: its.get(name)}, {name: value}, name)
 
     def _take_up(self) -> None:
         """Go on after the last whole recording: what lies beyond it is cut off."""
@@ -186,9 +192,9 @@ class StoreWriter:
             file.flush()
             os.fsync(file.fileno())
         recordings = [json.loads(line) for line in (self.folder / JOURNAL).read_bytes().splitlines()[1:]]
-        recordings = [line for line in recordings if "dropped" not in line]
+        recordings = [line for line in recordings if "name" in line]
         if not recordings:
-            raise ValueError(f"{self.folder}: no recording was kept, of {len(self.dropped)}: {shortened(self.dropped)}")
+            raise ValueError(f"{self.folder}: no recording was kept, of {len(self.dropped)}: {shorten(self.dropped)}")
         partial = self.folder / f".{INDEX}.part"
         write_index(partial, recordings)
         partial.replace(self.folder / INDEX)
@@ -215,18 +221,3 @@ def _row_size(name: str) -> int:
     """Bytes of one row."""
     dtype, shape = column_layout(name)
     return np.dtype(dtype).itemsize * math.prod(shape)
-
-
-def _difference(its: Any, here: Any) -> str:
-    """What was there and what is here, of two dicts by the first name that differs."""
-    if isinstance(its, dict) and isinstance(here, dict):
-        name = next(name for name in sorted({*its, *here}) if its.get(name) != here.get(name))
-        return f"{name}: {_difference(its.get(name), here.get(name))}"
-    there, found = ("none" if value is None else shortened(value) for value in (its, here))
-    return f"{there} there, {found} here"
-
-
-def shortened(value: Any) -> str:
-    """At most so much of a value as fits in a message."""
-    text = json.dumps(value)
-    return text if len(text) <= 120 else text[:117] + "..."

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from vibe.errors import damaged
 from vibe.models.attention import AttentionConfig, AttentionEncoder
 from vibe.models.convolutional import ConvolutionalConfig, ConvolutionalEncoder, Hallucinator, HallucinatorConfig
 from vibe.models.gru import EncoderConfig, GRUEncoder
@@ -36,10 +37,8 @@ def encoder_config(recipe: Mapping[str, Any] | None) -> AnyEncoderConfig | None:
     kind = recipe.get("kind", "gru")
     if kind not in ENCODERS:
         raise ValueError(f"there is no encoder {kind!r}: choose one of {', '.join(ENCODERS)}")
-    try:
+    with damaged(f"this is no recipe of a {kind} encoder", "choose other weights"):
         return ENCODERS[kind][0](**recipe)
-    except TypeError as error:
-        raise ValueError(f"this is no recipe of a {kind} encoder: {error}") from error
 
 
 def begin_at_input(encoder: nn.Module) -> None:

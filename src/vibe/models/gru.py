@@ -47,7 +47,7 @@ class GRUEncoder(nn.Module):
         return not self.gru.bidirectional
 
     def forward(self, features: Float[Tensor, "*b time feature"]) -> Float[Tensor, "*b time feature"]:
-        return self.answer(self.read(features)[0], features)
+        return self._read(features)[0]
 
     def step(
         self, features: Float[Tensor, "*b time feature"], state: Float[Tensor, "layer *b hidden"] | None = None
@@ -59,21 +59,15 @@ class GRUEncoder(nn.Module):
         """
         if not self.streams:
             raise ValueError("a bidirectional encoder reads whole tracks: call it on all frames at once")
-        units, after = self.read(features, state)
-        return self.answer(units, features), after
+        return self._read(features, state)
 
-    def read(
+    def _read(
         self, features: Float[Tensor, "*b time feature"], state: Float[Tensor, "layer *b hidden"] | None = None
-    ) -> tuple[Float[Tensor, "*b time unit"], Float[Tensor, "layer *b hidden"]]:
-        """The GRU's part: its last layer's units in each frame, and the state after the last frame."""
-        lead = features.shape[:-2]
+    ) -> tuple[Float[Tensor, "*b time feature"], Float[Tensor, "layer *b hidden"]]:
+        """The latent vectors, and the state after the last frame."""
         before = None if state is None else state.reshape(len(state), -1, state.shape[-1])
         units, after = self.gru(features.reshape(-1, *features.shape[-2:]), before)
-        return units.reshape(*features.shape[:-1], -1), after.reshape(len(after), *lead, -1)
-
-    def answer(
-        self, units: Float[Tensor, "*b time unit"], features: Float[Tensor, "*b time feature"]
-    ) -> Float[Tensor, "*b time feature"]:
-        """What comes after the GRU, frame by frame: linear layer and residual."""
+        units = units.reshape(*features.shape[:-1], -1)
         latent = units if self.linear is None else self.linear(units.relu())
-        return latent + features if self.residual else latent
+        after = after.reshape(len(after), *features.shape[:-2], -1)
+        return latent + features if self.residual else latent, after

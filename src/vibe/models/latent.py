@@ -28,8 +28,10 @@ class Latent:
 class Prior(nn.Module):
     """A VAE of body rotations; which frames it relates is a matter of its two halves, `encoder` and `decoder`."""
 
+    encoder: nn.Module
     mean: nn.Linear
     log_variance: nn.Linear
+    decoder: nn.Module
     rotations: nn.Linear
 
     def __init__(self, joints: int) -> None:
@@ -41,12 +43,8 @@ class Prior(nn.Module):
         with torch.no_grad():
             self.rotations.bias.copy_(torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]).repeat(self.joints))
 
-    def read(self, numbers: Float[Tensor, "*b number"]) -> Float[Tensor, "*b unit"]:
-        """The encoder's states of each frame's rotations in 6D."""
-        raise NotImplementedError
-
-    def write(self, z: Float[Tensor, "*b number"]) -> Float[Tensor, "*b unit"]:
-        """The decoder's states of each frame."""
+    def run(self, half: nn.Module, numbers: Float[Tensor, "*b number"]) -> Float[Tensor, "*b unit"]:
+        """A half's states of each frame."""
         raise NotImplementedError
 
     def encode(self, rotmat: Float[Tensor, "*b joint 3 3"]) -> Latent:
@@ -59,12 +57,12 @@ class Prior(nn.Module):
             raise ValueError(
                 f"got {given} rotations a frame, the prior reads {self.joints}: give the body's 23, without the root's"
             )
-        states = self.read(rotmat_to_6d(rotmat[..., : self.joints, :, :]).flatten(-2))
+        states = self.run(self.encoder, rotmat_to_6d(rotmat[..., : self.joints, :, :]).flatten(-2))
         return Latent(self.mean(states), self.log_variance(states))
 
     def decode(self, z: Float[Tensor, "*b number"]) -> Float[Tensor, "*b joint 3 3"]:
         """The body rotations of each frame."""
-        return rotmat_from_6d(self.rotations(self.write(z)).unflatten(-1, (self.joints, 6)))
+        return rotmat_from_6d(self.rotations(self.run(self.decoder, z)).unflatten(-1, (self.joints, 6)))
 
     def forward(
         self, rotmat: Float[Tensor, "*b joint 3 3"], generator: torch.Generator | None = None

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vibe import assets
 from vibe.body.keypoint_regressor import SMPL_VERTICES
 from vibe.body.record import Body
+from vibe.errors import damaged
 from vibe.models.encoders import AnyEncoderConfig, build_encoder, encoder_config
 from vibe.models.generator import VIBE
 from vibe.models.gru import EncoderConfig
@@ -68,7 +69,7 @@ def load_network(path: Path | str | None = None, device: torch.device | str = "c
     recipe = assets.load_recipe(path)
     tensors, about = assets.load_weights(path)
     images = recipe.get("evidence") == "images"
-    try:
+    with damaged(f"{assets.weights_path(path)} does not fit the network", "choose other weights", AssertionError):
         sizes = recipe if images else recipe["network"]
         _check_layers(sizes["encoder"], len(tensors))
         encoder, regressor = encoder_config(sizes["encoder"]), RegressorConfig(**sizes["regressor"])
@@ -83,9 +84,6 @@ def load_network(path: Path | str | None = None, device: torch.device | str = "c
             window, build = 2 * int(recipe["synthesis"]["frames"]), lambda: build_network(config)
             tensors = {name: tensor.float() for name, tensor in tensors.items()}
         model = _filled(build, tensors)
-    except (TypeError, LookupError, RuntimeError, ValueError, AttributeError, ArithmeticError, AssertionError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)[:500]
-        raise ValueError(f"{assets.weights_path(path)} does not fit the network: {reason}") from error
     model = model.to(device).eval().requires_grad_(False)
     return Network(model, "images" if images else "keypoints", window, str(recipe.get("body", "open")), about)
 

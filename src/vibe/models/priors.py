@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vibe import assets
+from vibe.errors import damaged
 from vibe.models.latent import BODY_JOINTS, LATENT, Prior
 from vibe.records import Weights
 
@@ -50,11 +51,8 @@ class MPoser(Prior):
         self.rotations = nn.Linear(width, 6 * config.joints)
         self.begin_at_rest()
 
-    def read(self, numbers: Float[Tensor, "*b time number"]) -> Float[Tensor, "*b time unit"]:
-        return self.encoder(numbers.reshape(-1, *numbers.shape[-2:]))[0].reshape(*numbers.shape[:-1], -1)
-
-    def write(self, z: Float[Tensor, "*b time number"]) -> Float[Tensor, "*b time unit"]:
-        return self.decoder(z.reshape(-1, *z.shape[-2:]))[0].reshape(*z.shape[:-1], -1)
+    def run(self, half: nn.Module, numbers: Float[Tensor, "*b time number"]) -> Float[Tensor, "*b time unit"]:
+        return half(numbers.reshape(-1, *numbers.shape[-2:]))[0].reshape(*numbers.shape[:-1], -1)
 
 
 @dataclass(frozen=True)
@@ -91,11 +89,8 @@ class VPoser(Prior):
         self.rotations = nn.Linear(hidden, numbers)
         self.begin_at_rest()
 
-    def read(self, numbers: Float[Tensor, "*b number"]) -> Float[Tensor, "*b unit"]:
-        return self.encoder(numbers.reshape(-1, numbers.shape[-1])).reshape(*numbers.shape[:-1], -1)
-
-    def write(self, z: Float[Tensor, "*b number"]) -> Float[Tensor, "*b unit"]:
-        return self.decoder(z)
+    def run(self, half: nn.Module, numbers: Float[Tensor, "*b number"]) -> Float[Tensor, "*b unit"]:
+        return half(numbers.reshape(-1, numbers.shape[-1])).reshape(*numbers.shape[:-1], -1)
 
 
 KINDS: dict[str, Callable[[Mapping[str, Any]], MPoser | VPoser]] = {
@@ -127,11 +122,9 @@ def load_prior(path: Path | str = "mposer", device: torch.device | str = "cpu") 
             "give a file that `vibe train mposer` or `vibe train vposer` wrote"
         )
     tensors, about = assets.load_weights(path)
-    try:
+    with damaged(f"{assets.weights_path(path)} does not fit its own recipe", "choose other weights"):
         model = KINDS[str(kind)](recipe["prior"])  # pyright: ignore[reportArgumentType]
         model.load_state_dict(
             {name: each.float() if each.is_floating_point() else each for name, each in tensors.items()}
         )
-    except (TypeError, KeyError, RuntimeError) as error:
-        raise ValueError(f"{assets.weights_path(path)} does not fit its own recipe: {error}") from error
     return LearntPrior(model.to(device).eval().requires_grad_(False), about)

@@ -9,22 +9,22 @@ import json
 import math
 import subprocess
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import vibe
 from vibe import assets
+from vibe.errors import check_same, damaged
 
 CHECKPOINT, BEST, ABOUT, LOG = "checkpoint.pt", "best.pt", "run.json", "log.jsonl"
 BEFORE = ".before.pt"
 """End of the name of the checkpoint before the last."""
-LONGEST_MESSAGE = 1000
-"""Characters of the differences that a message names."""
 
 
 @runtime_checkable
@@ -43,15 +43,12 @@ def open_run_folder(folder: Path, recipe: Any, data: Mapping[str, str], writes: 
     """
     path, plain, sources = folder / ABOUT, as_plain(recipe), [source()]
     if path.exists():
-        try:
+        with damaged(f"{path} is damaged", "give another run folder"):
             about = json.loads(path.read_text(encoding="utf-8"))
             its, files, before = about.get("recipe", {}), about.get("data", {}), about.get("sources", [])
-            right = isinstance(its, dict) and isinstance(files, dict) and isinstance(before, list)
-        except (ValueError, RecursionError, AttributeError):
-            right = False
-        if not right:
-            raise ValueError(f"{path} is damaged: give another run folder")
-        check_same(path, its, plain)
+            if not (isinstance(its, dict) and isinstance(files, dict) and isinstance(before, list)):
+                raise ValueError("it holds something else")
+        check_same(path, its, plain, "recipe")
         check_same(path, files, dict(data), "data")
         sources = before if sources[0] in before[-1:] else [*before, *sources]
     if writes:
@@ -76,7 +73,7 @@ def save_checkpoint(
         "parts": {name: part.state_dict() for name, part in parts.items()},
     }
     # The sum is the comment that a zip file, as torch writes it, may end with.
-    content = _bytes(state)
+    content = saved(state)
     digest = hashlib.sha256(content).hexdigest().encode()
     content = content[:-2] + len(digest).to_bytes(2, "little") + digest
     assets.write_whole(path, content, durable=True, before=path.with_suffix(BEFORE) if keep else None)
@@ -88,32 +85,29 @@ def load_checkpoint(path: Path, recipe: Any, parts: Mapping[str, Stateful]) -> t
     Where the last checkpoint is gone, or damaged (with a warning), the one before it is taken. Raises ValueError if
     there is none such, or if another recipe made it, or a run of other parts.
     """
-    before, state = path.with_suffix(BEFORE), None
-    try:
-        if path.exists():
-            state = _state(path)
-    except ValueError as error:
-        if not before.exists():
-            raise
-        warnings.warn(f"{error}; going on from {before.name}, the checkpoint before it", stacklevel=2)
-    if state is None and not before.exists():
+    places = [place for place in (path, path.with_suffix(BEFORE)) if place.exists()]
+    if not places:
         return 0, math.inf
-    if state is None:
-        path, state = before, _state(before)
-    check_same(path, state["recipe"], as_plain(recipe))
+    try:
+        state = _state(places[0])
+    except ValueError as error:
+        if len(places) == 1:
+            raise
+        warnings.warn(f"{error}; going on from {places[1].name}, the checkpoint before it", stacklevel=2)
+        state = _state(places[1])
+    check_same(path, state["recipe"], as_plain(recipe), "recipe")
     if state["parts"].keys() != parts.keys():
         raise ValueError(f"{path} holds {', '.join(state['parts'])}; this run is made of {', '.join(parts)}")
-    try:
+    with damaged(f"{path} does not fit its own recipe", "it is damaged"):
         for name, part in parts.items():
             part.load_state_dict(state["parts"][name])
-    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} does not fit its own recipe ({str(error)[:300]}): it is damaged") from error
     return state["step"], state["best"]
 
 
 def _state(path: Path) -> dict[str, Any]:
     """What a checkpoint holds, its recipe as plain values; raises ValueError."""
-    try:
+    # What torch raises on damaged files is any kind: RuntimeError, UnpicklingError, EOFError, UnicodeDecodeError ...
+    with damaged(f"{path} is no checkpoint that can be gone on with", "give another run folder", Exception):
         content = path.read_bytes()
         if not content.endswith(b"\0\0"):
             plain, size, digest = content[:-66] + b"\0\0", content[-66:-64], content[-64:]
@@ -127,12 +121,7 @@ def _state(path: Path) -> dict[str, Any]:
         recipe = json.loads(state["recipe"])
         if not right or not isinstance(recipe, dict):
             raise ValueError("it holds something else")
-    # What torch raises on damaged files is any kind: RuntimeError, UnpicklingError, EOFError, UnicodeDecodeError ...
-    except Exception as error:
-        raise ValueError(
-            f"{path} is no checkpoint that can be gone on with ({str(error)[:200]}): give another run folder"
-        ) from error
-    return state | {"recipe": recipe}
+        return state | {"recipe": recipe}
 
 
 def save_weights(path: Path, recipe: Any, step: int, network: nn.Module) -> None:
@@ -158,12 +147,8 @@ def _anywhere(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
-def save_batch(path: Path, step: int, batch: Mapping[str, Tensor]) -> None:
-    """A batch for inspection, by `torch.load(path, weights_only=True)`: its tensors by name, and `step`."""
-    assets.write_whole(path, _bytes({"step": step, **batch}))
-
-
-def _bytes(state: Mapping[str, Any]) -> bytes:
+def saved(state: Mapping[str, Any]) -> bytes:
+    """The content of a file for `torch.load(path, weights_only=True)`."""
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     return buffer.getvalue()
@@ -185,57 +170,34 @@ def source() -> str:
     return f"commit {done.stdout.strip()}"
 
 
-def check_same(place: Path, its: Mapping[str, Any], ours: Mapping[str, Any], what: str = "recipe") -> None:
-    """Raise ValueError, with the fields that differ by dotted name and both values, unless both are the same."""
-    one, two = _flat(its), _flat(ours)
-    differing = [name for name in one | two if one.get(name, "absent") != two.get(name, "absent")]
-    if differing:
-        told = "; ".join(f"{n}: {one.get(n, 'absent')} there, {two.get(n, 'absent')} here" for n in differing)
-        told = told if len(told) <= LONGEST_MESSAGE else f"{told[:LONGEST_MESSAGE]} ..."
-        raise ValueError(f"{place} comes from another {what} ({told}): give another folder, or what it began with")
-
-
 def as_plain(recipe: Any) -> dict[str, Any]:
     """A recipe as JSON knows it."""
     return json.loads(json.dumps(asdict(recipe)))
 
 
-def _flat(values: Mapping[str, Any], name: str = "") -> dict[str, Any]:
-    """Nested values under dotted names."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{name}{key}.") if isinstance(value, Mapping) else {f"{name}{key}": value}
-    return flat
+@contextmanager
+def training_log(folder: Path, after: int) -> Iterator[Callable[[Mapping[str, float]], None]]:
+    """What writes a record into the log of a run, and as points of TensorBoard's curves.
 
-
-class TrainingLog:
-    """The log of a run, without a gap or a repetition whenever the run was killed.
-
-    Begins after a step: what an earlier process wrote about later ones is dropped, since they are taken again.
+    No gap and no repetition whenever the run was killed: what an earlier process wrote about the steps that come after
+    is dropped, since they are taken again.
     """
-
-    def __init__(self, folder: Path, after: int) -> None:
-        self._path, self._board = folder / LOG, None
-        cut_log(self._path, after)
+    cut_log(folder / LOG, after)
+    with ExitStack() as stack:
+        board = None
         if importlib.util.find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=after + 1)
+            board = stack.enter_context(SummaryWriter(str(folder / "tensorboard"), purge_step=after + 1))
 
-    def __enter__(self) -> TrainingLog:
-        return self
+        def write(record: Mapping[str, float]) -> None:
+            with (folder / LOG).open("a", encoding="utf-8", newline="\n") as file:
+                file.write(json.dumps(dict(record)) + "\n")
+            if board is not None:
+                for name, value in record.items():
+                    board.add_scalar(name, value, int(record["step"]))
 
-    def __exit__(self, *_: object) -> None:
-        if self._board is not None:
-            self._board.close()
-
-    def write(self, record: Mapping[str, float]) -> None:
-        """One line more; a curve of each number in TensorBoard."""
-        with self._path.open("a", encoding="utf-8", newline="\n") as file:
-            file.write(json.dumps(dict(record)) + "\n")
-        if self._board is not None:
-            for name, value in record.items():
-                self._board.add_scalar(name, value, int(record["step"]))
+        yield write
 
 
 def cut_log(path: Path, step: int) -> None:

@@ -28,7 +28,6 @@ from vibe.train.trainer import TrainerConfig, descend, finite_total, seed_step, 
 
 BodyPoints = Callable[[Tensor], Tensor]
 """From body rotations [*b, joint, 3, 3] to points [*b, point, 3], metres."""
-POINTS: dict[str, Callable[[Body, Tensor, Tensor], Tensor]] = {"joints": joints, "vertices": vertices}
 
 
 @dataclass(frozen=True)
@@ -51,16 +50,12 @@ def kl_divergence(latent: Latent) -> Float[Tensor, "*b"]:
     return (variance + latent.mean.square() - 1 - latent.log_variance).sum(-1) / 2
 
 
-def vae_points(body: Body, kind: str) -> BodyPoints:
-    """The mean body's points, "joints" or "vertices", with its root unturned; raises ValueError for other points."""
-    if kind not in POINTS:
-        raise ValueError(f"a body has no {kind!r}: choose {' or '.join(POINTS)}")
-
-    def points(rotmat: Float[Tensor, "*b joint 3 3"]) -> Float[Tensor, "*b point 3"]:
-        whole = whole_body(rotmat)
-        return POINTS[kind](body, whole, whole.new_zeros(10).expand(*whole.shape[:-3], 10))
-
-    return points
+def vae_points(
+    points: Callable[[Body, Tensor, Tensor], Tensor], body: Body, rotmat: Float[Tensor, "*b joint 3 3"]
+) -> Float[Tensor, "*b point 3"]:
+    """The mean body's points, `vibe.body.joints` or `vertices`, with its root unturned."""
+    whole = whole_body(rotmat)
+    return points(body, whole, whole.new_zeros(10).expand(*whole.shape[:-3], 10))
 
 
 def vae_losses(
@@ -156,7 +151,7 @@ def train_prior(
     network = KINDS[recipe.kind](asdict(recipe.prior)).to(group.device)
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.rate)
     draw = partial(draw_batch, motions, clip_weights(motions), recipe)
-    points = vae_points(body, "joints")
+    points = partial(vae_points, joints, body)
     run = TrainerConfig(
         folder=folder, recipe=recipe, parts={"network": network, "optimiser": optimiser},
         data=data_checksum(dict(zip(recipe.motion, paths, strict=True))),
@@ -212,14 +207,13 @@ def validate_prior(network: MPoser | VPoser, motions: Motions, body: Body) -> di
     """
     training = network.training
     network.eval()
-    joints = vae_points(body, "joints")
     found: dict[str, list[Tensor]] = {"pve_mm": [], "joints_mm": [], "angle_deg": [], "kl_nats": []}
     for start, length in zip(motions.starts.tolist(), motions.lengths.tolist(), strict=True):
         truth = roma.unitquat_to_rotmat(motions.quaternions[start : start + length, 1:]).to(body.v_template)
         made, latent = network(truth)
         angles = cast(Tensor, roma.rotmat_geodesic_distance(made[:, :MOVING], truth[:, :MOVING]))
         found["pve_mm"].append(vertex_errors_mm(made[::VERTICES_EVERY], truth[::VERTICES_EVERY], body))
-        found["joints_mm"].append(mpjpe_mm(joints(made), joints(truth)))
+        found["joints_mm"].append(mpjpe_mm(vae_points(joints, body, made), vae_points(joints, body, truth)))
         found["angle_deg"].append(angles.rad2deg().mean(-1))
         found["kl_nats"].append(kl_divergence(latent))
     network.train(training)
@@ -230,6 +224,5 @@ def vertex_errors_mm(
     made: Float[Tensor, "time joint 3 3"], truth: Float[Tensor, "time 23 3 3"], body: Body
 ) -> Float[Tensor, "time"]:
     """Mean distance of the mean body's vertices in each frame, a few frames at a time; its root is unturned."""
-    points = vae_points(body, "vertices")
     pairs = zip(made.split(CHUNK), truth.split(CHUNK), strict=True)
-    return torch.cat([mpjpe_mm(points(one), points(other)) for one, other in pairs])
+    return torch.cat([mpjpe_mm(*(vae_points(vertices, body, each) for each in pair)) for pair in pairs])

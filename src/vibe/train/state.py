@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from vibe import assets
+from vibe.errors import damaged
 from vibe.features.resnet import HEAD
 from vibe.models.discriminator import MotionDiscriminator
 from vibe.models.encoders import begin_at_input
@@ -128,10 +129,8 @@ def load_start(network: VIBE, weights: str) -> None:
         own = {key.removeprefix(f"{name}."): tensor for key, tensor in tensors.items() if key.startswith(f"{name}.")}
         if not own:
             continue
-        try:
+        with damaged(f"the {name} of {weights} does not fit the recipe's network", "change the recipe, or --start"):
             part.load_state_dict({key: tensor.float() for key, tensor in own.items()})
-        except RuntimeError as error:
-            raise ValueError(f"the {name} of {weights} does not fit the recipe's network: {error}") from error
         found.append(name)
     if "encoder" not in found:
         begin_at_input(network.encoder)

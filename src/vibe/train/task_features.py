@@ -55,11 +55,6 @@ def real_motion(names: Sequence[str], stores: Mapping[str, Store], frames: int) 
     return motion
 
 
-def motion_files(names: Sequence[str], stores: Mapping[str, Store]) -> dict[str, Path]:
-    """The file that tells each source apart from another of its name."""
-    return {name: stores[name].folder / MANIFEST if name in stores else find_motion(name) for name in names}
-
-
 def numpy_stream(seed: torch.Generator) -> np.random.Generator:
     """NumPy's random numbers that follow from torch's."""
     return np.random.default_rng(int(torch.randint(2**62, (), generator=seed)))
@@ -137,6 +132,7 @@ def features_task(recipe: PaperRecipe, group: ProcessGroup) -> Task:
     seen = [*(each.store for _, some in kinds for each in some), *(each.store for each in held)]
     check_one_backbone(seen)
     used = {store.folder.name: store.folder / MANIFEST for store in seen}
+    used |= {name: stores[name].folder / MANIFEST if name in stores else find_motion(name) for name in recipe.motion}
     return Task(
         build=build,
         batch=lambda seed, _: windows.draw_clips(kinds, numpy_stream(seed)),
@@ -145,7 +141,7 @@ def features_task(recipe: PaperRecipe, group: ProcessGroup) -> Task:
         shifted_losses=shifted_terms,
         validate=lambda answer: validate_features(answer, held, body, recipe.frames),
         score="pa_mpjpe_mm",
-        data=data_checksum(used | motion_files(recipe.motion, stores) | input_weights(recipe)),
+        data=data_checksum(used | input_weights(recipe)),
     )
 
 

@@ -19,10 +19,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from vibe import assets
 from vibe.assets.paths import only_writer
 from vibe.records import Progress
 from vibe.train import checkpoints
-from vibe.train.checkpoints import BEST, CHECKPOINT, Stateful, TrainingLog, save_checkpoint
+from vibe.train.checkpoints import BEST, CHECKPOINT, Stateful, save_checkpoint, training_log
 from vibe.train.distributed import ProcessGroup, average_gradients, broadcast
 
 PATIENCE, FACTOR = 5, 0.1
@@ -99,13 +100,13 @@ def _remaining_steps(run: TrainerConfig, group: ProcessGroup, progress: Progress
     checkpoints.open_run_folder(run.folder, run.recipe, run.data, group.writes)
     first, best = checkpoints.load_checkpoint(run.folder / CHECKPOINT, run.recipe, run.parts)
     steps, began = run.recipe.steps, time.monotonic()
-    with TrainingLog(run.folder, first) if group.writes else nullcontext() as log:
+    with training_log(run.folder, first) if group.writes else nullcontext() as log:
         for done in range(first + 1, steps + 1):
             try:
                 terms = run.take_step(done - 1)
             except NotANumber as error:  # what it came from is kept, by whichever process has it
                 path = run.folder / "nan_batch.pt"
-                checkpoints.save_batch(path, done - 1, error.batch)
+                assets.write_whole(path, checkpoints.saved({"step": done - 1, **error.batch}))
                 raise NotANumber(f"{error}: {path} holds the batch", error.batch) from error
             record = {"step": float(done), "seconds_a_step": (time.monotonic() - began) / (done - first)} | terms
             logs, validates, saves = (
@@ -122,7 +123,7 @@ def _remaining_steps(run: TrainerConfig, group: ProcessGroup, progress: Progress
             if log is None:
                 continue
             if logs or validates:
-                log.write(record)
+                log(record)
             if better:
                 run.save_weights(run.folder / BEST_WEIGHTS, done)
                 save_checkpoint(run.folder / BEST, run.recipe, run.parts, done, best)

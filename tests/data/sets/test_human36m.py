@@ -190,7 +190,7 @@ def test_what_is_wrong_is_left_out_and_named_and_the_others_are_kept(tmp_path):
         with pytest.raises(ValueError, match=reason):
             raise ValueError(done.dropped[name])
     assert [each.name for each in store.sequences] == ["S1/Good.54138969"]
-    with pytest.raises(FileNotFoundError, match="holds no folder S1 and the like; Human3.6M looks like this"):
+    with pytest.raises(FileNotFoundError, match="holds nothing of Human3.6M, which looks like this"):
         prepare("h36m", HUMAN36M, raw / "S1", tmp_path / "other")
 
 

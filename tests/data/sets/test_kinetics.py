@@ -150,7 +150,7 @@ def test_any_folder_of_videos_is_of_the_split_that_its_folders_are_called(told, 
 def test_a_folder_of_something_else_is_refused_with_the_layout(told, tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match="train/ and val/"):
         prepare("kinetics", KINETICS, tmp_path, tmp_path / "out")
-    with pytest.raises(FileNotFoundError, match="holds no video"):
+    with pytest.raises(FileNotFoundError, match="holds nothing of Videos, .* videos, in folders"):
         prepare("videos", VIDEOS, tmp_path, tmp_path / "out")
 
 

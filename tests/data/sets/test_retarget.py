@@ -81,7 +81,8 @@ def test_a_motion_of_another_zero_pose_comes_back(tmp_path):
     who, (rotmat, root) = t_pose(), smpl_motion()
     skeleton, local = other_skeleton(who, rotmat)
     path = captures.write_bvh(tmp_path / "a.bvh", skeleton, local, root, 30, 0.01)
-    found, pelvis = mocap.to_smpl(bvh.read_bvh(path, 0.01), SAME_NAMES)
+    made = mocap.to_smpl(bvh.read_bvh(path, 0.01), SAME_NAMES)
+    found, pelvis = made.rotmat, made.pelvis
     assert float(roma.rotmat_geodesic_distance(found, rotmat).rad2deg().max()) < 1e-3
     assert error_mm(who, rotmat, found) < 0.01
     assert torch.allclose(pelvis, root, atol=1e-7)
@@ -92,7 +93,7 @@ def test_on_the_open_body_itself_joints_are_off_by_its_lean_and_no_more(tmp_path
     who, (rotmat, root) = t_pose(upright=False), smpl_motion()
     skeleton, local = other_skeleton(who, rotmat)
     path = captures.write_bvh(tmp_path / "a.bvh", skeleton, local, root, 30, 0.01)
-    found, _ = mocap.to_smpl(bvh.read_bvh(path, 0.01), SAME_NAMES)
+    found = mocap.to_smpl(bvh.read_bvh(path, 0.01), SAME_NAMES).rotmat
     assert error_mm(who, rotmat, found) < 10
 
 
@@ -129,7 +130,7 @@ for _side, _sign in (("L", 1), ("R", -1)):
 
 def test_limbs_point_where_the_skeletons_do_even_if_its_zero_pose_is_no_pose():
     capture = random_capture(bvh.BANDAI_RIG, BANDAI, BANDAI_STEPS)
-    rotmat, _ = mocap.to_smpl(capture, bvh.BANDAI_RIG)
+    rotmat = mocap.to_smpl(capture, bvh.BANDAI_RIG).rotmat
     _, joints = pose_joints(open_body(), rotmat, NO_SHAPE)
     for name, end in LIMBS.items():
         top, low = (capture.places[:, capture.find(bvh.BANDAI_RIG.drivers[at])] for at in (name, end))
@@ -145,7 +146,7 @@ def test_a_skeleton_that_stands_in_a_t_pose_gives_smpls():
     still = [by_driver.get(name, torch.eye(3, dtype=torch.float64)) for name in capture.names]
     turns = torch.stack(still)[None].expand(3, -1, 3, 3)
     posed = replace(capture, turns=turns, places=capture.places[:3])
-    rotmat, _ = mocap.to_smpl(posed, bvh.BANDAI_RIG)
+    rotmat = mocap.to_smpl(posed, bvh.BANDAI_RIG).rotmat
     assert torch.allclose(rotmat, torch.eye(3, dtype=torch.float64).expand_as(rotmat), atol=1e-9)
 
 
@@ -153,22 +154,17 @@ def test_how_somebody_faces_and_where_they_stand_does_not_change_the_pose():
     capture = random_capture(bvh.BANDAI_RIG, BANDAI, BANDAI_STEPS)
     about_y = turn("Y", 77.0)
     turned = replace(capture, turns=about_y @ capture.turns, places=capture.places @ about_y.mT + 1)
-    (first, place), (second, moved) = (mocap.to_smpl(each, bvh.BANDAI_RIG) for each in (capture, turned))
-    assert torch.allclose(first[:, 1:], second[:, 1:], atol=1e-9)
-    assert torch.allclose(about_y @ first[:, 0], second[:, 0], atol=1e-9)
-    assert torch.allclose(place @ about_y.mT + 1, moved, atol=1e-9)
+    first, second = (mocap.to_smpl(each, bvh.BANDAI_RIG) for each in (capture, turned))
+    assert torch.allclose(first.rotmat[:, 1:], second.rotmat[:, 1:], atol=1e-9)
+    assert torch.allclose(about_y @ first.rotmat[:, 0], second.rotmat[:, 0], atol=1e-9)
+    assert torch.allclose(first.pelvis @ about_y.mT + 1, second.pelvis, atol=1e-9)
 
 
 def test_another_kind_of_skeleton_is_refused_by_name():
     capture = random_capture(bvh.BANDAI_RIG, BANDAI, BANDAI_STEPS)
     for rig in (cmu.BVH, bvh.STYLE100_RIG):
-        with pytest.raises(ValueError, match="a.bvh: the skeleton has no joint"):
+        with pytest.raises(ValueError, match="a.bvh.*the skeleton has no joint"):
             mocap.to_smpl(capture, rig)
     upside_down = replace(capture, offsets=-capture.offsets)
-    with pytest.raises(ValueError, match="a.bvh: a bone"):
+    with pytest.raises(ValueError, match="a.bvh.*a bone"):
         mocap.to_smpl(upside_down, bvh.BANDAI_RIG)
-
-
-def test_a_rig_can_drive_no_joint_that_smpl_does_not_have():
-    with pytest.raises(ValueError, match="tail"):
-        mocap.Rig({"pelvis": "Hips", "tail": "Tail"})

@@ -265,5 +265,5 @@ def test_without_the_folder_or_the_bodies_it_says_what_to_do(raw, tmp_path, home
     (home / "smpl_female.npz").unlink()
     with pytest.raises(FileNotFoundError, match=r"smpl_female\.npz .* run `vibe assets add"):
         prepared(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"no folder .*sequenceFiles: 3DPW looks like this: sequenceFiles"):
+    with pytest.raises(FileNotFoundError, match="there is no .*sequenceFiles: .* should hold sequenceFiles"):
         prepare("3dpw", THREEDPW, tmp_path / "raw" / "imageFiles", tmp_path / "other")

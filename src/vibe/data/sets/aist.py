@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,15 +17,15 @@ from numpy import ndarray
 from vibe.assets import pickle_arrays
 from vibe.data.motion import FPS
 from vibe.data.recording import File, RawSet, Recording
-from vibe.data.sets.annotations import boxes_around, check_numbers, read_annotation_pickle, read_each, to_spin49
+from vibe.data.sets import annotations
 from vibe.data.sets.mocap import MOCAP_RECIPE, mocap_recording, pelvis_at_rest
+from vibe.errors import damaged
 from vibe.records import SmplParams
 
 RATE = 60.0
 """Frames a second of videos and annotations."""
 STEP = int(RATE / FPS)
 VIEWS = tuple(f"c{number:02d}" for number in range(1, 10))
-SPLITS = {"train": "train", "val": "validation", "test": "test"}
 GENDER = "male"
 """Of the body that the set's owners fitted to everyone, in the mean shape."""
 LARGEST = 1 << 28
@@ -39,11 +40,10 @@ def read_motion(path: Path) -> tuple[SmplParams, float]:
     wrong."""
     content = _content(path, ("smpl_poses", "smpl_trans", "smpl_scaling"))
     poses = _numbers(path, content, "smpl_poses")
-    poses = check_numbers(poses.reshape(len(poses), -1), (None, 72), f"{path}: smpl_poses")
-    trans = check_numbers(_numbers(path, content, "smpl_trans"), (len(poses), 3), f"{path}: smpl_trans")
-    unit = float(
-        check_numbers(_numbers(path, content, "smpl_scaling").reshape(-1)[:1], (1,), f"{path}: smpl_scaling")[0]
-    )
+    poses = annotations.check_numbers(poses.reshape(len(poses), -1), (None, 72), f"{path}: smpl_poses")
+    trans = annotations.check_numbers(_numbers(path, content, "smpl_trans"), (len(poses), 3), f"{path}: smpl_trans")
+    scaling = _numbers(path, content, "smpl_scaling").reshape(-1)[:1]
+    unit = float(annotations.check_numbers(scaling, (1,), f"{path}: smpl_scaling")[0])
     if not 1 < unit < 1000:
         raise ValueError(
             f"{path}: smpl_scaling is {unit}, and about 90 is expected: the file is damaged, copy it again"
@@ -54,7 +54,7 @@ def read_motion(path: Path) -> tuple[SmplParams, float]:
 
 
 def _content(path: Path, keys: Sequence[str]) -> dict[Any, Any]:
-    return read_annotation_pickle(path, keys, "AIST++", LARGEST)
+    return annotations.read_annotation_pickle(path, keys, "AIST++", LARGEST)
 
 
 def _numbers(path: Path, content: dict[Any, Any], key: str) -> ndarray:
@@ -63,21 +63,10 @@ def _numbers(path: Path, content: dict[Any, Any], key: str) -> ndarray:
 
 def _files(raw: Path) -> list[File]:
     """The motion of each sequence, without those to be ignored; raises FileNotFoundError if a list is missing."""
-    for path in (raw / "motions", raw / "ignore_list.txt", *(_split_list(raw, name) for name in SPLITS)):
-        if not path.exists():
-            raise FileNotFoundError(f"there is no {path}: {raw} should hold {LAYOUT}")
+    lists = [f"splits/pose_{name}.txt" for name in annotations.SPLITS]
+    annotations.require(raw, LAYOUT, "motions", "ignore_list.txt", *lists)
     ignored = set((raw / "ignore_list.txt").read_text("utf-8", "replace").split())
-    return [(path.stem, path) for path in sorted((raw / "motions").glob("*.pkl")) if path.stem not in ignored]
-
-
-def _split_list(raw: Path, name: str) -> Path:
-    return raw / "splits" / f"pose_{name}.txt"
-
-
-def _sequence(name: str) -> str:
-    """A sequence's name, from its own or that of a video of it."""
-    words = name.split("_")
-    return "_".join("cAll" if word in VIEWS else word for word in words)
+    return [(path.stem, path) for path in annotations.find_files(raw, "motions/*.pkl") if path.stem not in ignored]
 
 
 def _subject(name: str) -> str:
@@ -87,15 +76,16 @@ def _subject(name: str) -> str:
 
 def _take(raw: Path, name: str, path: Path) -> tuple[str, SmplParams, float]:
     """A sequence's split, and what `read_motion` says of it."""
-    for listed, split in reversed(SPLITS.items()):
-        if name in map(_sequence, _split_list(raw, listed).read_text("utf-8", "replace").split()):
+    for listed, split in reversed(annotations.SPLITS.items()):
+        names = (raw / "splits" / f"pose_{listed}.txt").read_text("utf-8", "replace")
+        if name in re.sub("_c0[1-9]_", "_cAll_", names).split():  # some lists name the videos of each camera
             return split, *read_motion(path)
     raise ValueError(f"{name} is in none of splits/pose_*.txt: whether it may be trained on is not known")
 
 
 def _read(raw: Path, name: str, path: Path) -> Iterator[Recording]:
     split, smpl, _ = _take(raw, name, path)
-    yield mocap_recording(name, smpl.rotmat, smpl.pelvis, RATE, _subject(name), split, GENDER)
+    yield mocap_recording(name, smpl, RATE, _subject(name), split=split, gender=GENDER)
 
 
 def _sources(raw: Path) -> Iterable[Path]:
@@ -108,23 +98,20 @@ def cameras(raw: Path, name: str) -> dict[str, dict[str, Any]]:
     Raises OSError, or ValueError for files that are not as they should be.
     """
     path = raw / "cameras" / "mapping.txt"
-    setting = dict(
-        line.split()[:2] for line in path.read_text("utf-8", "replace").splitlines() if len(line.split()) > 1
-    ).get(name)
+    lines = map(str.split, path.read_text("utf-8", "replace").splitlines())
+    setting = dict(words[:2] for words in lines if len(words) > 1).get(name)
     if setting is None:
         raise ValueError(f"{path} does not name the cameras of {name}: copy it again")
     path = raw / "cameras" / f"{setting}.json"
-    try:
-        found = {}
+    found = {}
+    with damaged(f"{path} is no list of cameras that can be read"):
         for camera in json.loads(path.read_text("utf-8")):
-            rotvec = check_numbers(camera["rotation"], (3,), "rotation")
+            rotvec = annotations.check_numbers(camera["rotation"], (3,), "rotation")
             found[str(camera["name"])] = {
-                "K_px": check_numbers(camera["matrix"], (3, 3), "matrix"),
+                "K_px": annotations.check_numbers(camera["matrix"], (3, 3), "matrix"),
                 "R_cam_world": roma.rotvec_to_rotmat(torch.from_numpy(rotvec)).numpy(),
-                "t_cam_world": check_numbers(camera["translation"], (3,), "translation"),
+                "t_cam_world": annotations.check_numbers(camera["translation"], (3,), "translation"),
             }
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no list of cameras that can be read ({error}): copy it again") from error
     return found
 
 
@@ -141,64 +128,52 @@ def _read_videos(raw: Path, name: str, path: Path) -> Iterator[Recording]:
     lost = [view for view in views if view not in seen]
     if lost:
         raise ValueError(f"{name} has no camera {', '.join(lost)} in {raw / 'cameras'}: copy it again")
-    yield from read_each(
-        partial(_view, name, view, split, smpl, unit, points, pixels[VIEWS.index(view)], seen[view]) for view in views
-    )
+
+    def recording(view: str) -> Recording:
+        """One camera's recording: every other frame, where the dancer was found in it."""
+        camera, own = seen[view], pixels[VIEWS.index(view)]
+        rows = slice(0, min(len(smpl.rotmat), len(points), len(own)), STEP)
+        found = np.isfinite(own[rows]).all(-1, keepdims=True)
+        keypoints_px = np.where(found, own[rows], 0)
+        boxes = annotations.boxes_around(keypoints_px)
+        shown = np.flatnonzero(np.isfinite(boxes).all(1))
+        frames = shown * STEP
+        R, t = camera["R_cam_world"], camera["t_cam_world"] / unit
+        taken = smpl.at(frames)
+        turned = torch.from_numpy(R) @ taken.rotmat[:, 0]
+        rotmat = torch.cat([turned[:, None], taken.rotmat[:, 1:]], 1)
+        joints = points[frames].astype(np.float64) / unit @ R.T + t
+        known = np.isfinite(joints).all((1, 2))
+        return Recording(
+            name=name.replace("cAll", view),
+            frames=frames,
+            fps=FPS,
+            subject=_subject(name),
+            split=split,
+            source=f"videos/{name.replace('cAll', view)}.mp4",
+            step=STEP,
+            gender=GENDER,
+            K_px=camera["K_px"],
+            columns={
+                "poses": roma.rotmat_to_rotvec(rotmat).flatten(1).numpy(),
+                "betas": taken.betas.expand(len(frames), 10).numpy(),
+                "trans": taken.pelvis.numpy() @ R.T + t - pelvis_at_rest().numpy(),
+                "points.spin49": annotations.to_spin49(np.where(known[:, None, None], joints, 0), "coco17"),
+                "keypoints_px.spin49": annotations.to_spin49(keypoints_px[shown], "coco17"),
+                "box_px": boxes[shown],
+                "has_points": known,
+            },
+        )
+
+    yield from annotations.read_each(partial(recording, view) for view in views)
 
 
 def _video(raw: Path, name: str, view: str) -> Path:
     return raw / "videos" / f"{name.replace('cAll', view)}.mp4"
 
 
-def _view(
-    name: str,
-    view: str,
-    split: str,
-    smpl: SmplParams,
-    unit: float,
-    points: ndarray,
-    pixels: ndarray,
-    camera: dict[str, ndarray],
-) -> Recording:
-    """One camera's recording: every other frame, where the dancer was found in it."""
-    count = min(len(smpl.rotmat), len(points), len(pixels))
-    found = np.isfinite(pixels[:count:STEP]).all(-1, keepdims=True)
-    keypoints_px = np.where(found, pixels[:count:STEP], 0)
-    boxes = boxes_around(keypoints_px)
-    rows = np.flatnonzero(np.isfinite(boxes).all(1))
-    frames = rows * STEP
-    R, t = camera["R_cam_world"], camera["t_cam_world"] / unit
-    smpl = smpl.at(frames)
-    turned = torch.from_numpy(R) @ smpl.rotmat[:, 0]
-    rotmat = torch.cat([turned[:, None], smpl.rotmat[:, 1:]], 1)
-    joints = points[frames].astype(np.float64) / unit @ R.T + t
-    known = np.isfinite(joints).all((1, 2))
-    return Recording(
-        name=name.replace("cAll", view),
-        frames=frames,
-        fps=FPS,
-        subject=_subject(name),
-        split=split,
-        source=f"videos/{name.replace('cAll', view)}.mp4",
-        step=STEP,
-        gender=GENDER,
-        K_px=camera["K_px"],
-        columns={
-            "poses": roma.rotmat_to_rotvec(rotmat).flatten(1).numpy(),
-            "betas": smpl.betas.expand(len(rows), 10).numpy(),
-            "trans": smpl.pelvis.numpy() @ R.T + t - pelvis_at_rest().numpy(),
-            "points.spin49": to_spin49(np.where(known[:, None, None], joints, 0), "coco17"),
-            "keypoints_px.spin49": to_spin49(keypoints_px[rows], "coco17"),
-            "box_px": boxes[rows],
-            "has_points": known,
-        },
-    )
-
-
 def _video_files(raw: Path) -> list[File]:
-    for folder in ("keypoints2d", "keypoints3d", "cameras", "videos"):
-        if not (raw / folder).is_dir():
-            raise FileNotFoundError(f"there is no folder {raw / folder}: {raw} should hold {VIDEO_LAYOUT}")
+    annotations.require(raw, VIDEO_LAYOUT, "keypoints2d", "keypoints3d", "cameras", "videos")
     return [file for file in _files(raw) if any(_video(raw, file[0], view).is_file() for view in VIEWS)]
 
 

@@ -13,13 +13,14 @@ import roma
 import torch
 from jaxtyping import Float
 from numpy import ndarray
-from torch import Tensor
 
 from vibe.assets import pickle_arrays, pickles
 from vibe.assets.archives import MAX_HEADER, Zip, header, read_npz
 from vibe.data.recording import GENDERS, File, RawSet, Recording
-from vibe.data.sets.annotations import check_numbers
-from vibe.data.sets.mocap import MOCAP_RECIPE, find_files, mocap_recording, pelvis_at_rest
+from vibe.data.sets.annotations import check_numbers, find_files
+from vibe.data.sets.mocap import MOCAP_RECIPE, mocap_recording, pelvis_at_rest
+from vibe.errors import damaged
+from vibe.records import SmplParams
 from vibe.skeletons import SMPL
 
 NAMES = {
@@ -96,16 +97,18 @@ def to_take(path: Path, arrays: Mapping[str, Any], name: str, subject: str, spli
     kind = COLUMNS.get(rows.shape[1])
     if kind is None:
         raise ValueError(f"{path}: {rows.shape[1]} numbers a pose, and {', '.join(map(str, COLUMNS))} can be read")
-    rotmat, pelvis = in_our_world(torch.from_numpy(rows), torch.from_numpy(places))
+    body = roma.rotvec_to_rotmat(torch.from_numpy(rows[:, : 3 * BODY]).unflatten(1, (BODY, 3)))
+    hands = torch.eye(3, dtype=body.dtype).expand(len(body), len(SMPL) - BODY, 3, 3)
+    rotmat = torch.cat([(R_yup_zup @ body[:, 0])[:, None], body[:, 1:], hands], 1)
+    pelvis = (torch.from_numpy(places) + pelvis_at_rest()) @ R_yup_zup.mT
     given, fps = np.ravel(arrays[rate]), math.nan
     if given.size and given.dtype.kind in "fiuSU":
-        try:
+        with damaged(f"{path}: {rate} is no number of frames a second"):
             fps = float(given[0])
-        except ValueError as error:
-            raise ValueError(f"{path}: {rate} is no number of frames a second ({error}): copy it again") from error
     notes: list[str] = []
     gender, betas = _gender(arrays, notes), _betas(arrays, kind, notes)
-    return mocap_recording(name, rotmat, pelvis, fps, subject, split, gender, betas, "; ".join(notes))
+    smpl = SmplParams(rotmat, torch.from_numpy(betas), pelvis)
+    return mocap_recording(name, smpl, fps, subject, split=split, gender=gender, note="; ".join(notes))
 
 
 def _first(arrays: Mapping[str, Any], names: Sequence[str]) -> str | None:
@@ -118,16 +121,6 @@ def _pose(values: Any, count: int | None, what: str) -> Float[ndarray, "time _"]
     if values.ndim == 3 and values.shape[2] == 3:
         values = values.reshape(len(values), 3 * values.shape[1])
     return check_numbers(values, (count, None), what)
-
-
-def in_our_world(
-    poses: Float[Tensor, "time n"], trans: Float[Tensor, "time 3"]
-) -> tuple[Float[Tensor, "time 24 3 3"], Float[Tensor, "time 3"]]:
-    """SMPL's rotations, hands at zero, and the pelvis, in a world whose y points up."""
-    body = roma.rotvec_to_rotmat(poses[:, : 3 * BODY].unflatten(1, (BODY, 3)))
-    hands = torch.eye(3, dtype=body.dtype).expand(len(body), len(SMPL) - BODY, 3, 3)
-    turned = (R_yup_zup @ body[:, 0])[:, None]
-    return torch.cat([turned, body[:, 1:], hands], 1), (trans + pelvis_at_rest()) @ R_yup_zup.mT
 
 
 def _gender(arrays: Mapping[str, Any], notes: list[str]) -> str:
@@ -159,24 +152,20 @@ def _betas(arrays: Mapping[str, Any], kind: str, notes: list[str]) -> Float[ndar
 
 def clip_name(path: Path) -> str:
     """The clip's own name, without what says which kind of file it is."""
-    return next((path.stem.removesuffix(ending) for ending in ENDINGS if path.stem.endswith(ending)), path.stem)
-
-
-def _is_motion(path: Path) -> bool:
-    """Not one of the files that hold a subject's shape."""
-    return not path.stem.endswith(("shape", "_stagei"))
+    return path.stem.removesuffix(ENDINGS[0]).removesuffix(ENDINGS[1])
 
 
 def _amass_files(raw: Path) -> list[File]:
     files = []
-    for path in find_files(raw, "*.npz", LAYOUT, lambda path: _is_motion(path) and path.stem.endswith(ENDINGS)):
+    for path in (path for path in find_files(raw, "**/*.npz") if path.stem.endswith(ENDINGS)):
         subset, subject = path.absolute().parts[-3:-1]
         files.append((f"{NAMES.get(subset, subset)}/{subject}/{clip_name(path)}", path))
     return files
 
 
 def _any_files(raw: Path) -> list[File]:
-    paths = find_files(raw, "*.npz", ANYWHERE, _is_motion)
+    """All but those that hold a subject's shape."""
+    paths = [path for path in find_files(raw, "**/*.npz") if not path.stem.endswith(("shape", "_stagei"))]
     return [((path.relative_to(raw).parent / clip_name(path)).as_posix(), path) for path in paths]
 
 

@@ -16,10 +16,26 @@ from vibe import skeletons
 from vibe.assets import pickles
 from vibe.cameras import BOX_MARGIN, box_from_keypoints
 from vibe.data.recording import Recording
+from vibe.errors import damaged
 
+SPLITS = {"train": "train", "val": "validation", "test": "test"}
+"""What most sets call their splits, and what we do."""
 IMAGES = (".jpg", ".jpeg", ".png")
 MOST_FAILURES = 8
 """Of the failures of one file's pieces, in its message."""
+
+
+def require(raw: Path, layout: str, *names: str) -> None:
+    """Raise FileNotFoundError, with the layout, unless a raw folder has these files and folders."""
+    for name in names:
+        if not (raw / name).exists():
+            raise FileNotFoundError(f"there is no {raw / name}: {raw} should hold {layout}")
+
+
+def find_files(raw: Path, *patterns: str) -> list[Path]:
+    """The files of a raw set that match one pattern after the other, those of each sorted, without hidden ones."""
+    found = (path for pattern in patterns for path in sorted(raw.glob(pattern)))
+    return [path for path in found if path.is_file() and not path.name.startswith(".")]
 
 
 def check_numbers(values: Any, shape: tuple[int | None, ...], what: str) -> ndarray:
@@ -45,10 +61,8 @@ def read_annotation_pickle(path: Path, keys: Sequence[str], set_name: str, large
     """
     if path.stat().st_size > largest:
         raise ValueError(f"{path} has more than {largest >> 20} MB: no file of {set_name} has")
-    try:
+    with damaged(str(path)):
         content, _ = pickles.read_pickle(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
     if not isinstance(content, dict) or not set(keys) <= set(content):
         raise ValueError(f"{path} does not hold {', '.join(keys)}: it is no file of {set_name}, copy it again")
     return content
@@ -57,9 +71,12 @@ def read_annotation_pickle(path: Path, keys: Sequence[str], set_name: str, large
 def read_each(readers: Iterable[Callable[[], Recording]]) -> Iterator[Recording]:
     """One recording after the other; what fails costs no other, and is told at the end in one ValueError."""
     failed: list[str] = []
-    for read in readers:
+    left = iter(readers)
+    while True:
         try:
-            recording = read()
+            recording = next(left)()
+        except StopIteration:
+            break
         except (ValueError, OSError) as error:
             failed.append(str(error))
             continue

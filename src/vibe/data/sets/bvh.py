@@ -17,7 +17,9 @@ from numpy import ndarray
 
 from vibe.data.recording import File, RawSet, Recording
 from vibe.data.sets import mocap
+from vibe.data.sets.annotations import find_files, require
 from vibe.data.sets.mocap import MOCAP_RECIPE, Bone, Capture, Rig
+from vibe.errors import damaged
 
 MOTION = re.compile(r"(?<!\S)MOTION(?=\s+Frames|\s*\Z)", re.IGNORECASE)
 """The word and what follows it, since joints may be called so."""
@@ -41,10 +43,8 @@ def read_bvh(path: Path, unit: float) -> Capture:
     start = MOTION.search(text)
     if not start:
         raise ValueError(f"{path} has no MOTION: it is cut off or no BVH file, copy it again")
-    try:
+    with damaged(f"{path}: its hierarchy can't be read"):
         bones = _bones(text[: start.start()], unit)
-    except (ValueError, IndexError) as error:
-        raise ValueError(f"{path}: its hierarchy can't be read ({str(error)[:80]}): copy the file again") from error
     numbers, fps = _numbers(path, text[start.end() :], sum(len(bone.channels) for bone in bones))
     return mocap.pose_bones(path, bones, numbers, fps, unit)
 
@@ -100,11 +100,9 @@ def _numbers(path: Path, motion: str, channels: int) -> tuple[Float[ndarray, "ti
     head = HEAD.match(motion[:1000])
     if not head:
         raise ValueError(f"{path}: after MOTION there is no number of frames and frame time: copy the file again")
-    try:
+    with damaged(f"{path}: something among its numbers is none"):
         frames, seconds = int(head[1]), float(head[2])
         values = np.array(motion[head.end() :].split(), np.float64)
-    except ValueError as error:
-        raise ValueError(f"{path}: something among its numbers is none ({str(error)[:80]}): copy it again") from error
     if not 0 < frames <= mocap.MOST_FRAMES or not 1e-4 < seconds < 10:
         raise ValueError(f"{path} announces {frames} frames of {seconds} s each: it is damaged, copy it again")
     if len(values) not in (frames * channels, (frames + 1) * channels):
@@ -161,14 +159,9 @@ BANDAI_RIG = Rig(
 is one joint less in the spine than SMPL has: spine2 keeps to spine1."""
 
 
-def _bandai_files(raw: Path) -> list[File]:
-    paths = mocap.find_files(raw, "*.bvh", BANDAI_LAYOUT, lambda path: path.name.startswith("dataset-"))
-    return [(path.stem, path) for path in paths]
-
-
 def _read_bandai(_: Path, name: str, path: Path) -> Iterator[Recording]:
     capture = read_bvh(path, CENTIMETRE)
-    yield mocap.mocap_recording(name, *mocap.to_smpl(capture, BANDAI_RIG), capture.fps, subject=name.split("_")[0])
+    yield mocap.mocap_recording(name, mocap.to_smpl(capture, BANDAI_RIG), capture.fps, name.split("_")[0])
 
 
 BANDAI = RawSet(
@@ -179,7 +172,7 @@ BANDAI = RawSet(
         "LICENSE beside yours."
     ),
     layout=BANDAI_LAYOUT,
-    files=_bandai_files,
+    files=lambda raw: [(path.stem, path) for path in find_files(raw, "**/dataset-*.bvh")],
     read=_read_bandai,
     recipe=MOCAP_RECIPE | {"foot_deg": FOOT_DEG, "toe_deg": TOE_DEG, "splits": "none by its owner: all for training"},
 )
@@ -199,16 +192,14 @@ STYLE100_RIG = Rig(
 def style100_cuts(raw: Path) -> dict[str, tuple[int, int]]:
     """First frame and the one after the last to keep of each clip, by the clip's name; the rest is T-poses and walking
     on and off. Raises FileNotFoundError, or ValueError for a table of another kind."""
-    path = raw / STYLE100_CUTS
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is not there: {raw} should hold {STYLE100_LAYOUT}")
-    found = {}
-    try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            rows = csv.DictReader(file)
-            names, table = rows.fieldnames or (), list(rows)
-    except csv.Error as error:
-        raise ValueError(f"{path} is no table ({error}): copy it again") from error
+    require(raw, STYLE100_LAYOUT, STYLE100_CUTS)
+    path, found = raw / STYLE100_CUTS, {}
+    with (
+        damaged(f"{path} is no table", "copy it again", csv.Error),
+        path.open(encoding="utf-8-sig", errors="replace", newline="") as file,
+    ):
+        rows = csv.DictReader(file)
+        names, table = rows.fieldnames or (), list(rows)
     if "STYLE_NAME" not in names:
         raise ValueError(f"{path} has no column STYLE_NAME but {', '.join(names)[:80]}: copy it again")
     for row in table:
@@ -221,9 +212,8 @@ def style100_cuts(raw: Path) -> dict[str, tuple[int, int]]:
 
 
 def _style100_files(raw: Path) -> list[File]:
-    files = [(path.stem, path) for path in mocap.find_files(raw, "*.bvh", STYLE100_LAYOUT)]
     style100_cuts(raw)
-    return files
+    return [(path.stem, path) for path in find_files(raw, "**/*.bvh")]
 
 
 def _read_style100(raw: Path, name: str, path: Path) -> Iterator[Recording]:
@@ -233,8 +223,8 @@ def _read_style100(raw: Path, name: str, path: Path) -> Iterator[Recording]:
         raise ValueError(
             f"{path} has {len(capture.turns)} frames, and {STYLE100_CUTS} keeps {seen}: one of them is wrong"
         )
-    rotmat, pelvis = mocap.to_smpl(capture.cut(slice(*cut)), STYLE100_RIG)
-    yield mocap.mocap_recording(name, rotmat, pelvis, capture.fps, subject="100style")
+    smpl = mocap.to_smpl(capture.cut(slice(*cut)), STYLE100_RIG)
+    yield mocap.mocap_recording(name, smpl, capture.fps, "100style")
 
 
 STYLE100 = RawSet(

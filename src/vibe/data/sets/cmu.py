@@ -20,8 +20,10 @@ from torch import Tensor
 from vibe.data.motion import HELD_OUT
 from vibe.data.recording import File, RawSet, Recording
 from vibe.data.sets import mocap
+from vibe.data.sets.annotations import find_files
 from vibe.data.sets.bvh import read_bvh
 from vibe.data.sets.mocap import MOCAP_RECIPE, Bone, Capture, Rig
+from vibe.errors import damaged
 
 INCH = 0.0254
 ANGLES = {"rx", "ry", "rz"}
@@ -45,15 +47,13 @@ def read_asf(path: Path) -> Skeleton:
     Raises OSError, or ValueError with the file and what is wrong in it.
     """
     sections = _sections(mocap.read_text(path))
-    try:
+    with damaged(f"{path} is no ASF file that can be read"):
         units = {line[0].lower(): line[1].lower() for line in sections["units"]}
         unit, angle = INCH / float(units["length"]), units.get("angle", "deg")
         if angle[:3] not in ("deg", "rad"):
             raise ValueError(f"angles in {angle[:20]!a}")
         degrees = angle.startswith("deg")
         bones = _ordered(_root(sections["root"], degrees), _bones(sections["bonedata"], unit, degrees), sections)
-    except (KeyError, IndexError, ValueError, ZeroDivisionError) as error:
-        raise ValueError(f"{path} is no ASF file that can be read ({str(error)[:80]}): copy it again") from error
     return Skeleton(bones, unit, degrees)
 
 
@@ -146,41 +146,26 @@ def _ordered(root: Bone, bones: dict[str, Bone], sections: dict[str, list[list[s
 def _frames(path: Path, skeleton: Skeleton) -> Iterator[list[float]]:
     """The numbers of each frame in the skeleton's order."""
     wanted = {bone.name: len(bone.channels) for bone in skeleton.bones if bone.channels}
-    frame: dict[str, list[float]] | None = None
-    done = 0
-    for line in mocap.read_text(path).splitlines():
-        words = line.split()
-        if not words or words[0][0] in "#:":
-            if words and words[0].upper() == (":RADIANS" if skeleton.degrees else ":DEGREES"):
-                raise ValueError(f"{path} counts angles in another unit than its skeleton: give the ASF made with it")
-            continue
-        if len(words) == 1 and WHOLE_NUMBER.fullmatch(words[0]):
-            if frame is not None:
-                yield _whole(path, done, frame, wanted)
-                done += 1
-            frame = {}
-            if done > mocap.MOST_FRAMES:
-                raise ValueError(f"{path} holds more than {mocap.MOST_FRAMES} frames: it is no capture of a clip")
-            continue
-        name = words[0].lower()
-        if name not in wanted or frame is None:
-            raise ValueError(f"{path}: frame {done} moves {name[:20]!a}, which its skeleton does not: wrong ASF file?")
-        try:
-            frame[name] = [float(word.replace(",", ".")) for word in words[1:]]
-        except ValueError as error:
-            raise ValueError(f"{path}: in frame {done} {str(error)[:80]}: copy the file again") from error
-    if frame is not None:
-        yield _whole(path, done, frame, wanted)
-
-
-def _whole(path: Path, done: int, frame: dict[str, list[float]], wanted: dict[str, int]) -> list[float]:
-    for name, count in wanted.items():
-        if len(frame.get(name, ())) != count:
+    head, *blocks = FRAME.split(mocap.read_text(path))
+    if re.search(r"^[ \t]*:RADIANS" if skeleton.degrees else r"^[ \t]*:DEGREES", head, re.MULTILINE | re.IGNORECASE):
+        raise ValueError(f"{path} counts angles in another unit than its skeleton: give the ASF made with it")
+    if len(blocks) > mocap.MOST_FRAMES:
+        raise ValueError(f"{path} holds more than {mocap.MOST_FRAMES} frames: it is no capture of a clip")
+    for number, block in enumerate(blocks):
+        lines = [words for words in map(str.split, block.splitlines()) if words and words[0][0] not in "#:"]
+        with damaged(f"{path}: in frame {number} is no number"):
+            frame = {words[0].lower(): [float(word.replace(",", ".")) for word in words[1:]] for words in lines}
+        if unknown := sorted(frame.keys() - wanted.keys()):
             raise ValueError(
-                f"{path}: frame {done} has {len(frame.get(name, ()))} numbers for {name} instead of {count}: it is "
-                "cut off, or of another ASF file"
+                f"{path}: frame {number} moves {unknown[0][:20]!a}, which its skeleton does not: wrong ASF file?"
             )
-    return [value for name in wanted for value in frame[name]]
+        for name, count in wanted.items():
+            if len(frame.get(name, ())) != count:
+                raise ValueError(
+                    f"{path}: frame {number} has {len(frame.get(name, ()))} numbers for {name} instead of {count}: it "
+                    "is cut off, or of another ASF file"
+                )
+        yield [value for name in wanted for value in frame[name]]
 
 
 UNIT = INCH / 0.45
@@ -188,7 +173,8 @@ UNIT = INCH / 0.45
 FPS = 120.0
 SLOWER = {"60": 60.0, "61": 60.0}
 """Subjects recorded at another rate; AMC files don't say it, and the conversions say 120 of all."""
-WHOLE_NUMBER = re.compile(r"\d+(\.0*)?")
+FRAME = re.compile(r"^[ \t]*\d+(?:\.0*)?[ \t\r]*$", re.MULTILINE)
+"""The line of a frame's number."""
 NAME = re.compile(r"\d{1,3}_\d{1,3}\.(amc|bvh)", re.IGNORECASE)
 LAYOUT = (
     "SUBJECT_TRIAL.amc beside SUBJECT.asf, as in all_asfamc/subjects/05/05_01.amc, or SUBJECT_TRIAL.bvh of the "
@@ -216,7 +202,7 @@ BVH = Rig(
 def _files(raw: Path) -> list[File]:
     """The file of each trial; of a trial in both forms the AMC file, which the other was made of."""
     found: dict[str, Path] = {}
-    for path in mocap.find_files(raw, "*", LAYOUT, lambda path: NAME.fullmatch(path.name) is not None):
+    for path in (path for path in find_files(raw, "**/*") if NAME.fullmatch(path.name)):
         subject, trial = (int(number) for number in path.stem.split("_"))
         name = f"cmu_{subject:02d}_{trial:02d}"
         if name not in found or path.suffix.lower() == ".amc":
@@ -227,9 +213,8 @@ def _files(raw: Path) -> list[File]:
 def subject_file(path: Path) -> Path:
     """The ASF file of an AMC file's subject; raises FileNotFoundError."""
     name = path.stem.split("_")[0].lower() + ".asf"
-    for beside in path.parent.iterdir():
-        if beside.name.lower() == name:
-            return beside
+    if found := [beside for beside in path.parent.iterdir() if beside.name.lower() == name]:
+        return found[0]
     raise FileNotFoundError(f"{path} has no {name} beside it: it is the skeleton that the motion is of, copy it there")
 
 
@@ -244,11 +229,9 @@ def _read(_: Path, name: str, path: Path) -> Iterator[Recording]:
         # The conversions begin with a T-pose, which is told by its root that has not turned at all.
         if len(capture.turns) > 1 and bool((capture.turns[0, 0].diagonal() == 1).all()):
             capture = capture.cut(slice(1, None))
-    try:
-        rotmat, pelvis = mocap.to_smpl(capture, rig)
-    except ValueError as error:
-        raise ValueError(f"{error}: give CMU's own files or the MotionBuilder-friendly conversion") from error
-    yield mocap.mocap_recording(name, rotmat, pelvis, fps, subject, split="test" if subject in HELD_OUT else "train")
+    with damaged(str(path), "give CMU's own files or the MotionBuilder-friendly conversion"):
+        smpl = mocap.to_smpl(capture, rig)
+    yield mocap.mocap_recording(name, smpl, fps, subject, split="test" if subject in HELD_OUT else "train")
 
 
 def _sources(raw: Path) -> Iterable[Path]:

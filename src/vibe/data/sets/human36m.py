@@ -17,7 +17,7 @@ from numpy import ndarray
 from vibe.assets.archives import read_npz
 from vibe.data.recording import File, RawSet, Recording
 from vibe.data.sets import annotations
-from vibe.errors import needs_extra
+from vibe.errors import damaged, needs_extra
 from vibe.video.read import count_frames
 
 LARGEST = 1 << 26
@@ -42,7 +42,8 @@ def read_cdf(path: Path, name: str) -> ndarray:
 
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: get it from the set's owner, or check the folder")
-    try:
+    # What the reader raises on damaged files is any kind: struct's error, UnicodeDecodeError, IndexError ...
+    with damaged(f"{path} is no CDF file with {name}, or cut off or damaged", "copy it again", Exception):
         if path.stat().st_size > LARGEST:
             raise ValueError(f"it has more than {LARGEST >> 20} MB")
         _Claims(path.read_bytes()).check()
@@ -53,11 +54,6 @@ def read_cdf(path: Path, name: str) -> ndarray:
         if min(about.Dim_Sizes, default=1) < 1 or (about.Last_Rec + 1) * math.prod(about.Dim_Sizes) * 8 > LARGEST:
             raise ValueError(f"its variable has no size, or takes more than {LARGEST >> 20} MB")
         return np.asarray(file.varget(name))
-    # What the reader raises on damaged files is any kind: struct's error, UnicodeDecodeError, IndexError ...
-    except Exception as error:
-        raise ValueError(
-            f"{path} is no CDF file with {name}, or cut off or damaged ({type(error).__name__}: {error}): copy it again"
-        ) from error
 
 
 class _Claims:
@@ -167,8 +163,6 @@ SUBJECTS_IN_METADATA = 11
 
 def _files(root: Path) -> list[File]:
     """The file of 2D positions of each video, be it there or not."""
-    if not any((root / subject).is_dir() for subject in (*TRAIN, *TEST)):
-        raise FileNotFoundError(f"{root} holds no folder S1 and the like; Human3.6M looks like this: {LAYOUT}")
     files = []
     for subject in (*TRAIN, *TEST):
         pixels = root / subject / "MyPoseFeatures" / "D2_Positions"
@@ -251,13 +245,11 @@ def read_camera(path: Path, subject: int, camera: str) -> tuple[Float[ndarray, "
 
     if camera not in CAMERAS:
         raise ValueError(f"Human3.6M has no camera {camera}: give the file back its name, as Directions.54138969.mp4")
-    try:
-        text = next(ElementTree.parse(path).getroot().iter("w0")).text or ""
-        numbers = np.array(text.strip().strip("[]").split(), np.float64)
-        placed = 6 * len(CAMERAS) * SUBJECTS_IN_METADATA
+    placed = 6 * len(CAMERAS) * SUBJECTS_IN_METADATA
+    with damaged(f"{path} holds no cameras w0", "copy it from the set's code", ElementTree.ParseError):
+        [element] = ElementTree.parse(path).getroot().iter("w0")
+        numbers = np.array((element.text or "").strip().strip("[]").split(), np.float64)
         annotations.check_numbers(numbers, (placed + 9 * len(CAMERAS),), "w0")
-    except (ElementTree.ParseError, StopIteration, ValueError) as error:
-        raise ValueError(f"{path} holds no cameras w0 ({error or 'not there'}): copy it from the set's code") from error
     places = numbers[:placed].reshape(len(CAMERAS), SUBJECTS_IN_METADATA, 2, 3)
     angles, position = places[CAMERAS.index(camera), subject - 1]
     return Rotation.from_euler("XYZ", angles).as_matrix(), position / 1000

@@ -7,7 +7,7 @@ of a recording is the N-th picture of the record that begins at that byte of the
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from vibe.body.mesh import jit
 from vibe.cameras import CROP_SCALE
 from vibe.data.pictures import decode_picture
 from vibe.data.recording import File, RawSet, Recording
-from vibe.data.sets.annotations import check_numbers, read_each, to_spin49
+from vibe.data.sets.annotations import SPLITS, check_numbers, find_files, read_each, to_spin49
 
 TABLE = np.arange(256, dtype=np.uint32)
 """What each byte makes of a CRC."""
@@ -147,7 +147,6 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
 LAYOUT = "train/*.tfrecord, and test/*.tfrecord if there are any"
 FPS = 25.0
 """Assumed: the set does not tell."""
-SPLITS = {"train": "train", "val": "validation", "test": "test"}
 PICTURES = "image/encoded"
 COUNT, VISIBLE, SCALED = "meta/N", "image/visibilities", "image/phis"
 POINTS = {"image/xys": (2, 14), "image/face_pts": (3, 5), "image/toe_pts": (3, 6)}
@@ -155,17 +154,14 @@ POINTS = {"image/xys": (2, 14), "image/face_pts": (3, 5), "image/toe_pts": (3, 6
 
 
 def _shards(raw: Path) -> list[File]:
-    """Every shard; raises FileNotFoundError if there is none."""
-    paths = [path for split in SPLITS for path in sorted((raw / split).glob("*.tfrecord"))]
-    files = [(f"{path.parent.name}/{path.stem}", path) for path in paths if not path.name.startswith(".")]
-    if not files:
-        raise FileNotFoundError(f"{raw} has no shards of InstaVariety, which lie there as {LAYOUT}")
-    return files
+    paths = find_files(raw, *(f"{split}/*.tfrecord" for split in SPLITS))
+    return [(f"{path.parent.name}/{path.stem}", path) for path in paths]
 
 
 def read_insta_variety(_: Path, name: str, path: Path) -> Iterator[Recording]:
     """The people of one shard, each in a video of their own; raises ValueError, at the end where it can."""
-    yield from read_each(_people(path))
+    records = enumerate(read_records(path))
+    yield from read_each(partial(_person, path, number, place, content) for number, (place, content) in records)
 
 
 def pictures(
@@ -186,19 +182,6 @@ def pictures(
             yield place, rgb
     if images and not found:
         raise ValueError(f"{path} gives none of {len(images)} pictures: {reason}")
-
-
-def _people(path: Path) -> Iterator[Callable[[], Recording]]:
-    """What reads each record; where the shard is cut off, the last one raises that."""
-
-    def refuse(error: ValueError) -> Recording:
-        raise error
-
-    try:
-        for number, (place, content) in enumerate(read_records(path)):
-            yield partial(_person, path, number, place, content)
-    except ValueError as error:
-        yield partial(refuse, error)
 
 
 def _person(path: Path, number: int, place: int, content: bytes | None) -> Recording:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy import ndarray
 
 from vibe.assets.archives import RATIO, SLACK
-from vibe.errors import needs_extra
+from vibe.errors import damaged, needs_extra
 
 MOST_CELLS = 1000
 """Cells of a variable; those of the sets have one for each of 14 cameras."""
@@ -35,15 +35,10 @@ def read_matlab(path: Path, names: Sequence[str]) -> dict[str, ndarray]:
         raise FileNotFoundError(f"there is no file {path}: get it from the set's owner, or check the folder")
     with path.open("rb") as file:
         start = file.read(520)  # in front of HDF5, MATLAB writes its own header of 512 bytes
-    try:
-        found = (_from_hdf5 if b"\x89HDF\r\n\x1a\n" in (start[:8], start[512:520]) else _from_v5)(path, names)
-    except ImportError:
-        raise
+    is_hdf5 = b"\x89HDF\r\n\x1a\n" in (start[:8], start[512:520])
     # What h5py raises on damaged files is any kind: TypeError, KeyError, RuntimeError ...
-    except Exception as error:
-        raise ValueError(
-            f"{path} is no MATLAB file, or cut off or damaged ({type(error).__name__}: {error}): copy it again"
-        ) from error
+    with damaged(f"{path} is no MATLAB file, or cut off or damaged", "copy it again", Exception):
+        found = (_from_hdf5 if is_hdf5 else _from_v5)(path, names)
     missing = [name for name in names if name not in found]
     if missing:
         raise ValueError(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import roma
@@ -18,6 +19,8 @@ from torch import Tensor
 from vibe import body
 from vibe.data.motion import FPS
 from vibe.data.recording import Recording
+from vibe.errors import damaged
+from vibe.records import SmplParams
 from vibe.refine.smooth import smooth_positions, smooth_rotations
 from vibe.skeletons import SMPL, SMPL_PARENTS
 
@@ -146,65 +149,32 @@ MOCAP_RECIPE = {
 """What all recordings made here have in common."""
 
 
-def mocap_recording(
-    name: str,
-    rotmat: Float[Tensor, "time 24 3 3"],
-    pelvis: Float[Tensor, "time 3"],
-    fps: float,
-    subject: str,
-    split: str = "train",
-    gender: str = "neutral",
-    betas: Float[ndarray, "10"] | None = None,
-    note: str = "",
-) -> Recording:
-    """A recording of a person in a world whose y points up, at FPS.
+def mocap_recording(name: str, smpl: SmplParams, fps: float, subject: str, **about: Any) -> Recording:
+    """A recording at FPS of a person of one shape in a world whose y points up; `about` are others of its fields.
 
-    `pelvis` is where that joint is, metres; without `betas` the shape is the mean one. Raises ValueError, with the
-    name, for a take that is too short or a frame rate that is none.
+    At k / FPS seconds from the first frame on, as long as there is a frame after it. Raises ValueError, with the name,
+    for a take that is too short or a frame rate that is none.
     """
-    if len(rotmat) < 2 or not 1 <= fps <= 10_000:
-        raise ValueError(f"{name} has {len(rotmat)} frames at {fps} a second: two at a possible rate are the least")
-    rotmat, pelvis = resample_rotations(rotmat, pelvis, fps)
-    return Recording(
-        name=name,
-        frames=np.arange(len(rotmat)),
-        fps=FPS,
-        subject=subject,
-        split=split,
-        gender=gender,
-        note=note,
-        columns={
-            "poses": roma.rotmat_to_rotvec(rotmat).flatten(1).numpy(),
-            "betas": np.tile(np.zeros(10) if betas is None else betas, (len(rotmat), 1)),
-            "trans": (pelvis - pelvis_at_rest().to(pelvis)).numpy(),
-        },
-    )
-
-
-def resample_rotations(
-    rotmat: Float[Tensor, "time 24 3 3"], pelvis: Float[Tensor, "time 3"], fps: float
-) -> tuple[Float[Tensor, "time_out 24 3 3"], Float[Tensor, "time_out 3"]]:
-    """The same motion at FPS, from the first frame on: at k / FPS seconds, as long as there is a frame after it."""
-    times = torch.arange(len(rotmat), dtype=torch.float64) / fps
-    count = int((len(rotmat) - 1) / fps * FPS + 1e-6) + 1
-    moments = torch.arange(count, dtype=torch.float64) / FPS
-    still = torch.zeros(rotmat.shape[1])
-    return smooth_rotations(rotmat, times, moments, still), smooth_positions(pelvis, times, moments, still[:3])
+    frames = len(smpl.rotmat)
+    if frames < 2 or not 1 <= fps <= 10_000:
+        raise ValueError(f"{name} has {frames} frames at {fps} a second: two at a possible rate are the least")
+    times = torch.arange(frames, dtype=torch.float64) / fps
+    count = int((frames - 1) / fps * FPS + 1e-6) + 1
+    moments, still = torch.arange(count, dtype=torch.float64) / FPS, torch.zeros(len(SMPL))
+    rotmat = smooth_rotations(smpl.rotmat, times, moments, still)
+    pelvis = smooth_positions(smpl.pelvis, times, moments, still[:3])
+    columns = {
+        "poses": roma.rotmat_to_rotvec(rotmat).flatten(1).numpy(),
+        "betas": smpl.betas.expand(count, 10).numpy(),
+        "trans": (pelvis - pelvis_at_rest()).numpy(),
+    }
+    return Recording(name, np.arange(count), FPS, columns, subject, **about)
 
 
 @lru_cache
 def pelvis_at_rest() -> Float[Tensor, "3"]:
     """Where the open body's pelvis is at rest, which `trans` is counted from."""
     return body.load_body().J_template[0].double()
-
-
-def find_files(raw: Path, pattern: str, layout: str, wanted: Callable[[Path], bool] = lambda _: True) -> list[Path]:
-    """The files of a raw set, wherever they lie below its folder; raises FileNotFoundError if there is none."""
-    files = sorted(path for path in raw.rglob(pattern) if path.is_file() and wanted(path))
-    files = [path for path in files if not path.name.startswith("._")]
-    if not files:
-        raise FileNotFoundError(f"{raw} holds no file of the set: it should hold {layout}")
-    return files
 
 
 Axes = Sequence[Sequence[float]]
@@ -231,7 +201,7 @@ level."""
 class Rig:
     """What of a skeleton drives SMPL's joints, and how it stands when SMPL stands in its T-pose.
 
-    Left is +x and forward +z then. Raises ValueError for a joint that SMPL does not have.
+    Left is +x and forward +z then.
     """
 
     drivers: Mapping[str, str]
@@ -239,10 +209,6 @@ class Rig:
     stance: Mapping[str, Axes] = field(default_factory=dict)
     """By SMPL's joint, the turn since the zero pose in that T-pose (rows of the matrix), before the limbs are
     straightened; none where the zero pose is about a T-pose."""
-
-    def __post_init__(self) -> None:
-        for name in (*self.drivers, *self.stance):
-            SMPL.index(name)
 
 
 TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck", "head")
@@ -261,8 +227,8 @@ def drivers(trunk: str, limbs: str) -> dict[str, str]:
     return found
 
 
-def to_smpl(capture: Capture, rig: Rig) -> tuple[Float[Tensor, "time 24 3 3"], Float[Tensor, "time 3"]]:
-    """Local rotations of SMPL's joints, and where the pelvis is.
+def to_smpl(capture: Capture, rig: Rig) -> SmplParams:
+    """The motion of the open body, in the mean shape.
 
     A joint's turn is that of its driver since the pose in which the skeleton stands as SMPL does at rest: the rig's
     stance with the trunk upright (hips to neck) and upper arms, forearms, thighs and shanks laid along SMPL's, each by
@@ -270,10 +236,8 @@ def to_smpl(capture: Capture, rig: Rig) -> tuple[Float[Tensor, "time 24 3 3"], F
     pose; lengths stay SMPL's, places the file's. Raises ValueError, with the file, for a skeleton of another kind.
     """
     world: list[Tensor] = []
-    try:
+    with damaged(f"{capture.path}: its skeleton is of another kind", "the set's files have another"):
         stance = standing(capture, rig)
-    except ValueError as error:
-        raise ValueError(f"{capture.path}: {error}: the set's files have another") from error
     for joint, parent in enumerate(SMPL_PARENTS):
         driver = rig.drivers.get(SMPL[joint])
         if driver is None:
@@ -281,7 +245,8 @@ def to_smpl(capture: Capture, rig: Rig) -> tuple[Float[Tensor, "time 24 3 3"], F
         else:
             world.append(capture.turns[:, capture.find(driver)] @ stance[SMPL[joint]].mT)
     local = [world[0], *(world[SMPL_PARENTS[joint]].mT @ world[joint] for joint in range(1, len(SMPL)))]
-    return torch.stack(local, 1), capture.places[:, capture.find(rig.drivers["pelvis"])]
+    pelvis = capture.places[:, capture.find(rig.drivers["pelvis"])]
+    return SmplParams(torch.stack(local, 1), pelvis.new_zeros(10), pelvis)
 
 
 def standing(capture: Capture, rig: Rig) -> dict[str, Float[Tensor, "3 3"]]:

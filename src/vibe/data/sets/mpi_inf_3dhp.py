@@ -11,21 +11,9 @@ from jaxtyping import Float, Shaped
 from numpy import ndarray
 
 from vibe.data.recording import File, RawSet, Recording
-from vibe.data.sets.annotations import (
-    all_seen,
-    boxes_around,
-    check_images,
-    check_numbers,
-    fit_intrinsics,
-    image_names,
-    interpolate_gaps,
-    read_each,
-    shared_frames,
-    square_boxes,
-    to_spin49,
-)
+from vibe.data.sets import annotations
 from vibe.data.sets.matlab import read_matlab
-from vibe.errors import shorten
+from vibe.errors import damaged
 from vibe.skeletons import JOINT_SETS
 from vibe.video.read import count_frames
 
@@ -73,12 +61,7 @@ def _raw_set(title: str, cameras: Sequence[int]) -> RawSet:
 def _files(root: Path) -> list[File]:
     names = [f"S{subject}/Seq{number}" for subject in SUBJECTS for number in SEQUENCES]
     files = [(name, root / name / "annot.mat") for name in names]
-    files += [(f"TS{test}", _tests(root) / f"TS{test}" / "annot_data.mat") for test in TESTS]
-    if not any(path.is_file() for _, path in files):
-        raise FileNotFoundError(
-            f"{root} holds no S1/Seq1/annot.mat and the like; MPI-INF-3DHP looks like this: {LAYOUT}"
-        )
-    return files
+    return files + [(f"TS{test}", _tests(root) / f"TS{test}" / "annot_data.mat") for test in TESTS]
 
 
 def _tests(root: Path) -> Path:
@@ -97,7 +80,7 @@ def _read(cameras: Sequence[int], root: Path, name: str, path: Path) -> Iterator
     if name.startswith("TS"):
         return _test(root, path)
     found, views = read_matlab(path, ["annot2", "annot3"]), read_calibration(path.parent / "camera.calibration")
-    return read_each(partial(_seen, root, name, path, found, views, camera) for camera in cameras)
+    return annotations.read_each(partial(_seen, root, name, path, found, views, camera) for camera in cameras)
 
 
 def _seen(root: Path, name: str, path: Path, found: Mapping[str, ndarray], views: Views, camera: int) -> Recording:
@@ -110,8 +93,8 @@ def _seen(root: Path, name: str, path: Path, found: Mapping[str, ndarray], views
         raise ValueError(f"{path.parent / 'camera.calibration'} has no camera {camera}: copy it again")
     size, K_px = views[camera]
     source, images, seen = _pictures(path.parent, camera)
-    count = shared_frames(len(pixels), seen, SPARE, source)
-    keypoints_px = to_spin49(all_seen(pixels), "mpii3d28")
+    count = annotations.shared_frames(len(pixels), seen, SPARE, source)
+    keypoints_px = annotations.to_spin49(annotations.all_seen(pixels), "mpii3d28")
     marked = keypoints_px[..., 2] > 0
     inside = np.all((keypoints_px[..., :2] >= 0) & (keypoints_px[..., :2] < size), axis=-1)
     frames = np.flatnonzero(np.all(inside | ~marked, axis=1)[:count])
@@ -122,9 +105,9 @@ def _seen(root: Path, name: str, path: Path, found: Mapping[str, ndarray], views
         frames,
         FPS.get(name, USUAL_FPS),
         columns={
-            "points.spin49": to_spin49(points[frames], "mpii3d28"),
+            "points.spin49": annotations.to_spin49(points[frames], "mpii3d28"),
             "keypoints_px.spin49": keypoints_px[frames],
-            "box_px": square_boxes(boxes_around(all_seen(pixels[frames])), SIDE),
+            "box_px": annotations.square_boxes(annotations.boxes_around(annotations.all_seen(pixels[frames])), SIDE),
         },
         subject=name.split("/")[0],
         source=source.relative_to(root).as_posix(),
@@ -138,7 +121,7 @@ def _cell(path: Path, found: Mapping[str, ndarray], name: str, camera: int, axes
     cells, joints = found[name].ravel(), len(JOINT_SETS["mpii3d28"])
     if cells.dtype != object or len(cells) <= camera:
         raise ValueError(f"{path} has no {name} of camera {camera}: it is damaged, copy it again")
-    rows = check_numbers(cells[camera], (None, axes * joints), f"{path}: {name} of camera {camera}")
+    rows = annotations.check_numbers(cells[camera], (None, axes * joints), f"{path}: {name} of camera {camera}")
     if not len(rows):
         raise ValueError(f"{path} is an annotation without a person: {name} of camera {camera} is empty")
     return rows.reshape(-1, joints, axes)
@@ -152,7 +135,7 @@ def _pictures(folder: Path, camera: int) -> tuple[Path, list[str], int]:
         return video, [], count_frames(video)
     for place in (folder / "imageFrames" / name, folder / name):
         if place.is_dir():
-            images = image_names(place)
+            images = annotations.image_names(place)
             return place, images, len(images)
     raise FileNotFoundError(f"there is neither {video} nor a folder of its frames, imageFrames/{name} or {name}")
 
@@ -166,18 +149,16 @@ def read_calibration(path: Path) -> Views:
         raise FileNotFoundError(f"there is no file {path}: get it from the set's owner")
     views: dict[int, tuple[ndarray, ndarray]] = {}
     name, size = -1, np.zeros(2)
-    try:
+    with damaged(f"{path} is no camera calibration, or damaged"):
         for line in path.read_text(encoding="utf-8").splitlines():
             key, *values = line.split() or [""]
             if key == "name":
                 name = int(values[0])
             elif key == "size":
-                size = check_numbers(np.array(values[:2], np.float64), (2,), f"size of camera {name}")
+                size = annotations.check_numbers(np.array(values[:2], np.float64), (2,), f"size of camera {name}")
             elif key == "intrinsic":
                 K_px = np.array(values, np.float64).reshape(4, 4)[:3, :3]
-                views[name] = size, check_numbers(K_px, (3, 3), f"intrinsic of camera {name}")
-    except (ValueError, IndexError) as error:
-        raise ValueError(f"{path} is no camera calibration, or damaged ({shorten(error)}): copy it again") from error
+                views[name] = size, annotations.check_numbers(K_px, (3, 3), f"intrinsic of camera {name}")
     if not views:
         raise ValueError(f"{path} holds no camera: copy it again")
     return views
@@ -192,7 +173,7 @@ def _test(root: Path, path: Path) -> Iterator[Recording]:
     pixels, points, scaled = (
         _frames(path, name, found[name], axes) for name, axes in (("annot2", 2), ("annot3", 3), ("univ_annot3", 3))
     )
-    valid = check_numbers(found["valid_frame"].ravel(), (len(pixels),), f"{path}: valid_frame") > 0
+    valid = annotations.check_numbers(found["valid_frame"].ravel(), (len(pixels),), f"{path}: valid_frame") > 0
     if not valid.any() or not len(points) == len(scaled) == len(pixels):
         raise ValueError(f"{path} has {valid.sum()} valid frames of {len(pixels)}, {len(points)} and {len(scaled)}")
     known = np.all(np.isfinite(np.concatenate([pixels, points, scaled], -1)), axis=(1, 2))
@@ -201,22 +182,24 @@ def _test(root: Path, path: Path) -> Iterator[Recording]:
         raise ValueError(f"{path} holds NaN in frame {row}, which is valid: it is damaged, copy it again")
     folder = path.parent / "imageSequence"
     pixels, scaled = (np.where(known[:, None, None], part, 0.0) for part in (pixels, scaled))
+    marked = annotations.all_seen(pixels)
+    boxes = annotations.square_boxes(annotations.boxes_around(marked), SIDE)
     yield Recording(
         path.parent.name,
         np.arange(len(pixels)),
         USUAL_FPS,
         columns={
-            "points.spin49": to_spin49(scaled / 1000, "mpii3d_test17"),
-            "keypoints_px.spin49": to_spin49(all_seen(pixels), "mpii3d_test17") * known[:, None, None],
-            "box_px": interpolate_gaps(square_boxes(boxes_around(all_seen(pixels)), SIDE), known),
+            "points.spin49": annotations.to_spin49(scaled / 1000, "mpii3d_test17"),
+            "keypoints_px.spin49": annotations.to_spin49(marked, "mpii3d_test17") * known[:, None, None],
+            "box_px": annotations.interpolate_gaps(boxes, known),
             "has_points": known,
             "valid": valid,
         },
         subject=path.parent.name,
         split="test",
         source=folder.relative_to(root).as_posix(),
-        images=check_images(folder, [f"img_{frame:06d}.jpg" for frame in range(1, len(pixels) + 1)]),
-        K_px=fit_intrinsics(points[known], pixels[known]),
+        images=annotations.check_images(folder, [f"img_{frame:06d}.jpg" for frame in range(1, len(pixels) + 1)]),
+        K_px=annotations.fit_intrinsics(points[known], pixels[known]),
     )
 
 

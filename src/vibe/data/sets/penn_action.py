@@ -9,7 +9,7 @@ import numpy as np
 
 from vibe import skeletons
 from vibe.data.recording import File, RawSet, Recording
-from vibe.data.sets.annotations import KEYPOINT_RECIPE, check_images, check_numbers, with_keypoints
+from vibe.data.sets.annotations import KEYPOINT_RECIPE, check_images, check_numbers, require, with_keypoints
 from vibe.data.sets.matlab import read_matlab
 
 LAYOUT = "labels/0001.mat ... and frames/0001/000001.jpg ... (the folder Penn_Action of the download)"
@@ -23,9 +23,7 @@ FIELDS = ("x", "y", "visibility", "train", "nframes")
 
 def _files(raw: Path) -> list[File]:
     """The labels of each video that has labels or frames; raises FileNotFoundError without one of the two folders."""
-    for name in ("labels", "frames"):
-        if not (raw / name).is_dir():
-            raise FileNotFoundError(f"there is no {raw / name}: the raw folder of Penn Action holds {LAYOUT}")
+    require(raw, LAYOUT, "labels", "frames")
     videos = {path.name for path in (raw / "frames").iterdir() if path.is_dir()}
     names = videos | {path.stem for path in (raw / "labels").glob("*.mat")}
     return [(name, raw / "labels" / f"{name}.mat") for name in sorted(names) if not name.startswith(".")]

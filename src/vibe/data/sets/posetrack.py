@@ -13,8 +13,8 @@ import numpy as np
 
 from vibe import skeletons
 from vibe.data.recording import File, RawSet, Recording
-from vibe.data.sets.annotations import KEYPOINT_RECIPE, check_images, check_numbers, read_each, with_keypoints
-from vibe.errors import shorten
+from vibe.data.sets import annotations
+from vibe.errors import damaged
 
 LAYOUT = (
     "annotations/{train,val,test}/*.json, or the same in posetrack_data, and the images below one of the two folders, "
@@ -22,7 +22,6 @@ LAYOUT = (
 )
 FPS = 30.0
 """Assumed: the set does not tell; its first edition cut videos to 5 seconds of up to 151 pictures."""
-SPLITS = {"train": "train", "val": "validation", "test": "test"}
 OURS = {"head_bottom": "lsp_neck"}
 """What we call joints that have another name there."""
 JOINTS_2017 = [*skeletons.COMMON14[:13], "nose", "head_top"]
@@ -32,30 +31,22 @@ Marked = tuple[PurePosixPath, int, np.ndarray]
 
 
 def _files(raw: Path) -> list[File]:
-    """Each video's file; raises FileNotFoundError if there is none."""
-    folders = [base / "annotations" / split for base in (raw, raw / "posetrack_data") for split in SPLITS]
-    paths = [path for folder in folders for path in sorted(folder.glob("*.json")) if not path.name.startswith(".")]
-    if not paths:
-        raise FileNotFoundError(f"{raw} has no annotations of PoseTrack, which lie there as {LAYOUT}")
+    patterns = (f"{base}annotations/{split}/*.json" for base in ("", "posetrack_data/") for split in annotations.SPLITS)
+    paths = annotations.find_files(raw, *patterns)
     return [(f"{path.parent.name}/{path.stem}", path) for path in paths]
 
 
 def read_posetrack(raw: Path, name: str, path: Path) -> Iterator[Recording]:
     """Everyone in one video; nobody in a test video, whose people are kept secret. Raises ValueError."""
-    try:
+    with damaged(f"{path} is not as PoseTrack 2017 or 2018 write it"):
         content = json.loads(path.read_bytes())
         joints, people = _read_2017(content) if "annolist" in content else _read_2018(content)
-    except (KeyError, IndexError, TypeError, AttributeError, RecursionError, ValueError) as error:
-        raise ValueError(
-            f"{path} is not as PoseTrack 2017 or 2018 write it ({type(error).__name__}: {shorten(error)}): "
-            "copy it again"
-        ) from error
     tracks: dict[int, list[Marked]] = defaultdict(list)
     for one in people:
         tracks[one[1]].append(one)
     if not tracks and path.parent.name != "test":
         raise ValueError(f"{path} marks nobody: leave it out, or copy it again")
-    yield from read_each(partial(_track, path, raw, marked, joints) for _, marked in sorted(tracks.items()))
+    yield from annotations.read_each(partial(_track, path, raw, marked, joints) for _, marked in sorted(tracks.items()))
 
 
 def _track(path: Path, raw: Path, marked: list[Marked], joints: Sequence[str]) -> Recording:
@@ -69,10 +60,10 @@ def _track(path: Path, raw: Path, marked: list[Marked], joints: Sequence[str]) -
     folder = next((base / inside for base in (raw, path.parents[2]) if (base / inside).is_dir()), raw / inside)
     recording = Recording(
         name, np.array([int(image.stem) for image, _, _ in marked]), FPS, subject=str(marked[0][1]),
-        split=SPLITS[path.parent.name], source=folder.relative_to(raw).as_posix(),
-        images=check_images(folder, [image.name for image, _, _ in marked]),
+        split=annotations.SPLITS[path.parent.name], source=folder.relative_to(raw).as_posix(),
+        images=annotations.check_images(folder, [image.name for image, _, _ in marked]),
     )  # fmt: skip
-    return with_keypoints(recording, np.stack([points for _, _, points in marked]), joints)
+    return annotations.with_keypoints(recording, np.stack([points for _, _, points in marked]), joints)
 
 
 def _read_2018(content: Mapping[str, Any]) -> tuple[Sequence[str], list[Marked]]:
@@ -85,7 +76,7 @@ def _read_2018(content: Mapping[str, Any]) -> tuple[Sequence[str], list[Marked]]
     found = []
     for one in content.get("annotations", ()):
         if one.get("keypoints") and one["image_id"] in images:
-            points = check_numbers(one["keypoints"], (3 * len(joints),), "keypoints").reshape(-1, 3)
+            points = annotations.check_numbers(one["keypoints"], (3 * len(joints),), "keypoints").reshape(-1, 3)
             found.append((images[one["image_id"]], int(one["track_id"]), _with_confidence(points)))
     return joints, found
 
@@ -103,7 +94,7 @@ def _read_2017(content: Mapping[str, Any]) -> tuple[Sequence[str], list[Marked]]
                     if not 0 <= number < len(JOINTS_2017):
                         raise ValueError(f"PoseTrack 2017 has no joint {number}")
                     points[number] = point["x"][0], point["y"][0], visible[0]
-            points = check_numbers(points, points.shape, "annopoints")
+            points = annotations.check_numbers(points, points.shape, "annopoints")
             if points.any():
                 found.append((image, int(one["track_id"][0]), _with_confidence(points)))
     return JOINTS_2017, found
@@ -128,5 +119,5 @@ POSETRACK = RawSet(
     layout=LAYOUT,
     files=_files,
     read=read_posetrack,
-    recipe={**KEYPOINT_RECIPE, "fps": FPS, "confidence": "1 if marked as visible, else 0"},
+    recipe={**annotations.KEYPOINT_RECIPE, "fps": FPS, "confidence": "1 if marked as visible, else 0"},
 )

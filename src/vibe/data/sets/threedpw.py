@@ -21,16 +21,7 @@ from vibe.body.load import BESIDE, load_smpl
 from vibe.body.pose import rest_joints
 from vibe.body.record import Body
 from vibe.data.recording import File, RawSet, Recording
-from vibe.data.sets.annotations import (
-    all_seen,
-    boxes_around,
-    check_images,
-    check_numbers,
-    interpolate_gaps,
-    read_annotation_pickle,
-    read_each,
-    to_spin49,
-)
+from vibe.data.sets import annotations
 from vibe.skeletons import OPENPOSE
 
 LAYOUT = (
@@ -74,15 +65,13 @@ class _Sequence:
 
 
 def _files(root: Path) -> list[File]:
-    folder = root / "sequenceFiles"
-    if not folder.is_dir():
-        raise FileNotFoundError(f"there is no folder {folder}: 3DPW looks like this: {LAYOUT}")
+    annotations.require(root, LAYOUT, "sequenceFiles")
     for file in (*(f"smpl_{gender}.npz" for gender in GENDERS.values()), *BESIDE.values()):
         assets.library(file)
     files = []
     for split in SPLITS:
-        paths = sorted((folder / split).glob("*.pkl"))
-        files += [(f"{split}/{path.stem}", path) for path in paths] or [(split, folder / split / "*.pkl")]
+        paths = annotations.find_files(root, f"sequenceFiles/{split}/*.pkl")
+        files += [(f"{split}/{path.stem}", path) for path in paths] or [(split, root / f"sequenceFiles/{split}/*.pkl")]
     return files
 
 
@@ -91,49 +80,53 @@ def _read(root: Path, _: str, path: Path) -> Iterator[Recording]:
     people = sequence.content.get("poses")
     if not isinstance(people, list) or not people:
         raise ValueError(f"{path} is an annotation without a person: copy it again")
-    return read_each(partial(_person, root, sequence, person) for person in range(len(people)))
+    return annotations.read_each(partial(_person, root, sequence, person) for person in range(len(people)))
 
 
 def _open(path: Path) -> _Sequence:
     """The file's content; raises ValueError, which names the file."""
-    content = read_annotation_pickle(path, ("cam_poses", "cam_intrinsics", "poses"), "3DPW", LARGEST)
+    content = annotations.read_annotation_pickle(path, ("cam_poses", "cam_intrinsics", "poses"), "3DPW", LARGEST)
     poses, K_px = (
         pickle_arrays.numbers(content[key], f"{path}: {key}").astype(np.float64)
         for key in ("cam_poses", "cam_intrinsics")
     )
     if poses.ndim != 3 or poses.shape[1:] != (4, 4):
         raise ValueError(f"{path}: cam_poses have the shape {poses.shape}, expected frames by 4 by 4: copy it again")
-    return _Sequence(path, content, poses, check_numbers(K_px, (3, 3), f"{path}: cam_intrinsics"))
+    return _Sequence(path, content, poses, annotations.check_numbers(K_px, (3, 3), f"{path}: cam_intrinsics"))
 
 
 def _person(root: Path, sequence: _Sequence, person: int) -> Recording:
     """One person of a sequence, in the frames whose camera is known."""
     count, name = len(sequence.cam_poses), f"{sequence.path.stem}_{person}"
     where = f"{sequence.path}: %s of person {person}"
+
+    def read(key: str, *shape: int) -> ndarray:
+        return annotations.check_numbers(sequence.numbers(key, person), (count, *shape), where % key)
+
     held = sequence.content.get("genders")
     gender = GENDERS.get(pickle_arrays.text(held[person]) if isinstance(held, list) and len(held) > person else "")
     if gender is None:
         raise ValueError(f"{where % 'the gender'} is neither m nor f: copy the file again")
-    found = check_numbers(sequence.numbers("poses2d", person), (count, 3, 18), where % "poses2d").transpose(0, 2, 1)
+    found = read("poses2d", 3, 18).transpose(0, 2, 1)
     seen = found[..., 2] > SEEN
-    aligned = check_numbers(sequence.numbers("campose_valid", person), (count,), where % "campose_valid") > 0
     box_px, framed = _boxes(found)
-    frames = np.flatnonzero(aligned & framed)
+    frames = np.flatnonzero((read("campose_valid") > 0) & framed)
     if not len(frames):
         raise ValueError(f"{where % 'no frame'} has both a camera and a box: the annotation is of no use")
-    parts = {"poses": (count, 72), "trans": (count, 3), "jointPositions": (count, 72)}
     values: dict[str, ndarray] = {}
-    for key, shape in parts.items():
+    for key, width in {"poses": 72, "trans": 3, "jointPositions": 72}.items():
         given = sequence.numbers(key, person)
-        if given.shape != shape:
-            raise ValueError(f"{where % key} has the shape {given.shape}, expected {shape}: copy the file again")
-        values[key] = check_numbers(given[frames], (len(frames), shape[1]), where % f"{key}, frames with a camera,")
-    betas = check_numbers(sequence.numbers("betas", person).ravel()[:10], (10,), where % "betas")
-    camera = check_numbers(
+        if given.shape != (count, width):
+            raise ValueError(f"{where % key} has the shape {given.shape}, not {(count, width)}: copy the file again")
+        what = where % f"{key}, frames with a camera,"
+        values[key] = annotations.check_numbers(given[frames], (len(frames), width), what)
+    betas = annotations.check_numbers(sequence.numbers("betas", person).ravel()[:10], (10,), where % "betas")
+    camera = annotations.check_numbers(
         sequence.cam_poses[frames], (len(frames), 4, 4), f"{sequence.path}: cam_poses that are valid"
     )
     folder = Path("imageFiles") / sequence.path.stem
-    images = check_images(root / folder, [f"image_{frame:05d}.jpg" for frame in frames])
+    images = annotations.check_images(root / folder, [f"image_{frame:05d}.jpg" for frame in frames])
+    marked = annotations.all_seen(found[frames, :, :2])
     poses, trans, points = _in_camera(camera, values, betas, load_smpl(gender).to(dtype=torch.float64))
     return Recording(
         name,
@@ -150,7 +143,7 @@ def _person(root: Path, sequence: _Sequence, person: int) -> Recording:
             "betas": np.tile(betas, (len(frames), 1)),
             "trans": trans,
             **points,
-            "keypoints_px.spin49": to_spin49(all_seen(found[frames, :, :2]) * seen[frames, :, None], COCO18),
+            "keypoints_px.spin49": annotations.to_spin49(marked * seen[frames, :, None], COCO18),
             "box_px": box_px[frames],
             "valid": seen[frames, LIMBS].sum(1) > COUNTED,
         },
@@ -187,7 +180,7 @@ def _boxes(found: Float[ndarray, "time 18 3"]) -> tuple[Float[ndarray, "time 4"]
     """
     from scipy import ndimage
 
-    box = boxes_around(found, SEEN)
+    box = annotations.boxes_around(found, SEEN)
     side = np.hypot(box[:, 2], box[:, 3])
     known = np.nan_to_num(side) > 0.5
     if not known.any():
@@ -196,7 +189,7 @@ def _boxes(found: Float[ndarray, "time 18 3"]) -> tuple[Float[ndarray, "time 4"]
     framed = (np.arange(len(found)) >= first) & (np.arange(len(found)) <= last)
     path = np.full((len(found), 3), np.nan)
     path[known] = np.concatenate([box[known, :2], 1 / side[known, None]], 1)
-    path = interpolate_gaps(path, known)
+    path = annotations.interpolate_gaps(path, known)
     path = ndimage.median_filter(path, (MEDIAN, 1), mode="nearest")
     path = ndimage.gaussian_filter1d(path, SIGMA, axis=0, mode="nearest")
     return np.concatenate([path[:, :2], 1 / path[:, 2:], 1 / path[:, 2:]], 1), framed

@@ -10,6 +10,7 @@ import numpy as np
 
 from vibe import assets, skeletons
 from vibe.data.recording import File, RawSet, Recording
+from vibe.data.sets.annotations import SPLITS, find_files
 from vibe.inference import track as following
 from vibe.records import Track
 from vibe.tracking.postprocess import PostprocessConfig
@@ -17,8 +18,6 @@ from vibe.tracking.tracker import Tracker, TrackerConfig
 from vibe.video import SUFFIXES
 from vibe.video.read import open_video
 
-SPLITS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
-"""Of a video, by the name of the folder that it is in; `train_256` and `videos_train` are `train`, too."""
 WINDOW = 16
 """Frames in a row for which a person has to be followed: those of the paper's windows."""
 WHOLE = 0.9
@@ -31,27 +30,11 @@ TRACKING_RECIPE = {
 """What of this decides a store's numbers."""
 
 
-def videos(raw: Path) -> Iterator[Path]:
-    """The videos in a folder and those below it, by name; raises FileNotFoundError if the detector is not here."""
-    for model in assets.MODELS:
-        assets.find_model(model)
-    for path in sorted(raw.rglob("*")):
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file():
-            yield path
-
-
-def no_sources(raw: Path) -> list[Path]:
-    """None: whatever a set may say of its videos is not read."""
-    return []
-
-
 def split_of(path: Path, raw: Path) -> str | None:
-    """The split that a video's folders put it in; None if none of them is called so."""
-    for name in path.relative_to(raw).parts[:-1]:
-        known = SPLITS.get(name.lower().removeprefix("videos_").split("_")[0])
-        if known:
-            return known
-    return None
+    """The split that a video's folders put it in, be they called `train_256` or `videos_train`; None if none does."""
+    known = SPLITS | {"validation": "validation"}
+    words = (name.lower().removeprefix("videos_").split("_")[0] for name in path.relative_to(raw).parts[:-1])
+    return next((known[word] for word in words if word in known), None)
 
 
 def label_video(raw: Path, name: str, path: Path) -> Iterator[Recording]:
@@ -102,14 +85,11 @@ KINETICS_LAYOUT = (
 
 
 def _files(raw: Path, in_split: bool) -> list[File]:
-    """All videos, or those of a split; raises FileNotFoundError if there is none."""
-    found = [path for path in videos(raw) if not in_split or split_of(path, raw)]
-    if not found:
-        what = f"video ({', '.join(sorted(SUFFIXES))}): it may hold {LAYOUT}"
-        if in_split:
-            what = f"videos of Kinetics-400, which lie there as {KINETICS_LAYOUT}"
-        raise FileNotFoundError(f"{raw} holds no {what}")
-    return [(path.relative_to(raw).as_posix(), path) for path in found]
+    """All videos, or those of a split; raises FileNotFoundError if the detector is not here."""
+    for model in assets.MODELS:
+        assets.find_model(model)
+    paths = [path for path in find_files(raw, "**/*") if path.suffix.lower() in SUFFIXES]
+    return [(path.relative_to(raw).as_posix(), path) for path in paths if not in_split or split_of(path, raw)]
 
 
 VIDEOS = RawSet(
@@ -118,7 +98,7 @@ VIDEOS = RawSet(
     layout=LAYOUT,
     files=partial(_files, in_split=False),
     read=label_video,
-    sources=no_sources,
+    sources=lambda raw: [],  # whatever a set may say of its videos is not read
     recipe=TRACKING_RECIPE,
 )
 KINETICS = RawSet(
@@ -127,6 +107,6 @@ KINETICS = RawSet(
     layout=KINETICS_LAYOUT,
     files=partial(_files, in_split=True),
     read=label_video,
-    sources=no_sources,
+    sources=lambda raw: [],  # whatever a set may say of its videos is not read
     recipe=TRACKING_RECIPE,
 )
