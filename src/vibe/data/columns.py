@@ -119,8 +119,13 @@ def add_evidence(
     if not order.raw.is_dir():
         raise FileNotFoundError(f"{order.raw} is not there: give the raw folder that {folder} was prepared from")
     reasons: dict[str, str] = {}
-    with nullcontext() if set(readers.COLUMNS[order.kind]) <= set(store.columns) else only_writer(folder):
-        writers, wanted = _writers(store, order), readers.rows_with_pictures(store)
+    names = readers.COLUMNS[order.kind]
+    with nullcontext() if set(names) <= set(store.columns) else only_writer(folder):
+        for name in names:
+            if name in store.columns and "recipe" not in store.manifest["columns"][name]:
+                raise ValueError(f"{store.folder} came with {name} of its own: there is nothing to add")
+        recipe, wanted = readers.recipe_of(order), readers.rows_with_pictures(store)
+        writers = [ColumnWriter(store.folder, name, recipe) for name in names]
         if not all(writer.finished for writer in writers):
             _write(writers, np.flatnonzero(~wanted & ~_done(writers)), None)
             left = _done(writers)
@@ -145,16 +150,6 @@ def add_evidence(
     if strict and added.dropped:
         raise ValueError(dropped_message(added.dropped))
     return added
-
-
-def _writers(store: Store, order: ReadOptions) -> list[ColumnWriter]:
-    """One for each column; raises ValueError if the set itself came with it."""
-    names = readers.COLUMNS[order.kind]
-    recipe = readers.recipe_of(order)
-    for name in names:
-        if name in store.columns and "recipe" not in store.manifest["columns"][name]:
-            raise ValueError(f"{store.folder} came with {name} of its own: there is nothing to add")
-    return [ColumnWriter(store.folder, name, recipe) for name in names]
 
 
 def _done(writers: Sequence[ColumnWriter]) -> Bool[ndarray, "row"]:

@@ -46,7 +46,7 @@ def read_bvh(path: Path, unit: float) -> Capture:
     with damaged(f"{path}: its hierarchy can't be read"):
         bones = _bones(text[: start.start()], unit)
     numbers, fps = _numbers(path, text[start.end() :], sum(len(bone.channels) for bone in bones))
-    return mocap.pose_bones(path, bones, numbers, fps, unit)
+    return mocap.pose_bones(path, mocap.Skeleton(bones, unit), numbers, fps)
 
 
 def _bones(text: str, unit: float) -> list[Bone]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,23 +22,12 @@ from vibe.data.recording import File, RawSet, Recording
 from vibe.data.sets import mocap
 from vibe.data.sets.annotations import find_files
 from vibe.data.sets.bvh import read_bvh
-from vibe.data.sets.mocap import MOCAP_RECIPE, Bone, Capture, Rig
+from vibe.data.sets.mocap import MOCAP_RECIPE, Bone, Capture, Rig, Skeleton
 from vibe.errors import damaged
 
 INCH = 0.0254
 ANGLES = {"rx", "ry", "rz"}
 PLACES = {"tx", "ty", "tz"}
-
-
-@dataclass(frozen=True)
-class Skeleton:
-    """An ASF file; a bone turns about its near end, which is the far end of the one before it."""
-
-    bones: tuple[Bone, ...]
-    """The root first, parents before children."""
-    unit: float
-    """Metres for each unit of length."""
-    degrees: bool
 
 
 def read_asf(path: Path) -> Skeleton:
@@ -54,7 +43,9 @@ def read_asf(path: Path) -> Skeleton:
             raise ValueError(f"angles in {angle[:20]!a}")
         degrees = angle.startswith("deg")
         bones = _ordered(_root(sections["root"], degrees), _bones(sections["bonedata"], unit, degrees), sections)
-    return Skeleton(bones, unit, degrees)
+    # A bone turns about its near end, which is the far end of the one before it; the first angle is applied first, as
+    # the axis order XYZ means it.
+    return Skeleton(bones, unit, degrees, about_fixed_axes=True)
 
 
 def read_amc(path: Path, skeleton: Skeleton, fps: float) -> Capture:
@@ -62,8 +53,7 @@ def read_amc(path: Path, skeleton: Skeleton, fps: float) -> Capture:
     rows = list(_frames(path, skeleton))
     if not rows:
         raise ValueError(f"{path} holds no frame: it is cut off or no AMC file, copy it again")
-    # The first angle is applied first, as the axis order XYZ means it.
-    return mocap.pose_bones(path, skeleton.bones, np.array(rows), fps, skeleton.unit, skeleton.degrees, True)
+    return mocap.pose_bones(path, skeleton, np.array(rows), fps)
 
 
 def _sections(text: str) -> dict[str, list[list[str]]]:

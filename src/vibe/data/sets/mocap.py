@@ -48,6 +48,19 @@ class Bone:
 
 
 @dataclass(frozen=True)
+class Skeleton:
+    """The joints of a file."""
+
+    bones: Sequence[Bone]
+    """The root first, parents before children."""
+    unit: float
+    """Metres for each unit of length."""
+    degrees: bool = True
+    about_fixed_axes: bool = False
+    """Whether all of a bone's rotations are about the axes that it has at first, not those that the last one left."""
+
+
+@dataclass(frozen=True)
 class Capture:
     """What the joints of one skeleton did, in a world whose y points up; metres.
 
@@ -82,20 +95,12 @@ class Capture:
         return replace(self, turns=self.turns[frames], places=self.places[frames])
 
 
-def pose_bones(
-    path: Path,
-    bones: Sequence[Bone],
-    values: Float[ndarray, "time channel"],
-    fps: float,
-    unit: float,
-    degrees: bool = True,
-    about_fixed_axes: bool = False,
-) -> Capture:
-    """The motion of a skeleton, from the channels of all bones in turn, lengths in `unit` metres.
+def pose_bones(path: Path, skeleton: Skeleton, values: Float[ndarray, "time channel"], fps: float) -> Capture:
+    """The motion of a skeleton, from the channels of all bones in turn.
 
-    A bone's rotations follow one another, each about the axes that the one before left, or `about_fixed_axes`. Raises
-    ValueError, with the file, for what is not finite and for more frames and joints than any take has.
+    Raises ValueError, with the file, for what is not finite and for more frames and joints than any take has.
     """
+    bones = skeleton.bones
     if len(values) * len(bones) > MOST_TURNS:
         raise ValueError(f"{path} has {len(values)} frames of {len(bones)} joints: it is no capture of a clip")
     if not np.isfinite(values).all():
@@ -110,12 +115,13 @@ def pose_bones(
         order = "".join(bone.channels[at][1] for at in angles)
         turn = torch.eye(3, dtype=torch.float64).expand(len(values), 3, 3)
         if angles:
-            turn = roma.euler_to_rotmat(order if about_fixed_axes else order.upper(), given[:, angles], degrees=degrees)
+            order = order if skeleton.about_fixed_axes else order.upper()
+            turn = roma.euler_to_rotmat(order, given[:, angles], degrees=skeleton.degrees)
         turn = bone.R_world_own @ turn @ bone.R_world_own.mT
         step = bone.offset.repeat(len(values), 1)
         for at, channel in enumerate(bone.channels):
             if channel[0] == "t":
-                step[:, "xyz".index(channel[1])] = given[:, at] * unit
+                step[:, "xyz".index(channel[1])] = given[:, at] * skeleton.unit
         if bone.parent < 0:
             turns[:, joint], places[:, joint] = turn, step
         else:
