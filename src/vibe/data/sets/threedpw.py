@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,26 +43,6 @@ MEDIAN, SIGMA = 11, 8.0
 """Frames of the median filter, and standard deviation of the Gaussian one, over centre and 1 / side of the boxes."""
 
 
-@dataclass(frozen=True)
-class _Sequence:
-    """A sequence's file; the persons' lists as they are in it."""
-
-    path: Path
-    content: Mapping[str, Any]
-    cam_poses: Float[ndarray, "frame 4 4"]
-    K_px: Float[ndarray, "3 3"]
-
-    def numbers(self, key: str, person: int) -> ndarray:
-        """One person's part of a list, or of an array of all persons; raises ValueError, which names it."""
-        what, held = f"{self.path}: {key} of person {person}", self.content.get(key)
-        parts = held if isinstance(held, list) else pickle_arrays.numbers(held, f"{self.path}: {key}")
-        if parts is held and len(parts) > person:
-            return pickle_arrays.numbers(parts[person], what)
-        if np.ndim(parts) == 0 or len(parts) <= person:
-            raise ValueError(f"{what} is not there: the annotation is damaged, copy it again")
-        return parts[person]
-
-
 def _files(root: Path) -> list[File]:
     annotations.require(root, LAYOUT, "sequenceFiles")
     for file in (*(f"smpl_{gender}.npz" for gender in GENDERS.values()), *BESIDE.values()):
@@ -76,34 +55,42 @@ def _files(root: Path) -> list[File]:
 
 
 def _read(root: Path, _: str, path: Path) -> Iterator[Recording]:
-    sequence = _open(path)
-    people = sequence.content.get("poses")
-    if not isinstance(people, list) or not people:
-        raise ValueError(f"{path} is an annotation without a person: copy it again")
-    return annotations.read_each(partial(_person, root, sequence, person) for person in range(len(people)))
-
-
-def _open(path: Path) -> _Sequence:
-    """The file's content; raises ValueError, which names the file."""
     content = annotations.read_annotation_pickle(path, ("cam_poses", "cam_intrinsics", "poses"), "3DPW", LARGEST)
-    poses, K_px = (
+    cam_poses, K_px = (
         pickle_arrays.numbers(content[key], f"{path}: {key}").astype(np.float64)
         for key in ("cam_poses", "cam_intrinsics")
     )
-    if poses.ndim != 3 or poses.shape[1:] != (4, 4):
-        raise ValueError(f"{path}: cam_poses have the shape {poses.shape}, expected frames by 4 by 4: copy it again")
-    return _Sequence(path, content, poses, annotations.check_numbers(K_px, (3, 3), f"{path}: cam_intrinsics"))
+    if cam_poses.shape[1:] != (4, 4):
+        raise ValueError(
+            f"{path}: cam_poses have the shape {cam_poses.shape}, expected frames by 4 by 4: copy it again"
+        )
+    K_px = annotations.check_numbers(K_px, (3, 3), f"{path}: cam_intrinsics")
+    people = content["poses"]
+    if not isinstance(people, list) or not people:
+        raise ValueError(f"{path} is an annotation without a person: copy it again")
+    persons = range(len(people))
+    return annotations.read_each(partial(_person, root, path, content, cam_poses, K_px, person) for person in persons)
 
 
-def _person(root: Path, sequence: _Sequence, person: int) -> Recording:
+def _numbers(path: Path, content: Mapping[str, Any], key: str, person: int) -> ndarray:
+    """One person's part of a list, or of an array of all persons; raises ValueError, which names it."""
+    what, held = f"{path}: {key} of person {person}", content.get(key)
+    parts = held if isinstance(held, list) else pickle_arrays.numbers(held, f"{path}: {key}")
+    if np.ndim(parts) == 0 or len(parts) <= person:
+        raise ValueError(f"{what} is not there: the annotation is damaged, copy it again")
+    return pickle_arrays.numbers(parts[person], what) if parts is held else parts[person]
+
+
+def _person(
+    root: Path, path: Path, content: Mapping[str, Any], cam_poses: ndarray, K_px: ndarray, person: int
+) -> Recording:
     """One person of a sequence, in the frames whose camera is known."""
-    count, name = len(sequence.cam_poses), f"{sequence.path.stem}_{person}"
-    where = f"{sequence.path}: %s of person {person}"
+    count, name, where = len(cam_poses), f"{path.stem}_{person}", f"{path}: %s of person {person}"
 
     def read(key: str, *shape: int) -> ndarray:
-        return annotations.check_numbers(sequence.numbers(key, person), (count, *shape), where % key)
+        return annotations.check_numbers(_numbers(path, content, key, person), (count, *shape), where % key)
 
-    held = sequence.content.get("genders")
+    held = content.get("genders")
     gender = GENDERS.get(pickle_arrays.text(held[person]) if isinstance(held, list) and len(held) > person else "")
     if gender is None:
         raise ValueError(f"{where % 'the gender'} is neither m nor f: copy the file again")
@@ -115,16 +102,14 @@ def _person(root: Path, sequence: _Sequence, person: int) -> Recording:
         raise ValueError(f"{where % 'no frame'} has both a camera and a box: the annotation is of no use")
     values: dict[str, ndarray] = {}
     for key, width in {"poses": 72, "trans": 3, "jointPositions": 72}.items():
-        given = sequence.numbers(key, person)
+        given = _numbers(path, content, key, person)
         if given.shape != (count, width):
             raise ValueError(f"{where % key} has the shape {given.shape}, not {(count, width)}: copy the file again")
         what = where % f"{key}, frames with a camera,"
         values[key] = annotations.check_numbers(given[frames], (len(frames), width), what)
-    betas = annotations.check_numbers(sequence.numbers("betas", person).ravel()[:10], (10,), where % "betas")
-    camera = annotations.check_numbers(
-        sequence.cam_poses[frames], (len(frames), 4, 4), f"{sequence.path}: cam_poses that are valid"
-    )
-    folder = Path("imageFiles") / sequence.path.stem
+    betas = annotations.check_numbers(_numbers(path, content, "betas", person).ravel()[:10], (10,), where % "betas")
+    camera = annotations.check_numbers(cam_poses[frames], (len(frames), 4, 4), f"{path}: cam_poses that are valid")
+    folder = Path("imageFiles") / path.stem
     images = annotations.check_images(root / folder, [f"image_{frame:05d}.jpg" for frame in frames])
     marked = annotations.all_seen(found[frames, :, :2])
     poses, trans, points = _in_camera(camera, values, betas, load_smpl(gender).to(dtype=torch.float64))
@@ -133,11 +118,11 @@ def _person(root: Path, sequence: _Sequence, person: int) -> Recording:
         frames,
         FPS,
         subject=name,
-        split=sequence.path.parent.name,
+        split=path.parent.name,
         source=folder.as_posix(),
         images=images,
         gender=gender,
-        K_px=sequence.K_px,
+        K_px=K_px,
         columns={
             "poses": poses,
             "betas": np.tile(betas, (len(frames), 1)),
