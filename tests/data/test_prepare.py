@@ -96,7 +96,7 @@ def test_strict_fails_names_all_and_goes_on_when_the_files_are_mended(raw: Path,
         prepare("invented", INVENTED, raw, tmp_path / "out", strict=True)
     with pytest.raises(FileNotFoundError, match="not finished"):
         open_store(tmp_path / "out")
-    without_sums = replace(INVENTED, sources=lambda raw: [])
+    without_sums = replace(INVENTED, beside=None)
     with pytest.raises(ValueError, match="not all could be kept"):
         prepare("invented", without_sums, raw, tmp_path / "mended", strict=True)
     (raw / "people" / "b.txt").write_text("4 2.5\n1 3.0")

@@ -56,7 +56,8 @@ def prepare(
     files = raw_set.files(raw)
     if not any(path.exists() for _, path in files):
         raise FileNotFoundError(f"{raw} holds nothing of {raw_set.title}, which looks like this: {raw_set.layout}")
-    sources = raw_set.sources(raw) if raw_set.sources else [path for _, path in files if path.exists()]
+    sources = set() if raw_set.beside is None else {path for _, path in files if path.exists()}
+    sources.update(path for pattern in raw_set.beside or () for path in raw.glob(pattern))
     recipe = {"set": name, **raw_set.recipe}
     with StoreWriter(out, raw_set.licence, recipe, checksums(raw, sources, progress)) as store:
         refused: dict[str, str] = {}

@@ -158,7 +158,7 @@ class RawSet:
     read: Read
     recipe: Mapping[str, Any]
     """Plain values that decide the result: conventions, crop scale, frame rate."""
-    sources: Callable[[Path], Iterable[Path]] | None = None
-    """The files of annotations, whose SHA-256 are noted: no videos and no images. The `files`, if None."""
+    beside: tuple[str, ...] | None = ()
+    """Patterns of the annotations beside `files`; of all these the SHA-256 are noted. None where `files` are videos."""
     pictures: Pictures | None = None
     """Reads pictures where a recording's source is neither a video nor a folder of images."""

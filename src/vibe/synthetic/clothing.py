@@ -94,10 +94,11 @@ def dress(body: Body, look: Appearance) -> Outfit:
     folds = fractal(rest * 9.0, look.seed)
     colours = np.tile(np.array(look.skin), (len(rest), 1)) * (1 + 0.03 * folds[:, None])
     thickness = np.zeros(len(rest))
+    uppers = near["left_ankle"][1] - 0.005 - 0.25 * np.clip(rest[:, 2] - 0.04, 0.0, 0.12)
     cloth = {
         "shirt": (_shirt(rest, near, look), look.shirt, look.looseness),
         "trousers": (_trousers(rest, near, look), look.trousers, look.looseness),
-        "shoes": (_shoes(rest, near), look.shoes, 0.006),
+        "shoes": (rest[:, 1] < uppers, look.shoes, 0.006),
         "hair": (head & _hair(rest, near, look), look.hair, 0.006 + 0.012 * look.hair_length),
     }
     for where, colour, stands_off in cloth.values():
@@ -138,10 +139,6 @@ def _trousers(rest, near, look):
     leg = _along(rest, near, ("left_hip", "left_knee", "left_ankle"), 1)
     arms = np.abs(rest[:, 0]) > 0.30
     return (rest[:, 1] <= near["pelvis"][1] + 0.02) & ((leg < look.leg) | (rest[:, 1] > near["left_hip"][1])) & ~arms
-
-
-def _shoes(rest, near):
-    return rest[:, 1] < near["left_ankle"][1] - 0.005 - 0.25 * np.clip(rest[:, 2] - 0.04, 0.0, 0.12)
 
 
 def _hair(rest, near, look):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,14 +92,8 @@ VALIDATION_BATCH = 64
 """Windows that are validated at once."""
 
 
-@dataclass(frozen=True)
-class ValidationSet:
-    """What is validated on: windows of a store, none of them in its training split."""
-
-    store: Store
-    windows: Windows
-    joints: str
-    """The set of the truth's joints."""
+Held = tuple[Store, Windows, str]
+"""Windows of a store that are not in its training split, and the set of the truth's joints."""
 
 
 def features_task(recipe: PaperRecipe, group: ProcessGroup) -> Task:
@@ -129,7 +123,7 @@ def features_task(recipe: PaperRecipe, group: ProcessGroup) -> Task:
         known = all_reduce_mean({name: float(mask.sum()) for name, mask in masks.items()}, group)
         return feature_losses(predicted, truth, recipe.losses, known)
 
-    seen = [*(each.store for _, some in kinds for each in some), *(each.store for each in held)]
+    seen = [*(each.store for _, some in kinds for each in some), *(store for store, _, _ in held)]
     check_one_backbone(seen)
     used = {store.folder.name: store.folder / MANIFEST for store in seen}
     used |= {name: stores[name].folder / MANIFEST if name in stores else find_motion(name) for name in recipe.motion}
@@ -187,7 +181,7 @@ def _check_known(names: Iterable[str], stores: Mapping[str, Store], recipe: Pape
         raise FileNotFoundError(f"{recipe.data} has no store {', '.join(sorted(unknown))}, only {', '.join(stores)}")
 
 
-def held_out(recipe: PaperRecipe, stores: Mapping[str, Store]) -> list[ValidationSet]:
+def held_out(recipe: PaperRecipe, stores: Mapping[str, Store]) -> list[Held]:
     """The validation splits that decide; raises ValueError if there is none."""
     _check_known(recipe.validation, stores, recipe)
     found = []
@@ -199,7 +193,7 @@ def held_out(recipe: PaperRecipe, stores: Mapping[str, Store]) -> list[Validatio
         known = np.array(store.column("has_points")) & np.array(store.columns.get("has_features", True))
         tiled = windows.tile(windows.find_runs(store, "validation", known), recipe.frames, tails=True)
         if len(tiled):
-            found.append(ValidationSet(store, tiled, joints))
+            found.append((store, tiled, joints))
     if not found:
         names = ", ".join(recipe.validation or stores)
         raise ValueError(
@@ -223,19 +217,19 @@ def project_output(made: GeneratorOutput, body: Body) -> PredictedClips:
     return PredictedClips(made, points, cameras.project_in_crop(points, made.pred_cam))
 
 
-def validate_features(answer: Predict, held: Sequence[ValidationSet], body: Body, frames: int) -> dict[str, float]:
+def validate_features(answer: Predict, held: Sequence[Held], body: Body, frames: int) -> dict[str, float]:
     """Errors of the 14 joints about the hips, over all frames of all windows."""
     errors: dict[str, list[Tensor]] = {"pa_mpjpe_mm": [], "mpjpe_mm": [], "acceleration_error_mm": []}
-    for each in held:
-        for at in range(0, len(each.windows), VALIDATION_BATCH):
+    for store, tiled, joints in held:
+        for at in range(0, len(tiled), VALIDATION_BATCH):
             some = slice(at, at + VALIDATION_BATCH)
-            chosen = Windows(each.windows.starts[some], each.windows.lengths[some])
+            chosen = Windows(tiled.starts[some], tiled.lengths[some])
             features, points = (
-                torch.from_numpy(windows.gather_held(each.store.column(name), chosen, frames))
-                for name in ("features", f"points.{each.joints}")
+                torch.from_numpy(windows.gather_held(store.column(name), chosen, frames))
+                for name in ("features", f"points.{joints}")
             )
             theta = answer(features.float())
-            found = root_centred(joints14(joints_and_keypoints(body, theta.rotmat, theta.betas, each.joints)[1].cpu()))
+            found = root_centred(joints14(joints_and_keypoints(body, theta.rotmat, theta.betas, joints)[1].cpu()))
             truth = root_centred(joints14(points))
             seen = torch.arange(frames) < torch.from_numpy(chosen.lengths)[:, None]
             errors["pa_mpjpe_mm"].append(pa_mpjpe_mm(found, truth)[seen])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -86,10 +86,6 @@ def _take(raw: Path, name: str, path: Path) -> tuple[str, SmplParams, float]:
 def _read(raw: Path, name: str, path: Path) -> Iterator[Recording]:
     split, smpl, _ = _take(raw, name, path)
     yield mocap_recording(name, smpl, RATE, _subject(name), split=split, gender=GENDER)
-
-
-def _sources(raw: Path) -> Iterable[Path]:
-    return [raw / "ignore_list.txt", *raw.glob("splits/pose_*.txt"), *raw.glob("motions/*.pkl")]
 
 
 def cameras(raw: Path, name: str) -> dict[str, dict[str, Any]]:
@@ -177,10 +173,6 @@ def _video_files(raw: Path) -> list[File]:
     return [file for file in _files(raw) if any(_video(raw, file[0], view).is_file() for view in VIEWS)]
 
 
-def _video_sources(raw: Path) -> Iterable[Path]:
-    return [*_sources(raw), *raw.glob("keypoints[23]d/*.pkl"), *raw.glob("cameras/*.json"), raw / "cameras/mapping.txt"]
-
-
 LICENCE = (
     "AIST++, by Google LLC: its annotations are CC BY 4.0, free for any use that names their authors; the videos are "
     "the AIST Dance Video Database's, (c) AIST, for research under its own terms of use."
@@ -190,14 +182,15 @@ HOW = MOCAP_RECIPE | {
     "betas": "zero: the set fits a scale and no shape",
     "splits": "pose_train, pose_val and pose_test, its owners' for pose estimation",
 }
-AIST = RawSet("AIST++", LICENCE, LAYOUT, _files, _read, HOW, _sources)
+BESIDE = ("ignore_list.txt", "splits/pose_*.txt", "motions/*.pkl")
+AIST = RawSet("AIST++", LICENCE, LAYOUT, _files, _read, HOW, BESIDE)
 AIST_VIDEOS = RawSet(
     title="AIST++ with its videos",
     licence=LICENCE,
     layout=VIDEO_LAYOUT,
     files=_video_files,
     read=_read_videos,
-    sources=_video_sources,
+    beside=(*BESIDE, "keypoints[23]d/*.pkl", "cameras/*.json", "cameras/mapping.txt"),
     recipe=HOW
     | {
         "resampling": f"every {STEP}nd frame",

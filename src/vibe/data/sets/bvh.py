@@ -235,6 +235,6 @@ STYLE100 = RawSet(
     layout=STYLE100_LAYOUT,
     files=_style100_files,
     read=_read_style100,
-    sources=lambda raw: [raw / STYLE100_CUTS, *(path for _, path in _style100_files(raw))],
+    beside=(STYLE100_CUTS,),
     recipe=MOCAP_RECIPE | {"cuts": STYLE100_CUTS, "splits": "none by its owner: all for training"},
 )

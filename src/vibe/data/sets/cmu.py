@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -224,10 +224,6 @@ def _read(_: Path, name: str, path: Path) -> Iterator[Recording]:
     yield mocap.mocap_recording(name, smpl, fps, subject, split="test" if subject in HELD_OUT else "train")
 
 
-def _sources(raw: Path) -> Iterable[Path]:
-    return {path for _, path in _files(raw)} | {path for path in raw.rglob("*") if path.suffix.lower() == ".asf"}
-
-
 CMU = RawSet(
     title="CMU Graphics Lab Motion Capture Database",
     licence=(
@@ -237,7 +233,7 @@ CMU = RawSet(
     layout=LAYOUT,
     files=_files,
     read=_read,
-    sources=_sources,
+    beside=("**/*.[aA][sS][fF]",),
     recipe=MOCAP_RECIPE
     | {
         "rate": {"others": FPS} | SLOWER,

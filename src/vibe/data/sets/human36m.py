@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -172,13 +172,6 @@ def _files(root: Path) -> list[File]:
     return files
 
 
-def _sources(root: Path) -> Iterable[Path]:
-    for kind in ("D2_Positions", "D3_Positions_mono", "D3_Positions"):
-        yield from root.glob(f"S*/MyPoseFeatures/{kind}/*.cdf")
-    yield from root.glob("S*/SMPL/*.npz")
-    yield from root.glob("metadata.xml")
-
-
 def _read(root: Path, name: str, path: Path) -> Iterator[Recording]:
     """One video's person, every second frame."""
     subject, name = name.split("/")
@@ -283,7 +276,11 @@ HUMAN36M = RawSet(
     layout=LAYOUT,
     files=_files,
     read=_read,
-    sources=_sources,
+    beside=(
+        *(f"S*/MyPoseFeatures/{kind}/*.cdf" for kind in ("D2_Positions", "D3_Positions_mono", "D3_Positions")),
+        "S*/SMPL/*.npz",
+        "metadata.xml",
+    ),
     recipe={
         "fps": FPS,
         "step": STEP,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def _raw_set(title: str, cameras: Sequence[int]) -> RawSet:
             "test_fps": USUAL_FPS,
             "box_px": f"square of {SIDE} times the joints' longer side, as published",
         },
-        sources=_sources,
+        beside=("S[1-8]/Seq[12]/camera.calibration",),
     )
 
 
@@ -68,12 +68,6 @@ def _tests(root: Path) -> Path:
     """The folder of the test sequences; the test set alone may be the raw folder."""
     inside = root / "mpi_inf_3dhp_test_set"
     return inside if inside.is_dir() else root
-
-
-def _sources(root: Path) -> Iterable[Path]:
-    yield from root.glob("S[1-8]/Seq[12]/annot.mat")
-    yield from root.glob("S[1-8]/Seq[12]/camera.calibration")
-    yield from _tests(root).glob("TS[1-6]/annot_data.mat")
 
 
 def _read(cameras: Sequence[int], root: Path, name: str, path: Path) -> Iterator[Recording]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,12 +23,6 @@ WINDOW = 16
 """Frames in a row for which a person has to be followed: those of the paper's windows."""
 WHOLE = 0.9
 """Share of the frames that a file announces which it must have; it may not know them exactly."""
-TRACKING_RECIPE = {
-    "window": WINDOW,
-    "models": dict(assets.MODELS),
-    "confidence": "the detector's, 0 where a gap was filled",
-}
-"""What of this decides a store's numbers."""
 
 
 def split_of(path: Path, raw: Path) -> str | None:
@@ -74,16 +69,6 @@ def _longest(track: Track) -> int:
     return int(np.diff(edges).max())
 
 
-LAYOUT = (
-    "videos, in folders as you like; those below a folder called train, val or test are of that split, others train"
-)
-
-
-KINETICS_LAYOUT = (
-    "train/ and val/ (also as videos_train, train_256 ...), with the videos in them or in folders of actions below"
-)
-
-
 def _files(raw: Path, in_split: bool) -> list[File]:
     """All videos, or those of a split; raises FileNotFoundError if the detector is not here."""
     for model in assets.MODELS:
@@ -95,18 +80,24 @@ def _files(raw: Path, in_split: bool) -> list[File]:
 VIDEOS = RawSet(
     title="Videos",
     licence="Your own videos: they keep the licence that they have, and so does what is made of them.",
-    layout=LAYOUT,
+    layout=(
+        "videos, in folders as you like; those below a folder called train, val or test are of that split, others train"
+    ),
     files=partial(_files, in_split=False),
     read=label_video,
-    sources=lambda raw: [],  # whatever a set may say of its videos is not read
-    recipe=TRACKING_RECIPE,
+    beside=None,
+    recipe={
+        "window": WINDOW,
+        "models": dict(assets.MODELS),
+        "confidence": "the detector's, 0 where a gap was filled",
+    },
 )
-KINETICS = RawSet(
+KINETICS = replace(
+    VIDEOS,
     title="Kinetics-400",
     licence="Kinetics-400: Google's annotations are CC BY 4.0; the videos belong to those who put them on YouTube.",
-    layout=KINETICS_LAYOUT,
+    layout=(
+        "train/ and val/ (also as videos_train, train_256 ...), with the videos in them or in folders of actions below"
+    ),
     files=partial(_files, in_split=True),
-    read=label_video,
-    sources=lambda raw: [],  # whatever a set may say of its videos is not read
-    recipe=TRACKING_RECIPE,
 )
