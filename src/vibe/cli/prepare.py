@@ -104,7 +104,7 @@ def _prepare(name: str, raw_set: RawSet, raw: Path, out: Path, workers: int, str
     tell(made.dropped, "dropped")
     tell(made.notes, "note on")
     print_info(
-        f"{out}: {name}, kept {made.recordings} recordings of {made.rows} frames, {len(made.dropped)} dropped",
+        f"{out}: {name}, kept {len(made.kept)} recordings of {made.rows} frames, {len(made.dropped)} dropped",
     )
     return DONE
 

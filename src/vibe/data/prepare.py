@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -21,19 +20,6 @@ MOST_NAMED = 20
 """Drops that the error of a strict run names."""
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """What became of a raw set."""
-
-    recordings: int
-    rows: int
-    """Frames of all recordings."""
-    dropped: Mapping[str, str]
-    """Names of what was left out, with the reason."""
-    notes: Mapping[str, str]
-    """Names of recordings of which the file did not say everything, with what was taken instead."""
-
-
 def prepare(
     name: str,
     raw_set: RawSet,
@@ -42,13 +28,14 @@ def prepare(
     strict: bool = False,
     progress: Progress | None = None,
     workers: int = 1,
-) -> Prepared:
+) -> StoreWriter:
     """Make a store of a set's raw folder; goes on where it was killed, and changes nothing in a store that is finished.
 
-    Several workers, processes of this machine, make the same store as one. What can't be read is left out, with the
-    reason. With `strict` it is a ValueError at the end instead: the store stays unfinished, and once the raw files are
-    mended the same call goes on with those. Raises FileNotFoundError if the raw folder or what it must hold is missing,
-    ValueError if the folder was begun from other files.
+    Returns the store's writer, which knows what was kept, dropped and noted. Several workers, processes of this
+    machine, make the same store as one. What can't be read is left out, with the reason. With `strict` it is a
+    ValueError at the end instead: the store stays unfinished, and once the raw files are mended the same call goes on
+    with those. Raises FileNotFoundError if the raw folder or what it must hold is missing, ValueError if the folder was
+    begun from other files.
     """
     if not raw.is_dir():
         seen = "is a file: unpack it and" if raw.exists() else "is not there:"
@@ -68,10 +55,9 @@ def prepare(
             if progress:
                 progress("recordings", count, len(left))
             _keep(store, left[count][0], found, drop)
-        dropped = {**store.dropped, **refused}
-        if strict and dropped:
+        if strict and (dropped := {**store.dropped, **refused}):
             raise ValueError(dropped_message(dropped))
-    return Prepared(len(store.kept), store.rows, dropped, store.notes)
+    return store
 
 
 def checksums(raw: Path, files: Iterable[Path], progress: Progress | None = None) -> dict[str, str]:

@@ -147,7 +147,7 @@ def test_each_video_gives_what_its_camera_sees(tmp_path):
     raw = with_videos(tmp_path / "raw")
     done = prepare("aist-videos", AIST_VIDEOS, raw, tmp_path / "out")
     store = open_store(tmp_path / "out")
-    assert done.dropped == {} and done.recordings == 6
+    assert done.dropped == {} and len(done.kept) == 6
     for at, sequence in enumerate(store.sequences):
         seed, camera = at // 2, cameras()[0 if at % 2 == 0 else 2]
         view, frames = camera["name"], store.frames[sequence.rows]
@@ -178,7 +178,7 @@ def test_a_video_without_its_camera_and_cameras_that_are_none_are_named(tmp_path
     (raw / "cameras/setting4.json").write_text(json.dumps(cameras()[:2]))
     (raw / "cameras/setting5.json").write_text("[{")
     done = prepare("aist-videos", AIST_VIDEOS, raw, tmp_path / "out")
-    assert done.recordings == 2 and done.dropped.keys() == {second, third}
+    assert len(done.kept) == 2 and done.dropped.keys() == {second, third}
     assert "no camera c03" in done.dropped[second] and "setting5.json is no list" in done.dropped[third]
     (raw / "videos").rename(raw / "movies")
     with pytest.raises(FileNotFoundError, match="videos"):

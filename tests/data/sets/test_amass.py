@@ -66,7 +66,7 @@ def test_every_clip_is_found_with_its_split_at_thirty_frames_a_second(tmp_path):
     done = prepare("amass", AMASS, raw(tmp_path / "raw"), tmp_path / "out")
     store = open_store(tmp_path / "out")
     found = {sequence.name: sequence for sequence in store.sequences}
-    assert done.dropped == {} and done.recordings == len(found) == 4
+    assert done.dropped == {} and len(done.kept) == len(found) == 4
     assert {name: sequence.split for name, sequence in found.items()} == {
         "CMU/01/01_01": "train",
         "CMU/01/01_02": "train",
@@ -160,7 +160,7 @@ def test_what_is_wrong_in_a_file_is_said_and_costs_no_other(tmp_path):
     for name, (write, _) in BAD.items():
         write(folder / f"{name}_poses.npz")
     done = prepare("amass", AMASS, tmp_path / "raw", tmp_path / "out")
-    assert done.recordings == 1 and len(done.dropped) == len(BAD)
+    assert len(done.kept) == 1 and len(done.dropped) == len(BAD)
     for name, (_, said) in BAD.items():
         assert said in done.dropped[f"CMU/01/{name}"], done.dropped[f"CMU/01/{name}"]
         assert name in ("rate", "short") or f"{name}_poses.npz" in done.dropped[f"CMU/01/{name}"]

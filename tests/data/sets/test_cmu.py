@@ -75,7 +75,7 @@ def test_both_forms_of_a_trial_give_the_same_motion(tmp_path):
     bvh(tmp_path / "bvh/01-09", "05_02", 61, 2)
     for name in ("amc", "bvh"):
         done = prepare("cmu", cmu.CMU, tmp_path / name, tmp_path / f"out_{name}")
-        assert done.dropped == {} and done.recordings == 2 and done.rows == 31 + 16
+        assert done.dropped == {} and len(done.kept) == 2 and done.rows == 31 + 16
     first, second = (open_store(tmp_path / f"out_{name}") for name in ("amc", "bvh"))
     theirs, ours = (
         roma.rotvec_to_rotmat(torch.from_numpy(np.array(store.column("poses"))).reshape(-1, 24, 3))
@@ -132,7 +132,7 @@ def test_what_is_wrong_is_said_by_name_and_costs_no_other(tmp_path):
     path = bvh(raw, "11_01", 20, 1)
     path.write_text(path.read_text().replace("LowerBack", "abdomen"))
     done = prepare("cmu", cmu.CMU, raw, tmp_path / "out")
-    assert done.recordings == 1
+    assert len(done.kept) == 1
     said = {"06": "06.asf", "08": "08_01.amc", "10": "cut off", "11": "MotionBuilder-friendly"}
     assert {name: said[name[4:6]] in reason for name, reason in done.dropped.items()} == {
         f"cmu_{subject}_01": True for subject in said

@@ -13,9 +13,10 @@ from raw_files import cut, write_cdf, write_video
 
 from vibe.body.load import load_smpl
 from vibe.cameras import BOX_MARGIN
-from vibe.data.prepare import Prepared, prepare
+from vibe.data.prepare import prepare
 from vibe.data.sets.human36m import CAMERAS, HUMAN36M, read_camera
 from vibe.data.store import Store, open_store
+from vibe.data.writer import StoreWriter
 from vibe.evaluate.people import person_of, sequences_of
 from vibe.evaluate.protocols import PROTOCOLS
 from vibe.skeletons import COMMON14, H36M17, SPIN49, convert_joints
@@ -66,7 +67,7 @@ def write_metadata(path: Path) -> dict[str, Any]:
     return {"R_cam_world": (turns[0] @ turns[1] @ turns[2]).numpy(), "place": np.array(place)}
 
 
-def run(tmp_path: Path) -> tuple[Prepared, Store]:
+def run(tmp_path: Path) -> tuple[StoreWriter, Store]:
     done = prepare("h36m", HUMAN36M, tmp_path / "raw", tmp_path / "out")
     return done, open_store(tmp_path / "out")
 

@@ -65,7 +65,7 @@ def raw(tmp_path: Path) -> Path:
 
 def test_the_joints_crops_splits_and_frames_are_found_again(raw: Path, tmp_path: Path) -> None:
     made = prepare("insta-variety", INSTA_VARIETY, raw, tmp_path / "out")
-    assert (made.recordings, made.rows, dict(made.dropped)) == (3, 9, {})
+    assert (len(made.kept), made.rows, dict(made.dropped)) == (3, 9, {})
     store = open_store(tmp_path / "out")
     said = [(sequence.name, sequence.split, sequence.source) for sequence in store.sequences]
     assert said == [
@@ -116,7 +116,7 @@ def test_damaged_records_and_shards_are_named_and_the_rest_goes_on(raw: Path, tm
     write_records(raw / "train" / "insta_02.tfrecord", [example({"meta/N": [1]})])
     (raw / "train" / "insta_03.tfrecord").write_bytes(b"<html>not found</html>")
     made = prepare("insta-variety", INSTA_VARIETY, raw, tmp_path / "out")
-    assert made.recordings == 4 and made.dropped.keys() == {f"train/insta_0{number}" for number in (1, 2, 3)}
+    assert len(made.kept) == 4 and made.dropped.keys() == {f"train/insta_0{number}" for number in (1, 2, 3)}
     for part in ("insta_01/1 is damaged", "insta_01/2 at byte", "cut off"):
         assert part in made.dropped["train/insta_01"]
     assert "has no image/encoded" in made.dropped["train/insta_02"]
@@ -127,7 +127,7 @@ def test_of_many_damaged_records_the_first_are_told(raw: Path, tmp_path: Path) -
     write_records(raw / "train" / "insta_01.tfrecord", [example({"meta/N": [1]})] * 30)
     made = prepare("insta-variety", INSTA_VARIETY, raw, tmp_path / "out")
     told = made.dropped["train/insta_01"]
-    assert made.recordings == 3 and told.count("no record of InstaVariety") == 8 and told.endswith("and 22 more")
+    assert len(made.kept) == 3 and told.count("no record of InstaVariety") == 8 and told.endswith("and 22 more")
 
 
 def test_a_folder_of_something_else_is_refused_with_the_layout(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def raw(tmp_path: Path) -> Path:
 def test_everyone_followed_long_enough_is_kept_with_split_rate_joints_and_boxes(told, raw, tmp_path) -> None:
     made = prepare("kinetics", KINETICS, raw, tmp_path / "out")
     store = open_store(tmp_path / "out")
-    assert (made.recordings, made.rows) == (4, 2 * (17 + 18))
+    assert (len(made.kept), made.rows) == (4, 2 * (17 + 18))
     train, validation = (f"{split}/juggling/{name}.mp4" for split, name in (
         ("train", "abc_000001_000011"), ("val", "xyz_000003_000013"),
     ))  # fmt: skip
@@ -111,7 +111,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(told, raw, tmp_path) 
     (raw / "val" / "page.webm").write_bytes(b"<html>gone</html>")
     write_video(raw / "val" / "nobody.mp4", 10)
     made = prepare("kinetics", KINETICS, raw, tmp_path / "out")
-    assert made.recordings == 4
+    assert len(made.kept) == 4
     reasons = {"train/cut.mp4": "cut.mp4 is not a video", "train/half.mkv": "of 60 frames can be read"}
     reasons |= {"val/page.webm": "not a video", "val/nobody.mp4": "nobody was found"}
     for name, reason in reasons.items():
@@ -161,7 +161,7 @@ def test_without_the_detector_no_video_is_left_out_for_good(told, raw, tmp_path,
     with monkeypatch.context() as patched, pytest.raises(FileNotFoundError, match="vibe fetch"):
         patched.setattr(assets, "find_model", absent)
         prepare("kinetics", KINETICS, raw, tmp_path / "out")
-    assert prepare("kinetics", KINETICS, raw, tmp_path / "out").recordings == 4
+    assert len(prepare("kinetics", KINETICS, raw, tmp_path / "out").kept) == 4
 
 
 def test_the_shipped_detector_finds_the_body_where_it_was_drawn(tmp_path) -> None:
@@ -172,7 +172,7 @@ def test_the_shipped_detector_finds_the_body_where_it_was_drawn(tmp_path) -> Non
     (tmp_path / "raw").mkdir()
     take = make_clip(tmp_path / "raw" / "a.mp4", seconds=0.8, fps=20, width=144, height=240, seed=3)
     made = prepare("videos", VIDEOS, tmp_path / "raw", tmp_path / "out")
-    assert (made.recordings, made.rows, dict(made.dropped)) == (1, 16, {})
+    assert (len(made.kept), made.rows, dict(made.dropped)) == (1, 16, {})
     store = open_store(tmp_path / "out")
     truth, boxes = take.motion.keypoints_px, take.motion.box_px
     seen = store.column("keypoints_px.coco17")

@@ -12,9 +12,10 @@ from scipy import io
 
 from vibe.body.load import load_smpl
 from vibe.cameras import CROP_SCALE
-from vibe.data.prepare import Prepared, prepare
+from vibe.data.prepare import prepare
 from vibe.data.sets.mpi_inf_3dhp import CHOSEN, MPI_INF_3DHP, MPI_INF_3DHP_ALL, read_calibration
 from vibe.data.store import Store, open_store
+from vibe.data.writer import StoreWriter
 from vibe.evaluate.people import person_of, sequences_of
 from vibe.evaluate.protocols import PROTOCOLS
 from vibe.skeletons import COMMON14, MPII3D28, MPII3D_TEST17, SPIN49, convert_joints
@@ -79,7 +80,7 @@ def write_test(raw: Path, test: int, unknown: int | None = None) -> tuple[np.nda
     return 0.95 * points, valid
 
 
-def run(tmp_path: Path, raw_set=MPI_INF_3DHP) -> tuple[Prepared, Store]:
+def run(tmp_path: Path, raw_set=MPI_INF_3DHP) -> tuple[StoreWriter, Store]:
     done = prepare("mpi-inf-3dhp", raw_set, tmp_path / "raw", tmp_path / "out")
     return done, open_store(tmp_path / "out")
 
@@ -158,7 +159,7 @@ def test_the_test_set_has_its_17_scaled_joints_its_valid_frames_and_its_camera(t
 def test_the_test_set_alone_may_be_the_raw_folder(tmp_path):
     write_test(tmp_path, 2)
     done = prepare("mpi-inf-3dhp", MPI_INF_3DHP, tmp_path / "mpi_inf_3dhp_test_set", tmp_path / "out")
-    assert done.recordings == 1
+    assert len(done.kept) == 1
 
 
 def test_a_frame_without_annotation_is_masked_unless_it_is_valid(tmp_path):

@@ -103,7 +103,7 @@ def test_everyone_of_2018_is_found_again_and_frames_without_labels_are_gaps(tmp_
     write_2018(raw, "val", "000342_mpii_test", {0: [0, 4, 8, 9, 10]}, 12, range(12))
     write_2018(raw, "test", "000003_bonn_test", {}, 2, range(0))
     made = prepare("posetrack", POSETRACK, raw, tmp_path / "out")
-    assert (made.recordings, made.rows, dict(made.dropped)) == (3, 12, {})
+    assert (len(made.kept), made.rows, dict(made.dropped)) == (3, 12, {})
     store = open_store(tmp_path / "out")
     names = [(sequence.name, sequence.split, sequence.subject) for sequence in store.sequences]
     assert names == [
@@ -124,7 +124,7 @@ def test_everyone_of_2017_is_found_again(tmp_path: Path) -> None:
     write_2017(raw, "train", "00098_mpii", {0: [1, 2, 3], 2: [2, 3]}, 4)
     write_2017(raw, "val", "00342_mpii", {5: [1, 2]}, 2)
     made = prepare("posetrack", POSETRACK, raw, tmp_path / "out")
-    assert (made.recordings, made.rows, dict(made.dropped)) == (3, 7, {})
+    assert (len(made.kept), made.rows, dict(made.dropped)) == (3, 7, {})
     store = open_store(tmp_path / "out")
     assert [sequence.split for sequence in store.sequences] == ["train", "train", "validation"]
     assert store.sequences[0].source == "posetrack_data/images/bonn_mpii_train_5sec/00098_mpii"
@@ -151,7 +151,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_goes_on(tmp_path: Path) -> No
             text = json.dumps(other)
         (path.parent / f"{name}.json").write_text(text)
     made = prepare("posetrack", POSETRACK, raw, tmp_path / "out")
-    assert made.recordings == 1
+    assert len(made.kept) == 1
     reasons = {
         "000001_bonn_train": "000001_bonn_train/1 has no frame in which 6 joints",
         "000002_bonn_train": "no folder of images",
