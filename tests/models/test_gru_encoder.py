@@ -83,7 +83,7 @@ def test_one_direction_never_looks_ahead_and_two_do() -> None:
 
 def test_a_bidirectional_encoder_refuses_to_be_fed_in_pieces() -> None:
     encoder = GRUEncoder(EncoderConfig(features=12, hidden=8, bidirectional=True))
-    with pytest.raises(ValueError, match="reads whole tracks"):
+    with pytest.raises(AssertionError, match="two directions"):
         encoder.step(torch.randn(4, 12))
 
 

@@ -51,14 +51,10 @@ def motion_numbers(
     """The 23 body rotations of each frame in a row: what the discriminator reads.
 
     Takes all 24 rotations, of which it leaves the global orientation out, or the 23 alone; shape and camera are no
-    motion. Gradients are finite for every rotation. Raises ValueError for another form or number.
+    motion. Gradients are finite for every rotation.
     """
-    if form not in FORMS:
-        raise ValueError(f"rotations can't be written as {form!r}: choose {' or '.join(FORMS)}")
-    joints = rotmat.shape[-3]
-    if joints not in (BODY_JOINTS, BODY_JOINTS + 1):
-        raise ValueError(f"got {joints} rotations a frame: give the body's {BODY_JOINTS}, or those and the root's")
-    return FORMS[form](rotmat[..., joints - BODY_JOINTS :, :, :]).flatten(-2)
+    assert rotmat.shape[-3] in (BODY_JOINTS, BODY_JOINTS + 1), "the body's rotations, or those and the root's"
+    return FORMS[form](rotmat[..., -BODY_JOINTS:, :, :]).flatten(-2)
 
 
 class SelfAttention(nn.Module):

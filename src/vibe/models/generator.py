@@ -37,10 +37,8 @@ def run_generator(
     """The generator's answer for whole tracks, `chunk` frames at a time, the same as `network(features)`.
 
     Features are asked for when it is their turn, unless the encoder looks ahead: then it reads all frames at once, and
-    only what follows is cut. Raises ValueError if `chunk` is not positive.
+    only what follows is cut.
     """
-    if chunk < 1:
-        raise ValueError(f"{chunk} frames at a time is too few: give 1 or more")
     regress, encoder, state = fold_iterations(network.regressor), network.encoder, None
     if isinstance(encoder, nn.Identity) or (isinstance(encoder, GRUEncoder) and encoder.streams):
         for first in range(0, frames, chunk):

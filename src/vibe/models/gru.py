@@ -54,11 +54,9 @@ class GRUEncoder(nn.Module):
     ) -> tuple[Float[Tensor, "*b time feature"], Float[Tensor, "layer *b hidden"]]:
         """The next frames of a track, given the state that the frames before them left (None at its start).
 
-        However a track is cut, its pieces give what the whole gives. Raises ValueError for a bidirectional GRU, which
-        has to see a track's end before it can tell its beginning.
+        However a track is cut, its pieces give what the whole gives.
         """
-        if not self.streams:
-            raise ValueError("a bidirectional encoder reads whole tracks: call it on all frames at once")
+        assert self.streams, "a GRU of two directions has to see a track's end before it can tell its beginning"
         return self._read(features, state)
 
     def _read(

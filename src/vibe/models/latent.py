@@ -48,15 +48,8 @@ class Prior(nn.Module):
         raise NotImplementedError
 
     def encode(self, rotmat: Float[Tensor, "*b joint 3 3"]) -> Latent:
-        """The latent of each frame, of the body's 23 rotations (or of `joints` of them).
-
-        The first `joints` are read; more may be given, up to 23, fewer raise ValueError.
-        """
-        given = rotmat.shape[-3]
-        if not self.joints <= given <= BODY_JOINTS:
-            raise ValueError(
-                f"got {given} rotations a frame, the prior reads {self.joints}: give the body's 23, without the root's"
-            )
+        """The latent of each frame, of the body's 23 rotations or the first of them, `joints` at least."""
+        assert self.joints <= rotmat.shape[-3] <= BODY_JOINTS, "the body's rotations, without the root's"
         states = self.run(self.encoder, rotmat_to_6d(rotmat[..., : self.joints, :, :]).flatten(-2))
         return Latent(self.mean(states), self.log_variance(states))
 
