@@ -247,7 +247,7 @@ def test_what_is_wrong_is_left_out_and_named_and_the_others_are_kept(raw, tmp_pa
         "train/empty": "empty.pkl is an annotation without a person",
         "train/pair": "pair.pkl: trans, frames with a camera, of person 0 holds NaN or infinity, first in row 4",
         "train/images": "images lacks 1 of 24 images that are annotated, such as image_00009.jpg",
-        "train/evil": "evil.pkl: it names 'posix.system'",
+        "train/evil": "evil.pkl (it names 'posix.system'",
         "validation": "validation",
     }
     assert set(done.dropped) == set(reasons)
