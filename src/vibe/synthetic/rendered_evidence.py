@@ -73,7 +73,6 @@ def rendered_evidence(windows: int, seed: int, motion: str, set_aside: Sequence[
         files=lambda raw: [(f"{group:05}", raw / motion) for group in range(-(-windows // GROUP))],
         read=partial(_read_group, seed, tuple(set_aside)),
         recipe={"windows": windows, "seed": seed, "set_aside": sorted(set_aside), "frames": CONFIG.frames},
-        sources=lambda raw: [raw / motion],
     )
 
 
