@@ -60,7 +60,8 @@ def damaged(what: str, advice: str = "copy it again", *also: type[Exception]) ->
     except ImportError:
         raise
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, *also) as error:
-        why = f"{error} is missing" if isinstance(error, KeyError) else one_line(error)
+        kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
+        why = f"{error} is missing" if isinstance(error, KeyError) else kind + one_line(error)
         raise ValueError(f"{what} ({shorten(why)}): {advice}") from error
 
 
