@@ -159,7 +159,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_goes_on(tmp_path: Path) -> No
         "cut": "JSONDecodeError",
         "list": "not as PoseTrack",
         "out": "outside of the raw folder",
-        "odd": "KeyError",
+        "odd": "'id' is missing",
     }
     assert made.dropped.keys() == {f"train/{name}" for name in reasons}
     for name, reason in reasons.items():

@@ -256,7 +256,7 @@ def test_what_is_wrong_is_left_out_and_named_and_the_others_are_kept(raw, tmp_pa
     kept = {each.name for each in open_store(tmp_path / "out").sequences}
     assert kept == {"pair_1", "train_road_00_0", "test_road_00_0", "test_road_00_1"}
     again = prepare("3dpw", THREEDPW, folder, tmp_path / "out")
-    assert again == done
+    assert (again.kept, again.rows, again.dropped) == (done.kept, done.rows, done.dropped)
     with pytest.raises(ValueError, match="train/evil: .*nothing was run"):
         prepare("3dpw", THREEDPW, folder, tmp_path / "strict", strict=True)
 
