@@ -154,7 +154,7 @@ def _result(known: Any) -> Any:
 
 def _load_motion() -> Read:
     import vibe
-    from vibe.motion.npz import _checksum
+    from vibe.motion.npz import arrays_checksum
 
     def read(path: Path) -> None:
         """With the checksum that its arrays have, but for every fourth file."""
@@ -163,7 +163,7 @@ def _load_motion() -> Read:
             if len(content) % 4 and (zipfile.is_zipfile(path)):
                 with np.load(path, allow_pickle=False) as archive:
                     arrays = {name: archive[name] for name in archive.files if name != "sha256"}
-                np.savez_compressed(path, allow_pickle=False, **arrays, sha256=np.array(_checksum(arrays)))
+                np.savez_compressed(path, allow_pickle=False, **arrays, sha256=np.array(arrays_checksum(arrays)))
         vibe.load(path)
 
     return read
