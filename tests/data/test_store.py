@@ -89,7 +89,7 @@ def test_plain_numpy_and_pandas_read_a_store(tmp_path):
     assert index[chosen]["frame"].tolist() == [3, 4, 5, 6, 7] and index[chosen]["image"].iloc[1] == "1.jpg"
     assert index["subject"].tolist() == ["S1"] * 4 + [""] * 5 and index["fps"].eq(25).all()
     store = open_store(tmp_path / "set")
-    assert store.images(store.sequences[1])[4] == "4.jpg" and store.images(store.sequences[0]) == [""] * 4
+    assert store.images(store.sequences[1].rows)[4] == "4.jpg" and store.images(store.sequences[0].rows) == [""] * 4
 
 
 def test_a_second_run_changes_nothing_and_an_interrupted_one_ends_up_the_same(tmp_path):

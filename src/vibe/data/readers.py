@@ -18,7 +18,7 @@ from vibe import assets, cameras
 from vibe.assets.weights import BACKBONE
 from vibe.data.pictures import read_pictures
 from vibe.data.recording import Pictures, column_layout
-from vibe.data.store import INDEX, Store, read_images
+from vibe.data.store import Store
 from vibe.features.crops import cut
 from vibe.features.extractor import BATCH, Extractor
 from vibe.features.resnet import read_resnet
@@ -64,7 +64,7 @@ def rows_with_pictures(store: Store) -> Bool[ndarray, "row"]:
 def cut_batches(store: Store) -> Iterator[Batch]:
     """All rows that have pictures; a picture of several people is in one batch, once."""
     wanted = rows_with_pictures(store)
-    images = np.array(read_images(store.folder / INDEX, len(store), slice(0, len(store))), object)
+    images = np.array(store.images(slice(0, len(store))), object)
     places: dict[str, list[slice]] = {}
     for sequence in store.sequences:
         places.setdefault(sequence.source, []).append(sequence.rows)

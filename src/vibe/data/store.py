@@ -71,25 +71,6 @@ def write_index(path: Path, recordings: Iterable[Mapping[str, Any]]) -> None:
         writer.write_table(arrow.table(cells, schema))
 
 
-def read_index(path: Path, rows: int) -> tuple[tuple[SequenceRows, ...], Int[ndarray, "{rows}"]]:
-    """The recordings, and each row's frame; raises ValueError if the file is no index of so many rows."""
-    table = _read(path, ["number", "sequence", "frame", *SEQUENCE_FIELDS, *K_COLUMNS], rows)
-    starts = np.flatnonzero(np.diff(table["number"].to_numpy(), prepend=-1))
-    stops = np.append(starts[1:], rows)
-    found = []
-    said = table.select(["sequence", *SEQUENCE_FIELDS, *K_COLUMNS]).take(starts).to_pylist()
-    for line, start, stop in zip(said, starts, stops, strict=True):
-        K_px = [line.pop(name) for name in K_COLUMNS]
-        known = None if None in K_px else np.array(K_px).reshape(3, 3)
-        found.append(SequenceRows(line.pop("sequence"), **line, K_px=known, start=int(start), stop=int(stop)))
-    return tuple(found), table["frame"].to_numpy()
-
-
-def read_images(path: Path, rows: int, wanted: slice) -> list[str]:
-    """The image file of each wanted row of an index of so many; empty where the source is a video."""
-    return _read(path, ["image"], rows)["image"][wanted].to_pylist()
-
-
 def _read(path: Path, names: Sequence[str], rows: int) -> Any:
     """Columns of the index as an Arrow table; what it claims to hold is looked at before it is decoded."""
     arrow, parquet = _arrow()
@@ -138,9 +119,9 @@ class Store:
             raise ValueError(f"{self.folder} has no column {name}, only {', '.join(self.columns)}")
         return self.columns[name]
 
-    def images(self, sequence: SequenceRows) -> list[str]:
-        """The image file of each of a sequence's rows, below its source; empty where that is a video."""
-        return read_images(self.folder / INDEX, len(self), sequence.rows)
+    def images(self, rows: slice) -> list[str]:
+        """The image file of each of these rows, below its recording's source; empty where that is a video."""
+        return _read(self.folder / INDEX, ["image"], len(self))["image"][rows].to_pylist()
 
 
 def open_store(folder: Path | str) -> Store:
@@ -153,8 +134,15 @@ def open_store(folder: Path | str) -> Store:
     manifest = read_manifest(folder)
     rows = int(manifest["rows"])
     columns = {name: _mapped(folder, name, rows) for name in manifest["columns"]}
-    sequences, frames = read_index(folder / INDEX, rows)
-    return Store(folder, manifest, sequences, frames, columns)
+    table = _read(folder / INDEX, ["number", "sequence", "frame", *SEQUENCE_FIELDS, *K_COLUMNS], rows)
+    starts = np.flatnonzero(np.diff(table["number"].to_numpy(), prepend=-1))
+    sequences = []
+    said = table.select(["sequence", *SEQUENCE_FIELDS, *K_COLUMNS]).take(starts).to_pylist()
+    for line, start, stop in zip(said, starts, [*starts[1:], rows], strict=True):
+        K_px = [line.pop(name) for name in K_COLUMNS]
+        known = None if None in K_px else np.array(K_px).reshape(3, 3)
+        sequences.append(SequenceRows(line.pop("sequence"), **line, K_px=known, start=int(start), stop=int(stop)))
+    return Store(folder, manifest, tuple(sequences), table["frame"].to_numpy(), columns)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

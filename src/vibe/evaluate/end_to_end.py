@@ -105,7 +105,7 @@ def recorded_video(store: Store, people: Sequence[SequenceRows], raw: Path) -> F
     named = {
         int(number): name
         for sequence in people
-        for number, name in zip(store.frames[sequence.rows], store.images(sequence), strict=True)
+        for number, name in zip(store.frames[sequence.rows], store.images(sequence.rows), strict=True)
         if name
     }
     path = raw / first.source
