@@ -334,7 +334,7 @@ def _store(folder: Path) -> tuple[list[Path], Read]:
         for column in store.columns.values():
             column.sum(dtype=float) if column.dtype.kind in "fiub" else None
         for sequence in store.sequences:
-            store.images(sequence)
+            store.images(sequence.rows)
 
     return sorted(path for path in (folder / "store").iterdir() if path.suffix in (".json", ".parquet", ".npy")), read
 

@@ -95,7 +95,7 @@ def test_pictures_come_out_of_the_shard_when_they_are_asked_for(raw: Path, tmp_p
     [(_, rgb), _] = pictures(raw / test.source, test.frames, test.images)
     assert rgb.shape == (300, 300, 3) and int(rgb[0, 0, 2]) == pytest.approx(grey(0, 3), abs=2)
     path = raw / train.source
-    images = [image for sequence in store.sequences[:2] for image in store.images(sequence)]
+    images = [image for sequence in store.sequences[:2] for image in store.images(sequence.rows)]
     found = list(pictures(path, range(len(images)), images))
     assert [place for place, _ in found] == list(range(7))
     expected = [grey(frame, 1) for frame in range(3)] + [grey(frame, 2) for frame in range(4)]

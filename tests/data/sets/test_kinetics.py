@@ -91,7 +91,7 @@ def test_everyone_followed_long_enough_is_kept_with_split_rate_joints_and_boxes(
         (f"{validation}/1", "validation", validation), (f"{validation}/2", "validation", validation),
     ]  # fmt: skip
     assert [round(sequence.fps, 2) for sequence in store.sequences] == [25, 25, 12, 12]
-    assert store.images(store.sequences[0]) == [""] * 17 and (raw / train).is_file()
+    assert store.images(store.sequences[0].rows) == [""] * 17 and (raw / train).is_file()
     for sequence, expected in zip(store.sequences, 2 * [track([*range(16), 20], 1), track(list(range(2, 20)), 3)]):
         assert store.frames[sequence.rows].tolist() == expected.frames.tolist()
         assert np.array_equal(store.column("box_px")[sequence.rows], expected.box_px)

@@ -114,7 +114,7 @@ def test_the_chosen_cameras_of_the_training_set_are_found_again(known, tmp_path)
         assert (each.fps, each.split, each.subject) == (fps, "train", each.name[:2])
         assert each.source == f"{take}/{source}"
         images = [f"frame_{frame:06d}.jpg" for frame in frames] if fps == 50 else [""] * len(frames)
-        assert store.images(each) == images
+        assert store.images(each.rows) == images
         np.testing.assert_array_equal(each.K_px, [[focal(camera), 0, 1024.5], [0, 1497, 1051], [0, 0, 1]])
         points = known[take][camera][frames]
         assert_joints(store, each, points / 1000, projected(points, focal(camera)), MPII3D28)
@@ -146,7 +146,7 @@ def test_the_test_set_has_its_17_scaled_joints_its_valid_frames_and_its_camera(t
     for each in store.sequences:
         points, valid = made[each.name]
         assert (each.split, each.source) == ("test", f"mpi_inf_3dhp_test_set/{each.name}/imageSequence")
-        assert store.images(each)[0] == "img_000001.jpg" and len(store.images(each)) == TEST_COUNT
+        assert store.images(each.rows)[0] == "img_000001.jpg" and len(store.images(each.rows)) == TEST_COUNT
         np.testing.assert_array_equal(store.column("valid")[each.rows], valid)
         np.testing.assert_allclose(each.K_px, [[1500, 0, 1024.5], [0, 1497, 1051], [0, 0, 1]], atol=1e-6)
         assert_joints(store, each, points / 1000, projected(points, 1500.0), MPII3D_TEST17)

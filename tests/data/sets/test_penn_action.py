@@ -53,8 +53,8 @@ def test_the_marked_joints_boxes_splits_and_frames_are_found_again(raw: Path, tm
     for sequence, (count, seed) in zip(store.sequences, [(6, 1), (5, 2)], strict=True):
         kept = [frame for frame in range(count) if frame != 2]
         assert store.frames[sequence.rows].tolist() == kept
-        assert store.images(sequence) == [f"{frame + 1:06d}.jpg" for frame in kept]
-        assert (raw / sequence.source / store.images(sequence)[0]).is_file()
+        assert store.images(sequence.rows) == [f"{frame + 1:06d}.jpg" for frame in kept]
+        assert (raw / sequence.source / store.images(sequence.rows)[0]).is_file()
         points = people(count, seed)[0][kept]
         low, high = points[:, 1:].min(1), points[:, 1:].max(1)
         expected = np.concatenate([(low + high) / 2, (high - low) * 1.2], -1)

@@ -113,7 +113,7 @@ def test_everyone_of_2018_is_found_again_and_frames_without_labels_are_gaps(tmp_
     ]
     for sequence, frames, track in zip(store.sequences, ([3, 4, 5, 6], [3, 4, 6], [0, 4, 8, 9, 10]), (0, 7, 0)):
         check(store, sequence, frames, track, NAMES_2018)
-        assert (raw / sequence.source / store.images(sequence)[-1]).is_file()
+        assert (raw / sequence.source / store.images(sequence.rows)[-1]).is_file()
     runs = find_runs(store)
     assert runs.lengths.tolist() == [4, 2, 1, 1, 1, 3]
     assert not store.column("has_points").any() and not store.column("has_theta").any()

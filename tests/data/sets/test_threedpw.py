@@ -140,7 +140,7 @@ def test_everybody_is_found_again_with_split_gender_frames_camera_and_images(raw
     for each in store.sequences:
         np.testing.assert_array_equal(each.K_px, K_PX)
         frames = store.frames[each.rows]
-        assert each.fps == 30 and store.images(each) == [f"image_{frame:05d}.jpg" for frame in frames]
+        assert each.fps == 30 and store.images(each.rows) == [f"image_{frame:05d}.jpg" for frame in frames]
         assert each.source == f"imageFiles/{each.name[:-2]}"
 
 
