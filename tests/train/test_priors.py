@@ -113,8 +113,3 @@ def test_the_rate_rises_and_falls_to_a_fiftieth() -> None:
     top = max(range(recipe.steps), key=rates.__getitem__)
     assert top == recipe.warmup - 1 and rates == sorted(rates[: top + 1]) + sorted(rates[top + 1 :], reverse=True)
     assert rates[-1] == pytest.approx(recipe.rate / 50, rel=0.05)
-
-
-def test_a_prior_of_another_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="'gmm': choose mposer or vposer"):
-        PriorRecipe("mine", "gmm", MPoserConfig())

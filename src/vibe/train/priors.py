@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import roma
 import torch
@@ -91,8 +91,8 @@ class PriorRecipe:
 
     name: str
     """What the weights are called."""
-    kind: str
-    """mposer or vposer."""
+    kind: Literal["mposer", "vposer"]
+    """Of motion, or of single poses."""
     prior: MPoserConfig | VPoserConfig
     """Its sizes."""
     licence: str = f"{ACKNOWLEDGEMENT}; free for every use with this acknowledgement."
@@ -122,10 +122,6 @@ class PriorRecipe:
     log_every: int = 50
     """Steps from line to line of the log."""
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"no prior is of the kind {self.kind!r}: choose {' or '.join(KINDS)}")
 
 
 PRIOR_RECIPES = {
