@@ -28,13 +28,19 @@ from vibe.inference import config, estimate
 from vibe.inference import track as following
 from vibe.models.network import load_network
 from vibe.motion import Motion
-from vibe.records import Camera
+from vibe.records import Camera, Track
 from vibe.refine.energies import HEIGHT
 from vibe.refine.presets import FITTINGS, SMOOTHING
 
 FOLDER = Path("../shared/data/videos")
 VIDEOS = ("balancing/cam01", "balancing/cam02", "two_people/cam01", "street/street")
-HEAD = ["video", "person", "fit", "frames", "reprojection px", "the same mm at their depth", "PA-MPJPE mm", "MPJPE mm",
+ENDS = {
+    "wrists": ("left_wrist", "right_wrist"),
+    "heels": ("left_heel", "right_heel"),
+    "toes": ("left_foot_index", "right_foot_index"),
+}
+HEAD = ["video", "person", "fit", "frames", "reprojection px", "the same mm at their depth",
+        *(f"{end} % of height" for end in ENDS), "PA-MPJPE mm", "MPJPE mm",
         "acceleration error mm/frame^2", "ms a frame", "of it CPU ms"]  # fmt: skip
 
 
@@ -55,6 +61,25 @@ def reprojection(motion: Motion, body: Body, camera: Camera) -> list[float]:
     height_px = camera.K_px[0, 0] * HEIGHT / smpl.pelvis[:, 2:]
     sure = keypoints_px[..., 2]
     return [float((each * sure).sum() / sure.sum()) for each in (off, off / height_px * HEIGHT * 1000)]
+
+
+def residuals(motion: Motion, track: Track, body: Body, camera: Camera) -> list[float]:
+    """Median distance of wrists, heels and toes to where the pose model saw them, in per cent of a person's height.
+
+    Where it was sure of them (0.5 or more) only.
+    """
+    smpl, names = as_tensors(motion.smpl), skeletons.JOINT_SETS["detected27"]
+    joints, points = joints_and_keypoints(body, smpl.rotmat, smpl.betas, "detected27")
+    points_px = cameras.project(points - joints[:, :1] + smpl.pelvis[:, None], camera.K_px)
+    height_px = camera.K_px[0, 0] * HEIGHT / smpl.pelvis[:, 2:]
+    assert track.landmarks is not None, "the default pose model gives them"
+    found = []
+    for end in ENDS.values():
+        seen = track.landmarks[:, skeletons.index(skeletons.BLAZEPOSE, end)]
+        off = (points_px[:, skeletons.index(names, end)] - seen[..., :2]).norm(dim=-1) / height_px
+        sure = (seen[..., 5] >= 0.5) & (seen[..., 6] >= 0.5)
+        found.append(100 * float(off[sure].median()) if sure.any() else float("nan"))
+    return found
 
 
 def main(options: Options) -> None:
@@ -82,6 +107,7 @@ def main(options: Options) -> None:
                     else []
                 )
                 row = [name, person, recipe, len(track.frames), *reprojection(motion, body, camera)]
+                row += residuals(motion, track, body, camera)
                 row += errors or ["", "", ""]
                 rows.append([*row, *(each / len(track.frames) for each in price)])
     report.table(

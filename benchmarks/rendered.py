@@ -30,6 +30,7 @@ from watcher import Watcher
 from vibe.arrays import as_tensors
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
+from vibe.body.pose import rest_joints, rest_vertices
 from vibe.body.record import Body
 from vibe.cameras import default_camera
 from vibe.data.motion import FPS, HELD_OUT, find_motion, read_motion_clips, subject_of
@@ -243,6 +244,15 @@ def count(tally: Tally, one: Take, motion: Motion | None) -> None:
     tally.add(Compared(places, as_tensors(one.motion.joints_cam)[frames], frames, FPS, [0]))
 
 
+def shape_error_mm(motion: Motion, truth: Motion, body: Body) -> float:
+    """Mean distance of the two people's vertices at rest, about the pelvis."""
+    rest = []
+    for each in (motion, truth):
+        betas = as_tensors(each.smpl).betas.float()
+        rest.append(rest_vertices(body, betas) - rest_joints(body, betas)[:1])
+    return 1000 * float((rest[0] - rest[1]).norm(dim=-1).mean())
+
+
 def compared() -> tuple[System, ...]:
     """Those of the product, and its fit to COCO's keypoints alone, as for a pose model of somebody else's."""
     alone, whole = systems()
@@ -255,6 +265,7 @@ def main(options: Options) -> None:
     network, body, after = load_network(options.weights), load_body(), compared()
     tallies: dict[tuple[str, str], Tally] = {}
     others: dict[tuple[str, str], list[dict[str, Tensor]]] = {}
+    shapes: dict[tuple[str, str], list[float]] = {}
     with one_thread():
         for one in (take(plan, body, options.cache) for plan in plans(options.clips, options.subjects)):
             found = estimates(one, network, body, after)
@@ -265,13 +276,14 @@ def main(options: Options) -> None:
                     if motion is not None and len(motion.frames) == len(one.motion.frames):
                         joints = [as_tensors(each.joints_cam) for each in (motion, one.motion)]
                         others.setdefault(row, []).append(motion_errors.motion_errors(*joints))
+                        shapes.setdefault(row, []).append(shape_error_mm(motion, one.motion, body))
     rows = []
     parts = [WHOLE, *KINDS]
     for (part, system), tally in sorted(tallies.items(), key=lambda row: (parts + [row[0][0]]).index(row[0][0])):
         score = tally.score(part, "", system, "")
         shown = [score.errors[COVERAGE], score.errors["pa_mpjpe_mm"], score.errors["mpjpe_mm"]]
         shown += [f"{score.errors['acceleration_error_mm']:.2f}", *motion_errors.table_cells(others[part, system])]
-        rows.append([part, system, score.frames, *shown])
+        rows.append([part, system, score.frames, *shown, float(np.mean(shapes[part, system]))])
     report.table(
         f"The whole pipeline on rendered clips of {options.subjects} subjects",
         [
@@ -283,6 +295,7 @@ def main(options: Options) -> None:
             "MPJPE mm",
             "acceleration error mm/frame^2",
             *motion_errors.HEAD,
+            "shape mm",
         ],
         rows,
         f"{options.clips} clips; 24 joints about the pelvis; weights {network.about.name} {network.about.sha256[:12]}",
