@@ -87,6 +87,9 @@ benchmark: $(VENV)/.ready-to-test $(MEDIAPIPE)/.ready
 	for name in real fitting tracking crossings rendered failures detector_noise speed body_speed generator_speed backbone_speed \
 		training_speed store_speed metrics_speed export_speed render_speed many_speed; do \
 		PYTHONPATH=tools $(BIN)/python benchmarks/$$name.py --table benchmarks/results/$$name.md || exit; done
+	$(BIN)/vibe prepare open-benchmark -o runs/open-benchmark
+	$(BIN)/vibe evaluate open-benchmark --data runs/open-benchmark --table benchmarks/results/open_benchmark.md
+	PYTHONPATH=tools $(BIN)/python benchmarks/open_motion.py --table benchmarks/results/open_motion.md
 	$(BIN)/vibe fetch --quality best --into $(VENV)/share/vibe
 	PYTHONPATH=tools $(BIN)/python benchmarks/real.py --quality best --table benchmarks/results/real_best.md
 

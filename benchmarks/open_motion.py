@@ -1,6 +1,6 @@
 """The open benchmark's clips by what a mean over joints hides: speeds, bends of knees, directions of feet and hands.
 
-    python benchmarks/open_motion.py --data FOLDER [--weights NAME|PATH ...] [--every 1] [--table FILE]
+    python benchmarks/open_motion.py [--data FOLDER] [--weights NAME|PATH ...] [--every 1] [--table FILE]
 
 FOLDER is what `vibe prepare open-benchmark -o FOLDER` made; `vibe evaluate open-benchmark` has its other errors.
 """
@@ -35,7 +35,7 @@ HEAD = ["weights", "evidence", "system", "frames", "PA-MPJPE mm", "MPJPE mm", "a
 
 @dataclass(frozen=True)
 class Options:
-    data: Path
+    data: Path = Path("runs/open-benchmark")
     weights: tuple[str, ...] = ("open",)
     every: int = 1
     """Every so many views of clips."""
