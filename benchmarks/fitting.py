@@ -37,7 +37,7 @@ VIDEOS = ("balancing/cam01", "balancing/cam02", "two_people/cam01", "street/stre
 ENDS = {
     "wrists": ("left_wrist", "right_wrist"),
     "heels": ("left_heel", "right_heel"),
-    "toes": ("left_foot_index", "right_foot_index"),
+    "toes": ("left_toes", "right_toes"),
 }
 HEAD = ["video", "person", "fit", "frames", "reprojection px", "the same mm at their depth",
         *(f"{end} % of height" for end in ENDS), "PA-MPJPE mm", "MPJPE mm",
