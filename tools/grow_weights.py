@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vibe import assets
 from vibe.models.network import build_network, load_network
@@ -49,7 +49,9 @@ def grow_weights(weights: Path | str, recipe: Recipe) -> dict[str, Tensor]:
     small = load_network(weights).model
     torch.manual_seed(recipe.seed)
     large = build_network(recipe.network)
-    return grow(small.state_dict(), large.state_dict(), small.encoder.get_submodule("gru").hidden_size)
+    gru = small.encoder.get_submodule("gru")
+    assert isinstance(gru, nn.GRU)
+    return grow(small.state_dict(), large.state_dict(), gru.hidden_size)
 
 
 def main() -> None:
