@@ -29,7 +29,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = invented.write_store(tmp_path / "sets" / "3dpw", PROTOCOLS["3dpw-smpl24"])
     column = ColumnWriter(folder, "keypoints_px.coco17", {})
     keypoints = np.random.default_rng(0).random((70, 17, 3), np.float32) * (100, 200, 1) + (450, 300, 0)
-    column.write(0, keypoints.astype(np.float32))
+    column.write(np.arange(70), keypoints.astype(np.float32))
     column.finish()
     return folder
 

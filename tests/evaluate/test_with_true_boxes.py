@@ -122,7 +122,7 @@ def test_keypoints_are_read_by_a_network_that_reads_them(tmp_path: Path, home: P
     column = ColumnWriter(folder, "keypoints_px.coco17", {})
     keypoints = np.random.default_rng(0).random((70, 17, 3), np.float32) * (100, 200, 1) + (450, 300, 0)
     keypoints[5:9, :, 2] = 0
-    column.write(0, keypoints.astype(np.float32))
+    column.write(np.arange(70), keypoints.astype(np.float32))
     column.finish()
     report = with_true_boxes(folder, protocol, load_network(), systems(refine=False))
     score = report.scores[0]
@@ -135,7 +135,7 @@ def test_who_is_never_read_counts_as_not_found(tmp_path: Path, monkeypatch) -> N
     protocol = PROTOCOLS["3dpw-smpl24"]
     folder = invented.write_store(tmp_path / "set", protocol)
     has = ColumnWriter(folder, "has_features", {})
-    has.write(0, np.arange(70) >= 23)
+    has.write(np.arange(70), np.arange(70) >= 23)
     has.finish()
     score = whole(scored(folder, protocol, monkeypatch, None))
     assert score.frames == 35 and score.errors["coverage"] == pytest.approx(100 * 35 / 58)
@@ -158,7 +158,7 @@ def test_what_the_evidence_was_made_with_is_told(tmp_path: Path) -> None:
     folder = invented.write_store(tmp_path / "set", PROTOCOLS["3dpw-smpl24"])
     recipe = {"evidence": "keypoints", "model": "pose.tflite", "sha256": "0123456789abcdef"}
     column = ColumnWriter(folder, "keypoints_px.coco17", recipe)
-    column.write(0, np.ones((70, 17, 3), np.float32))
+    column.write(np.arange(70), np.ones((70, 17, 3), np.float32))
     column.finish()
     store = open_store(folder)
     assert made_of(store, "keypoints_px.coco17") == "The keypoints_px.coco17 were made with pose.tflite 0123456789ab."
