@@ -20,6 +20,10 @@ SLIDE = 30
 """Frames over which a track may have slid from one person to another."""
 SPIN = 4.0
 """Radians a second from which a turn of the region is followed without delay."""
+APART = 0.2
+"""Similarity of keypoints below which two people are surely apart."""
+UNLIKE = 0.1
+"""Difference of what `ActiveTrack.strayed` gives for two tracks that tells who is who."""
 LEAST = 256
 """Least number of frames that are moved to the rows."""
 
@@ -117,17 +121,30 @@ class ActiveTrack:
         expected = last + (last - before) * min(ratio, 3.0)
         return float(np.linalg.norm(now - expected, axis=-1).mean() / appearance.size_px(self.keypoints[-2]))
 
+    def look(self) -> Float[Array, "128"]:
+        """Mean appearance of the clothes up to half a second before."""
+        kept = max(1, len(self.times) - SLIDE // 2)
+        mean = (np.stack(self.looks[:kept]).astype(np.float32) ** 2).mean(0)
+        return np.sqrt(mean / (mean.sum() / 2))
+
     def strayed(self) -> float:
         """How unlike the newest frame is to what was to be expected half a second before: by clothes, size, place."""
         kept = max(1, len(self.times) - SLIDE // 2)
-        mean = (np.stack(self.looks[:kept]).astype(np.float32) ** 2).mean(0)
-        unlike = appearance.dissimilarity(np.sqrt(mean / (mean.sum() / 2)), self.looks[-1].astype(np.float32))
+        unlike = appearance.dissimilarity(self.look(), self.looks[-1].astype(np.float32))
         times, regions = np.array(self.times[:kept][-SLIDE:]), np.array(self.regions[:kept][-SLIDE:], float)
         step = times[-1] - times[0]
         velocity = (regions[-1, :2] - regions[0, :2]) / step if step > 0.1 else np.zeros(2)
         size, now = np.median(regions[:, 2]), self.regions[-1]
         away = np.linalg.norm(now[:2] - regions[-1, :2] - velocity * (self.times[-1] - times[-1])) / size
         return float(unlike + away + abs(np.log(now[2] / size)))
+
+    def undo_jump(self, stays: ActiveTrack) -> None:
+        """Forget the last frames in which this track slid to another person's place."""
+        met = dict(zip(stays.frames[-SLIDE:], stays.keypoints[-SLIDE:], strict=True))
+        while self.frames and self.frames[-1] in met:
+            if appearance.similarity(self.keypoints[-1], met[self.frames[-1]]) < APART:
+                break
+            self.drop_last()
 
     def _piece(self) -> Tracklet:
         """The frames in memory."""
@@ -146,6 +163,14 @@ class ActiveTrack:
         """Drop the first frames here."""
         for name in COLUMNS:
             del getattr(self, name)[:count]
+
+
+def which_jumped(one: ActiveTrack, other: ActiveTrack) -> ActiveTrack:
+    """Which of two tracks at one place is not this person's: by clothes, size and way, else by the last step."""
+    first, second = one.strayed(), other.strayed()
+    if abs(first - second) > UNLIKE:
+        return one if first > second else other
+    return max(one, other, key=ActiveTrack.surprise)
 
 
 def person_state(person: ActiveTrack) -> dict[str, Any]:

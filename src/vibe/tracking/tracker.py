@@ -6,37 +6,37 @@ import math
 from array import array
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray as Array
-from scipy.optimize import linear_sum_assignment
 
 from vibe import records
 from vibe.tracking import appearance, tiling
-from vibe.tracking.active_track import SLIDE, ActiveTrack, person_from, person_state
+from vibe.tracking.active_track import ActiveTrack, person_from, person_state, which_jumped
 from vibe.tracking.cuts import CutDetector
 from vibe.tracking.detector import BlazePoseDetector, Detections, Detector, iou
+from vibe.tracking.matching import assign_readings, body_overlap, pair_regions, sureness
 from vibe.tracking.pose_model import BlazePose, Landmarks, PoseModel
 from vibe.tracking.postprocess import PostprocessConfig, finish_tracks
 from vibe.tracking.rows import Rows
-from vibe.tracking.tracklets import StoredTracklet, place_ahead, stretches_from, stretches_state
+from vibe.tracking.tracklets import SHORT, StoredTracklet, place_ahead, stretches_from, stretches_state
 
-APART = 0.2
-"""Similarity of keypoints below which two people are surely apart."""
-SAME_PLACE, SAME_SIZE = 0.15, 0.5
-"""Distance over the side, and logarithm of the growth, up to which a detection is of the person in a region."""
-UNLIKE = 0.1
-"""Difference of what `ActiveTrack.strayed` gives for two tracks that tells who is who."""
 TILTED, TURNS = 0.7, (-0.8, -0.4, 0.4, 0.8)
 """Radians from upright from which somebody whose reading fades is read at further turns, and by how much."""
 CLEAR, FADED = 0.4, 0.9
 """A reading fades if it is less sure than the first, and than the second times the one before."""
 CONTEST = 0.05
 """Overlap of two people's bodies over the smaller one from which a place is contested."""
+FAMILIAR, LIKELY = 0.7, 1.1
+"""Cost of `assign_readings` up to which a contested reading is somebody's at once, and after a closer look."""
+CLOSER, SHIFTS = 0.8, (0.0, -0.12, 0.12)
+"""Side of the region of a closer look, which shows less of whoever stands beside, and where it is, over the side."""
+Seeker = tuple[ActiveTrack | None, Array, Array]
+"""Whose reading is to be found (None: a track that has ended), the region where they should be, and their look."""
 
 
 @dataclass(frozen=True)
@@ -131,14 +131,12 @@ class Tracker:
             self._begin_scene(time)
         width, height = rgb.shape[1], rgb.shape[0]
         ahead = [person.ahead(time, self._config.steadiness) for person in self._live]
-        near, parts, anchors = self._search_near(time, rgb, ahead)
+        near, parts, anchors, doubtful = self._search_near(time, rgb, ahead)
         scheduled = self._scheduled_tiles(time, width, height, len(parts))
         seen = self._detector_pool.submit(tiling.detect_in_tiles, self._detector, rgb, scheduled)
         read = map if len(ahead) < 2 else self._pose_pool.map
-        landmarks = read(lambda each: self._read(rgb, *each), zip(self._live, ahead, anchors, strict=True))
-        for person, reading in zip(self._live, landmarks, strict=True):
-            if is_person(reading, self._config):
-                person.add(index, time, reading, appearance.clothing(rgb, reading.keypoints_px))
+        readings = list(read(lambda each: self._read(rgb, *each), zip(self._live, ahead, anchors, strict=True)))
+        self._add_readings(index, time, rgb, ahead, anchors, readings, doubtful)
         self._end_duplicates()
         if found := near + seen.result():
             parts = np.concatenate([parts, scheduled])
@@ -226,23 +224,23 @@ class Tracker:
 
     def _search_near(
         self, time: float, rgb: Array, ahead: list[Array]
-    ) -> tuple[list[Detections], Array, Sequence[Array | None]]:
+    ) -> tuple[list[Detections], Array, Sequence[Array | None], set[int]]:
         """Look around people whose place may be another's, and around lost ones, these turned upside down as well.
 
-        Gives what was found, the tile of each, and for each of these people the detector's region.
+        Gives what was found, the tile of each, for each of these people the detector's region, and their numbers.
         """
         config, height, width = self._config, *rgb.shape[:2]
         self._gone = [one for one in self._gone if time - one.last.times[-1] <= config.finish.most_gap]
         regions = ahead + [place_ahead(one.last, time) for one in self._gone]
         missed = {n for n, one in enumerate(self._live) if one.times[-1] < self._times[-2]}
         doubtful = missed | {
-            n for pair in combinations(range(len(regions)), 2) if _overlap(*(regions[n] for n in pair)) > CONTEST
+            n for pair in combinations(range(len(regions)), 2) if body_overlap(*(regions[n] for n in pair)) > CONTEST
             for n in pair if n < len(ahead)
         }  # fmt: skip
         wanted, anchors = [regions[n] for n in sorted(doubtful)] + regions[len(ahead) :][-2:], [None] * len(ahead)
         wait = config.detect_contested if doubtful and config.most_windows is None else config.detect_lost
         if not wanted or time - self._last_local_search < wait - 1e-6:
-            return [], self._postponed[:0], anchors
+            return [], self._postponed[:0], anchors, doubtful
         self._last_local_search = time
         turn = self._count % len(wanted)  # with a budget, everybody in turn, so that the search for new people goes on
         wanted = (wanted[turn:] + wanted[:turn])[: config.most_windows]
@@ -253,29 +251,82 @@ class Tracker:
             turned = self._detector_pool.submit(tiling.detect_turned, self._detector, rgb, lost).result()
             found, parts = found + turned[0], np.concatenate([parts, turned[1]])
         starts = self._starts(tiling.merge_detections(found, parts, width, height))
-        pairs = dict(_pairs(ahead, starts))
-        return found, parts, [starts[pairs[n]] if n in doubtful & pairs.keys() else None for n in range(len(ahead))]
+        pairs = dict(pair_regions(ahead, starts))
+        anchors = [starts[pairs[n]] if n in doubtful & pairs.keys() else None for n in range(len(ahead))]
+        return found, parts, anchors, doubtful
 
     def _starts(self, found: Detections) -> list[Array]:
         """The first region of each detected person."""
-        return [self._pose.start(box, _row(found.keypoints_px, n)) for n, box in enumerate(found.box_px)]
+        points = [None] * len(found.box_px) if found.keypoints_px is None else found.keypoints_px
+        return [self._pose.start(*each) for each in zip(found.box_px, points, strict=True)]
 
     def _read(self, rgb: Array, person: ActiveTrack, region: Array, anchor: Array | None) -> Landmarks:
         """The keypoints in a region, or in the detector's if those are of another person than the detector's."""
         first = self._read_turned(rgb, person, self._pose(rgb, region))
-        if anchor is None or (is_person(first, self._config) and _pairs([anchor], [first.follow])):
+        if anchor is None or (is_person(first, self._config) and pair_regions([anchor], [first.follow])):
             return first
         second = self._pose(rgb, anchor)
-        return second if is_person(second, self._config) and _pairs([anchor], [second.follow]) else first
+        return second if is_person(second, self._config) and pair_regions([anchor], [second.follow]) else first
+
+    def _add_readings(
+        self,
+        index: int,
+        time: float,
+        rgb: Array,
+        ahead: list[Array],
+        anchors: Sequence[Array | None],
+        readings: list[Landmarks],
+        doubtful: set[int],
+    ) -> None:
+        """Add what was read to each track; if doubtful, to whom it is like, and to others what else is read near."""
+        sure = [n for n, reading in enumerate(readings) if is_person(reading, self._config)]
+        pairs = [pair for pair in combinations(sure, 2) if self._same(*(readings[n].keypoints_px for n in pair))]
+        contested = doubtful.union(*pairs)
+        for n in set(sure) - contested:
+            self._live[n].add(index, time, readings[n], appearance.clothing(rgb, readings[n].keypoints_px))
+        seekers: list[Seeker] = [(self._live[n], ahead[n], self._live[n].look()) for n in sorted(contested)]
+        offers = [readings[n] for n in sure if n in contested]
+        seen = [anchor for n in sorted(set().union(*pairs)) if (anchor := anchors[n]) is not None]
+        offers += [reading for anchor in seen if is_person(reading := self._pose(rgb, anchor), self._config)]
+        seekers = self._assign(index, time, rgb, seekers, offers, FAMILIAR)
+        if self._config.most_windows is not None:
+            return
+        if index % 2:
+            seekers += [(None, place_ahead(one.last, time), one.last.look) for one in self._gone[-2:]]
+        seekers = [one for one in seekers if (one[1][:2] > 0).all() and (one[1][:2] < rgb.shape[1::-1]).all()]
+        for person, region, _ in seekers:
+            for shift in SHIFTS if person else (2 * SHIFTS[index // 2 % 3],):
+                closer = self._pose(rgb, region * (1, 1, CLOSER, 1) + (shift * region[2], 0, 0, 0))
+                offers += [closer] if is_person(closer, self._config) else []
+        self._assign(index, time, rgb, seekers, offers, LIKELY)
+
+    def _assign(
+        self, index: int, time: float, rgb: Array, seekers: list[Seeker], offers: list[Landmarks], most_cost: float
+    ) -> list[Seeker]:
+        """Give readings to whom they are like, but for those of people who have theirs; returns who has none then.
+
+        They keep the look that they had before: half of it may be of whoever stands before them.
+        """
+        taken = [one.keypoints[-1] for one in self._live if one.frames[-1:] == [index]]
+        offers = [each for each in offers if not any(self._same(each.keypoints_px, other) for other in taken)]
+        found = assign_readings(rgb, [seeker[1:] for seeker in seekers], offers, most_cost, self._config.same_person)
+        for n, (reading, look) in found.items():
+            person, region, _ = seekers[n]
+            if person is None:
+                self._last_number += 1
+                person = ActiveTrack(self._last_number, reading)
+                self._live.append(person)
+            person.add(index, time, replace(reading, region=region), person.looks[-1] if person.looks else look)
+        return [seeker for n, seeker in enumerate(seekers) if n not in found]
 
     def _read_turned(self, rgb: Array, person: ActiveTrack, first: Landmarks) -> Landmarks:
         """The surest reading of somebody who turns over: as the region was, or turned further or less far."""
         region = first.region
-        if abs(region[3]) < TILTED or _sureness(first) >= min(CLEAR, FADED * _sureness(person.last)):
+        if abs(region[3]) < TILTED or sureness(first) >= min(CLEAR, FADED * sureness(person.last)):
             return first
         turned = [self._pose(rgb, region + np.array([0, 0, 0, turn])) for turn in TURNS]
-        likely = [each for each in turned if is_person(each, self._config) and _pairs([region], [each.follow])]
-        return max([first, *likely], key=_sureness)
+        likely = [each for each in turned if is_person(each, self._config) and pair_regions([region], [each.follow])]
+        return max([first, *likely], key=sureness)
 
     def _within_budget(self, parts: Array, others: int) -> Array:
         """As many tiles as the frame has room for beside `others`; the rest is postponed."""
@@ -288,21 +339,19 @@ class Tracker:
         most = self._config.most_trials if self._searches > 1 else len(found.score)
         here = [one for one in self._live if one.frames[-1] == index]
         starts = self._starts(found)
-        known = {m for _, m in _pairs([one.regions[-1] for one in here], starts)}
+        known = {m for _, m in pair_regions([one.regions[-1] for one in here], starts)}
         for n in [n for n in range(len(starts)) if n not in known][:most]:
             landmarks = self._pose(rgb, starts[n])
             if not is_person(landmarks, self._config) or any(
                 self._repeats(landmarks.keypoints_px, one.keypoints[-1]) for one in here
             ):
                 continue
+            points, follow = landmarks.keypoints_px, landmarks.follow
+            away = [one for one in self._live if one not in here]
             missed = [
                 one
-                for one in self._live
-                if one not in here
-                and (
-                    self._same(landmarks.keypoints_px, one.keypoints[-1])
-                    or _pairs([one.regions[-1]], [landmarks.follow])
-                )
+                for one in away
+                if self._same(points, one.keypoints[-1]) or pair_regions([one.regions[-1]], [follow])
             ]
             if not missed and len(self._live) >= (self._config.most_people or math.inf):
                 continue
@@ -334,58 +383,18 @@ class Tracker:
                 if self._repeats(young.keypoints[-1], old.keypoints[-1]):
                     self._live.remove(young)
             elif self._same(one.keypoints[-1], other.keypoints[-1]):
-                jumped = self._jumped(one, other)
-                self._undo_jump(jumped, other if jumped is one else one)
+                jumped = which_jumped(one, other)
+                jumped.undo_jump(other if jumped is one else one)
                 self._close(jumped)
-
-    def _jumped(self, one: ActiveTrack, other: ActiveTrack) -> ActiveTrack:
-        """Which of two tracks at one place is not this person's: by clothes, size and way, else by the last step."""
-        first, second = one.strayed(), other.strayed()
-        if abs(first - second) > UNLIKE:
-            return one if first > second else other
-        return max(one, other, key=ActiveTrack.surprise)
-
-    def _undo_jump(self, jumped: ActiveTrack, stays: ActiveTrack) -> None:
-        """Forget the last frames in which a track slid to another person's place."""
-        met = dict(zip(stays.frames[-SLIDE:], stays.keypoints[-SLIDE:], strict=True))
-        while jumped.frames and jumped.frames[-1] in met:
-            if appearance.similarity(jumped.keypoints[-1], met[jumped.frames[-1]]) < APART:
-                break
-            jumped.drop_last()
 
     def _close(self, person: ActiveTrack) -> None:
         """End the track of a lost person."""
         self._live.remove(person)
         if stretch := person.stretch(self.rows):
             self._stretches.append(stretch)
-            self._gone.append(stretch)
+            self._gone += [stretch] if _is_known(person) else []
 
 
-def _sureness(landmarks: Landmarks) -> float:
-    """Presence times mean confidence of the keypoints."""
-    return landmarks.presence * float(landmarks.keypoints_px[:, 2].mean())
-
-
-def _row(values: Array | None, n: int) -> Array | None:
-    """One row, where there are any."""
-    return None if values is None else values[n]
-
-
-def _pairs(regions: list[Array], starts: list[Array]) -> list[tuple[int, int]]:
-    """Which region of a tracked person is which of the detector's: the assignment of least distance and growth."""
-    if not regions or not starts:
-        return []
-    one, other = np.array(regions, float)[:, None], np.array(starts, float)[None]
-    apart = np.linalg.norm(one[..., :2] - other[..., :2], axis=-1) / one[..., 2]
-    growth = np.abs(np.log(np.maximum(other[..., 2], 1e-6) / one[..., 2]))
-    near = (apart < SAME_PLACE) & (growth < SAME_SIZE)
-    pairs = zip(*linear_sum_assignment(np.where(near, apart + 0.3 * growth, 10.0)), strict=True)
-    return [(int(n), int(m)) for n, m in pairs if near[n, m]]
-
-
-def _overlap(one: Array, other: Array) -> float:
-    """Of two people's regions: how far the narrow boxes of upright people in their middle overlap."""
-    boxes = np.array([one, other])[:, [0, 1, 2, 2]] * (1, 1, 0.35, 0.7)
-    low, high = boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2
-    shared = np.clip(high.min(0) - low.max(0), 0, None).prod()
-    return float(shared / boxes[:, 2:].prod(-1).min())
+def _is_known(person: ActiveTrack) -> bool:
+    """Whether somebody was seen often or clearly enough to be searched for."""
+    return len(person.frames) >= SHORT or sureness(person.last) >= CLEAR
