@@ -24,7 +24,7 @@ BACKBONE = "official-frame"
 """The weights whose ResNet-50 makes the features that generators read; they hold the single-frame baseline too."""
 SHIPPED_SHA256 = {
     "mposer.safetensors": "125295f00eebb571fae61198addf7cd84d87b9714c0c48fbbaf2e6372310eee0",
-    "open.safetensors": "5e5b40b08186215e8cdf3a81d8e9ca4f23a4d13e4f697d7f16fce1f52e3bc81d",
+    "open.safetensors": "c417bea8fc4c24dd13f7ec5184e5b1119ba5853ecfbbde17af541c784b052c29",
     "vposer.safetensors": "e38a6b53582fc826863512fc2c557b3cbd99383d0319056fa6c10e644f104d14",
 }
 """Of the weights that come with the package."""
