@@ -20,6 +20,11 @@ WORDS = [
 ]
 
 
+def test_a_library_that_finds_no_room_is_told_as_too_little_memory():
+    said = "libpywrap_litert_common.so: failed to map segment from shared object"
+    assert explain(ImportError(said)) == "the memory of this machine is not enough for it"
+
+
 @pytest.mark.parametrize("words", WORDS)
 def test_too_little_memory_is_said_in_the_same_words_whoever_met_it(words):
     assert explain(RuntimeError(words)) == "the memory of this machine is not enough for it"

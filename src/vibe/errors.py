@@ -13,10 +13,10 @@ EXPECTED = (ValueError, OSError, MemoryError, ImportError)
 """What the borders raise about the user's files; anything else is our own mistake."""
 NO_MEMORY = re.compile(
     r"allocate (memory|\d)|insufficient memory|out of memory|failed to alloc|bad_?alloc|XNNPack.* failed|"
-    r"start new thread",
+    r"start new thread|failed to map segment",
     re.IGNORECASE,
 )
-"""How PyTorch, OpenCV, LiteRT (whose models are checked before) and Python say that there is too little memory."""
+"""How PyTorch, OpenCV, LiteRT (whose models are checked before), Python and its loader say that memory is short."""
 
 PASSWORD = re.compile(r"([a-z][a-z0-9+.-]*://)([^\s/:@]*):[^\s/]*@", re.IGNORECASE)
 SIGNATURE = re.compile(r"(https?://[^\s?#]*)[?#][^\s'\"]*", re.IGNORECASE)
@@ -35,10 +35,8 @@ def explain(error: Exception) -> str:
     """The one sentence that says why something failed; VIBE_TRACEBACK in the environment shows where as well."""
     if os.environ.get("VIBE_TRACEBACK"):
         traceback.print_exception(error)
-    if isinstance(error, EXPECTED):
+    if isinstance(error, EXPECTED) or lacks_memory(error):
         return one_line(error)
-    if NO_MEMORY.search(str(error)):
-        return one_line(MemoryError())
     return f"a fault of vibe's own, {type(error).__name__}: {one_line(error)} (VIBE_TRACEBACK=1 shows where)"
 
 
@@ -49,7 +47,7 @@ def needs_extra(purpose: str, package: str, extra: str) -> Iterator[None]:
         yield
     except ImportError as error:
         advice = f'run `pip install "vibe-motion[{extra}]"`'
-        raise ImportError(f"{purpose} needs {package}, which is not installed: {advice}") from error
+        raise ModuleNotFoundError(f"{purpose} needs {package}, which is not installed: {advice}") from error
 
 
 @contextmanager
@@ -65,9 +63,15 @@ def damaged(what: str, advice: str = "copy it again", *also: type[Exception]) ->
         raise ValueError(f"{what} ({shorten(why)}): {advice}") from error
 
 
+def lacks_memory(error: Exception) -> bool:
+    """Whether there was too little memory."""
+    told = not isinstance(error, ValueError | OSError) and NO_MEMORY.search(str(error))
+    return isinstance(error, MemoryError) or bool(told)
+
+
 def one_line(error: Exception) -> str:
     """What an error says, on one line."""
-    if isinstance(error, MemoryError):
+    if lacks_memory(error):
         return "the memory of this machine is not enough for it"
     if isinstance(error, OSError) and error.strerror:
         return redact(f"{error.strerror}: {error.filename}" if error.filename else error.strerror)
