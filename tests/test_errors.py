@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import vibe
-from vibe.errors import explain, needs_extra, shorten
+from vibe.errors import damaged, explain, needs_extra, shorten
 
 WORDS = [
     "[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.",
@@ -17,17 +17,15 @@ WORDS = [
     "XNNPack delegate failed to reshape runtimeNode number 332 (TfLiteXNNPackDelegate) failed to prepare.",
     "std::bad_alloc",
     "can't start new thread",
+    "libLiteRt.so: failed to map segment from shared object",
 ]
-
-
-def test_a_library_that_finds_no_room_is_told_as_too_little_memory():
-    said = "libpywrap_litert_common.so: failed to map segment from shared object"
-    assert explain(ImportError(said)) == "the memory of this machine is not enough for it"
 
 
 @pytest.mark.parametrize("words", WORDS)
 def test_too_little_memory_is_said_in_the_same_words_whoever_met_it(words):
     assert explain(RuntimeError(words)) == "the memory of this machine is not enough for it"
+    with pytest.raises(MemoryError), damaged("a.npz does not fit"):
+        raise RuntimeError(words)
 
 
 def test_a_fault_of_our_own_is_called_so():

@@ -35,8 +35,10 @@ def explain(error: Exception) -> str:
     """The one sentence that says why something failed; VIBE_TRACEBACK in the environment shows where as well."""
     if os.environ.get("VIBE_TRACEBACK"):
         traceback.print_exception(error)
-    if isinstance(error, EXPECTED) or lacks_memory(error):
+    if isinstance(error, EXPECTED):
         return one_line(error)
+    if NO_MEMORY.search(str(error)):
+        return one_line(MemoryError())
     return f"a fault of vibe's own, {type(error).__name__}: {one_line(error)} (VIBE_TRACEBACK=1 shows where)"
 
 
@@ -47,7 +49,7 @@ def needs_extra(purpose: str, package: str, extra: str) -> Iterator[None]:
         yield
     except ImportError as error:
         advice = f'run `pip install "vibe-motion[{extra}]"`'
-        raise ModuleNotFoundError(f"{purpose} needs {package}, which is not installed: {advice}") from error
+        raise ImportError(f"{purpose} needs {package}, which is not installed: {advice}") from error
 
 
 @contextmanager
@@ -58,20 +60,16 @@ def damaged(what: str, advice: str = "copy it again", *also: type[Exception]) ->
     except ImportError:
         raise
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, *also) as error:
+        if isinstance(error, RuntimeError) and NO_MEMORY.search(str(error)):
+            raise MemoryError from error
         kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
         why = f"{error} is missing" if isinstance(error, KeyError) else kind + one_line(error)
         raise ValueError(f"{what} ({shorten(why)}): {advice}") from error
 
 
-def lacks_memory(error: Exception) -> bool:
-    """Whether there was too little memory."""
-    told = not isinstance(error, ValueError | OSError) and NO_MEMORY.search(str(error))
-    return isinstance(error, MemoryError) or bool(told)
-
-
 def one_line(error: Exception) -> str:
     """What an error says, on one line."""
-    if lacks_memory(error):
+    if isinstance(error, MemoryError):
         return "the memory of this machine is not enough for it"
     if isinstance(error, OSError) and error.strerror:
         return redact(f"{error.strerror}: {error.filename}" if error.filename else error.strerror)

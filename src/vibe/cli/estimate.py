@@ -85,7 +85,7 @@ def estimate(
             from vibe.inference.estimate import load_estimator
 
             estimator = load_estimator(order.config)
-    except (ValueError, OSError, ModuleNotFoundError) as error:
+    except (ValueError, OSError, ImportError) as error:
         return usage_error(one_line(error))
     with _tidied(order.store):
         for content in () if keep_stages else plan.finished:

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from numpy import ndarray as Array
 
 from vibe.assets.tflite_trim import Shape, trim
+from vibe.errors import NO_MEMORY
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
@@ -49,7 +50,12 @@ def _open(model: bytes) -> Interpreter:
 
     One thread: a second one saves a fifth of the time alone (9 to 7 ms a person), and has people of its own to read.
     """
-    from ai_edge_litert.interpreter import Interpreter
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except (ImportError, OSError) as error:
+        if NO_MEMORY.search(str(error)):
+            raise MemoryError from error
+        raise
 
     with _SILENCE, _quiet():
         net = Interpreter(model_content=model, num_threads=1)
