@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from tests.tracking.test_tracker import FPS, Actor, Scene
+from tracking.test_tracker import FPS, Actor, Scene
 
 from vibe.synthetic.background import background, ground_below
 from vibe.synthetic.clips import make_clip
