@@ -36,7 +36,7 @@ GROUND = (
 )
 ROOMS = ("tracking", "features", "models", "refine", "export", "render", "viewer")
 CORRIDOR = ("inference",)
-WINGS = ("data", "synthetic", "evaluate", "train", "batch", "live", "bench")
+WINGS = ("convert", "data", "synthetic", "evaluate", "train", "batch", "live", "bench")
 ORDER = (*GROUND, *ROOMS, *CORRIDOR, *WINGS, "cli", "__main__")
 ROOT = SOURCE.parents[1]
 HOUSE = SourceTree(ROOT)

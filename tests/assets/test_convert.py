@@ -8,8 +8,7 @@ import pytest
 import torch
 from reference import recipe, state
 
-from vibe import assets
-from vibe.assets import convert
+from vibe import assets, convert
 
 GIVEN = {
     "SMPL_NEUTRAL.pkl": "smpl_neutral.npz",

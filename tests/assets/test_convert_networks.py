@@ -9,8 +9,7 @@ from reference import recipe, state
 from safetensors.torch import load_file
 from torch import nn
 
-from vibe import assets
-from vibe.assets import convert
+from vibe import assets, convert
 from vibe.models.generator import VIBE
 from vibe.models.gru import EncoderConfig, GRUEncoder
 from vibe.models.regressor import Regressor, RegressorConfig

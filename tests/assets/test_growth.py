@@ -11,7 +11,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from vibe.assets import convert, pickles
+from vibe import convert
+from vibe.assets import pickles
 from vibe.assets.archives import read_npz
 from vibe.assets.tflite_trim import trim
 

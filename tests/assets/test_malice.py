@@ -16,8 +16,7 @@ import pytest
 import torch
 from official_files import small_generator
 
-from vibe import assets
-from vibe.assets import convert
+from vibe import assets, convert
 
 SECONDS, MEGABYTES = 5.0, 400
 RUN = "echo ran >> ran"
@@ -284,7 +283,7 @@ ADD_ALL = """
 import json, sys, time
 from pathlib import Path
 from vibe import assets
-from vibe.assets import convert
+from vibe import convert
 
 try:
     from resource import RUSAGE_SELF, getrusage

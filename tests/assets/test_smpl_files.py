@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from official_files import Foreign, chumpy, old_pickle, sparse
 
-from vibe.assets import convert
+from vibe import convert
 from vibe.skeletons import SMPL_PARENTS
 
 

@@ -217,7 +217,7 @@ def _given_files(folder: Path) -> Iterable[Path]:
 
 
 def _add() -> Read:
-    from vibe.assets import convert
+    from vibe import convert
 
     def read(path: Path) -> None:
         (answer,) = convert.add([path])

@@ -1,4 +1,4 @@
-"""Where weights and licensed files live: find, fetch, verify; `vibe.assets.convert` adds the user's own."""
+"""Where weights and licensed files live: find, fetch, verify; `vibe.convert` adds the user's own."""
 
 from vibe.assets.download import MODEL_SHA256, MODELS, fetch, find_model
 from vibe.assets.paths import folders, home, keep_inputs, library, sha256, whole_file, write_whole

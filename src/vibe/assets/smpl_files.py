@@ -50,11 +50,6 @@ MAX_COMPONENTS = 64
 ROW_SUM = 1e-3
 
 
-def is_body(names: set[Any]) -> bool:
-    """Whether the keys of a file are those of a body in the layout of SMPL and its relatives."""
-    return {"v_template", "shapedirs", "kintree_table"} <= names
-
-
 def body(readers: Readers, path: Path) -> tuple[str, bytes]:
     """A body of SMPL: its name in the library and its content; raises ValueError.
 

@@ -72,7 +72,7 @@ def _list() -> int:
 
 def _add(paths: Sequence[Path]) -> int:
     """Add files and what is in folders, but for hidden ones: a line for each, and the exit code."""
-    from vibe.assets.convert import Refused, add
+    from vibe.convert import Refused, add
 
     files, failed = [], False
     for path in paths:

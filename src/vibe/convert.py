@@ -6,20 +6,27 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from vibe.assets import checkpoints, pickle_arrays, pickles, smpl_files
 from vibe.assets.archives import Zip, npy, read_npz
 from vibe.assets.checkpoints import Checkpoint, StorageView, storage_view, storage_views
 from vibe.assets.paths import home, keep_inputs, lying, write_whole
 from vibe.assets.registry import CONVERTED
-from vibe.assets.weights import SHIPPED, load_recipe, load_weights, weights_bytes
+from vibe.assets.weights import BACKBONE, SHIPPED, load_recipe, load_weights, weights_bytes
+from vibe.errors import damaged
+from vibe.features.resnet import ResNet50
+from vibe.models.generator import VIBE
+from vibe.models.gru import EncoderConfig, GRUEncoder
+from vibe.models.regressor import CAMERA, POSE, SHAPE, Regressor, RegressorConfig
 
 MAX_FILE = 1 << 30
 """Bytes; the largest of these files has 300 MB."""
@@ -28,11 +35,6 @@ PERFORMANCE = {"official": 56.56, "official-3dpw": 52.00}
 OWN = ("", "", "those of the data and of the checkpoints that it was trained from", "whoever trained it")
 """What stands in `CONVERTED` for the published ones."""
 NOTHING = "it is none of the files that can be added (`vibe assets` lists them)"
-Shapes = dict[str, tuple[int, ...]]
-STATE = {"pose": 144, "shape": 10, "cam": 3}
-"""The numbers that the regressor corrects."""
-STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))
-"""Width and blocks of each stage of ResNet-50."""
 MAX_LAYERS = 8
 LAYER = re.compile(r"encoder\.gru\.weight_ih_l(\d)")
 
@@ -124,7 +126,7 @@ def _pickle(path: Path, content: bytes) -> tuple[str, bytes]:
 
 def _arrays(path: Path, readers: dict[str, Callable[[], Any]]) -> tuple[str, bytes]:
     names = set(readers)
-    if smpl_files.is_body(names):
+    if {"v_template", "shapedirs", "kintree_table"} <= names:  # SMPL's layout, and its relatives'
         return smpl_files.body(readers, path)
     if {"means", "covars", "weights"} <= names:
         return smpl_files.pose_mixture(readers)
@@ -149,13 +151,19 @@ def _checkpoint(path: Path, checkpoint: Checkpoint) -> tuple[str, bytes]:
         shown = ", ".join(ascii(str(name)[:30])[1:-1] for name in list(state)[:6])
         raise ValueError(f"it is a checkpoint of another network; it holds {shown or 'nothing'}")
     views = storage_views(checkpoint, kept)
-    name = "official-frame" if frame else _which(path, checkpoint)
-    file = f"{name}.safetensors"
-    _, _, licence, owner = CONVERTED.get(file, OWN)
-    terms = f"{licence}; from {owner}."
-    if frame:
-        return file, _weights(views, name, terms, _resnet(), "", None, {"features": 2048, "hidden": 1024})
-    return file, _generator(views, name, terms)
+    name = BACKBONE if frame else _which(path, checkpoint)
+    encoder, regressor = (None, RegressorConfig()) if frame else _sizes(views)
+    with torch.device("meta"):  # the shapes alone
+        head = Regressor(regressor)
+        if encoder is None:
+            wanted = ResNet50().state_dict() | head.state_dict()
+        else:
+            wanted = VIBE(nn.Identity(), GRUEncoder(EncoderConfig(**encoder)), head).state_dict()
+    arrays = _parameters(views, {name: tuple(tensor.shape) for name, tensor in wanted.items()})
+    recipe = {"evidence": "images", "body": "smpl", "encoder": encoder, "regressor": asdict(regressor)}
+    _, _, licence, owner = CONVERTED.get(f"{name}.safetensors", OWN)
+    metadata = {"name": name, "licence": f"{licence}; from {owner}.", "recipe": json.dumps(recipe, sort_keys=True)}
+    return f"{name}.safetensors", weights_bytes(arrays, metadata)
 
 
 def _which(path: Path, checkpoint: Checkpoint) -> str:
@@ -181,11 +189,9 @@ def _free(name: str) -> str:
 
 def _training(checkpoint: Checkpoint) -> tuple[str, bytes]:
     """A checkpoint of `vibe train`: the averaged parameters, in half precision as they are shipped."""
-    try:
+    with damaged("its recipe cannot be read", "give the weights.safetensors of the run"):
         recipe = json.loads(checkpoint.value["recipe"])
         name, licence = recipe["name"], recipe["licence"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"its recipe cannot be read ({error}): give the weights.safetensors of the run") from error
     state = checkpoint.value["average"]
     if not isinstance(state, dict) or not isinstance(name, str) or not isinstance(licence, str):
         raise ValueError("its recipe has no name and licence, or it has no parameters")
@@ -207,8 +213,8 @@ def _own(path: Path, content: bytes) -> tuple[str, bytes]:
     return (file if file in CONVERTED and published else f"{_free(about.name)}.safetensors"), content
 
 
-def _generator(views: Mapping[str, StorageView], name: str, licence: str) -> bytes:
-    """The generator as a weights file; raises ValueError, which names the parameters that are missing or wrong."""
+def _sizes(views: Mapping[str, StorageView]) -> tuple[dict[str, Any], RegressorConfig]:
+    """Those of a generator's encoder and regressor, by the shapes of its parameters; raises ValueError."""
     ih, fc1 = views["encoder.gru.weight_ih_l0"].shape, views["regressor.fc1.weight"].shape
     if len(ih) != 2 or len(fc1) != 2 or min(*ih, *fc1) < 1:
         raise ValueError(f"encoder.gru.weight_ih_l0 and regressor.fc1.weight have the shapes {ih} and {fc1}")
@@ -220,23 +226,11 @@ def _generator(views: Mapping[str, StorageView], name: str, licence: str) -> byt
         "linear": "encoder.linear.weight" in views,
         "residual": True,
     }
-    head = {"features": fc1[1] - sum(STATE.values()), "hidden": fc1[0]}
     width = ih[1] if encoder["linear"] else encoder["hidden"] * (2 if encoder["bidirectional"] else 1)
-    if head["features"] != width:
-        raise ValueError(f"its encoder gives {width} numbers, its regressor reads {head['features']}")
-    return _weights(views, name, licence, _encoder(**encoder), "regressor.", encoder, head)
-
-
-def _weights(
-    views: Mapping[str, StorageView], name: str, licence: str, shapes: Shapes, at: str, encoder: dict[str, Any] | None,
-    head: dict[str, int],
-) -> bytes:  # fmt: skip
-    """The file: what makes features as `shapes` says, and the regressor, whose parameters are called `at`..."""
-    arrays = _parameters(views, shapes | {f"{at}{key}": shape for key, shape in _regressor(**head).items()}, at)
-    regressor = {**head, "iterations": 3, "dropout": 0.5, "activation": "none"}
-    recipe = {"evidence": "images", "body": "smpl", "encoder": encoder, "regressor": regressor}
-    metadata = {"name": name, "licence": licence, "recipe": json.dumps(recipe, sort_keys=True)}
-    return weights_bytes(arrays, metadata)
+    read = fc1[1] - POSE - SHAPE - CAMERA
+    if read != width:
+        raise ValueError(f"its encoder gives {width} numbers, its regressor reads {read}")
+    return encoder, RegressorConfig(features=read, hidden=fc1[0])
 
 
 def _finite(name: str, array: NDArray[Any]) -> NDArray[Any]:
@@ -248,57 +242,9 @@ def _finite(name: str, array: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
-def _encoder(features: int, hidden: int, layers: int, bidirectional: bool, linear: bool, residual: bool) -> Shapes:
-    """Shapes of the recurrent encoder's parameters."""
-    shapes: Shapes = {}
-    ways = ("", "_reverse") if bidirectional else ("",)
-    for layer in range(layers):
-        width = features if layer == 0 else hidden * len(ways)
-        for way in ways:
-            end = f"l{layer}{way}"
-            shapes[f"encoder.gru.weight_ih_{end}"] = (3 * hidden, width)
-            shapes[f"encoder.gru.weight_hh_{end}"] = (3 * hidden, hidden)
-            shapes[f"encoder.gru.bias_ih_{end}"] = shapes[f"encoder.gru.bias_hh_{end}"] = (3 * hidden,)
-    if linear:
-        shapes |= {"encoder.linear.weight": (features, hidden * len(ways)), "encoder.linear.bias": (features,)}
-    return shapes
-
-
-def _regressor(features: int, hidden: int) -> Shapes:
-    """Shapes of the iterative regressor's parameters."""
-    shapes: Shapes = {f"init_{part}": (1, size) for part, size in STATE.items()}
-    layers = {"fc1": (hidden, features + sum(STATE.values())), "fc2": (hidden, hidden)}
-    layers |= {f"dec{part}": (size, hidden) for part, size in STATE.items()}
-    for layer, shape in layers.items():
-        shapes |= {f"{layer}.weight": shape, f"{layer}.bias": shape[:1]}
-    return shapes
-
-
-def _resnet() -> Shapes:
-    """Shapes of ResNet-50's parameters."""
-    shapes: Shapes = {"conv1.weight": (64, 3, 7, 7)} | _norm("bn1", 64)
-    before = 64
-    for stage, (width, blocks) in enumerate(STAGES, 1):
-        for block in range(blocks):
-            at = f"layer{stage}.{block}."
-            convolutions = ((width, before, 1, 1), (width, width, 3, 3), (4 * width, width, 1, 1))
-            for index, shape in enumerate(convolutions, 1):
-                shapes |= {f"{at}conv{index}.weight": shape} | _norm(f"{at}bn{index}", shape[0])
-            if block == 0:
-                shapes[f"{at}downsample.0.weight"] = (4 * width, before, 1, 1)
-                shapes |= _norm(f"{at}downsample.1", 4 * width)
-            before = 4 * width
-    return shapes
-
-
-def _norm(name: str, width: int) -> Shapes:
-    parts = {f"{name}.{part}": (width,) for part in ("weight", "bias", "running_mean", "running_var")}
-    return parts | {f"{name}.num_batches_tracked": ()}
-
-
-def _parameters(views: Mapping[str, StorageView], shapes: Shapes, head: str) -> dict[str, NDArray[Any]]:
+def _parameters(views: Mapping[str, StorageView], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[Any]]:
     """All parameters and no other, each of its shape and finite; the mean parameters from the library if need be."""
-    means = [f"{head}init_{part}" for part in STATE if f"{head}init_{part}" not in views]
+    means = [name for name in shapes if "init_" in name and name not in views]
     missing = [name for name in shapes if name not in views and name not in means]
     unknown = [name for name in views if name not in shapes]
     sizes = ((name, views[name].shape, shape) for name, shape in shapes.items() if name in views)
@@ -307,10 +253,10 @@ def _parameters(views: Mapping[str, StorageView], shapes: Shapes, head: str) -> 
         if names:
             more = f" and {len(names) - 4} more" if len(names) > 4 else ""
             raise ValueError(f"the network {problem} {', '.join(ascii(name)[1:-1][:100] for name in names[:4])}{more}")
-    return {name: _finite(name, view.numbers()) for name, view in views.items()} | _means(means, head)
+    return {name: _finite(name, view.numbers()) for name, view in views.items()} | _means(means)
 
 
-def _means(names: list[str], head: str) -> dict[str, NDArray[Any]]:
+def _means(names: list[str]) -> dict[str, NDArray[Any]]:
     """The regressor's start out of the library."""
     if not names:
         return {}
@@ -320,7 +266,7 @@ def _means(names: list[str], head: str) -> dict[str, NDArray[Any]]:
             f"the network lacks {', '.join(names)}, and smpl_mean_params.npz, where they could come from, is not here: "
             "run `vibe assets add` for that file first"
         )
-    held = {f"{head}init_{part}": array for part, array in read_npz(path).items()}
-    if missing := [name for name in names if name not in held]:
+    held, parts = read_npz(path), {name: name.partition("init_")[2] for name in names}
+    if missing := [name for name, part in parts.items() if part not in held]:
         raise ValueError(f"{path} lacks {', '.join(missing)}: run `vibe assets add` for the mean parameters again")
-    return {name: held[name][None].astype(np.float32) for name in names}
+    return {name: held[part][None].astype(np.float32) for name, part in parts.items()}
