@@ -131,7 +131,6 @@ def _raw(content: Any) -> bytes | memoryview:
 
 
 def _dense(kind: str, state: dict[str, Any]) -> NDArray[Any]:
-    """A sparse matrix as a dense one."""
     from scipy import sparse
 
     sizes, data = _shape(state.get("_shape", state.get("shape"))), _array(state.get("data"))

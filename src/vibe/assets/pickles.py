@@ -1,7 +1,7 @@
 """A reader of pickles that runs nothing: it builds plain values and notes by name what an unpickler would call.
 
-The table of opcodes in Python's `pickletools` says what follows each of them. Numbers, strings, tuples, lists and dicts
-come out as themselves, sets as lists, long strings of bytes as views of the data; everything else is a `Made`, a note.
+Python's `pickletools` reads what follows each opcode. Numbers, strings, tuples, lists and dicts come out as themselves,
+sets as lists; everything else is a `Made`, a note.
 What the reader keeps is bounded by the size of the data, so neither repeated references nor announced lengths fill the
 memory.
 """
@@ -9,8 +9,8 @@ memory.
 from __future__ import annotations
 
 import codecs
+import io
 import pickletools
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,17 +20,11 @@ from vibe.assets.pickle_names import known
 MAX_OPCODES = 1_000_000
 MAX_DEPTH = 200
 MAX_MARKS = 1000
-MAX_LINE = 256
-MAX_WHOLE_BYTES, MAX_DIGITS = 255, 64
+MAX_NAME = 256
+MAX_BITS = 2040
+"""Of a whole number."""
 SHORT = 1024
-"""Bytes of an 8-bit string up to which it becomes a `str`."""
-LENGTHS = {
-    pickletools.TAKEN_FROM_ARGUMENT1: "<B",
-    pickletools.TAKEN_FROM_ARGUMENT4: "<i",
-    pickletools.TAKEN_FROM_ARGUMENT4U: "<I",
-    pickletools.TAKEN_FROM_ARGUMENT8U: "<Q",
-}
-"""How the length of an argument is written before it."""
+"""Bytes of a quoted 8-bit string up to which it becomes a `str`."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +47,8 @@ class Made:
 
 @dataclass(eq=False, repr=False)
 class _Machine:
-    data: memoryview
-    at: int
+    data: io.BytesIO
+    size: int
     references: list[Any] | None
     stack: list[Any] = field(default_factory=list)
     marks: list[list[Any]] = field(default_factory=list)
@@ -64,7 +58,7 @@ class _Machine:
 
     def refusal(self, what: str) -> ValueError:
         """What to raise of the opcode that was just read."""
-        return ValueError(f"before byte {self.at} it {what}")
+        return ValueError(f"before byte {self.data.tell()} it {what}")
 
 
 def read_pickle(data: bytes | memoryview, start: int = 0, references: list[Any] | None = None) -> tuple[Any, int]:
@@ -73,25 +67,32 @@ def read_pickle(data: bytes | memoryview, start: int = 0, references: list[Any] 
     Where a list is given, references to something beside the pickle are let through, as `Made("reference", (what,))`,
     and each `what` is added to the list.
     """
-    machine = _Machine(memoryview(data), start, references)
+    stream = io.BytesIO(data)
+    machine = _Machine(stream, len(data), references)
+    stream.seek(start)
     for _ in range(MAX_OPCODES):
-        at = machine.at
-        if at >= len(machine.data):
+        at, byte = stream.tell(), stream.read(1)
+        if not byte:
             raise ValueError(f"its pickle is cut off after {at} bytes: copy the file again")
-        machine.at, code = at + 1, machine.data[at]
+        (code,) = byte
         if code == STOP:
-            return _result(machine), machine.at
+            return _result(machine), stream.tell()
         if code not in STEPS:
             raise ValueError(f"byte {at} is no pickle opcode that these files need ({chr(code)!a})")
-        name, form = STEPS[code]
+        name, read = STEPS[code]
         try:
-            argument = _argument(machine, form)
+            argument = read(stream) if read else None
+        except ValueError as error:
+            ended = stream.tell() >= len(data)
+            why = f"cut off after {len(data)} bytes" if ended else f"damaged at byte {at} ({str(error)[:200]})"
+            raise ValueError(f"its pickle is {why}: copy the file again") from error
+        try:
             if name in EFFECTS:
                 EFFECTS[name](machine, argument)
             else:
                 value = VALUES[name](machine, argument)  # which may put another stack in the place of this one
                 machine.stack.append(value)
-        except (IndexError, KeyError, UnicodeError) as error:
+        except (IndexError, KeyError) as error:
             raise ValueError(f"its pickle is damaged at byte {at}: copy the file again") from error
     raise ValueError(f"its pickle takes more than {MAX_OPCODES} steps: none of the files that can be added does")
 
@@ -114,65 +115,16 @@ def _result(machine: _Machine) -> Any:
     raise ValueError(f"its values are nested deeper than {MAX_DEPTH}: none of the files that can be added is")
 
 
-def _argument(m: _Machine, form: pickletools.ArgumentDescriptor | None) -> memoryview:
-    """The bytes that follow an opcode, without what tells their number."""
-    if form is None:
-        return m.data[:0]
-    if form.n == pickletools.UP_TO_NEWLINE:
-        return _line(m, len(m.data) if form.name in LONG_LINES else MAX_LINE)
-    if form.n >= 0:
-        return _take(m, form.n)
-    return _take(m, struct.unpack(LENGTHS[form.n], _take(m, struct.calcsize(LENGTHS[form.n])))[0])
+def _quoted(data: io.BytesIO) -> str | bytes:
+    """A string of Python 2, which `pickletools` takes for ASCII: text where it is short, else bytes."""
+    content = codecs.escape_decode(pickletools.read_stringnl(data, decode=False))[0]
+    return content.decode("latin1") if len(content) <= SHORT else content
 
 
-def _take(m: _Machine, size: int) -> memoryview:
-    if not 0 <= size <= len(m.data) - m.at:
-        raise ValueError(f"at byte {m.at} it announces {size} bytes and has {len(m.data) - m.at}: copy the file again")
-    m.at += size
-    return m.data[m.at - size : m.at]
-
-
-def _line(m: _Machine, longest: int = MAX_LINE) -> memoryview:
-    """Up to the end of the line, without it."""
-    start, step, stop = m.at, MAX_LINE, min(len(m.data), m.at + longest + 1)
-    while start < stop:
-        found = bytes(m.data[start : min(start + step, stop)]).find(b"\n")
-        if found >= 0:
-            return _take(m, start + found + 1 - m.at)[:-1]
-        start, step = start + step, 2 * step
-    raise ValueError(f"at byte {m.at} a line does not end: copy the file again")
-
-
-def _number(line: memoryview, kind: type[Any] = int) -> Any:
-    """A number that is written out."""
-    digits = bytes(line).strip().removesuffix(b"L")
-    try:
-        if len(digits) <= MAX_DIGITS:
-            return kind(digits)
-    except ValueError:
-        pass
-    raise ValueError(f"{digits[:20]!a} stands where a number should")
-
-
-def _long(m: _Machine, content: memoryview) -> int:
-    if len(content) > MAX_WHOLE_BYTES:
-        raise m.refusal(f"has a whole number of {len(content)} bytes")
-    return int.from_bytes(content, "little", signed=True)
-
-
-def _octets(m: _Machine, content: bytes | memoryview) -> str | bytes | memoryview:
-    """A string of Python 2: text where it is short, else bytes."""
-    return bytes(content).decode("latin1") if len(content) <= SHORT else content
-
-
-def _quoted(m: _Machine, line: memoryview) -> str | bytes | memoryview:
-    text = bytes(line).strip()
-    if len(text) < 2 or text[:1] not in (b"'", b'"') or text[:1] != text[-1:]:
-        raise m.refusal("has a string without quotes: copy the file again")
-    try:
-        return _octets(m, codecs.escape_decode(text[1:-1])[0])
-    except ValueError as error:
-        raise m.refusal(f"has a damaged string ({error}): copy the file again") from error
+def _whole(m: _Machine, number: int) -> int:
+    if number.bit_length() > MAX_BITS:
+        raise m.refusal(f"has a whole number of {number.bit_length()} bits")
+    return number
 
 
 def _mark(m: _Machine, _: object) -> None:
@@ -223,13 +175,13 @@ def _dict(m: _Machine, items: list[Any]) -> dict[str | int, Any]:
 
 
 def _global(m: _Machine, module: Any, name: Any) -> Name:
-    if not isinstance(module, str) or not isinstance(name, str) or len(module) + len(name) > MAX_LINE:
+    if not isinstance(module, str) or not isinstance(name, str) or len(module) + len(name) > MAX_NAME:
         raise m.refusal("names something by what is no name")
     return Name(known(module, name))
 
 
-def _named(m: _Machine, module: memoryview) -> Name:
-    return _global(m, str(module, "utf-8"), str(_line(m), "utf-8"))
+def _named(m: _Machine, both: str) -> Name:
+    return _global(m, *both.split(" ", 1))
 
 
 def _make(m: _Machine, called: Any, args: Any) -> Any:
@@ -244,7 +196,7 @@ def _make(m: _Machine, called: Any, args: Any) -> Any:
         return Made(called.kind, args)
     pairs = args[0] if args else []
     m.pairs += len(pairs) if isinstance(pairs, list) else 0
-    if m.pairs > len(m.data):  # each takes a byte at least, unless a list stands for more than one dict
+    if m.pairs > m.size:  # each takes a byte at least, unless a list stands for more than one dict
         raise m.refusal("makes dicts of the same pairs again and again")
     if not isinstance(pairs, list) or not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in pairs):
         raise m.refusal("makes a dict of something other than pairs")
@@ -279,32 +231,23 @@ def _reference(m: _Machine, what: Any) -> Made:
     return Made("reference", (what,))
 
 
-def _extension(m: _Machine, number: memoryview) -> None:
-    raise ValueError(f"it names extension {int.from_bytes(number, 'little')} of Python's registry: nothing was run")
+def _extension(m: _Machine, number: int) -> None:
+    raise ValueError(f"it names extension {number} of Python's registry: nothing was run")
 
 
-def _protocol(m: _Machine, version: memoryview) -> None:
-    if version[0] > 5:
-        raise ValueError(f"its pickle is of protocol {version[0]}, 0 to 5 are known")
+def _protocol(m: _Machine, version: int) -> None:
+    if version > 5:
+        raise ValueError(f"its pickle is of protocol {version}, 0 to 5 are known")
 
 
-VALUES: dict[str, Callable[[_Machine, memoryview], Any]] = {
+VALUES: dict[str, Callable[[_Machine, Any], Any]] = {
     "NONE": lambda m, _: None,
     "NEWTRUE": lambda m, _: True,
     "NEWFALSE": lambda m, _: False,
-    "INT": lambda m, line: line == b"01" if line in (b"00", b"01") else _number(line),
-    "LONG": lambda m, line: _number(line),
-    **dict.fromkeys(("BININT", "LONG1", "LONG4"), _long),
-    **dict.fromkeys(("BININT1", "BININT2"), lambda m, content: int.from_bytes(content, "little")),
-    "FLOAT": lambda m, line: _number(line, float),
-    "BINFLOAT": lambda m, content: struct.unpack(">d", content)[0],
-    "STRING": _quoted,
-    **dict.fromkeys(("BINSTRING", "SHORT_BINSTRING"), _octets),
-    "UNICODE": lambda m, line: str(line, "raw-unicode-escape"),
-    **dict.fromkeys(
-        ("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"), lambda m, text: str(text, "utf-8", "surrogatepass")
-    ),
-    **dict.fromkeys(("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"), lambda m, content: content),
+    **dict.fromkeys(("INT", "LONG", "BININT", "BININT1", "BININT2", "LONG1", "LONG4"), _whole),
+    **dict.fromkeys(("FLOAT", "BINFLOAT", "STRING", "BINSTRING", "SHORT_BINSTRING"), lambda m, value: value),
+    **dict.fromkeys(("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"), lambda m, text: text),
+    **dict.fromkeys(("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"), lambda m, content: bytes(content)),
     "DUP": lambda m, _: m.stack[-1],
     "EMPTY_TUPLE": lambda m, _: (),
     "TUPLE1": lambda m, _: tuple(_last(m, 1)),
@@ -315,19 +258,18 @@ VALUES: dict[str, Callable[[_Machine, memoryview], Any]] = {
     **dict.fromkeys(("LIST", "FROZENSET"), lambda m, _: _pop_mark(m)),
     "EMPTY_DICT": lambda m, _: {},
     "DICT": lambda m, _: _dict(m, _pop_mark(m)),
-    "GET": lambda m, line: m.memo[_number(line)],
-    **dict.fromkeys(("BINGET", "LONG_BINGET"), lambda m, index: m.memo[int.from_bytes(index, "little")]),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), lambda m, index: m.memo[index]),
     "GLOBAL": _named,
     "STACK_GLOBAL": lambda m, _: _global(m, *_last(m, 2)),
     **dict.fromkeys(("REDUCE", "NEWOBJ"), lambda m, _: _make(m, *_last(m, 2))),
     "NEWOBJ_EX": _keyword_object,
-    "INST": lambda m, module: _make(m, _named(m, module), tuple(_pop_mark(m))),
+    "INST": lambda m, both: _make(m, _named(m, both), tuple(_pop_mark(m))),
     "OBJ": _object,
-    "PERSID": lambda m, line: _reference(m, str(line, "utf-8")),
+    "PERSID": _reference,
     "BINPERSID": lambda m, _: _reference(m, m.stack.pop()),
 }
-"""What each opcode lays on the stack, of the bytes that follow it."""
-EFFECTS: dict[str, Callable[[_Machine, memoryview], Any]] = {
+"""What each opcode lays on the stack, by its argument."""
+EFFECTS: dict[str, Callable[[_Machine, Any], Any]] = {
     "MARK": _mark,
     "POP": lambda m, _: m.stack.pop() if m.stack else _pop_mark(m),
     "POP_MARK": lambda m, _: _pop_mark(m),
@@ -335,8 +277,7 @@ EFFECTS: dict[str, Callable[[_Machine, memoryview], Any]] = {
     **dict.fromkeys(("APPENDS", "ADDITEMS"), lambda m, _: _append(m, _pop_mark(m))),
     "SETITEM": lambda m, _: _set(m, _last(m, 2)),
     "SETITEMS": lambda m, _: _set(m, _pop_mark(m)),
-    "PUT": lambda m, line: _put(m, _number(line)),
-    **dict.fromkeys(("BINPUT", "LONG_BINPUT"), lambda m, index: _put(m, int.from_bytes(index, "little"))),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _put),
     "MEMOIZE": lambda m, _: _put(m, len(m.memo)),
     "BUILD": _build,
     **dict.fromkeys(("EXT1", "EXT2", "EXT4"), _extension),
@@ -344,8 +285,10 @@ EFFECTS: dict[str, Callable[[_Machine, memoryview], Any]] = {
     "FRAME": lambda m, _: None,
 }
 """What the others do."""
-LONG_LINES = {"stringnl", "unicodestringnl"}
-"""Arguments of any length, where other lines are short."""
 STOP = ord(".")
-STEPS = {ord(each.code): (each.name, each.arg) for each in pickletools.opcodes if each.name in {*VALUES, *EFFECTS}}
-"""Name and argument of the opcodes that are read, but for the last of a pickle."""
+STEPS = {
+    ord(each.code): (each.name, _quoted if each.name == "STRING" else each.arg.reader if each.arg else None)
+    for each in pickletools.opcodes
+    if each.name in {*VALUES, *EFFECTS}
+}
+"""Names of the opcodes that are read, but for the last of a pickle, and what reads their arguments."""
