@@ -146,12 +146,16 @@ class Chunks:
         return (self._load(number) or ({}, {}))[1]
 
     def _load(self, number: int) -> Piece | None:
-        """A chunk from the cache, if it is there and has the declared layout."""
+        """A chunk from the cache, if it is there, in single precision, finite and of the declared layout."""
         found = self._cache.get(self._stage, f"{self._name}-{number:06}")
-        return found if found and _fits(found[0], self._layout, self._rows[number]) else None
+        if found is None or not all(str(tensor.dtype) == "torch.float32" for tensor in found[0].values()):
+            return None
+        rows = self._rows[number]
+        shapes = {name: tuple(rows if size is None else size for size in shape) for name, shape in self._layout.items()}
+        right = shapes == {name: tuple(tensor.shape) for name, tensor in found[0].items()}
+        return found if right and all(bool(tensor.isfinite().all()) for tensor in found[0].values()) else None
 
     def _computed(self, number: int) -> Piece:
-        """A chunk that is not there."""
         wanted: Piece | None = None
         for at, piece in enumerate(self._compute(number), start=number):
             if self._cache.keeps or len(self) > 1:
@@ -196,13 +200,6 @@ def rows_of(chunks: Chunks, size: int, rows: slice) -> dict[str, Tensor]:
     parts = [chunks[number] for number in range(first, last + 1)]
     span = slice(rows.start - first * size, rows.stop - first * size)
     return {name: torch.cat([part[name] for part in parts])[span] for name in parts[0]}
-
-
-def _fits(tensors: Mapping[str, Tensor], layout: Layout, rows: int) -> bool:
-    """Whether these are the arrays of a layout, in single precision and finite, with so many rows."""
-    shapes = {name: tuple(rows if size is None else size for size in shape) for name, shape in layout.items()}
-    right = all(str(tensor.dtype) == "torch.float32" and bool(tensor.isfinite().all()) for tensor in tensors.values())
-    return right and {name: tuple(tensor.shape) for name, tensor in tensors.items()} == shapes
 
 
 def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -41,15 +41,8 @@ def project(points_cam: Float[Array, "*b 3"], K_px: Float[Array, "3 3"]) -> Floa
 def rays(points_px: Float[Array, "*b 2"], K_px: Float[Array, "3 3"]) -> Float[Array, "*b 3"]:
     """Camera directions through pixels, at z = 1."""
     one = constant(np.ones((*points_px.shape[:-1], 1)), points_px)
-    return concatenate([points_px, one], -1) @ _inverse(K_px).mT
-
-
-def _inverse(matrix: Float[Array, "3 3"]) -> Float[Array, "3 3"]:
-    if isinstance(matrix, np.ndarray):
-        return np.linalg.inv(matrix)
-    import torch
-
-    return torch.linalg.inv(matrix)
+    inverse = np.linalg.inv(K_px) if isinstance(K_px, np.ndarray) else K_px.inverse()
+    return concatenate([points_px, one], -1) @ inverse.mT
 
 
 def box_from_keypoints(keypoints_px: Float[Array, "*b joint 3"], least: float = 0.3) -> Float[Array, "*b 4"]:

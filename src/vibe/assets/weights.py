@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vibe.assets.paths import folders, library, lying
 from vibe.assets.registry import CONVERTED
+from vibe.errors import damaged
 
 if TYPE_CHECKING:
     from vibe.records import Weights
@@ -72,8 +73,13 @@ def load_weights(path: Path | str | None = None) -> tuple[dict[str, Any], Weight
     file = weights_path(path)
     metadata, content = _metadata(file), file.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    shipped = file.resolve() == (SHIPPED / file.name).resolve()
-    whole = digest == SHIPPED_SHA256.get(file.name) if shipped else _is_whole(content, metadata)
+    if file.resolve() == (SHIPPED / file.name).resolve():
+        whole = digest == SHIPPED_SHA256.get(file.name)
+    elif SUM in metadata:
+        blank = content.replace(_entry(metadata[SUM]), _entry("0" * 64), 1)
+        whole = hashlib.sha256(blank).hexdigest() == metadata[SUM]
+    else:
+        whole = metadata.keys() <= KNOWN
     if not whole:
         raise ValueError(
             f"{file} is damaged: its content is not what was written (SHA-256); copy it again, or train anew"
@@ -101,14 +107,6 @@ def weights_bytes(tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> by
 def _entry(digest: str) -> bytes:
     """The metadata's line of the sum, as it stands in a file."""
     return f'"{SUM}":"{digest}"'.encode()
-
-
-def _is_whole(content: bytes, metadata: Mapping[str, str]) -> bool:
-    """Whether a file has the sum that it says, or says none and nothing else that we do not write."""
-    if SUM not in metadata:
-        return metadata.keys() <= KNOWN
-    blank = content.replace(_entry(metadata[SUM]), _entry("0" * 64), 1)
-    return hashlib.sha256(blank).hexdigest() == metadata[SUM]
 
 
 def tensor_names(file: Path) -> set[str]:
@@ -144,18 +142,14 @@ def load_recipe(path: Path | str | None = None) -> dict[str, Any]:
 
 
 def _metadata(file: Path) -> dict[str, str]:
-    """A weights file's metadata, checked."""
     from safetensors import SafetensorError, safe_open
 
     if file.stat().st_size > MAX_WEIGHTS_BYTES:
         raise ValueError(f"{file} has {file.stat().st_size} bytes, more than any of our weights: is it the right file?")
-    try:
+    with damaged(f"{file} is not a weights file of ours", "give one of `vibe train`", SafetensorError):
         with safe_open(file, framework="np") as archive:
             metadata = archive.metadata() or {}
         json.loads(metadata.get("recipe", "{}"))
-    except (SafetensorError, ValueError, RecursionError) as error:
-        reason = str(error)[:200]
-        raise ValueError(f"{file} is not a weights file of ours ({reason}): give one of `vibe train`") from error
     if missing := NEEDED - metadata.keys():
         raise ValueError(f"{file} lacks {', '.join(sorted(missing))} in its metadata: give one that `vibe train` wrote")
     return metadata

@@ -18,6 +18,7 @@ from vibe.assets.smpl_files import BETAS, BODY_LAYOUT, GENDERS, OPTIONAL, check_
 from vibe.assets.weights import BODIES
 from vibe.body.keypoint_regressor import detected_rows, fold_regressors, point_rows
 from vibe.body.record import Body, Marks
+from vibe.errors import damaged
 from vibe.records import Weights
 from vibe.skeletons import COCO, JOINT_SETS, SMPL_JOINTS, SMPL_PARENTS
 
@@ -92,10 +93,8 @@ def _loaded(path: Path, detail: str, regressors: dict[str, NDArray]) -> Body:
     texts |= {name: str(plain[name]) for name in texts if name in plain}
     low = None
     if str(plain.get("format")) == FORMAT:
-        try:
+        with damaged(f"{path} is damaged", "install vibe again or build the body anew"):
             plain, low = _unpacked(plain)
-        except (KeyError, IndexError, ValueError, TypeError) as error:
-            raise ValueError(f"{path} is damaged ({error}): install vibe again or build the body anew") from error
     if detail == "low" and low is None:
         raise ValueError(f'{path} has no low-polygon mesh: use detail="full"')
     try:

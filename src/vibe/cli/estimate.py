@@ -158,7 +158,6 @@ def _tidied(store: OutputStorage) -> Iterator[None]:
 
 
 def _one(plan: Plan, order: EstimateOptions, estimator: Estimator | None) -> int:
-    """A single video, in this process."""
     from vibe.batch.work import estimate_one
     from vibe.parallel import run_tasks
 
@@ -187,8 +186,7 @@ def _one(plan: Plan, order: EstimateOptions, estimator: Estimator | None) -> int
 
 
 def _many(plan: Plan, order: EstimateOptions, workers: int | None, ray: str | None) -> int:
-    """Several videos, shared out among workers."""
-    from vibe.batch.report import count_states
+    from vibe.batch.report import count_states, report_csv, report_json
     from vibe.batch.work import copy_results
 
     before = count_states(list(plan.outcomes.values()))
@@ -202,7 +200,11 @@ def _many(plan: Plan, order: EstimateOptions, workers: int | None, ray: str | No
             answers += copy_results(order, plan, answers)
     finally:
         outcomes = plan.complete(answers)
-        _write_report(order.store, outcomes)
+        try:  # the results count more than the report
+            order.store.write("report.csv", report_csv(outcomes))
+            order.store.write("report.json", report_json(outcomes))
+        except OSError as error:
+            print_error(f"the report could not be written: {one_line(error)}")
     _table(outcomes, order.store)
     _licences(outcomes)
     failures = [outcome.reason for outcome in outcomes if outcome.state == "failed"]
@@ -227,17 +229,6 @@ def _shared_out(
         order = replace(order, devices=usual_devices(device))
     begin = partial(begin_worker, order)
     return run_tasks(begin, jobs, count, ray, gpus, on_message=board.show, on_lost=lost_worker)
-
-
-def _write_report(store: OutputStorage, outcomes: Sequence[Outcome]) -> None:
-    """report.csv and report.json; the results count more than they do."""
-    from vibe.batch.report import report_csv, report_json
-
-    try:
-        store.write("report.csv", report_csv(outcomes))
-        store.write("report.json", report_json(outcomes))
-    except OSError as error:
-        print_error(f"the report could not be written: {one_line(error)}")
 
 
 def _table(outcomes: Sequence[Outcome], store: OutputStorage) -> None:

@@ -11,7 +11,7 @@ import threading
 import time
 import webbrowser
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from vibe.errors import one_line
 from vibe.inference.config import POSE_MODELS, EstimatorConfig, Quality
 
 if TYPE_CHECKING:
+    from vibe.body import Body
     from vibe.inference.estimate import Estimator
     from vibe.live.outputs import Outbox
     from vibe.live.pose import Delays, LiveEstimator, LiveTracker, Output
@@ -124,7 +125,6 @@ def live(
 
 
 def _open_and_run(name: str, options: LiveOptions, config: EstimatorConfig) -> int:
-    """Load and open everything, then answer until the end."""
     from vibe.inference.estimate import load_estimator
     from vibe.live.outputs import UNFINISHED, start_json
     from vibe.live.pose import LiveEstimator, LiveTracker
@@ -148,7 +148,8 @@ def _open_and_run(name: str, options: LiveOptions, config: EstimatorConfig) -> i
         start = start_json(source.name, live_estimator.camera, options.delay, *made_with)
         outputs: list[Output] = [*opened.enter_context(_senders(options, start))]
         if options.shows or options.socket:
-            outputs.append(_page_server(options, start, source, live_estimator, estimator, opened))
+            page = _page_server(options, start, source, live_estimator, estimator.body)
+            outputs.append(opened.enter_context(page))
         if out is not None:
             outputs.append(opened.enter_context(_recording(out, source, live_estimator, estimator)))
         tracker = LiveTracker(estimator.detector, estimator.pose_model, options.people)
@@ -182,33 +183,37 @@ def _senders(options: LiveOptions, start: str) -> Iterator[list[Outbox]]:
             found.append(outputs.json_lines(partial(print, file=stream, flush=True), start))
         if options.osc:
             found.append(outputs.osc(options.osc))
-        for output in found:
-            opened.callback(_close, output)
-        yield found
+        try:
+            yield found
+        finally:
+            for output in found:  # what waits is handed on
+                output.close()
+                if output.dropped:
+                    print_note(f"{output.name}: {output.dropped} answers could not be sent in time or at all")
 
 
-def _close(output: Outbox) -> None:
-    """Hand on what waits, and say what was left out."""
-    output.close()
-    if output.dropped:
-        print_note(f"{output.name}: {output.dropped} answers could not be sent in time or at all")
-
-
+@contextmanager
 def _page_server(
-    options: LiveOptions, start: str, source: LiveSource, live_estimator: LiveEstimator, estimator: Estimator,
-    opened: ExitStack,
-) -> Server:  # fmt: skip
-    """The page and the socket, closed at the end."""
+    options: LiveOptions, start: str, source: LiveSource, live_estimator: LiveEstimator, body: Body
+) -> Iterator[Server]:
+    """The page and the socket, with a word on where they are; the browser is opened where there is a screen."""
     from vibe.live.outputs import Packets
-    from vibe.live.server import ServedContent, Server
+    from vibe.live.server import ServedContent, Server, is_loopback, page_file
     from vibe.viewer.page import live_page, page_template
 
-    body = estimator.body
     text = live_page(page_template(), source.name, live_estimator.camera, body) if options.shows else None
-    server = Server(ServedContent(start, text, Packets(body)), options.host, options.port)
-    opened.enter_context(closing(server))
-    opened.enter_context(_shown(server, options))
-    return server
+    with closing(Server(ServedContent(start, text, Packets(body)), options.host, options.port)) as server:
+        print_note(f"page: {server.address}" if options.shows else f"socket: {server.socket_address}")
+        if not is_loopback(server.host):
+            print_error(
+                f"{server.host} can be reached from other machines: who has the token sees what the camera sees"
+            )
+        screen = sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+        browse = options.shows and screen and not options.no_browser
+        with page_file(server.address) if browse else nullcontext() as address:
+            if address:
+                webbrowser.open(address)
+            yield server
 
 
 @contextmanager
@@ -274,20 +279,3 @@ def _run(
             run_live(source, tracker, live_estimator, outputs, options.delay, options.seconds, report)
     finally:
         print_note(f"in all: {delays.line(time.monotonic(), left_out)}")
-
-
-@contextmanager
-def _shown(server: Server, options: LiveOptions) -> Iterator[None]:
-    """Says where to look and listen; the browser is opened where there is a screen."""
-    from vibe.live.server import page_file
-
-    print_note(f"page: {server.address}" if options.shows else f"socket: {server.socket_address}")
-    if server.is_open:
-        print_error(f"{server.host} can be reached from other machines: who has the token sees what the camera sees")
-    screen = sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
-    if not options.shows or not screen or options.no_browser:
-        yield
-        return
-    with page_file(server.address) as address:
-        webbrowser.open(address)
-        yield

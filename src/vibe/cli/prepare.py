@@ -94,7 +94,6 @@ def _evidence_set(windows: int, seed: int) -> tuple[RawSet, Path]:
 
 
 def _prepare(name: str, raw_set: RawSet, raw: Path, out: Path, workers: int, strict: bool) -> int:
-    """Make the store and tell what was kept and dropped."""
     from vibe.assets import keep_inputs
     from vibe.data import prepare
 

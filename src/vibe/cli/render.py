@@ -42,15 +42,11 @@ def render(
         no_ground: Leave the ground out.
         body: The body that the motion was made with; to be named only if it is a file of your own.
     """
-    return _drawn(motion, video, out, replace(look, ground=ground or (False if no_ground else None)), body)
-
-
-def _drawn(motion: Path, video: Path | None, out: Path, look: RenderOptions, body: str | None) -> int:
-    """Draw, say what was left out and print where the film is."""
     from vibe.assets import keep_inputs
     from vibe.motion import load
     from vibe.render.film import render as draw
 
+    look = replace(look, ground=ground or (False if no_ground else None))
     motion = motion_file(motion)
     keep_inputs([out], motion)
     result = load(motion)

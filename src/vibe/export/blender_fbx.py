@@ -37,7 +37,13 @@ def glb_to_fbx(glb: str, fbx: str, fps: float, frames: int) -> None:
         each.select_set(each == armature or each.find_armature() == armature)
         for modifier in each.modifiers:
             modifier.show_viewport = False  # spares posing the skin in every frame
-    _hold_at_rest(bpy, scene, armature)
+
+    def hold_at_rest(scene: Any, *_: Any) -> None:
+        armature.data.pose_position = "REST" if scene.frame_current == AT_REST else "POSE"
+
+    # the exporter writes the pose of the frame that it is called in as that of the model: make it the T-pose
+    bpy.app.handlers.frame_change_pre.append(hold_at_rest)
+    scene.frame_set(AT_REST)
     bpy.ops.export_scene.fbx(
         filepath=fbx,
         use_selection=True,
@@ -49,16 +55,6 @@ def glb_to_fbx(glb: str, fbx: str, fps: float, frames: int) -> None:
         bake_anim_use_all_actions=False,
         bake_anim_simplify_factor=0.0,
     )
-
-
-def _hold_at_rest(bpy: Any, scene: Any, armature: Any) -> None:
-    """The exporter writes the pose of the frame that it is called in as that of the model: make it the T-pose."""
-
-    def pose(scene: Any, *_: Any) -> None:
-        armature.data.pose_position = "REST" if scene.frame_current == AT_REST else "POSE"
-
-    bpy.app.handlers.frame_change_pre.append(pose)
-    scene.frame_set(AT_REST)
 
 
 if __name__ == "__main__":

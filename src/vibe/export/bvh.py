@@ -45,7 +45,7 @@ def write_bvh(path: Path, scene: Scene, character: Character, body: Body, unit: 
     angles_deg = steady_angles(turned_at_rest(scene, character)[:, order]).reshape(len(character.joints), -1)
     numbers = np.concatenate([character.smpl.pelvis * scale, angles_deg], 1)
     head = f"MOTION\nFrames: {len(numbers)}\nFrame Time: {1 / scene.fps:.10f}\n"
-    assets.write_whole(path, f"{hierarchy}{head}{number_rows(numbers, '%.5f', ' ')}".encode())
+    assets.write_whole(path, f"{hierarchy}{head}{''.join(number_rows(numbers, ' '))}".encode())
 
 
 def steady_angles(rotmat: Float[ndarray, "time joint 3 3"]) -> Float[ndarray, "time joint 3"]:

@@ -13,10 +13,11 @@ from vibe.motion.scene import Character, Scene
 from vibe.skeletons import SMPL
 
 
-def number_rows(numbers: Float[ndarray, "row column"], form: str, between: str) -> str:
-    """One line for each row, every number in the form of `printf`, each line ended."""
-    line = between.join([form] * numbers.shape[1]) + "\n"
-    return "".join([line % tuple(row) for row in numbers.tolist()])
+def number_rows(numbers: Float[ndarray, "row *column"], between: str) -> list[str]:
+    """One line for each row, numbers to the fifth decimal, each line ended."""
+    flat = numbers.reshape(len(numbers), -1)
+    line = between.join(["%.5f"] * flat.shape[1]) + "\n"
+    return [line % tuple(row) for row in flat.tolist()]
 
 
 def write_csv(path: Path, scene: Scene) -> None:
@@ -31,12 +32,8 @@ def write_csv(path: Path, scene: Scene) -> None:
     for character in scene.characters:
         frames = character.first + np.arange(len(character.joints))
         times = scene.start + frames / scene.fps
-        joints = number_rows(character.joints.reshape(len(character.joints), -1), "%.5f", ",").splitlines(keepends=True)
-        sure = character.confidence.tolist()
-        text += [
-            f"{character.number},{frame},{time:.6f},{seen:.3f},{line}"
-            for frame, time, seen, line in zip(frames.tolist(), times.tolist(), sure, joints, strict=True)
-        ]
+        rows = zip(frames, times, character.confidence, number_rows(character.joints, ","), strict=True)
+        text += [f"{character.number},{frame},{time:.6f},{sure:.3f},{line}" for frame, time, sure, line in rows]
     assets.write_whole(path, "".join(text).encode())
 
 
@@ -54,6 +51,6 @@ def write_trc(path: Path, scene: Scene, character: Character) -> None:
         f"{rate}\t{rate}\t{frames}\t{len(SMPL)}\tm\t{rate}\t1\t{frames}\n"
         f"Frame#\tTime\t{names}\t\t\t\n\t\t{axes}\t\n\n"  # the last tab as OpenSim writes it
     )
-    joints = number_rows(character.joints.reshape(len(character.joints), -1), "%.5f", "\t").splitlines(keepends=True)
+    joints = number_rows(character.joints, "\t")
     lines = [f"{frame + 1}\t{(character.first + frame) / scene.fps:.6f}\t{line}" for frame, line in enumerate(joints)]
     assets.write_whole(path, (head + "".join(lines)).encode())

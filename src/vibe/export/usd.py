@@ -131,7 +131,6 @@ def _motion(pxr: Any, stage: Any, place: str, scene: Scene, character: Character
 
 
 def _mesh(pxr: Any, stage: Any, place: str, surface: np.ndarray, faces: np.ndarray) -> Any:
-    """The body at rest."""
     from vibe.body.mesh import vertex_normals
 
     UsdGeom, Vt = pxr.UsdGeom, pxr.Vt
@@ -169,7 +168,6 @@ def _paint(pxr: Any, stage: Any, place: str, mesh: Any, colours: np.ndarray) -> 
 
 
 def _camera(pxr: Any, stage: Any, scene: Scene, place: np.ndarray) -> None:
-    """The camera that the video was seen with."""
     (fx, _, cx), (_, fy, cy), _ = scene.camera.K_px.tolist()
     width, height = scene.camera.width, scene.camera.height
     tall = FILM * height / width * fx / fy

@@ -158,7 +158,6 @@ class FeatureReader:
             raise ValueError(f"person {person} is in frame {wanted}, but {here}: give every frame of every track")
 
     def _read_waiting(self) -> None:
-        """Features of the crops that wait."""
         if self._cut > self._read:
             found = self._extractor(self._crops[: self._cut - self._read]).to("cpu", torch.float32)
             if self._keep:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vibe.errors import damaged
+
 FEATURES = 2048
 """Numbers for one crop."""
 WIDEN = 4
@@ -70,8 +72,6 @@ def read_resnet(state: Mapping[str, Tensor]) -> ResNet50:
     """
     network = ResNet50()
     own = {name: tensor for name, tensor in state.items() if not name.startswith(HEAD)}
-    try:
+    with damaged("the parameters do not fit ResNet-50", "choose other weights"):
         network.load_state_dict(own)
-    except RuntimeError as error:
-        raise ValueError(f"the parameters do not fit ResNet-50: {error}") from error
     return network.eval().requires_grad_(False)

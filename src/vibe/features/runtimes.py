@@ -14,11 +14,6 @@ ReadFeatures = Callable[[Any], Any]
 """Crops [n, 224, 224, 3], uint8, to features [n, 2048]: an `Extractor`, or what a runtime made of its graph."""
 
 
-def on_torch(extractor: ReadFeatures, graph: Callable[[], bytes]) -> ReadFeatures:
-    """The extractor itself, on whichever device it is."""
-    return extractor
-
-
 def on_openvino(extractor: ReadFeatures, graph: Callable[[], bytes]) -> ReadFeatures:
     """The graph on the CPU, run by OpenVINO; raises ImportError without the extra `openvino`."""
     with needs_extra("--runtime openvino", "openvino", "openvino"):
@@ -42,7 +37,7 @@ def on_onnxruntime(extractor: ReadFeatures, graph: Callable[[], bytes]) -> ReadF
 
 
 RUNTIMES: dict[str, Callable[[ReadFeatures, Callable[[], bytes]], ReadFeatures]] = {
-    "torch": on_torch,
+    "torch": lambda extractor, graph: extractor,  # on whichever device it is
     "openvino": on_openvino,
     "onnxruntime": on_onnxruntime,
 }

@@ -20,7 +20,6 @@ import cv2
 import numpy as np
 import roma
 import torch
-from numpy import ndarray
 from torch import Tensor
 
 from vibe import __version__
@@ -77,7 +76,6 @@ def poses_json(poses: LivePoses, delay_ms: float) -> str:
 
 
 def _rounded(numbers: Tensor) -> list:
-    """Numbers, or lists of them."""
     return [_rounded(row) for row in numbers] if numbers.dim() > 1 else [round(x, DIGITS) for x in numbers.tolist()]
 
 
@@ -111,8 +109,13 @@ class Packet:
         """The line's length (four bytes, little-endian), the line, and the picture as JPEG."""
         with self._making:
             if self._packet is None:
-                text = self.text.encode()
-                self._packet = struct.pack("<I", len(text)) + text + _jpeg(self._frame.rgb)
+                text, rgb = self.text.encode(), self._frame.rgb
+                scale = LONGEST_PX / max(rgb.shape[:2])
+                if scale < 1:
+                    size = round(rgb.shape[1] * scale), round(rgb.shape[0] * scale)
+                    rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+                bgr, quality = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
+                self._packet = struct.pack("<I", len(text)) + text + cv2.imencode(".jpg", bgr, quality)[1].tobytes()
             return self._packet
 
 
@@ -143,15 +146,6 @@ class Packets:
             held = betas, _text({"type": "shape", **at_rest(number, betas.numpy(), self._body)})
             self._shapes = {**self._shapes, number: held}
         return held
-
-
-def _jpeg(rgb: ndarray) -> bytes:
-    """The picture, made smaller where it is large."""
-    scale = LONGEST_PX / max(rgb.shape[:2])
-    if scale < 1:
-        rgb = cv2.resize(rgb, (round(rgb.shape[1] * scale), round(rgb.shape[0] * scale)), interpolation=cv2.INTER_AREA)
-    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
 
 
 WAITING = 64

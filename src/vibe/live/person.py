@@ -92,7 +92,8 @@ class LivePerson:
         self.number = number
         self._config = config
         self._seen: deque[KeypointSample] = deque()
-        self._since = 0.0
+        self.since = 0.0
+        """When they were seen first, seconds."""
         self._betas = torch.zeros(10)
         self._answers = 0
         self._turns = RotationFilter(config.turns) if config.turns else None
@@ -103,16 +104,11 @@ class LivePerson:
         """The newest."""
         return self._seen[-1]
 
-    @property
-    def followed_for(self) -> float:
-        """Seconds since they were seen first."""
-        return self.last.time - self._since
-
     def add(self, index: int, time: float, landmarks: Landmarks, look: Float[ndarray, "128"] | None) -> None:
         """One more frame in which the person was seen; their look is wanted in the first and every now and then."""
         if not self._seen:
             assert look is not None
-            self._since = time
+            self.since = time
         look = self.last.look if look is None else look
         self._seen.append(KeypointSample(index, time, landmarks.keypoints_px, landmarks.follow, look))
         while self._seen[0].time <= time - self._config.memory + 1e-6:
@@ -158,16 +154,12 @@ class LivePerson:
         self._betas = betas
         pelvis = place_pelvis(replace(read.smpl, betas=betas), read.keypoints_px, camera.K_px, when, body)
         rotmat, trans = smooth(read.smpl.rotmat, pelvis, when, now, self._config.smoothing, read.confidence)
-        turned, moved = self._filtered(rotmat[0], trans[0], float(now))
+        turned, moved = rotmat[0], trans[0]
+        if self._turns:
+            turned = self._turns.step(turned, float(now))
+        if self._depths:
+            depth = moved[2].clamp_min(0.01)
+            moved = moved / depth * self._depths.step(depth.log(), float(now)).exp()
         joints = pose_joints(body, turned, betas)[1]
         places = joints - joints[0] + moved
         return LivePose(self.number, turned, betas, moved, places, track.keypoints_px[row], track.box_px[row])
-
-    def _filtered(self, rotmat: Tensor, trans: Tensor, time: float) -> tuple[Tensor, Tensor]:
-        """Rotations and place, with the shaking that comes from answer to answer taken out."""
-        if self._turns:
-            rotmat = self._turns.step(rotmat, time)
-        if self._depths:
-            depth = trans[2].clamp_min(0.01)
-            trans = trans / depth * self._depths.step(depth.log(), time).exp()
-        return rotmat, trans

@@ -143,7 +143,7 @@ class LiveEstimator:
         poses = [
             person.pose_at(at, indices, times, self.camera, self._estimator.network, self._estimator.body)
             for number, person in self._here.items()
-            if number in self._seen and person.followed_for >= SHOWN_FROM - 1e-6
+            if number in self._seen and person.last.time - person.since >= SHOWN_FROM - 1e-6
         ]
         return LivePoses(at, time, tuple(sorted((pose for pose in poses if pose), key=lambda pose: pose.number)))
 

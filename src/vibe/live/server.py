@@ -83,11 +83,6 @@ class Server:
         """The socket's, with the token."""
         return f"ws://{self._place()}/live?token={self.token}"
 
-    @property
-    def is_open(self) -> bool:
-        """Whether other machines can reach it."""
-        return not is_loopback(self.host)
-
     def put(self, poses: LivePoses, frame: LiveFrame, delay_ms: float) -> None:
         """Give everybody the newest answer as soon as they are done with the last."""
         self._offer.packets.newest = Packet(poses, frame, delay_ms)
@@ -104,7 +99,6 @@ class Server:
         return f"[{name}]:{self.port}" if ":" in name else f"{name}:{self.port}"
 
     def _ring(self) -> None:
-        """Wake all who wait for news."""
         news, self._news = self._news, asyncio.Event()
         news.set()
 
@@ -113,7 +107,13 @@ class Server:
         try:
             self._loop.run_until_complete(self._serve(started))
         except OSError as error:
-            started.set_exception(_why(error, self.host, self.port))
+            kind = OSError
+            reason = f"nobody can listen on {self.host} ({error.strerror or error}): give an address of this machine"
+            if error.errno == errno.EADDRINUSE:
+                reason = f"port {self.port} is taken: give another one with --port, or 0 for any that is free"
+            elif error.errno in (errno.EACCES, errno.EPERM):
+                kind, reason = PermissionError, f"port {self.port} may not be used: give one from 1024 on with --port"
+            started.set_exception(kind(reason))
         except UnicodeError as error:
             name = ascii(self.host)[:80]
             started.set_exception(ValueError(f"{name} is no name that a machine can have ({error}): see --host"))
@@ -189,15 +189,6 @@ def _response(connection: Any, status: HTTPStatus, text: str, kind: str = "text/
     del response.headers["Content-Type"]
     response.headers.update({"Content-Type": kind, **HEADERS})
     return response
-
-
-def _why(error: OSError, host: str, port: int) -> OSError:
-    """Why nobody can listen there, as its user would say it."""
-    if error.errno == errno.EADDRINUSE:
-        return OSError(f"port {port} is taken: give another one with --port, or 0 for any that is free")
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return PermissionError(f"port {port} may not be used: give one from 1024 on with --port")
-    return OSError(f"nobody can listen on {host} ({error.strerror or error}): give an address of this machine")
 
 
 @contextmanager

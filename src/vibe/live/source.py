@@ -130,16 +130,16 @@ class LiveSource:
             yield LiveFrame(last, now, rgb)
 
 
-def open_source(name: str, size: tuple[int, int] = (640, 480), fps: float = 30.0) -> LiveSource:
+def open_source(name: str, size: tuple[int, int] = (640, 480)) -> LiveSource:
     """What a user names: a camera by its number or device, an address, or a file.
 
-    `size` and `fps` are asked of cameras, which may give others. Raises FileNotFoundError, PermissionError, OSError or
+    `size` is asked of cameras, which may give another. Raises FileNotFoundError, PermissionError, OSError or
     ValueError with one line that says what is wrong and what to do.
     """
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
         return _address(name)
     if name.isdecimal() or name.startswith(("/dev/", "video=")):
-        return _camera(name, size, fps)
+        return _camera(name, size)
     path, video = Path(name), open_video(name)
     pictures = ((frame.time, frame.rgb) for frame in video)
     return LiveSource(path.name, video.width, video.height, pictures, video.close, True)
@@ -170,14 +170,13 @@ def _address(name: str) -> LiveSource:
     return _stream(container, shown)
 
 
-def _camera(name: str, size: tuple[int, int], fps: float) -> LiveSource:
+def _camera(name: str, size: tuple[int, int]) -> LiveSource:
     system = SYSTEMS.get(sys.platform)
     if system is None:
         raise ValueError(f"no cameras are read on {sys.platform}: give a file or an address")
     device = _device(name, system)
-    wanted = {"video_size": f"{size[0]}x{size[1]}", "framerate": f"{fps:g}"}
-    shown = f"camera {name}"
-    for options in (wanted, {"framerate": wanted["framerate"]}, {}):
+    shown, rate = f"camera {name}", {"framerate": "30"}
+    for options in ({"video_size": f"{size[0]}x{size[1]}"} | rate, rate, {}):
         try:
             return _stream(av.open(device, format=system, options=options, timeout=(PATIENCE, PATIENCE)), shown)
         except av.error.FFmpegError as error:
@@ -286,11 +285,6 @@ class Latest(Generic[Item]):
         with self._changed:
             self._closed, self._error = True, self._error or error
             self._changed.notify_all()
-
-    @property
-    def closed(self) -> bool:
-        """Whether nothing more will come."""
-        return self._closed
 
     def take(self, timeout: float | None = None) -> Item | None:
         """The newest thing, waited for; None at the end.

@@ -18,17 +18,13 @@ def open_footage(path: Path | str, clip: Clip) -> Video:
     """The video of a motion; raises FileNotFoundError or ValueError if it can't be read or is another one."""
     expected, count = len(clip.timestamps), count_frames(path)
     if not expected <= count <= expected + clip.damaged + 2 + SPARE * expected:
-        raise ValueError(
-            f"{path} does not fit the motion: it has {count} frames, the motion's video {expected}: {GIVE}"
-        )
+        raise _misfit(path, f"it has {count} frames, the motion's video {expected}")
     steps = np.diff(clip.timestamps)
     video = open_video(path, fps=float(1 / np.median(steps)) if len(steps) else None)
     if (video.width, video.height) != (clip.width, clip.height):
         video.close()
-        raise ValueError(
-            f"{path} does not fit the motion: it has {video.width}x{video.height} pixels, the motion's video "
-            f"{clip.width}x{clip.height}: {GIVE}"
-        )
+        its, ours = f"{video.width}x{video.height}", f"{clip.width}x{clip.height}"
+        raise _misfit(path, f"it has {its} pixels, the motion's video {ours}")
     return video
 
 
@@ -38,14 +34,13 @@ def video_frames(video: Video, clip: Clip) -> Iterator[Frame]:
     expected, shown = clip.timestamps.tolist(), 0
     for time, frame in zip(expected, video):
         if abs(frame.time - time) > late:
-            raise ValueError(
-                f"{video.path} does not fit the motion: frame {shown} is at {frame.time:.3f} s, in the motion's video "
-                f"at {time:.3f} s: {GIVE}"
-            )
+            where = f"frame {shown} is at {frame.time:.3f} s, in the motion's video at {time:.3f} s"
+            raise _misfit(video.path, where)
         yield frame
         shown += 1
     if shown < len(expected):
-        raise ValueError(f"{video.path} does not fit the motion: it ends before the motion does: {GIVE}")
+        raise _misfit(video.path, "it ends before the motion does")
 
 
-GIVE = "give the video that the motion was made from"
+def _misfit(path: Path | str, how: str) -> ValueError:
+    return ValueError(f"{path} does not fit the motion: {how}: give the video that the motion was made from")

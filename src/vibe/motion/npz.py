@@ -100,7 +100,14 @@ def read_motion_npz(path: Path) -> tuple[dict[str, NDArray], list[dict[str, NDAr
     version, people = _checked(path, arrays)
     head = {name: _exact(arrays[name], kind) for name, (_, kind) in HEAD_1.items()}
     head["notes"] = arrays.get("notes", np.zeros(0, np.str_))
-    _check_video(path, head)
+    width, height, fps = int(head["width"]), int(head["height"]), float(head["fps"])
+    timestamps, K_px = head["timestamps"], head["camera/K"]
+    if not np.isfinite(timestamps).all() or not (np.diff(timestamps) > 0).all():
+        raise ValueError(f"{path}: the timestamps do not increase: {DAMAGED}")
+    if not 0 < fps < math.inf or not (0 < width <= MOST_PX and 0 < height <= MOST_PX):
+        raise ValueError(f"{path}: {width}x{height} at {fps:g} frames a second is no video: {DAMAGED}")
+    if not np.isfinite(K_px).all() or not (K_px.diagonal() > 0).all():
+        raise ValueError(f"{path}: camera/K has numbers that no camera has: {DAMAGED}")
     return head, [_person(path, arrays, number, version, head) for number in range(1, people + 1)]
 
 
@@ -130,18 +137,6 @@ def _checked(path: Path, arrays: dict[str, NDArray]) -> tuple[str, int]:
         if seen != str(arrays["sha256"]):
             raise ValueError(f"{path} is not as it was written, its checksum differs: {DAMAGED}")
     return version, people
-
-
-def _check_video(path: Path, head: dict[str, NDArray]) -> None:
-    """Refuse numbers that no video and no camera has."""
-    width, height, fps = int(head["width"]), int(head["height"]), float(head["fps"])
-    timestamps, K_px = head["timestamps"], head["camera/K"]
-    if not np.isfinite(timestamps).all() or not (np.diff(timestamps) > 0).all():
-        raise ValueError(f"{path}: the timestamps do not increase: {DAMAGED}")
-    if not 0 < fps < math.inf or not (0 < width <= MOST_PX and 0 < height <= MOST_PX):
-        raise ValueError(f"{path}: {width}x{height} at {fps:g} frames a second is no video: {DAMAGED}")
-    if not np.isfinite(K_px).all() or not (K_px.diagonal() > 0).all():
-        raise ValueError(f"{path}: camera/K has numbers that no camera has: {DAMAGED}")
 
 
 def _person(

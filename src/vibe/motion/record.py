@@ -262,7 +262,6 @@ def load(path: Path | str) -> Result:
 
 
 def _motion(person: dict[str, ndarray], clip: Clip, body: Weights) -> Motion:
-    """The record of what a file holds of one person."""
     rotvec = np.concatenate([person["global_orient"], person["body_pose"]], 1).reshape(-1, len(SMPL), 3)
     return Motion(
         times=clip.timestamps[person["frames"]],

@@ -195,7 +195,6 @@ def _check(result: Result, body: Body, options: SceneOptions) -> None:
 
 
 def _rate(result: Result, options: SceneOptions, motions: Sequence[Motion]) -> float:
-    """Frames a second of the scene."""
     fps, times = options.fps if options.fps is not None else result.clip.fps, result.clip.timestamps
     if not 0 < fps <= FASTEST:
         raise ValueError(f"{fps:g} frames a second: give a rate above 0, at most {FASTEST:g}, with --fps")
@@ -211,7 +210,6 @@ def _rate(result: Result, options: SceneOptions, motions: Sequence[Motion]) -> f
 
 
 def _stretch(options: SceneOptions) -> str:
-    """The stretch of time in words."""
     if options.start is None and options.end is None:
         return "in the video"
     low = f"{options.start:g} s" if options.start is not None else "the beginning"
@@ -267,21 +265,14 @@ def _axes(characters: Sequence[Character], options: SceneOptions) -> tuple[Float
                 "of tilt were taken out, give or take 2 to 8"
             )
     if options.facing is not None:
-        front = _front(R @ characters[0].smpl.rotmat[0, 0], up)
-        R = _turn(front, np.array(AXES[options.facing], np.float32), up) @ R
+        # where the pelvis looks; of somebody who lies on the back or face the direction across the hips tells it
+        R_pelvis = R @ characters[0].smpl.rotmat[0, 0]
+        front = R_pelvis[:, 2] - (R_pelvis[:, 2] @ up) * up
+        if np.linalg.norm(front) < 0.5:
+            front = np.cross(R_pelvis[:, 0], up)
+            front = front - (front @ up) * up
+        R = _turn(unit(front), np.array(AXES[options.facing], np.float32), up) @ R
     return R, said
-
-
-def _front(R: Float[ndarray, "3 3"], up: Float[ndarray, "3"]) -> Float[ndarray, "3"]:
-    """The horizontal direction in which a person looks whose pelvis is turned so; R maps from the body at rest.
-
-    Of somebody who lies on the back or face it is the direction across the hips that tells it.
-    """
-    ahead = R[:, 2] - (R[:, 2] @ up) * up
-    if np.linalg.norm(ahead) < 0.5:
-        ahead = np.cross(R[:, 0], up)
-        ahead = ahead - (ahead @ up) * up
-    return unit(ahead)
 
 
 def _turn(

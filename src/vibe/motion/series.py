@@ -181,7 +181,6 @@ class Series:
         return replace(self, values=apply(self.values, other.values), names=names)
 
     def _times(self, other: SupportsFloat, apply: Callable[[Any, Any], Any]) -> Series:
-        """Any operation with a plain number."""
         if not isinstance(other, Real):
             return NotImplemented
         return replace(self, values=apply(self.values, float(other)))
@@ -222,7 +221,6 @@ def within(times: Float[ndarray, "time"], part: slice) -> Bool[ndarray, "time"]:
 
 
 def _span(series: Series) -> str:
-    """Its frames in words."""
     return f"{len(series)} from {series.frames[0]} to {series.frames[-1]}" if len(series) else "none"
 
 

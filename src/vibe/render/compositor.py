@@ -113,8 +113,11 @@ def paint(
     """The panel's picture number `turn`, of this frame of the clip; opacity, if there is such, multiplied in."""
     view = panel.views[turn]
     picture = _background(panel, rgb)
-    if panel.place is not None:
-        _draw_ground(picture, view, panel, frame, people)
+    if panel.place is not None and (ground := ground_plane(panel.place, view, frame)) is not None:
+        dark = panel.background is not None and np.mean(panel.background) < 0.4
+        line = np.full(3, 0.92 if panel.filmed else 0.42 if dark else 0.55)
+        shadow = ground_shadow([(person.vertices, person.faces) for person in people], panel.place)
+        draw_ground(picture, ground, line, shadow)
     solid = [_mesh(person, panel, view) for person in people] if {"mesh", "wireframe"} & {*panel.show} else []
     picture = rasterizer.rasterize(picture, solid, view.K_px, samples=panel.samples)
     if "skeleton" in panel.show:
@@ -122,8 +125,8 @@ def paint(
             (view.seen(person.joints), colour(person.number), 1.0 if person.seen else UNSEEN) for person in people
         ]
         draw_skeletons(picture, skeletons, view.K_px)
-    if "keypoints" in panel.show:
-        _draw_evidence(picture, panel, people)
+    if "keypoints" in panel.show and panel.window is not None:  # where the panel shows what the video's camera sees
+        _draw_evidence(picture, panel.window, people)
     if panel.numbers:
         numbered = [(person.number, colour(person.number), view.seen(person.points)) for person in people]
         draw_numbers(picture, numbered, view.K_px)
@@ -159,16 +162,6 @@ def _background(panel: Panel, rgb: UInt8[ndarray, "rows columns 3"] | None) -> C
     return picture
 
 
-def _draw_ground(picture: ndarray, view: Viewpoint, panel: Panel, frame: int, people: Sequence[PosedFrames]) -> None:
-    assert panel.place is not None
-    ground = ground_plane(panel.place, view, frame)
-    if ground is not None:
-        dark = panel.background is not None and np.mean(panel.background) < 0.4
-        line = np.full(3, 0.92 if panel.filmed else 0.42 if dark else 0.55)
-        shadow = ground_shadow([(person.vertices, person.faces) for person in people], panel.place)
-        draw_ground(picture, ground, line, shadow)
-
-
 def _mesh(person: PosedFrames, panel: Panel, view: Viewpoint) -> rasterizer.Mesh:
     thin = max(1.0, LINE_PX * max(panel.width, panel.height))
     return rasterizer.Mesh(
@@ -180,14 +173,12 @@ def _mesh(person: PosedFrames, panel: Panel, view: Viewpoint) -> rasterizer.Mesh
     )
 
 
-def _draw_evidence(picture: Canvas, panel: Panel, people: Sequence[PosedFrames]) -> None:
-    """The detected keypoints, where the panel shows what the video's camera sees."""
-    if panel.window is None:
-        return
-    _, pixels = placed_panels(panel.window, panel.width, panel.height)
+def _draw_evidence(picture: Canvas, window: tuple[int, int, int, int], people: Sequence[PosedFrames]) -> None:
+    height, width = picture.shape[:2]
+    _, pixels = placed_panels(window, width, height)
     drawn = []
     for person in people:
         keypoints = person.keypoints_px.astype(np.float64)
         keypoints[:, :2] = keypoints[:, :2] * pixels[[0, 1], [0, 1]] + pixels[:2, 2]
         drawn.append((keypoints, colour(person.number)))
-    draw_keypoints(picture, drawn, max(1.5, LIMB_PX * max(panel.width, panel.height)))
+    draw_keypoints(picture, drawn, max(1.5, LIMB_PX * max(width, height)))

@@ -9,16 +9,17 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float
 from numpy import ndarray
 
 from vibe.body.mesh import jit
-from vibe.render.rasterizer import NEAR, depth_image
+from vibe.render.rasterizer import NEAR, Canvas, Faces, Intrinsics, Vertices, depth_image
 from vibe.render.viewpoints import Place, Viewpoint
 from vibe.skeletons import COCO, SMPL, SMPL_PARENTS
 
 Colour = Float[ndarray, "3"]
-Canvas = UInt8[ndarray, "height width channel"]
+Shadow = tuple[Float[ndarray, "row column"], Float[ndarray, "3"]]
+"""How dark the ground is, and where this picture begins along the ground and its step, metres."""
 JOINT_RADIUS, BONE_RADIUS = 0.030, 0.017
 """Metres."""
 LEAST_PX = 2.0
@@ -105,9 +106,7 @@ def draw_keypoints(picture: Canvas, people: Sequence[tuple[Float[ndarray, "17 3"
 
 
 def draw_numbers(
-    picture: Canvas,
-    people: Sequence[tuple[int, Colour, Float[ndarray, "point 3"]]],
-    K_px: Float[ndarray, "3 3"],
+    picture: Canvas, people: Sequence[tuple[int, Colour, Float[ndarray, "point 3"]]], K_px: Intrinsics
 ) -> None:
     """Each person's number on a disc in their colour above the highest of their visible points, in place.
 
@@ -117,6 +116,7 @@ def draw_numbers(
     radius = max(6, round(0.011 * max(height, width)))
     if min(height, width) < 4 * radius:
         return
+    step = 2 * radius + 2
     taken: list[tuple[int, int]] = []
     for number, colour, points in sorted(people, key=lambda person: float(person[2][:, 2].mean())):
         pixels = points[points[:, 2] > NEAR] @ K_px.T
@@ -127,24 +127,16 @@ def draw_numbers(
         top = within[within[:, 1].argmin()]
         x = int(np.clip(top[0], radius + 1, width - radius - 2))
         y = int(np.clip(top[1] - 1.6 * radius, radius + 1, height - radius - 2))
-        x, y = _free_place(x, y, radius, taken, width, height)
+        for right, down in DISC_PLACES:  # where all are taken it stays where it is wanted
+            a, b = x + right * step, y + down * step
+            inside = radius < a < width - radius - 1 and radius < b < height - radius - 1
+            if inside and all((a - c) ** 2 + (b - d) ** 2 >= step**2 - 2 * step for c, d in taken):
+                x, y = a, b
+                break
         taken.append((x, y))
         patch = picture[y - radius : y + radius + 1, x - radius : x + radius + 1]
         disc = _number_disc(str(number), radius, tuple(colour.tolist()))
         patch[:] = patch * (1 - disc[..., 3:]) + 255 * disc[..., : picture.shape[2]] + 0.5
-
-
-def _free_place(
-    x: int, y: int, radius: int, taken: Sequence[tuple[int, int]], width: int, height: int
-) -> tuple[int, int]:
-    """The first place within the picture that is not taken; where all are, the wanted one."""
-    step = 2 * radius + 2
-    for right, down in DISC_PLACES:
-        a, b = x + right * step, y + down * step
-        inside = radius < a < width - radius - 1 and radius < b < height - radius - 1
-        if inside and all((a - c) ** 2 + (b - d) ** 2 >= step**2 - 2 * step for c, d in taken):
-            return a, b
-    return x, y
 
 
 @lru_cache(maxsize=64)
@@ -155,20 +147,16 @@ def _number_disc(text: str, radius: int, colour: tuple[float, float, float]) -> 
     middle = side * fine // 2
     cv2.circle(disc, (middle, middle), radius * fine, (255, 255, 255, 255), -1)
     cv2.circle(disc, (middle, middle), round(0.86 * radius * fine), _paint(np.array(colour)), -1)
-    digits = _digits(text, 1.05 * radius * fine, 1.3 * radius * fine)
+    # as large as fit, without a margin: where they lie differs between versions of OpenCV
+    canvas = np.zeros((300, 200 * len(text)), np.uint8)
+    cv2.putText(canvas, text, (50, 200), cv2.FONT_HERSHEY_SIMPLEX, 4.0, 255, 14, cv2.LINE_AA)
+    glyphs = canvas[np.ix_(canvas.any(1), canvas.any(0))]
+    scale = min(1.05 * radius * fine / glyphs.shape[0], 1.3 * radius * fine / glyphs.shape[1])
+    digits = cv2.resize(glyphs, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     high, wide = digits.shape
     part = disc[middle - high // 2 :, middle - wide // 2 :][:high, :wide, :3]
     part[:] = part * (1 - digits[..., None]) + 25 * digits[..., None]
     return cv2.resize(disc, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-
-
-def _digits(text: str, height: float, width: float) -> Float[ndarray, "row column"]:
-    """Coverage of digits as large as fit, without a margin: where they lie differs between versions of OpenCV."""
-    canvas = np.zeros((300, 200 * len(text)), np.uint8)
-    cv2.putText(canvas, text, (50, 200), cv2.FONT_HERSHEY_SIMPLEX, 4.0, 255, 14, cv2.LINE_AA)
-    glyphs = canvas[np.ix_(canvas.any(1), canvas.any(0))]
-    scale = min(height / glyphs.shape[0], width / glyphs.shape[1])
-    return cv2.resize(glyphs, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
 
 
 @contextmanager
@@ -255,21 +243,14 @@ def ground_plane(place: Place, view: Viewpoint, frame: int) -> GroundPlane | Non
     return GroundPlane(level, axes[:2] @ centre, REACH + 1.2 * float(apart))
 
 
-def draw_ground(
-    picture: Canvas,
-    ground: GroundPlane,
-    line: Float[ndarray, "3"],
-    shadow: tuple[Float[ndarray, "row column"], Float[ndarray, "3"]] | None,
-) -> None:
+def draw_ground(picture: Canvas, ground: GroundPlane, line: Float[ndarray, "3"], shadow: Shadow | None) -> None:
     """Draw the grid in a colour (sRGB, 0 to 1), with the shadow on it, over a picture, in place."""
     darkness, corner = shadow if shadow is not None else (np.zeros((2, 2), np.float32), np.array([0.0, 0.0, 1.0]))
     _draw_ground(picture, ground.level, ground.middle, ground.reach, 255.0 * line.astype(np.float64), darkness, corner)
 
 
-def ground_shadow(
-    surfaces: Sequence[tuple[Float[ndarray, "vertex 3"], Int[ndarray, "face 3"]]], place: Place
-) -> tuple[Float[ndarray, "row column"], Float[ndarray, "3"]] | None:
-    """How dark the ground is under surfaces of the video's camera: opacity, and where its picture begins and its step.
+def ground_shadow(surfaces: Sequence[tuple[Vertices, Faces]], place: Place) -> Shadow | None:
+    """How dark the ground is under surfaces of the video's camera.
 
     As under an even sky: sharp and dark where something touches the ground, faint and wide below what is high up.
     """

@@ -39,6 +39,8 @@ TALL_PX, STATURE = 300.0, 1.7
 CROP_MARGIN = 0.12
 """Share of the longer side of where people go that is left around them."""
 ENDINGS = ("", ".mp4", ".mov", ".webm", ".gif", ".png")
+BROAD = 0.75
+"""Least width over height of a panel beside people, who need room to move in depth, unless asked otherwise."""
 GIF_FPS = 12.5
 """Frames a second of a gif, unless asked otherwise; its times are whole hundredths of a second."""
 MOST_PX = {".gif": 480, ".png": 960}
@@ -82,7 +84,6 @@ def _rendered(
     result: Result, path: Path, video: Path | str | None, look: RenderOptions, body: Body | Path | str | None,
     progress: Progress | None,
 ) -> tuple[str, ...]:  # fmt: skip
-    """The same with all wishes in one."""
     layout, ending = look.layout or ("over" if video is not None else "alone"), path.suffix.lower()
     if ending not in ENDINGS:
         raise ValueError(
@@ -175,7 +176,9 @@ def _panels(
         row.append(Panel(width, height, (), camera, window, filmed=True, background=look.colour))
     for view in look.view:
         filmed = layout == "over" and view == "camera"
-        wide = width if view == "camera" else look.broad(width, height)
+        wide = width
+        if view != "camera" and not (look.size and "x" in look.size):
+            wide = max(width, 2 * round(BROAD * height / 2))
         here = orbit_view(view, where, film.frames, seconds, wide, height) if where and view != "camera" else camera
         shown = look.show if view == "camera" else tuple(what for what in look.show if what != "keypoints")
         row.append(

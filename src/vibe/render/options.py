@@ -18,8 +18,6 @@ NAMED = {
 }  # fmt: skip
 SMALLEST, LARGEST = 16, 8192
 """Pixels along a side of a panel."""
-BROAD = 0.75
-"""Least width over height of a panel beside people, who need room to move in depth."""
 MOST_COLUMNS = 50
 
 
@@ -113,7 +111,3 @@ class RenderOptions:
         if not min(wide, high) >= SMALLEST or max(wide, high) > LARGEST:
             raise ValueError(f"{wide}x{high} pixels: give sides from {SMALLEST} to {LARGEST}")
         return wide, high
-
-    def broad(self, width: int, height: int) -> int:
-        """Width of a panel that looks at people from elsewhere: not as narrow as a portrait video, unless asked for."""
-        return width if self.size and "x" in self.size else max(width, 2 * round(BROAD * height / 2))

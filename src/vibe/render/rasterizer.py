@@ -16,6 +16,10 @@ from numpy import ndarray
 from vibe.body.mesh import jit, vertex_normals
 from vibe.render.shading import DAYLIGHT, Light, shaded
 
+Canvas = UInt8[ndarray, "height width channel"]
+Vertices = Float[ndarray, "vertex 3"]
+Faces = Int[ndarray, "face 3"]
+Intrinsics = Float[ndarray, "3 3"]
 NEAR = 0.05
 """Metres; what is closer to the camera is not drawn."""
 SAME_DEPTH = 0.01
@@ -39,9 +43,9 @@ SAMPLES = {
 class Mesh:
     """One person's surface in the camera's frame."""
 
-    vertices: Float[ndarray, "vertex 3"]
+    vertices: Vertices
     """Metres; x right, y down, z forward."""
-    faces: Int[ndarray, "face 3"]
+    faces: Faces
     """Counter-clockwise seen from outside; faces turned away from the camera are not drawn."""
     colours: Float[ndarray, "vertex 3"]
     """sRGB in [0, 1]."""
@@ -53,12 +57,8 @@ class Mesh:
 
 
 def rasterize(
-    picture: UInt8[ndarray, "height width channel"],
-    meshes: Sequence[Mesh],
-    K_px: Float[ndarray, "3 3"],
-    light: Light = DAYLIGHT,
-    samples: int = 4,
-) -> UInt8[ndarray, "height width channel"]:
+    picture: Canvas, meshes: Sequence[Mesh], K_px: Intrinsics, light: Light = DAYLIGHT, samples: int = 4
+) -> Canvas:
     """The picture with the meshes over it, nearer ones in front; a new array.
 
     A picture of four channels has opacity as its last, by which the colours are multiplied. `samples` is the number of
@@ -87,12 +87,7 @@ def _lit(mesh: Mesh, light: Light) -> Float[ndarray, "vertex 4"]:
 
 
 def pixel_coverage(
-    vertices: Float[ndarray, "vertex 3"],
-    faces: Int[ndarray, "face 3"],
-    K_px: Float[ndarray, "3 3"],
-    height: int,
-    width: int,
-    samples: int = 4,
+    vertices: Vertices, faces: Faces, K_px: Intrinsics, height: int, width: int, samples: int = 4
 ) -> Float[ndarray, "height width"]:
     """Share of each pixel that the surface covers, in [0, 1]."""
     shares = np.zeros((height, width), np.float32)
@@ -103,11 +98,7 @@ def pixel_coverage(
 
 
 def depth_image(
-    vertices: Float[ndarray, "vertex 3"],
-    faces: Int[ndarray, "face 3"],
-    K_px: Float[ndarray, "3 3"],
-    height: int,
-    width: int,
+    vertices: Vertices, faces: Faces, K_px: Intrinsics, height: int, width: int
 ) -> Float[ndarray, "height width"]:
     """Depth in metres of the nearest surface at the middle of each pixel; infinite where there is none."""
     image = np.full((height, width), np.inf, np.float32)
@@ -119,12 +110,7 @@ def depth_image(
 
 
 def _bands(
-    vertices: Float[ndarray, "vertex 3"],
-    faces: Int[ndarray, "face 3"],
-    K_px: Float[ndarray, "3 3"],
-    height: int,
-    width: int,
-    samples: int,
+    vertices: Vertices, faces: Faces, K_px: Intrinsics, height: int, width: int, samples: int
 ) -> Iterator[tuple[int, int, Float[ndarray, "face 4 3"], Int[ndarray, "sample row column"]]]:
     """Top row, left column, planes of the faces and, for each sample of the band, the nearest face (-1: none)."""
     if samples not in SAMPLES:

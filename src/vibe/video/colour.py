@@ -62,12 +62,14 @@ class Converter:
     def __call__(self, frame: av.VideoFrame) -> UInt8[ndarray, "height width 3"]:
         """The picture as a player shows it."""
         same = (frame.width, frame.height) == self._size
+        # the colour space of a frame that names none is told by its size, as players do
+        guess = ITU709 if frame.height > 576 or frame.width >= 1280 else ITU601
         picture = self._reformatter.reformat(
             frame,
             width=self._size[0],
             height=self._size[1],
             format="rgb24" if self._to_sdr is None else "rgb48le",
-            src_colorspace=_colourspace(frame),
+            src_colorspace=SCALER_COLOURS.get(int(frame.colorspace), guess),
             interpolation=Interpolation.FAST_BILINEAR if same else Interpolation.BILINEAR,
         ).to_ndarray()
         return self._turn.apply(picture if self._to_sdr is None else self._to_sdr(picture))
@@ -126,9 +128,3 @@ def compression(light: Float[ndarray, "*b"]) -> Float[ndarray, "*b"]:
     with np.errstate(divide="ignore", invalid="ignore"):
         curved = (KNEE + (1 - KNEE) * over * (1 + over / peak**2) / (1 + over)) / light
     return np.where(over > 0, curved, 1).astype(light.dtype)
-
-
-def _colourspace(frame: av.VideoFrame) -> int:
-    """As the frame tells it; else, as players do, by its size."""
-    guess = ITU709 if frame.height > 576 or frame.width >= 1280 else ITU601
-    return SCALER_COLOURS.get(int(frame.colorspace), guess)

@@ -49,7 +49,11 @@ class FileSource:
         self._container, self._stream, self.notes = open_container(path)
         self.context = self._stream.codec_context
         self.time_base, self.ratio = self._stream.time_base, self._stream.sample_aspect_ratio
-        self.rate = _rate(self._container, self._stream)
+        rates = self._stream.average_rate, self._stream.guessed_rate
+        if self._container.format.name in NO_TIMES:  # a bare stream, for which FFmpeg takes 25 a second
+            rates = rates[::-1]
+        rate = next((float(rate) for rate in rates if rate), 0.0)
+        self.rate = rate if 0.01 <= rate <= 2000 else None
         """Frames a second, as the file tells it."""
         seconds = (self._container.duration or 0) / av.time_base
         if self._stream.duration and self._stream.time_base:
@@ -145,25 +149,22 @@ def refuse_huge(path: Path, width: int, height: int) -> None:
 
 
 def _opened(path: Path) -> InputContainer:
-    """The container as FFmpeg opens it."""
     kinds = {name for names in av.formats_available for name in names.split(",")} - NOT_VIDEO
     # The number of pixels is for the decoders that look at the first frames to find out what they are.
-    options = {
-        "protocol_whitelist": "file",
-        "format_whitelist": ",".join(sorted(kinds)),
-        "max_pixels": str(MOST_PIXELS),
-    }
+    options = {"format_whitelist": ",".join(sorted(kinds)), "max_pixels": str(MOST_PIXELS)}
     try:
-        return av.open(str(path.resolve()), options=options, metadata_errors="replace")
-    except av.error.ArgumentError as error:
-        raise ValueError(
-            f"{path} is a text or a list, not a video that can be read: give an mp4, mov, mkv or the like"
-        ) from error
+        return open_file(path, options)
     except av.error.FFmpegError as error:
-        reason = error.strerror or type(error).__name__
-        raise ValueError(
-            f"{path} is not a video that can be read ({reason}): give an mp4, mov, mkv or the like"
-        ) from error
+        what = f"is not a video that can be read ({error.strerror or type(error).__name__})"
+        if isinstance(error, av.error.ArgumentError):
+            what = "is a text or a list, not a video that can be read"
+        raise ValueError(f"{path} {what}: give an mp4, mov, mkv or the like") from error
+
+
+def open_file(path: Path, options: dict[str, str] | None = None) -> InputContainer:
+    """A file as FFmpeg opens it, which gets no leave to follow links to other places; raises FFmpegError, OSError."""
+    options = {"protocol_whitelist": "file", **(options or {})}
+    return av.open(str(path.resolve()), options=options, metadata_errors="replace")
 
 
 def _moving(path: Path, container: InputContainer) -> set[int] | None:
@@ -179,14 +180,6 @@ def _moving(path: Path, container: InputContainer) -> set[int] | None:
     return {one.index for one in container.streams.video if max(one.frames, counts[one.index]) > 1}
 
 
-def _rate(container: InputContainer, stream: av.VideoStream) -> float | None:
-    """The mean rate; of a bare stream, for which FFmpeg takes 25 a second, the rate that it names."""
-    bare = container.format.name in NO_TIMES
-    rates = (stream.guessed_rate, stream.average_rate) if bare else (stream.average_rate, stream.guessed_rate)
-    rate = next((float(rate) for rate in rates if rate), None)
-    return rate if rate and 0.01 <= rate <= 2000 else None
-
-
 def edits_change_speed(path: Path) -> bool:
     """Whether an edit list of an MP4 or QuickTime file plays a part of it at another speed; FFmpeg takes no notice."""
     with suppress(OSError, struct.error), path.open("rb") as file:
@@ -194,24 +187,18 @@ def edits_change_speed(path: Path) -> bool:
         while waiting:
             at, end = waiting.pop()
             while at + 8 <= end and (seen := seen + 1) <= MOST_BOXES:
-                kind, start, stop = _box(file, at, end)
+                file.seek(at)
+                size, kind = struct.unpack(">I4s", file.read(8))
+                start = at + 8
+                if size == 1:
+                    (size,), start = struct.unpack(">Q", file.read(8)), at + 16
+                stop = end if size == 0 else min(max(at + size, start), end)
                 if kind in HOLDING_EDITS:
                     waiting.append((start, stop))
                 elif kind == b"elst" and _has_rate(file, start):
                     return True
                 at = stop
     return False
-
-
-def _box(file: IO[bytes], at: int, end: int) -> tuple[bytes, int, int]:
-    """The kind of the box at a place, and where its content begins and ends; raises struct.error at the file's end."""
-    file.seek(at)
-    size, kind = struct.unpack(">I4s", file.read(8))
-    header = 8
-    if size == 1:
-        (size,), header = struct.unpack(">Q", file.read(8)), 16
-    stop = end if size == 0 else at + max(size, header)
-    return kind, at + header, min(stop, end)
 
 
 def _has_rate(file: IO[bytes], start: int) -> bool:

@@ -22,11 +22,6 @@ class Orientation:
     flipped: bool = False
     """Top and bottom exchanged."""
 
-    @property
-    def mirrors(self) -> bool:
-        """Whether text would read backwards: no quarter turn leads there."""
-        return self.transposed ^ self.mirrored ^ self.flipped
-
     def apply(self, rgb: UInt8[ndarray, "height width 3"]) -> UInt8[ndarray, "shown_height shown_width 3"]:
         """The picture as it is shown."""
         picture = cv2.transpose(rgb) if self.transposed else rgb

@@ -200,7 +200,6 @@ class Video:
             return frame or next(self._frames, None)
 
     def _take(self, picture: Picture) -> Frame:
-        """A picture with its time."""
         frame, self.damaged, self._taken = picture.decoded, picture.damaged, picture.packet
         if (frame.width, frame.height) != self._upright.native:
             self._note("the picture changed its size on the way: it was scaled to that of the first frame")

@@ -15,6 +15,7 @@ from av.container import InputContainer, OutputContainer
 from jaxtyping import Float
 from numpy import ndarray
 
+from vibe.video.container import open_file
 from vibe.video.orientation import frame_orientation
 from vibe.video.read import Video
 
@@ -50,7 +51,7 @@ class Sound:
     def beside(video: Video, target: OutputContainer, start: float = 0.0) -> Sound | None:
         """The sound of a video from `start` seconds after its first frame; None if it has none that can be read."""
         try:
-            source = _opened(video.path)
+            source = open_file(video.path)
         except (av.error.FFmpegError, OSError):
             return None
         stream = source.streams.audio[0] if source.streams.audio else None
@@ -113,14 +114,10 @@ class Sound:
 def has_sound(path: Path) -> bool:
     """Whether a file has a stream of sound."""
     try:
-        with _opened(path) as source:
+        with open_file(path) as source:
             return bool(source.streams.audio)
     except (av.error.FFmpegError, OSError):
         return False
-
-
-def _opened(path: Path) -> InputContainer:
-    return av.open(str(path.resolve()), options={"protocol_whitelist": "file"}, metadata_errors="replace")
 
 
 CODECS = {
@@ -141,7 +138,7 @@ def browser_kind(path: Path, timestamps: Float[ndarray, "frame"]) -> str | None:
     does not begin at 0, repeats a time or goes back; such a file is none that they play, and neither is one without the
     pictures that are expected. Raises OSError if it can't be read.
     """
-    with suppress(av.error.FFmpegError), _opened(path) as file:
+    with suppress(av.error.FFmpegError), open_file(path) as file:
         stream, kind = file.streams.video[0], None
         context = stream.codec_context
         if "mp4" in file.format.name and file.metadata.get("major_brand", "").strip() != "qt":
@@ -155,9 +152,10 @@ def browser_kind(path: Path, timestamps: Float[ndarray, "frame"]) -> str | None:
         packets = [packet for packet in file.demux(stream) if packet.size and not packet.is_discard]
         if any(packet.pts is None or packet.is_corrupt for packet in packets):
             return None
-        with _opened(path) as again:
-            if any(frame_orientation(frame).mirrors for frame in islice(again.decode(video=0), 1)):
-                return None
+        with open_file(path) as again:
+            for turn in map(frame_orientation, islice(again.decode(video=0), 1)):
+                if turn.transposed ^ turn.mirrored ^ turn.flipped:  # no quarter turn leads there
+                    return None
         times = np.sort([float(packet.pts * packet.time_base) for packet in packets])[: len(timestamps)]
         fits = len(times) == len(timestamps) and bool((abs(times - timestamps) < LATE).all())
         return kind if fits else None

@@ -164,20 +164,17 @@ class VideoWriter(PartFile):
         self._last_tick = tick
         if self._size[0] % 2 or self._size[1] % 2:
             picture = cv2.copyMakeBorder(picture, 0, self._size[1] % 2, 0, self._size[0] % 2, cv2.BORDER_REPLICATE)
-        frame = self._converted(np.asarray(picture, np.uint8))
+        if self._encoding.pixels == "yuv420p":
+            planes = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), np.uint8)
+            frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        else:
+            frame = av.VideoFrame.from_ndarray(np.asarray(picture, np.uint8), format="rgba")
+            frame = frame.reformat(format=self._encoding.pixels, dst_colorspace=SCALER_COLOURS[6])
         frame.pts, frame.time_base, frame.colorspace, frame.color_range = tick, Fraction(1, TICKS), 6, 1
         with clear_errors(self.path):
             self._container.mux(self._stream.encode(frame))
             if self._sound is not None:
                 self._sound.copy_until(time)
-
-    def _converted(self, picture: UInt8[ndarray, "height width channel"]) -> av.VideoFrame:
-        """In the pixels of the encoding."""
-        if self._encoding.pixels == "yuv420p":
-            planes = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), np.uint8)
-            return av.VideoFrame.from_ndarray(planes, format="yuv420p")
-        frame = av.VideoFrame.from_ndarray(picture, format="rgba")
-        return frame.reformat(format=self._encoding.pixels, dst_colorspace=SCALER_COLOURS[6])
 
     def _finish(self) -> None:
         """The last frames and sounds, the index, and the file's name."""

@@ -31,6 +31,8 @@ QUATERNION_UNIT = 32767
 """What 1 becomes in a quaternion."""
 WEIGHT_UNIT = 65535
 """What 1 becomes in a weight of the skin."""
+UNKNOWN_LEVEL = {"R_scene_cam": np.array(R_SCENE_CAM["y"]).flatten().tolist(), "t_scene_cam": [0.0, 1.5, 0.0]}
+"""From the camera to a level scene with y up and the lowest foot at height 0, where nobody tells it."""
 
 
 def motion_json(result: Result, body: Body) -> str:
@@ -38,27 +40,31 @@ def motion_json(result: Result, body: Body) -> str:
 
     `body` is the one that the motion was made with. A shape in every frame becomes their mean.
     """
-    body = as_numpy(body)
-    R_scene_cam, t_scene_cam, notes = _level(result, body)
+    body, level, notes = as_numpy(body), UNKNOWN_LEVEL, list(result.notes)
+    if any(len(motion.frames) for motion in result.people):
+        scene = build_scene(result, body, SceneOptions(up="y", ground=True))
+        assert scene.t_scene_cam is not None
+        level = {"R_scene_cam": scene.R_scene_cam.flatten().tolist(), "t_scene_cam": scene.t_scene_cam.tolist()}
+        notes += [note for note in scene.notes if not note.startswith("person")]
     return _json(
         result.clip.path.name,
         result.camera,
         body,
-        R_scene_cam=R_scene_cam.flatten().tolist(),
-        t_scene_cam=t_scene_cam.tolist(),
+        **level,
         timestamps=_array(result.clip.timestamps.astype(np.float64)),
         people=[_person(number, motion, body) for number, motion in enumerate(result.people, start=1)],
-        notes=[*result.notes, *notes],
+        notes=notes,
     )
 
 
 def live_json(name: str, camera: Camera, body: Body) -> str:
     """The same for a page that people's poses are sent to as they happen: nobody is in it yet."""
-    level = {"R_scene_cam": np.array(R_SCENE_CAM["y"]).flatten().tolist(), "t_scene_cam": [0.0, 1.5, 0.0]}
-    return _json(name, camera, body, live=True, timestamps=_array(np.zeros(1)), people=[], notes=[], **level)
+    return _json(name, camera, body, live=True, timestamps=_array(np.zeros(1)), people=[], notes=[], **UNKNOWN_LEVEL)
 
 
 def _json(video: str, camera: Camera, body: Body, **rest: Any) -> str:
+    joints, weights = body.influences(INFLUENCES)
+    faces = as_numpy(body.faces)
     content = {
         "version": __version__,
         "video": video,
@@ -68,37 +74,19 @@ def _json(video: str, camera: Camera, body: Body, **rest: Any) -> str:
         "joint_names": SMPL,
         "keypoint_names": COCO,
         "parents": SMPL_PARENTS,
-        "body": _body(body),
+        "body": {
+            "name": body.origin.name,
+            "licence": body.origin.licence,
+            "joints": _array(joints.astype(np.uint8)),
+            "weights": _array(quantised_weights(weights)),
+            "faces": _array(faces.astype(np.uint32 if len(body.v_template) > 65535 else np.uint16)),
+        },
         **rest,
     }
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
-def _level(result: Result, body: Body) -> tuple[Float[ndarray, "3 3"], Float[ndarray, "3"], tuple[str, ...]]:
-    """From the camera to a level scene with y up and the lowest foot at height 0; what is to be said about it."""
-    if not any(len(motion.frames) for motion in result.people):
-        return np.array(R_SCENE_CAM["y"], np.float32), np.array([0.0, 1.5, 0.0], np.float32), ()
-    level = build_scene(result, body, SceneOptions(up="y", ground=True))
-    assert level.t_scene_cam is not None
-    tilt = tuple(note for note in level.notes if not note.startswith("person"))
-    return level.R_scene_cam, level.t_scene_cam, tilt
-
-
-def _body(body: Body) -> dict[str, Any]:
-    """What all people share: faces, and the four joints that carry each vertex."""
-    joints, weights = body.influences(INFLUENCES)
-    faces = as_numpy(body.faces)
-    return {
-        "name": body.origin.name,
-        "licence": body.origin.licence,
-        "joints": _array(joints.astype(np.uint8)),
-        "weights": _array(quantised_weights(weights)),
-        "faces": _array(faces.astype(np.uint32 if len(body.v_template) > 65535 else np.uint16)),
-    }
-
-
 def _person(number: int, motion: Motion, body: Body) -> dict[str, Any]:
-    """One person: shape at rest, and a row for each frame."""
     return {
         **at_rest(number, motion.smpl.betas, body),
         "frames": _array(motion.frames.astype(np.int32)),
