@@ -142,7 +142,7 @@ def _checked(path: Path, arrays: dict[str, NDArray]) -> tuple[str, int]:
 def _person(
     path: Path, arrays: dict[str, NDArray], number: int, version: str, head: dict[str, NDArray]
 ) -> dict[str, NDArray]:
-    """One person, whose arrays have the right shapes."""
+    """One person, whose arrays have the right shapes, as version 2 has them."""
     mine = {name: arrays[f"{number}/{name}"] for name in LAYOUTS[version][1] if f"{number}/{name}" in arrays}
     here = {name: _exact(array, LAYOUTS[version][1][name][1]) for name, array in mine.items()}
     for name, array in here.items():
@@ -151,18 +151,16 @@ def _person(
     frames, count = here["frames"], len(head["timestamps"])
     if not (np.diff(frames) > 0).all() or (len(frames) and not 0 <= frames[0] <= frames[-1] < count):
         raise ValueError(f"{path}: {number}/frames are not increasing indices into the video: {DAMAGED}")
-    return here if version == FORMAT else _from_version_1(here, head["camera/K"])
-
-
-def _from_version_1(person: dict[str, NDArray], K_px: NDArray) -> dict[str, NDArray]:
-    """The arrays that version 2 has: there `trans` was the pelvis, and SMPL's translation stood in the weak camera."""
-    pelvis, betas = person.pop("trans"), person.pop("betas")
-    weak = (each.astype(np.float64) for each in (person["pred_cam"], person["box_px"], K_px))
+    if version == FORMAT:
+        return here
+    # in version 1 `trans` was the pelvis, and SMPL's translation stood in the weak camera
+    pelvis, betas = here.pop("trans"), here.pop("betas")
+    weak = (each.astype(np.float64) for each in (here["pred_cam"], here["box_px"], head["camera/K"]))
     transl = translation_from_weak(*weak).astype(np.float32)
     if betas.ndim == 2:
-        person["betas_per_frame"] = betas
+        here["betas_per_frame"] = betas
         betas = betas.mean(0) if len(betas) else np.zeros(10, np.float32)
-    return person | {"pelvis": pelvis, "transl": transl, "betas": betas}
+    return here | {"pelvis": pelvis, "transl": transl, "betas": betas}
 
 
 def _fit(path: Path, arrays: dict[str, NDArray], layout: Layout, prefix: str) -> None:

@@ -118,7 +118,13 @@ def paint(
         line = np.full(3, 0.92 if panel.filmed else 0.42 if dark else 0.55)
         shadow = ground_shadow([(person.vertices, person.faces) for person in people], panel.place)
         draw_ground(picture, ground, line, shadow)
-    solid = [_mesh(person, panel, view) for person in people] if {"mesh", "wireframe"} & {*panel.show} else []
+    longer = max(panel.width, panel.height)
+    solid = []
+    for person in people if {"mesh", "wireframe"} & {*panel.show} else ():
+        line_px = 0.0 if "mesh" in panel.show else max(1.0, LINE_PX * longer)
+        opacity = panel.opacity * (1.0 if person.seen else UNSEEN)
+        vertices = view.seen(person.vertices)
+        solid.append(rasterizer.Mesh(vertices, person.faces, person.colours, opacity=opacity, line_px=line_px))
     picture = rasterizer.rasterize(picture, solid, view.K_px, samples=panel.samples)
     if "skeleton" in panel.show:
         skeletons = [
@@ -126,7 +132,13 @@ def paint(
         ]
         draw_skeletons(picture, skeletons, view.K_px)
     if "keypoints" in panel.show and panel.window is not None:  # where the panel shows what the video's camera sees
-        _draw_evidence(picture, panel.window, people)
+        _, pixels = placed_panels(panel.window, panel.width, panel.height)
+        drawn = []
+        for person in people:
+            keypoints = person.keypoints_px.astype(np.float64)
+            keypoints[:, :2] = keypoints[:, :2] * pixels[[0, 1], [0, 1]] + pixels[:2, 2]
+            drawn.append((keypoints, colour(person.number)))
+        draw_keypoints(picture, drawn, max(1.5, LIMB_PX * longer))
     if panel.numbers:
         numbered = [(person.number, colour(person.number), view.seen(person.points)) for person in people]
         draw_numbers(picture, numbered, view.K_px)
@@ -160,25 +172,3 @@ def _background(panel: Panel, rgb: UInt8[ndarray, "rows columns 3"] | None) -> C
     picture[y : y + h, x : x + w, :3] = part
     picture[y : y + h, x : x + w, 3:] = 255
     return picture
-
-
-def _mesh(person: PosedFrames, panel: Panel, view: Viewpoint) -> rasterizer.Mesh:
-    thin = max(1.0, LINE_PX * max(panel.width, panel.height))
-    return rasterizer.Mesh(
-        view.seen(person.vertices),
-        person.faces,
-        person.colours,
-        opacity=panel.opacity * (1.0 if person.seen else UNSEEN),
-        line_px=0.0 if "mesh" in panel.show else thin,
-    )
-
-
-def _draw_evidence(picture: Canvas, window: tuple[int, int, int, int], people: Sequence[PosedFrames]) -> None:
-    height, width = picture.shape[:2]
-    _, pixels = placed_panels(window, width, height)
-    drawn = []
-    for person in people:
-        keypoints = person.keypoints_px.astype(np.float64)
-        keypoints[:, :2] = keypoints[:, :2] * pixels[[0, 1], [0, 1]] + pixels[:2, 2]
-        drawn.append((keypoints, colour(person.number)))
-    draw_keypoints(picture, drawn, max(1.5, LIMB_PX * max(width, height)))

@@ -128,7 +128,16 @@ class VideoWriter(PartFile):
         container = av.open(str(self._part.absolute()), "w", options=flags)
         sound = None
         try:
-            stream = self._add_stream(container)
+            width, height = self._size
+            rate = Fraction(1 / self._step).limit_denominator(1001)
+            stream = container.add_stream(self._encoding.codec, rate=rate, options=self._encoding.options)
+            assert isinstance(stream, av.VideoStream)
+            stream.width, stream.height = width + width % 2, height + height % 2
+            stream.pix_fmt = self._encoding.pixels
+            context = stream.codec_context
+            context.time_base, context.thread_count = Fraction(1, TICKS), THREADS
+            context.colorspace, context.color_range = 6, 1  # BT.601 and narrow range: what cv2 converts to
+            context.color_primaries, context.color_trc = 1, 1
             sound = Sound.beside(sound_from, container, self._sound_start) if sound_from is not None else None
             container.start_encoding()
         except BaseException as error:
@@ -138,19 +147,6 @@ class VideoWriter(PartFile):
             self.notes = ("the sound of the source cannot be kept in such a file: it was left out",)
             return self._opened(None)
         return container, stream, sound
-
-    def _add_stream(self, container: OutputContainer) -> av.VideoStream:
-        width, height = self._size
-        rate = Fraction(1 / self._step).limit_denominator(1001)
-        stream = container.add_stream(self._encoding.codec, rate=rate, options=self._encoding.options)
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height = width + width % 2, height + height % 2
-        stream.pix_fmt = self._encoding.pixels
-        context = stream.codec_context
-        context.time_base, context.thread_count = Fraction(1, TICKS), THREADS
-        context.colorspace, context.color_range = 6, 1  # BT.601 and narrow range: what cv2 converts to
-        context.color_primaries, context.color_trc = 1, 1
-        return stream
 
     def write(self, picture: UInt8[ndarray, "height width channel"], time: float) -> None:
         """Add a frame at this time, seconds from the first; raises ValueError if its size or its time do not fit."""
@@ -177,7 +173,6 @@ class VideoWriter(PartFile):
                 self._sound.copy_until(time)
 
     def _finish(self) -> None:
-        """The last frames and sounds, the index, and the file's name."""
         self._container.mux(self._stream.encode(None))
         if self._sound is not None:
             self._sound.copy_until(self._last_tick / TICKS + self._step)
@@ -257,7 +252,6 @@ class GifWriter(PartFile):
         self._source.push(frame)
 
     def _finish(self) -> None:
-        """Choose the colours and write the file."""
         self._source.push(None)
         with av.open(str(self._part.absolute()), "w", format="gif", options={"loop": "0"}) as container:
             stream = container.add_stream("gif", rate=Fraction(self._fps).limit_denominator(100))
