@@ -126,32 +126,28 @@ class Video:
         self._source = source
         try:
             self._frames = self._decoded()
-            self._first = next(self._frames, None)
-            if self._first is None:
+            first = self._first = next(self._frames, None)
+            if first is None:
                 raise ValueError(source.unreadable())
-            self._measure(self._first)
+            self._upright = Converter(first, source.context, source.ratio, source.turn)
+            refuse_huge(path, self._upright.width, self._upright.height)
         except BaseException:
             source.close()
             raise
-        self._clock = Clock(self.fps, self._notes)
-        self._times = array("d")
-        self._recent: deque[tuple[int | None, int]] = deque(maxlen=REMEMBERED)
-        self._taken = FIRST
-
-    def _measure(self, first: av.VideoFrame) -> None:
-        """Upright size and nominal rate, from the first frame."""
-        self._upright = Converter(first, self._source.context, self._source.ratio, self._source.turn)
         for note in self._upright.notes:
             self._note(note)
         self.width, self.height = self._upright.width, self._upright.height
         """Pixels of the upright picture."""
-        refuse_huge(self.path, self.width, self.height)
         self.starts = float(first.pts * first.time_base) if first.pts is not None and first.time_base else 0.0
         """Where the first frame stands on the file's own clock, seconds."""
-        self.fps = self._source.rate or DEFAULT_FPS
+        self.fps = source.rate or DEFAULT_FPS
         """Mean frame rate as the file tells it; after the whole pass, as measured, in `clip()`."""
-        self.expected_frames = self._source.expected_frames
+        self.expected_frames = source.expected_frames
         """About how many frames there are; None if the file does not tell."""
+        self._clock = Clock(self.fps, self._notes)
+        self._times = array("d")
+        self._recent: deque[tuple[int | None, int]] = deque(maxlen=REMEMBERED)
+        self._taken = FIRST
 
     def __enter__(self) -> Video:
         return self
