@@ -139,7 +139,7 @@ def stand(rotmat: Tensor, trans: Tensor, body: Body, fov_deg: float) -> open_ben
     while True:
         place = np.array([middle[0], 1.45, middle[2] + distance])
         R_cam_world = open_benchmark_clips.looking(middle - place, 0.0)
-        camera = open_benchmark_clips.StillCamera(R_cam_world, -R_cam_world @ place, focal_px, *SIZE)
+        camera = open_benchmark_clips.StillCamera(R_cam_world, -R_cam_world @ place, focal_px, SIZE)
         if open_benchmark_clips.sees_all(camera, points):
             return camera
         distance *= 1.03

@@ -158,9 +158,9 @@ def take(plan: Plan, body: Body, cache: Path) -> Take:
     R_cam_world = torch.from_numpy(still.R_cam_world).float()
     rotmat = torch.cat([(R_cam_world @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1)
     trans = trans @ R_cam_world.mT + torch.from_numpy(still.t_cam_world).float()
-    diagonal = float(np.hypot(still.width, still.height))
+    diagonal = float(np.hypot(*still.size_px))
     fov_deg = float(np.rad2deg(2 * np.arctan(diagonal / 2 / still.focal_px)))
-    camera = default_camera(still.width, still.height, fov_deg)
+    camera = default_camera(*still.size_px, fov_deg)
     times = torch.arange(len(trans), dtype=torch.float64) / FPS
     smpl = SmplParams(rotmat, betas, trans)
     motion = truth(body, smpl, camera, times)
@@ -185,15 +185,15 @@ def stand(
 ) -> open_benchmark_clips.StillCamera:
     """A camera of a kind before somebody whose points [time, point, 3] move so in a y-up world."""
     middle = (points_world.min((0, 1)) + points_world.max((0, 1))) / 2
-    width, height = PICTURES[random.randint(len(PICTURES))]
-    focal_px = float(np.hypot(width, height)) / 2 / np.tan(np.radians(random.uniform(*FOV_DEG)) / 2)
+    size_px = PICTURES[random.randint(len(PICTURES))]
+    focal_px = float(np.hypot(*size_px)) / 2 / np.tan(np.radians(random.uniform(*FOV_DEG)) / 2)
     yaw, pitch = random.uniform(-np.pi, np.pi), np.radians(random.uniform(*kind.pitch_deg))
     roll = np.radians(random.uniform(*kind.roll_deg)) * random.choice([-1, 1])
     back = np.array([np.cos(pitch) * np.sin(yaw), np.sin(pitch), np.cos(pitch) * np.cos(yaw)])
     distance = random.uniform(*kind.distance)
     while True:
         R_cam_world, place = open_benchmark_clips.looking(-back, roll), middle + distance * back
-        camera = open_benchmark_clips.StillCamera(R_cam_world, -R_cam_world @ place, float(focal_px), width, height)
+        camera = open_benchmark_clips.StillCamera(R_cam_world, -R_cam_world @ place, float(focal_px), size_px)
         if open_benchmark_clips.sees_all(camera, points_world):
             return camera
         distance *= 1.06

@@ -18,7 +18,7 @@ def test_everyone_stays_in_the_picture_and_in_front_of_a_camera_that_turns_witho
     points = walk(seed)
     camera = open_benchmark_clips.draw_camera(points, np.random.RandomState(seed))
     seen = camera.see(points)
-    share = camera.project(seen) / (camera.width, camera.height)
+    share = camera.project(seen) / camera.size_px
     assert seen[..., 2].min() >= open_benchmark_clips.NEAREST
     assert share.min() > open_benchmark_clips.BORDER and share.max() < 1 - open_benchmark_clips.BORDER
     assert np.allclose(camera.R_cam_world @ camera.R_cam_world.T, np.eye(3), atol=1e-10)
@@ -29,7 +29,7 @@ def test_the_camera_projects_as_the_project_s_own_does() -> None:
     points = walk(1)
     camera = open_benchmark_clips.draw_camera(points, np.random.RandomState(1))
     K_px = torch.tensor(
-        [[camera.focal_px, 0, camera.width / 2], [0, camera.focal_px, camera.height / 2], [0, 0, 1]]
+        [[camera.focal_px, 0, camera.size_px[0] / 2], [0, camera.focal_px, camera.size_px[1] / 2], [0, 0, 1]]
     ).double()
     seen = camera.see(points)
     assert np.allclose(camera.project(seen), cameras.project(torch.from_numpy(seen), K_px).numpy(), atol=1e-6)

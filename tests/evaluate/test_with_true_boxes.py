@@ -15,10 +15,9 @@ from vibe.data.store import open_store
 from vibe.evaluate import metrics
 from vibe.evaluate.measure import evaluate_protocol
 from vibe.evaluate.metrics import PosedBodies
-from vibe.evaluate.people import EvaluatedPerson, made_of, person_of, points_of, sequences_of
 from vibe.evaluate.protocols import PROTOCOLS, Protocol
 from vibe.evaluate.scores import WHOLE, Report, Score, systems
-from vibe.evaluate.with_true_boxes import with_true_boxes
+from vibe.evaluate.with_true_boxes import EvaluatedPerson, made_of, person_of, points_of, sequences_of, with_true_boxes
 from vibe.inference import estimate
 from vibe.models.network import load_network
 

@@ -37,10 +37,7 @@ HIPS = skeletons.index(skeletons.LIMBS, ["left_hip", "right_hip"])
 
 
 def balancing_clip(data: Path, network: Network, after: Sequence[System], progress: Progress | None = None) -> Report:
-    """Score a network, with each of the systems after it, on the balancing clip in a folder.
-
-    Raises FileNotFoundError if the clip is not there.
-    """
+    """Score a network, with each of the systems after it, on the clip in a folder; raises FileNotFoundError."""
     body = config.choose_body(None, network)[0]
     limbs = skeletons.index(skeletons.SMPL, skeletons.LIMBS)
     tallies: Tallies = defaultdict(Tally)

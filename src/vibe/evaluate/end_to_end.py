@@ -22,10 +22,9 @@ from vibe.body.load import load_smpl
 from vibe.body.record import Body
 from vibe.data.pictures import read_pictures
 from vibe.data.store import SequenceRows, Store, open_store
-from vibe.evaluate.people import person_of, sequences_of
 from vibe.evaluate.protocols import Protocol
 from vibe.evaluate.scores import Report, System, Tallies, Tally
-from vibe.evaluate.with_true_boxes import compared, measurable, report
+from vibe.evaluate.with_true_boxes import compared, measurable, person_of, report, sequences_of
 from vibe.features.extractor import FeatureReader
 from vibe.inference import config, estimate
 from vibe.models.network import Network
@@ -95,10 +94,7 @@ def end_to_end(
 
 
 def recorded_video(store: Store, people: Sequence[SequenceRows], raw: Path) -> Footage:
-    """The pictures behind recordings of one source: a video, or those files of a folder that any of them names.
-
-    Raises ValueError if the store names none, FileNotFoundError if they are not there.
-    """
+    """The pictures of a source, a video or the files that a recording names; raises ValueError, FileNotFoundError."""
     first = people[0]
     if not first.source:
         raise ValueError(f"{first.name} has no pictures: measure with true boxes")
@@ -168,7 +164,6 @@ def matched(
 
 
 def _motions(found: Found, network: Network, body: Body, after: Sequence[System], number: int) -> list[Motion]:
-    """The motions of one of those who were found, as each system says."""
     camera = cameras.default_camera(found.clip.width, found.clip.height)
     features = found.features[number].__getitem__ if found.features else None
     how = [system.refinement for system in after]

@@ -28,15 +28,12 @@ Frames = Int[Tensor, "*#b time"] | None
 """Places in the video; None where each follows the one before."""
 HIPS = (2, 3)
 """Right and left among the 14 evaluation joints; their mean is what MPJPE and the acceleration call the pelvis."""
-
 ONE_POINT = 1e-20
 """Square metres: joints whose squared distances from their mean sum to less are one point, and rounding."""
-
 PCK_MM = 150.0
 """A joint within this distance is correct: half a head (Mehta et al., 3DV 2017, section 6)."""
 AUC_MM = tuple(range(0, 151, 5))
 """The 31 thresholds from 0 to 150 mm whose PCK is averaged, as MPI-INF-3DHP's own evaluation does."""
-
 SLOWEST = 0.15
 """Metres a second: a foot that is slower stands."""
 
@@ -127,7 +124,6 @@ def _distances_mm(predicted: Joints, truth: Joints) -> Float[Tensor, "*b joint"]
 
 
 def _lengths_mm(vectors: Float[Tensor, "*b point 3"]) -> Float[Tensor, "*b"]:
-    """Mean over points."""
     return vectors.norm(dim=-1).mean(-1) * 1000
 
 
@@ -165,6 +161,5 @@ def surface_errors_mm(predicted: PosedBodies, truth: PosedBodies) -> dict[str, F
 
 
 def _piece(posed: PosedBodies, start: int) -> tuple[Float[Tensor, "part vertex 3"], Float[Tensor, "*part 1 3"]]:
-    """The surface of some frames, and where its pelvis is."""
     smpl = posed.smpl.at(slice(start, start + PIECE))
     return vertices(posed.body, smpl.rotmat, smpl.betas), rest_joints(posed.body, smpl.betas)[..., :1, :]

@@ -123,7 +123,6 @@ def benchmark_track(keypoints_px: Float[Array, "time 17 3"]) -> tuple[Track, Cli
 
 
 def _score(shot: BenchmarkClip, network: Network, body: Body, after: Sequence[System], tallies: Tallies) -> None:
-    """Run every system on both kinds of evidence of one view, and count the errors."""
     camera = default_camera(shot.width, shot.height)
     truth = joints_and_keypoints(body, shot.smpl.rotmat, shot.smpl.betas, "common14")
     true = PosedBodies(body, shot.smpl)

@@ -52,10 +52,8 @@ class StillCamera:
     R_cam_world: Float[Array, "3 3"]
     t_cam_world: Float[Array, "3"]
     focal_px: float
-    width: int
-    """Pixels."""
-    height: int
-    """Pixels."""
+    size_px: tuple[int, int]
+    """Width and height."""
 
     def see(self, points_world: Float[Array, "*b 3"]) -> Float[Array, "*b 3"]:
         """The points in the camera's frame."""
@@ -63,16 +61,16 @@ class StillCamera:
 
     def project(self, points_cam: Float[Array, "*b 3"]) -> Float[Array, "*b 2"]:
         """Pixels."""
-        return points_cam[..., :2] / points_cam[..., 2:] * self.focal_px + np.array([self.width, self.height]) / 2
+        return points_cam[..., :2] / points_cam[..., 2:] * self.focal_px + np.array(self.size_px) / 2
 
 
 def draw_camera(points_world: Float[Array, "time point 3"], random: np.random.RandomState) -> StillCamera:
     """A camera for somebody whose points move so, above a floor at y = 0."""
     low, high = points_world.min((0, 1)), points_world.max((0, 1))
     middle = (low + high) / 2
-    width, height = PICTURES[random.randint(len(PICTURES))]
+    size_px = PICTURES[random.randint(len(PICTURES))]
     tangent = np.exp(random.uniform(*np.log(np.tan(np.radians(FOV_DEG) / 2))))
-    focal_px = round(float(np.hypot(width, height) / 2 / tangent), 3)
+    focal_px = round(float(np.hypot(*size_px) / 2 / tangent), 3)
     yaw, stands = random.uniform(-np.pi, np.pi), random.uniform(*HEIGHT)
     roll = np.radians(ROLL_DEG) * random.standard_normal()
     aim = middle + AIM * random.standard_normal(3)
@@ -80,7 +78,7 @@ def draw_camera(points_world: Float[Array, "time point 3"], random: np.random.Ra
     while True:
         place = np.array([middle[0] + distance * np.sin(yaw), stands, middle[2] + distance * np.cos(yaw)])
         R_cam_world = np.round(looking(aim - place, roll), 12)
-        camera = StillCamera(R_cam_world, np.round(-R_cam_world @ place, 6), focal_px, width, height)
+        camera = StillCamera(R_cam_world, np.round(-R_cam_world @ place, 6), focal_px, size_px)
         if sees_all(camera, points_world):
             return camera
         distance *= 1.06
@@ -100,7 +98,7 @@ def sees_all(camera: StillCamera, points_world: Float[Array, "time point 3"]) ->
     points_cam = camera.see(points_world)
     if points_cam[..., 2].min() < NEAREST:
         return False
-    share = camera.project(points_cam) / (camera.width, camera.height)
+    share = camera.project(points_cam) / camera.size_px
     return bool((share > BORDER).all() and (share < 1 - BORDER).all())
 
 
@@ -129,8 +127,7 @@ ASTRAY_MM = {7: 56.0, 8: 56.0, 9: 82.0, 10: 82.0, 13: 100.0, 14: 100.0, 15: 150.
 """Deviation along x and y of the keypoints of a limb guessed wrong: an arm behind the body, a leg for the other one."""
 HIDDEN = {7: 4.5, 8: 4.5, 9: 4.8, 10: 4.8, 13: 1.3, 14: 1.3, 15: 1.3, 16: 1.3}
 """By how much the logit falls there."""
-FACE, UPPER, LOWER = (0, 1, 2, 3, 4), (5, 6, 7, 8, 9, 10), (11, 12, 13, 14, 15, 16)
-ALL = tuple(range(17))
+UPPER, LOWER, ALL = (5, 6, 7, 8, 9, 10), (11, 12, 13, 14, 15, 16), tuple(range(17))
 WRONG_ARM, WRONG_LEG, EXCHANGED, LEGS_UNSEEN, NOBODY = 0.032, 0.011, 0.004, 0.001, 0.002
 """How often, a frame, a spell of each begins."""
 MOST_BLANK = 12
@@ -244,10 +241,7 @@ def read_listing(path: Path | None = None) -> Listing:
 def read_benchmark_clips(
     path: Path, listing: Listing
 ) -> dict[str, tuple[Float[Array, "time 72"], Float[Array, "time 3"]]]:
-    """Poses (axis-angle, y up) and places in metres of the listed clips, as the motion file holds them.
-
-    Raises ValueError if the file lacks a clip or holds other numbers than those listed.
-    """
+    """Poses (axis-angle, y up) and places in metres of the listed clips; raises ValueError if the file has others."""
     poses, trans, offsets, names = motion.read_motion_clips(path)
     rows = {name: slice(*bounds) for name, *bounds in zip(names, offsets[:-1], offsets[1:], strict=True)}
     clips = {}
@@ -347,7 +341,7 @@ def _clip(
             "betas": betas,
             "R_cam_world": camera.R_cam_world,
             "t_cam_world": camera.t_cam_world,
-            "picture": np.array([camera.focal_px, camera.width, camera.height]),
+            "picture": np.array([camera.focal_px, *camera.size_px]),
             "clean": np.round(np.concatenate([keypoints_px, sure], -1), 3),
             "noisy": np.round(imitate_detections(keypoints_px, metre_px, clip_generator(name, view, "noise")), 3),
         }

@@ -127,7 +127,6 @@ def report_table(report: Report) -> ScoreTable:
 
 
 def _note(report: Report) -> str:
-    """What a report's numbers were measured on, in one paragraph."""
     made = f"vibe {__version__}, torch {torch.__version__}, Python {platform.python_version()}"
     rates = " and ".join(f"{rate:g}" for rate in report.fps)
     told = " ".join([*report.notes, ""])
@@ -229,7 +228,6 @@ def table1(
 
 
 def _table1_note(found: ScoreTable) -> str:
-    """What our rows were measured on, for one set."""
     frames = sorted({row["frames"] for row in found.rows if row["part"] == WHOLE})
     joints = sorted({row["joints"] for row in found.rows})
     return f"{', '.join(joints)}, {' or '.join(map(str, frames))} frames. {found.notes[0]}"

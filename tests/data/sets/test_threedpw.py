@@ -21,8 +21,8 @@ from vibe.cameras import CROP_SCALE
 from vibe.data.prepare import prepare
 from vibe.data.sets.threedpw import COCO18, THREEDPW
 from vibe.data.store import Store, open_store
-from vibe.evaluate.people import person_of, sequences_of
 from vibe.evaluate.protocols import PROTOCOLS
+from vibe.evaluate.with_true_boxes import person_of, sequences_of
 from vibe.skeletons import SPIN49, index
 
 K_PX = np.array([[1900.0, 0, 540], [0, 1910, 960], [0, 0, 1]])
