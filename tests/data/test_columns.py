@@ -14,10 +14,9 @@ from killed_worker import SEARCH_PATH, killed_once
 from random_resnet import random_resnet, write_resnet
 
 from vibe import cli
-from vibe.data import columns, readers
-from vibe.data.columns import AddedColumns, add_evidence
+from vibe.data import columns
+from vibe.data.columns import AddedColumns, ReadOptions, add_evidence
 from vibe.data.pictures import decode_picture, read_pictures
-from vibe.data.readers import ReadOptions
 from vibe.data.recording import Recording
 from vibe.data.store import open_store
 from vibe.data.writer import StoreWriter
@@ -42,7 +41,7 @@ def boxes(count: int, shift: float = 0) -> np.ndarray:
 def small() -> Iterator[None]:
     """Batches of few pictures."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readers, "PICTURES", 3)
+        patch.setattr(columns, "PICTURES", 3)
         yield
 
 
@@ -118,7 +117,7 @@ def test_each_row_gets_the_features_of_its_own_crop(alone: Path, order: ReadOpti
 
 
 def test_each_row_with_a_picture_is_in_one_batch_and_each_picture_is_read_once(bare: Path) -> None:
-    found = list(readers.cut_batches(open_store(bare)))
+    found = list(columns.cut_batches(open_store(bare)))
     assert [batch.source for batch in found] == ["walk.mp4", "walk.mp4", "jump", "jump"]
     assert sorted(np.concatenate([batch.rows for batch in found]).tolist()) == [0, 1, 2, 3, 4, 5, 6, 7, 10, 12, 13]
     assert [batch.frames for batch in found[:2]] == [(0, 1, 2), (3, 4, 6)]

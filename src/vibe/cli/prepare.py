@@ -154,9 +154,8 @@ def evidence(
         )
     from vibe.assets import keep_inputs, weights_path
     from vibe.assets.weights import BACKBONE
-    from vibe.data.columns import add_evidence
+    from vibe.data.columns import ReadOptions, add_evidence
     from vibe.data.pictures import read_pictures
-    from vibe.data.readers import ReadOptions
     from vibe.data.sets.catalogue import SETS
     from vibe.data.store import open_store
 

@@ -39,10 +39,7 @@ class Motions:
 
 
 def find_motion(name: str) -> Path:
-    """Where a motion file lies: VIBE_MOTION, then `vibe fetch`'s folder, then shared/data/motion beside the project.
-
-    Raises FileNotFoundError that names the places.
-    """
+    """The file in VIBE_MOTION, `vibe fetch`'s folder or ../shared/data/motion; FileNotFoundError names the places."""
     places = [Path(os.environ["VIBE_MOTION"])] if "VIBE_MOTION" in os.environ else []
     places += [assets.home() / "motion", Path("../shared/data/motion")]
     for place in places:
@@ -82,10 +79,7 @@ def load_motions(paths: Sequence[Path], held_out: bool, subjects: Sequence[str] 
 
 
 def read_motion_clips(path: Path) -> tuple[Float[ndarray, "frame 72"], Float[ndarray, "frame 3"], list[int], list[str]]:
-    """A motion file's poses and places, where its clips begin and the last one ends, and their names.
-
-    Raises OSError, or ValueError for a file that is none.
-    """
+    """Poses, places, where the clips begin and the last one ends, and their names; raises OSError, ValueError."""
     held = read_npz(path)
     if missing := {"poses", "trans", "seq_offsets", "names", "fps"} - held.keys():
         raise ValueError(f"{path}: no {', '.join(sorted(missing))}: not a motion file")

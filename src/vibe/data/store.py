@@ -175,7 +175,6 @@ def described(name: str) -> dict[str, Any]:
 
 
 def _mapped(folder: Path, name: str, rows: int) -> ndarray:
-    """A column's file as an array; raises FileNotFoundError or ValueError."""
     path = folder / f"{name}.npy"
     dtype, shape = column_layout(name)
     if not path.is_file():

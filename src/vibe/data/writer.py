@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -88,10 +87,7 @@ class StoreWriter:
         return name in self.kept or name in self.dropped
 
     def add(self, recording: Recording) -> None:
-        """Append a recording; one that an earlier run wrote is passed over.
-
-        Raises ValueError that names it if it holds NaN, parts of different lengths, or a name that came before.
-        """
+        """Append a recording that no earlier run wrote; raises ValueError for NaN, uneven parts, a name used before."""
         if recording.name in self._added:
             raise ValueError(f"recording {recording.name!r} comes twice: give each another name")
         self._added.add(recording.name)
@@ -134,7 +130,6 @@ class StoreWriter:
         self._journal.flush()
 
     def _count(self, line: Mapping[str, Any]) -> None:
-        """Take note of a line of the journal."""
         if "dropped" in line:
             self.dropped[line["dropped"]] = line["reason"]
         elif "done" in line:
@@ -219,5 +214,4 @@ def _header(name: str, rows: int) -> bytes:
 
 def _row_size(name: str) -> int:
     """Bytes of one row."""
-    dtype, shape = column_layout(name)
-    return np.dtype(dtype).itemsize * math.prod(shape)
+    return np.dtype(column_layout(name)).itemsize

@@ -8,8 +8,8 @@ import pytest
 from tfrecords import example, record, write_records
 
 from vibe.cameras import CROP_SCALE
+from vibe.data.columns import cut_batches
 from vibe.data.prepare import prepare
-from vibe.data.readers import cut_batches
 from vibe.data.sets.insta_variety import INSTA_VARIETY, pictures
 from vibe.data.store import open_store
 from vibe.skeletons import SPIN49

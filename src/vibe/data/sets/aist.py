@@ -70,7 +70,6 @@ def _files(raw: Path) -> list[File]:
 
 
 def _subject(name: str) -> str:
-    """The dancer, such as d04."""
     return next((word for word in name.split("_") if word[:1] == "d" and word[1:].isdecimal()), "")
 
 
@@ -89,10 +88,7 @@ def _read(raw: Path, name: str, path: Path) -> Iterator[Recording]:
 
 
 def cameras(raw: Path, name: str) -> dict[str, dict[str, Any]]:
-    """The cameras of a sequence by view: K_px, R_cam_world and t_cam_world, in the world's units.
-
-    Raises OSError, or ValueError for files that are not as they should be.
-    """
+    """The cameras by view, in the world's units: K_px, R_cam_world, t_cam_world; raises OSError, ValueError."""
     path = raw / "cameras" / "mapping.txt"
     lines = map(str.split, path.read_text("utf-8", "replace").splitlines())
     setting = dict(words[:2] for words in lines if len(words) > 1).get(name)

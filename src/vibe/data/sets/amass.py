@@ -91,7 +91,10 @@ def to_take(path: Path, arrays: Mapping[str, Any], name: str, subject: str, spli
         raise ValueError(f"{path} has no {missing}: it is no motion in AMASS's form")
     parts: list[ndarray] = []
     for part in poses:
-        parts.append(_pose(arrays[part], len(parts[0]) if parts else None, f"{path}: {part}"))
+        values = np.asarray(arrays[part])
+        if values.ndim == 3 and values.shape[2] == 3:  # a row for each joint
+            values = values.reshape(len(values), 3 * values.shape[1])
+        parts.append(check_numbers(values, (len(parts[0]) if parts else None, None), f"{path}: {part}"))
     rows = np.concatenate(parts, 1)
     places = check_numbers(arrays[trans], (len(rows), 3), f"{path}: {trans}")
     kind = COLUMNS.get(rows.shape[1])
@@ -113,14 +116,6 @@ def to_take(path: Path, arrays: Mapping[str, Any], name: str, subject: str, spli
 
 def _first(arrays: Mapping[str, Any], names: Sequence[str]) -> str | None:
     return next((name for name in names if name in arrays), None)
-
-
-def _pose(values: Any, count: int | None, what: str) -> Float[ndarray, "time _"]:
-    """A row for each frame, where a file may have a row for each joint."""
-    values = np.asarray(values)
-    if values.ndim == 3 and values.shape[2] == 3:
-        values = values.reshape(len(values), 3 * values.shape[1])
-    return check_numbers(values, (count, None), what)
 
 
 def _gender(arrays: Mapping[str, Any], notes: list[str]) -> str:

@@ -55,10 +55,7 @@ def check_numbers(values: Any, shape: tuple[int | None, ...], what: str) -> ndar
 
 
 def read_annotation_pickle(path: Path, keys: Sequence[str], set_name: str, largest: int) -> dict[Any, Any]:
-    """The dict that a pickle holds, through the reader that runs nothing.
-
-    Raises OSError, or ValueError with the file for one of more than `largest` bytes or without those keys.
-    """
+    """A pickle's dict, nothing of it run; raises OSError, or ValueError beyond `largest` bytes or without the keys."""
     if path.stat().st_size > largest:
         raise ValueError(f"{path} has more than {largest >> 20} MB: no file of {set_name} has")
     with damaged(str(path)):
@@ -120,10 +117,7 @@ def shared_frames(annotated: int, seen: int, spare: int, where: Path) -> int:
 
 
 def boxes_around(keypoints_px: Float[ndarray, "time joint 3"], least: float = 0.3) -> Float[ndarray, "time 4"]:
-    """Centre x, centre y, width, height around the joints of confidence `least` or more; NaN with fewer than two.
-
-    Wider and higher than those by `vibe.cameras.BOX_MARGIN`.
-    """
+    """`vibe.cameras.box_from_keypoints` of arrays: centre, width, height of joints of confidence `least` or more."""
     return box_from_keypoints(torch.from_numpy(keypoints_px), least).numpy()
 
 

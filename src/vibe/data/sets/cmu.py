@@ -1,7 +1,4 @@
-"""The CMU Graphics Lab Motion Capture Database: its own ASF and AMC files, and the BVH files converted from them.
-
-ASF and AMC are Acclaim's text files: a skeleton, and its motion in another file.
-"""
+"""The CMU Graphics Lab's motion capture: its own files (Acclaim's ASF, a skeleton; AMC, motion), and BVH of them."""
 
 from __future__ import annotations
 
@@ -31,10 +28,7 @@ PLACES = {"tx", "ty", "tz"}
 
 
 def read_asf(path: Path) -> Skeleton:
-    """The skeleton in a file; lengths are in units of 1/`length` inch, as CMU's are.
-
-    Raises OSError, or ValueError with the file and what is wrong in it.
-    """
+    """The skeleton in a file, its lengths in 1/`length` inch; raises OSError, or ValueError that says what is wrong."""
     sections = _sections(mocap.read_text(path))
     with damaged(f"{path} is no ASF file that can be read"):
         units = {line[0].lower(): line[1].lower() for line in sections["units"]}
@@ -116,7 +110,6 @@ def _bones(lines: list[list[str]], unit: float, degrees: bool) -> dict[str, Bone
 
 
 def _ordered(root: Bone, bones: dict[str, Bone], sections: dict[str, list[list[str]]]) -> tuple[Bone, ...]:
-    """All bones with their parents, which come first."""
     below: dict[str, list[str]] = {}
     for line in sections["hierarchy"]:
         parent, *children = (word.lower() for word in line)
@@ -134,7 +127,6 @@ def _ordered(root: Bone, bones: dict[str, Bone], sections: dict[str, list[list[s
 
 
 def _frames(path: Path, skeleton: Skeleton) -> Iterator[list[float]]:
-    """The numbers of each frame in the skeleton's order."""
     wanted = {bone.name: len(bone.channels) for bone in skeleton.bones if bone.channels}
     head, *blocks = FRAME.split(mocap.read_text(path))
     if re.search(r"^[ \t]*:RADIANS" if skeleton.degrees else r"^[ \t]*:DEGREES", head, re.MULTILINE | re.IGNORECASE):
@@ -200,19 +192,17 @@ def _files(raw: Path) -> list[File]:
     return list(found.items())
 
 
-def subject_file(path: Path) -> Path:
-    """The ASF file of an AMC file's subject; raises FileNotFoundError."""
-    name = path.stem.split("_")[0].lower() + ".asf"
-    if found := [beside for beside in path.parent.iterdir() if beside.name.lower() == name]:
-        return found[0]
-    raise FileNotFoundError(f"{path} has no {name} beside it: it is the skeleton that the motion is of, copy it there")
-
-
 def _read(_: Path, name: str, path: Path) -> Iterator[Recording]:
     subject = name.rpartition("_")[0]
     fps = SLOWER.get(subject.removeprefix("cmu_"), FPS)
     if path.suffix.lower() == ".amc":
-        capture, rig = read_amc(path, read_asf(subject_file(path)), fps), ACCLAIM
+        asf = path.stem.split("_")[0].lower() + ".asf"
+        beside = [each for each in path.parent.iterdir() if each.name.lower() == asf]
+        if not beside:
+            raise FileNotFoundError(
+                f"{path} has no {asf} beside it: it is the skeleton that the motion is of, copy it there"
+            )
+        capture, rig = read_amc(path, read_asf(beside[0]), fps), ACCLAIM
     else:
         capture, rig = read_bvh(path, UNIT), BVH
         fps = min(fps, capture.fps)

@@ -1,7 +1,4 @@
-"""Human3.6M: eleven actors in a studio before four cameras, with marker-based motion capture.
-
-Its positions are variables of files in NASA's Common Data Format, which `read_cdf` reads.
-"""
+"""Human3.6M: actors before four cameras, with marker-based motion capture in files of NASA's Common Data Format."""
 
 from __future__ import annotations
 
@@ -32,11 +29,7 @@ LISTED, VARIABLE, PACKED = 6, 8, 13
 
 
 def read_cdf(path: Path, name: str) -> ndarray:
-    """One variable's numbers, record after record.
-
-    Raises FileNotFoundError if there is no such file, and ValueError, which names it, if it is cut off or damaged or
-    lacks the variable.
-    """
+    """A variable's numbers, record after record; raises FileNotFoundError, or ValueError, which names the file."""
     with needs_extra("a CDF file", "cdflib", "data"):
         import cdflib
 
@@ -73,13 +66,13 @@ class _Claims:
         wide = self._wide
         if wide == 4 and self._number(24, 4) < 5:
             raise ValueError("it is older than version 2.5")
-        about = 8 + self._place(8)
+        about = 8 + self._number(8)
         counts = about + 5 * wide + 4
         self._count(counts + 12)
         for first, several in ((about + wide + 4, counts), (about + 2 * wide + 4, counts + 16)):
             next_place = first
             for _ in range(self._count(several)):
-                variable = self._place(next_place)
+                variable = self._number(next_place)
                 self._check_variable(variable)
                 next_place = variable + wide + 4
 
@@ -90,43 +83,42 @@ class _Claims:
             self._count(place + 5 * wide + 44 + self._named)
         if self._number(place + 2 * wide + 8, 4) < 0:
             return
-        lists, seen = [self._place(place + 2 * wide + 12)], 0
+        lists, seen = [self._number(place + 2 * wide + 12)], 0
         while lists:
             place = lists.pop()
             there, used = self._count(place + 2 * wide + 4), self._count(place + 2 * wide + 8)
             seen += 1 + used
             for each in range(used):
-                start = self._place(place + 2 * wide + 12 + 8 * there + wide * each)
+                start = self._number(place + 2 * wide + 12 + 8 * there + wide * each)
                 if self._number(start + wide, 4) == LISTED:
                     lists.append(start)
                 else:
                     self._left -= self._size(start)
                 if self._left < 0:
                     raise ValueError(f"its variables take more than {LARGEST >> 20} MB")
-            if following := self._place(place + wide + 4):
+            if following := self._number(place + wide + 4):
                 lists.append(following)
             if seen + len(lists) > MOST:
                 raise ValueError(f"its variable has more than {MOST} pieces")
 
     def _size(self, place: int) -> int:
         """Bytes of a piece, and of what was packed in it."""
-        wide, size = self._wide, self._place(place)
+        wide, size = self._wide, self._number(place)
         if not wide < size <= len(self._content) - place:
             raise ValueError(f"it claims a piece of {size} bytes")
         if self._number(place + wide, 4) != PACKED:
             return size
         packed = place + 2 * wide + 8
-        return size + len(_unpacked(self._content[packed : packed + self._place(place + wide + 8)]))
+        return size + len(_unpacked(self._content[packed : packed + self._number(place + wide + 8)]))
 
     def _count(self, place: int) -> int:
         if not 0 <= (claimed := self._number(place, 4)) <= MOST:
             raise ValueError(f"it claims {claimed} of what it can have {MOST} of")
         return claimed
 
-    def _place(self, place: int) -> int:
-        return self._number(place, self._wide)
-
-    def _number(self, place: int, size: int) -> int:
+    def _number(self, place: int, size: int = 0) -> int:
+        """Of so many bytes, or as wide as a place."""
+        size = size or self._wide
         if not 0 <= place <= len(self._content) - size:
             raise ValueError(f"it points to byte {place} of {len(self._content)}")
         return int.from_bytes(self._content[place : place + size], "big", signed=True)
@@ -173,7 +165,6 @@ def _files(root: Path) -> list[File]:
 
 
 def _read(root: Path, name: str, path: Path) -> Iterator[Recording]:
-    """One video's person, every second frame."""
     subject, name = name.split("/")
     features, video = root / subject / "MyPoseFeatures", root / subject / "Videos" / f"{name}.mp4"
     if "." not in name:

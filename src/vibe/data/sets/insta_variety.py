@@ -45,10 +45,7 @@ BYTES, FLOATS, INTEGERS = 1, 2, 3
 
 
 def read_records(path: Path, place: int = 0) -> Iterator[tuple[int, bytes | None]]:
-    """Each record's place in the file, from a place on, and its content; None for a content whose checksum is wrong.
-
-    Raises OSError, and ValueError, which names the file and the place, where it is cut off or no such file.
-    """
+    """Place and content of the records from a place on, None if the checksum is wrong; raises OSError, ValueError."""
     with path.open("rb") as file:
         size = path.stat().st_size
         while place < size:
@@ -73,10 +70,7 @@ def read_record(path: Path, place: int) -> bytes:
 
 
 def read_example(content: bytes, names: Collection[str]) -> dict[str, list[bytes] | ndarray]:
-    """The features of these names that an example has: lists of bytes, or arrays of float32 or int64.
-
-    Raises ValueError for what is no example.
-    """
+    """An example's features of these names, lists of bytes or arrays of float32 or int64; raises ValueError."""
     found: dict[str, list[bytes] | ndarray] = {}
     for features in _parts(memoryview(content), 1):
         for entry in _parts(features, 1):
@@ -88,13 +82,11 @@ def read_example(content: bytes, names: Collection[str]) -> dict[str, list[bytes
 
 def masked_crc(content: bytes) -> int:
     """CRC-32C of the content, masked as these files do it."""
-
     crc = int(crc32c(np.frombuffer(content, np.uint8)))
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def _values(feature: memoryview) -> list[bytes] | ndarray:
-    """The one list that a feature has."""
     for kind, value in _fields(feature):
         if kind == BYTES:
             return [bytes(part) for part in _parts(value, 1)]
@@ -185,7 +177,6 @@ def pictures(
 
 
 def _person(path: Path, number: int, place: int, content: bytes | None) -> Recording:
-    """What a record says of its person; raises ValueError."""
     name = f"{path.parent.name}/{path.stem}/{number}"
     if content is None:
         raise ValueError(f"{name} is damaged: the checksum of its record at byte {place} is wrong")

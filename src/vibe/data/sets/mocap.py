@@ -62,10 +62,7 @@ class Skeleton:
 
 @dataclass(frozen=True)
 class Capture:
-    """What the joints of one skeleton did, in a world whose y points up; metres.
-
-    A skeleton stands in its zero pose where all of its angles are 0.
-    """
+    """What the joints of one skeleton did, y up, metres; it stands in its zero pose where all of its angles are 0."""
 
     names: tuple[str, ...]
     parents: tuple[int, ...]
@@ -81,10 +78,7 @@ class Capture:
     """The file that it was read from."""
 
     def find(self, name: str) -> int:
-        """The index of a joint of that name, or of the only one with something before it, as `man:` or `Bip01 `.
-
-        Raises ValueError if there is none.
-        """
+        """The index of the joint, or of the only one with a prefix such as `man:` or `Bip01 `; raises ValueError."""
         near = [each for each in self.names if each.endswith((f":{name}", f"_{name}", f" {name}"))]
         if name not in self.names and len(near) != 1:
             raise ValueError(f"the skeleton has no joint {name!r} but {', '.join(self.names[:12])} ...")
@@ -96,10 +90,7 @@ class Capture:
 
 
 def pose_bones(path: Path, skeleton: Skeleton, values: Float[ndarray, "time channel"], fps: float) -> Capture:
-    """The motion of a skeleton, from the channels of all bones in turn.
-
-    Raises ValueError, with the file, for what is not finite and for more frames and joints than any take has.
-    """
+    """A skeleton's motion from all bones' channels in turn; raises ValueError for NaN, or more than any take has."""
     bones = skeleton.bones
     if len(values) * len(bones) > MOST_TURNS:
         raise ValueError(f"{path} has {len(values)} frames of {len(bones)} joints: it is no capture of a clip")
@@ -196,8 +187,6 @@ LIMB_DIRECTIONS = {
     "right_elbow": ("right_wrist", (-1.0, 0.0, 0.0)),
 }
 """Where each limb's bone ends, and its direction in the T-pose of the open body."""
-
-
 FRONTAL = torch.tensor([1.0, 1.0, 0.0], dtype=torch.float64)
 """Feet follow their shank sideways only: where legs are spread, soles are tilted with them, but fore and aft they are
 level."""
@@ -205,10 +194,7 @@ level."""
 
 @dataclass(frozen=True)
 class Rig:
-    """What of a skeleton drives SMPL's joints, and how it stands when SMPL stands in its T-pose.
-
-    Left is +x and forward +z then.
-    """
+    """What of a skeleton drives SMPL's joints, and how it stands in SMPL's T-pose: left is +x then, forward +z."""
 
     drivers: Mapping[str, str]
     """By SMPL's joint, the joint whose turn it takes; a joint without one keeps to its parent."""

@@ -34,8 +34,6 @@ SIDE = 1.3
 """Box over the longer side of the joints: the published crop is 1.1 * 1.3 times as wide."""
 SPARE = 25
 """Frames that may be annotated after the end of the pictures: the set's description warns of some."""
-
-
 Views = Mapping[int, tuple[Float[ndarray, "2"], Float[ndarray, "3 3"]]]
 """By the number of a camera the width and height of its picture, and its intrinsic matrix."""
 
@@ -61,13 +59,9 @@ def _raw_set(title: str, cameras: Sequence[int]) -> RawSet:
 def _files(root: Path) -> list[File]:
     names = [f"S{subject}/Seq{number}" for subject in SUBJECTS for number in SEQUENCES]
     files = [(name, root / name / "annot.mat") for name in names]
-    return files + [(f"TS{test}", _tests(root) / f"TS{test}" / "annot_data.mat") for test in TESTS]
-
-
-def _tests(root: Path) -> Path:
-    """The folder of the test sequences; the test set alone may be the raw folder."""
-    inside = root / "mpi_inf_3dhp_test_set"
-    return inside if inside.is_dir() else root
+    tests = root / "mpi_inf_3dhp_test_set"
+    tests = tests if tests.is_dir() else root  # the test set alone may be the raw folder
+    return files + [(f"TS{test}", tests / f"TS{test}" / "annot_data.mat") for test in TESTS]
 
 
 def _read(cameras: Sequence[int], root: Path, name: str, path: Path) -> Iterator[Recording]:
@@ -135,10 +129,7 @@ def _pictures(folder: Path, camera: int) -> tuple[Path, list[str], int]:
 
 
 def read_calibration(path: Path) -> Views:
-    """The cameras of a Skeletool calibration file.
-
-    Raises FileNotFoundError, or ValueError, which names the file, if it is none.
-    """
+    """The cameras of a Skeletool calibration file; raises FileNotFoundError, or ValueError with the file."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: get it from the set's owner")
     views: dict[int, tuple[ndarray, ndarray]] = {}

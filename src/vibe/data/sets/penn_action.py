@@ -52,10 +52,5 @@ PENN_ACTION = RawSet(
     layout=LAYOUT,
     files=_files,
     read=read_penn_action,
-    recipe={
-        **KEYPOINT_RECIPE,
-        "fps": FPS,
-        "confidence": "1 if visible, else 0",
-        "first_of_each_pair": "right",
-    },
+    recipe={**KEYPOINT_RECIPE, "fps": FPS, "confidence": "1 if visible, else 0", "first_of_each_pair": "right"},
 )

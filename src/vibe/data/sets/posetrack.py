@@ -50,7 +50,6 @@ def read_posetrack(raw: Path, name: str, path: Path) -> Iterator[Recording]:
 
 
 def _track(path: Path, raw: Path, marked: list[Marked], joints: Sequence[str]) -> Recording:
-    """One person, where they are marked."""
     name = f"{path.parent.name}/{path.stem}/{marked[0][1]}"
     folders = {image.parent for image, _, _ in marked}
     if len(folders) != 1 or not all(image.stem.isdecimal() for image, _, _ in marked):

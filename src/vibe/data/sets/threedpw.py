@@ -84,7 +84,6 @@ def _numbers(path: Path, content: Mapping[str, Any], key: str, person: int) -> n
 def _person(
     root: Path, path: Path, content: Mapping[str, Any], cam_poses: ndarray, K_px: ndarray, person: int
 ) -> Recording:
-    """One person of a sequence, in the frames whose camera is known."""
     count, name, where = len(cam_poses), f"{path.stem}_{person}", f"{path}: %s of person {person}"
 
     def read(key: str, *shape: int) -> ndarray:

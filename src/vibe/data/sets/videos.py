@@ -7,13 +7,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from vibe import assets, skeletons
 from vibe.data.recording import File, RawSet, Recording
 from vibe.data.sets.annotations import SPLITS, find_files
 from vibe.inference import track as following
-from vibe.records import Track
 from vibe.tracking.postprocess import PostprocessConfig
 from vibe.tracking.tracker import Tracker, TrackerConfig
 from vibe.video import SUFFIXES
@@ -33,10 +30,7 @@ def split_of(path: Path, raw: Path) -> str | None:
 
 
 def label_video(raw: Path, name: str, path: Path) -> Iterator[Recording]:
-    """Everyone who is followed through a video for a window or longer.
-
-    Raises ValueError or OSError if it can't be read or is cut off, and at the end if somebody was left out.
-    """
+    """Everyone who is followed for a window or longer; raises ValueError or OSError, at the end if somebody is not."""
     with open_video(path) as video:
         announced = video.expected_frames or 0
         follower = Tracker(config=TrackerConfig(finish=PostprocessConfig(least_length=0.0)))
@@ -45,7 +39,8 @@ def label_video(raw: Path, name: str, path: Path) -> Iterator[Recording]:
         raise ValueError(
             f"{path} is cut off or damaged: {len(clip.timestamps)} of {announced} frames can be read, copy it again"
         )
-    kept = [track for track in tracks if _longest(track) >= WINDOW]
+    whole = [track.frames[WINDOW - 1 :] - track.frames[: 1 - WINDOW] == WINDOW - 1 for track in tracks]
+    kept = [track for track, is_gapless in zip(tracks, whole, strict=True) if is_gapless.any()]
     for number, track in enumerate(kept, start=1):
         columns = {
             "keypoints_px.coco17": track.keypoints_px.numpy(),
@@ -60,13 +55,6 @@ def label_video(raw: Path, name: str, path: Path) -> Iterator[Recording]:
         raise ValueError("nobody was found in it")
     if left := len(tracks) - len(kept):
         raise ValueError(f"{left} of {len(tracks)} people left out, who are not seen for {WINDOW} frames in a row")
-
-
-def _longest(track: Track) -> int:
-    """Frames of the longest stretch without a gap."""
-    frames = track.frames.numpy()
-    edges = np.flatnonzero(np.diff(frames, prepend=-2, append=frames[-1] + 2) > 1)
-    return int(np.diff(edges).max())
 
 
 def _files(raw: Path, in_split: bool) -> list[File]:
@@ -86,11 +74,7 @@ VIDEOS = RawSet(
     files=partial(_files, in_split=False),
     read=label_video,
     beside=None,
-    recipe={
-        "window": WINDOW,
-        "models": dict(assets.MODELS),
-        "confidence": "the detector's, 0 where a gap was filled",
-    },
+    recipe={"window": WINDOW, "models": dict(assets.MODELS), "confidence": "the detector's, 0 where a gap was filled"},
 )
 KINETICS = replace(
     VIDEOS,

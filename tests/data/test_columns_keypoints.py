@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vibe.data.readers import keypoints_in_box
+from vibe.data.columns import keypoints_in_box
 from vibe.tracking.pose_model import BlazePose, Landmarks
 from vibe.video.read import open_video
 
