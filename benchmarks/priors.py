@@ -32,9 +32,8 @@ from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
 from vibe.inference import config, estimate
 from vibe.inference import track as following
 from vibe.inference.config import FIDELITY
-from vibe.models.latent import pose_energy
 from vibe.models.network import Network, load_network
-from vibe.models.priors import KINDS, load_prior
+from vibe.models.priors import KINDS, load_prior, pose_energy
 from vibe.motion import Motion
 from vibe.records import Camera, Clip, Track
 from vibe.refine.mixture import load_mixture, mixture_energy

@@ -46,7 +46,7 @@ def as_numpy(record: Any, dtype: Any = None) -> Any:
         found = value if isinstance(value, np.ndarray) else value.detach().cpu().numpy()
         return found.astype(dtype, copy=False) if dtype and found.dtype.kind == "f" else found
 
-    return _converted(record, array)
+    return converted(record, array)
 
 
 def as_tensors(record: Any, device: Any = None, dtype: Any = None) -> Any:
@@ -58,17 +58,17 @@ def as_tensors(record: Any, device: Any = None, dtype: Any = None) -> Any:
             found = torch.as_tensor(array)
             return found.to(device, dtype if found.is_floating_point() else None)
 
-    return _converted(record, tensor)
+    return converted(record, tensor)
 
 
-def _converted(value: Any, convert: Any) -> Any:
-    """Each array of a record, of the records in it and of its mappings, converted."""
+def converted(value: Any, convert: Callable[[Array], Array]) -> Any:
+    """The same record, mapping or array with a function's answer for each array of it, and of the records in it."""
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{each.name: _converted(getattr(value, each.name), convert) for each in fields(value)})
+        return replace(value, **{each.name: converted(getattr(value, each.name), convert) for each in fields(value)})
     if isinstance(value, Deferred):
-        return Deferred(lambda: _converted(dict(value), convert))
+        return Deferred(lambda: converted(dict(value), convert))
     if isinstance(value, Mapping):
-        return {name: _converted(part, convert) for name, part in value.items()}
+        return {name: converted(part, convert) for name, part in value.items()}
     return convert(value) if hasattr(value, "shape") and hasattr(value, "dtype") else value
 
 

@@ -15,8 +15,7 @@ from vibe.body.load import load_body
 from vibe.data.motion import clip_weights, draw_windows, load_motions
 from vibe.inference import config, estimate
 from vibe.inference.config import FIDELITY, prior_energy
-from vibe.models.latent import pose_energy
-from vibe.models.priors import KINDS, LearntPrior, MPoser, MPoserConfig, VPoser, VPoserConfig, load_prior
+from vibe.models.priors import KINDS, LearntPrior, MPoser, MPoserConfig, VPoser, VPoserConfig, load_prior, pose_energy
 from vibe.records import SmplParams, Weights
 from vibe.refine.energies import Energy, FitEvidence, FitPose
 from vibe.refine.presets import FITTINGS

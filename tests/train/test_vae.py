@@ -9,8 +9,7 @@ from torch import Tensor
 from vibe.body import joints, load_body, vertices
 from vibe.data.motion import Motions, clip_weights, draw_windows, load_motions
 from vibe.evaluate.metrics import mpjpe_mm
-from vibe.models.latent import Latent, pose_energy
-from vibe.models.priors import MPoser, MPoserConfig, VPoser, VPoserConfig
+from vibe.models.priors import Latent, MPoser, MPoserConfig, VPoser, VPoserConfig, pose_energy
 from vibe.train.priors import VAEWeights, kl_divergence, vae_losses, vae_points
 
 

@@ -293,7 +293,7 @@ def prior_energy(prior: LearntPrior) -> Energy:
 
     Both are minus the logarithm of a density, but for a constant, and with FIDELITY they weigh alike.
     """
-    from vibe.models.latent import pose_energy
+    from vibe.models.priors import pose_energy
 
     unlikely = pose_energy(prior.model, FIDELITY)
     return lambda pose, seen: unlikely(pose.smpl.rotmat[:, 1:])

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vibe.models.latent import BODY_JOINTS
+from vibe.models.priors import BODY_JOINTS
 from vibe.rotations import rotmat_to_6d
 
 FORMS: dict[str, Callable[[Tensor], Tensor]] = {"axis_angle": roma.rotmat_to_rotvec, "6d": rotmat_to_6d}
@@ -58,10 +58,7 @@ def motion_numbers(
 
 
 class SelfAttention(nn.Module):
-    """Weighs frames by a perceptron and returns their weighted mean (equation 4).
-
-    As published, tanh and dropout also act on the score of a frame, before the softmax.
-    """
+    """Mean of frames weighed by a perceptron (equation 4); tanh and dropout act on the scores too, as published."""
 
     def __init__(self, features: int, units: int, layers: int, dropout: float) -> None:
         super().__init__()

@@ -52,17 +52,13 @@ class GRUEncoder(nn.Module):
     def step(
         self, features: Float[Tensor, "*b time feature"], state: Float[Tensor, "layer *b hidden"] | None = None
     ) -> tuple[Float[Tensor, "*b time feature"], Float[Tensor, "layer *b hidden"]]:
-        """The next frames of a track, given the state that the frames before them left (None at its start).
-
-        However a track is cut, its pieces give what the whole gives.
-        """
+        """The next frames, given the state after those before (None at the start): pieces give what the whole gives."""
         assert self.streams, "a GRU of two directions has to see a track's end before it can tell its beginning"
         return self._read(features, state)
 
     def _read(
         self, features: Float[Tensor, "*b time feature"], state: Float[Tensor, "layer *b hidden"] | None = None
     ) -> tuple[Float[Tensor, "*b time feature"], Float[Tensor, "layer *b hidden"]]:
-        """The latent vectors, and the state after the last frame."""
         before = None if state is None else state.reshape(len(state), -1, state.shape[-1])
         units, after = self.gru(features.reshape(-1, *features.shape[-2:]), before)
         units = units.reshape(*features.shape[:-1], -1)

@@ -62,10 +62,7 @@ def open_run_folder(folder: Path, recipe: Any, data: Mapping[str, str], writes: 
 def save_checkpoint(
     path: Path, recipe: Any, parts: Mapping[str, Stateful], step: int, best: float, keep: bool = False
 ) -> None:
-    """All that a run needs to go on as if it had never stopped, after so many steps and with that best score.
-
-    `keep` leaves the checkpoint that was there beside it.
-    """
+    """All that a run needs to go on as if it had never stopped; `keep` leaves the checkpoint before beside it."""
     state = {
         "recipe": json.dumps(as_plain(recipe), sort_keys=True),
         "step": step,
@@ -125,10 +122,7 @@ def _state(path: Path) -> dict[str, Any]:
 
 
 def save_weights(path: Path, recipe: Any, step: int, network: nn.Module) -> None:
-    """The parameters in half precision (counts as they are), with the recipe, its name and licence beside them.
-
-    Of files that the recipe names by where they lie on this machine only the names are kept.
-    """
+    """Parameters in half precision (counts as they are), with name, licence and recipe, without folders in that."""
     tensors = {
         name: (value.half() if value.is_floating_point() else value).cpu().numpy()
         for name, value in network.state_dict().items()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
+
+from vibe.arrays import converted
 
 Record = TypeVar("Record")
 
@@ -69,12 +71,13 @@ def shard_batch(batch: Record, group: ProcessGroup) -> Record:
     All processes make the same batch, so that the group's mean is that of the whole. Raises ValueError if the batch
     can't be shared evenly.
     """
-    if isinstance(batch, Tensor):
-        if len(batch) % group.size:
-            raise ValueError(f"{len(batch)} windows can't be shared by {group.size} processes: change the batch")
-        return batch.tensor_split(group.size)[group.rank].to(group.device)  # pyright: ignore[reportReturnType]
-    parts = {field.name: shard_batch(getattr(batch, field.name), group) for field in fields(batch)}  # pyright: ignore[reportArgumentType]
-    return replace(batch, **parts)  # pyright: ignore[reportArgumentType]
+
+    def own(tensor: Tensor) -> Tensor:
+        if len(tensor) % group.size:
+            raise ValueError(f"{len(tensor)} windows can't be shared by {group.size} processes: change the batch")
+        return tensor.tensor_split(group.size)[group.rank].to(group.device)
+
+    return converted(batch, own)
 
 
 def average_gradients(network: nn.Module) -> None:

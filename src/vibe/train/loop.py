@@ -12,9 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vibe.arrays import converted
 from vibe.models.discriminator import motion_numbers
 from vibe.models.generator import VIBE
-from vibe.models.latent import prior_loss
+from vibe.models.priors import prior_loss
 from vibe.records import GeneratorOutput, Observation, Progress
 from vibe.train.checkpoints import save_weights
 from vibe.train.distributed import ProcessGroup, all_reduce_mean, join_process_group, leave_process_group, shard_batch
@@ -146,8 +147,7 @@ def generate(
         latent = network.encoder(features)
         made = network.regressor(latent)
     if reduced:
-        features, latent = features.float(), latent.float()
-        made = GeneratorOutput(made.rotmat.float(), made.betas.float(), made.pred_cam.float())
+        features, latent, made = features.float(), latent.float(), converted(made, Tensor.float)
     return features, latent, made
 
 

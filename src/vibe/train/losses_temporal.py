@@ -4,7 +4,7 @@ al. 2019). The networks train beside the generator, teach its encoder, and are n
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vibe.arrays import converted
 from vibe.models.attention import OrderConfig, OrderRecovery
 from vibe.models.convolutional import Dynamics, DynamicsConfig, Hallucinator, HallucinatorConfig
 from vibe.records import GeneratorOutput
@@ -76,12 +77,7 @@ def meet(predicted: GeneratorOutput, truth: Record, offset: int) -> tuple[Genera
         raise ValueError(f"a clip of {frames} frames has none {offset} frames away: take longer clips")
     now = slice(max(-offset, 0), frames - max(offset, 0))
     then = slice(max(offset, 0), frames + min(offset, 0))
-    return _cut(predicted, now), _cut(truth, then)
-
-
-def _cut(record: Record, part: slice) -> Record:
-    """Some frames of every tensor of a record."""
-    return replace(record, **{each.name: getattr(record, each.name)[:, part] for each in fields(record)})  # pyright: ignore[reportArgumentType]
+    return converted(predicted, lambda tensor: tensor[:, now]), converted(truth, lambda tensor: tensor[:, then])
 
 
 def best_camera(

@@ -18,8 +18,7 @@ from vibe.body.pose import mirror_quaternions
 from vibe.body.record import Body
 from vibe.data.motion import Motions, clip_weights, draw_windows, find_motion, load_motions
 from vibe.evaluate.metrics import mpjpe_mm
-from vibe.models.latent import Latent, whole_body
-from vibe.models.priors import KINDS, MPoser, MPoserConfig, VPoser, VPoserConfig
+from vibe.models.priors import KINDS, Latent, MPoser, MPoserConfig, VPoser, VPoserConfig, whole_body
 from vibe.records import Progress
 from vibe.train.checkpoints import data_checksum, save_weights
 from vibe.train.distributed import ProcessGroup, join_process_group, leave_process_group, shard_batch
@@ -65,10 +64,7 @@ def vae_losses(
     """Each term times its weight, averaged over the frames; the term of points only with a function that makes them."""
     read = truth[..., : made.shape[-3], :, :]
     squares = (made - read).square().sum((-1, -2))
-    terms = {
-        "rotations": weights.rotations * squares.sum(-1).mean(),
-        "kl": weights.kl * kl_divergence(latent).mean(),
-    }
+    terms = {"rotations": weights.rotations * squares.sum(-1).mean(), "kl": weights.kl * kl_divergence(latent).mean()}
     if weights.distances:
         terms["distances"] = weights.distances * (squares + 1e-6).sqrt().sum(-1).mean()
     if points is not None:

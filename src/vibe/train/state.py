@@ -21,8 +21,7 @@ from vibe.features.resnet import HEAD
 from vibe.models.discriminator import MotionDiscriminator
 from vibe.models.encoders import begin_at_input
 from vibe.models.generator import VIBE
-from vibe.models.latent import Prior
-from vibe.models.priors import load_prior
+from vibe.models.priors import Prior, load_prior
 from vibe.models.regressor import CAMERA, POSE, SHAPE
 from vibe.records import GeneratorOutput
 from vibe.rotations import rotmat_to_6d
@@ -41,7 +40,7 @@ class TrainState:
     """Moving average of the network's parameters, which ships."""
     discriminator: MotionDiscriminator | None
     prior: Prior | None
-    """Frozen."""
+    """Frozen; gradients go through it to the motion."""
     optimisers: Mapping[str, Optimizer]
     """Of the `network` and of the `discriminator`."""
     plateaus: Mapping[str, ReduceLROnPlateau]
@@ -66,10 +65,7 @@ class TrainState:
 
 
 def build_train_state(recipe: GeneratorRecipe, build: Callable[[], VIBE], device: torch.device) -> TrainState:
-    """Every network with fresh parameters, the same for the same seed; the generator from the recipe's start, if any.
-
-    Raises FileNotFoundError or ValueError for weights that are not here or do not fit.
-    """
+    """All networks fresh by the seed, or from the recipe's start; raises FileNotFoundError, ValueError for weights."""
     torch.manual_seed(recipe.seed)
     network = build()
     if recipe.start is not None:
@@ -85,21 +81,16 @@ def build_train_state(recipe: GeneratorRecipe, build: Callable[[], VIBE], device
         optimisers["discriminator"] = torch.optim.Adam(
             discriminator.parameters(), lr=recipe.adversarial.rate, weight_decay=recipe.adversarial.decay, fused=True
         )
+    prior = load_prior(recipe.prior.weights, device).model if recipe.prior.weight else None
+    for part in () if prior is None else prior.modules():
+        if isinstance(part, nn.RNNBase):
+            part.train()  # cuDNN finds no gradient otherwise; without dropout both modes compute the same
     waiting = optimisers if recipe.schedule == "plateau" else {}
     return TrainState(
         network=network, average=copy.deepcopy(network).requires_grad_(False), discriminator=discriminator,
-        prior=frozen_prior(recipe.prior.weights, device) if recipe.prior.weight else None, optimisers=optimisers,
-        plateaus={name: on_plateau(optimiser) for name, optimiser in waiting.items()}, heads=heads,
+        prior=prior, optimisers=optimisers, heads=heads,
+        plateaus={name: on_plateau(optimiser) for name, optimiser in waiting.items()},
     )  # fmt: skip
-
-
-def frozen_prior(weights: str, device: torch.device) -> Prior:
-    """A learnt prior whose parameters stay as they are, and through which gradients reach the motion."""
-    prior = load_prior(weights, device).model
-    for part in prior.modules():
-        if isinstance(part, nn.RNNBase):
-            part.train()  # cuDNN finds no gradient otherwise; without dropout both modes compute the same
-    return prior
 
 
 def input_weights(recipe: GeneratorRecipe) -> dict[str, Path]:

@@ -38,10 +38,7 @@ Motion = Callable[[int, torch.Generator], Float[Tensor, "real time 24 3 3"]]
 
 
 def real_motion(names: Sequence[str], stores: Mapping[str, Store], frames: int) -> Motion:
-    """Draws windows of the training motion of these stores and motion files, each as often as it is long.
-
-    Raises FileNotFoundError for a name that is neither, and ValueError for a store in which no window fits.
-    """
+    """Draws windows of stores and motion files, each as often as it is long; raises FileNotFoundError, ValueError."""
     sources = [
         _motion_of_store(stores[name], frames) if name in stores else _motion_of_file(name, stores, frames)
         for name in names
@@ -61,7 +58,6 @@ def numpy_stream(seed: torch.Generator) -> np.random.Generator:
 
 
 def _motion_of_store(store: Store, frames: int) -> tuple[int, Motion]:
-    """How many windows a store has, and what draws them."""
     runs = windows.find_runs(store, "train", np.array(store.column("has_theta")))
     starts, poses = windows.tile(runs, frames, 1).starts, store.column("poses")
 
@@ -75,7 +71,6 @@ def _motion_of_store(store: Store, frames: int) -> tuple[int, Motion]:
 
 
 def _motion_of_file(name: str, stores: Mapping[str, Store], frames: int) -> tuple[int, Motion]:
-    """The same of a file of motion capture."""
     try:
         motions = load_motions([find_motion(name)], held_out=False)
     except FileNotFoundError as error:
@@ -90,8 +85,6 @@ def _motion_of_file(name: str, stores: Mapping[str, Store], frames: int) -> tupl
 
 VALIDATION_BATCH = 64
 """Windows that are validated at once."""
-
-
 Held = tuple[Store, Windows, str]
 """Windows of a store that are not in its training split, and the set of the truth's joints."""
 
@@ -176,7 +169,6 @@ def clip_mixture(recipe: PaperRecipe, stores: Mapping[str, Store]) -> list[tuple
 
 
 def _check_known(names: Iterable[str], stores: Mapping[str, Store], recipe: PaperRecipe) -> None:
-    """Raise FileNotFoundError for names that are those of no store."""
     if unknown := set(names) - stores.keys():
         raise FileNotFoundError(f"{recipe.data} has no store {', '.join(sorted(unknown))}, only {', '.join(stores)}")
 

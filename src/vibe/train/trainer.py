@@ -96,7 +96,6 @@ def train_loop(run: TrainerConfig, group: ProcessGroup, progress: Progress | Non
 
 
 def _remaining_steps(run: TrainerConfig, group: ProcessGroup, progress: Progress | None) -> Iterator[dict[str, float]]:
-    """From the last checkpoint to the last step."""
     checkpoints.open_run_folder(run.folder, run.recipe, run.data, group.writes)
     first, best = checkpoints.load_checkpoint(run.folder / CHECKPOINT, run.recipe, run.parts)
     steps, began = run.recipe.steps, time.monotonic()

@@ -3,8 +3,18 @@ import roma
 import torch
 from torch import Tensor
 
-from vibe.models.latent import Latent, Prior, pose_energy, prior_loss, sample, whole_body
-from vibe.models.priors import MPoser, MPoserConfig, VPoser, VPoserConfig
+from vibe.models.priors import (
+    Latent,
+    MPoser,
+    MPoserConfig,
+    Prior,
+    VPoser,
+    VPoserConfig,
+    pose_energy,
+    prior_loss,
+    sample,
+    whole_body,
+)
 
 
 def priors() -> list[MPoser | VPoser]:
