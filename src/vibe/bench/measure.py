@@ -102,13 +102,15 @@ def bench(
             walking_video(clip, progress)
         else:
             first_seconds(video, clip, progress)
-        rows: list[BenchRow] = []
         show = lambda worker_id, task, message: progress(*message)  # noqa: E731
-        [(_, found)] = run_tasks(partial(begin_bench, device), [clip], 1, on_message=show)
-        rows += found
+        [(_, rows)] = run_tasks(partial(begin_bench, device), [clip], 1, on_message=show)
         if (count := usual_workers(min(available_cores(), MOST_WORKERS))) > 1:
             progress("workers", 0, None)
-            rows.append(_workers(clip, count, device, rows[0].value))
+            # the time in which workers load the models does not count
+            shifts = run_tasks(partial(begin_timed_run, device), [clip] * (EACH * count), count)
+            rate = throughput([shift for _, shift in shifts])
+            note = f"{rate / rows[0].value:.2f} times one run alone, which takes more than one core"
+            rows.append(BenchRow(f"{count} workers", rate, "frames/s", note))
         if mediapipe is not None:
             progress("mediapipe", 0, None)
             rows.append(measure_mediapipe_pose(clip, mediapipe, rows[0].value))
@@ -149,14 +151,6 @@ def first_seconds(source: Path, path: Path, progress: Progress | None = None) ->
                 progress("video", frame.time, MOST_SECONDS)
 
 
-def _workers(clip: Path, count: int, device: str | None, alone: float) -> BenchRow:
-    """Several videos at once; the time in which workers load the models does not count."""
-    shifts = run_tasks(partial(begin_timed_run, device, 1), [clip] * (EACH * count), count)
-    rate = throughput([shift for _, shift in shifts])
-    note = f"{rate / alone:.2f} times one run alone, which takes more than one core"
-    return BenchRow(f"{count} workers", rate, "frames/s", note)
-
-
 def throughput(shifts: Sequence[WorkerRun]) -> float:
     """Frames a second of all workers together."""
     began, ended, frames = zip(*shifts, strict=True)
@@ -183,11 +177,11 @@ def begin_bench(device: str | None, worker: Worker) -> Callable[[Path], list[Ben
     return partial(measure_all, load_estimator(device=device), worker.send)
 
 
-def begin_timed_run(device: str | None, threads: int, _: Worker) -> Callable[[Path], WorkerRun]:
-    """A worker beside others."""
+def begin_timed_run(device: str | None, _: Worker) -> Callable[[Path], WorkerRun]:
+    """A worker beside others, on one thread."""
     import torch
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     return partial(timed_run, load_estimator(device=device))
 
 
@@ -313,11 +307,8 @@ def device_name(name: str | None) -> str:
 
 
 def peak_mb() -> float | None:
-    """The most memory that this process has held, MB; None where the system does not tell.
-
-    Linux's `ru_maxrss` is that of the process which started this one, if that held more.
-    """
-    with suppress(OSError):
+    """The most memory that this process has held, MB; None where the system does not tell."""
+    with suppress(OSError):  # Linux's `ru_maxrss` is that of the process which started this one, if that held more
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
         for line in lines:
             if line.startswith("VmHWM:"):

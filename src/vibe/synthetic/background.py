@@ -38,11 +38,9 @@ class BackgroundGround:
         right /= np.linalg.norm(right)
         return np.stack([right, self.up, np.cross(right, self.up)], 1)
 
-    def dropped(
-        self, points_cam: Float[ndarray, "*b 3"], along: Float[ndarray, "3"], lift: float = 0.0
-    ) -> Float[ndarray, "*b 3"]:
-        """The points moved along a direction until they are `lift` metres above the floor."""
-        above = points_cam @ self.up + self.height - lift
+    def dropped(self, points_cam: Float[ndarray, "*b 3"], along: Float[ndarray, "3"]) -> Float[ndarray, "*b 3"]:
+        """The points moved along a direction onto the floor."""
+        above = points_cam @ self.up + self.height
         return points_cam - above[..., None] * along / (along @ self.up)
 
 
@@ -113,7 +111,6 @@ def _softened(mask, sigma):
 
 
 def _sky(rays, rise, rng):
-    """A gradient from the horizon up, with clouds."""
     high, low = np.array([0.36, 0.55, 0.82]), np.array([0.80, 0.86, 0.92])
     share = np.clip(rise / 0.6, 0, 1)[..., None] ** 0.6
     clouds = np.clip(fractal(rays[..., :2] * 5.0, int(rng.integers(1 << 30))), 0, 1)[..., None] * 0.5
@@ -121,7 +118,6 @@ def _sky(rays, rise, rng):
 
 
 def _wall(rays, rise, rng):
-    """Plaster with light from one side."""
     tint = rng.uniform(0.5, 0.85) * (1 + rng.uniform(-0.08, 0.08, 3))
     side = 1 + rng.uniform(-0.3, 0.3) * rays[..., 0] + 0.15 * rise
     return tint * (side + 0.03 * fractal(rays[..., :2] * 9.0, int(rng.integers(1 << 30))))[..., None]

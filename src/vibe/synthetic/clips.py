@@ -61,7 +61,6 @@ def walk(
 
 
 def _bump(phase, centre, width):
-    """A smooth bump once per cycle."""
     return torch.exp((torch.cos(phase - centre) - 1) / width**2)
 
 
@@ -163,10 +162,7 @@ def render_clip(
     path: Path, body: Body, smpl: SmplParams, camera: Camera, times: Float[Tensor, "time"], ground: BackgroundGround,
     seed: int = 0,
 ) -> None:  # fmt: skip
-    """Writes a video of any motion in a standing camera's frame; look, place and light by `seed`.
-
-    Raises OSError if the file cannot be written.
-    """
+    """Writes a video of a motion in a standing camera's frame; look, place and light by `seed`; raises OSError."""
     K_px = camera.K_px.numpy().astype(np.float64)
     place = background.background(camera.width, camera.height, K_px, ground, seed)
     outfit, light = dress(body, random_look(seed)), replace(DAYLIGHT, up=tuple(ground.up))

@@ -23,7 +23,6 @@ GROUPS = (
     ),
 )
 """Joints that are taken together from another clip."""
-
 SPREAD = {
     "hip": (0.35, 0.25, 0.3), "knee": (0.5, 0.05, 0.03), "ankle": (0.25, 0.15, 0.15), "spine1": (0.15, 0.1, 0.1),
     "spine2": (0.1, 0.1, 0.1), "spine3": (0.1, 0.1, 0.1), "neck": (0.2, 0.25, 0.15), "head": (0.15, 0.2, 0.1),
