@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vibe.body.outfit import dressed
 from vibe.body.placed import vertices_cam
 from vibe.export.export import export
 from vibe.motion.scene import SceneOptions, build_scene
@@ -60,7 +61,7 @@ def test_glb_has_a_skeleton_and_an_action_for_each_person_and_the_camera(blender
     export(given, tmp_path / "x.glb", "glb", body=body)
     found = opened(blender_python, tmp_path / "x.glb")
     for number, character in enumerate(build_scene(given, body, SceneOptions()).characters, start=1):
-        assert_person(found, number, character, body, 0.015)
+        assert_person(found, number, character, dressed(body), 0.015)
         assert found[f"{number}/name"] == f"person {number}"
         assert str(found[f"{number}/action"]).startswith("everybody"), "with the person's name before Blender 4.4"
         assert np.allclose(found[f"{number}/scale"], 1)
@@ -76,7 +77,7 @@ def test_usd_has_the_same(up, blender_python, given, body, tmp_path):
     export(given, tmp_path / "x.usdc", "usd", up=up, body=body)
     found = opened(blender_python, tmp_path / "x.usdc")
     for number, character in enumerate(build_scene(given, body, SceneOptions()).characters, start=1):
-        assert_person(found, number, character, body, 0.0001)
+        assert_person(found, number, character, dressed(body), 0.0001)
         assert found[f"{number}/name"] == f"skeleton_{number}"
         assert np.allclose(found[f"{number}/scale"], 1)
         assert found[f"{number}/range"].tolist() == [character.first, character.first + len(character.joints) - 1]

@@ -24,7 +24,7 @@ PATIENCE, PATIENCE_FRAME = 120.0, 0.1
 TAIL = 8
 """Lines of what Blender said that an error repeats."""
 NO_BLENDER = (
-    "FBX is written by Blender, which is not here: install it from blender.org, or as a package on Python 3.11 or 3.13 "
+    "FBX is written by Blender, which is not here: install it from blender.org, or as a package on Python 3.13 "
     "(pip install 'vibe-motion[fbx]'), or name the program with --blender. Without it, glb and bvh open in the same "
     "programs"
 )
@@ -45,7 +45,7 @@ def write_fbx(path: Path, scene: Scene, character: Character, body: Body, blende
         write_glb(glb, alone, body, False)  # many programs that read FBX show no colours of vertices
         _run(program, [str(glb), str(fbx), repr(scene.fps), str(len(character.joints))], len(character.joints))
         if not fbx.is_file():
-            raise OSError(f"{program} ended without an FBX file: is it Blender? 4.2 and 5.0 were tried")
+            raise OSError(f"{program} ended without an FBX file: is it Blender? 4.2, 5.0 and 5.3 were tried")
         assets.write_whole(path, fbx.read_bytes())
 
 
