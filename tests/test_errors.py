@@ -1,6 +1,7 @@
 """What the user is told."""
 
 import ast
+import errno
 import re
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +19,7 @@ WORDS = [
     "std::bad_alloc",
     "can't start new thread",
     "libLiteRt.so: failed to map segment from shared object",
+    "PyObject pointer is null",
 ]
 
 
@@ -26,6 +28,11 @@ def test_too_little_memory_is_said_in_the_same_words_whoever_met_it(words):
     assert explain(RuntimeError(words)) == "the memory of this machine is not enough for it"
     with pytest.raises(MemoryError), damaged("a.npz does not fit"):
         raise RuntimeError(words)
+
+
+def test_no_room_for_a_thread_is_too_little_memory():
+    said = BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+    assert explain(said) == "the memory of this machine is not enough for it"
 
 
 def test_a_fault_of_our_own_is_called_so():

@@ -13,10 +13,10 @@ EXPECTED = (ValueError, OSError, MemoryError, ImportError)
 """What the borders raise about the user's files; anything else is our own mistake."""
 NO_MEMORY = re.compile(
     r"allocate (memory|\d)|insufficient memory|out of memory|failed to alloc|bad_?alloc|XNNPack.* failed|"
-    r"start new thread|failed to map segment",
+    r"start new thread|failed to map segment|PyObject pointer is null",
     re.IGNORECASE,
 )
-"""How PyTorch, OpenCV, LiteRT (whose models are checked before), Python and its loader say that memory is short."""
+"""How PyTorch, OpenCV, LiteRT (whose models are checked before), Python, its loader and Rust say that it is short."""
 
 PASSWORD = re.compile(r"([a-z][a-z0-9+.-]*://)([^\s/:@]*):[^\s/]*@", re.IGNORECASE)
 SIGNATURE = re.compile(r"(https?://[^\s?#]*)[?#][^\s'\"]*", re.IGNORECASE)
@@ -31,7 +31,7 @@ class Misuse(ValueError):
     """What was asked for can't be, whatever the files hold."""
 
 
-def explain(error: Exception) -> str:
+def explain(error: BaseException) -> str:
     """The one sentence that says why something failed; VIBE_TRACEBACK in the environment shows where as well."""
     if os.environ.get("VIBE_TRACEBACK"):
         traceback.print_exception(error)
@@ -67,9 +67,9 @@ def damaged(what: str, advice: str = "copy it again", *also: type[Exception]) ->
         raise ValueError(f"{what} ({shorten(why)}): {advice}") from error
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """What an error says, on one line."""
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError | BlockingIOError):  # the second where the system finds no room for a thread
         return "the memory of this machine is not enough for it"
     if isinstance(error, OSError) and error.strerror:
         return redact(f"{error.strerror}: {error.filename}" if error.filename else error.strerror)

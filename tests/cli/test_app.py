@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from vibe import cli
+from vibe.cli import app
 from vibe.cli.console import motion_file
 
 HELP = [[], ["estimate"], ["export"], ["assets"], ["fetch"], ["train"], ["prepare"], ["evaluate"], ["make-clip"]]
@@ -69,6 +70,18 @@ def test_what_is_no_command_is_exit_code_2_and_makes_nothing(arguments, tmp_path
 def test_a_misspelt_command_is_answered_with_the_one_that_was_meant(word, meant, capsys):
     assert run(word, "a.mp4") == 2
     assert capsys.readouterr().err == f"vibe: there is no command {word}: did you mean {meant}?\n"
+
+
+def test_a_fault_of_a_library_in_rust_is_one_line_too(monkeypatch, capsys):
+    class PanicException(BaseException):
+        pass
+
+    def view(motion: str) -> int:
+        raise PanicException("PyObject pointer is null")
+
+    monkeypatch.setitem(app.COMMANDS, "view", view)
+    assert run("view", "--motion", "a.npz") == 1
+    assert capsys.readouterr().err == "vibe: the memory of this machine is not enough for it\n"
 
 
 def test_a_folder_of_results_stands_for_the_motion_in_it(tmp_path):

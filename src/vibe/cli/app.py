@@ -23,6 +23,8 @@ from vibe.cli.render import render, view
 from vibe.cli.train import train, train_by
 from vibe.errors import Misuse, explain
 
+PANIC = "PanicException"
+"""What Rust's faults are called in each of its libraries; they are no Exceptions."""
 COMMANDS: dict[str, Callable[..., int]] = {
     "estimate": estimate,
     "export": export,
@@ -55,7 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print_error("interrupted: what was finished is whole")
         return INTERRUPTED
-    except Exception as error:
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != PANIC:
+            raise
         print_error(explain(error))
         return FAILED
 
