@@ -59,6 +59,20 @@ def test_of_several_streams_the_film_is_read(tmp_path, kind):
     assert count_frames(path) == 10
 
 
+def test_that_the_first_track_of_an_mp4_is_enabled_chooses_nothing(tmp_path):
+    """Whoever writes one without naming a default track enables the first."""
+    small = (16, 16, 10, NONE, 10)
+    for endings, chosen in (
+        ((small, FILM), 100),
+        ((FILM, small), 100),
+        (((16, 16, 10, NONE, 10), (64, 48, 10, DEFAULT, 100)), 100),
+    ):
+        with open_video(write_streams(tmp_path / "several.mp4", *endings)) as video:
+            assert abs(int(next(iter(video)).rgb.mean()) - chosen) < 4
+    with open_video(write_streams(tmp_path / "named.mp4", FILM, (16, 16, 10, DEFAULT, 10))) as video:
+        assert abs(int(next(iter(video)).rgb.mean()) - 10) < 4, "the second was enabled by somebody who chose"
+
+
 def test_of_one_stream_there_is_nothing_to_remark(tmp_path):
     with open_video(write_streams(tmp_path / "one.mkv", FILM)) as video:
         assert video.notes == ()

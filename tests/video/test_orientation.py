@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -61,6 +63,28 @@ def test_a_recording_is_shown_as_players_show_it(make_video, kind):
     red = shown[0][..., 0].astype(int)
     across, down = abs(red[:, -3] - red[:, 2]).mean(), abs(red[-3] - red[2]).mean()
     assert (across > down) == bool(a or d)
+
+
+@each_matrix
+def test_the_same_pictures_come_out_whichever_way_up_they_are_stored(tmp_path, kind):
+    """Without loss, and wide but not high: so tall a picture as it becomes when it is turned is in other colours."""
+    shown = np.random.default_rng(0).integers(0, 256, (64, 600, 3), np.uint8)
+    (a, _, _, d), _, number = MATRICES[kind]
+    turns = EXIF[number]
+    back = turns if a or d else replace(turns, mirrored=turns.flipped, flipped=turns.mirrored)
+    pictures = []
+    for rgb in (shown, np.ascontiguousarray(back.apply(shown))):
+        path = tmp_path / "stored.mp4"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", rate=25, options={"qp": "0"})
+            stream.height, stream.width, stream.pix_fmt = *rgb.shape[:2], "yuv444p"
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, "rgb24")))
+            container.mux(stream.encode(None))
+        if pictures:
+            write_matrix(path, kind)
+        with open_video(path) as video:
+            pictures += [frame.rgb for frame in video]
+    assert np.array_equal(*pictures)
 
 
 @each_matrix

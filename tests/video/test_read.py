@@ -11,6 +11,8 @@ import pytest
 import torch
 from tests.video.conftest import picture
 
+from vibe.video import container
+from vibe.video.container import FileSource
 from vibe.video.read import count_frames, open_video
 
 
@@ -63,6 +65,26 @@ def test_grey_deep_and_transparent_pictures_are_read(make_video, name, codec, pi
     assert frames[0].rgb[:, -8:].mean() > frames[0].rgb[:, :8].mean() + 20
 
 
+def test_pictures_of_an_avi_come_at_their_times_in_whichever_order_they_are_decoded(tmp_path):
+    """An AVI's stamps are in the order of decoding, in which B-frames come after pictures that are shown later."""
+    path = tmp_path / "clip.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "2", "b_strategy": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(20):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(index, 64, 48), "rgb24")))
+        container.mux(stream.encode(None))
+    with av.open(str(path)) as container:
+        stamps = [frame.pts for frame in container.decode(video=0)]
+    assert stamps != sorted(stamps)
+    with open_video(path) as video:
+        frames = list(video)
+        assert [frame.time for frame in frames] == pytest.approx(np.arange(20) / 25, abs=1e-6)
+        assert not any("did not increase" in note for note in video.notes)
+        blue = [int(frame.rgb[..., 2].mean()) for frame in frames]
+    assert blue == sorted(blue)
+
+
 def test_damaged_packets_are_skipped_and_counted(make_video):
     path = make_video("clip.mkv", frames=60, codec="ffv1", pixels="yuv420p")
     whole = path.read_bytes()
@@ -75,6 +97,20 @@ def test_damaged_packets_are_skipped_and_counted(make_video):
     assert 30 <= len(frames) <= 60
     assert clip.damaged > 0 and f"({clip.damaged} packets)" in video.notes[0]
     assert (clip.timestamps.diff() > 0).all()
+
+
+@pytest.mark.parametrize("error", [av.error.MemoryError, av.error.BlockingIOError, av.error.InvalidDataError])
+def test_what_cannot_be_decoded_for_want_of_memory_is_not_called_damaged(make_video, monkeypatch, error):
+    """FFmpeg tells it in each of these ways."""
+
+    def starved(source, packet):
+        raise error(1, "what FFmpeg says")
+
+    path = make_video()
+    monkeypatch.setattr(FileSource, "decode", starved)
+    monkeypatch.setattr(container, "DECODING", 1 << 60)
+    with pytest.raises(MemoryError):
+        open_video(path)
 
 
 def test_a_file_that_is_cut_off_gives_what_is_there(make_video):

@@ -61,16 +61,16 @@ class Converter:
 
     def __call__(self, frame: av.VideoFrame) -> UInt8[ndarray, "height width 3"]:
         """The picture as a player shows it."""
-        same = (frame.width, frame.height) == self._size
-        # the colour space of a frame that names none is told by its size, as players do
-        guess = ITU709 if frame.height > 576 or frame.width >= 1280 else ITU601
+        # the colour space of a frame that names none is told by its size, as players do, whichever way up it is stored
+        short, long = sorted((frame.width, frame.height))
+        guess = ITU709 if short > 576 or long >= 1280 else ITU601
         picture = self._reformatter.reformat(
             frame,
             width=self._size[0],
             height=self._size[1],
             format="rgb24" if self._to_sdr is None else "rgb48le",
             src_colorspace=SCALER_COLOURS.get(int(frame.colorspace), guess),
-            interpolation=Interpolation.FAST_BILINEAR if same else Interpolation.BILINEAR,
+            interpolation=Interpolation.BILINEAR,
         ).to_ndarray()
         return self._turn.apply(picture if self._to_sdr is None else self._to_sdr(picture))
 

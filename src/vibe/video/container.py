@@ -12,6 +12,7 @@ from typing import IO
 
 import av
 import av.error
+import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
 
@@ -23,11 +24,15 @@ MOST_PIXELS = 80_000_000
 """Of one picture, which takes up to ten bytes for each while it is decoded; films in 12K have 79,626,240."""
 LARGEST_FILE = 1 << 29
 """Bytes of a picture's file."""
+DECODING = 64 << 20
+"""Bytes that must be free for what cannot be decoded to be called damaged."""
 THREADS = min(8, os.cpu_count() or 1)
 NOT_VIDEO = {"tty", "hls", "concat", "dash", "webm_dash_manifest", "imf", "sdp", "rtsp", "sap", "image2"}
 """Containers that FFmpeg would open but that are text, lists of other files or patterns of file names."""
 NO_TIMES = {"h264", "hevc", "vvc", "obu", "m4v", "mpegvideo", "cavsvideo"}
 """Containers that are bare streams: the rate is the one that the stream itself names, if it names one."""
+ORDER_ONLY = "avi"
+"""The container that stamps pictures as they are decoded, which may be in another order than they are shown."""
 PROBED = 256
 """Packets that are looked at to tell which of several streams move."""
 NO_FILM = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
@@ -50,7 +55,7 @@ class FileSource:
         self.context = self._stream.codec_context
         self.time_base, self.ratio = self._stream.time_base, self._stream.sample_aspect_ratio
         rates = self._stream.average_rate, self._stream.guessed_rate
-        if self._container.format.name in NO_TIMES:  # a bare stream, for which FFmpeg takes 25 a second
+        if self._container.format.name in {*NO_TIMES, ORDER_ONLY}:  # of a bare stream FFmpeg takes 25 a second
             rates = rates[::-1]
         rate = next((float(rate) for rate in rates if rate), 0.0)
         self.rate = rate if 0.01 <= rate <= 2000 else None
@@ -68,7 +73,11 @@ class FileSource:
 
     def decode(self, packet: av.Packet) -> Sequence[av.VideoFrame]:
         """The frames that can be shown after this packet; raises FFmpegError."""
-        return packet.decode()
+        frames = packet.decode()
+        if self._container.format.name == ORDER_ONLY:
+            for frame in frames:
+                frame.pts = frame.dts
+        return frames
 
     def seek(self, tick: int) -> None:
         """Go back to a key frame at or before a time stamp; raises FFmpegError."""
@@ -122,7 +131,9 @@ def choose_stream(container: InputContainer, moving: set[int] | None = None) -> 
     """The video of a file that may have several, and among how many was chosen.
 
     Covers and thumbnails do not count, and grey pictures (depth maps) only without others. Of those left the one with
-    the default flag is taken, of several the largest. `moving` are the streams that have more than one picture.
+    the default flag is taken, of several the largest. `moving` are the streams that have more than one picture. In MP4
+    and QuickTime files the flag says that a track is enabled, as the first one is where nobody chose: then it is of no
+    account.
     """
     streams = [stream for stream in container.streams.video if not stream.disposition & NO_FILM]
     streams = [stream for stream in streams if stream.codec_context] or streams
@@ -130,14 +141,10 @@ def choose_stream(container: InputContainer, moving: set[int] | None = None) -> 
         return next(iter(streams), None), len(streams)
     colour = [stream for stream in streams if not str(stream.codec_context.pix_fmt).startswith("gray")]
     left = [stream for stream in colour or streams if moving is None or stream.index in moving] or colour or streams
-    best = max(
-        left,
-        key=lambda one: (
-            bool(one.disposition & Disposition.default),
-            one.codec_context.width * one.codec_context.height,
-            -one.index,
-        ),
-    )
+    flagged = [stream for stream in left if stream.disposition & Disposition.default]
+    if "mp4" in container.format.name and flagged == streams[:1]:
+        flagged = []
+    best = max(flagged or left, key=lambda one: (one.codec_context.width * one.codec_context.height, -one.index))
     return best, len(streams)
 
 
@@ -148,6 +155,13 @@ def refuse_huge(path: Path, width: int, height: int) -> None:
         raise ValueError(f"{path} is {width}x{height}: scale it to {limit}, or less")
 
 
+def refuse_starved(error: av.error.FFmpegError) -> None:
+    """Raises MemoryError for an error of FFmpeg that comes of too little memory, which it may well call damage."""
+    if isinstance(error, MemoryError | BlockingIOError):  # the second where it finds no room for a thread
+        raise MemoryError from error
+    np.empty(DECODING, np.uint8)
+
+
 def _opened(path: Path) -> InputContainer:
     kinds = {name for names in av.formats_available for name in names.split(",")} - NOT_VIDEO
     # The number of pixels is for the decoders that look at the first frames to find out what they are.
@@ -155,6 +169,7 @@ def _opened(path: Path) -> InputContainer:
     try:
         return open_file(path, options)
     except av.error.FFmpegError as error:
+        refuse_starved(error)
         what = f"is not a video that can be read ({error.strerror or type(error).__name__})"
         if isinstance(error, av.error.ArgumentError):
             what = "is a text or a list, not a video that can be read"

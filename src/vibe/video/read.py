@@ -21,7 +21,7 @@ from numpy import ndarray
 from vibe.records import Clip
 from vibe.video import stills
 from vibe.video.colour import Converter
-from vibe.video.container import FileSource, refuse_huge
+from vibe.video.container import FileSource, refuse_huge, refuse_starved
 from vibe.video.stream import FIRST, JOINED, LAST, REMEMBERED, Clock, Mark, picture_checksum
 
 SEEK_BACK = (0.0, 10.0)
@@ -275,7 +275,8 @@ class Video:
                 yield from self._source.decode(packet)
             except av.error.EOFError:
                 return
-            except av.error.FFmpegError:
+            except av.error.FFmpegError as error:
+                refuse_starved(error)
                 self._broken += self._packet > self._counted
 
     def _packets(self) -> Iterator[av.Packet]:
@@ -286,7 +287,8 @@ class Video:
                 return
             except av.error.EOFError:
                 return
-            except av.error.FFmpegError:
+            except av.error.FFmpegError as error:
+                refuse_starved(error)
                 self._broken += self._packet >= self._counted
 
 
