@@ -151,7 +151,7 @@ def forms(options: Options) -> dict[str, Callable[[Path], None]]:
     made: dict[str, Callable[[Path], None]] = {base.name: lambda path: None}
     made["written again.mp4"] = lambda path: write(path, decoded, fps)
     for number, name in TURNS.items():
-        made[f"{name}.mp4"] = lambda path, number=number: write_turned(path, pictures, ticks, EXIF[number])
+        made[f"{name}.mp4"] = lambda path, number=number: write_turned(path, pictures, fps, EXIF[number])
     made["HDR (HLG, BT.2020).mp4"] = lambda path: write_hdr(path, pictures, fps)
     for ending, kind in COPIES.items():
         made[f"copied.{ending}"] = lambda path, kind=kind: copy_streams(path, kind, base)

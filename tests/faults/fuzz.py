@@ -2,7 +2,8 @@
 
 Each reader works in a process of its own, which is guided by coverage where atheris is installed (else, and with
 `--plain`, by chance alone). Inputs that a reader fails on are kept in the folder; a table comes at the end. The same
-seed gives the same inputs; what was done before in the same folder is not done again. Exit code 1 if a reader failed.
+seed gives the same inputs; readers whose inputs were all read without a fault, in the same folder and at the same
+commit, are not given them again. Exit code 1 if a reader failed.
 """
 
 from __future__ import annotations
@@ -378,7 +379,12 @@ def main() -> int:
     plain = asked.plain or find_spec("atheris") is None
     means = "by chance alone" if plain else "guided by the lines of the readers that they reach (atheris)"
     seconds = sum(tally.seconds for tally in tallies.values())
-    made = table(tallies, f"Damaged files, {means}, seed {asked.seed}; {seconds:.0f} s of one core or less in all.")
+    from faults.kit import commit
+
+    from vibe.bench.measure import machine_name
+
+    how = f"Damaged files, {means}, seed {asked.seed}; {seconds:.0f} s of one core or less in all."
+    made = table(tallies, f"{how} Commit {commit()}; {machine_name()}.")
     sys.stdout.write(made)
     if asked.table:
         asked.table.write_text(made)
@@ -387,6 +393,7 @@ def main() -> int:
 
 def all_readers(asked: argparse.Namespace) -> dict[str, Tally]:
     """The readers that are wanted, one after the other or several at a time; those done before are not done again."""
+    from faults import kit
     from faults.readers import READERS
 
     place = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -400,11 +407,12 @@ def all_readers(asked: argparse.Namespace) -> dict[str, Tally]:
     out.mkdir(parents=True, exist_ok=True)
     done_file = out / "done.json"
     done = json.loads(done_file.read_text()) if done_file.exists() else {}
+    commit = kit.commit()
     with tempfile.TemporaryDirectory(prefix="fuzz-", dir=place) as scratch:
 
         def one(name: str) -> Tally:
             count = -(-asked.count * chosen[name].share // whole)
-            how = [count, asked.seed, plain]
+            how = [count, asked.seed, plain, commit]
             if done.get(name, {}).get("how") == how:
                 return Tally(**done[name]["tally"])
             tally = supervise(name, count, asked.seed, plain, Path(scratch), out)

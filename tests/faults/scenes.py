@@ -4,11 +4,13 @@
 
 A scene ends well if the command says in one line what went wrong, with the exit code of a failure, leaves nothing
 half-written behind, keeps what was finished, and gives the undisturbed result when it is run again with all in order.
+Scenes that ended well at the same commit are not played again: `--out` is where that stands.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import re
 import shutil
@@ -277,36 +279,51 @@ SCENES: dict[str, Callable[[Stage], str]] = {
 }
 
 
+def played(name: str, scene: Callable[[Stage], str], stage: Stage) -> tuple[str, int]:
+    """A scene's row of the table, and 1 if it did not end well."""
+    stage.folder.mkdir()
+    began, bad = time.monotonic(), 0
+    try:
+        well, said = "yes", scene(stage)
+    except (Exception, pytest.skip.Exception) as error:
+        skipped = isinstance(error, pytest.skip.Exception)
+        line = traceback.extract_tb(error.__traceback__)[-1].lineno
+        well, said = "not run" if skipped else "no", f"{line}: {' '.join(str(error).split())[-600:]}"
+        bad = int(not skipped)
+    said = re.sub(rf"{re.escape(tempfile.gettempdir())}/[^/\s]+", "...", said)
+    with suppress(OSError):
+        shutil.rmtree(stage.folder)
+    return f"| {name} | {well} | {time.monotonic() - began:.0f} | {said.replace('|', '/')} |", bad
+
+
 def main() -> int:
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("--table", type=Path)
     ask.add_argument("--scenes", default="", help="some of them, by parts of their names, with commas between")
     ask.add_argument("--seed", type=int, default=0)
+    ask.add_argument("--out", type=Path, default=Path("build/faults"))
     asked = ask.parse_args()
     wanted = [part for part in asked.scenes.split(",") if part]
+    done_file, commit = asked.out / "scenes.json", kit.commit()
+    asked.out.mkdir(parents=True, exist_ok=True)
+    known = json.loads(done_file.read_text()) if done_file.exists() else {}
+    done = known.get("rows", {}) if known.get("played") == [commit, asked.seed] else {}
     lines, worst = ["| scene | ends well | seconds | what is said |", "| --- | --- | ---: | --- |"], 0
     with tempfile.TemporaryDirectory() as place:
         (Path(place) / "shared").mkdir()
         for number, (name, scene) in enumerate(SCENES.items()):
             if wanted and not any(part in name for part in wanted):
                 continue
-            folder = Path(place) / str(number)
-            folder.mkdir()
-            began = time.monotonic()
-            try:
-                well, said = "yes", scene(Stage(folder, Path(place) / "shared", asked.seed))
-            except (Exception, pytest.skip.Exception) as error:
-                skipped = isinstance(error, pytest.skip.Exception)
-                line = traceback.extract_tb(error.__traceback__)[-1].lineno
-                well, said = "not run" if skipped else "no", f"{line}: {' '.join(str(error).split())[-600:]}"
-                worst = worst or int(not skipped)
-            said = re.sub(rf"{re.escape(tempfile.gettempdir())}/[^/\s]+", "...", said)
-            lines.append(f"| {name} | {well} | {time.monotonic() - began:.0f} | {said.replace('|', '/')} |")
+            if name not in done:
+                row, bad = played(name, scene, Stage(Path(place) / str(number), Path(place) / "shared", asked.seed))
+                worst = worst or bad
+                if not bad:
+                    done[name] = row
+                    done_file.write_text(json.dumps({"played": [commit, asked.seed], "rows": done}))
+            lines.append(done.get(name) or row)
             sys.stdout.write(lines[-1] + "\n")
-            with suppress(OSError):
-                shutil.rmtree(folder)
     if asked.table:
-        measured = f"Commit {kit.commit()}; {machine_name()}."
+        measured = f"Commit {commit}; {machine_name()}."
         asked.table.write_text("\n".join(["# Every command, while something breaks", "", *lines, "", measured, ""]))
     return worst
 
