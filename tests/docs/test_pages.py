@@ -49,6 +49,14 @@ def test_the_distances_told_are_those_of_the_table():
             assert cell == f"{abs(percent)} % too {'far' if percent > 0 else 'near'}"
 
 
+def test_a_clip_gives_the_same_people_in_all_its_forms():
+    """As `make benchmark` measured it: in the same frames, and PA-MPJPE within 10 mm for each of them."""
+    forms = {row[0]: row for row in rows(text("benchmarks/results/video_forms.md")) if "." in row[0]}
+    assert len(forms) >= 18 and {"mirrored.mp4", "HDR (HLG, BT.2020).mp4", "copied.avi"} <= forms.keys()
+    for name, (_, people, numbers, frames, _, person_mm, *_) in forms.items():
+        assert numbers == f"{people} of {people}" and frames == "100.0" and float(person_mm) <= 10, name
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pictures_say_in_words_what_they_show(page):
     images = IMAGE.findall(page.read_text(encoding="utf-8"))
