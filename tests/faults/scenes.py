@@ -170,8 +170,10 @@ def _again(stage: Stage) -> None:
     left = kit.leftovers(out, (".vibe",)) if out.exists() else []
     assert left == [], left
     shutil.copy(stage.shared / "clip.mp4", stage.clip)
-    assert kit.run("estimate", stage.clip, "-o", out).code == 0
-    assert stage.same_motion(out / MOTION) and kit.leftovers(out) == []
+    done = kit.run("estimate", stage.clip, "-o", out)
+    assert done.code == 0, done.err[-2000:]
+    assert stage.same_motion(out / MOTION), done.out
+    assert kit.leftovers(out) == [], kit.leftovers(out)
 
 
 def _writes(
