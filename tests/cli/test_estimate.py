@@ -48,7 +48,7 @@ def test_the_help_of_estimate_names_every_option_and_the_exit_codes(capsys):
     assert run("estimate", "--help") == 0
     text = capsys.readouterr().out
     options = "-o --no-overlay --weights --body --refine --no-refine --fitting --prior --smooth --fov --runtime"
-    for option in f"{options} --detector --pose-model --device".split():
+    for option in f"{options} --height --detector --pose-model --device".split():
         assert option in text
     assert "Exit code" in text
     assert "degrees" in text

@@ -59,6 +59,7 @@ def test_a_setting_changes_the_keys_of_its_stage_and_of_those_after_it(plain: Es
     assert changed(plain, but(fitting="paper")) == ["refinement", "result"]
     assert changed(but(fitting="paper"), but(fitting="paper", prior="vposer")) == ["refinement", "result"]
     assert changed(plain, but(fov_deg=70.0)) == ["motion", "refinement", "result"]
+    assert changed(plain, but(height_m=1.8)) == ["refinement", "result"]
     assert changed(plain, but(fps=25.0))[0] == "tracks"
 
 
@@ -109,6 +110,7 @@ def test_the_options_are_those_of_the_signature_and_none_else() -> None:
     ("options", "said"),
     [
         ({"fov_deg": 3.0}, "angle of view"),
+        ({"height_m": 18.0}, "18 m tall"),
         ({"fps": 0.0}, "pictures a second"),
         ({"device": "abacus"}, "abacus is not here"),
         ({"weights": "none"}, "no weights"),

@@ -2,6 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import roma
 import torch
 from numpy.testing import assert_allclose
@@ -10,7 +11,7 @@ from vibe import cameras
 from vibe.arrays import as_tensors
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
-from vibe.body.pose import rest_joints
+from vibe.body.pose import rest_joints, rest_vertices
 from vibe.inference.config import Refinement
 from vibe.inference.estimate import estimate_track
 from vibe.models.network import load_network
@@ -36,9 +37,9 @@ def scene(rate: float, frames: int, zoom: int = 1) -> tuple[Track, Clip, Camera]
     return track, Clip(Path("none.mp4"), rate, camera.width, camera.height, times, 0), camera
 
 
-def estimated(track: Track, clip: Clip, camera: Camera, refine: bool = True) -> Motion:
+def estimated(track: Track, clip: Clip, camera: Camera, refine: bool = True, height_m: float | None = None) -> Motion:
     network, body = load_network(), load_body()
-    how = Refinement(SMOOTHING["light"], FITTINGS["open"] if refine else None, ENERGIES)
+    how = Refinement(SMOOTHING["light"], FITTINGS["open"] if refine else None, ENERGIES, height_m)
     return estimate_track(track, clip, camera, network, body, [how])[0]
 
 
@@ -69,6 +70,15 @@ def test_the_fitted_body_lies_on_its_keypoints() -> None:
     seen = cameras.project(keypoints, camera.K_px)
     off = (seen - track.keypoints_px[..., :2]).norm(dim=-1) / track.box_px[:, 3:]
     assert off.mean() < 0.015
+
+
+@pytest.mark.parametrize("refine", [True, False])
+def test_somebody_whose_height_is_known_is_as_tall_and_as_far_away_as_that(refine: bool) -> None:
+    small, large = (estimated(*scene(30.0, 20), refine, height_m) for height_m in (1.5, 1.9))
+    for motion, height_m in ((small, 1.5), (large, 1.9)):
+        up = rest_vertices(load_body(), as_tensors(motion.smpl.betas))[:, 1]
+        assert_allclose(up.max() - up.min(), height_m, atol=1e-3)
+    assert_allclose(large.smpl.pelvis[:, 2] / small.smpl.pelvis[:, 2], 1.9 / 1.5, rtol=0.03)
 
 
 def test_the_resolution_of_the_picture_does_not_matter() -> None:

@@ -32,6 +32,16 @@ def rest_planes(body: Body, betas: Float[Array, "*b 10"]) -> Float[Array, "*b 3 
     return flat.reshape(*betas.shape[:-1], 3, -1)
 
 
+def shape_of_height(body: Body, betas: Float[Array, "10"], height_m: float) -> Float[Array, "10"]:
+    """The likeliest betas of somebody so tall at rest, from the soles to the top of the head, near the given ones."""
+    for _ in range(3):  # another vertex may become the topmost or the lowest
+        up = rest_planes(body, betas)[1]
+        top, sole = int(up.argmax()), int(up.argmin())
+        taller = body.shapedirs[top, 1] - body.shapedirs[sole, 1]
+        betas = betas + taller * (height_m - (up[top] - up[sole])) / (taller**2).sum()
+    return betas
+
+
 def planes(directions: Float[Array, "vertex 3 n"]) -> Float[Array, "coordinate n"]:
     """Directions of x of all vertices, then y, then z."""
     return directions.swapaxes(0, 1).reshape(-1, directions.shape[-1])

@@ -79,6 +79,8 @@ class EstimatorConfig:
     fov_deg: Annotated[float | None, arg(name="fov", metavar="DEG", help_behavior_hint="(default: 53.1)")] = None
     """The lens's angle of view across the picture's diagonal, degrees, 5 to 150. At 53.1 the focal length is as long as
     the diagonal."""
+    height_m: Annotated[float | None, arg(name="height", metavar="M", help_behavior_hint="(default: a guess)")] = None
+    """How tall everybody in view is, barefoot, metres, 0.5 to 2.5: a picture hardly tells."""
     fps: Annotated[float | None, arg(metavar="RATE", help_behavior_hint="(default: 30)")] = None
     """Pictures a second of a folder of numbered pictures; videos tell it themselves."""
     runtime: Runtime = "torch"
@@ -148,6 +150,8 @@ class EstimatorConfig:
             raise ValueError("PyTorch computes in floats only: choose the runtime openvino or onnxruntime for 8 bits")
         if self.fov_deg is not None and not 5 <= self.fov_deg <= 150:
             raise ValueError(f"the angle of view is {self.fov_deg:g} degrees: give one from 5 to 150")
+        if self.height_m is not None and not 0.5 <= self.height_m <= 2.5:
+            raise ValueError(f"nobody is {self.height_m:g} m tall here: give a height from 0.5 to 2.5 metres")
         if self.fps is not None and not 0.1 <= self.fps <= 1000:
             raise ValueError(f"there can't be {self.fps:g} pictures a second: give a rate from 0.1 to 1000")
 
@@ -166,7 +170,7 @@ class EstimatorConfig:
             "tracks": tracks if self.fps is None else tracks | {"fps": self.fps},
             "evidence": features if "backbone" in sums else {},
             "motion": {"weights": sums["weights"], "body": sums["body"], "fov_deg": self.fov_deg},
-            "refinement": {"fitting": fitting, "points": self.fitted_points},
+            "refinement": {"fitting": fitting, "points": self.fitted_points, "height_m": self.height_m},
             "result": {"smoothing": asdict(SMOOTHING[self.smoothing or "none"])},
         }
 
@@ -195,6 +199,8 @@ class Refinement:
     fitting: Fitting | None
     energies: Mapping[str, Energy]
     """What the fit lowers, by the names that its stages use."""
+    height_m: float | None = None
+    """Of the person, where it is known."""
 
 
 def _body(wanted: Path | str | None, known: str) -> str:

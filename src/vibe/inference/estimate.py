@@ -75,7 +75,7 @@ def load_estimator(config: EstimatorConfig | None = None, /, **options: Any) -> 
         network = replace(network, extractor=runtime(extractor, partial(write_graph, extractor)))
     body, remarks = choose_body(config.body, network)
     fitting = replace(FITTINGS[config.fitting], points=config.fitted_points) if config.fitting else None
-    refinement = Refinement(SMOOTHING[config.smoothing or "none"], fitting, terms)
+    refinement = Refinement(SMOOTHING[config.smoothing or "none"], fitting, terms, config.height_m)
     detector, pose_model = load_detector(config.detector), load_pose_model(config.pose_model)
     return Estimator(config, detector, pose_model, network, body, refinement, tuple(remarks))
 

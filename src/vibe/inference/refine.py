@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe.body.keypoint_regressor import joints_and_keypoints
+from vibe.body.pose import rest_planes, shape_of_height
 from vibe.body.record import Body
 from vibe.cache import Chunks, Piece, StageCache
 from vibe.inference.config import Refinement
@@ -69,23 +70,23 @@ def _sections(
     """Moments of each section in turn and what is known there: fitted, or as the network says."""
     spans = fixed_spans(len(predicted.timeline.times), SECTION, SHARED)
     steps = [after.start - span.start for span, after in zip(spans, [*spans[1:], slice(spans[-1].stop, None)])]
+    shape, growth = _shape(predicted, body, how)
     if how.fitting is None:
-        shape = one_shape(*predicted.shapes) if _has_one_shape(predicted, how) else None
         for span, step in zip(spans, steps, strict=True):
-            yield span, _placed(predicted, span, shape)
+            yield span, _placed(predicted, span, shape, growth)
             tick(step)
         return
     fitting, done = how.fitting, set[int]()
     best = _best_section(predicted.shapes[1], spans, fitting.window)
-    shape = one_shape(*predicted.shapes)
 
     def compute(number: int) -> Iterator[Piece]:
         nonlocal shape
         for at in range(number, len(spans)):
-            part = _placed(predicted, spans[at], shape)
+            part = _placed(predicted, spans[at], shape, growth)
             times = predicted.timeline.times[spans[at]]
             seen = landmarks(spans[at])
-            smpl = _fitted(part, seen, times, camera, body, fitting, how.energies, at != best, pool)
+            held = at != best or how.height_m is not None
+            smpl = _fitted(part, seen, times, camera, body, fitting, how.energies, held, pool)
             shape = smpl.betas
             yield vars(smpl), {}
             tick(steps[at])
@@ -100,9 +101,18 @@ def _sections(
             tick(steps[number])
 
 
-def _has_one_shape(predicted: TrackPrediction, how: Refinement) -> bool:
-    """Whether a track gets one shape; the picture network's own answer keeps one a frame."""
-    return how.smoothing != SMOOTHING["none"] or not predicted.timeline.everywhere
+def _shape(predicted: TrackPrediction, body: Body, how: Refinement) -> tuple[Float[Tensor, "10"] | None, float]:
+    """The mean of what the network says of a track, as tall as the person is known to be, and how much that enlarges.
+
+    None where each frame keeps its own, as the picture network's own answer does.
+    """
+    if predicted.timeline.everywhere and how == Refinement(SMOOTHING["none"], None, how.energies):
+        return None, 1.0
+    betas = one_shape(*predicted.shapes)
+    if how.height_m is None:
+        return betas, 1.0
+    up = rest_planes(body, betas)[1]
+    return shape_of_height(body, betas, how.height_m), how.height_m / float(up.max() - up.min())
 
 
 def _best_section(confidence: Float[Tensor, "moment"], spans: Sequence[slice], window: int) -> int:
@@ -111,13 +121,13 @@ def _best_section(confidence: Float[Tensor, "moment"], spans: Sequence[slice], w
     return max(range(len(most)), key=most.__getitem__)
 
 
-def _placed(predicted: TrackPrediction, span: slice, betas: Float[Tensor, "10"] | None) -> Prediction:
-    """What the network says of a section, with gaps closed, and with one shape where it is given."""
+def _placed(predicted: TrackPrediction, span: slice, betas: Float[Tensor, "10"] | None, growth: float) -> Prediction:
+    """What the network says of a section, with gaps closed, and with one shape, as much larger, where it is given."""
     part, line = predicted.part(span), predicted.timeline
     rotmat, pelvis = part.smpl.rotmat, part.smpl.pelvis
     if not line.everywhere:
         rotmat, pelvis = close_gaps(rotmat, pelvis, line.times[span], part.confidence > 0)
-    return replace(part, smpl=SmplParams(rotmat, part.smpl.betas if betas is None else betas, pelvis))
+    return replace(part, smpl=SmplParams(rotmat, part.smpl.betas if betas is None else betas, growth * pelvis))
 
 
 def _fitted(
