@@ -20,7 +20,7 @@ HEIGHT = 1.7
 """Metres taken for a person where a scale is needed that does not change with the pose."""
 ROBUST = 0.05
 """Error in heights of a person at which a keypoint of confidence 1 starts to count as wrong."""
-BRISK = 5.0
+BRISK = 10.0
 """Metres per second squared from which an acceleration is likelier meant than made up."""
 ROBUST_SINE = 0.35
 """Error of a bone's direction at which the pose model's landmarks in space start to count as wrong."""
@@ -118,9 +118,12 @@ def steadiness(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
 
 
 def joint_acceleration(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
-    """Acceleration of the joints about the pelvis in metres per second squared: squared, beyond `BRISK` by its size."""
+    """Acceleration of the joints about the pelvis in metres per second squared: squared, beyond `BRISK` its logarithm.
+
+    What trembles is held, and what is brisk, such as a kick, is hardly told from one that is twice as brisk.
+    """
     square = acceleration(pose.joints, seen.times).square().sum(-1)
-    return (2 * BRISK**2 * ((1 + square / BRISK**2).sqrt() - 1)).sum()
+    return BRISK**2 * (square / BRISK**2).log1p().sum()
 
 
 def root_acceleration(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:

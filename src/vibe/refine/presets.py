@@ -98,7 +98,7 @@ class Fitting:
 OPEN = FitStage(
     weights={
         "reprojection": 1.0,
-        "nearness": 0.12,
+        "nearness": 0.06,
         "steadiness": 0.004,
         "joint_acceleration": 0.0002,
         "root_acceleration": 0.005,
