@@ -137,21 +137,17 @@ def network(frames: str) -> dict[str, float]:
     from vibe.inference.predict import predict_pieces
     from vibe.models.keypoint_embedding import observe
     from vibe.models.network import load_network
-    from vibe.records import Observation
 
     network, body, camera = load_network(), load_body(), cameras.default_camera(1080, 1920)
     points = torch.rand(int(frames), 17, 3) * torch.tensor([400.0, 900.0, 1.0]) + torch.tensor([300.0, 400.0, 0.0])
     box = torch.tensor([500.0, 850.0, 500.0, 1000.0]).expand(int(frames), 4)
     times = []
 
-    def look(span: slice) -> Observation:
-        return Observation(seen.keypoints[span], seen.box[span])
-
     with torch.no_grad():
         for _ in range(4):
             began = time.perf_counter()
             seen = observe(points, box, camera.K_px)
-            for theta in predict_pieces(network.model, look, len(box), network.window):
+            for theta in predict_pieces(network.model, seen.at, len(box), network.window):
                 joints_and_keypoints(body, theta.rotmat, theta.betas)
             times.append(time.perf_counter() - began)
     return {"frames": int(frames), "seconds": min(times), "people": 1}

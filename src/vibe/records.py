@@ -89,12 +89,19 @@ class Track:
 
 @dataclass(frozen=True)
 class Observation:
-    """The 2D evidence of one person as the network reads it, frame by frame."""
+    """The evidence of one person as the network reads it, frame by frame; points are `skeletons.DETECTED27`."""
 
-    keypoints: Float[Array, "*b time 17 3"]
-    """COCO-17 in the crop's own view: x, y in half crop sides from its centre, confidence. 0, 0, 0 if unseen."""
+    keypoints: Float[Array, "*b time 27 3"]
+    """In the crop's own view: x, y in half crop sides from its centre, confidence. 0, 0, 0 if unseen."""
+    places: Float[Array, "*b time 27 3"]
+    """Where the pose model has them in space: from the middle of the hips, in the axes of the crop's view, metres;
+    all 0 where it does not say."""
     box: Float[Array, "*b time 3"]
     """The crop in the camera: x and y of its centre ray (at z = 1), log of its half side (at unit distance)."""
+
+    def at(self, rows: Any) -> Observation:
+        """The evidence at some moments of one track."""
+        return Observation(*(each[rows] for each in vars(self).values()))
 
 
 @dataclass(frozen=True)

@@ -57,10 +57,7 @@ def test_mirrored_evidence_gives_the_mirrored_motion() -> None:
 
 def test_what_comes_a_window_later_changes_nothing() -> None:
     network, observation = load_network().model, waving(500)
-    whole, part = (
-        of_windows(network, Observation(*each), 72)
-        for each in ((observation.keypoints, observation.box), (observation.keypoints[:300], observation.box[:300]))
-    )
+    whole, part = (of_windows(network, each, 72) for each in (observation, observation.at(slice(300))))
     torch.testing.assert_close(part.rotmat[:228], whole.rotmat[:228], atol=1e-5, rtol=0)
     assert not torch.allclose(part.rotmat[228:], whole.rotmat[228:300], atol=1e-3)
 
@@ -78,7 +75,7 @@ def test_read_in_pieces_from_anywhere_it_says_the_weighted_mean_of_its_windows()
     sums = [torch.zeros(150, *shape) for shape in ((24, 3, 3), (10,), (3,), (1,))]
     for first in (*range(0, 78, 36), 78):
         at = slice(first, first + 72)
-        said = of_windows(network, Observation(observation.keypoints[at], observation.box[at]), 72)
+        said = of_windows(network, observation.at(at), 72)
         near = torch.minimum(torch.arange(1, 73), torch.arange(72, 0, -1)).float()[:, None]
         for total, each in zip(sums, (said.rotmat, said.betas, said.pred_cam, torch.ones(72, 1)), strict=True):
             total[at] += near.reshape(-1, *[1] * (each.ndim - 1)) * each
@@ -86,11 +83,8 @@ def test_read_in_pieces_from_anywhere_it_says_the_weighted_mean_of_its_windows()
     torch.testing.assert_close(whole.betas, sums[1] / sums[3], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(whole.pred_cam, sums[2] / sums[3], atol=1e-5, rtol=1e-5)
 
-    def look(span: slice) -> Observation:
-        return Observation(observation.keypoints[span], observation.box[span])
-
     for start in (0, 1, 40, 77, 149):
-        parts = torch.cat([theta.rotmat for theta in predict_pieces(network, look, 150, 72, start)])
+        parts = torch.cat([theta.rotmat for theta in predict_pieces(network, observation.at, 150, 72, start)])
         assert torch.equal(parts, whole.rotmat[start:])
 
 
@@ -98,7 +92,9 @@ def test_read_in_pieces_from_anywhere_it_says_the_weighted_mean_of_its_windows()
 def test_every_length_comes_back_whole(frames: int) -> None:
     network = build_network(NetworkConfig()).eval()
     with torch.no_grad():
-        theta = of_windows(network, Observation(torch.zeros(frames, 17, 3), torch.zeros(frames, 3)), 100)
+        theta = of_windows(
+            network, Observation(*(torch.zeros(frames, *rest) for rest in ((27, 3), (27, 3), (3,)))), 100
+        )
     assert theta.rotmat.shape == (frames, 24, 3, 3) and theta.pred_cam.shape == (frames, 3)
 
 

@@ -2,11 +2,36 @@ import torch
 
 from vibe import cameras
 from vibe.models import keypoint_embedding
+from vibe.records import Observation
+from vibe.skeletons import BLAZEPOSE, mirrored
 
 
 def sample() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     points = torch.rand(6, 17, 3) * torch.tensor([200.0, 400.0, 0.5]) + torch.tensor([300.0, 100.0, 0.5])
     return points, cameras.box_from_keypoints(points), cameras.default_camera(1280, 720).K_px
+
+
+def observed(points: torch.Tensor, box: torch.Tensor, K_px: torch.Tensor, landmarks: torch.Tensor) -> Observation:
+    """What the network reads of a track with landmarks."""
+    whole = keypoint_embedding.detected_points(points, landmarks)
+    return keypoint_embedding.observe(whole[..., [0, 1, 5]], box, K_px, whole[..., 2:5])
+
+
+def test_a_frame_without_keypoints_has_no_hands_feet_and_places() -> None:
+    points, box, K_px = sample()
+    points[2] = 0.0
+    seen = observed(points, box, K_px, torch.rand(6, 33, 8) + 0.2)
+    empty = ((seen.places == 0).flatten(1).all(1) & (seen.keypoints == 0).flatten(1).all(1)).tolist()
+    assert empty == [False, False, True, False, False, False]
+
+
+def test_keypoints_alone_are_evidence_without_places() -> None:
+    points, box, K_px = sample()
+    whole = keypoint_embedding.detected_points(points, None)
+    assert torch.equal(whole[:, :17, [0, 1, 5]], points) and not whole[:, 17:].any()
+    alone = keypoint_embedding.observe(points, box, K_px)
+    torch.testing.assert_close(keypoint_embedding.observe(whole[..., [0, 1, 5]], box, K_px).keypoints, alone.keypoints)
+    assert not alone.places.any()
 
 
 def test_the_resolution_of_the_picture_does_not_matter() -> None:
@@ -48,13 +73,17 @@ def test_unseen_keypoints_are_zero() -> None:
 
 def test_mirrored_evidence_is_the_evidence_of_the_mirrored_picture() -> None:
     points, box, K_px = sample()
+    landmarks = torch.cat([torch.rand(6, 33, 2) * 300, torch.randn(6, 33, 3) * 0.4, torch.rand(6, 33, 3)], -1)
     order = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
-    flipped = points[:, order].clone()
-    flipped[..., 0] = 1280 - flipped[..., 0]
+    flipped, other_landmarks = points[:, order].clone(), landmarks[:, mirrored(BLAZEPOSE)].clone()
+    for each in (flipped, other_landmarks):
+        each[..., 0] = 1280 - each[..., 0]
+    other_landmarks[..., 2] *= -1
     other = torch.cat([1280 - box[:, :1], box[:, 1:]], -1)
-    mirrored, expected = (
-        keypoint_embedding.mirror_observation(keypoint_embedding.observe(points, box, K_px)),
-        keypoint_embedding.observe(flipped, other, K_px),
+    seen, expected = (
+        keypoint_embedding.mirror_observation(observed(points, box, K_px, landmarks)),
+        observed(flipped, other, K_px, other_landmarks),
     )
-    torch.testing.assert_close(mirrored.keypoints, expected.keypoints, atol=1e-4, rtol=0)
-    torch.testing.assert_close(mirrored.box, expected.box, atol=1e-5, rtol=0)
+    torch.testing.assert_close(seen.places, expected.places, atol=1e-5, rtol=0)
+    torch.testing.assert_close(seen.keypoints, expected.keypoints, atol=1e-4, rtol=0)
+    torch.testing.assert_close(seen.box, expected.box, atol=1e-5, rtol=0)

@@ -61,7 +61,7 @@ def test_the_detector_marks_the_true_body_where_it_is_sure(store: Path) -> None:
         K_px = torch.from_numpy(each.K_px).float()
         rotmat = roma.rotvec_to_rotmat(of["poses"].unflatten(-1, (24, 3)))
         pelvis = of["trans"] + rest_joints(body, of["betas"][0])[0]
-        points = (example_points(body, rotmat, of["betas"][0])[:, 24:] + pelvis[:, None]) @ K_px.mT
+        points = (example_points(body, rotmat, of["betas"][0])[:, 24:41] + pelvis[:, None]) @ K_px.mT
         keypoints = of["keypoints_px.coco17"]
         off = (keypoints[..., :2] - points[..., :2] / points[..., 2:]).norm(dim=-1) * points[..., 2] / K_px[0, 0]
         assert off[keypoints[..., 2] > 0.5].median() < 0.06

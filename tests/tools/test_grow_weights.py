@@ -29,7 +29,7 @@ def test_a_wider_network_answers_as_the_one_that_it_grew_from_and_its_new_units_
     wide = replace(OPEN, network=sizes(10))
     network = build_network(wide.network)
     network.load_state_dict(grow_weights(tmp_path / "small.safetensors", wide))
-    seen = Observation(torch.randn(2, 9, 17, 3), torch.randn(2, 9, 3))
+    seen = Observation(torch.randn(2, 9, 27, 3), torch.randn(2, 9, 27, 3), torch.randn(2, 9, 3))
     before, after = load_network(tmp_path / "small.safetensors").model(seen), network(seen)
     assert torch.allclose(before.rotmat, after.rotmat, atol=1e-5)
     assert torch.allclose(before.betas, after.betas, atol=1e-5)

@@ -26,12 +26,12 @@ from vibe.features.crops import SIDE, cut
 from vibe.features.runtimes import ReadFeatures
 from vibe.inference.config import EstimatorConfig
 from vibe.models.generator import VIBE, run_generator
-from vibe.models.keypoint_embedding import mirror_observation, observe
+from vibe.models.keypoint_embedding import detected_points, mirror_observation, observe
 from vibe.models.network import Network, knows_shapes
 from vibe.overlap import half_overlapping, overlap_add, triangle
 from vibe.parallel import one_thread
 from vibe.records import Camera, Clip, GeneratorOutput, Observation, Prediction, SmplParams, Track
-from vibe.skeletons import SMPL
+from vibe.skeletons import COCO, SMPL
 from vibe.video.read import open_video
 
 RATE = 30.0
@@ -207,20 +207,21 @@ def _of_keypoints(
     for rows, at in zip(line.rows, line.moments, strict=True):
         if at.stop <= first:
             continue
-        keypoints_px, box_px = resample_evidence(
-            track.keypoints_px[rows], track.box_px[rows], times[rows], line.times[at]
-        )
+        landmarks = None if track.landmarks is None else track.landmarks[rows]
+        points = detected_points(track.keypoints_px[rows], landmarks)
+        points, box_px = resample_evidence(points, track.box_px[rows], times[rows], line.times[at])
+        keypoints_px = points[..., [0, 1, 5]]
 
-        def look(span: slice, keypoints_px: Tensor = keypoints_px, box_px: Tensor = box_px) -> Observation:
-            seen = observe(keypoints_px[span], box_px[span], camera.K_px)
-            return Observation(seen.keypoints.to(device), seen.box.to(device))
+        def look(span: slice, points: Tensor = points, box_px: Tensor = box_px) -> Observation:
+            seen = observe(points[span][..., [0, 1, 5]], box_px[span], camera.K_px, points[span][..., 2:5])
+            return Observation(*(each.to(device) for each in vars(seen).values()))
 
         place = max(first - at.start, 0)
         for said in predict_pieces(network.model, look, at.stop - at.start, network.window, place):
             span = slice(place, place + len(said.betas))
             smpl = _placed(_to_cpu(said), box_px[span], camera)
             smpl = smpl if known else replace(smpl, betas=torch.zeros_like(smpl.betas))
-            yield Prediction(smpl, keypoints_px[span])
+            yield Prediction(smpl, keypoints_px[span, : len(COCO)])
             place = span.stop
 
 
@@ -275,9 +276,7 @@ def predict_pieces(
 def _both_sides(model: VIBE, observation: Observation) -> GeneratorOutput:
     """The mean of the straight and the mirrored reading; that of the rotations is not one itself."""
     other = mirror_observation(observation)
-    both = model(
-        Observation(torch.stack([observation.keypoints, other.keypoints]), torch.stack([observation.box, other.box]))
-    )
+    both = model(Observation(*map(torch.stack, zip(vars(observation).values(), vars(other).values(), strict=True))))
     flipped = both.pred_cam[1] * both.pred_cam.new_tensor([1.0, -1.0, 1.0])
     return GeneratorOutput(
         (both.rotmat[0] + mirror_rotmat(both.rotmat[1])) / 2, both.betas.mean(0), (both.pred_cam[0] + flipped) / 2

@@ -17,8 +17,8 @@ from vibe.body.record import Body
 from vibe.data.motion import FPS, Motions, draw_windows
 from vibe.models.keypoint_embedding import observe
 from vibe.records import Observation
-from vibe.skeletons import SMPL
-from vibe.synthetic.keypoint_noise import NoiseConfig, imitate_detector
+from vibe.skeletons import COCO, SMPL
+from vibe.synthetic.keypoint_noise import NoiseConfig, imitate_detector, imitate_ends
 from vibe.synthetic.poses import PoseConfig, widen
 
 
@@ -110,6 +110,8 @@ class SynthesisConfig:
     """Standard deviation of each shape number."""
     exact: tuple[float, float] = (0.0, 0.0)
     """Share of the windows whose keypoints are the true ones: at a training's first step, and at its last."""
+    ends: float = 0.75
+    """Share of the windows with what a pose model says of hands, feet and space; the others have COCO's points."""
     rendered: float = 0.0
     """Share of the windows, below 1, that come from a recipe's `rendered` stores: the shipped detector's answers."""
     labelled: float = 1.0
@@ -127,9 +129,9 @@ class Example:
     """What the generator reads."""
     rotmat: Float[Tensor, "batch time 24 3 3"]
     betas: Float[Tensor, "batch 10"]
-    points: Float[Tensor, "batch time 41 3"]
-    """24 joints and 17 keypoints about the pelvis, metres."""
-    keypoints_2d: Float[Tensor, "batch time 17 2"]
+    points: Float[Tensor, "batch time 51 3"]
+    """24 joints and 27 keypoints about the pelvis, metres."""
+    keypoints_2d: Float[Tensor, "batch time 27 2"]
     """Without error, in half crop sides from the crop's centre."""
     half_side: Float[Tensor, "batch time"]
     """Of the crop at unit distance."""
@@ -139,9 +141,9 @@ class Example:
 
 def example_points(
     body: Body, rotmat: Float[Tensor, "*b 24 3 3"], betas: Float[Tensor, "*#b 10"]
-) -> Float[Tensor, "*b 41 3"]:
-    """24 joints and 17 keypoints, where the shipped detector marks them, about the pelvis."""
-    joints, keypoints = joints_and_keypoints(body, rotmat, betas, "detected17")
+) -> Float[Tensor, "*b 51 3"]:
+    """24 joints and 27 keypoints, where the shipped detector marks them, about the pelvis."""
+    joints, keypoints = joints_and_keypoints(body, rotmat, betas, "detected27")
     return torch.cat([joints, keypoints], -2) - joints[..., :1, :]
 
 
@@ -183,15 +185,20 @@ def synthesise(
     exact = torch.rand(config.batch, generator=seed) < first + done * (last - first)
     points = example_points(body, people.rotmat, people.betas[:, None])
     truth, metre = see_keypoints(points, people.view.pelvis_cam, people.view.zoom)
-    detected = imitate_detector(truth, metre, people.view.half_picture, config.noise, seed)
-    keypoints = torch.where(exact[:, None, None, None], functional.pad(truth, (0, 1), value=0.95), detected)
-    box = steady_boxes(keypoints, truth, 0.04 * ~exact, seed)
+    core, chosen = len(COCO), exact[:, None, None, None]
+    detected = imitate_detector(truth[:, :, :core], metre[:, :, :core], people.view.half_picture, config.noise, seed)
+    sure = functional.pad(truth, (0, 1), value=0.95)
+    keypoints = torch.where(chosen, sure[:, :, :core], detected)
+    box = steady_boxes(keypoints, truth[:, :, :core], 0.04 * ~exact, seed)
+    ends = torch.where(chosen, sure[:, :, core:], imitate_ends(truth, detected, metre, config.noise, seed))
+    ends = ends * (torch.rand(config.batch, 1, 1, 1, generator=seed) < config.ends)
+    keypoints = torch.cat([keypoints, ends], 2)
     return build_example(people.rotmat, people.betas, people.view.zoom, points, truth, keypoints, box, config.labelled)
 
 
 def see_keypoints(
-    points: Float[Tensor, "batch time 41 3"], pelvis_cam: Float[Tensor, "batch time 3"], zoom: Float[Tensor, "batch"]
-) -> tuple[Float[Tensor, "batch time 17 2"], Float[Tensor, "batch time 17"]]:
+    points: Float[Tensor, "batch time 51 3"], pelvis_cam: Float[Tensor, "batch time 3"], zoom: Float[Tensor, "batch"]
+) -> tuple[Float[Tensor, "batch time 27 2"], Float[Tensor, "batch time 27"]]:
     """Where the keypoints are in the picture, and a metre's length at each, focal lengths of the assumed camera."""
     keypoints_cam = points[:, :, len(SMPL) :] + pelvis_cam[:, :, None]
     metre = zoom[:, None, None] / keypoints_cam[..., 2].clamp_min(0.3)
@@ -200,14 +207,15 @@ def see_keypoints(
 
 def build_example(
     rotmat: Float[Tensor, "batch time 24 3 3"], betas: Float[Tensor, "batch 10"], zoom: Float[Tensor, "batch"],
-    points: Float[Tensor, "batch time 41 3"], truth: Float[Tensor, "batch time 17 2"],
-    keypoints: Float[Tensor, "batch time 17 3"], box: Float[Tensor, "batch time 4"], labelled: float,
+    points: Float[Tensor, "batch time 51 3"], truth: Float[Tensor, "batch time 27 2"],
+    keypoints: Float[Tensor, "batch time 27 3"], box: Float[Tensor, "batch time 4"], labelled: float,
+    places: Float[Tensor, "batch time 27 3"] | None = None,
 ) -> Example:  # fmt: skip
     """Evidence and truth of people in the camera's frame as the crops in these boxes see them."""
     identity = torch.eye(3)
     true_box = torch.cat([box[..., :2] / zoom[:, None, None], box[..., 2:]], -1)
     R_crop_cam, _, _ = cameras.crop_view(true_box, identity)
-    evidence = observe(keypoints, box, identity)
+    evidence = observe(keypoints, box, identity, places)
     return Example(
         evidence=evidence,
         rotmat=torch.cat([(R_crop_cam @ rotmat[:, :, 0])[:, :, None], rotmat[:, :, 1:]], 2),
@@ -221,11 +229,12 @@ def build_example(
 
 def join_examples(one: Example, other: Example) -> Example:
     """The windows of both."""
-    evidence = Observation(
-        torch.cat([one.evidence.keypoints, other.evidence.keypoints]), torch.cat([one.evidence.box, other.evidence.box])
-    )
+    both = zip(vars(one.evidence).values(), vars(other.evidence).values(), strict=True)
     names = [each.name for each in fields(Example) if each.name != "evidence"]
-    return Example(evidence, **{name: torch.cat([getattr(one, name), getattr(other, name)]) for name in names})
+    return Example(
+        Observation(*map(torch.cat, both)),
+        **{name: torch.cat([getattr(one, name), getattr(other, name)]) for name in names},
+    )
 
 
 def steady_boxes(

@@ -26,6 +26,8 @@ class NoiseConfig:
     """What wanders within half a second, over the bias."""
     jitter: float = 0.33
     """What changes from frame to frame, over the bias."""
+    ends_mm: tuple[float, ...] = (12.5, 12.5, 12.0, 10.5, 22.0)
+    """The same for little finger, index finger, thumb, heel and toes, beside the wrist's and ankle's error."""
     spread: float = 0.4
     """Deviation of the logarithm by which a whole window is better or worse than that."""
     spike: float = 0.005
@@ -58,6 +60,8 @@ class NoiseConfig:
 
 SIDES = (0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8)
 """Which of the nine numbers belongs to each keypoint."""
+CARRIERS = skeletons.index(skeletons.COCO, [*["left_wrist", "right_wrist"] * 3, *["left_ankle", "right_ankle"] * 2])
+"""The keypoint beside which each of hands' and feet's points is."""
 LIMBS = ((7, 9), (8, 10)) * 6 + ((13, 15), (14, 16), (5, 7, 9), (6, 8, 10), (0, 1, 2, 3, 4))
 """Arms behind the body are what the detector misses most."""
 CUTS = ((13, 14, 15, 16), (15, 16), (11, 12, 13, 14, 15, 16), (9, 10, 11, 12, 13, 14, 15, 16))
@@ -92,6 +96,24 @@ def imitate_detector(
     return torch.cat([wrong, (logit.sigmoid() * ~missing)[..., None]], -1)
 
 
+def imitate_ends(
+    truth: Float[Tensor, "batch time 27 2"], detected: Float[Tensor, "batch time 17 3"],
+    metre: Float[Tensor, "batch time 27"], config: NoiseConfig, seed: torch.Generator,
+) -> Float[Tensor, "batch time 10 3"]:  # fmt: skip
+    """The same of hands and feet: they go astray with the wrists and ankles, and are seen with them."""
+    batch, frames, core = *truth.shape[:2], len(skeletons.COCO)
+    kinds = torch.arange(len(config.ends_mm)).repeat_interleave(2)
+    size = torch.tensor(config.ends_mm)[kinds, None] / 1000
+    steady = torch.randn(batch, 1, len(kinds), 2, generator=seed)
+    jitter = config.jitter * torch.randn(batch, frames, len(kinds), 2, generator=seed)
+    error = size * (steady + config.drift * _wandering(batch, frames, len(kinds), seed) + jitter)
+    shift = detected[:, :, CARRIERS, :2] - truth[:, :, CARRIERS]
+    logit = detected[:, :, CARRIERS, 2].clamp(1e-6, 1 - 1e-6).logit()
+    logit = logit + config.vague * torch.randn(batch, 1, len(kinds), generator=seed)
+    sure = logit.sigmoid() * (detected[:, :, CARRIERS, 2] > 0)
+    return torch.cat([truth[:, :, core:] + shift + error * metre[:, :, core:, None], sure[..., None]], -1)
+
+
 def _errors(
     batch: int, frames: int, astray: Bool[Tensor, "batch time 17"], config: NoiseConfig, seed: torch.Generator
 ) -> Float[Tensor, "batch time 17 2"]:
@@ -102,10 +124,7 @@ def _errors(
 
     size = torch.tensor(config.bias_mm)[list(SIDES)][:, None] / 1000
     size = size * torch.exp(config.spread * torch.randn(batch, 1, 1, 1, generator=seed))
-    knots = functional.interpolate(
-        normal(max(frames // 8, 2)).flatten(2).mT, size=frames, mode="linear", align_corners=True
-    )
-    drift = knots.mT.unflatten(-1, (17, 2))
+    drift = _wandering(batch, frames, 17, seed)
     starts = torch.rand(batch, frames, 17, generator=seed) < config.spike
     spikes = torch.zeros(batch, frames, 17, dtype=torch.bool)
     for late in range(5):
@@ -115,6 +134,13 @@ def _errors(
     away = (normal(1) + 0.5 * drift) * config.astray_mm / 1000
     steady = size * (normal(1) + config.drift * drift + config.jitter * normal(frames))
     return steady + jump * spikes[..., None] + away * astray[..., None]
+
+
+def _wandering(batch: int, frames: int, points: int, seed: torch.Generator) -> Float[Tensor, "batch time point 2"]:
+    """Unit noise that changes within a quarter of a second."""
+    knots = torch.randn(batch, max(frames // 8, 2), points * 2, generator=seed)
+    drift = functional.interpolate(knots.mT, size=frames, mode="linear", align_corners=True)
+    return drift.mT.unflatten(-1, (points, 2))
 
 
 def _spans(

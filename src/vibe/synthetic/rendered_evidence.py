@@ -84,7 +84,7 @@ def _read_group(seed: int, set_aside: tuple[str, ...], raw: Path, name: str, pat
         motions = _motions(path, split, set_aside)
         people = draw_people(motions, clip_weights(motions), config, generator)
         points = example_points(body, people.rotmat, people.betas[:, None])
-        truth, _ = see_keypoints(points, people.view.pelvis_cam, people.view.zoom)
+        truth = see_keypoints(points, people.view.pelvis_cam, people.view.zoom)[0][..., : len(COCO), :]
         random = np.random.default_rng(int(torch.randint(1 << 40, (), generator=generator)))
         inside = (truth.abs() < people.view.half_picture[:, None, None]).all(-1).float().mean((1, 2))
         for window in torch.nonzero(inside > LEAST_INSIDE)[:count, 0].tolist():

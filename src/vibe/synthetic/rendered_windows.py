@@ -15,11 +15,12 @@ from vibe import body as bodies
 from vibe.body import Body
 from vibe.body.pose import mirror_quaternions
 from vibe.data.store import open_store
-from vibe.skeletons import COCO, mirrored
+from vibe.models.keypoint_embedding import detected_points
+from vibe.skeletons import COCO, DETECTED27, mirrored
 from vibe.synthetic import examples
 from vibe.synthetic.examples import Example, SynthesisConfig
 
-COLUMNS = ("poses", "trans", "betas", "keypoints_px.coco17")
+COLUMNS = ("poses", "trans", "betas", "keypoints_px.coco17", "landmarks", "box_px")
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class RenderedWindows:
     pelvis_cam: Float[Tensor, "window time 3"]
     """Metres."""
     betas: Float[Tensor, "window 10"]
-    keypoints: Float[Tensor, "window time 17 3"]
-    """What the detector said: x, y, confidence."""
+    points: Float[Tensor, "window time 27 6"]
+    """What the pose model said: x, y; place in space, metres; confidence."""
     focal: Float[Tensor, "window"]
 
 
@@ -57,15 +58,17 @@ def load_rendered(
         columns = (np.array(store.column(name)).reshape(-1, longer, *store.column(name).shape[1:]) for name in COLUMNS)
         K_px = np.array(cameras).reshape(-1, 3, 3)
         parts.append([torch.from_numpy(each).float() for each in (*(column[wanted] for column in columns), K_px)])
-    rotvec, trans, betas, keypoints, K_px = (torch.cat(each) for each in zip(*parts, strict=True))
+    rotvec, trans, betas, keypoints, landmarks, box, K_px = (torch.cat(each) for each in zip(*parts, strict=True))
     if not len(K_px):
         raise ValueError(f"{', '.join(folders)}: no window of the split {split}: make more with --windows")
     middle = K_px[:, None, None, :2, 2]
     diagonal = 2 * middle.norm(dim=-1, keepdim=True)
-    keypoints = torch.cat([(keypoints[..., :2] - middle) / diagonal, keypoints[..., 2:]], -1)
+    landmarks[..., :2] += box[:, :, None, :2]
+    points = detected_points(keypoints, landmarks)
+    points[..., :2] = (points[..., :2] - middle) / diagonal
     pelvis = trans + bodies.rest_joints(body, betas[:, 0])[:, None, 0]
     quaternions = roma.rotvec_to_unitquat(rotvec.unflatten(-1, (-1, 3)))
-    return RenderedWindows(quaternions, pelvis, betas[:, 0], keypoints, K_px[:, 0, 0] / diagonal[:, 0, 0, 0])
+    return RenderedWindows(quaternions, pelvis, betas[:, 0], points, K_px[:, 0, 0] / diagonal[:, 0, 0, 0])
 
 
 def rendered_example(
@@ -75,22 +78,28 @@ def rendered_example(
 
     `plain` gives every window once, from its first frame and as it is, in boxes that are not shifted.
     """
-    count, longer = len(windows.focal) if plain else config.batch, windows.keypoints.shape[1] - config.frames
+    count, longer = len(windows.focal) if plain else config.batch, windows.points.shape[1] - config.frames
     window, flip = torch.randint(len(windows.focal), (count,), generator=seed), torch.rand(count, generator=seed) < 0.5
     start = torch.randint(longer + 1, (count,), generator=seed)
     known = torch.rand(count, generator=seed) < config.views.known
+    bare = torch.rand(count, generator=seed) >= config.ends
     if plain:
-        window, flip, start = torch.arange(count), torch.zeros_like(flip), torch.zeros_like(start)
+        window, flip, start, bare = torch.arange(count), *map(torch.zeros_like, (flip, start, bare))
     rows = window[:, None], start[:, None] + torch.arange(config.frames)
     flip, sign = flip[:, None, None, None], torch.tensor([-1.0, 1.0, 1.0])
-    quaternions, pelvis_cam, keypoints = windows.quaternions[rows], windows.pelvis_cam[rows], windows.keypoints[rows]
+    quaternions, pelvis_cam, points_px = windows.quaternions[rows], windows.pelvis_cam[rows], windows.points[rows]
     quaternions = torch.where(flip, mirror_quaternions(quaternions), quaternions)
     pelvis_cam = torch.where(flip[..., 0], sign * pelvis_cam, pelvis_cam)
-    keypoints = torch.where(flip, sign * keypoints[:, :, mirrored(COCO)], keypoints)
+    keypoints, places = points_px[..., [0, 1, 5]], points_px[..., 2:5]
+    keypoints, places = (
+        torch.where(flip, sign * each[:, :, mirrored(DETECTED27)], each) for each in (keypoints, places)
+    )
     assumed = torch.where(known, windows.focal[window], 1.0)
     zoom, betas, rotmat = windows.focal[window] / assumed, windows.betas[window], roma.unitquat_to_rotmat(quaternions)
     keypoints = torch.cat([keypoints[..., :2] / assumed[:, None, None, None], keypoints[..., 2:]], -1)
     points = examples.example_points(body, rotmat, betas[:, None])
     truth, _ = examples.see_keypoints(points, pelvis_cam, zoom)
-    box = examples.steady_boxes(keypoints, truth, torch.full((count,), 0.0 if plain else 0.04), seed)
-    return examples.build_example(rotmat, betas, zoom, points, truth, keypoints, box, config.labelled)
+    places[bare], keypoints[bare, :, len(COCO) :] = 0.0, 0.0
+    core, wobble = len(COCO), torch.full((count,), 0.0 if plain else 0.04)
+    box = examples.steady_boxes(keypoints[:, :, :core], truth[:, :, :core], wobble, seed)
+    return examples.build_example(rotmat, betas, zoom, points, truth, keypoints, box, config.labelled, places)

@@ -52,7 +52,7 @@ def fit_labels(made: GeneratorOutput, batch: Example, body: Body, config: LabelC
     All are fitted in one search, each with the shape that the generator gave it; so the labels of a batch that several
     processes share differ slightly from those of one process. As published, no best fits are kept.
     """
-    seen = batch.evidence.keypoints
+    seen = batch.evidence.keypoints[..., : len(skeletons.COCO), :]
     chosen = config.choose(~batch.labelled, seen)
     if not len(chosen):
         return batch

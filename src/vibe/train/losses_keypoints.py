@@ -114,7 +114,7 @@ def flexion(points: Float[Tensor, "*b point 3"]) -> Float[Tensor, "*b 4"]:
 
 
 def reprojection_loss(
-    keypoints: Float[Tensor, "batch time 17 3"], pred_cam: Float[Tensor, "batch time 3"], truth: Example
+    keypoints: Float[Tensor, "batch time 27 3"], pred_cam: Float[Tensor, "batch time 3"], truth: Example
 ) -> Float[Tensor, ""]:
     """Mean distance to the true keypoints, or by confidence to the detected ones; of those not far outside the crop."""
     known = truth.labelled[:, None, None]

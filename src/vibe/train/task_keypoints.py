@@ -101,7 +101,7 @@ def validate_keypoints(
     With rendered windows also the shipped detector's ("detected").
     """
     weights = clip_weights(held_out)
-    config = replace(recipe.synthesis, batch=128, fastest=1.0, exact=(0.0, 0.0), poses=CAPTURED_POSES)
+    config = replace(recipe.synthesis, batch=128, fastest=1.0, exact=(0.0, 0.0), ends=0.0, poses=CAPTURED_POSES)
     batches = {
         name: synthesise(held_out, weights, body, config, seeded_generator(12345, 0), noisy)
         for name, noisy in (("noisy", True), ("clean", False))
