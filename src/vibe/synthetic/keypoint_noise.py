@@ -20,7 +20,7 @@ class NoiseConfig:
     and legs, limbs and people unseen more often than there, where nothing hides anybody.
     """
 
-    bias_mm: tuple[float, ...] = (12.5, 11.0, 10.5, 12.5, 12.5, 11.0, 16.0, 12.0, 9.0)
+    bias_mm: tuple[float, ...] = (12.5, 11.0, 10.5, 12.5, 12.5, 11.0, 19.0, 13.5, 10.0)
     """Standard deviation of what stays the same through a window."""
     drift: float = 1.0
     """What wanders within half a second, over the bias."""
@@ -96,20 +96,25 @@ def imitate_detector(
     return torch.cat([wrong, (logit.sigmoid() * ~missing)[..., None]], -1)
 
 
+def bias(config: NoiseConfig) -> Float[Tensor, "27 1"]:
+    """Standard deviation of each point's steady error, metres."""
+    sizes = torch.tensor([*config.bias_mm, *config.ends_mm])
+    return sizes[[*SIDES, *(len(config.bias_mm) + kind // 2 for kind in range(len(CARRIERS)))], None] / 1000
+
+
 def imitate_ends(
     truth: Float[Tensor, "batch time 27 2"], detected: Float[Tensor, "batch time 17 3"],
     metre: Float[Tensor, "batch time 27"], config: NoiseConfig, seed: torch.Generator,
 ) -> Float[Tensor, "batch time 10 3"]:  # fmt: skip
     """The same of hands and feet: they go astray with the wrists and ankles, and are seen with them."""
     batch, frames, core = *truth.shape[:2], len(skeletons.COCO)
-    kinds = torch.arange(len(config.ends_mm)).repeat_interleave(2)
-    size = torch.tensor(config.ends_mm)[kinds, None] / 1000
-    steady = torch.randn(batch, 1, len(kinds), 2, generator=seed)
-    jitter = config.jitter * torch.randn(batch, frames, len(kinds), 2, generator=seed)
-    error = size * (steady + config.drift * _wandering(batch, frames, len(kinds), seed) + jitter)
+    count = len(CARRIERS)
+    steady = torch.randn(batch, 1, count, 2, generator=seed)
+    jitter = config.jitter * torch.randn(batch, frames, count, 2, generator=seed)
+    error = bias(config)[core:] * (steady + config.drift * _wandering(batch, frames, count, seed) + jitter)
     shift = detected[:, :, CARRIERS, :2] - truth[:, :, CARRIERS]
     logit = detected[:, :, CARRIERS, 2].clamp(1e-6, 1 - 1e-6).logit()
-    logit = logit + config.vague * torch.randn(batch, 1, len(kinds), generator=seed)
+    logit = logit + config.vague * torch.randn(batch, 1, count, generator=seed)
     sure = logit.sigmoid() * (detected[:, :, CARRIERS, 2] > 0)
     return torch.cat([truth[:, :, core:] + shift + error * metre[:, :, core:, None], sure[..., None]], -1)
 
@@ -122,8 +127,7 @@ def _errors(
     def normal(time: int) -> Tensor:
         return torch.randn(batch, time, 17, 2, generator=seed)
 
-    size = torch.tensor(config.bias_mm)[list(SIDES)][:, None] / 1000
-    size = size * torch.exp(config.spread * torch.randn(batch, 1, 1, 1, generator=seed))
+    size = bias(config)[:17] * torch.exp(config.spread * torch.randn(batch, 1, 1, 1, generator=seed))
     drift = _wandering(batch, frames, 17, seed)
     starts = torch.rand(batch, frames, 17, generator=seed) < config.spike
     spikes = torch.zeros(batch, frames, 17, dtype=torch.bool)

@@ -19,8 +19,11 @@ from vibe.models.keypoint_embedding import detected_points
 from vibe.skeletons import COCO, DETECTED27, mirrored
 from vibe.synthetic import examples
 from vibe.synthetic.examples import Example, SynthesisConfig
+from vibe.synthetic.keypoint_noise import bias
 
 COLUMNS = ("poses", "trans", "betas", "keypoints_px.coco17", "landmarks", "box_px")
+OTHER_BODIES = 0.5
+"""Steady errors over the imitated ones that keypoints are given besides: other people wear and carry other things."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,9 @@ def rendered_example(
     zoom, betas, rotmat = windows.focal[window] / assumed, windows.betas[window], roma.unitquat_to_rotmat(quaternions)
     keypoints = torch.cat([keypoints[..., :2] / assumed[:, None, None, None], keypoints[..., 2:]], -1)
     points = examples.example_points(body, rotmat, betas[:, None])
-    truth, _ = examples.see_keypoints(points, pelvis_cam, zoom)
+    truth, metre = examples.see_keypoints(points, pelvis_cam, zoom)
+    elsewhere = 0.0 if plain else OTHER_BODIES * bias(config.noise) * torch.randn(count, 1, 27, 2, generator=seed)
+    keypoints = torch.cat([keypoints[..., :2] + elsewhere * metre[..., None], keypoints[..., 2:]], -1)
     places[bare], keypoints[bare, :, len(COCO) :] = 0.0, 0.0
     core, wobble = len(COCO), torch.full((count,), 0.0 if plain else 0.04)
     box = examples.steady_boxes(keypoints[:, :, :core], truth[:, :, :core], wobble, seed)
