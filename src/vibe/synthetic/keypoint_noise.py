@@ -62,6 +62,8 @@ SIDES = (0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8)
 """Which of the nine numbers belongs to each keypoint."""
 CARRIERS = skeletons.index(skeletons.COCO, [*["left_wrist", "right_wrist"] * 3, *["left_ankle", "right_ankle"] * 2])
 """The keypoint beside which each of hands' and feet's points is."""
+PAIRS = [min(pair) for pair in enumerate(skeletons.mirrored(skeletons.DETECTED27))]
+"""The first of both sides, for each point."""
 LIMBS = ((7, 9), (8, 10)) * 6 + ((13, 15), (14, 16), (5, 7, 9), (6, 8, 10), (0, 1, 2, 3, 4))
 """Arms behind the body are what the detector misses most."""
 CUTS = ((13, 14, 15, 16), (15, 16), (11, 12, 13, 14, 15, 16), (9, 10, 11, 12, 13, 14, 15, 16))
@@ -102,6 +104,12 @@ def bias(config: NoiseConfig) -> Float[Tensor, "27 1"]:
     return sizes[[*SIDES, *(len(config.bias_mm) + kind // 2 for kind in range(len(CARRIERS)))], None] / 1000
 
 
+def steady_noise(batch: int, seed: torch.Generator) -> Float[Tensor, "batch 1 27 2"]:
+    """Unit noise that stays through a window; half of its square is of both sides, as of hips marked low."""
+    own, shared = torch.randn(2, batch, 1, len(PAIRS), 2, generator=seed)
+    return (own + shared[:, :, PAIRS]) / 2**0.5
+
+
 def imitate_ends(
     truth: Float[Tensor, "batch time 27 2"], detected: Float[Tensor, "batch time 17 3"],
     metre: Float[Tensor, "batch time 27"], config: NoiseConfig, seed: torch.Generator,
@@ -109,7 +117,7 @@ def imitate_ends(
     """The same of hands and feet: they go astray with the wrists and ankles, and are seen with them."""
     batch, frames, core = *truth.shape[:2], len(skeletons.COCO)
     count = len(CARRIERS)
-    steady = torch.randn(batch, 1, count, 2, generator=seed)
+    steady = steady_noise(batch, seed)[:, :, core:]
     jitter = config.jitter * torch.randn(batch, frames, count, 2, generator=seed)
     error = bias(config)[core:] * (steady + config.drift * _wandering(batch, frames, count, seed) + jitter)
     shift = detected[:, :, CARRIERS, :2] - truth[:, :, CARRIERS]
@@ -136,7 +144,7 @@ def _errors(
         spikes |= functional.pad(starts, (0, 0, late, 0))[:, :frames] & runs_on
     jump = normal(1) * config.spike_mm / 1000 + normal(frames) * config.spike_mm / 3000
     away = (normal(1) + 0.5 * drift) * config.astray_mm / 1000
-    steady = size * (normal(1) + config.drift * drift + config.jitter * normal(frames))
+    steady = size * (steady_noise(batch, seed)[:, :, :17] + config.drift * drift + config.jitter * normal(frames))
     return steady + jump * spikes[..., None] + away * astray[..., None]
 
 

@@ -19,7 +19,7 @@ from vibe.models.keypoint_embedding import detected_points
 from vibe.skeletons import COCO, DETECTED27, mirrored
 from vibe.synthetic import examples
 from vibe.synthetic.examples import Example, SynthesisConfig
-from vibe.synthetic.keypoint_noise import bias
+from vibe.synthetic.keypoint_noise import bias, steady_noise
 
 COLUMNS = ("poses", "trans", "betas", "keypoints_px.coco17", "landmarks", "box_px")
 OTHER_BODIES = 0.5
@@ -102,7 +102,7 @@ def rendered_example(
     keypoints = torch.cat([keypoints[..., :2] / assumed[:, None, None, None], keypoints[..., 2:]], -1)
     points = examples.example_points(body, rotmat, betas[:, None])
     truth, metre = examples.see_keypoints(points, pelvis_cam, zoom)
-    elsewhere = 0.0 if plain else OTHER_BODIES * bias(config.noise) * torch.randn(count, 1, 27, 2, generator=seed)
+    elsewhere = 0.0 if plain else OTHER_BODIES * bias(config.noise) * steady_noise(count, seed)
     keypoints = torch.cat([keypoints[..., :2] + elsewhere * metre[..., None], keypoints[..., 2:]], -1)
     places[bare], keypoints[bare, :, len(COCO) :] = 0.0, 0.0
     core, wobble = len(COCO), torch.full((count,), 0.0 if plain else 0.04)
