@@ -131,7 +131,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(tiny: Recipe
     with pytest.raises(NotANumber, match="step 0"):
         list(train_generator(replace(tiny, losses=LossConfig(points=float("nan"))), tmp_path))
     batch = torch.load(tmp_path / "nan_batch.pt", weights_only=True)
-    assert batch["evidence.keypoints"].shape == (4, 8, 17, 3) and batch["rotmat"].shape == (4, 8, 24, 3, 3)
+    assert batch["evidence.keypoints"].shape == (4, 8, 27, 3) and batch["rotmat"].shape == (4, 8, 24, 3, 3)
 
 
 @pytest.mark.parametrize("name", ["open", "frame", "adversarial"])
