@@ -69,6 +69,8 @@ class Actor:
     stands: bool = False
     sits: bool = False
     """Whether they sit down at `MET` in place of walking."""
+    pace: float = 1.0
+    """Over the usual one."""
 
 
 SCENES = {
@@ -105,6 +107,37 @@ SCENES = {
         Actor(4.8, RIGHT, look=33, shape=1), Actor(5.0, TOWARDS, -0.9, look=34, sits=True, shape=2),
     ),
 }  # fmt: skip
+"""What is reported."""
+CHOOSING = {
+    "c same way": (Actor(2.7, LEFT, look=41, pace=1.2), Actor(4.4, LEFT, look=42, shape=11, pace=0.9)),
+    "c slow behind one who stands": (
+        Actor(3.6, AWAY, 0.2, look=43, stands=True), Actor(5.0, RIGHT, look=44, shape=12, pace=0.7),
+    ),
+    "c behind one who stands, alike": (
+        Actor(3.0, TOWARDS, -0.2, look=45, stands=True), Actor(4.1, RIGHT, look=45, shape=13),
+    ),
+    "c three": (
+        Actor(2.8, LEFT, 0.1, look=46, shape=14), Actor(3.8, RIGHT, look=47), Actor(5.6, LEFT, look=48, shape=15),
+    ),
+    "c three, one stands": (
+        Actor(3.2, RIGHT, look=49, shape=16), Actor(4.4, AWAY, 0.1, look=50, stands=True),
+        Actor(5.4, LEFT, look=51, shape=17, pace=1.2),
+    ),
+    "c four": (
+        Actor(2.9, LEFT, 0.3, look=52), Actor(3.7, RIGHT, -0.1, look=53, shape=18),
+        Actor(4.5, LEFT, 0.2, look=54, shape=19), Actor(6.0, RIGHT, -0.4, look=55, shape=11),
+    ),
+    "c four, two stand": (
+        Actor(3.0, RIGHT, look=56, shape=12), Actor(3.9, TOWARDS, -0.5, look=57, stands=True),
+        Actor(4.7, AWAY, 0.5, look=58, shape=13, stands=True), Actor(5.5, LEFT, look=59, shape=14, pace=0.8),
+    ),
+    "c two alike, side by side": (Actor(3.3, LEFT, look=60), Actor(3.8, RIGHT, look=60, shape=15)),
+    "c meet and turn back, alike": (
+        Actor(3.2, LEFT, -0.15, look=61, back=True), Actor(4.3, RIGHT, 0.15, look=61, back=True, shape=16),
+    ),
+    "c aslant": (Actor(3.4, 1.0, look=62, shape=17), Actor(4.5, -1.0, look=63, pace=1.3)),
+}  # fmt: skip
+"""On which what the tracker does is chosen."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +181,8 @@ class Score:
 class Options:
     cache: Path = Path("runs/crossings")
     only: tuple[str, ...] = field(default_factory=tuple)
+    choosing: bool = False
+    """The scenes on which choices are made, not those that are reported."""
     table: Path | None = None
 
 
@@ -158,7 +193,7 @@ def motion(body: Body, actor: Actor) -> tuple[torch.Tensor, torch.Tensor, torch.
     turn = torch.full_like(times, actor.turn)
     if actor.back:
         turn = turn + math.pi * ((times - MET + 0.3) / 0.6).clamp(0, 1)
-    rotmat, pelvis = walk(body, betas, times, turn)
+    rotmat, pelvis = walk(body, betas, actor.pace * times, turn)
     met = round(MET * FPS)
     if actor.stands or actor.sits:
         rotmat, pelvis = stand(body, betas, rotmat[:1], times, actor.sits)
@@ -227,11 +262,12 @@ def outlines(surfaces, faces):
 
 def take(name: str, body: Body, cache: Path) -> tuple[Path, Truth]:
     """A scene's video and truth, rendered unless the cache has them."""
-    seed = list(SCENES).index(name)
+    scenes = SCENES | CHOOSING
+    seed = list(scenes).index(name)
     path = cache / f"{seed:02d}.mp4"
     if not path.with_suffix(".npz").exists():
         cache.mkdir(parents=True, exist_ok=True)
-        truth = render(path, SCENES[name], body, seed)
+        truth = render(path, scenes[name], body, seed)
         np.savez(path.with_suffix(".npz"), allow_pickle=False, keypoints_px=truth.keypoints_px, shown=truth.shown)
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
         return path, Truth(file["keypoints_px"], file["shown"])
@@ -281,7 +317,7 @@ def compare(truth: Truth, tracks: list[Track]) -> Score:
 def main(options: Options) -> None:
     body, total, rows = load_body(detail="low"), Score(), []
     with one_thread():
-        for name in options.only or SCENES:
+        for name in options.only or (CHOOSING if options.choosing else SCENES):
             path, truth = take(name, body, options.cache)
             _, tracks, notes = track_video(path)
             score = compare(truth, tracks)

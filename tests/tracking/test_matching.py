@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -22,21 +24,32 @@ def picture():
     return rgb
 
 
+def dressed(*readings):
+    """Readings with the look in them."""
+    return [(each, clothing(picture(), each.keypoints_px)) for each in readings]
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_everybody_gets_the_reading_in_their_place_and_clothes(order):
-    readings = [reading(60), reading(140)]
-    looks = [clothing(picture(), each.keypoints_px) for each in readings]
-    people = [(REGIONS[n], looks[n]) for n in order]
-    found = assign_readings(picture(), people, readings, 0.7, 0.5)
-    assert {n: found[n][0] for n in found} == {n: readings[order[n]] for n in (0, 1)}
+    readings = dressed(reading(60), reading(140))
+    people = [(REGIONS[n], readings[n][1]) for n in order]
+    assert assign_readings(people, readings, 0.7, 0.5) == {n: order[n] for n in (0, 1)}
+
+
+def test_of_two_alike_everybody_keeps_what_was_read_in_their_own_region():
+    near, far = reading(60), reading(66)
+    looks = np.tile(clothing(picture(), near.keypoints_px), (2, 1))
+    readings = [(replace(near, region=REGIONS[1]), looks[0]), (replace(far, region=REGIONS[0]), looks[1])]
+    people = [(REGIONS[0], looks[0]), (REGIONS[1], looks[1])]
+    assert assign_readings(people, readings, 2.0, 0.9) == {0: 1, 1: 0}
 
 
 def test_one_reading_is_not_two_peoples_and_an_unlikely_one_nobodys():
-    look = clothing(picture(), reading(60).keypoints_px)
+    look = dressed(reading(60))[0][1]
     people = [(REGIONS[0], look), (REGIONS[0], look)]
-    assert len(assign_readings(picture(), people, [reading(60), reading(61)], 0.7, 0.5)) == 1
-    assert assign_readings(picture(), people, [reading(140)], 0.7, 0.5) == {}
-    assert assign_readings(picture(), people, [reading(60, presence=0.0)], 0.4, 0.5) == {}
+    assert len(assign_readings(people, dressed(reading(60), reading(61)), 0.7, 0.5)) == 1
+    assert assign_readings(people, dressed(reading(140)), 0.7, 0.5) == {}
+    assert assign_readings(people, dressed(reading(60, presence=0.0)), 0.4, 0.5) == {}
 
 
 def test_regions_pair_with_the_nearest_start_of_about_their_size():

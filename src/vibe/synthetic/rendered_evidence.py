@@ -33,7 +33,7 @@ from vibe.synthetic.examples import PosedPeople, SynthesisConfig, ViewConfig, dr
 from vibe.synthetic.poses import CAPTURED_POSES, PoseConfig
 from vibe.tracking.active_track import ActiveTrack
 from vibe.tracking.pose_model import SIDE, BlazePose, region_from_circle
-from vibe.tracking.postprocess import PostprocessConfig, mean_confidence, tidy_keypoints
+from vibe.tracking.postprocess import PostprocessConfig, surest, tidy_keypoints
 from vibe.tracking.tracker import TrackerConfig, is_person
 from vibe.tracking.tracklets import Tracklet
 
@@ -206,7 +206,7 @@ def follow(
         return None
     rows = [np.stack(each) for each in (person.keypoints, person.regions, person.landmarks)]
     piece = Tracklet(np.array(person.frames), np.array(person.times), rows[0], rows[1], landmarks=rows[2])
-    return tidy_keypoints(piece, times, finish)[0] if mean_confidence(piece) >= finish.least_sure else None
+    return tidy_keypoints(piece, times, finish)[0] if surest(piece.keypoints_px) >= finish.least_sure else None
 
 
 def _detected_region(truth_px: ndarray, random: np.random.Generator) -> ndarray:

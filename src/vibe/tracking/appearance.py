@@ -34,8 +34,15 @@ def similarity(one: Float[Array, "*b 17 3"], other: Float[Array, "*b 17 3"]) -> 
     return np.asarray((np.exp(-(distance**2) / 2) * weight).sum(-1) / weight.sum(-1))
 
 
-def clothing(rgb: UInt8[Array, "height width 3"], keypoints_px: Float[Array, "17 3"]) -> Float[Array, "128"]:
-    """Appearance of the clothes: square roots of two colour histograms, of the trunk and of the thighs."""
+def clothing(
+    rgb: UInt8[Array, "height width 3"],
+    keypoints_px: Float[Array, "17 3"],
+    painted: UInt8[Array, "height width 3"] | None = None,
+) -> Float[Array, "128"]:
+    """Appearance of the clothes: square roots of two colour histograms, of the trunk and of the thighs.
+
+    Where a picture is painted over, others stand before the clothes: it does not count, unless nothing else is there.
+    """
     points = keypoints_px[:, :2]
     across, along = (
         grid.ravel()[:, None] for grid in np.meshgrid(np.linspace(0.15, 0.85, 7), np.linspace(0.1, 0.9, 9))
@@ -45,7 +52,7 @@ def clothing(rgb: UInt8[Array, "height width 3"], keypoints_px: Float[Array, "17
     along_thigh = np.linspace(0.15, 0.85, 16)[:, None]
     thighs = [points[h] * (1 - along_thigh) + points[k] * along_thigh for h, k in zip(HIPS, KNEES, strict=True)]
     return np.concatenate(
-        [_histogram(rgb, part) for part in (top * (1 - along) + bottom * along, np.concatenate(thighs))]
+        [_histogram(rgb, part, painted) for part in (top * (1 - along) + bottom * along, np.concatenate(thighs))]
     )
 
 
@@ -54,9 +61,11 @@ def dissimilarity(one: Float[Array, "128"], other: Float[Array, "128"]) -> float
     return float(np.sqrt(np.clip(1 - (one @ other) / 2, 0, 1)))
 
 
-def _histogram(rgb: Array, points: Array) -> Array:
+def _histogram(rgb: Array, points: Array, painted: Array | None) -> Array:
     """Square root of the soft colour histogram at points, those outside the picture moved to its border."""
     column, row = np.clip(points, 0, np.array(rgb.shape[1::-1]) - 1).astype(int).T
+    if painted is not None and (shown := (painted[row, column] == rgb[row, column]).all(-1)).any():
+        column, row = column[shown], row[shown]
     level = rgb[row, column].astype(np.float32) * ((BINS - 1) / 255)
     low = np.minimum(level.astype(int), BINS - 2)
     part = level - low

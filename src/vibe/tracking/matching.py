@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from numpy import ndarray as Array
 from scipy.optimize import linear_sum_assignment
 
@@ -17,6 +17,11 @@ SAME_PLACE, SAME_SIZE = 0.15, 0.5
 """Distance over the side, and logarithm of the growth, up to which a detection is of the person in a region."""
 AWAY, UNSURE, DRESSED = 1.5, 0.5, 0.8
 """Cost of a reading that lies a region's side away, of one that is not sure at all, and the most of other clothes."""
+
+CLOSER, SHIFTS = 0.8, (0.0, -0.12, 0.12)
+"""Side of the region of a closer look, which shows less of whoever stands beside, and where it is, over the side."""
+STRAYED = 0.15
+"""Cost of a reading that was made in another region than the person's."""
 
 
 def pair_regions(regions: Sequence[Float[Array, "4"]], starts: Sequence[Float[Array, "4"]]) -> list[tuple[int, int]]:
@@ -39,35 +44,54 @@ def body_overlap(one: Float[Array, "4"], other: Float[Array, "4"]) -> float:
     return float(shared / boxes[:, 2:].prod(-1).min())
 
 
+def lowest(regions: Sequence[Float[Array, "4"]]) -> float:
+    """How far down a body reached on the median, about: of two people on a floor, the nearer one's further."""
+    return float(np.median([region[1] + region[2] / 2 for region in regions]))
+
+
+def closer(region: Float[Array, "4"]) -> list[Float[Array, "4"]]:
+    """Regions of a closer look at somebody, and to their sides."""
+    return [region * (1, 1, CLOSER, 1) + (shift * region[2], 0, 0, 0) for shift in SHIFTS]
+
+
 def sureness(landmarks: Landmarks) -> float:
     """Presence times mean confidence of the keypoints."""
     return landmarks.presence * float(landmarks.keypoints_px[:, 2].mean())
 
 
 def assign_readings(
-    rgb: UInt8[Array, "height width 3"],
     expected: Sequence[tuple[Float[Array, "4"], Float[Array, "128"]]],
-    readings: Sequence[Landmarks],
+    readings: Sequence[tuple[Landmarks, Float[Array, "128"]]],
     most_cost: float,
     same_person: float,
-) -> dict[int, tuple[Landmarks, Float[Array, "128"]]]:
-    """For each person with a region and a look the reading that is most like them, and the look in it.
+) -> dict[int, int]:
+    """For each person with a region and a look the reading, with the look in it, that is most like them.
 
-    The cheapest pairs are made first. Two people get no readings that are more similar than `same_person`, and nobody
-    one that costs more than `most_cost`: about 0.1 to 0.6 is a person's own, 1 and more that of others.
+    The cheapest assignment is made, in which a reading in somebody else's region costs `STRAYED` more. Two people get
+    no readings that are more similar than `same_person`, and nobody one that costs more than `most_cost`: about 0.1 to
+    0.6 is a person's own, 1 and more that of others.
     """
-    looks = [appearance.clothing(rgb, reading.keypoints_px) for reading in readings]
-    costs = sorted(
-        (_cost(region, each) + min(appearance.dissimilarity(own, look), DRESSED), person, n)
-        for person, (region, own) in enumerate(expected)
-        for n, (each, look) in enumerate(zip(readings, looks, strict=True))
+    if not expected or not readings:
+        return {}
+    costs = np.array(
+        [
+            [
+                _cost(region, each)
+                + min(appearance.dissimilarity(own, look), DRESSED)
+                + STRAYED * (not np.array_equal(each.region[:2], region[:2]))
+                for each, look in readings
+            ]
+            for region, own in expected
+        ]
     )
-    found: dict[int, tuple[Landmarks, Array]] = {}
-    for cost, person, n in costs:
-        points = readings[n].keypoints_px
-        free = all(appearance.similarity(points, other.keypoints_px) <= same_person for other, _ in found.values())
-        if cost <= most_cost and person not in found and free:
-            found[person] = readings[n], looks[n]
+    found: dict[int, int] = {}
+    pairs = zip(*linear_sum_assignment(np.minimum(costs, 2 * most_cost)), strict=True)
+    for person, n in sorted(pairs, key=lambda pair: costs[pair]):
+        points = readings[n][0].keypoints_px
+        given = [readings[other][0].keypoints_px for other in found.values()]
+        free = all(appearance.similarity(points, other) <= same_person for other in given)
+        if costs[person, n] <= most_cost and free:
+            found[int(person)] = int(n)
     return found
 
 

@@ -197,7 +197,7 @@ def finish_tracks(
     for scene, chain in chains:
         person = rows.piece([block for one in chain for block in one.blocks])
         place = int(person.frames[0]), -float(np.median(person.region[:, 2]))
-        seconds, confidence = (len(person.frames) - 1) * frame, mean_confidence(person)
+        seconds, confidence = (len(person.frames) - 1) * frame, surest(person.keypoints_px)
         dropped = f"a person seen for {seconds:.1f} s at {person.times[0]:.1f} s was dropped: too "
         if seconds < config.least_length - 1e-6 and len(person.frames) < (scene_of == scene).sum():
             results.append((place, None, dropped + "short to follow"))
@@ -221,10 +221,10 @@ def finish_tracks(
     return tracks, notes
 
 
-def mean_confidence(piece: Tracklet) -> float:
+def surest(keypoints_px: Float[Array, "time 17 3"]) -> float:
     """Confidence of the surest keypoints of each frame, on the mean; between 0 and 1."""
-    surest = np.partition(piece.keypoints_px[..., 2], -SUREST, axis=-1)[:, -SUREST:]
-    return float(surest.mean(-1).mean(dtype=np.float64))
+    each = np.partition(keypoints_px[..., 2], -SUREST, axis=-1)[:, -SUREST:]
+    return float(each.mean(-1).mean(dtype=np.float64))
 
 
 def fill_gaps(

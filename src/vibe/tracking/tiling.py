@@ -44,9 +44,9 @@ def tile_regions(width: int, height: int) -> tuple[Int[Array, "n 4"], Int[Array,
 
 
 def scheduled_tiles(width: int, height: int, search: int) -> Int[Array, "n 4"]:
-    """All tiles in search 0, then one large and one small tile in each, in turn."""
+    """All tiles in the first two searches, then one large and one small tile in each, in turn."""
     large, tiles = tile_regions(width, height)
-    if search == 0:
+    if search < 2:
         return np.concatenate([large, tiles])
     return np.concatenate([parts[(search - 1) % len(parts)][None] for parts in (large, tiles) if len(parts)])
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
@@ -16,13 +16,15 @@ from numpy import ndarray as Array
 
 from vibe import records
 from vibe.tracking import appearance, tiling
-from vibe.tracking.active_track import ActiveTrack, person_from, person_state, which_jumped
+from vibe.tracking.active_track import SLIDE, ActiveTrack, person_from, person_state, which_jumped
 from vibe.tracking.cuts import CutDetector
 from vibe.tracking.detector import BlazePoseDetector, Detections, Detector, iou
-from vibe.tracking.matching import assign_readings, body_overlap, pair_regions, sureness
+from vibe.tracking.masking import paint_out, restore, share_shown
+from vibe.tracking.matching import assign_readings, body_overlap, closer, lowest, pair_regions, sureness
 from vibe.tracking.pose_model import BlazePose, Landmarks, PoseModel
-from vibe.tracking.postprocess import PostprocessConfig, finish_tracks
+from vibe.tracking.postprocess import PostprocessConfig, finish_tracks, surest
 from vibe.tracking.rows import Rows
+from vibe.tracking.search import Search
 from vibe.tracking.tracklets import SHORT, StoredTracklet, place_ahead, stretches_from, stretches_state
 
 TILTED, TURNS = 0.7, (-0.8, -0.4, 0.4, 0.8)
@@ -31,12 +33,10 @@ CLEAR, FADED = 0.4, 0.9
 """A reading fades if it is less sure than the first, and than the second times the one before."""
 CONTEST = 0.05
 """Overlap of two people's bodies over the smaller one from which a place is contested."""
-FAMILIAR, LIKELY = 0.7, 1.1
-"""Cost of `assign_readings` up to which a contested reading is somebody's at once, and after a closer look."""
-CLOSER, SHIFTS = 0.8, (0.0, -0.12, 0.12)
-"""Side of the region of a closer look, which shows less of whoever stands beside, and where it is, over the side."""
-Seeker = tuple[ActiveTrack | None, Array, Array]
-"""Whose reading is to be found (None: a track that has ended), the region where they should be, and their look."""
+LIKELY = 1.1
+"""Cost of `assign_readings` up to which a reading is somebody's who is lost or whose place is contested."""
+SURE, SHOWN = 0.2, 0.4
+"""How sure a contested reading must be, and which share of it must rest on what is not painted out."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,10 @@ class Tracker:
         config: TrackerConfig | None = None,
         rows: Rows | None = None,
     ) -> None:
-        self._detector = detector or BlazePoseDetector()
         self._pose = pose or BlazePose()
         self._config = config or TrackerConfig()
+        self._search = Search(detector or BlazePoseDetector(), self._config.most_windows)
         self._pose_pool = ThreadPoolExecutor(self._config.threads, "vibe-pose")
-        self._detector_pool = ThreadPoolExecutor(1, "vibe-detector")
         self._live: list[ActiveTrack] = []
         self.rows = rows or Rows()
         self._stretches: list[StoredTracklet] = []
@@ -115,9 +114,6 @@ class Tracker:
         self._times = array("d")
         self._cuts = CutDetector()
         self._scenes = [0.0]
-        self._last_search = self._last_local_search = -np.inf
-        self._postponed = np.zeros((0, 4), int)
-        self._searches = 0
         self._count = 0
         self._last_number = 0
 
@@ -129,18 +125,20 @@ class Tracker:
         self._times.append(time)
         if self._cuts.step(time, rgb):
             self._begin_scene(time)
-        width, height = rgb.shape[1], rgb.shape[0]
         ahead = [person.ahead(time, self._config.steadiness) for person in self._live]
-        near, parts, anchors, doubtful = self._search_near(time, rgb, ahead)
-        scheduled = self._scheduled_tiles(time, width, height, len(parts))
-        seen = self._detector_pool.submit(tiling.detect_in_tiles, self._detector, rgb, scheduled)
-        read = map if len(ahead) < 2 else self._pose_pool.map
-        readings = list(read(lambda each: self._read(rgb, *each), zip(self._live, ahead, anchors, strict=True)))
-        self._add_readings(index, time, rgb, ahead, anchors, readings, doubtful)
+        contested = self._contested(time, ahead)
+        crowded = bool(contested or self._gone) or self._search.count < 2
+        seen = self._search_all(time, rgb, crowded)
+        self._read_free(index, time, rgb, ahead, contested)
+        self._read_contested(index, time, rgb, ahead, contested)
         self._end_duplicates()
-        if found := near + seen.result():
-            parts = np.concatenate([parts, scheduled])
-            self._start_new(index, time, rgb, tiling.merge_detections(found, parts, width, height))
+        budget = seen is None or self._config.most_windows is None
+        searched = [each for each in (self._search_near(time, rgb) if budget else None, seen and seen.result()) if each]
+        if searched:
+            detections, parts = sum((each for each, _ in searched), []), np.concatenate([part for _, part in searched])
+            found = tiling.merge_detections(detections, parts, rgb.shape[1], rgb.shape[0])
+            self._start_new(index, time, rgb, found, crowded)
+        self._live = [one for one in self._live if not self._is_ghost(one)]
         for person in [one for one in self._live if time - one.times[-1] > self._config.patience]:
             self._close(person)
         for person in self._live:
@@ -168,7 +166,7 @@ class Tracker:
     def close(self) -> None:
         """End the threads and let go of the rows."""
         self._pose_pool.shutdown()
-        self._detector_pool.shutdown()
+        self._search.close()
         self.rows.close()
 
     def state(self) -> dict[str, Any]:
@@ -179,10 +177,7 @@ class Tracker:
             "times": np.array(self._times),
             "cuts": self._cuts.state(),
             "scenes": self._scenes,
-            "last_search": self._last_search,
-            "last_local_search": self._last_local_search,
-            "postponed": self._postponed,
-            "searches": self._searches,
+            "search": self._search.state(),
             "last_number": self._last_number,
         }
 
@@ -196,9 +191,8 @@ class Tracker:
         times = array("d", state["times"].astype(float).tobytes())
         self._cuts.restore(state["cuts"])
         self._scenes = [float(each) for each in state["scenes"]]
-        self._last_search, self._last_local_search = float(state["last_search"]), float(state["last_local_search"])
-        self._postponed = state["postponed"]
-        self._searches, self._last_number = int(state["searches"]), int(state["last_number"])
+        self._search.restore(state["search"])
+        self._last_number = int(state["last_number"])
         self._live, self._stretches, self._times, self._count = people, stretches, times, len(times)
         self._gone = list(stretches)
 
@@ -207,117 +201,93 @@ class Tracker:
         while self._live:
             self._close(self._live[0])
         self._scenes.append(time)
-        self._gone, self._postponed, self._searches = [], self._postponed[:0], 0
-        self._last_search = self._last_local_search = -np.inf
+        self._gone = []
+        self._search.begin_scene()
 
-    def _scheduled_tiles(self, time: float, width: int, height: int, others: int) -> Array:
-        """The tiles to search in any case, beside `others`: those postponed, or the next of all in turn."""
-        config = self._config
-        parts, self._postponed = self._postponed, self._postponed[:0]
-        room = len(self._live) < (config.most_people or math.inf)
-        due = time - self._last_search >= (config.detect_every if self._live else config.detect_lost) - 1e-6
-        if room and due and not len(parts):
-            parts = tiling.scheduled_tiles(width, height, self._searches)
-            self._searches += 1
-            self._last_search = time
-        return self._within_budget(parts, others)
+    def _search_all(self, time: float, rgb: Array, crowded: bool) -> Future[tuple[list[Detections], Array]] | None:
+        """Begin, if it is time, to search for new people, in the picture without those who were seen a frame ago.
 
-    def _search_near(
-        self, time: float, rgb: Array, ahead: list[Array]
-    ) -> tuple[list[Detections], Array, Sequence[Array | None], set[int]]:
-        """Look around people whose place may be another's, and around lost ones, these turned upside down as well.
-
-        Gives what was found, the tile of each, for each of these people the detector's region, and their numbers.
+        In a crowd somebody may be behind anybody, so that all are looked around; else one in turn.
         """
-        config, height, width = self._config, *rgb.shape[:2]
-        self._gone = [one for one in self._gone if time - one.last.times[-1] <= config.finish.most_gap]
+        config, first = self._config, self._search.count % max(len(self._live), 1)
+        every = config.detect_every if self._live else config.detect_lost
+        if len(self._live) >= (config.most_people or math.inf) or not self._search.due(time, every):
+            return None
+        around = self._live if crowded else self._live[first : first + 1]
+        picture = self._without_people(rgb, self._count - 2)
+        return self._search.start(time, picture, [one.regions[-1] for one in around])
+
+    def _contested(self, time: float, ahead: list[Array]) -> set[int]:
+        """Of the people tracked those whose body may cover another's, or that of somebody out of sight."""
+        self._gone = [one for one in self._gone if time - one.last.times[-1] <= self._config.finish.most_gap]
         regions = ahead + [place_ahead(one.last, time) for one in self._gone]
-        missed = {n for n, one in enumerate(self._live) if one.times[-1] < self._times[-2]}
-        doubtful = missed | {
+        return {
             n for pair in combinations(range(len(regions)), 2) if body_overlap(*(regions[n] for n in pair)) > CONTEST
             for n in pair if n < len(ahead)
         }  # fmt: skip
-        wanted, anchors = [regions[n] for n in sorted(doubtful)] + regions[len(ahead) :][-2:], [None] * len(ahead)
-        wait = config.detect_contested if doubtful and config.most_windows is None else config.detect_lost
-        if not wanted or time - self._last_local_search < wait - 1e-6:
-            return [], self._postponed[:0], anchors, doubtful
-        self._last_local_search = time
-        turn = self._count % len(wanted)  # with a budget, everybody in turn, so that the search for new people goes on
-        wanted = (wanted[turn:] + wanted[:turn])[: config.most_windows]
-        parts = np.concatenate([tiling.tiles_around(each, width, height) for each in wanted])
-        found = self._detector_pool.submit(tiling.detect_in_tiles, self._detector, rgb, parts).result()
-        if missed and config.most_windows is None:
-            lost = np.concatenate([tiling.tiles_around(ahead[n], width, height) for n in missed])
-            turned = self._detector_pool.submit(tiling.detect_turned, self._detector, rgb, lost).result()
-            found, parts = found + turned[0], np.concatenate([parts, turned[1]])
-        starts = self._starts(tiling.merge_detections(found, parts, width, height))
-        pairs = dict(pair_regions(ahead, starts))
-        anchors = [starts[pairs[n]] if n in doubtful & pairs.keys() else None for n in range(len(ahead))]
-        return found, parts, anchors, doubtful
 
-    def _starts(self, found: Detections) -> list[Array]:
-        """The first region of each detected person."""
-        points = [None] * len(found.box_px) if found.keypoints_px is None else found.keypoints_px
-        return [self._pose.start(*each) for each in zip(found.box_px, points, strict=True)]
+    def _without_people(self, rgb: Array, index: int) -> Array:
+        """The picture without everybody who was clearly seen in a frame, where they were then."""
+        picture = rgb.copy()
+        for person in self._live:
+            if person.frames[-1] == index and sureness(person.last) >= CLEAR:
+                paint_out(picture, person.keypoints[-1], person.regions[-1])
+        return picture
 
-    def _read(self, rgb: Array, person: ActiveTrack, region: Array, anchor: Array | None) -> Landmarks:
-        """The keypoints in a region, or in the detector's if those are of another person than the detector's."""
-        first = self._read_turned(rgb, person, self._pose(rgb, region))
-        if anchor is None or (is_person(first, self._config) and pair_regions([anchor], [first.follow])):
-            return first
-        second = self._pose(rgb, anchor)
-        return second if is_person(second, self._config) and pair_regions([anchor], [second.follow]) else first
+    def _read_free(self, index: int, time: float, rgb: Array, ahead: list[Array], contested: set[int]) -> None:
+        """Read everybody whose place nobody contests."""
+        free = [n for n in range(len(ahead)) if n not in contested]
+        read = map if len(free) < 2 else self._pose_pool.map
+        readings = read(lambda n: self._read_turned(rgb, self._live[n], self._pose(rgb, ahead[n])), free)
+        for n, reading in zip(free, list(readings), strict=True):
+            if is_person(reading, self._config):
+                self._live[n].add(index, time, reading, appearance.clothing(rgb, reading.keypoints_px))
 
-    def _add_readings(
-        self,
-        index: int,
-        time: float,
-        rgb: Array,
-        ahead: list[Array],
-        anchors: Sequence[Array | None],
-        readings: list[Landmarks],
-        doubtful: set[int],
-    ) -> None:
-        """Add what was read to each track; if doubtful, to whom it is like, and to others what else is read near."""
-        sure = [n for n, reading in enumerate(readings) if is_person(reading, self._config)]
-        pairs = [pair for pair in combinations(sure, 2) if self._same(*(readings[n].keypoints_px for n in pair))]
-        contested = doubtful.union(*pairs)
-        for n in set(sure) - contested:
-            self._live[n].add(index, time, readings[n], appearance.clothing(rgb, readings[n].keypoints_px))
-        seekers: list[Seeker] = [(self._live[n], ahead[n], self._live[n].look()) for n in sorted(contested)]
-        offers = [readings[n] for n in sure if n in contested]
-        seen = [anchor for n in sorted(set().union(*pairs)) if (anchor := anchors[n]) is not None]
-        offers += [reading for anchor in seen if is_person(reading := self._pose(rgb, anchor), self._config)]
-        seekers = self._assign(index, time, rgb, seekers, offers, FAMILIAR)
-        if self._config.most_windows is not None:
-            return
-        if index % 2:
-            seekers += [(None, place_ahead(one.last, time), one.last.look) for one in self._gone[-2:]]
-        seekers = [one for one in seekers if (one[1][:2] > 0).all() and (one[1][:2] < rgb.shape[1::-1]).all()]
-        for person, region, _ in seekers:
-            for shift in SHIFTS if person else (2 * SHIFTS[index // 2 % 3],):
-                closer = self._pose(rgb, region * (1, 1, CLOSER, 1) + (shift * region[2], 0, 0, 0))
-                offers += [closer] if is_person(closer, self._config) else []
-        self._assign(index, time, rgb, seekers, offers, LIKELY)
+    def _read_contested(self, index: int, time: float, rgb: Array, ahead: list[Array], contested: set[int]) -> None:
+        """Read the others from front to back, each in a picture without the others, and tell who is who.
 
-    def _assign(
-        self, index: int, time: float, rgb: Array, seekers: list[Seeker], offers: list[Landmarks], most_cost: float
-    ) -> list[Seeker]:
-        """Give readings to whom they are like, but for those of people who have theirs; returns who has none then.
-
-        They keep the look that they had before: half of it may be of whoever stands before them.
+        Those behind are painted out where they are expected, those before where they are. They keep the look that
+        they had before: half of it may be of whoever stands before them.
         """
-        taken = [one.keypoints[-1] for one in self._live if one.frames[-1:] == [index]]
-        offers = [each for each in offers if not any(self._same(each.keypoints_px, other) for other in taken)]
-        found = assign_readings(rgb, [seeker[1:] for seeker in seekers], offers, most_cost, self._config.same_person)
-        for n, (reading, look) in found.items():
-            person, region, _ = seekers[n]
-            if person is None:
-                self._last_number += 1
-                person = ActiveTrack(self._last_number, reading)
-                self._live.append(person)
-            person.add(index, time, replace(reading, region=region), person.looks[-1] if person.looks else look)
-        return [seeker for n, seeker in enumerate(seekers) if n not in found]
+        readings: list[tuple[Landmarks, Array]] = []
+        missed = {n for n in contested if self._live[n].frames[-1] < index - 1}
+        left = sorted(contested, key=lambda n: (n in missed, -lowest(self._live[n].regions[-SLIDE:])))
+        while left:
+            n = left.pop(0)
+            picture = rgb.copy()
+            for m in left:
+                if m not in missed:
+                    paint_out(picture, self._live[m].keypoints[-1], ahead[m])
+            restore(picture, rgb, self._live[n].keypoints[-1], ahead[n])
+            for reading, _ in readings:
+                paint_out(picture, reading.keypoints_px, reading.follow)
+            young = self._is_young(self._live[n], time)
+            for region in [ahead[n], *([] if young else closer(ahead[n]))]:
+                reading = self._read_turned(picture, self._live[n], self._pose(picture, region))
+                if self._is_shown(rgb, picture, reading, CLEAR if young else SURE) and not any(
+                    self._same(reading.keypoints_px, other.keypoints_px) for other, _ in readings
+                ):
+                    look = appearance.clothing(rgb, reading.keypoints_px, picture)
+                    readings.append((replace(reading, region=ahead[n]), look))
+                    break
+        for young in (False, True):
+            people = [n for n in sorted(contested) if self._is_young(self._live[n], time) == young]
+            seekers = [(ahead[n], self._live[n].look()) for n in people]
+            found = assign_readings(seekers, readings, LIKELY, self._config.same_person)
+            for which, n in found.items():
+                person, region = self._live[people[which]], ahead[people[which]]
+                person.add(index, time, replace(readings[n][0], region=region), person.looks[-1])
+            readings = [each for n, each in enumerate(readings) if n not in found.values()]
+
+    def _search_near(self, time: float, rgb: Array) -> tuple[list[Detections], Array] | None:
+        """Look around lost people, in the picture without those who are seen; after a loss also for turned ones."""
+        config = self._config
+        lost = [one.ahead(time, config.steadiness) for one in self._live if one.times[-1] < time]
+        wanted = lost + [place_ahead(one.last, time) for one in self._gone[-2:]]
+        wait = config.detect_contested if lost and config.most_windows is None else config.detect_lost
+        if not wanted or not self._search.near_due(time, wait):
+            return None
+        return self._search.near(time, self._without_people(rgb, self._count - 1), wanted, lost)
 
     def _read_turned(self, rgb: Array, person: ActiveTrack, first: Landmarks) -> Landmarks:
         """The surest reading of somebody who turns over: as the region was, or turned further or less far."""
@@ -328,39 +298,60 @@ class Tracker:
         likely = [each for each in turned if is_person(each, self._config) and pair_regions([region], [each.follow])]
         return max([first, *likely], key=sureness)
 
-    def _within_budget(self, parts: Array, others: int) -> Array:
-        """As many tiles as the frame has room for beside `others`; the rest is postponed."""
-        most = len(parts) if self._config.most_windows is None else self._config.most_windows - others
-        self._postponed = np.concatenate([self._postponed, parts[most:]])
-        return parts[:most]
+    def _start_new(self, index: int, time: float, rgb: Array, found: Detections, crowded: bool) -> None:
+        """Start tracks of detected people who are not tracked yet, and resume those of lost ones.
 
-    def _start_new(self, index: int, time: float, rgb: Array, found: Detections) -> None:
-        """Start tracks of detected people who are not tracked yet, and resume those of lost ones."""
-        most = self._config.most_trials if self._searches > 1 else len(found.score)
+        In a crowd, a detection in the place of somebody tracked may be of whoever stands behind them.
+        """
+        config = self._config
+        most = config.most_trials if self._search.count > 2 else len(found.score)
         here = [one for one in self._live if one.frames[-1] == index]
-        starts = self._starts(found)
+        points = [None] * len(found.box_px) if found.keypoints_px is None else found.keypoints_px
+        starts = [self._pose.start(*each) for each in zip(found.box_px, points, strict=True)]
         known = {m for _, m in pair_regions([one.regions[-1] for one in here], starts)}
-        for n in [n for n in range(len(starts)) if n not in known][:most]:
-            landmarks = self._pose(rgb, starts[n])
-            if not is_person(landmarks, self._config) or any(
-                self._repeats(landmarks.keypoints_px, one.keypoints[-1]) for one in here
-            ):
+        tried = [n for n in range(len(starts)) if n not in known] + (sorted(known) if crowded else [])
+        picture = self._without_people(rgb, index) if tried else rgb
+        for n in tried[:most]:
+            if (landmarks := self._read_new(rgb, picture, starts[n], here)) is None:
                 continue
-            points, follow = landmarks.keypoints_px, landmarks.follow
             away = [one for one in self._live if one not in here]
-            missed = [
-                one
-                for one in away
-                if self._same(points, one.keypoints[-1]) or pair_regions([one.regions[-1]], [follow])
-            ]
-            if not missed and len(self._live) >= (self._config.most_people or math.inf):
+            lost = [(one.ahead(time, config.steadiness), one.look()) for one in away]
+            look = appearance.clothing(rgb, landmarks.keypoints_px, picture)
+            missed = [away[m] for m in assign_readings(lost, [(landmarks, look)], LIKELY, config.same_person)]
+            if not missed and len(self._live) >= (config.most_people or math.inf):
                 continue
             if not missed:
                 self._last_number += 1
                 self._live.append(ActiveTrack(self._last_number, landmarks))
             person = missed[0] if missed else self._live[-1]
-            person.add(index, time, landmarks, appearance.clothing(rgb, landmarks.keypoints_px))
+            person.add(index, time, landmarks, look)
+            paint_out(picture, landmarks.keypoints_px, landmarks.follow)
             here.append(person)
+
+    def _is_shown(self, rgb: Array, picture: Array, reading: Landmarks, least: float) -> bool:
+        """Whether it is a person's, sure enough, and of what is not painted out in the picture."""
+        sure = is_person(reading, self._config) and sureness(reading) >= least
+        return sure and share_shown(picture, rgb, reading.keypoints_px) >= SHOWN
+
+    def _read_new(self, rgb: Array, picture: Array, start: Array, here: list[ActiveTrack]) -> Landmarks | None:
+        """The reading of somebody new in the place of a detection; while somebody is missed, after a closer look too.
+
+        Near others it must be clear: if it is not, it is read again in its own place.
+        """
+        missed = len(here) < len(self._live) or self._gone
+        for region in [start, *(closer(start) if missed else [])]:
+            reading = self._pose(picture, region)
+            near = any(body_overlap(reading.follow, one.regions[-1]) > CONTEST for one in here)
+            if near and is_person(reading, self._config) and sureness(reading) < CLEAR:
+                reading = self._pose(picture, reading.follow)
+            least = CLEAR if near else 0.0
+            if abs(reading.follow[3]) > TILTED:
+                least = self._config.finish.least_sure
+            if self._is_shown(rgb, picture, reading, least) and not any(
+                self._repeats(reading.keypoints_px, one.keypoints[-1]) for one in here
+            ):
+                return reading
+        return None
 
     def _same(self, one: Array, other: Array) -> bool:
         """Whether two sets of keypoints are one person's."""
@@ -379,7 +370,7 @@ class Tracker:
                 continue
             young = max(one, other, key=lambda person: person.since)
             old = other if young is one else one
-            if young.times[-1] - young.since < self._config.young:
+            if self._is_young(young, young.times[-1]):
                 if self._repeats(young.keypoints[-1], old.keypoints[-1]):
                     self._live.remove(young)
             elif self._same(one.keypoints[-1], other.keypoints[-1]):
@@ -387,14 +378,18 @@ class Tracker:
                 jumped.undo_jump(other if jumped is one else one)
                 self._close(jumped)
 
+    def _is_young(self, person: ActiveTrack, time: float) -> bool:
+        """Whether a track is so new that it may be of nobody."""
+        return time - person.since < self._config.young
+
+    def _is_ghost(self, person: ActiveTrack) -> bool:
+        """Whether a new track is so unsure that it would not be one in the end."""
+        young = len(person.times) >= SHORT and self._is_young(person, person.times[-1])
+        return young and surest(np.stack(person.keypoints)) < self._config.finish.least_sure
+
     def _close(self, person: ActiveTrack) -> None:
         """End the track of a lost person."""
         self._live.remove(person)
         if stretch := person.stretch(self.rows):
             self._stretches.append(stretch)
-            self._gone += [stretch] if _is_known(person) else []
-
-
-def _is_known(person: ActiveTrack) -> bool:
-    """Whether somebody was seen often or clearly enough to be searched for."""
-    return len(person.frames) >= SHORT or sureness(person.last) >= CLEAR
+            self._gone += [stretch] if stretch.count >= SHORT else []
