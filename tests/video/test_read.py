@@ -113,6 +113,16 @@ def test_what_cannot_be_decoded_for_want_of_memory_is_not_called_damaged(make_vi
         open_video(path)
 
 
+def test_a_size_that_a_damaged_file_makes_up_is_not_called_too_little_memory(make_video, monkeypatch):
+    def made_up(source, packet):
+        raise av.error.MemoryError(12, "Cannot allocate memory")
+
+    path = make_video()
+    monkeypatch.setattr(FileSource, "decode", made_up)
+    with pytest.raises(ValueError, match=path.name):
+        open_video(path)
+
+
 def test_a_file_that_is_cut_off_gives_what_is_there(make_video):
     path = make_video("clip.mkv", frames=60)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

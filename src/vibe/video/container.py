@@ -156,10 +156,13 @@ def refuse_huge(path: Path, width: int, height: int) -> None:
 
 
 def refuse_starved(error: av.error.FFmpegError) -> None:
-    """Raises MemoryError for an error of FFmpeg that comes of too little memory, which it may well call damage."""
-    if isinstance(error, MemoryError | BlockingIOError):  # the second where it finds no room for a thread
+    """Raises MemoryError for an error of FFmpeg that comes of too little memory, which it may well call damage.
+
+    It calls sizes that a damaged file makes up too little memory, too: then there is room for more.
+    """
+    if isinstance(error, BlockingIOError):  # it finds no room for a thread
         raise MemoryError from error
-    np.empty(DECODING, np.uint8)
+    np.empty(DECODING * (4 if isinstance(error, MemoryError) else 1), np.uint8)
 
 
 def _opened(path: Path) -> InputContainer:
