@@ -54,7 +54,7 @@ def home(shared, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def clip(shared, tmp_path_factory):
-    """A second of the balancing clip, at a third of its size."""
+    """A second of the balancing clip, at a third of its size: one person, and one behind."""
     path = tmp_path_factory.mktemp("clip") / "balancing.mp4"
     with open_video(shared / "data" / "videos" / "balancing" / "cam01.mp4") as source:
         width, height = source.width // 6 * 2, source.height // 6 * 2
@@ -83,7 +83,7 @@ def done(home, clip, tmp_path_factory) -> Path:
 def test_one_command_runs_the_paper_s_system_on_a_video(done):
     assert sorted(path.name for path in done.iterdir()) == ["motion.npz", "overlay.mp4", "summary.json"]
     result = load(done / "motion.npz")
-    (person,) = result.people
+    person, _behind = result.people
     assert len(person.frames) == FRAMES
     assert result.body.sha256 == assets.sha256(assets.library("smpl_neutral.npz"))
     assert result.weights.sha256 == assets.sha256(assets.library("official.safetensors"))
@@ -93,7 +93,7 @@ def test_one_command_runs_the_paper_s_system_on_a_video(done):
 
 
 def test_the_file_s_joints_are_those_of_smpl_in_its_poses(done):
-    (person,) = load(done / "motion.npz").people
+    person, _behind = load(done / "motion.npz").people
     body = load_smpl()
     smpl = as_tensors(person.smpl_shaped)
     joints, _ = joints_and_keypoints(body, smpl.rotmat, smpl.betas)
@@ -105,7 +105,7 @@ def test_the_file_s_joints_are_those_of_smpl_in_its_poses(done):
 def test_the_single_frame_baseline_the_published_fitting_and_filter_run_too(clip, tmp_path):
     options = ["--weights", "official-frame", "--fitting", "paper", "--smooth", "one-euro", "--no-overlay"]
     assert run("estimate", clip, "-o", tmp_path, *options) == 0
-    (person,) = load(tmp_path / "balancing" / "motion.npz").people
+    person, _behind = load(tmp_path / "balancing" / "motion.npz").people
     assert len(person.frames) == FRAMES
     assert person.betas_per_frame is None
 
@@ -114,7 +114,7 @@ def test_the_old_result_file_holds_smpl_s_vertices_and_the_49_joints(done, tmp_p
     joblib = pytest.importorskip("joblib")
     path = tmp_path / "vibe_output.pkl"
     assert run("export", done / "motion.npz", "--to", "legacy", "-o", path) == 0
-    (person,) = joblib.load(path).values()
+    person, _behind = joblib.load(path).values()
     assert person["verts"].shape == (FRAMES, 6890, 3)
     assert person["joints3d"].shape == (FRAMES, 49, 3)
     with np.load(assets.library("j_regressor_extra.npz")) as file:

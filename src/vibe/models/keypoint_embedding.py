@@ -17,8 +17,8 @@ LEAST_CONFIDENCE = 0.1
 
 
 def detected_points(
-    keypoints_px: Float[Tensor, "time 17 3"], landmarks: Float[Tensor, "time 33 8"] | None
-) -> Float[Tensor, "time 27 6"]:
+    keypoints_px: Float[Tensor, "*b time 17 3"], landmarks: Float[Tensor, "*b time 33 8"] | None
+) -> Float[Tensor, "*b time 27 6"]:
     """The keypoints and, behind them, the landmarks' hands and feet: x, y in pixels; place in space; confidence.
 
     Without landmarks, and in frames without a keypoint, hands, feet and places are all 0.
@@ -55,8 +55,8 @@ def mirror_observation(observation: Observation) -> Observation:
     """The same evidence in a mirror: x negated, left and right exchanged."""
     flip = torch.tensor([-1.0, 1.0, 1.0], device=observation.box.device)
     other = skeletons.mirrored(skeletons.DETECTED27)
-    points = (each[..., other, :] * flip for each in (observation.keypoints, observation.places))
-    return Observation(*points, observation.box * flip)
+    keypoints, places = (each[..., other, :] * flip for each in (observation.keypoints, observation.places))
+    return Observation(keypoints, places, observation.box * flip)
 
 
 @dataclass(frozen=True)
