@@ -35,7 +35,7 @@ CONTEST = 0.05
 """Overlap of two people's bodies over the smaller one from which a place is contested."""
 LIKELY = 1.1
 """Cost of `assign_readings` up to which a reading is somebody's who is lost or whose place is contested."""
-SURE, SHOWN = 0.2, 0.4
+SURE, SHOWN = 0.3, 0.4
 """How sure a contested reading must be, and which share of it must rest on what is not painted out."""
 
 
@@ -112,6 +112,7 @@ class Tracker:
         self._stretches: list[StoredTracklet] = []
         self._gone: list[StoredTracklet] = []
         self._times = array("d")
+        self._canvas = np.zeros((0, 0, 3), np.uint8)
         self._cuts = CutDetector()
         self._scenes = [0.0]
         self._count = 0
@@ -214,7 +215,7 @@ class Tracker:
         if len(self._live) >= (config.most_people or math.inf) or not self._search.due(time, every):
             return None
         around = self._live if crowded else self._live[first : first + 1]
-        picture = self._without_people(rgb, self._count - 2)
+        picture = self._without_people(rgb.copy(), self._count - 2)
         return self._search.start(time, picture, [one.regions[-1] for one in around])
 
     def _contested(self, time: float, ahead: list[Array]) -> set[int]:
@@ -226,9 +227,15 @@ class Tracker:
             for n in pair if n < len(ahead)
         }  # fmt: skip
 
-    def _without_people(self, rgb: Array, index: int) -> Array:
-        """The picture without everybody who was clearly seen in a frame, where they were then."""
-        picture = rgb.copy()
+    def _copied(self, rgb: Array) -> Array:
+        """The picture in memory that the next call overwrites: new memory costs more than the copy."""
+        if self._canvas.shape != rgb.shape:
+            self._canvas = np.empty_like(rgb)
+        np.copyto(self._canvas, rgb)
+        return self._canvas
+
+    def _without_people(self, picture: Array, index: int) -> Array:
+        """The picture, now without everybody who was clearly seen in a frame, where they were then."""
         for person in self._live:
             if person.frames[-1] == index and sureness(person.last) >= CLEAR:
                 paint_out(picture, person.keypoints[-1], person.regions[-1])
@@ -254,7 +261,7 @@ class Tracker:
         left = sorted(contested, key=lambda n: (n in missed, -lowest(self._live[n].regions[-SLIDE:])))
         while left:
             n = left.pop(0)
-            picture = rgb.copy()
+            picture = self._copied(rgb)
             for m in left:
                 if m not in missed:
                     paint_out(picture, self._live[m].keypoints[-1], ahead[m])
@@ -287,7 +294,7 @@ class Tracker:
         wait = config.detect_contested if lost and config.most_windows is None else config.detect_lost
         if not wanted or not self._search.near_due(time, wait):
             return None
-        return self._search.near(time, self._without_people(rgb, self._count - 1), wanted, lost)
+        return self._search.near(time, self._without_people(self._copied(rgb), self._count - 1), wanted, lost)
 
     def _read_turned(self, rgb: Array, person: ActiveTrack, first: Landmarks) -> Landmarks:
         """The surest reading of somebody who turns over: as the region was, or turned further or less far."""
@@ -310,7 +317,7 @@ class Tracker:
         starts = [self._pose.start(*each) for each in zip(found.box_px, points, strict=True)]
         known = {m for _, m in pair_regions([one.regions[-1] for one in here], starts)}
         tried = [n for n in range(len(starts)) if n not in known] + (sorted(known) if crowded else [])
-        picture = self._without_people(rgb, index) if tried else rgb
+        picture = self._without_people(self._copied(rgb), index) if tried else rgb
         for n in tried[:most]:
             if (landmarks := self._read_new(rgb, picture, starts[n], here)) is None:
                 continue
@@ -344,9 +351,7 @@ class Tracker:
             near = any(body_overlap(reading.follow, one.regions[-1]) > CONTEST for one in here)
             if near and is_person(reading, self._config) and sureness(reading) < CLEAR:
                 reading = self._pose(picture, reading.follow)
-            least = CLEAR if near else 0.0
-            if abs(reading.follow[3]) > TILTED:
-                least = self._config.finish.least_sure
+            least = self._config.finish.least_sure if abs(reading.follow[3]) > TILTED else CLEAR * near
             if self._is_shown(rgb, picture, reading, least) and not any(
                 self._repeats(reading.keypoints_px, one.keypoints[-1]) for one in here
             ):
