@@ -67,6 +67,51 @@ class Clip:
     """Packets that could not be decoded and were skipped."""
 
 
+WORLD_CAMERA = {
+    "still": "the camera stands still",
+    "turning": "the camera turns as the background tells",
+    "moving": "the camera moves as the background and standing feet tell",
+    "unknown": "the camera's motion is not known, it is taken for still",
+}
+"""How the motion of a camera is known."""
+WORLD_GRAVITY = {
+    "people": "up is as people stand",
+    "calibration": "up is the calibration's",
+    "camera": "up is the picture's, for nobody stands",
+}
+"""What tells which way is up."""
+WORLD_FLOOR = {"feet": "the floor is where feet stand", "none": "no floor is known, height 0 is the lowest foot's"}
+"""What tells where the floor is."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Where the camera was in the people's world, frame by frame: `x_world = R_world_cam @ x_cam + t_world_cam`.
+
+    The world is right-handed, z up, metres, the floor at height 0; x is where the first person faces at first, who
+    starts above the origin.
+    """
+
+    R_world_cam: Float[Array, "frame 3 3"]
+    t_world_cam: Float[Array, "frame 3"]
+    """Place of the camera's centre in the world."""
+    camera: str
+    """A key of `WORLD_CAMERA`."""
+    gravity: str
+    """A key of `WORLD_GRAVITY`."""
+    floor: str
+    """A key of `WORLD_FLOOR`; with none, z = 0 is the height of the lowest foot, a convention."""
+    tilt_error_deg: float
+    """Expected error of the vertical (one standard deviation); NaN if unknown."""
+
+    def __str__(self) -> str:
+        """How it is known, as a clause for people."""
+        parts = [WORLD_CAMERA[self.camera], WORLD_GRAVITY[self.gravity], WORLD_FLOOR[self.floor]]
+        if self.tilt_error_deg >= 0:
+            parts[1] += f", give or take {self.tilt_error_deg:.1f} degrees"
+        return "; ".join(parts)
+
+
 @dataclass(frozen=True)
 class Track:
     """One person followed through a clip."""

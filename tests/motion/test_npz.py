@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
+import performers
 import pytest
 
 from vibe import __version__
@@ -31,6 +32,7 @@ CONTRACT = {
     "keypoints_px": (7, 17, 3),
     "confidence": (7,),
 }
+MAYBE = ("betas_per_frame", "contacts", "R_world_cam", "t_world_cam")
 VERSION_1 = Path(__file__).parents[1] / "fixtures" / "motion_version_1.npz"
 """Two people on the open body, the second with a shape a frame, as the first version wrote them."""
 
@@ -57,7 +59,7 @@ def result() -> Result:
     clip = Clip(Path("some where/clip ü.mp4"), 29.97, 64, 48, TIMES, 0)
     return Result(
         clip=clip,
-        camera=Camera(np.float32([[80, 0, 32], [0, 80, 24], [0, 0, 1]]), 64, 48),
+        camera=Camera(np.array([[80, 0, 32], [0, 80, 24], [0, 0, 1]], np.float32), 64, 48),
         people=(motion(), motion(3, 0)),
         body=BODY,
         weights=Weights("open", "cd" * 32, "free"),
@@ -65,9 +67,27 @@ def result() -> Result:
     )
 
 
+CONTRACT_WORLD = {
+    "global_orient_world": (7, 3),
+    "pelvis_world": (7, 3),
+    "joints_world": (7, 24, 3),
+    "contacts": (7, 4),
+}
+
+
+def in_world(result: Result) -> Result:
+    """The result before a moving camera, with contacts."""
+    random = np.random.default_rng(1)
+    people = [replace(each, contacts=random.random((len(each), 4), np.float32)) for each in result.people]
+    return performers.filmed(replace(result, people=tuple(people)), performers.moving_world(len(TIMES)))
+
+
 def same(one: Motion, two: Motion, off: float = 0.0) -> bool:
     """Whether all arrays are the same, rotations to rounding."""
+    if [name for name in MAYBE if (getattr(one, name) is None) != (getattr(two, name) is None)]:
+        return False
     plain = [each.name for each in fields(Motion) if each.name not in ("smpl", "body", "betas_per_frame")]
+    plain = [name for name in plain if getattr(one, name) is not None]
     pairs = [(getattr(one, name), getattr(two, name)) for name in plain]
     pairs += [(one.smpl_shaped.betas, two.smpl_shaped.betas), (one.smpl.pelvis, two.smpl.pelvis)]
     exact = all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in pairs)
@@ -87,6 +107,76 @@ def test_what_is_written_is_read_back(tmp_path, result):
     assert back.notes == result.notes == ("one note",)
     assert (back.body.name, back.body.sha256) == ("open", "ab" * 32)
     assert (back.weights.name, back.weights.sha256) == ("open", "cd" * 32)
+
+
+def test_a_world_is_written_and_read_back_with_everybody_in_it(tmp_path, result):
+    in_world(result).save(tmp_path / "motion.npz")
+    back = load(tmp_path / "motion.npz")
+    assert back.world is not None and result.world is None
+    for name, value in vars(in_world(result).world).items():
+        assert np.array_equal(value, getattr(back.world, name)), name
+    for mine, its in zip(in_world(result).people, back.people, strict=True):
+        assert same(mine, its, 1e-6) and not same(mine, its.in_world(None), 1e-6)
+    with np.load(tmp_path / "motion.npz", allow_pickle=False) as file:
+        arrays = dict(file)
+    assert {name: arrays[f"1/{name}"].shape for name in CONTRACT_WORLD} == CONTRACT_WORLD
+    np.testing.assert_allclose(arrays["1/joints_world"], back.people[0].joints_world, atol=1e-5)
+    assert str(arrays["world/camera"]) == "moving" and arrays["camera/R_world_cam"].dtype == np.float32
+    assert len(arrays) == 14 + 6 + 2 * len({**CONTRACT, **CONTRACT_WORLD})
+    assert len(load(changed(tmp_path / "nan.npz", in_world(result), **{"world/tilt_error_deg": np.array(np.nan)}))) == 2
+
+
+def test_a_world_is_written_whole_whatever_the_people_say(tmp_path, result):
+    """What people hold of the camera is the result's; contacts need no world."""
+    world = in_world(result).world
+    replace(in_world(result), people=result.people).save(tmp_path / "motion.npz")
+    assert all(person.R_world_cam is not None for person in load(tmp_path / "motion.npz"))
+    replace(in_world(result), world=None).save(tmp_path / "motion.npz")
+    back = load(tmp_path / "motion.npz")
+    assert back.world is None and all(person.R_world_cam is None for person in back)
+    assert all(person.contacts is not None for person in back)
+    replace(result, people=(), world=world).save(tmp_path / "motion.npz")
+    world = load(tmp_path / "motion.npz").world
+    assert world is not None and world.camera == "moving"
+
+
+WORLD_MEMBERS = [
+    *("camera/R_world_cam", "camera/t_world_cam", "world/camera", "world/gravity", "world/floor"),
+    *("world/tilt_error_deg", "1/global_orient_world", "2/pelvis_world", "1/joints_world"),
+]
+
+
+@pytest.mark.parametrize("member", WORLD_MEMBERS)
+def test_part_of_a_world_is_refused(tmp_path, result, member):
+    with pytest.raises(ValueError, match=f"has a world, but lacks its {member}"):
+        load(changed(tmp_path / "motion.npz", in_world(result), **{member: None}))
+    in_world(result).save(tmp_path / "whole.npz")
+    with np.load(tmp_path / "whole.npz") as file:
+        one = {member: file[member]}
+    with pytest.raises(ValueError, match="has a world, but lacks"):
+        load(changed(tmp_path / "motion.npz", result, **one))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        ({"camera/R_world_cam": np.eye(3, dtype=np.float32)[None].repeat(11, 0)}, "camera/R_world_cam"),
+        ({"camera/R_world_cam": 1.01 * np.eye(3, dtype=np.float32)[None].repeat(12, 0)}, "no rotations"),
+        ({"camera/R_world_cam": -np.eye(3, dtype=np.float32)[None].repeat(12, 0)}, "no rotations"),
+        ({"camera/R_world_cam": np.full((12, 3, 3), np.nan, np.float32)}, "R_world_cam has numbers that are not"),
+        ({"camera/t_world_cam": np.full((12, 3), np.inf, np.float32)}, "t_world_cam has numbers that are not"),
+        ({"camera/t_world_cam": np.zeros(3, np.float32)}, "camera/t_world_cam"),
+        ({"world/camera": np.array("flying")}, "world/camera is 'flying', not one of still"),
+        ({"world/floor": np.array(["feet"])}, "world/floor"),
+        ({"world/tilt_error_deg": np.array(-1.0)}, "world/tilt_error_deg is -1"),
+        ({"1/contacts": np.zeros((7, 2), np.float32)}, "1/contacts"),
+        ({"1/joints_world": np.full((7, 24, 3), np.nan, np.float32)}, "1/joints_world has numbers that are not"),
+        ({"world/wind": np.array(1.0)}, "world/wind"),
+    ],
+)
+def test_a_world_that_is_none_is_refused_with_the_reason(tmp_path, result, arrays, says):
+    with pytest.raises(ValueError, match=says):
+        load(changed(tmp_path / "motion.npz", in_world(result), **arrays))
 
 
 def test_the_names_shapes_and_kinds_are_those_of_the_contract(tmp_path, result):
@@ -261,7 +351,7 @@ def changed(path: Path, result: Result, **arrays: object) -> Path:
         ({"fps": np.array(0.0)}, "no video"),
         ({"width": np.array(-64, np.int32)}, "no video"),
         ({"height": np.array(1 << 30, np.int32)}, "no video"),
-        ({"camera/K": np.diag(np.float32([80, 0, 1]))}, "no camera has"),
+        ({"camera/K": np.diag(np.array([80, 0, 1], np.float32))}, "no camera has"),
         ({"camera/K": np.full((3, 3), np.nan, np.float32)}, "no camera has"),
     ],
 )
@@ -337,4 +427,5 @@ def test_a_missing_file_is_not_found(tmp_path):
 def test_a_shape_for_each_frame_is_kept(tmp_path, result):
     shapes = np.random.default_rng(0).standard_normal((7, 10), np.float32)
     replace(result, people=(replace(motion(), betas_per_frame=shapes),)).save(tmp_path / "motion.npz")
-    assert np.array_equal(load(tmp_path / "motion.npz").people[0].betas_per_frame, shapes)
+    found = load(tmp_path / "motion.npz").people[0].betas_per_frame
+    assert found is not None and np.array_equal(found, shapes)

@@ -12,6 +12,7 @@ from vibe.arrays import as_tensors
 from vibe.body import Body, keypoints, load_body, placed, rest_joints, vertices
 from vibe.motion import Motion, Result
 from vibe.records import Weights
+from vibe.rotations import rotmat_from_rotvec
 
 FRAMES = torch.cat([torch.arange(10, 30), torch.arange(40, 55)])
 
@@ -43,8 +44,60 @@ def test_a_stretch_of_seconds_is_those_frames_of_everything(motion):
     assert np.array_equal(part.times, motion.times[wanted])
     assert np.array_equal(part.smpl.rotmat, motion.smpl.rotmat[wanted])
     assert np.array_equal(part.smpl.betas, motion.smpl.betas) and part.body == motion.body
-    assert changing(motion)[0.8:1.76].betas_per_frame.shape == (14, 10)
+    shapes = changing(motion)[0.8:1.76].betas_per_frame
+    assert shapes is not None and shapes.shape == (14, 10)
     assert len(motion[90:]) == 0
+
+
+def test_the_world_is_the_camera_s_frame_turned_and_moved_in_every_frame(motion, result):
+    world = performers.moving_world()
+    seen = performers.filmed(result, world).people[0]
+    for row, frame in enumerate(motion.frames):
+        R, t = world.R_world_cam[frame], world.t_world_cam[frame]
+        np.testing.assert_allclose(seen.joints_world[row], motion.joints_cam[row] @ R.T + t, atol=1e-5)
+        np.testing.assert_allclose(seen.pelvis_world[row], R @ motion.smpl.pelvis[row] + t, atol=1e-5)
+        R_world_pelvis = rotmat_from_rotvec(seen.global_orient_world[row])
+        np.testing.assert_allclose(R_world_pelvis, R @ motion.smpl.rotmat[row, 0], atol=1e-5)
+    part = seen[0.8:1.76]
+    assert np.array_equal(part.joints_world, seen.joints_world[(FRAMES >= 20) & (FRAMES < 44)])
+    assert part.R_world_cam is not None and part.R_world_cam.shape == (14, 3, 3)
+    assert len(performers.filmed(result, world)[0.8:1.76].people[0]) == 14
+
+
+def test_who_is_filmed_by_another_camera_stays_in_the_world(result):
+    still, moving = performers.still_world(), performers.moving_world()
+    one, two = performers.filmed(result, still), performers.filmed(result, moving, still)
+    assert np.abs(one.people[0].joints_cam - two.people[0].joints_cam).max() > 0.3
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(a.joints_world, b.joints_world, atol=1e-5)
+        np.testing.assert_allclose(a.vertices(space="world")[::9], b.vertices(space="world")[::9], atol=1e-4)
+        other = a.joints("coco17", space="world").values, b.joints("coco17", space="world").values
+        np.testing.assert_allclose(*other, atol=1e-4)
+
+
+def test_a_series_says_whose_axes_it_has(result):
+    person = performers.filmed(result, performers.moving_world()).people[0]
+    assert person.joints().axes == "camera" and person.joints(space="world").axes == "world, z up"
+    with pytest.raises(ValueError, match="the axes 'world, z up'"):
+        person.joints(space="world") - person.joints()
+    with pytest.raises(ValueError, match="z points up"):
+        person.joints(space="world").y_up()
+    with pytest.raises(ValueError, match="no space 'moon': choose camera or world"):
+        person.joints(space="moon")
+    pandas = pytest.importorskip("pandas")
+    table = performers.filmed(result, performers.moving_world()).to_dataframe(space="world")
+    assert isinstance(table, pandas.DataFrame)
+    np.testing.assert_allclose(table[["x_m", "y_m", "z_m"]].iloc[0], person.joints_world[0, 0])
+
+
+def test_without_a_world_nothing_is_in_it(motion):
+    asks = (
+        lambda: motion.joints(space="world"), lambda: motion.pelvis_world, lambda: motion.joints_world,
+        lambda: motion.global_orient_world, lambda: motion.vertices(space="world"),
+    )  # fmt: skip
+    for ask in asks:
+        with pytest.raises(ValueError, match="has no world.*estimate the video again"):
+            ask()
 
 
 def test_a_motion_is_not_cut_by_frames(motion, result):

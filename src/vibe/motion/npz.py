@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 from vibe import __version__, assets
 from vibe.assets.archives import read_npz
 from vibe.cameras import translation_from_weak
+from vibe.records import WORLD_CAMERA, WORLD_FLOOR, WORLD_GRAVITY
 from vibe.skeletons import SMPL
 
 FORMAT, FORMAT_1 = "vibe-motion 2", "vibe-motion 1"
+NO_ROTATION = 1e-3
+"""By how much products of columns of a rotation in a file may miss 0 or 1."""
 MOST_PX = 1 << 16
 """Pixels along a side of a video."""
 Layout = Mapping[str, tuple[tuple[int | str, ...], str]]
@@ -36,7 +39,16 @@ HEAD_1: Layout = {
     "camera/K": ((3, 3), "f"),
 }
 """Of the video, in version 1."""
-HEAD: Layout = {**HEAD_1, "notes": (("note",), "U"), "people": ((), "i"), "sha256": ((), "U")}
+WORLD_ARRAYS: Layout = {
+    "camera/R_world_cam": (("frame", 3, 3), "f"),
+    "camera/t_world_cam": (("frame", 3), "f"),
+    "world/camera": ((), "U"),
+    "world/gravity": ((), "U"),
+    "world/floor": ((), "U"),
+    "world/tilt_error_deg": ((), "f"),
+}
+"""Of the video where there is a world: all or none."""
+HEAD: Layout = {**HEAD_1, **WORLD_ARRAYS, "notes": (("note",), "U"), "people": ((), "i"), "sha256": ((), "U")}
 SHARED: Layout = {
     "frames": (("time",), "i"),
     "box_px": (("time", 4), "f"),
@@ -50,15 +62,23 @@ SHARED: Layout = {
 }
 """Of a person, in both versions."""
 PERSON_1: Layout = {**SHARED, "betas": (("time?", 10), "f"), "trans": (("time", 3), "f")}
+PERSON_WORLD: Layout = {
+    "global_orient_world": (("time", 3), "f"),
+    "pelvis_world": (("time", 3), "f"),
+    "joints_world": (("time", len(SMPL), 3), "f"),
+}
+"""Of a person where there is a world: all or none."""
 PERSON: Layout = {
     **SHARED,
     "betas": ((10,), "f"),
     "betas_per_frame": (("time", 10), "f"),
     "pelvis": (("time", 3), "f"),
     "transl": (("time", 3), "f"),
+    "contacts": (("time", 4), "f"),
+    **PERSON_WORLD,
 }
 LAYOUTS = {FORMAT: (HEAD, PERSON), FORMAT_1: (HEAD_1, PERSON_1)}
-OPTIONAL = ("betas_per_frame", "notes")
+OPTIONAL = ("betas_per_frame", "contacts", "notes", *WORLD_ARRAYS, *PERSON_WORLD)
 UNBOUNDED = ("frames", "box_px", "pred_cam", "joints_px")
 """Those whose numbers need not be finite: boxes and projections of people outside the picture."""
 DAMAGED = "the file is damaged: copy it again, or estimate the video again"
@@ -98,7 +118,9 @@ def read_motion_npz(path: Path) -> tuple[dict[str, NDArray], list[dict[str, NDAr
     """
     arrays = read_npz(path)
     version, people = _checked(path, arrays)
-    head = {name: _exact(arrays[name], kind) for name, (_, kind) in HEAD_1.items()}
+    head = {
+        name: _exact(arrays[name], kind) for name, (_, kind) in {**HEAD_1, **WORLD_ARRAYS}.items() if name in arrays
+    }
     head["notes"] = arrays.get("notes", np.zeros(0, np.str_))
     width, height, fps = int(head["width"]), int(head["height"]), float(head["fps"])
     timestamps, K_px = head["timestamps"], head["camera/K"]
@@ -108,6 +130,8 @@ def read_motion_npz(path: Path) -> tuple[dict[str, NDArray], list[dict[str, NDAr
         raise ValueError(f"{path}: {width}x{height} at {fps:g} frames a second is no video: {DAMAGED}")
     if not np.isfinite(K_px).all() or not (K_px.diagonal() > 0).all():
         raise ValueError(f"{path}: camera/K has numbers that no camera has: {DAMAGED}")
+    if "world/camera" in head:
+        _check_world(path, head)
     return head, [_person(path, arrays, number, version, head) for number in range(1, people + 1)]
 
 
@@ -120,7 +144,7 @@ def _checked(path: Path, arrays: dict[str, NDArray]) -> tuple[str, int]:
             f"{path} has format {version[:40]!a}, this version of vibe reads up to {FORMAT!a}: "
             + ("update vibe" if later else "give a motion.npz that vibe estimate wrote")
         )
-    numbers = {name.split("/")[0] for name in arrays if "/" in name} - {"camera"}
+    numbers = {name.split("/")[0] for name in arrays if "/" in name} - {name.split("/")[0] for name in HEAD}
     head, person = LAYOUTS[version]
     _fit(path, arrays, head, "")
     people = int(arrays["people"]) if version == FORMAT else len(numbers)
@@ -130,6 +154,9 @@ def _checked(path: Path, arrays: dict[str, NDArray]) -> tuple[str, int]:
     for number in range(1, people + 1):
         _fit(path, arrays, person, f"{number}/")
         known |= {f"{number}/{name}" for name in person}
+    sets = [f"{prefix}{name}" for prefix, names in _worlds(people) for name in names]
+    if (lacking := [name for name in sets if name not in arrays]) and len(lacking) < len(sets):
+        raise ValueError(f"{path} has a world, but lacks its {lacking[0]}: {DAMAGED}")
     if unknown := sorted(arrays.keys() - known):
         raise ValueError(f"{path} holds {ascii(unknown[0][:60])}, which no motion file does: {DAMAGED}")
     if version == FORMAT:
@@ -137,6 +164,28 @@ def _checked(path: Path, arrays: dict[str, NDArray]) -> tuple[str, int]:
         if seen != str(arrays["sha256"]):
             raise ValueError(f"{path} is not as it was written, its checksum differs: {DAMAGED}")
     return version, people
+
+
+def _worlds(people: int) -> list[tuple[str, Layout]]:
+    """Prefixes and names of all that a file with a world holds of it."""
+    return [("", WORLD_ARRAYS), *((f"{number}/", PERSON_WORLD) for number in range(1, people + 1))]
+
+
+def _check_world(path: Path, head: Mapping[str, NDArray]) -> None:
+    """Refuse a world that no camera can stand in, or that is known in a way that there is not."""
+    for name in ("camera/R_world_cam", "camera/t_world_cam"):
+        if not np.isfinite(head[name]).all():
+            raise ValueError(f"{path}: {name} has numbers that are not finite: {DAMAGED}")
+    R_world_cam = head["camera/R_world_cam"].astype(np.float64)
+    off = np.abs(R_world_cam @ R_world_cam.mT - np.eye(3))
+    if not (off < NO_ROTATION).all() or not (np.linalg.det(R_world_cam) > 0).all():
+        raise ValueError(f"{path}: camera/R_world_cam has matrices that are no rotations: {DAMAGED}")
+    error = float(head["world/tilt_error_deg"])
+    if not math.isnan(error) and not 0 <= error < math.inf:
+        raise ValueError(f"{path}: world/tilt_error_deg is {error:g}, which no error is: {DAMAGED}")
+    for name, choices in (("camera", WORLD_CAMERA), ("gravity", WORLD_GRAVITY), ("floor", WORLD_FLOOR)):
+        if (word := str(head[f"world/{name}"])) not in choices:
+            raise ValueError(f"{path}: world/{name} is {word[:40]!a}, not one of {', '.join(choices)}: {DAMAGED}")
 
 
 def _person(

@@ -12,9 +12,9 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from vibe.body import Body, find_body
-from vibe.motion.npz import read_motion_npz, write_npz
-from vibe.motion.series import CAMERA, PARENT, Series, together, within
-from vibe.records import Camera, Clip, SmplParams, Weights
+from vibe.motion.npz import PERSON_WORLD, WORLD_ARRAYS, read_motion_npz, write_npz
+from vibe.motion.series import PARENT, SPACES, Series, together, within
+from vibe.records import Camera, Clip, SmplParams, Weights, World
 from vibe.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 from vibe.skeletons import JOINT_SETS, SMPL
 
@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 
 SAME = ("frames", "box_px", "transl", "pred_cam", "joints_px", "keypoints_px", "confidence")
 """Fields of a motion that its file has under their own names."""
+MAYBE = ("betas_per_frame", "contacts")
+"""Likewise, where a motion has them."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Motion:
     """One person's motion in the camera's frame (x right, y down, z forward; metres, seconds, radians).
+
+    Where the camera is known in the world, the same is there in the world too (`World`: z up, the floor at 0).
 
         import vibe
 
@@ -66,6 +70,12 @@ class Motion:
     betas_per_frame: Float[ndarray, "time 10"] | None = None
     """Shapes as the published network says them, one a frame, where they were neither smoothed nor refined; then the
     one shape is their mean."""
+    contacts: Float[ndarray, "time 4"] | None = None
+    """Probability that the left heel, left toe, right heel and right toe stand; None where it was not estimated."""
+    R_world_cam: Float[ndarray, "time 3 3"] | None = None
+    """The camera's, at the motion's frames; None where no world is known."""
+    t_world_cam: Float[ndarray, "time 3"] | None = None
+    """Place of the camera's centre in the world at those frames."""
 
     def __repr__(self) -> str:
         if not len(self):
@@ -89,11 +99,20 @@ class Motion:
         parts = {name: array[rows] for name, array in arrays.items() if isinstance(array, ndarray)}
         return replace(self, **parts, smpl=self.smpl.at(rows))
 
+    def in_world(self, world: World | None) -> Motion:
+        """The same motion, seen by the camera of this world; None takes the world away."""
+        if world is None:
+            return replace(self, R_world_cam=None, t_world_cam=None)
+        return replace(self, R_world_cam=world.R_world_cam[self.frames], t_world_cam=world.t_world_cam[self.frames])
+
     def _arrays(self) -> dict[str, ndarray]:
         """What a file holds of the person."""
         arrays = {name: getattr(self, name) for name in (*SAME, "global_orient", "body_pose")}
         arrays |= {"betas": self.smpl.betas, "pelvis": self.smpl.pelvis, "joints": self.joints_cam}
-        return arrays if self.betas_per_frame is None else arrays | {"betas_per_frame": self.betas_per_frame}
+        arrays |= {name: array for name in MAYBE if (array := getattr(self, name)) is not None}
+        if self.R_world_cam is not None:
+            arrays |= {name: getattr(self, name) for name in PERSON_WORLD}
+        return arrays
 
     @property
     def smpl_shaped(self) -> SmplParams:
@@ -110,13 +129,46 @@ class Motion:
         """Axis-angle of joints 1 to 23, each relative to its parent."""
         return rotvec_from_rotmat(self.smpl.rotmat[:, 1:]).reshape(len(self), 3 * (len(SMPL) - 1))
 
-    def joints(self, set: str = "smpl24", body: Body | Path | str | None = None) -> Series:
-        """Places of joints in the camera's frame, metres: [time, joint, 3] with names and times.
+    @property
+    def global_orient_world(self) -> Float[ndarray, "time 3"]:
+        """Axis-angle of the pelvis in the world; ValueError where none is known."""
+        return rotvec_from_rotmat(self._world_camera()[0] @ self.smpl.rotmat[:, 0])
+
+    @property
+    def pelvis_world(self) -> Float[ndarray, "time 3"]:
+        """Place of the pelvis joint in the world, metres; ValueError where none is known."""
+        return self._placed(self.smpl.pelvis[:, None], "world")[:, 0]
+
+    @property
+    def joints_world(self) -> Float[ndarray, "time 24 3"]:
+        """SMPL's joints in the world, metres; ValueError where none is known."""
+        return self._placed(self.joints_cam, "world")
+
+    def _world_camera(self) -> tuple[Float[ndarray, "time 3 3"], Float[ndarray, "time 3"]]:
+        """R_world_cam and t_world_cam; raises ValueError where there are none."""
+        if self.R_world_cam is None or self.t_world_cam is None:
+            raise ValueError(
+                "the motion has no world, in which the camera's place is known: take the camera's space, or estimate "
+                "the video again"
+            )
+        return self.R_world_cam, self.t_world_cam
+
+    def _placed(self, points_cam: Float[ndarray, "time point 3"], space: str) -> Float[ndarray, "time point 3"]:
+        """Points in the axes of a space; raises ValueError for one that there is not."""
+        if space not in SPACES:
+            raise ValueError(f"there is no space {space!r}: choose {' or '.join(SPACES)}")
+        if space == "camera":
+            return points_cam
+        R_world_cam, t_world_cam = self._world_camera()
+        return points_cam @ R_world_cam.mT + t_world_cam[:, None]
+
+    def joints(self, set: str = "smpl24", body: Body | Path | str | None = None, space: str = "camera") -> Series:
+        """Places of joints in the camera's frame, or the world's, metres: [time, joint, 3] with names and times.
 
         `set` is smpl24, or one of those that the body has: coco17, detected17 (the same where the shipped detector
         marks them), spin49, h36m17, common14; their order is in `vibe.skeletons`. All but smpl24 need the body, which
         is found by its checksum; `body` names a file of one's own. FileNotFoundError if it is not here, ValueError for
-        another body or set.
+        another body or set, or a world that the motion does not have.
         """
         if set not in JOINT_SETS:
             raise ValueError(
@@ -128,7 +180,8 @@ class Motion:
             from vibe.body.placed import keypoints_cam
 
             places = keypoints_cam(self.smpl_shaped, find_body(self.body, body), set)
-        return Series(places, tuple(JOINT_SETS[set]), self.times, self.frames, "m", CAMERA)
+        places = self._placed(places, space)
+        return Series(places, tuple(JOINT_SETS[set]), self.times, self.frames, "m", SPACES[space])
 
     def angles(self) -> Series:
         """How far each joint is turned from the T-pose, degrees in [0, 180]: [time, joint].
@@ -139,8 +192,10 @@ class Motion:
         turns = np.degrees(np.linalg.norm(rotvec_from_rotmat(self.smpl.rotmat), axis=-1))
         return Series(turns, tuple(SMPL), self.times, self.frames, "deg", PARENT)
 
-    def vertices(self, body: Body | Path | str | None = None) -> Float[ndarray, "time vertex 3"]:
-        """The surface in every frame, in the camera's frame, metres; its faces are `vibe.load_body().faces`.
+    def vertices(self, body: Body | Path | str | None = None, space: str = "camera") -> Float[ndarray, "time vertex 3"]:
+        """The surface in every frame, in the camera's frame or the world's, metres.
+
+        Its faces are `vibe.load_body().faces`.
 
             for second in range(60):
                 surface = motion[second : second + 1].vertices()
@@ -151,14 +206,16 @@ class Motion:
         """
         from vibe.body.placed import vertices_cam
 
-        return vertices_cam(self.smpl_shaped, find_body(self.body, body))
+        return self._placed(vertices_cam(self.smpl_shaped, find_body(self.body, body)), space)
 
-    def to_dataframe(self, set: str = "smpl24", body: Body | Path | str | None = None) -> DataFrame:
+    def to_dataframe(
+        self, set: str = "smpl24", body: Body | Path | str | None = None, space: str = "camera"
+    ) -> DataFrame:
         """A row for each frame and joint: frame, time_s, joint, x_m, y_m, z_m, confidence (of the frame).
 
-        Camera's frame. Errors as of `joints`; needs pandas (ImportError says how to get it).
+        In the camera's frame or the world's. Errors as of `joints`; needs pandas (ImportError says how to get it).
         """
-        series = self.joints(set, body)
+        series = self.joints(set, body, space)
         table = series.to_dataframe()
         table["confidence"] = np.repeat(self.confidence, len(series.names))
         return table
@@ -186,6 +243,8 @@ class Result:
     weights: Weights
     notes: tuple[str, ...]
     """One sentence for each thing that was dropped or repaired."""
+    world: World | None = None
+    """Where the camera was in the people's world, in every frame of the clip; None where that is not known."""
 
     def __repr__(self) -> str:
         lines = [f"Result of {self.clip.path.name}: {len(self)} people, {len(self.clip.timestamps)} frames"]
@@ -232,14 +291,19 @@ class Result:
             "camera/K": self.camera.K_px,
             "notes": np.array(self.notes, np.str_),
         }
-        write_npz(Path(path), head, [motion._arrays() for motion in self.people])
+        if self.world is not None:
+            head |= {name: getattr(self.world, name.partition("/")[2]) for name in WORLD_ARRAYS}
+        write_npz(Path(path), head, [motion.in_world(self.world)._arrays() for motion in self.people])
 
-    def to_dataframe(self, set: str = "smpl24", body: Body | Path | str | None = None) -> DataFrame:
+    def to_dataframe(
+        self, set: str = "smpl24", body: Body | Path | str | None = None, space: str = "camera"
+    ) -> DataFrame:
         """A row for each person, frame and joint: person (from 1), frame, time_s, joint, x_m, y_m, z_m, confidence.
 
-        Camera's frame. Errors as of `Motion.joints`; needs pandas (ImportError says how to get it).
+        In the camera's frame or the world's. Errors as of `Motion.joints`; needs pandas (ImportError says how to get
+        it).
         """
-        return together([motion.to_dataframe(set, body) for motion in self.people])
+        return together([motion.to_dataframe(set, body, space) for motion in self.people])
 
 
 def load(path: Path | str) -> Result:
@@ -257,8 +321,16 @@ def load(path: Path | str) -> Result:
     body, weights = (Weights(*head[name].tolist(), licence="") for name in ("body", "weights"))
     width, height = int(head["width"]), int(head["height"])
     clip = Clip(Path(str(head["video"])), float(head["fps"]), width, height, head["timestamps"], damaged=0)
-    found = tuple(_motion(person, clip, body) for person in people)
-    return Result(clip, Camera(head["camera/K"], width, height), found, body, weights, tuple(head["notes"].tolist()))
+    world = _world(head) if "world/camera" in head else None
+    found = tuple(_motion(person, clip, body).in_world(world) for person in people)
+    camera, notes = Camera(head["camera/K"], width, height), tuple(head["notes"].tolist())
+    return Result(clip, camera, found, body, weights, notes, world)
+
+
+def _world(head: dict[str, ndarray]) -> World:
+    camera, gravity, floor = (str(head[f"world/{name}"]) for name in ("camera", "gravity", "floor"))
+    error_deg = float(head["world/tilt_error_deg"])
+    return World(head["camera/R_world_cam"], head["camera/t_world_cam"], camera, gravity, floor, error_deg)
 
 
 def _motion(person: dict[str, ndarray], clip: Clip, body: Weights) -> Motion:
@@ -268,6 +340,6 @@ def _motion(person: dict[str, ndarray], clip: Clip, body: Weights) -> Motion:
         smpl=SmplParams(rotmat_from_rotvec(rotvec), person["betas"], person["pelvis"]),
         joints_cam=person["joints"],
         body=body,
-        betas_per_frame=person.get("betas_per_frame"),
         **{name: person[name] for name in SAME},
+        **{name: person[name] for name in MAYBE if name in person},
     )

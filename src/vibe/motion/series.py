@@ -22,6 +22,10 @@ CAMERA = "camera"
 """x right, y down, z forward, from the camera's centre."""
 CAMERA_Y_UP = "camera, y up"
 """x right, y up, z towards the camera's back, from the camera's centre."""
+WORLD = "world, z up"
+"""x where the first person faces at first, z up from the floor."""
+SPACES = {"camera": CAMERA, "world": WORLD}
+"""Whose axes places can be given in."""
 PARENT = "parent joint"
 UNITS = ({"m": 1.0, "cm": 0.01, "mm": 0.001}, {"rad": 1.0, "deg": math.pi / 180})
 """Lengths and angles, each in the first of its kind."""
@@ -54,7 +58,7 @@ class Series:
     unit: str
     """m, m/s, m/s^2, deg ..."""
     axes: str
-    """What x, y and z are, or what angles are measured from: `CAMERA`, `CAMERA_Y_UP` or `PARENT`."""
+    """What x, y and z are, or what angles are measured from: `CAMERA`, `CAMERA_Y_UP`, `WORLD` or `PARENT`."""
 
     def __len__(self) -> int:
         """Frames."""
@@ -134,6 +138,8 @@ class Series:
         """The same with y pointing up in the picture and z backwards; what `axes` says changes with it."""
         if self._spatial("y axis").axes == CAMERA_Y_UP:
             return self
+        if self.axes == WORLD:
+            raise ValueError("the series is of the world, whose z points up: ask for y up of one in the camera's space")
         return replace(self, values=self.values * np.array([1, -1, -1], np.int8), axes=CAMERA_Y_UP)
 
     def numpy(self) -> Float[ndarray, "time joint *axis"]:
