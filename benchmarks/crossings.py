@@ -319,7 +319,8 @@ def main(options: Options) -> None:
     with one_thread():
         for name in options.only or (CHOOSING if options.choosing else SCENES):
             path, truth = take(name, body, options.cache)
-            _, tracks, notes = track_video(path)
+            found = track_video(path)
+            tracks, notes = found.tracks, found.notes
             score = compare(truth, tracks)
             total.add(score)
             rows.append(row(name, len(truth.shown), len(tracks), score))

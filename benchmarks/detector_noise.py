@@ -110,7 +110,7 @@ def filmed(path: Path) -> list[Seen]:
     """Everyone in a shared video, at 30 frames a second, in their longest run without a gap."""
     follower = Watcher()
     with open_video(path) as video:
-        clip, _, _ = track.track_frames(video, follower)
+        clip = track.track_frames(video, follower).clip
     people: dict[int, list[tuple[int, NDArray]]] = {}
     for frame in range(0, len(follower.seen), max(round(clip.fps / measure.FPS), 1)):
         for one in follower.seen[frame]:

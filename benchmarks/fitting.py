@@ -87,7 +87,8 @@ def main(options: Options) -> None:
     limbs = skeletons.index(skeletons.SMPL, skeletons.LIMBS)
     rows = []
     for name in VIDEOS:
-        clip, tracks, _ = following.track_video(FOLDER / f"{name}.mp4")
+        found = following.track_video(FOLDER / f"{name}.mp4")
+        clip, tracks = found.clip, found.tracks
         camera = cameras.default_camera(clip.width, clip.height)
         tracks = sorted(tracks, key=lambda one: -float(one.box_px[:, 3].median()))
         for person, track in enumerate(tracks, 1):

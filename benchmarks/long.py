@@ -19,6 +19,7 @@ import time
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -30,8 +31,6 @@ from speed import repeated
 from vibe.inference import track as following
 from vibe.tracking.detector import Detections
 from vibe.tracking.pose_model import Landmarks
-from vibe.tracking.tracker import Tracker
-from vibe.video.read import Video
 
 RATE, SECONDS, SIZE = 30, 10, (320, 240)
 PLACES = np.array([(60.0, 120.0), (160.0, 120.0), (260.0, 120.0)])
@@ -84,11 +83,11 @@ def followed(path: str, folder: str, killed: str = "0") -> dict[str, float | str
     saving: list[float] = []
     steps: list[tuple[float, float]] = []
     while_following: list[float] = []
-    save = following.TrackingJournal.save
+    save = following.TrackingJournal.write
 
-    def timed(self: following.TrackingJournal, video: Video, follower: Tracker) -> None:
+    def timed(self: following.TrackingJournal, *state: Any) -> None:
         began = time.perf_counter()
-        save(self, video, follower)
+        save(self, *state)
         saving.append(time.perf_counter() - began)
 
     def progress(what: str, done: float, most: float | None) -> None:
@@ -99,18 +98,18 @@ def followed(path: str, folder: str, killed: str = "0") -> dict[str, float | str
         if done == int(killed):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    following.TrackingJournal.save = timed
+    following.TrackingJournal.write = timed  # pyright: ignore[reportAttributeAccessIssue]
     began, before = time.perf_counter(), peak()
     found = following.track_video(Path(path), detect, Pose(), Path(folder), progress)
     seconds, most = time.perf_counter() - began, peak()
-    values = [getattr(track, name).numpy() for track in found[1] for name in vars(track)]
-    sums = hashlib.sha256(b"".join(value.tobytes() for value in (found[0].timestamps.numpy(), *values)))
+    values = [getattr(track, name).numpy() for track in found.tracks for name in vars(track)]
+    sums = hashlib.sha256(b"".join(value.tobytes() for value in (found.clip.timestamps.numpy(), *values)))
     return {
         "memory": most, "at_start": before, "following": while_following[0],
-        "frames": len(found[0].timestamps), "people": len(found[1]),
+        "frames": len(found.clip.timestamps), "people": len(found.tracks),
         "seconds": seconds, "from": steps[0][0], "ready": steps[0][1] - began,
         "save": float(np.mean(saving or [0.0])), "saved": len(saving), "most": float(max(saving or [0.0])),
-        "result": sum(value.nbytes for value in values) / 2**20, "sums": sums.hexdigest(), "notes": str(found[2]),
+        "result": sum(value.nbytes for value in values) / 2**20, "sums": sums.hexdigest(), "notes": str(found.notes),
     }  # fmt: skip
 
 

@@ -64,7 +64,7 @@ def cpu_minutes(kind: str, motions: Motions, body: Body) -> float:
     recipe, weights = PRIOR_RECIPES[kind], clip_weights(motions)
     network = KINDS[kind](asdict(recipe.prior))
     optimiser = torch.optim.Adam(network.parameters())
-    points, spent = vae_points(body, "joints"), 0.0
+    points, spent = vae_points(body, "joints"), 0.0  # pyright: ignore[reportCallIssue]
     for step in range(STEPS + 1):
         start = time.process_time()
         take_step(network, draw_batch(motions, weights, recipe, step), points, recipe, optimiser, step, ProcessGroup())
@@ -151,7 +151,8 @@ def in_videos(priors: dict[str | None, str], network: Network) -> list[list[obje
     """What the fit with each prior does to the reprojection, and how much it trembles."""
     rows: list[list[object]] = []
     for name in VIDEOS:
-        clip, tracks, _ = following.track_video(fitting.FOLDER / f"{name}.mp4")
+        found = following.track_video(fitting.FOLDER / f"{name}.mp4")
+        clip, tracks = found.clip, found.tracks
         camera = cameras.default_camera(clip.width, clip.height)
         for person, track in enumerate(sorted(tracks, key=lambda one: -float(one.box_px[:, 3].median())), 1):
             for prior, label in priors.items():

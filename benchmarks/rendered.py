@@ -203,7 +203,8 @@ def watch(path: Path, keypoints_px: NDArray[np.floating]) -> None:
     """Follow everyone in a video and write what was seen beside it."""
     follower = Watcher()
     with open_video(path) as video:
-        clip, tracks, _ = following.track_frames(video, follower)
+        found = following.track_frames(video, follower)
+        clip, tracks = found.clip, found.tracks
     arrays = {"times": clip.timestamps.numpy(), "people": np.array(len(tracks))}
     for place, track in enumerate(tracks):
         arrays |= {f"{what}{place}": getattr(track, what).numpy() for what in FIELDS}

@@ -37,7 +37,8 @@ def jump(track: Track) -> float:
 def main(options: Options) -> None:
     rows = []
     for name in VIDEOS:
-        clip, tracks, _ = following.track_video(FOLDER / name)
+        found = following.track_video(FOLDER / name)
+        clip, tracks = found.clip, found.tracks
         for number, track in enumerate(tracks, start=1):
             filled = int((track.confidence == 0).sum())
             span = f"{int(track.frames[0])} to {int(track.frames[-1])}"

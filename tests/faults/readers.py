@@ -146,7 +146,7 @@ def _result(known: Any) -> Any:
     from vibe.records import Camera, Clip, Weights
 
     clip = Clip(Path("clip.mp4"), 29.97, 64, 48, known.TIMES, 0)
-    K_px = np.float32([[80, 0, 32], [0, 80, 24], [0, 0, 1]])
+    K_px = np.float32([[80, 0, 32], [0, 80, 24], [0, 0, 1]])  # pyright: ignore[reportArgumentType]
     people = (known.motion(), known.motion(3, 0))
     body = known.BODY
     return Result(clip, Camera(K_px, 64, 48), people, body, Weights("open", "cd" * 32, "free"), ())
@@ -284,7 +284,7 @@ def _priors(folder: Path) -> Iterable[Path]:
     from vibe.train.priors import PriorRecipe
 
     for kind, sizes in test_priors.SIZES.items():
-        test_priors.saved(folder / f"{kind}.safetensors", PriorRecipe("small", kind, sizes))
+        test_priors.saved(folder / f"{kind}.safetensors", PriorRecipe("small", kind, sizes))  # pyright: ignore[reportArgumentType]
         yield folder / f"{kind}.safetensors"
 
 
@@ -302,7 +302,7 @@ def _run(folder: Path) -> tuple[list[Path], Read]:
     from vibe.train.priors import PriorRecipe
 
     checkpoints.source = lambda: "here"
-    recipe, layer = PriorRecipe("small", "vposer", None), torch.nn.Linear(2, 2)
+    recipe, layer = PriorRecipe("small", "vposer", None), torch.nn.Linear(2, 2)  # pyright: ignore[reportArgumentType]
     parts = {"network": layer, "optimiser": torch.optim.Adam(layer.parameters())}
     checkpoints.open_run_folder(folder, recipe, {"a": "b"})
     checkpoints.save_checkpoint(folder / "last.pt", recipe, parts, 3, 0.5)
@@ -342,7 +342,7 @@ def _store(folder: Path) -> tuple[list[Path], Read]:
 def _clips_of_motion(folder: Path) -> Iterable[Path]:
     poses = np.zeros((9, 72), np.float32)
     about = {"seq_offsets": np.array([0, 4, 9]), "names": np.array(["cmu_05_01", "aist_1"]), "fps": np.array(30.0)}
-    np.savez(folder / "clips.npz", poses=poses, trans=np.zeros((9, 3), np.float32), **about)
+    np.savez(folder / "clips.npz", poses=poses, trans=np.zeros((9, 3), np.float32), **about)  # pyright: ignore[reportArgumentType]
     yield folder / "clips.npz"
 
 
@@ -552,14 +552,14 @@ def _state(folder: Path) -> tuple[list[Path], Read]:
 
     track.EVERY = 0.0
     with suppress(EndedError):
-        track.track_video(film, nobody, _Landmarks(), place, end)
+        track.track_video(film, nobody, _Landmarks(), place, end)  # pyright: ignore[reportArgumentType]
     track.EVERY = 1000.0
     kept = {path.relative_to(place): path.read_bytes() for path in place.rglob("*") if path.is_file()}
 
     def read(path: Path) -> None:
         _signed(path)
         try:
-            notes = track.track_video(film, nobody, _Landmarks(), place)[2]
+            notes = track.track_video(film, nobody, _Landmarks(), place).notes  # pyright: ignore[reportArgumentType]
         finally:
             shutil.rmtree(place, ignore_errors=True)
             for name, content in kept.items():

@@ -82,15 +82,16 @@ def film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 LOOKS: list[Path] = []
 
 
-def found(path: Path, *_: object) -> tuple[Clip, list[Track], list[str]]:
+def found(path: Path, *_: object) -> track.Tracking:
     LOOKS.append(path)
     times = torch.arange(FRAMES, dtype=torch.float64) / 30
-    return Clip(path, 30.0, 1280, 720, times, 0), [waving(FRAMES, 0), waving(30, 1)], ["one person left"]
+    clip = Clip(path, 30.0, 1280, 720, times, 0)
+    return track.Tracking(clip, [waving(FRAMES, 0), waving(30, 1)], ["one person left"])
 
 
 def quick(**options: object) -> Estimator:
     """The default method with a short search and, not to be waited for, a small network."""
-    config = EstimatorConfig(detector=nobody, pose_model=BLIND, **options).resolved()
+    config = EstimatorConfig(detector=nobody, pose_model=BLIND, **options).resolved()  # pyright: ignore[reportArgumentType]
     chosen = load_estimator(with_sums(config, detector="d", pose_model="p"))
     small = NetworkConfig(
         EmbeddingConfig(features=8, blocks=1),
@@ -198,7 +199,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
 ) -> None:
     whole, fit, fitted = method.estimate(film), refine.fit, []
 
-    def counted(*given: object) -> object:
+    def counted(*given: Any) -> object:
         fitted.append(given)
         if len(fitted) == 3:
             raise KeyboardInterrupt
@@ -240,14 +241,14 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], tu
         for index in range(40):
             writer.write(np.full((48, 64, 3), 5 * index, np.uint8), index / 30)
 
-    def follow(path: Path, *_: object) -> tuple[Clip, list[Track], list[str]]:
+    def follow(path: Path, *_: object) -> track.Tracking:
         times = torch.arange(40, dtype=torch.float64) / 30
         box_px = torch.tensor([32.0, 24.0, 10.0, 20.0])
         tracks = [
             Track(torch.arange(first, last), box_px.repeat(last - first, 1), torch.full((last - first, 17, 3), 0.5))
             for first, last in ((0, 40), (9, 30))
         ]
-        return Clip(path, 30.0, 64, 48, times, 0), tracks, []
+        return track.Tracking(Clip(path, 30.0, 64, 48, times, 0), tracks, [])
 
     monkeypatch.setattr(track, "track_video", follow)
     model = VIBE(nn.Identity(), GRUEncoder(EncoderConfig(hidden=16, layers=1)), Regressor(RegressorConfig(hidden=32)))

@@ -39,7 +39,7 @@ def film(tmp_path_factory):
 @pytest.fixture(scope="module")
 def undisturbed(film):
     found = following.track_video(film, boards.detect, boards.Pose())
-    assert len(found[1]) >= 3
+    assert len(found.tracks) >= 3
     return found
 
 
@@ -62,11 +62,13 @@ def follow(film, folder, ends=None):
 
 
 def same(one, other):
-    clips = [{**vars(clip), "timestamps": clip.timestamps.tolist()} for clip in (one[0], other[0])]
+    clips = [{**vars(each.clip), "timestamps": each.clip.timestamps.tolist()} for each in (one, other)]
     tracks = [
-        [{name: value.tolist() for name, value in vars(each).items()} for each in found[1]] for found in (one, other)
+        [{name: value.tolist() for name, value in vars(each).items()} for each in found.tracks]
+        for found in (one, other)
     ]
-    return clips[0] == clips[1] and tracks[0] == tracks[1] and one[2] == other[2]
+    behind = [{name: value.tolist() for name, value in vars(each.background).items()} for each in (one, other)]
+    return clips[0] == clips[1] and tracks[0] == tracks[1] and one.notes == other.notes and behind[0] == behind[1]
 
 
 def test_a_pass_that_ends_again_and_again_finds_what_an_undisturbed_one_finds(film, undisturbed, often, tmp_path):
@@ -111,9 +113,9 @@ def test_a_pass_that_is_killed_again_and_again_finds_what_an_undisturbed_one_fin
             break
     assert kills == 2
     with np.load(out, allow_pickle=False) as found:
-        assert np.array_equal(found["times"], undisturbed[0].timestamps.numpy())
-        assert found["notes"].tolist() == undisturbed[2]
-        for number, track in enumerate(undisturbed[1]):
+        assert np.array_equal(found["times"], undisturbed.clip.timestamps.numpy())
+        assert found["notes"].tolist() == undisturbed.notes
+        for number, track in enumerate(undisturbed.tracks):
             for name, values in vars(track).items():
                 assert np.array_equal(found[f"{number}/{name}"], values.numpy())
     assert list(folder.iterdir()) == []
@@ -151,9 +153,11 @@ def test_a_state_of_no_use_is_told_of_and_the_pass_begins_anew(what, film, undis
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     else:
         damage(chunks[0] if what == "rows" else state)
-    clip, tracks, notes = follow(watched, folder)
-    assert len(notes) == len(undisturbed[2]) + 1 and "\n" not in notes[-1], notes
-    assert same((clip, tracks, notes[:-1]), (replace(undisturbed[0], path=watched), *undisturbed[1:]))
+    found = follow(watched, folder)
+    notes = found.notes
+    assert len(notes) == len(undisturbed.notes) + 1 and "\n" not in notes[-1], notes
+    clip = replace(undisturbed.clip, path=watched)
+    assert same(replace(found, notes=notes[:-1]), replace(undisturbed, clip=clip))
     assert list(folder.iterdir()) == []
 
 
@@ -163,7 +167,7 @@ def test_other_models_begin_anew(film, often, tmp_path):
 
     with pytest.raises(Ended):
         follow(film, tmp_path, 3)
-    *_, notes = following.track_video(film, boards.detect, Other(), tmp_path)
+    notes = following.track_video(film, boards.detect, Other(), tmp_path).notes
     assert "other settings" in notes[-1]
 
 
@@ -179,26 +183,27 @@ def test_a_folder_of_pictures_gives_the_tracks_of_its_video_at_the_rate_that_is_
     with open_video(film) as video:
         for frame in islice(video, 40):
             cv2.imwrite(str(pictures / f"{frame.index}.png"), frame.rgb[..., ::-1])
-    clip, tracks, _ = following.track_video(pictures, boards.detect, boards.Pose(), fps=30)
-    assert clip.fps == pytest.approx(30) and len(tracks) >= 2
-    clip, tracks, _ = following.track_video(pictures, boards.detect, boards.Pose(), fps=25)
-    assert clip.timestamps.tolist() == pytest.approx([index / 25 for index in range(40)]) and len(tracks) >= 2
+    found = following.track_video(pictures, boards.detect, boards.Pose(), fps=30)
+    assert found.clip.fps == pytest.approx(30) and len(found.tracks) >= 2
+    found = following.track_video(pictures, boards.detect, boards.Pose(), fps=25)
+    assert found.clip.timestamps.tolist() == pytest.approx([index / 25 for index in range(40)])
+    assert len(found.tracks) >= 2
 
 
 def test_kept_tracks_come_back_with_their_landmarks_where_they_have_any(film, undisturbed, monkeypatch, tmp_path):
-    clip, tracks, notes = undisturbed
-    some = [replace(tracks[0], landmarks=None), *tracks[1:]]
-    monkeypatch.setattr(following, "track_video", lambda *_: (clip, some, notes))
+    tracks = undisturbed.tracks
+    some = replace(undisturbed, tracks=[replace(tracks[0], landmarks=None), *tracks[1:]])
+    monkeypatch.setattr(following, "track_video", lambda *_: some)
     found = []
     for _ in range(2):
         with StageCache(tmp_path, {following.STAGE: "0" * 32}) as stages:
             found.append(following.track_people(film, boards.detect, boards.Pose(), stages, None))
         monkeypatch.setattr(following, "track_video", None)
-    for once, again in zip(found[0][1], found[1][1], strict=True):
+    for once, again in zip(found[0].tracks, found[1].tracks, strict=True):
         assert torch.equal(once.keypoints_px, again.keypoints_px)
         assert (once.landmarks is None) == (again.landmarks is None)
         assert once.landmarks is None or torch.equal(once.landmarks, again.landmarks)
-    assert [track.landmarks is None for track in found[1][1]] == [True, *[False] * (len(tracks) - 1)]
+    assert [track.landmarks is None for track in found[1].tracks] == [True, *[False] * (len(tracks) - 1)]
 
 
 def test_landmarks_are_read_at_the_network_s_moments():
@@ -209,7 +214,7 @@ def test_landmarks_are_read_at_the_network_s_moments():
     moments = torch.cat([torch.arange(30) / 30, 3 + torch.arange(45) / 30]).double()
     line = Timeline(moments, (slice(0, 60), slice(60, 105)), (slice(0, 30), slice(30, 75)), False)
     whole = landmarks_at(track, times, line, slice(0, 75))
-    assert whole.shape == (75, 33, 6)
+    assert whole is not None and whole.shape == (75, 33, 6)
     torch.testing.assert_close(whole[30:, :, 5], landmarks[60:, :, 5:].prod(-1))
     inner = torch.cat([whole[2:28], whole[32:]])
     expected = torch.cat([moments[2:28], moments[32:]]).float()[:, None, None] * torch.arange(1, 6)

@@ -62,8 +62,8 @@ def balancing_clip(data: Path, network: Network, after: Sequence[System], progre
 def follow_tallest(path: Path, follower: Tracker, progress: Progress | None = None) -> tuple[Clip, Track]:
     """The clip and the track of the person who is tallest in it: the one whose truth is known."""
     with open_video(_present(path)) as video:
-        clip, tracks, _ = following.track_frames(video, follower, progress)
-    return clip, max(tracks, key=lambda one: float(one.box_px[:, 3].median()))
+        found = following.track_frames(video, follower, progress)
+    return found.clip, max(found.tracks, key=lambda one: float(one.box_px[:, 3].median()))
 
 
 def truth_of(data: Path, view: str) -> Float[Tensor, "time 12 3"]:

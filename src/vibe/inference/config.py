@@ -164,7 +164,8 @@ class EstimatorConfig:
         fitting = asdict(FITTINGS[self.fitting]) if self.fitting else None
         if fitting and "pose_prior" in sums:
             fitting |= {"pose_prior": sums["pose_prior"]}
-        tracks = {"vibe": __version__, "detector": sums["detector"], "pose_model": sums["pose_model"]}
+        models = {name: sums[name] for name in ("detector", "pose_model")}
+        tracks = {"vibe": __version__, **models, "background": True}
         features = {"backbone": sums.get("backbone"), "runtime": self.runtime, "int8": self.int8}
         return {
             "tracks": tracks if self.fps is None else tracks | {"fps": self.fps},

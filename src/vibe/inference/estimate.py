@@ -29,6 +29,7 @@ from vibe.refine.presets import FITTINGS, SMOOTHING
 from vibe.tracking.detector import Detector
 from vibe.tracking.pose_model import PoseModel
 from vibe.video.read import open_video
+from vibe.world.camera_motion import solve_rotations
 
 
 @takes_options(EstimatorConfig)
@@ -113,7 +114,8 @@ class Estimator:
         """
         path = Path(video)
         with StageCache(*_cached(path, self.config, cache)) as stages:
-            clip, tracks, notes = track_people(path, self.detector, self.pose_model, stages, progress, self.config.fps)
+            found = track_people(path, self.detector, self.pose_model, stages, progress, self.config.fps)
+            clip, tracks = found.clip, found.tracks
             camera = cameras.default_camera(clip.width, clip.height, self.config.fov_deg)
             extractor, remarks = feature_extractor(self.network, self.config, clip, tracks, stages)
             features = None
@@ -129,8 +131,11 @@ class Estimator:
 
             moments = [len(timeline(clip.timestamps[track.frames], self.network).times) for track in tracks]
             people = _together(one, moments, self.refinement.fitting is not None, progress)
-            notes = (*notes, *self.remarks, *remarks, *stages.notes)
-            return Result(as_numpy(clip), as_numpy(camera), people, self.body.origin, self.network.about, notes)
+            notes = [*found.notes, *self.remarks, *remarks, *stages.notes]
+            if found.background:
+                size = clip.width, clip.height
+                notes += solve_rotations(found.background, clip.timestamps.numpy(), camera.K_px.numpy(), size).notes
+            return Result(as_numpy(clip), as_numpy(camera), people, self.body.origin, self.network.about, tuple(notes))
 
     def estimate_track(
         self, track: Track, clip: Clip, camera: Camera | None = None, features: Features | None = None

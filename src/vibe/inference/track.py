@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from vibe import __version__, cache
@@ -24,15 +25,31 @@ from vibe.tracking.detector import BlazePoseDetector, Detector
 from vibe.tracking.pose_model import BlazePose, PoseModel
 from vibe.tracking.rows import STAGE as STAGE_OF_ROWS
 from vibe.tracking.rows import Rows
-from vibe.tracking.tracker import Tracker, TrackerConfig
+from vibe.tracking.tracker import TrackedPerson, Tracker, TrackerConfig
 from vibe.video.read import Video, ahead, open_video
 from vibe.video.stream import Mark
+from vibe.world.background import STAGE as STAGE_OF_BACKGROUND
+from vibe.world.background import Background, BackgroundTracker
 
 EVERY = 20.0
 """Seconds of work between two states."""
 STATE = "state"
-Tracking = tuple[Clip, list[Track], list[str]]
-Keep = Callable[[Video, Tracker], None]
+UNSURE, AROUND = 0.2, 0.15
+"""Confidence of keypoints that a person's box leaves out, and how much larger than the others it is on each side, in
+longer sides: the crown, the hands and the toes lie outside."""
+Keep = Callable[[Video, Tracker, BackgroundTracker | None], None]
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """What one pass over a video found."""
+
+    clip: Clip
+    tracks: list[Track]
+    notes: list[str]
+    """What was dropped or repaired."""
+    background: Background | None = None
+    """What stands behind the people, where it was followed."""
 
 
 def track_video(
@@ -52,28 +69,44 @@ def track_video(
     """
     if folder is None:
         with open_video(path, fps=fps) as video:
-            return track_frames(video, Tracker(detector, pose_model), progress)
+            return track_frames(video, Tracker(detector, pose_model), progress, None, BackgroundTracker())
     journal = TrackingJournal(folder, path, detector, pose_model, fps)
-    video, tracker = journal.resumed() or journal.begun()
-    with video, closing(tracker):
-        clip, tracks, notes = track_frames(video, tracker, progress, journal.keep)
+    video, tracker, background = journal.resumed() or journal.begun()
+    with video, closing(tracker), closing(background):
+        found = track_frames(video, tracker, progress, journal.keep, background)
     journal.clear()
-    return clip, tracks, notes + journal.notes
+    return replace(found, notes=found.notes + journal.notes)
 
 
 def track_frames(
-    video: Video, tracker: Tracker, progress: Progress | None = None, keep: Keep | None = None
-) -> Tracking:
-    """Show a tracker all frames of a video: what it found, and what was dropped or repaired."""
+    video: Video, tracker: Tracker, progress: Progress | None = None, keep: Keep | None = None,
+    background: BackgroundTracker | None = None,
+) -> Tracking:  # fmt: skip
+    """Show a tracker all frames of a video, and another one what is behind the people that the first one sees."""
     for frame in ahead(video):
-        tracker.step(frame.index, frame.time, frame.rgb)
+        people = tracker.step(frame.index, frame.time, frame.rgb)
+        if background:
+            is_cut = tracker.scenes[-1] == frame.time
+            background.step(frame.index, frame.time, frame.rgb, _boxes(people), is_cut)
         if keep:
-            keep(video, tracker)
+            keep(video, tracker, background)
         if progress:
             progress("people", frame.index + 1, video.expected_frames)
     clip = video.clip()
     tracks, notes = tracker.finish()
-    return clip, tracks, notes + list(video.notes)
+    return Tracking(clip, tracks, notes + list(video.notes), background.finish() if background else None)
+
+
+def _boxes(people: Sequence[TrackedPerson]) -> Float[np.ndarray, "person 4"]:
+    """Left, top, right and bottom of what people cover, pixels."""
+    found = np.zeros((len(people), 4))
+    for box, person in zip(found, people, strict=True):
+        points = person.landmarks.keypoints_px
+        points = points[points[:, 2] >= min(UNSURE, points[:, 2].max()), :2]
+        box[:2], box[2:] = points.min(0), points.max(0)
+        around = AROUND * (box[2:] - box[:2]).max()
+        box += np.array([-around, -around, around, around])
+    return found
 
 
 class TrackingJournal:
@@ -94,12 +127,12 @@ class TrackingJournal:
         self._cache = StageCache(folder)
         self._since = time.monotonic()
 
-    def begun(self) -> tuple[Video, Tracker]:
+    def begun(self) -> tuple[Video, Tracker, BackgroundTracker]:
         """At the first frame."""
         video = open_video(self._path, fps=self._fps)
-        return video, Tracker(*self._models, rows=Rows(self._cache))
+        return video, Tracker(*self._models, rows=Rows(self._cache)), BackgroundTracker(self._cache)
 
-    def resumed(self) -> tuple[Video, Tracker] | None:
+    def resumed(self) -> tuple[Video, Tracker, BackgroundTracker] | None:
         """Where an earlier pass ended; None if none did, or not so that it can be gone on with."""
         if (kept := self._cache.get(STATE, STATE)) is None:
             self.notes += [f"{note}: all were followed from the first frame" for note in self._cache.notes]
@@ -112,30 +145,33 @@ class TrackingJournal:
             rows.restore(state["rows"])
             tracker = Tracker(*self._models, rows=rows)
             tracker.restore(state["tracker"])
+            background = BackgroundTracker(self._cache)
+            background.restore(state["background"])
             times = array("d", state["tracker"]["times"])
             seen = {name: tuple(state["mark"][name]) for name in ("stamps", "checks")}
             notes = tuple((note, count) for note, count in state["mark"]["notes"])
             mark = Mark(**state["mark"] | seen | {"times": times, "notes": notes})
-            return open_video(self._path, after=mark, fps=self._fps), tracker
+            return open_video(self._path, after=mark, fps=self._fps), tracker, background
         except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
             self.notes.append(f"the state of an earlier pass was of no use ({error}): all were followed anew")
             return None
 
-    def keep(self, video: Video, tracker: Tracker) -> None:
+    def keep(self, video: Video, tracker: Tracker, background: BackgroundTracker | None) -> None:
         """Write down the state, if it is time; raises OSError."""
         if time.monotonic() - self._since >= EVERY:
-            self.write(video, tracker)
+            self.write(video, tracker, background)
             self._since = time.monotonic()
 
-    def write(self, video: Video, tracker: Tracker) -> None:
+    def write(self, video: Video, tracker: Tracker, background: BackgroundTracker | None) -> None:
         """Write down how far the pass is; raises OSError."""
         mark, tensors = vars(video.mark()) | {"times": None}, {}
         whole = {"key": self._key, "tracker": tracker.state(), "mark": mark, "rows": tracker.rows.state()}
+        whole["background"] = background.state() if background else None
         self._cache.put(STATE, STATE, tensors, _packed(whole, tensors))
 
     def clear(self) -> None:
         """Leave the folder empty; what another program holds open may stay."""
-        for place in (self._cache.place(stage) for stage in (STATE, STAGE_OF_ROWS)):
+        for place in (self._cache.place(stage) for stage in (STATE, STAGE_OF_ROWS, STAGE_OF_BACKGROUND)):
             for file in place.iterdir():
                 with suppress(OSError):
                     file.unlink()
@@ -194,7 +230,7 @@ def load_pose_model(model: PoseModel | Path | str) -> PoseModel:
     return OnnxPose(Path(model))
 
 
-STAGE = "tracks"
+STAGE, BACKGROUND = "tracks", "background"
 FIELDS = ("frames", "box_px", "keypoints_px", "landmarks")
 """The last one only where a pose model has it."""
 
@@ -207,22 +243,27 @@ def track_people(
     progress: Progress | None,
     fps: float | None = None,
 ) -> Tracking:
-    """The clip, everybody's tracks, and what was dropped or repaired. Errors as of `open_video`."""
+    """What a pass over a video finds, or found once. Errors as of `open_video`."""
 
     def compute() -> Piece:
         state = stages.place(STAGE) / "state" if stages.keeps else None
         if state:
             state.mkdir(exist_ok=True)
-        clip, tracks, notes = track_video(path, detector, pose_model, state, progress, fps)
+        found = track_video(path, detector, pose_model, state, progress, fps)
+        clip, tracks, notes = found.clip, found.tracks, found.notes
         if state:
             with suppress(OSError):
                 state.rmdir()
         tensors = {"timestamps": clip.timestamps}
         for number, track in enumerate(tracks):
             tensors |= {f"{number}/{name}": value for name in FIELDS if (value := getattr(track, name)) is not None}
+        for field in fields(found.background) if found.background else ():
+            tensors[f"{BACKGROUND}/{field.name}"] = torch.from_numpy(getattr(found.background, field.name))
         about = {"fps": clip.fps, "width": clip.width, "height": clip.height, "damaged": clip.damaged}
         return tensors, {"clip": about, "notes": notes, "people": len(tracks)}
 
     tensors, about = stages.stored(STAGE, STAGE, compute)
     tracks = [Track(*(tensors.get(f"{n}/{name}") for name in FIELDS)) for n in range(about["people"])]
-    return Clip(path, timestamps=tensors["timestamps"], **about["clip"]), tracks, about["notes"]
+    seen = [tensors.get(f"{BACKGROUND}/{field.name}") for field in fields(Background)]
+    background = Background(*(each.numpy() for each in seen if each is not None)) if seen[0] is not None else None
+    return Tracking(Clip(path, timestamps=tensors["timestamps"], **about["clip"]), tracks, about["notes"], background)

@@ -114,7 +114,7 @@ class Tracker:
         self._times = array("d")
         self._canvas = np.zeros((0, 0, 3), np.uint8)
         self._cuts = CutDetector()
-        self._scenes = [0.0]
+        self.scenes = [0.0]
         self._count = 0
         self._last_number = 0
 
@@ -154,13 +154,13 @@ class Tracker:
         if self.rows.count and not self._gone:
             self.rows.close()
             self.rows = Rows()
-        del self._times[:-1], self._scenes[:-1]
+        del self._times[:-1], self.scenes[:-1]
 
     def finish(self) -> tuple[list[records.Track], list[str]]:
         """The finished tracks, in order of first appearance (larger people first), and what was dropped or repaired."""
         while self._live:
             self._close(self._live[0])
-        found = finish_tracks(self._stretches, self.rows, np.array(self._times), self._config.finish, self._scenes)
+        found = finish_tracks(self._stretches, self.rows, np.array(self._times), self._config.finish, self.scenes)
         self.close()
         return found
 
@@ -177,7 +177,7 @@ class Tracker:
             "stretches": stretches_state(self._stretches),
             "times": np.array(self._times),
             "cuts": self._cuts.state(),
-            "scenes": self._scenes,
+            "scenes": self.scenes,
             "search": self._search.state(),
             "last_number": self._last_number,
         }
@@ -191,7 +191,7 @@ class Tracker:
         stretches = stretches_from(state["stretches"])
         times = array("d", state["times"].astype(float).tobytes())
         self._cuts.restore(state["cuts"])
-        self._scenes = [float(each) for each in state["scenes"]]
+        self.scenes = [float(each) for each in state["scenes"]]
         self._search.restore(state["search"])
         self._last_number = int(state["last_number"])
         self._live, self._stretches, self._times, self._count = people, stretches, times, len(times)
@@ -201,7 +201,7 @@ class Tracker:
         """End all tracks at a cut, and search for people as in the first frame."""
         while self._live:
             self._close(self._live[0])
-        self._scenes.append(time)
+        self.scenes.append(time)
         self._gone = []
         self._search.begin_scene()
 

@@ -34,7 +34,8 @@ def label_video(raw: Path, name: str, path: Path) -> Iterator[Recording]:
     with open_video(path) as video:
         announced = video.expected_frames or 0
         follower = Tracker(config=TrackerConfig(finish=PostprocessConfig(least_length=0.0)))
-        clip, tracks, _ = following.track_frames(video, follower)
+        found = following.track_frames(video, follower)
+        clip, tracks = found.clip, found.tracks
     if len(clip.timestamps) < WHOLE * announced:
         raise ValueError(
             f"{path} is cut off or damaged: {len(clip.timestamps)} of {announced} frames can be read, copy it again"

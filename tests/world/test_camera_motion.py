@@ -1,0 +1,119 @@
+"""Laws of the camera's rotation from the background: what a virtual camera did to a picture is found again."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from vibe.world import background
+from vibe.world.background import BackgroundTracker
+from vibe.world.camera_motion import solve_rotations
+
+WIDTH, HEIGHT, FPS = 480, 270, 30
+K_PX = np.array([[550.0, 0, WIDTH / 2], [0, 550.0, HEIGHT / 2], [0, 0, 1]])
+NOBODY = np.zeros((0, 4))
+
+
+def texture(seed: int = 0) -> np.ndarray:
+    """A picture of blots of all sizes."""
+    random, picture = np.random.default_rng(seed), np.zeros((2 * HEIGHT, 2 * WIDTH, 3))
+    for side in (8, 16, 40, 90):
+        blots = random.uniform(0, 255, (2 * HEIGHT // side + 1, 2 * WIDTH // side + 1, 3))
+        picture += cv2.resize(blots, (2 * WIDTH, 2 * HEIGHT), interpolation=cv2.INTER_CUBIC) / 4
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+def turning(frames: int, degrees: tuple[float, float, float] = (2.0, 6.0, 1.0)) -> np.ndarray:
+    """R_cam0_cam of a camera that turns to and fro about each axis."""
+    time = np.arange(frames)[:, None] / FPS
+    angles = np.array(degrees) * np.sin(2 * np.pi * time / np.array([2.5, 4.0, 3.0]))
+    return Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
+
+
+def seen(picture: np.ndarray, R_cam0_cam: np.ndarray, K_px: np.ndarray = K_PX) -> np.ndarray:
+    """What a camera sees that looks at the middle of the picture, or is turned away from there."""
+    to_corner = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
+    whole = np.array([[550.0, 0, WIDTH], [0, 550.0, HEIGHT], [0, 0, 1]])
+    homography = np.linalg.inv(to_corner) @ K_px @ R_cam0_cam.T @ np.linalg.inv(whole) @ to_corner
+    return np.asarray(cv2.warpPerspective(picture, homography, (WIDTH, HEIGHT)))
+
+
+def followed(pictures, boxes=None, cuts=()):
+    tracker = BackgroundTracker()
+    for index, rgb in enumerate(pictures):
+        tracker.step(index, index / FPS, rgb, NOBODY if boxes is None else boxes[index], index in cuts)
+    found = tracker.finish()
+    return solve_rotations(found, np.arange(len(pictures)) / FPS, K_PX, (WIDTH, HEIGHT))
+
+
+def error_deg(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    return np.degrees(Rotation.from_matrix(np.swapaxes(truth, 1, 2) @ found).magnitude())
+
+
+@pytest.fixture(scope="module")
+def pan():
+    truth = turning(90)
+    return truth, [seen(texture(), each) for each in truth]
+
+
+def test_a_virtual_pan_is_found_again(pan):
+    truth, pictures = pan
+    found = followed(pictures)
+    error = error_deg(found.R_cam0_cam, truth)
+    assert error.mean() < 0.05 and error.max() < 0.15
+    assert not found.still and found.sure.all() and found.notes == () and found.parallax_px < 0.5
+
+
+def test_a_camera_that_stands_is_not_turned_at_all():
+    random, picture = np.random.default_rng(1), seen(texture(), np.eye(3)).astype(float)
+    pictures = [(picture + random.normal(0, 3, picture.shape)).clip(0, 255).astype(np.uint8) for _ in range(60)]
+    found = followed(pictures)
+    assert found.still and found.sure.all() and found.notes == () and found.parallax_px == 0
+    assert np.array_equal(found.R_cam0_cam, np.tile(np.eye(3), (60, 1, 1)))
+
+
+@pytest.mark.parametrize("what", ["black", "noise"])
+def test_what_cannot_be_followed_is_taken_to_stand_and_said_so(what):
+    random = np.random.default_rng(2)
+    most = 256 if what == "noise" else 1
+    pictures = [random.integers(0, most, (HEIGHT, WIDTH, 3), np.uint8) for _ in range(45)]
+    found = followed(pictures)
+    assert np.array_equal(found.R_cam0_cam, np.tile(np.eye(3), (45, 1, 1)))
+    assert found.still and not found.sure.any() and "no frame" in found.notes[0]
+
+
+def test_people_who_move_do_not_turn_the_camera(pan):
+    truth, pictures = pan
+    board, painted, boxes = texture(5)[:200, :140], [], []
+    for index, picture in enumerate(pictures):
+        left, top, picture = 20 + 3 * index, 40, picture.copy()
+        picture[top : top + 200, left : left + 140] = board[:, : max(0, WIDTH - left)]
+        painted.append(picture)
+        boxes.append(np.array([[left, top, left + 140.0, top + 200.0]]))
+    assert error_deg(followed(painted, boxes).R_cam0_cam, truth).mean() < 0.05
+
+
+def test_after_a_cut_the_camera_begins_anew(pan):
+    truth, pictures = pan
+    found = followed([*pictures[:40], *(seen(texture(9), each) for each in truth[:40])], cuts=(40,))
+    assert found.begins == (0, 40)
+    assert error_deg(found.R_cam0_cam, np.concatenate([truth[:40], truth[:40]])).max() < 0.15
+
+
+def test_a_tracker_goes_on_from_the_state_of_another(pan, monkeypatch):
+    monkeypatch.setattr(background, "CHUNK", 200)
+    _, pictures = pan
+    whole = BackgroundTracker()
+    for index, rgb in enumerate(pictures):
+        whole.step(index, index / FPS, rgb, NOBODY)
+    parts = BackgroundTracker()
+    for index, rgb in enumerate(pictures):
+        if index % 7 == 3:
+            other = BackgroundTracker(parts._cache)
+            other.restore(parts.state())
+            parts = other
+        parts.step(index, index / FPS, rgb, NOBODY)
+    one, other = whole.finish(), parts.finish()
+    assert all(np.array_equal(value, getattr(other, name)) for name, value in vars(one).items())
