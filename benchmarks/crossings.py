@@ -33,7 +33,7 @@ from vibe.render import rasterizer
 from vibe.render.shading import DAYLIGHT
 from vibe.skeletons import SMPL
 from vibe.synthetic import background
-from vibe.synthetic.clips import NOISE, render_person, walk
+from vibe.synthetic.clips import NOISE, render_people, walk
 from vibe.synthetic.clothing import dress, random_look
 from vibe.video.write import VideoWriter
 
@@ -232,7 +232,7 @@ def render(path: Path, people: tuple[Actor, ...], body: Body, seed: int) -> Trut
             ]
             picture = place
             for n in np.argsort([-float(each[:, 2].mean()) for each in surfaces]):
-                picture = render_person(picture, surfaces[n], outfits[n], CAMERA, light, GROUND)
+                picture = render_people(picture, [surfaces[n]], [outfits[n]], CAMERA, light, GROUND)
             writer.write(background.sensor(picture, NOISE, 1000 * seed + t), t / FPS)
             shown[:, t] = outlines(surfaces, outfits[0].faces)
     keypoints = []

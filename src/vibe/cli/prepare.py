@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LONGEST = 60
 """Seconds of a made clip; each takes some of computing."""
-BENCHMARK, EVIDENCE = "open-benchmark", "rendered-evidence"
+BENCHMARK, WORLD, EVIDENCE = "open-benchmark", "open-world", "rendered-evidence"
 NAMED = 50
 """Drops and notes that are told; the manifest has them all."""
 
@@ -30,6 +30,7 @@ def prepare(
     strict: Annotated[bool, FlagCreatePairsOff, arg(help_behavior_hint="")] = False,
     windows: Annotated[int, arg(metavar="N")] = 1000,
     seed: Annotated[int, arg(metavar="N")] = 0,
+    subjects: Annotated[str, arg(metavar="held-out|training")] = "held-out",
 ) -> int:
     """Make a store of clips from a data set's original downloads.
 
@@ -41,6 +42,9 @@ def prepare(
     open-benchmark needs no RAW_DIR: motion capture of people whom no weights are trained on, from the folder in the
     environment variable VIBE_MOTION, in random shapes, before three still cameras each, with clean keypoints and with
     a detector's errors. It comes out the same everywhere, or not at all.
+
+    open-world needs none either: videos of people who walk, dance and stand, rendered from the same motion capture
+    before cameras that stand still, turn and travel, with the truth about people, floor and camera. Takes half an hour.
 
     rendered-evidence needs none either: what the shipped detector says of rendered people, to train on (docs/train.md).
 
@@ -54,6 +58,7 @@ def prepare(
         strict: Fail if anything had to be left out; once the raw files are mended the same command goes on.
         windows: With rendered-evidence: how many windows of 48 frames, about, beside those to validate on.
         seed: With rendered-evidence: another number gives other windows.
+        subjects: With open-world: people whom no weights are trained on, to report; or others, to choose settings on.
     """
     from vibe.data.sets.catalogue import SETS
 
@@ -62,25 +67,36 @@ def prepare(
             return usage_error("to make a store, say `vibe prepare NAME RAW_DIR -o DIR`")
         for each in SETS:
             print_info(f"{each}: {SETS[each].title}\n  {SETS[each].licence}\n  {SETS[each].layout}\n")
-        print_info(f"{BENCHMARK}, {EVIDENCE}: need no raw folder")
+        print_info(f"{BENCHMARK}, {WORLD}, {EVIDENCE}: need no raw folder")
         return DONE
-    if name in (BENCHMARK, EVIDENCE) and (raw or out is None):
+    if name in (BENCHMARK, WORLD, EVIDENCE) and (raw or out is None):
         return usage_error(f"say `vibe prepare {name} -o DIR`")
-    if name == BENCHMARK and out is not None:
-        from vibe.evaluate.open_benchmark_clips import build_open_benchmark
-
-        with ProgressLine(BENCHMARK) as progress:
-            sha256 = build_open_benchmark(out, progress=progress)
-        print_info(f"{out}: {BENCHMARK}, SHA-256 {sha256}")
-        return DONE
+    if name in (BENCHMARK, WORLD) and out is not None:
+        return _benchmark(name, out, subjects)
     if name not in (*SETS, EVIDENCE):
-        return usage_error(f"no data set is called {name}: choose one of {', '.join([*SETS, BENCHMARK, EVIDENCE])}")
+        known = ", ".join([*SETS, BENCHMARK, WORLD, EVIDENCE])
+        return usage_error(f"no data set is called {name}: choose one of {known}")
     if workers < 1 or windows < 1:
         return usage_error(f"there can't be {workers} workers and {windows} windows: choose 1 or more")
     raw_set, raw = _evidence_set(windows, seed) if name == EVIDENCE else (SETS[name], raw)
     if raw is None or out is None:
         return usage_error(f"say `vibe prepare {name} RAW_DIR -o DIR`; RAW_DIR holds {raw_set.layout}")
     return _prepare(name, raw_set, raw, out, workers, strict)
+
+
+def _benchmark(name: str, out: Path, subjects: str) -> int:
+    from vibe.evaluate.open_benchmark_clips import build_open_benchmark
+    from vibe.evaluate.open_world_clips import SHOTS, build_open_world
+
+    if subjects not in SHOTS:
+        return usage_error(f"there are no subjects called {subjects}: choose one of {', '.join(SHOTS)}")
+    with ProgressLine(name) as progress:
+        if name == BENCHMARK:
+            made = f"SHA-256 {build_open_benchmark(out, progress=progress)}"
+        else:
+            made = f"{build_open_world(out, subjects, progress)} clips of {subjects} subjects"
+    print_info(f"{out}: {name}, {made}")
+    return DONE
 
 
 def _evidence_set(windows: int, seed: int) -> tuple[RawSet, Path]:

@@ -156,11 +156,17 @@ def _floor(rays, rise, ground, rng):
     spot = np.stack([rays @ across, rays @ np.cross(across, ground.up)], -1) * reach[..., None]
     turn = rng.uniform(0, np.pi)
     spot = spot @ np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    return paving(spot, np.exp(-reach / 9.0), rng)
+
+
+def paving(
+    spot: Float[ndarray, "*b 2"], sharp: Float[ndarray, "*#b"], rng: np.random.Generator
+) -> Float[ndarray, "*b 3"]:
+    """Colour, in [0, 1], of boards, tiles or bare ground at places in metres; `sharp` is 1 near and 0 far away."""
     tint = rng.uniform(0.3, 0.6) * np.array([[1.15, 1.0, 0.85], [1.0, 1.0, 1.0], [0.95, 1.05, 0.85]][rng.integers(3)])
     size = np.array([[0.14, 1.8], [0.5, 0.5], [1.2, 1.2]][rng.integers(3)])
     cell = np.floor(spot / size + (0, 0.37) * np.floor(spot[..., :1] / size[0]))
     tone = np.sin(cell @ (12.9898, 78.233)) * 43758.5453
-    sharp = np.exp(-reach / 9.0)
     inside = np.abs(spot / size + (0, 0.37) * np.floor(spot[..., :1] / size[0]) - cell - 0.5)
     joint = ((inside > 0.5 - 0.006 / size) * 1.0).max(-1)
     level = 1 + sharp * (

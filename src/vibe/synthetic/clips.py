@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,7 +30,9 @@ from vibe.render.shading import DAYLIGHT, Light
 from vibe.skeletons import SMPL
 from vibe.synthetic import background
 from vibe.synthetic.background import BackgroundGround
+from vibe.synthetic.camera_paths import Filming
 from vibe.synthetic.clothing import Outfit, dress, random_look
+from vibe.synthetic.place import Place
 from vibe.video.write import VideoWriter
 
 JOINT: dict[str, int] = {name: joint for joint, name in enumerate(SMPL)}
@@ -171,7 +174,7 @@ def render_clip(
     with VideoWriter(path, camera.width, camera.height, fps) as writer:
         for index, time in enumerate(times.tolist()):
             surface = bodies.vertices(body, smpl.rotmat[index], smpl.betas) - pelvis + smpl.pelvis[index]
-            picture = render_person(place, surface, outfit, camera, light, ground)
+            picture = render_people(place, [surface], [outfit], camera, light, ground)
             writer.write(background.sensor(picture, NOISE, 1000 * seed + index), time - float(times[0]))
 
 
@@ -197,25 +200,53 @@ def _walk(body: Body, camera: Camera, ground: BackgroundGround, times: Float[Ten
     return SmplParams(torch.cat([(R_cam_world @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1), betas, trans)
 
 
-def render_person(
-    rgb: UInt8[ndarray, "height width 3"], vertices_cam: Float[Tensor, "vertex 3"], outfit: Outfit, camera: Camera,
-    light: Light = DAYLIGHT, ground: BackgroundGround | None = None,
-) -> UInt8[ndarray, "height width 3"]:  # fmt: skip
-    """A dressed person put into a picture; a new array.
+def render_world_clip(
+    path: Path, body: Body, people: Sequence[SmplParams], filming: Filming, times: Float[Tensor, "time"], place: Place,
+    seed: int = 0,
+) -> None:  # fmt: skip
+    """Writes a video of people in a world, z up and the floor at 0, by a camera that moves; looks by `seed`.
 
-    `vertices_cam` are metres in the camera's frame, of the body that the outfit was made for. Parts of the body
-    shade each other; with a ground, the person's shadow falls on it.
+    Raises OSError if the file cannot be written.
+    """
+    camera, R_cam_world = filming.camera, filming.R_world_cam.transpose(0, 2, 1)
+    outfits = [dress(body, random_look(seed + number)) for number in range(len(people))]
+    pelvises = [bodies.rest_joints(body, smpl.betas)[0] for smpl in people]
+    sun = filming.R_world_cam[0] @ DAYLIGHT.packed()[:3]
+    fps = (len(times) - 1) / float(times[-1] - times[0]) if len(times) > 1 else 25.0
+    with VideoWriter(path, camera.width, camera.height, fps) as writer:
+        for index, time in enumerate(times.tolist()):
+            R, t = torch.from_numpy(R_cam_world[index]).float(), torch.from_numpy(filming.t_world_cam[index]).float()
+            ground = BackgroundGround(R_cam_world[index, :, 2], float(filming.t_world_cam[index, 2]))
+            light = replace(DAYLIGHT, towards=tuple(R_cam_world[index] @ sun), up=tuple(ground.up))
+            surfaces = [
+                (bodies.vertices(body, smpl.rotmat[index], smpl.betas) - pelvis + smpl.pelvis[index] - t) @ R.mT
+                for smpl, pelvis in zip(people, pelvises, strict=True)
+            ]
+            picture = place.picture(camera, filming.R_world_cam[index], filming.t_world_cam[index])
+            picture = render_people(picture, surfaces, outfits, camera, light, ground)
+            writer.write(background.sensor(picture, NOISE, 1000 * seed + index), time - float(times[0]))
+
+
+def render_people(
+    rgb: UInt8[ndarray, "height width 3"], surfaces_cam: Sequence[Float[Tensor, "vertex 3"]],
+    outfits: Sequence[Outfit], camera: Camera, light: Light = DAYLIGHT, ground: BackgroundGround | None = None,
+) -> UInt8[ndarray, "height width 3"]:  # fmt: skip
+    """Dressed people put into a picture; a new array.
+
+    `surfaces_cam` are vertices in the camera's frame, metres, of the bodies that the outfits were made for. Parts of a
+    body shade each other; with a ground, shadows fall on it.
     """
     K_px = camera.K_px.numpy().astype(np.float64)
-    skin = vertices_cam.numpy().astype(np.float32)
-    normals = vertex_normals(skin, outfit.faces)
-    surface = (skin + normals * outfit.thickness[:, None]).astype(np.float32)
-    towards_light = light.packed()[:3]
-    if ground is not None:
-        rgb = background.cast_shadow(rgb, surface, outfit.faces, K_px, ground, towards_light)
-    lit = _lit(surface, normals, outfit.faces, towards_light)
-    mesh = rasterizer.Mesh(surface, outfit.faces, outfit.colours, lit)
-    return rasterizer.rasterize(rgb, [mesh], K_px, light, samples=8)
+    towards_light, meshes = light.packed()[:3], []
+    for vertices_cam, outfit in zip(surfaces_cam, outfits, strict=True):
+        skin = vertices_cam.numpy().astype(np.float32)
+        normals = vertex_normals(skin, outfit.faces)
+        surface = (skin + normals * outfit.thickness[:, None]).astype(np.float32)
+        if ground is not None:
+            rgb = background.cast_shadow(rgb, surface, outfit.faces, K_px, ground, towards_light)
+        lit = _lit(surface, normals, outfit.faces, towards_light)
+        meshes.append(rasterizer.Mesh(surface, outfit.faces, outfit.colours, lit))
+    return rasterizer.rasterize(rgb, meshes, K_px, light, samples=8)
 
 
 def _lit(surface, normals, faces, towards_light):

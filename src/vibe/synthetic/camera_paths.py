@@ -1,0 +1,145 @@
+"""How a camera films people: standing, turning after them, held by hand, walking along, going around."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.ndimage import gaussian_filter1d
+
+from vibe.cameras import default_camera
+from vibe.records import Camera
+
+Path = Float[ndarray, "time 3"]
+BORDER = 0.04
+"""Share of the picture that stays free around everybody."""
+NEAREST = 1.2
+"""Metres in front of the camera that nobody comes closer than."""
+FOV_DEG = (45.0, 66.0)
+"""Across the diagonal: phones and cameras."""
+SIZES = ((854, 480), (480, 854))
+HEIGHT = (0.9, 1.9)
+"""Metres above the floor."""
+DISTANCE = (2.6, 5.5)
+"""Metres from the middle of what is filmed, at first; more where somebody would leave the picture."""
+PATIENCE = 400
+"""Cameras that are tried for a film."""
+
+
+@dataclass(frozen=True)
+class Filming:
+    """A camera with its place in the world, right-handed and z up, in each frame."""
+
+    camera: Camera
+    R_world_cam: Float[ndarray, "time 3 3"]
+    t_world_cam: Float[ndarray, "time 3"]
+
+    def project(self, points_world: Float[ndarray, "time point 3"]) -> Float[ndarray, "time point 3"]:
+        """Pixels, and metres along the line of sight."""
+        points_cam = (points_world - self.t_world_cam[:, None]) @ self.R_world_cam
+        seen = points_cam @ np.asarray(self.camera.K_px, np.float64).T
+        return np.concatenate([seen[..., :2] / np.maximum(seen[..., 2:], 0.01), points_cam[..., 2:]], -1)
+
+
+def looking(direction: Float[ndarray, "*b 3"], roll: Float[ndarray, "*b"]) -> Float[ndarray, "*b 3 3"]:
+    """R_world_cam of cameras that look along a direction, turned about it by `roll` radians from level."""
+    forward = direction / np.linalg.norm(direction, axis=-1, keepdims=True)
+    level = np.cross(forward, (0.0, 0.0, 1.0))
+    level /= np.linalg.norm(level, axis=-1, keepdims=True)
+    below = np.cross(forward, level)
+    cosine, sine = np.cos(roll)[..., None], np.sin(roll)[..., None]
+    return np.stack([cosine * level + sine * below, cosine * below - sine * level, forward], -1)
+
+
+def tremor(frames: int, fps: float, rng: np.random.Generator) -> Float[ndarray, "{frames} 3"]:
+    """The sway of a hand: noise of unit variance between half a hertz and four."""
+    noise = rng.normal(size=(frames + 400, 3))
+    sway = gaussian_filter1d(noise, 0.16 * fps, axis=0) + 0.25 * gaussian_filter1d(noise[::-1], 0.04 * fps, axis=0)
+    return (sway / sway.std(0))[200 : 200 + frames]
+
+
+def _still(subject, eye, fps, rng):
+    return np.repeat(eye[None], len(subject), 0), np.repeat(subject.mean(0)[None], len(subject), 0), 0.0
+
+
+def _pan(subject, eye, fps, rng):
+    """Turns after the person, a little late and uneven, or to and fro where the person stays."""
+    sweep = math.radians(rng.uniform(6, 14)) * rng.choice([-1, 1])
+    phase = np.arange(len(subject)) / fps * rng.uniform(0.8, 1.6) + rng.uniform(0, 2 * math.pi)
+    away = np.linalg.norm((subject.mean(0) - eye)[:2])
+    across = np.cross((subject.mean(0) - eye) * [1, 1, 0], (0.0, 0.0, 1.0)) / away
+    aim = subject + (away * np.tan(sweep * np.sin(phase)))[:, None] * across * 0.5
+    return np.repeat(eye[None], len(subject), 0), aim, 0.1
+
+
+def _handheld(subject, eye, fps, rng):
+    """Stands and follows the person with a hand that sways by degrees and centimetres."""
+    return eye + 0.025 * tremor(len(subject), fps, rng), subject, 0.7
+
+
+def _along(subject, eye, fps, rng):
+    """Walks beside, behind or before the person, with the bounce of steps."""
+    steps = np.arange(len(subject)) / fps * 2 * math.pi * rng.uniform(1.6, 2.0)
+    eye = eye + (subject - subject.mean(0)) * [0.9, 0.9, 0] + 0.02 * tremor(len(subject), fps, rng)
+    eye[:, 2] += 0.015 * np.sin(steps)
+    return eye, subject, 0.5
+
+
+def _dolly(subject, eye, fps, rng):
+    """Goes around the person, and nearer."""
+    share = (np.arange(len(subject)) / max(len(subject) - 1, 1))[:, None]
+    turn = math.radians(rng.uniform(20, 45)) * rng.choice([-1, 1]) * (share[:, 0] - 0.5)
+    away = eye - subject.mean(0)
+    around = np.stack([np.cos(turn), -np.sin(turn), np.sin(turn), np.cos(turn)], -1).reshape(-1, 2, 2) @ away[:2]
+    nearer = 1 - rng.uniform(0.0, 0.25) * share
+    eye = np.concatenate([subject.mean(0)[:2] + around * nearer, eye[2] + rng.uniform(-0.3, 0.4) * share], -1)
+    return eye + 0.006 * tremor(len(subject), fps, rng), subject, 0.2
+
+
+@dataclass(frozen=True)
+class CameraMotion:
+    """A way to film."""
+
+    kind: str
+    """What of its motion there is to find: still, turning or moving (`vibe.records.World.camera`)."""
+    move: Callable[[Path, Float[ndarray, "3"], float, np.random.Generator], tuple[Path, Path, float]]
+    """Where the camera is and what it looks at, metres, and how much the hand sways, degrees; from the path of the
+    people's middle, a place for the camera, the frame rate and chance."""
+
+
+MOTIONS = {
+    "still": CameraMotion("still", _still),
+    "pan": CameraMotion("turning", _pan),
+    "handheld": CameraMotion("moving", _handheld),
+    "along": CameraMotion("moving", _along),
+    "dolly": CameraMotion("moving", _dolly),
+}
+
+
+def film(points_world: Float[ndarray, "time point 3"], motion: str, fps: float, rng: np.random.Generator) -> Filming:
+    """A camera that moves in the way of `MOTIONS` and has all points in its picture all the time.
+
+    Raises ValueError if none is found: the people are too far apart.
+    """
+    low, high = points_world.min(1), points_world.max(1)
+    subject = gaussian_filter1d((low + high) / 2, 0.35 * fps, axis=0, mode="nearest")
+    fov_deg, distance, first = rng.uniform(*FOV_DEG), rng.uniform(*DISTANCE), int(rng.integers(len(SIZES)))
+    for attempt in range(PATIENCE):
+        yaw, height = rng.uniform(-math.pi, math.pi), rng.uniform(*HEIGHT)
+        eye = np.array([*subject.mean(0)[:2] + distance * np.array([math.cos(yaw), math.sin(yaw)]), height])
+        path, aim, sway_deg = MOTIONS[motion].move(subject, eye, fps, rng)
+        roll = np.full(len(path), math.radians(rng.normal(0, 2.0)))
+        sway = np.radians(sway_deg) * tremor(len(path), fps, rng)
+        direction = aim - path + np.linalg.norm(aim - path, axis=1, keepdims=True) * sway
+        R_world_cam = looking(direction, roll + sway[:, 0])
+        filming = Filming(default_camera(*SIZES[(attempt + first) % len(SIZES)], fov_deg), R_world_cam, path)
+        seen = filming.project(points_world)
+        share = seen[..., :2] / (filming.camera.width, filming.camera.height)
+        if seen[..., 2].min() > NEAREST and share.min() > BORDER and share.max() < 1 - BORDER:
+            return filming
+        distance *= 1.012
+    raise ValueError(f"no camera has everybody in its picture ({motion}): choose people who are closer together")
