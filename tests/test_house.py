@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from house_exceptions import EXCEPTIONS
@@ -58,6 +58,7 @@ NUMBERS = {
 CHOICES = {
     "vibe.export.formats.Facing": "vibe.motion.scene.AXES",
     "vibe.export.formats.Root": "vibe.motion.scene.ROOTS",
+    "vibe.export.formats.Space": "vibe.motion.series.SPACES",
     "vibe.export.formats.Unit": "vibe.export.bvh.UNITS",
     "vibe.export.formats.Up": "vibe.motion.scene.R_SCENE_CAM",
     "vibe.inference.config.FittingName": "vibe.refine.presets.FITTINGS",
@@ -127,7 +128,7 @@ def strings(node: ast.expr) -> frozenset:
     return frozenset(values) if all(isinstance(value, str) for value in values) else frozenset()
 
 
-def attribute(name: str) -> object:
+def attribute(name: str) -> Any:
     module, _, inner = name.rpartition(".")
     return getattr(importlib.import_module(module), inner)
 

@@ -7,6 +7,7 @@ outer corner of the top left pixel). Arrays are PyTorch's tensors up to a finish
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -82,6 +83,8 @@ WORLD_GRAVITY = {
 """What tells which way is up."""
 WORLD_FLOOR = {"feet": "the floor is where feet stand", "none": "no floor is known, height 0 is the lowest foot's"}
 """What tells where the floor is."""
+UNSURE = ("unknown", "camera", "none")
+"""Of the camera, gravity and the floor: what says that it is not known."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +108,24 @@ class World:
     """Expected error of the vertical (one standard deviation); NaN if unknown."""
 
     def __str__(self) -> str:
-        """How it is known, as a clause for people."""
+        """How it is known, as a sentence for people."""
         parts = [WORLD_CAMERA[self.camera], WORLD_GRAVITY[self.gravity], WORLD_FLOOR[self.floor]]
         if self.tilt_error_deg >= 0:
             parts[1] += f", give or take {self.tilt_error_deg:.1f} degrees"
         return "; ".join(parts)
+
+    @property
+    def doubts(self) -> list[str]:
+        """A sentence for each thing about it that could not be known."""
+        parts = [WORLD_CAMERA[self.camera], WORLD_GRAVITY[self.gravity], WORLD_FLOOR[self.floor]]
+        return [part for part, known in zip(parts, (self.camera, self.gravity, self.floor)) if known in UNSURE]
+
+    @property
+    def about(self) -> dict[str, str | float | None]:
+        """How it is known, as files say it; None where the error of the vertical is unknown."""
+        error_deg = None if math.isnan(self.tilt_error_deg) else round(self.tilt_error_deg, 2)
+        known = {"camera": self.camera, "gravity": self.gravity, "floor": self.floor}
+        return {**known, "tilt_error_deg": error_deg}
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ BLAZEPOSE: list[str] = [
 """The points of the shipped pose model."""
 DETECTED27: list[str] = [*COCO, *BLAZEPOSE[17:23], *BLAZEPOSE[29:]]
 """Those of them that the fit looks at."""
+CONTACTS: list[str] = ["left_heel", "left_toe", "right_heel", "right_toe"]
+"""The points of the feet of which it is told whether they stand."""
 LIMBS = [side + "_" + joint for joint in "shoulder elbow wrist hip knee ankle".split() for side in ("left", "right")]
 OPENPOSE: list[str] = [
     *"op_nose op_neck op_right_shoulder op_right_elbow op_right_wrist op_left_shoulder op_left_elbow".split(),

@@ -32,7 +32,8 @@ def test_as_in_the_camera_only_the_axes_are_renamed(body, alone):
         joints = alone.people[0].joints_cam
         wanted = joints * turn if turn else np.stack([joints[..., 0], joints[..., 2], -joints[..., 1]], -1)
         assert np.abs(character.joints - wanted).max() < 1e-5
-        assert scene.fps == performers.FPS and character.first == 0 and not scene.t_scene_cam.any()
+        assert scene.fps == performers.FPS and character.first == 0
+        assert scene.t_scene_cam is not None and not scene.t_scene_cam.any()
 
 
 @pytest.mark.parametrize(
@@ -50,9 +51,10 @@ def test_rotations_and_place_give_the_joints_and_the_whole_is_moved_rigidly(body
     (character,) = scene.characters
     surface, before = (vertices_cam(each.smpl, body) for each in (character, alone.people[0]))
     if scene.t_scene_cam is not None:
-        moved = before @ scene.R_scene_cam.T + scene.t_scene_cam
+        moved = before @ scene.R_scene_cam.mT + scene.t_scene_cam[:, None]
+        assert not scene.camera_moves and scene.R_scene_cam.shape == (60, 3, 3)
         assert np.abs(surface - moved).max() < 1e-4
-    assert np.linalg.det(scene.R_scene_cam) == pytest.approx(1, abs=1e-5)
+    assert np.linalg.det(scene.R_scene_cam) == pytest.approx(np.ones(60), abs=1e-5)
     height = surface @ np.array(AXES[options.up])
     if options.root != "camera" or options.ground:
         feet = body.weights[:, [7, 8, 10, 11]].sum(1) > 0.5
@@ -102,6 +104,100 @@ def test_where_nobody_stands_the_picture_s_up_is_kept_and_a_note_says_so(body):
     scene = build_scene(given, body, SceneOptions(ground=True))
     assert "can't be known" in scene.notes[0]
     assert np.array_equal(scene.R_scene_cam, build_scene(given, body, SceneOptions()).R_scene_cam)
+
+
+WORLD_OPTIONS = [
+    SceneOptions(),
+    SceneOptions("z"),
+    SceneOptions("z", "x", fps=50.0),
+    SceneOptions("y", "-z", "camera", start=0.4),
+    SceneOptions("z", root="in-place"),
+]
+WORLD_NAMES = ["y up", "z up", "facing x at twice the rate", "from the camera", "in place"]
+
+
+@pytest.fixture(scope="module")
+def moving(body):
+    """Somebody who performs on the floor, and one who comes later, before a camera that moves."""
+    people = performers.performer(body, FRAMES), performers.performer(body, FRAMES[20:], 1)
+    given = performers.on_the_floor(body, performers.show(body, *people))
+    return replace(given, world=replace(performers.world_of(given), tilt_error_deg=np.nan))
+
+
+@pytest.mark.parametrize("options", WORLD_OPTIONS, ids=WORLD_NAMES)
+def test_in_the_world_people_and_the_camera_are_moved_rigidly_as_one(body, moving, options):
+    scene = build_scene(moving, body, options)
+    up, step = np.array(AXES[options.up]), round(scene.fps / performers.FPS)
+    lower = moving.world.t_world_cam[10, 2] if options.root == "camera" else 0
+    for character, motion in zip(scene.characters, moving.people, strict=True):
+        joints, begin = character.joints[::step], (options.start or 0) * performers.FPS
+        motion = motion.at(motion.frames >= begin)
+        np.testing.assert_allclose(joints @ up, motion.joints_world[..., 2] - lower, atol=1e-4)
+        if scene.t_scene_cam is not None:
+            frames = character.first + step * np.arange(len(joints))
+            seen = (joints - scene.t_scene_cam[frames, None]) @ scene.R_scene_cam[frames]
+            np.testing.assert_allclose(seen, motion.joints_cam, atol=1e-4)
+    assert (scene.t_scene_cam is None) == (options.root == "in-place") and scene.camera_moves
+    assert options.root != "camera" or (scene.t_scene_cam is not None and not scene.t_scene_cam[0].any())
+
+
+@pytest.mark.parametrize(("up", "axes"), [("z", [0, 1, 2]), ("y", [0, 2, 1])])
+def test_a_scene_in_the_world_has_the_world_s_own_origin_and_floor(body, moving, up, axes):
+    scene = build_scene(moving, body, SceneOptions(up))
+    turned = moving.people[0].joints_world[..., axes] * ([1, 1, 1] if up == "z" else [1, 1, -1])
+    np.testing.assert_allclose(scene.characters[0].joints, turned, atol=1e-5)
+    feet = body.weights[:, [7, 8, 10, 11]].sum(1) > 0.5
+    heights = [vertices_cam(each.smpl, body)[:, feet] @ np.array(AXES[up]) for each in scene.characters]
+    assert min(float(each.min()) for each in heights) == pytest.approx(0, abs=0.01)
+    told = scene.about(body)
+    assert told["space"] == "world" and told["world"] == {"camera": "moving", "gravity": "people", "floor": "feet"}
+
+
+def test_who_stands_still_in_the_world_does_so_between_the_frames_of_a_moving_camera(body):
+    """What is between two frames is between them in the world, not in the camera, which has moved on."""
+    given = performers.on_the_floor(body, performers.show(body, performers.standing(body, 60)))
+    first = given.people[0].smpl
+    world, motion = performers.world_of(given), given.people[0]
+    R_world_pelvis = world.R_world_cam[0] @ first.rotmat[0, 0]
+    R_cam_world, t_world_cam = world.R_world_cam[:60].mT, world.t_world_cam[:60]
+    place = np.array([0, 4, 1], np.float32)
+    rotmat = np.concatenate([(R_cam_world @ R_world_pelvis)[:, None], 0 * first.rotmat[:, 1:] + np.eye(3)], 1)
+    pelvis = (R_cam_world @ (place - t_world_cam)[..., None])[..., 0]
+    still = replace(motion, smpl=replace(first, rotmat=rotmat.astype(np.float32), pelvis=pelvis))
+    kept = np.array([frame for frame in range(60) if not 20 < frame < 30])
+    given = replace(given, people=(still.at(kept),))
+    (character,) = build_scene(given, body, SceneOptions(fps=60.0)).characters
+    assert np.ptp(pelvis, axis=0).max() > 0.3 and np.ptp(character.joints, axis=0).max() < 1e-4
+
+
+def test_in_the_camera_s_space_the_scene_is_that_of_a_motion_without_a_world(body, moving):
+    for options in (SceneOptions(), SceneOptions("z", "x", ground=True), SceneOptions(root="in-place")):
+        asked = build_scene(moving, body, replace(options, space="camera"))
+        plain = build_scene(replace(moving, world=None), body, options)
+        assert asked.world is None and asked.notes == plain.notes and not asked.camera_moves
+        for one, two in zip(asked.characters, plain.characters, strict=True):
+            assert np.array_equal(one.joints, two.joints) and np.array_equal(one.smpl.rotmat, two.smpl.rotmat)
+    plain = build_scene(replace(moving, world=None), body, SceneOptions(space="world"))
+    assert plain.notes[0] == "the motion has no world: it is written as the camera sees it"
+
+
+def test_what_is_not_known_of_the_world_is_noted(body, moving):
+    world = replace(performers.world_of(moving), camera="unknown", gravity="camera", floor="none")
+    notes = build_scene(replace(moving, world=world), body, SceneOptions()).notes
+    assert [word in " ".join(notes) for word in ("taken for still", "the picture's", "lowest foot's")] == [True] * 3
+
+
+def test_contacts_are_straight_between_frames_and_none_in_gaps(body):
+    motion = performers.standing(body, 60)
+    stands = np.repeat(np.arange(60) % 2, 4).reshape(60, 4).astype(np.float32)
+    kept = np.array([frame for frame in range(60) if not 20 < frame < 24])
+    given = performers.show(body, replace(motion, contacts=stands).at(kept))
+    (character,) = build_scene(given, body, SceneOptions(fps=50.0)).characters
+    assert character.contacts is not None
+    assert np.allclose(character.contacts[:41:2], stands[:21]) and np.allclose(character.contacts[1:40:2], 0.5)
+    assert not character.contacts[41:48].any()
+    (character,) = build_scene(performers.show(body, motion), body, SceneOptions()).characters
+    assert character.contacts is None
 
 
 def test_frames_in_common_are_the_same_at_twice_the_rate_and_gaps_are_closed(body):

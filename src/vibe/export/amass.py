@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -41,6 +42,7 @@ def write_amass(path: Path, scene: Scene, character: Character, body: Body) -> N
     poses = np.zeros((len(smpl.rotmat), COLUMNS))
     poses[:, : 3 * BODY_JOINTS] = rotvec_from_rotmat(smpl.rotmat[:, :BODY_JOINTS]).reshape(len(poses), -1)
     content = io.BytesIO()
+    contacts: dict[str, Any] = {} if character.contacts is None else {"contacts": character.contacts}
     np.savez(
         content,
         poses=poses.astype(np.float32),
@@ -53,11 +55,13 @@ def write_amass(path: Path, scene: Scene, character: Character, body: Body) -> N
         mocap_frame_rate=np.array(scene.fps),
         surface_model_type=np.array("smplh"),
         axes=np.array(f"right-handed, {scene.up} up; metres, radians"),
+        space=np.array(scene.space),
         start_seconds=np.array(scene.start + character.first / scene.fps),
         confidence=character.confidence.astype(np.float32),
         body=np.array([scene.body.name, scene.body.sha256]),
         body_betas=character.smpl.betas.astype(np.float32),
         vibe_version=np.array(__version__),
+        **contacts,
     )
     assets.write_whole(path, content.getvalue())
 
@@ -77,6 +81,7 @@ def write_smplx_json(path: Path, scene: Scene, character: Character, body: Body)
         "start_seconds": scene.start + character.first / scene.fps,
         "units": "metres, seconds, radians",
         "axes": f"right-handed, {scene.up} up",
+        "space": scene.space,
         "body": {"name": scene.body.name, "sha256": scene.body.sha256, "betas": _rounded(character.smpl.betas)},
         "vibe_version": __version__,
         "global_orient": _rounded(poses[:, 0]),
@@ -84,6 +89,7 @@ def write_smplx_json(path: Path, scene: Scene, character: Character, body: Body)
         "transl": _rounded(smpl.pelvis - pelvis_at_rest),
         "pelvis": _rounded(smpl.pelvis),
         "pelvis_at_rest": _rounded(pelvis_at_rest),
+        **({} if character.contacts is None else {"contacts": _rounded(character.contacts)}),
     }
     assets.write_whole(path, (json.dumps(content) + "\n").encode())
 

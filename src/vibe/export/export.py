@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,8 @@ def export(
         vibe.export(result, "dance.glb", to="glb", ground=True)
         vibe.export(result, "dance.bvh", to="bvh", person=1, start=2.0, end=5.0)
 
-    `to` is one of `vibe.export.formats.FORMATS`. The options are those of `vibe export` (docs/export.md), the fields of
+    `to` is one of `vibe.export.formats.FORMATS`. People are in the world where the motion has one, else in the camera's
+    space. The options are those of `vibe export` (docs/export.md), the fields of
     `vibe.export.formats.ExportOptions`: `start` and `end` are seconds in the video, both inclusive; lengths are metres,
     but centimetres in fbx and in bvh unless its `unit` is "m". `path` is the file, or a folder that is there; where a
     format takes a file for each person or frame they go into `folder`, by default `path` itself. `body` is needed only
@@ -83,8 +84,9 @@ def export(
         with folders_above(file):
             write_legacy(file, result, made_with, progress)
         return Exported((file,), ())
-    in_scene = (chosen.facing, chosen.root or "origin", chosen.ground, chosen.fps, chosen.start, chosen.end)
-    scene = build_scene(result, made_with, SceneOptions(chosen.up or format.up, *in_scene), chosen.person)
+    shared = {each.name: getattr(chosen, each.name) for each in fields(SceneOptions)}
+    defaults = {"up": chosen.up or format.up, "root": chosen.root or "origin"}
+    scene = build_scene(result, made_with, SceneOptions(**{**shared, **defaults}), chosen.person)
     write, frames = WRITERS[to], format.each == "frame"
     own = {"unit": chosen.unit, "blender": chosen.blender, "progress": progress if frames else None}
     write = partial(write, **{name: value for name, value in own.items() if value})
@@ -124,7 +126,7 @@ def write_meshes(
     for start in range(0, len(smpl.rotmat), CHUNK):
         surface = vertices_cam(smpl.at(slice(start, start + CHUNK)), body)
         for frame, points in enumerate(surface, start=character.first + start):
-            said = f"vibe: person {character.number}, frame {frame}, metres, right-handed, {scene.up} up"
+            said = f"vibe: person {character.number}, frame {frame}, metres, right-handed, {scene.up} up, {scene.space}"
             (folder / f"{frame:06d}.{kind}").write_bytes(SURFACES[kind](points, colours, faces, said))
         if progress:
             progress(f"person {character.number}", min(start + CHUNK, len(smpl.rotmat)), len(smpl.rotmat))

@@ -16,12 +16,15 @@ Facing = Literal["x", "y", "z", "-x", "-y", "-z"]
 """The axis along which the first person looks at their first frame."""
 Root = Literal["origin", "in-place", "camera"]
 """Where people stand."""
+Space = Literal["world", "camera"]
+"""Whose space people are in."""
 Unit = Literal["cm", "m"]
 """Of lengths in bvh."""
 UP = arg(constructor=cast(Any, Up), metavar="{y,z}", help_behavior_hint="(default: y; z with amass)")
 FACING = arg(constructor=cast(Any, Facing), metavar="{x,y,z,-x,-y,-z}", help_behavior_hint="(default: as in the video)")
 BLENDER = arg(metavar="PROGRAM", help_behavior_hint="(default: found)")
 UNIT = arg(constructor=cast(Any, Unit), metavar="{cm,m}", help_behavior_hint="(default: cm)")
+SPACE = arg(constructor=cast(Any, Space), metavar="{world,camera}", help_behavior_hint="(default: world if known)")
 ROOT = arg(constructor=cast(Any, Root), metavar="{origin,in-place,camera}", help_behavior_hint="(default: origin)")
 
 
@@ -31,15 +34,20 @@ class ExportOptions:
 
     person: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: everybody)")] = None
     """Only this person, by the number in the table of `vibe estimate`."""
+    space: Annotated[str | None, SPACE] = None
+    """world: on the floor at height 0, in the world that the motion file knows, the camera moving in it. camera: as the
+    camera sees them, as if it stood still."""
     up: Annotated[str | None, UP] = None
     """The axis that points up."""
     facing: Annotated[str | None, FACING] = None
-    """The axis along which the first person looks at their first frame."""
+    """The axis along which the first person looks at their first frame: all is turned about the vertical."""
     root: Annotated[str | None, ROOT] = None
-    """origin: the first person begins above the origin, the lowest foot is at height 0. in-place: everybody stays above
-    it, the lowest of their own feet at height 0. camera: the camera is the origin, as in motion.npz."""
+    """origin: the world's; or the first person begins above the origin, the lowest foot is at height 0. in-place:
+    everybody stays above it, in the camera's space the lowest of their own feet at height 0. camera: where the camera
+    begins is the origin."""
     ground: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False
-    """Take the camera's tilt out, as estimated from people who stand, and put the lowest foot at height 0."""
+    """In the camera's space: take its tilt out, as estimated from people who stand, and put the lowest foot at height
+    0. The world is level and has its floor there already."""
     fps: Annotated[float | None, arg(metavar="RATE", help_behavior_hint="(default: the video's)")] = None
     """Frames a second of what is written; frames between those of the video are interpolated."""
     start: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint="(default: the beginning)")] = None
@@ -52,9 +60,13 @@ class ExportOptions:
     """With fbx: the Blender that makes it; looked for on the PATH and where installers put it."""
 
     def __post_init__(self) -> None:
-        for name, choices in (("up", Up), ("facing", Facing), ("root", Root), ("unit", Unit)):
+        for name, choices in CHOICES.items():
             if (value := getattr(self, name)) not in (None, *get_args(choices)):
                 raise Misuse(f"{name} is {value!r}: choose one of {', '.join(get_args(choices))}")
+
+
+CHOICES = {"space": Space, "up": Up, "facing": Facing, "root": Root, "unit": Unit}
+"""What the words of an option are."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,9 @@ class _File:
 def write_glb(path: Path, scene: Scene, body: Body, clothed: bool = True) -> None:
     """Everybody, written whole or not at all; raises OSError, and ValueError if z is to point up.
 
-    Each person has a mesh, a skin, a skeleton of SMPL's joints and an animation `person N`, on one clock. Of several
-    people the first animation is `everybody`: most programs begin with the first, and play one. A vertex follows its
+    Each person has a mesh, a skin, a skeleton of SMPL's joints and an animation `person N`, and the camera one where it
+    moves, on one clock. Of several the first animation is `everybody`, of all: most programs begin with the first, and
+    play one. A vertex follows its
     four strongest joints. What a pose does to the flesh beyond the skeleton (SMPL's pose blend shapes) has no place in
     a skin. Vertices have the colours of films and pages, and the open body its clothes; else a person has one colour.
     """
@@ -86,10 +88,10 @@ def write_glb(path: Path, scene: Scene, body: Body, clothed: bool = True) -> Non
     file = _File()
     file.json["asset"] = {"version": "2.0", "generator": f"vibe {__version__}", "extras": scene.about(body)}
     nodes = [node for character in scene.characters for node in _person(file, scene, character, body, clothed)]
-    if len(scene.characters) > 1:
-        file.json["animations"].insert(0, _together(file.json["animations"]))
     if scene.t_scene_cam is not None:
         nodes.append(_camera(file, scene, scene.t_scene_cam))
+    if len(file.json["animations"]) > 1:
+        file.json["animations"].insert(0, _together(file.json["animations"]))
     file.add("scenes", {"nodes": nodes})
     file.json["scene"] = 0
     assets.write_whole(path, file.content())
@@ -156,14 +158,18 @@ def linear_rgb(srgb: Float[ndarray, "*b 3"]) -> Float[ndarray, "*b 3"]:
 
 def _action(file: _File, scene: Scene, character: Character, joints: list[int]) -> dict[str, Any]:
     """Rotations of all joints and the place of the pelvis, straight lines between the frames."""
-    times = ((character.first + np.arange(len(character.joints))) / scene.fps).astype(np.float32)
-    clock = file.array(times, bounds=True)
     turns = continuous(quaternions_from_rotmat(character.smpl.rotmat))
+    rotations = [(node, turns[:, joint], "rotation") for joint, node in enumerate(joints)]
+    return _sampled(file, scene, character.first, [(joints[0], character.smpl.pelvis, "translation"), *rotations])
+
+
+def _sampled(
+    file: _File, scene: Scene, first: int, paths: Sequence[tuple[int, Float[ndarray, "_ _"], str]]
+) -> dict[str, Any]:
+    """Channels of numbers of nodes, one for each frame of the scene from the first."""
+    clock = file.array(((first + np.arange(len(paths[0][1]))) / scene.fps).astype(np.float32), bounds=True)
     samplers, channels = [], []
-    for node, numbers, what in [
-        (joints[0], character.smpl.pelvis, "translation"),
-        *((node, turns[:, joint], "rotation") for joint, node in enumerate(joints)),
-    ]:
+    for node, numbers, what in paths:
         channels.append({"sampler": len(samplers), "target": {"node": node, "path": what}})
         samplers.append({"input": clock, "output": file.array(numbers), "interpolation": "LINEAR"})
     return {"channels": channels, "samplers": samplers}
@@ -178,8 +184,11 @@ def _together(animations: list[dict[str, Any]]) -> dict[str, Any]:
     return {"name": "everybody", "channels": channels, "samplers": samplers}
 
 
-def _camera(file: _File, scene: Scene, place: Float[ndarray, "3"]) -> int:
-    """The camera that the video was seen with, as far as glTF can say it: without an off-centre principal point."""
+def _camera(file: _File, scene: Scene, places: Float[ndarray, "frame 3"]) -> int:
+    """The camera that the video was seen with, as far as glTF can say it: without an off-centre principal point.
+
+    Where it moves it has an animation.
+    """
     (fx, _, _), (_, fy, _), _ = scene.camera.K_px.tolist()
     width, height = scene.camera.width, scene.camera.height
     lens = {
@@ -187,7 +196,20 @@ def _camera(file: _File, scene: Scene, place: Float[ndarray, "3"]) -> int:
         "aspectRatio": width / height * fy / fx,
         "znear": 0.01,
     }
-    matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = scene.R_scene_cam, place
-    node = {"name": "camera", "matrix": (matrix @ R_CAM_GLTF).T.flatten().tolist()}
-    return file.add("nodes", node | {"camera": file.add("cameras", {"type": "perspective", "perspective": lens})})
+    matrices = camera_matrices(scene, places)
+    node = {"name": "camera", "camera": file.add("cameras", {"type": "perspective", "perspective": lens})}
+    if not scene.camera_moves:
+        return file.add("nodes", node | {"matrix": matrices[0].T.flatten().tolist()})
+    turns = continuous(quaternions_from_rotmat(matrices[:, :3, :3].astype(np.float32)))
+    node |= {"translation": places[0].tolist(), "rotation": turns[0].tolist()}
+    index = file.add("nodes", node)
+    paths = [(index, places.astype(np.float32), "translation"), (index, turns, "rotation")]
+    file.add("animations", {"name": "camera"} | _sampled(file, scene, 0, paths))
+    return index
+
+
+def camera_matrices(scene: Scene, places: Float[ndarray, "frame 3"]) -> Float[ndarray, "frame 4 4"]:
+    """From the axes that glTF's and USD's cameras have (y up, looking along -z) to the scene, in every frame."""
+    matrices = np.tile(np.eye(4), (len(places), 1, 1))
+    matrices[:, :3, :3], matrices[:, :3, 3] = scene.R_scene_cam, places
+    return matrices @ R_CAM_GLTF

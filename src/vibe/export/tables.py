@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from vibe import assets
 from vibe.motion.scene import Character, Scene
-from vibe.skeletons import SMPL
+from vibe.skeletons import CONTACTS, SMPL
 
 
 def number_rows(numbers: Float[ndarray, "row *column"], between: str) -> list[str]:
@@ -24,15 +24,24 @@ def write_csv(path: Path, scene: Scene) -> None:
     """Everybody, a row for each person and frame, written whole or not at all; raises OSError.
 
     Columns: person, frame of the export, time in the video (s), confidence, then x, y, z of each joint in metres, with
-    the axis that points up in the name of its column: `pelvis_y_up_m`.
+    the axis that points up in the name of its column: `pelvis_y_up_m`; then `contact_left_heel` and so on where anybody
+    has them, empty of those who have not.
     """
     axes = [axis + ("_up" if axis == scene.up else "") for axis in "xyz"]
     names = ["person", "frame", "time_s", "confidence", *(f"{joint}_{axis}_m" for joint in SMPL for axis in axes)]
+    touching = any(character.contacts is not None for character in scene.characters)
+    names += [f"contact_{point}" for point in CONTACTS] if touching else []
     text = [",".join(names) + "\n"]
     for character in scene.characters:
         frames = character.first + np.arange(len(character.joints))
         times = scene.start + frames / scene.fps
-        rows = zip(frames, times, character.confidence, number_rows(character.joints, ","), strict=True)
+        numbers = character.joints.reshape(len(frames), -1)
+        if character.contacts is not None:
+            numbers = np.concatenate([numbers, character.contacts], 1)
+        lines = number_rows(numbers, ",")
+        if touching and character.contacts is None:
+            lines = [line.replace("\n", "," * len(CONTACTS) + "\n") for line in lines]
+        rows = zip(frames, times, character.confidence, lines, strict=True)
         text += [f"{character.number},{frame},{time:.6f},{sure:.3f},{line}" for frame, time, sure, line in rows]
     assets.write_whole(path, "".join(text).encode())
 

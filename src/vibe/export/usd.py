@@ -14,7 +14,7 @@ from vibe import __version__, assets
 from vibe.body.pose import rest_vertices
 from vibe.body.record import Body
 from vibe.errors import needs_extra
-from vibe.export.gltf import R_CAM_GLTF, linear_colours
+from vibe.export.gltf import camera_matrices, linear_colours
 from vibe.motion.scene import Character, Scene, turned_at_rest
 from vibe.rotations import continuous, quaternions_from_rotmat
 from vibe.skeletons import SMPL, SMPL_PARENTS
@@ -127,6 +127,10 @@ def _motion(pxr: Any, stage: Any, place: str, scene: Scene, character: Character
     for frame, (to, turn) in enumerate(zip(places, turns, strict=True), start=character.first):
         translations.Set(Vt.Vec3fArray.FromNumpy(to), frame)
         rotations.Set(Vt.QuatfArray.FromNumpy(turn), frame)
+    if character.contacts is not None:
+        contacts = motion.GetPrim().CreateAttribute("vibe:contacts", pxr.Sdf.ValueTypeNames.Float4, True)
+        for frame, numbers in enumerate(character.contacts.tolist(), start=character.first):
+            contacts.Set(pxr.Gf.Vec4f(*numbers), frame)
     return motion.GetPath()
 
 
@@ -167,7 +171,7 @@ def _paint(pxr: Any, stage: Any, place: str, mesh: Any, colours: np.ndarray) -> 
     UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim()).Bind(material)
 
 
-def _camera(pxr: Any, stage: Any, scene: Scene, place: np.ndarray) -> None:
+def _camera(pxr: Any, stage: Any, scene: Scene, places: np.ndarray) -> None:
     (fx, _, cx), (_, fy, cy), _ = scene.camera.K_px.tolist()
     width, height = scene.camera.width, scene.camera.height
     tall = FILM * height / width * fx / fy
@@ -178,6 +182,10 @@ def _camera(pxr: Any, stage: Any, scene: Scene, place: np.ndarray) -> None:
     camera.CreateHorizontalApertureOffsetAttr(FILM * (0.5 - cx / width))
     camera.CreateVerticalApertureOffsetAttr(tall * (cy / height - 0.5))
     camera.CreateClippingRangeAttr(pxr.Gf.Vec2f(0.01, FAR))
-    matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = scene.R_scene_cam, place
-    camera.AddTransformOp().Set(pxr.Gf.Matrix4d((matrix @ R_CAM_GLTF).T.tolist()))
+    stands = camera.AddTransformOp()
+    matrices = [pxr.Gf.Matrix4d(matrix.T.tolist()) for matrix in camera_matrices(scene, places)]
+    if not scene.camera_moves:
+        stands.Set(matrices[0])
+        return
+    for frame, matrix in enumerate(matrices):
+        stands.Set(matrix, frame)

@@ -20,8 +20,9 @@ from vibe.body.pose import pose_joints, rest_joints
 from vibe.body.record import Body
 from vibe.motion.gravity import lowest_foot, unit, upright
 from vibe.motion.record import Motion, Result
-from vibe.records import Camera, SmplParams, Weights
-from vibe.rotations import interpolate, rotmat_from_rotvec
+from vibe.motion.resample import NEAR, neighbours, rotations_between, straight_between
+from vibe.records import Camera, SmplParams, Weights, World
+from vibe.rotations import rotmat_from_rotvec
 from vibe.skeletons import SMPL_PARENTS
 
 AXES: dict[str, tuple[float, float, float]] = {
@@ -33,6 +34,11 @@ R_SCENE_CAM = {
     "z": ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0)),
 }
 """From the camera's frame to axes of which that one points up; the camera looks along -z, or along y."""
+R_SCENE_WORLD = {
+    "y": ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0)),
+    "z": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+}
+"""From the world, whose z points up, to axes of which that one does; the first person faces along x at first."""
 R_SCENE_REST = {
     "y": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
     "z": ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0)),
@@ -40,8 +46,8 @@ R_SCENE_REST = {
 """From the body at rest to those axes, where it looks along z, or along -y: towards the camera."""
 FASTEST = 1000.0
 """Frames a second."""
-NEAR = 0.05
-"""Intervals by which a timestamp may miss an even moment and still be taken for it, as rounded timestamps do."""
+STILL = 1e-6
+"""By how much a number of the pose of a camera that stands still may change."""
 MOST_FRAMES = 1 << 19
 """Of all people together: about 5 hours of one at 30 frames a second, which take 5 GB of memory."""
 
@@ -55,10 +61,14 @@ class SceneOptions:
     facing: str | None = None
     """The axis of `AXES` along which the first person looks at their first frame; None: turned as in the video."""
     root: str = "origin"
-    """A key of `ROOTS`. origin: the first person begins above it and the lowest foot is at height 0. in-place:
-    everybody stays above it, the lowest of their own feet at height 0. camera: the camera is the origin."""
+    """A key of `ROOTS`. In the world, origin: the world's. in-place: everybody stays above it. camera: where the camera
+    begins. In the camera's space, origin: the first person begins above it and the lowest foot is at height 0.
+    in-place: everybody stays above it, the lowest of their own feet at height 0. camera: the camera is the origin."""
     ground: bool = False
-    """Whether the camera's tilt is taken out and the lowest foot put at height 0."""
+    """In the camera's space: whether its tilt is taken out and the lowest foot put at height 0."""
+    space: str | None = None
+    """A key of `SPACES`; None: the world, where the result has one. In the world the floor is at height 0, and the
+    camera may move; in the camera's space it stands still, whatever it did."""
     fps: float | None = None
     """None: the video's mean."""
     start: float | None = None
@@ -87,6 +97,8 @@ class Character:
     """In the scene's axes, metres; the first is the pelvis."""
     confidence: Float[ndarray, "time"]
     """Mean keypoint confidence; 0 where the person was not seen and the motion is filled in."""
+    contacts: Float[ndarray, "time 4"] | None = None
+    """Probability that left heel, left toe, right heel and right toe stand; 0 in gaps."""
 
     @property
     def steps(self) -> Float[ndarray, "24 3"]:
@@ -105,17 +117,34 @@ class Scene:
     characters: tuple[Character, ...]
     """At least one."""
     camera: Camera
-    R_scene_cam: Float[ndarray, "3 3"]
-    t_scene_cam: Float[ndarray, "3"] | None
+    R_scene_cam: Float[ndarray, "frame 3 3"]
+    """From the first frame of the common clock to its last, as the next."""
+    t_scene_cam: Float[ndarray, "frame 3"] | None
     """Where the camera is; None if people are held in place, which leaves it nowhere."""
+    world: World | None
+    """How the world is known that the scene is in; None in the camera's space."""
     body: Weights
     video: str
     notes: tuple[str, ...]
     """One sentence for each thing that was changed or could not be known."""
 
+    @property
+    def space(self) -> str:
+        """A key of `SPACES`."""
+        return "camera" if self.world is None else "world"
+
+    @property
+    def camera_moves(self) -> bool:
+        """Whether the camera is not at one place, or turned one way, throughout."""
+        paths = (self.R_scene_cam, self.t_scene_cam)
+        return any(path is not None and bool((np.ptp(path, axis=0) > STILL).any()) for path in paths)
+
     def about(self, body: Body) -> dict[str, Any]:
         """What a file says of itself for who finds it; `body` is the one that was exported."""
+        known = {} if self.world is None else self.world.about
         return {
+            "space": self.space,
+            **({"world": {name: value for name, value in known.items() if value is not None}} if known else {}),
             "units": "metres, seconds, radians",
             "axes": f"right-handed, {self.up} up",
             "joints": "SMPL's 24",
@@ -141,11 +170,15 @@ def turned_at_rest(scene: Scene, character: Character) -> Float[ndarray, "time 2
 def build_scene(result: Result, body: Body, options: SceneOptions, person: int | None = None) -> Scene:
     """Everybody, or one person, as the options have it; raises ValueError that says what can't be done."""
     _check(result, body, options)
-    body, (low, high) = as_numpy(body), options.bounds
+    body, (low, high), world = as_numpy(body), options.bounds, result.world
     parts, notes = [], []
+    if options.space == "camera" or world is None:
+        if options.space == "world":
+            notes.append("the motion has no world: it is written as the camera sees it")
+        world = None
     for number, motion in result.numbered(person):
         times = result.clip.timestamps[motion.frames]
-        motion = motion.at((times >= low - 1e-6) & (times <= high + 1e-6))
+        motion = motion.at((times >= low - 1e-6) & (times <= high + 1e-6)).in_world(world)
         if not len(motion.frames):
             notes.append(f"person {number} is not in view in the stretch of time that is written, and left out")
             continue
@@ -165,16 +198,21 @@ def build_scene(result: Result, body: Body, options: SceneOptions, person: int |
         if character.first:
             late = f"{character.first} frames ({character.first / fps:.2f} s)"
             notes.append(f"person {character.number} begins {late} after the first")
-    R_scene_cam, said = _axes(characters, options)
-    stood, t_scene_cam = _stand([_turned(character, R_scene_cam) for character in characters], options, body)
+    frames = max(character.first + len(character.joints) for character in characters)
+    R_scene_space, said = _axes(characters, options, world)
+    R_scene_cam, t_scene_cam = _camera(world, result.clip.timestamps, begin + np.arange(frames) / fps, fps)
+    R_scene_cam, t_scene_cam = R_scene_space @ R_scene_cam, t_scene_cam @ R_scene_space.T
+    turned = [_turned(character, R_scene_space) for character in characters]
+    shifts = _shifts(turned, options, body, None if world is None else t_scene_cam[0])
     return Scene(
         up=options.up,
         fps=fps,
         start=begin,
-        characters=stood,
+        characters=tuple(_shifted(character, shift) for character, shift in zip(turned, shifts, strict=True)),
         camera=result.camera,
         R_scene_cam=R_scene_cam,
-        t_scene_cam=t_scene_cam,
+        t_scene_cam=None if options.root == "in-place" else t_scene_cam + shifts[0],
+        world=world,
         body=result.body,
         video=str(result.clip.path),
         notes=(*notes, *said),
@@ -219,40 +257,53 @@ def _stretch(options: SceneOptions) -> str:
 def _character(
     number: int, motion: Motion, timestamps: Float[ndarray, "frame"], begin: float, fps: float, body: Body
 ) -> Character:
-    """A person at even moments from their first frame to their last, still in the camera's axes.
+    """A person at even moments from their first frame to their last, in the axes of the world, if it is known there.
 
     Rotations turn at constant speed between frames, the pelvis goes straight; a moment on a frame takes it as it is.
     The confidence is the lesser of the two frames around the moment; 0 where they are no neighbours in the video.
     """
     rotmat, pelvis = motion.smpl.rotmat, motion.smpl.pelvis
+    if motion.R_world_cam is not None:
+        rotmat, pelvis = rotmat.copy(), motion.pelvis_world
+        rotmat[:, 0] = motion.R_world_cam @ rotmat[:, 0]
     place = (timestamps[motion.frames] - begin) * fps
     first = int(np.ceil(place[0] - NEAR))
     moments = np.arange(first, max(int(np.floor(place[-1] + NEAR)), first) + 1, dtype=np.float64)
-    before = (np.searchsorted(place, moments + NEAR, side="right") - 1).clip(0, max(len(place) - 2, 0))
-    after = (before + 1).clip(max=len(place) - 1)
-    part = ((moments - place[before]) / (place[after] - place[before]).clip(1e-9)).clip(0, 1)
-    part = np.where(np.abs(moments - place[before]) <= NEAR, 0.0, part)
-    part = np.where(np.abs(moments - place[after]) <= NEAR, 1.0, part)
-    inside = (part > 0) & (part < 1)
+    before, after, part = neighbours(place, moments)
     sure = np.minimum(
         np.where(part < 1, motion.confidence[before], 1.0), np.where(part > 0, motion.confidence[after], 1.0)
     )
     apart = np.diff(motion.frames, append=motion.frames[-1:] + 1) > 1
-    sure = np.where(apart[before] & inside, 0.0, sure).astype(np.float32)
-    turned = np.where((part == 1)[:, None, None, None], rotmat[after], rotmat[before])
-    part = part.astype(np.float32)
-    turned[inside] = interpolate(rotmat[before[inside]], rotmat[after[inside]], part[inside, None])
-    pelvis = (1 - part[:, None]) * pelvis[before] + part[:, None] * pelvis[after]
+    gap = apart[before] & (part > 0) & (part < 1)
+    sure = np.where(gap, 0.0, sure).astype(np.float32)
+    turned = rotations_between(rotmat, before, after, part)
+    pelvis = straight_between(pelvis, before, after, part)
+    contacts = None
+    if motion.contacts is not None:
+        contacts = np.where(gap[:, None], 0, straight_between(motion.contacts, before, after, part)).astype(np.float32)
     rest = rest_joints(body, motion.smpl.betas)
     joints = pose_joints(body, turned, motion.smpl.betas)[1] - rest[0] + pelvis[:, None]
-    return Character(number, first, SmplParams(turned, motion.smpl.betas, pelvis), rest, joints, sure)
+    return Character(number, first, SmplParams(turned, motion.smpl.betas, pelvis), rest, joints, sure, contacts)
 
 
-def _axes(characters: Sequence[Character], options: SceneOptions) -> tuple[Float[ndarray, "3 3"], list[str]]:
-    """R_stage_cam, and what is to be said about it."""
-    R, up = np.array(R_SCENE_CAM[options.up], np.float32), np.array(AXES[options.up], np.float32)
-    said = []
-    if options.ground:
+def _camera(
+    world: World | None, timestamps: Float[ndarray, "frame"], times: Float[ndarray, "moment"], fps: float
+) -> tuple[Float[ndarray, "moment 3 3"], Float[ndarray, "moment 3"]]:
+    """R_space_cam and t_space_cam at these times in the video: the camera in the world, or in its own space."""
+    if world is None:
+        return np.tile(np.eye(3, dtype=np.float32), (len(times), 1, 1)), np.zeros((len(times), 3), np.float32)
+    rows = neighbours(timestamps * fps, times * fps)
+    return rotations_between(world.R_world_cam, *rows), straight_between(world.t_world_cam, *rows)
+
+
+def _axes(
+    characters: Sequence[Character], options: SceneOptions, world: World | None
+) -> tuple[Float[ndarray, "3 3"], list[str]]:
+    """From the world, or the camera where there is none, to the scene, and what is to be said about it."""
+    axes = R_SCENE_CAM if world is None else R_SCENE_WORLD
+    R, up = np.array(axes[options.up], np.float32), np.array(AXES[options.up], np.float32)
+    said = [] if world is None else world.doubts
+    if options.ground and world is None:
         found = upright(np.concatenate([character.joints for character in characters]))
         if found is None:
             said.append("hardly anybody stands straight, so which way is up can't be known: the picture's up is kept")
@@ -301,20 +352,34 @@ ROOTS: dict[str, Callable[[Float[ndarray, "time 3"], Float[ndarray, "time 3"]], 
 """What is brought above the origin: the path of somebody's own pelvis, or a place on that of the first person's."""
 
 
-def _stand(
-    characters: Sequence[Character], options: SceneOptions, body: Body
-) -> tuple[tuple[Character, ...], Float[ndarray, "3"] | None]:
-    """People where they are to stand, and where that leaves the camera: nowhere if everybody is held in place."""
+def _shifts(
+    characters: Sequence[Character], options: SceneOptions, body: Body, camera_begins: Float[ndarray, "3"] | None
+) -> list[Float[ndarray, "*#time 3"]]:
+    """By how much each is moved to where they are to stand; the camera goes with the first.
+
+    `camera_begins` is the camera's first place in the world's axes; None in the camera's space, where people are put on
+    the floor of their own lowest foot: in the world it is at height 0 already.
+    """
     up, first = np.array(AXES[options.up], np.float32), characters[0].smpl.pelvis
+    if camera_begins is not None:
+        held = options.root == "in-place"
+        still = -camera_begins if options.root == "camera" else np.zeros(3, np.float32)
+        return [_level(one.smpl.pelvis, up) if held else still for one in characters]
     places = [ROOTS[options.root](one.smpl.pelvis, first) for one in characters]
-    shifts = [(place @ up)[..., None] * up - place for place in places]
-    in_place = options.root == "in-place"
+    shifts = [_level(place, up) for place in places]
     if options.root != "camera" or options.ground:
         lowest = [lowest_foot(body, one.smpl, one.joints, up) for one in characters]
         # without a common place there is no ground of all
+        in_place = options.root == "in-place"
         shifts = [shift - (own if in_place else min(lowest)) * up for shift, own in zip(shifts, lowest, strict=True)]
-    stood = []
-    for character, shift in zip(characters, shifts, strict=True):
-        joints = character.joints + shift[..., None, :]
-        stood.append(replace(character, smpl=replace(character.smpl, pelvis=joints[:, 0]), joints=joints))
-    return tuple(stood), None if in_place else shifts[0]
+    return shifts
+
+
+def _level(place: Float[ndarray, "*b 3"], up: Float[ndarray, "3"]) -> Float[ndarray, "*b 3"]:
+    """From a place to above the origin, at its own height."""
+    return (place @ up)[..., None] * up - place
+
+
+def _shifted(character: Character, shift: Float[ndarray, "*#time 3"]) -> Character:
+    joints = character.joints + shift[..., None, :]
+    return replace(character, smpl=replace(character.smpl, pelvis=joints[:, 0]), joints=joints)
