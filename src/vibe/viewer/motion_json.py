@@ -1,7 +1,8 @@
 """What a page is told of a motion: numbers in few bytes, as JSON.
 
 Real numbers are rounded to what nobody sees: rotations to 0.003 degrees, the surface to 0.03 mm. Frames and units are
-those of docs/conventions.md; the page itself skins and interpolates (`page/src/`).
+those of docs/conventions.md; the page itself skins and interpolates (`page/src/`). Where the world is known people are
+in it, y up, and the camera has a place in every frame; else they are in the camera's frame, and it has one place.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from vibe.body.outfit import colour, dressed, vertex_colours
 from vibe.body.pose import rest_joints, rest_vertices
 from vibe.body.record import Body
 from vibe.motion.record import Motion, Result
-from vibe.motion.scene import R_SCENE_CAM, SceneOptions, build_scene
+from vibe.motion.scene import R_SCENE_CAM, R_SCENE_WORLD, STILL, SceneOptions, build_scene
 from vibe.records import Camera
 from vibe.rotations import quaternions_from_rotmat
 from vibe.skeletons import COCO, SMPL, SMPL_PARENTS
@@ -31,8 +32,12 @@ QUATERNION_UNIT = 32767
 """What 1 becomes in a quaternion."""
 WEIGHT_UNIT = 65535
 """What 1 becomes in a weight of the skin."""
-UNKNOWN_LEVEL = {"R_scene_cam": np.array(R_SCENE_CAM["y"]).flatten().tolist(), "t_scene_cam": [0.0, 1.5, 0.0]}
+UNKNOWN_LEVEL = {
+    "space": "camera", "R_scene_cam": np.array(R_SCENE_CAM["y"]).flatten().tolist(), "t_scene_cam": [0.0, 1.5, 0.0],
+}  # fmt: skip
 """From the camera to a level scene with y up and the lowest foot at height 0, where nobody tells it."""
+R_SCENE = np.array(R_SCENE_WORLD["y"], np.float32)
+"""From the world to the page's axes, whose y points up."""
 
 
 def motion_json(result: Result, body: Body) -> str:
@@ -40,21 +45,34 @@ def motion_json(result: Result, body: Body) -> str:
 
     `body` is the one that the motion was made with. A shape in every frame becomes their mean.
     """
-    body, level, notes = as_numpy(body), UNKNOWN_LEVEL, list(result.notes)
+    body, level, notes, world = as_numpy(body), UNKNOWN_LEVEL, list(result.notes), result.world
     if any(len(motion.frames) for motion in result.people):
         scene = build_scene(result, body, SceneOptions(up="y", ground=True))
         assert scene.t_scene_cam is not None
-        level = {"R_scene_cam": scene.R_scene_cam.flatten().tolist(), "t_scene_cam": scene.t_scene_cam.tolist()}
-        notes += [note for note in scene.notes if not note.startswith("person")]
+        level = _camera_path("camera", scene.R_scene_cam[:1], scene.t_scene_cam[:1])
+        notes += [note for note in scene.notes if world is None and not note.startswith("person")]
+    if world is not None:
+        level = _camera_path("world", R_SCENE @ world.R_world_cam, world.t_world_cam @ R_SCENE.T)
+        notes.append(f"The world: {world}.")
     return _json(
         result.clip.path.name,
         result.camera,
         body,
         **level,
         timestamps=_array(result.clip.timestamps.astype(np.float64)),
-        people=[_person(number, motion, body) for number, motion in enumerate(result.people, start=1)],
+        people=[_person(number, motion.in_world(world), body) for number, motion in enumerate(result.people, start=1)],
         notes=notes,
     )
+
+
+def _camera_path(
+    space: str, R_scene_cam: Float[ndarray, "frame 3 3"], t_scene_cam: Float[ndarray, "frame 3"]
+) -> dict[str, Any]:
+    """Where the camera is in the scene: in every frame, or once where it stands still."""
+    paths = {"R_scene_cam": R_scene_cam.astype(np.float64), "t_scene_cam": t_scene_cam.astype(np.float64)}
+    if all(len(path) and np.ptp(path, axis=0).max() <= STILL for path in paths.values()):
+        return {"space": space, **{name: path[0].flatten().tolist() for name, path in paths.items()}}
+    return {"space": space, **{name: _array(path.astype(np.float32)) for name, path in paths.items()}}
 
 
 def live_json(name: str, camera: Camera, body: Body) -> str:
@@ -87,11 +105,17 @@ def _json(video: str, camera: Camera, body: Body, **rest: Any) -> str:
 
 
 def _person(number: int, motion: Motion, body: Body) -> dict[str, Any]:
+    rotmat, pelvis = motion.smpl.rotmat, motion.smpl.pelvis
+    if motion.R_world_cam is not None:
+        rotmat, pelvis = rotmat.copy(), motion.pelvis_world @ R_SCENE.T
+        rotmat[:, 0] = R_SCENE @ motion.R_world_cam @ rotmat[:, 0]
+    contacts = {} if motion.contacts is None else {"contacts": _levels(motion.contacts)}
     return {
         **at_rest(number, motion.smpl.betas, body),
+        **contacts,
         "frames": _array(motion.frames.astype(np.int32)),
-        "rotations": _array(quantised_rotations(motion.smpl.rotmat)),
-        "pelvis": _array(motion.smpl.pelvis.astype(np.float32)),
+        "rotations": _array(quantised_rotations(rotmat)),
+        "pelvis": _array(pelvis.astype(np.float32)),
         "confidence": _levels(motion.confidence),
         "keypoint_confidence": _levels(motion.keypoints_px[..., 2]),
     }
