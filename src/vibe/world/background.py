@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int16, Int32, UInt8
+from jaxtyping import Bool, Float, Float32, Int, Int16, Int32, UInt8
 from numpy import ndarray as Array
 
 from vibe.cache import StageCache
@@ -31,7 +31,7 @@ WINDOW, LEVELS, RETURN_PX = (21, 21), 3, 0.5
 STILL_PX, STILL_SHARE, STILL_LEAST = 0.4, 0.5, 0.3
 """A corner that moved less stands, in pixels of the small picture. So does the camera if the first share of the corners
 does, or the second and no other motion is that of more: what moves on its own does not do it alike everywhere."""
-INLIER_PX, INLIERS = 1.0, 0.4
+INLIER_PX, INLIERS = 0.7, 0.4
 """How far from one homography a corner may lie, and the share of the corners which it must explain."""
 RENEW_SHARE, RENEW_SHIFT, RENEW_AFTER = 0.5, 0.25, 4.0
 """A frame becomes the next key frame when fewer of the corners are left, when they moved by more of the longer side,
@@ -67,10 +67,17 @@ class Background:
     pairs: Int16[Array, "pair 4"]
     """x, y in the key frame and x, y in the frame, from the picture's middle, in `UNITS` a longer side."""
 
-    def pairs_px(self, sample: int, longer_px: int) -> tuple[Float[Array, "pair 4"], int]:
-        """The pairs of one sample in pixels from the picture's middle, and how many are inliers."""
-        start = self.ends[sample - 1] if sample else 0
-        return self.pairs[start : self.ends[sample]].astype(float) * (longer_px / UNITS), int(self.inliers[sample])
+    def pairs_px(
+        self, samples: Int[Array, "chosen"], longer_px: int
+    ) -> tuple[Float[Array, "chosen pair 4"], Bool[Array, "chosen pair"], Bool[Array, "chosen pair"]]:
+        """The pairs of some samples in pixels from the picture's middle, which of them are there, and which inliers."""
+        starts = np.where(samples > 0, self.ends[samples - 1], 0)
+        counts = self.ends[samples] - starts
+        number = np.arange(counts.max(initial=0))
+        there = number < counts[:, None]
+        pairs = np.zeros((*there.shape, 4))
+        pairs[there] = self.pairs[(starts[:, None] + number)[there]] * (longer_px / UNITS)
+        return pairs, there, number < self.inliers[samples, None]
 
 
 @dataclass(frozen=True)
@@ -288,9 +295,9 @@ def _inside(points: Float[Array, "point 2"], boxes: Float[Array, "person 4"]) ->
 
 
 def _corners(grey: Grey, boxes: Float[Array, "person 4"]) -> Float32[Array, "corner 2"]:
-    """Corners outside of the people, the best of each cell, in turn from cell to cell."""
-    mask = np.full(grey.shape, 255, np.uint8)
-    for left, top, right, bottom in boxes.round().clip(0, max(grey.shape)).astype(int):
+    """Corners whose windows have nothing of the people, the best of each cell, in turn from cell to cell."""
+    mask, around = np.full(grey.shape, 255, np.uint8), np.array([-1, -1, 1, 1]) * (WINDOW[0] // 2)
+    for left, top, right, bottom in (boxes + around).round().clip(0, max(grey.shape)).astype(int):
         mask[top : bottom + 1, left : right + 1] = 0
     found = cv2.goodFeaturesToTrack(grey, 8 * CORNERS, 0.005, APART, mask=mask)
     points = np.zeros((0, 2), np.float32) if found is None else np.asarray(found, np.float32).reshape(-1, 2)

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
 from scipy.spatial.transform import Rotation, RotationSpline, Slerp
 
+from vibe import cameras
 from vibe.world.background import BEGUN, MISSED, STOOD, TRUSTED, TURNED, Background
 
-KEPT = 0.8
-"""Share of the rays, those that fit best, of which a rotation is made."""
+ROUNDS = 6
+"""How often a rotation is made of rays, each time with weights by the one before."""
+AT_ONCE = 1000
+"""Samples whose rotations are found together."""
 NEAR = 0.25
 """Seconds from a frame that tells something within which the camera's rotation is sure."""
 TRAVELS = 0.004
@@ -44,53 +47,64 @@ def solve_rotations(
     background: Background, timestamps: Float[Array, "frame"], K_px: Float[Array, "3 3"], size_px: tuple[int, int]
 ) -> CameraMotion:
     """The camera's rotation in every frame, with its intrinsic matrix and the picture's size (width, height)."""
-    # In one piece: the chain over key frames is a single pass, and all that is told of it is counted on the way.
-    middle, longer = np.array(size_px) / 2, max(size_px)
-    to_ray = np.linalg.inv(np.asarray(K_px, float))
-    turns, parallax = np.tile(np.eye(3), (len(background.frames), 1, 1)), []
+    turned = np.flatnonzero(background.kinds == TURNED)
+    R_key_cam, parallax = np.tile(np.eye(3), (len(background.frames), 1, 1)), np.zeros(0)
+    for some in np.array_split(turned, len(turned) // AT_ONCE + 1):
+        R_key_cam[some], away = _turned(background, some, np.asarray(K_px, float), size_px)
+        parallax = np.concatenate([parallax, away])
+    turns = R_key_cam.copy()
     for sample, (kind, key) in enumerate(zip(background.kinds, background.keys, strict=True)):
-        if kind in (STOOD, TRUSTED, MISSED):
-            turns[sample] = turns[key] if kind == STOOD else turns[sample - 1]
-        elif kind == TURNED:
-            pairs, inliers = background.pairs_px(sample, longer)
-            rays_key, rays = (_rays(each + middle, to_ray) for each in (pairs[:, :2], pairs[:, 2:]))
-            R_key_cam = rotation_between(rays[:inliers], rays_key[:inliers])
-            turns[sample] = turns[key] @ R_key_cam
-            away = np.linalg.norm(pairs[:, 2:] + middle - _seen(rays_key @ R_key_cam, K_px), axis=1)
-            parallax.append(float(np.median(away)))
-    still = not len(parallax)
+        if kind in (STOOD, TURNED):
+            turns[sample] = turns[key] @ R_key_cam[sample]
+        elif kind in (MISSED, TRUSTED):
+            turns[sample] = turns[sample - 1]
     begins = tuple(int(each) for each in background.frames[background.kinds == BEGUN]) or (0,)
-    left = float(np.median(parallax)) if parallax else 0.0
-    R_cam0_cam = _between(background, turns, timestamps, begins)
-    sure = _sure(background, timestamps)
-    return CameraMotion(R_cam0_cam, still, left, sure, begins, _notes(background, sure, left / longer, still))
+    left = float(np.median(parallax)) if len(parallax) else 0.0
+    sure, still = _sure(background, timestamps), not len(turned)
+    notes = _notes(sure, left / max(size_px), still)
+    return CameraMotion(_between(background, turns, timestamps, begins), still, left, sure, begins, notes)
 
 
-def rotation_between(
-    rays: Float[Array, "ray 3"], rays_to: Float[Array, "ray 3"], kept: float = KEPT
-) -> Float[Array, "3 3"]:
-    """The rotation that lays unit vectors on others (Kabsch), once more without those that fit worst."""
-    R_to = _kabsch(rays, rays_to)
-    away = np.linalg.norm(rays_to - rays @ R_to.T, axis=1)
-    best = np.argsort(away, kind="stable")[: max(3, round(kept * len(rays)))]
-    return _kabsch(rays[best], rays_to[best])
+def _turned(
+    background: Background, samples: Int[Array, "sample"], K_px: Float[Array, "3 3"], size_px: tuple[int, int]
+) -> tuple[Float[Array, "sample 3 3"], Float[Array, "sample"]]:
+    """R_key_cam of some samples, and the median distance of their points from where it has them, pixels."""
+    pairs, there, inliers = background.pairs_px(samples, max(size_px))
+    middle = np.array(size_px) / 2
+    R_key_cam, away = rotations_between(pairs[..., 2:] + middle, pairs[..., :2] + middle, inliers, K_px)
+    return R_key_cam, np.nanmedian(np.where(there, away, np.nan), axis=1)
 
 
-def _kabsch(rays: Float[Array, "ray 3"], rays_to: Float[Array, "ray 3"]) -> Float[Array, "3 3"]:
-    u, _, vt = np.linalg.svd(rays_to.T @ rays)
-    return u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
+def rotations_between(
+    points_px: Float[Array, "*b point 2"], to_px: Float[Array, "*b point 2"], counted: Bool[Array, "*b point"],
+    K_px: Float[Array, "3 3"],
+) -> tuple[Float[Array, "*b 3 3"], Float[Array, "*b point"]]:  # fmt: skip
+    """The rotations that lay the rays of pixels on those of others, and how far from there each is seen, pixels.
+
+    Kabsch's, of the points that count, again and again with weights that fall with the distance: what lies within twice
+    the median decides (Geman and McClure's weights).
+    """
+    rays, rays_to = _rays(points_px, K_px), _rays(to_px, K_px)
+    weights = counted.astype(float)
+    for _ in range(ROUNDS):
+        u, _, vt = np.linalg.svd(np.einsum("...ni,...nj,...n->...ij", rays_to, rays, weights))
+        u[..., 2] *= np.linalg.det(u @ vt)[..., None]
+        R_to = u @ vt
+        away = np.linalg.norm(_seen(rays_to @ R_to, K_px) - points_px, axis=-1)
+        scale = 2 * np.nanmedian(np.where(counted, away, np.nan), axis=-1, keepdims=True)
+        weights = counted / (1 + (away / (scale + 1e-9)) ** 2) ** 2
+    return R_to, away
 
 
-def _rays(points_px: Float[Array, "point 2"], to_ray: Float[Array, "3 3"]) -> Float[Array, "point 3"]:
+def _rays(points_px: Float[Array, "*b point 2"], K_px: Float[Array, "3 3"]) -> Float[Array, "*b point 3"]:
     """Unit vectors through pixels."""
-    rays = np.concatenate([points_px, np.ones((len(points_px), 1))], 1) @ to_ray.T
-    return rays / np.linalg.norm(rays, axis=1, keepdims=True)
+    rays = cameras.rays(points_px, K_px)
+    return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
 
 
-def _seen(rays: Float[Array, "point 3"], K_px: Float[Array, "3 3"]) -> Float[Array, "point 2"]:
+def _seen(rays: Float[Array, "*b point 3"], K_px: Float[Array, "3 3"]) -> Float[Array, "*b point 2"]:
     """The pixels of rays."""
-    image = rays @ np.asarray(K_px, float).T
-    return image[:, :2] / image[:, 2:].clip(min=1e-3)
+    return cameras.project(rays, K_px)
 
 
 def _between(
@@ -138,7 +152,7 @@ def _sure(background: Background, timestamps: Float[Array, "frame"]) -> Bool[Arr
     return away <= NEAR
 
 
-def _notes(background: Background, sure: Bool[Array, "frame"], parallax: float, still: bool) -> tuple[str, ...]:
+def _notes(sure: Bool[Array, "frame"], parallax: float, still: bool) -> tuple[str, ...]:
     """What the user should know of it; nothing for a camera that stands and a background that is seen."""
     notes = []
     if len(sure) > 1 and sure.mean() < 0.9:
