@@ -30,7 +30,7 @@ export function confidences(person, keypoint) {
   return Float32Array.from(confidence, (mean, row) => (keypoint < 0 ? mean : each[17 * row + keypoint]) / 255);
 }
 
-/** How fast a joint moves in the camera's frame, in metres per second, at every row; NaN where it can't be told. */
+/** How fast a joint moves in the frame that people are in, in metres per second, at every row; NaN if not known. */
 export function speeds(person, joint, parents, times) {
   const places = positions(person, joint, parents);
   const count = person.frames.length;
@@ -46,7 +46,13 @@ export function speeds(person, joint, parents, times) {
   return found;
 }
 
-/** Where a joint is in the camera's frame at every row, metres. */
+/** How high a joint is above the floor at every row, metres; of people in the world. */
+export function heights(person, joint, parents) {
+  const places = positions(person, joint, parents);
+  return Float32Array.from(person.frames, (_, row) => places[3 * row + 1]);
+}
+
+/** Where a joint is at every row, metres, in the frame that people are in. */
 export function positions(person, joint, parents) {
   const chain = [];
   for (let at = joint; at >= 0; at = parents[at]) chain.unshift(at);

@@ -1,12 +1,13 @@
-// Curves over the time of the video: a joint's angle and speed, and the confidence of the evidence.
+// Curves over the time of the video: a joint's angle, speed and height, and the confidence of the evidence.
 
-import { angles, confidences, speeds } from "./kinematics.js";
+import { angles, confidences, heights, speeds } from "./kinematics.js";
 import { css, spoken } from "./names.js";
 
 const LEFT = 34; // CSS pixels beside and below the curves
 const RIGHT = 8;
 const TOP = 6;
 const BOTTOM = 16;
+const CONTACTS = { left_ankle: 0, left_foot: 1, right_ankle: 2, right_foot: 3 }; // whose joint a heel or a toe is
 
 /** A round number at or above `most`, to end an axis at. */
 function roundUp(most) {
@@ -28,10 +29,18 @@ export class Plots {
         of: (person) => speeds(person, this.joint, motion.parents, motion.timestamps),
       },
       {
+        name: "height", unit: "m", digits: 2, least: 0.5,
+        of: (person) => heights(person, this.joint, motion.parents),
+      },
+      {
         name: "confidence", unit: "", digits: 2, least: 1,
         of: (person) => confidences(person, motion.keypoint_names.indexOf(this.#name())),
       },
     ];
+    if (motion.space !== "world") {
+      this.kinds = this.kinds.filter(({ name }) => name !== "height");
+      root.querySelector("[data-plot=height]").hidden = true;
+    }
     for (const kind of this.kinds) {
       const panel = root.querySelector(`[data-plot=${kind.name}]`);
       kind.panel = panel;
@@ -76,7 +85,7 @@ export class Plots {
     if (this.at) this.follow(...this.at);
   }
 
-  #drawOne({ canvas, curves, top }) {
+  #drawOne({ name, canvas, curves, top }) {
     const [width, height] = [canvas.clientWidth, canvas.clientHeight];
     if (!width) return;
     const scale = Math.min(window.devicePixelRatio, 2);
@@ -88,7 +97,7 @@ export class Plots {
     pen.fillStyle = style.getPropertyValue("--quiet");
     pen.strokeStyle = style.getPropertyValue("--edge");
     pen.textAlign = "right";
-    const y = (value) => TOP + (1 - value / top) * (height - TOP - BOTTOM);
+    const y = (value) => TOP + (1 - Math.max(0, value) / top) * (height - TOP - BOTTOM);
     const x = (time) => LEFT + (time / this.duration) * (width - LEFT - RIGHT);
     for (const value of [0, top / 2, top]) {
       pen.beginPath();
@@ -105,7 +114,22 @@ export class Plots {
     }
     this.people.forEach((person, i) => {
       if (person.shown) this.#curve(pen, person.given, curves[i], x, y);
+      if (person.shown && name === "height") this.#stands(pen, person.given, x, height - BOTTOM - 3 * (i + 1));
     });
+  }
+
+  /** A bar where the heel or the toe of this joint stands. */
+  #stands(pen, person, x, top) {
+    const point = CONTACTS[this.#name()];
+    if (point === undefined || !person.contacts) return;
+    const { timestamps } = this.motion;
+    pen.fillStyle = css(person.colour);
+    person.frames.forEach((frame, row) => {
+      pen.globalAlpha = person.contacts[4 * row + point] / 255;
+      const [from, to] = [x(timestamps[frame]), x(timestamps[frame + 1] ?? this.duration)];
+      pen.fillRect(from, top, Math.max(0.5, to - from), 2.5);
+    });
+    pen.globalAlpha = 1;
   }
 
   /** One line; it stops where the person is out of view. */

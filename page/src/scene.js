@@ -1,11 +1,12 @@
 // The bodies in space, seen freely or as the video's camera saw them.
 
 import {
-  BufferAttribute, BufferGeometry, DirectionalLight, Group, HemisphereLight, LineBasicMaterial, LineSegments, Matrix4,
-  PCFShadowMap, PerspectiveCamera, Scene, Spherical, Vector3, WebGLRenderer,
+  DirectionalLight, Group, HemisphereLight, PCFShadowMap, PerspectiveCamera, Scene, Spherical, Vector3, WebGLRenderer,
 } from "three";
 import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
+import { FilmCamera } from "./film_camera.js";
 import { makeFloor } from "./floor.js";
+import { Footprints } from "./footprints.js";
 import { Person } from "./person.js";
 
 const NEAR = 0.05;
@@ -24,17 +25,17 @@ export class View3D {
     this.renderer.shadowMap.enabled = true;
     this.renderer.shadowMap.type = PCFShadowMap;
     this.scene = new Scene();
-    this.bodies = new Group(); // in the video camera's frame: x right, y down, z forward
+    this.inWorld = motion.space === "world"; // else bodies are in the video camera's frame: x right, y down, z forward
+    this.bodies = new Group();
     this.bodies.matrixAutoUpdate = false;
-    this.people = [];
-    for (const given of motion.people) this.join(given);
     this.floor = makeFloor();
-    this.marker = cameraMarker(motion);
-    this.bodies.add(this.marker);
-    this.scene.add(this.bodies, this.floor.group);
+    this.people = [];
+    this.footprints = [];
+    for (const given of motion.people) this.join(given);
+    this.film = new FilmCamera(motion, NEAR, FAR);
+    this.scene.add(this.bodies, this.floor.group, this.film.marker);
     this.#light();
-    this.filmCamera = filmCamera(motion);
-    this.#stand();
+    this.#stand(0, 0);
     this.freeCamera = new PerspectiveCamera(FIELD_OF_VIEW, 1, NEAR, FAR);
     this.controls = new OrbitControls(this.freeCamera, canvas);
     this.controls.enableDamping = false;
@@ -66,6 +67,10 @@ export class View3D {
     const person = new Person(given, this.motion);
     this.people.push(person);
     this.bodies.add(person.group);
+    if (this.inWorld && given.contacts) {
+      this.footprints.push(new Footprints(person));
+      this.floor.group.add(this.footprints.at(-1).group);
+    }
     return person;
   }
 
@@ -79,14 +84,13 @@ export class View3D {
   /** Move the people and the film's camera up, so that the ground is at height 0; metres. */
   raise(height) {
     this.motion.t_scene_cam[1] += height;
-    this.#stand();
+    this.#stand(0, 0);
   }
 
-  /** Everything in the video camera's frame where that camera stands. */
-  #stand() {
-    this.bodies.matrix.copy(sceneFromCamera(this.motion));
-    this.filmCamera.matrix.copy(this.bodies.matrix).multiply(new Matrix4().makeScale(1, -1, -1));
-    this.filmCamera.updateMatrixWorld(true);
+  /** The video's camera where it was, with everybody who is in its frame. */
+  #stand(frame, time) {
+    this.film.stand(frame, time);
+    if (!this.inWorld) this.bodies.matrix.copy(this.film.pose);
   }
 
   /** The space in which people move: its middle, its reach along the ground and half its height, metres. */
@@ -114,9 +118,9 @@ export class View3D {
   setView(view) {
     this.view = view;
     const free = view === "free";
-    this.camera = free ? this.freeCamera : this.filmCamera;
+    this.camera = free ? this.freeCamera : this.film.lens;
     this.controls.enabled = free;
-    this.floor.group.visible = this.marker.visible = free;
+    this.floor.group.visible = this.film.marker.visible = free;
     this.renderer.shadowMap.autoUpdate = free;
     this.changed();
   }
@@ -125,7 +129,7 @@ export class View3D {
   home() {
     this.touched = false;
     this.controls.target.copy(this.middle);
-    const back = new Vector3().setFromMatrixPosition(this.filmCamera.matrixWorld).sub(this.controls.target);
+    const back = this.film.middle().sub(this.controls.target);
     const round = new Spherical().setFromVector3(back);
     const upright = Math.tan((FIELD_OF_VIEW / 2) * (Math.PI / 180)); // of half a picture's height, at 1 m
     const away = Math.max(this.half / upright, this.reach / (upright * this.freeCamera.aspect)) + 0.5 * this.reach;
@@ -158,8 +162,10 @@ export class View3D {
 
   /** Pose everybody as at this moment and draw; numbers of those in view. */
   draw(frame, time) {
+    this.#stand(frame, time);
     const here = this.people.filter((person) => person.pose(this.motion.timestamps, frame, time));
     this.scene.updateMatrixWorld();
+    for (const prints of this.footprints) prints.show(here.includes(prints.person), frame);
     this.#followPeople(here);
     const { target } = this.controls;
     const span = Math.max(2.5, Math.min(8, this.reach + 1));
@@ -194,39 +200,3 @@ export class View3D {
 }
 
 const place = new Vector3();
-
-/** From the film's camera to the world, which is level: y up, the lowest foot at height 0. */
-function sceneFromCamera(motion) {
-  const [R, t] = [motion.R_scene_cam, motion.t_scene_cam];
-  return new Matrix4().set(
-    R[0], R[1], R[2], t[0], R[3], R[4], R[5], t[1], R[6], R[7], R[8], t[2], 0, 0, 0, 1,
-  );
-}
-
-/** The camera that the video was seen with; three.js's own looks along -z with y up. */
-function filmCamera(motion) {
-  const camera = new PerspectiveCamera();
-  const { width, height, K } = motion;
-  camera.matrixAutoUpdate = false;
-  camera.projectionMatrix.set(
-    (2 * K[0]) / width, 0, 1 - (2 * K[2]) / width, 0,
-    0, (2 * K[4]) / height, (2 * K[5]) / height - 1, 0,
-    0, 0, -(FAR + NEAR) / (FAR - NEAR), (-2 * FAR * NEAR) / (FAR - NEAR),
-    0, 0, -1, 0,
-  );
-  camera.projectionMatrixInverse.copy(camera.projectionMatrix).invert();
-  return camera;
-}
-
-/** The film's camera drawn as a small pyramid. */
-function cameraMarker(motion) {
-  const { width, height, K } = motion;
-  const depth = 0.35;
-  const corners = [[0, 0], [width, 0], [width, height], [0, height]].map(([x, y]) => [
-    ((x - K[2]) / K[0]) * depth, ((y - K[5]) / K[4]) * depth, depth,
-  ]);
-  const points = corners.flatMap((corner, i) => [0, 0, 0, ...corner, ...corner, ...corners[(i + 1) % 4]]);
-  const geometry = new BufferGeometry();
-  geometry.setAttribute("position", new BufferAttribute(new Float32Array(points), 3));
-  return new LineSegments(geometry, new LineBasicMaterial({ color: 0x8b95a3, transparent: true, opacity: 0.6 }));
-}

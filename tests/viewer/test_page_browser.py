@@ -422,6 +422,71 @@ def test_the_confidence_that_is_plotted_is_the_chosen_joint_s_own(open_page, fil
     assert "all keypoints" in watched.tab.locator("[data-plot=confidence] .plot-head").text_content()
 
 
+@pytest.fixture(scope="module")
+def moving(result, body, tmp_path_factory) -> tuple[Any, Path]:
+    """The same people on the floor before a camera that moves, with the first one's feet by turns, and their page."""
+    stands = np.zeros((FRAMES, 4), np.float32)
+    stands[:, :2], stands[::2, 3] = 1, 0.6
+    first, *others = performers.on_the_floor(body, result).people
+    moving = replace(performers.on_the_floor(body, result), people=(replace(first, contacts=stands), *others))
+    path = tmp_path_factory.mktemp("world") / "moving.html"
+    page.view(moving, path, body=body)
+    return moving, path
+
+
+def test_the_camera_view_follows_a_camera_that_moves_in_the_world(open_page, moving):
+    given, path = moving
+    watched = open_page(path)
+    watched.press("c")
+    scale = watched.ask("vibe.view.size[0]") / WIDTH
+    for frame in (0, 12, 30):
+        watched.seek(frame)
+        for number, motion in enumerate(given.people, start=1):
+            for row in (motion.frames == frame).nonzero()[0]:
+                there = np.array(watched.ask(f"vibe.names.jointsPx({number})")) / scale
+                assert np.abs(there - motion.joints_px[int(row)]).max() < 0.5
+    assert watched.complaints == []
+
+
+def test_in_the_free_view_people_are_in_the_world_and_the_camera_moves_between_frames_too(open_page, moving):
+    given, path = moving
+    watched = open_page(path)
+    joints = "vibe.view.people[0].joints().map((joint) => joint.toArray())"
+    watched.seek(12)
+    np.testing.assert_allclose(
+        watched.ask(joints), given.people[0].joints_world[12][:, [0, 2, 1]] * [1, 1, -1], atol=2e-3
+    )
+    assert watched.ask("vibe.view.film.marker.visible")
+    places = given.world.t_world_cam[:, [0, 2, 1]] * [1, 1, -1]
+    middle = watched.ask(
+        f"vibe.view.draw(12, {(TIMES[12] + TIMES[13]) / 2}), vibe.view.film.pose.elements.slice(12, 15)"
+    )
+    np.testing.assert_allclose(middle, places[12:14].mean(0), atol=1e-4)
+
+
+def test_what_stands_is_marked_on_the_floor_and_under_the_curve_of_its_height(open_page, moving):
+    given, path = moving
+    watched = open_page(path)
+    marks = "vibe.view.footprints[0].group.children.map((mark) => [mark.visible, ...mark.position.toArray()])"
+    assert watched.ask("vibe.view.footprints.length") == 1
+    for frame, shown in ((12, [True, True, False, True]), (13, [True, True, False, False])):
+        watched.seek(frame)
+        found = watched.ask(marks)
+        assert [mark[0] for mark in found] == shown
+        heel, toe = (np.array(found[point])[[1, 3]] for point in (0, 1))
+        ankle, ball = given.people[0].joints_world[frame][[7, 10]][:, :2] * [1, -1]
+        assert np.allclose(found[0][2], 0.004) and np.linalg.norm((heel + toe - ankle - ball) / 2) < 0.15
+    watched.ask("vibe.chooseJoint(10)")
+    drawn = watched.ask("Array.from(vibe.plots.kinds.find(({name}) => name === 'height').curves[0])")
+    np.testing.assert_allclose(drawn, given.people[0].joints_world[:, 10, 2], atol=2e-3)
+    assert watched.tab.locator("[data-plot=height]").is_visible()
+
+
+def test_without_a_world_there_are_no_heights(open_page, files):
+    watched = open_page(files[1])
+    assert not watched.tab.locator("[data-plot=height]").is_visible() and watched.ask("vibe.plots.kinds.length") == 3
+
+
 def test_no_other_script_can_run_in_the_page(open_page, files, tmp_path):
     text = files[1].read_text(encoding="utf-8")
     planted = re.sub("<main ", "<script>window.hit = 1</script><img src=x onerror='window.hit = 1'><main ", text)
