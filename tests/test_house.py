@@ -28,6 +28,8 @@ GROUND = (
     "overlap",
     "parallel",
     "cameras",
+    "distortion",
+    "calibration",
     "assets",
     "video",
     "body",
@@ -53,6 +55,7 @@ NUMBERS = {
     "data/sets/bvh.py": "frames a second",
     "data/sets/human36m.py": "bytes of a CDF header",
     "synthetic/examples.py": "frames, one second of them",
+    "video/lens.py": "a kind of number in QuickTime's metadata",
 }
 """Where 23, 24 or 69 count something else than SMPL's joints."""
 CHOICES = {

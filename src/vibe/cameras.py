@@ -14,6 +14,15 @@ CROP_SCALE = 1.1
 """Side of the square crop over the longer side of the box, as in the published demo."""
 BOX_MARGIN = 1.2
 """Side of a person's box over that of their visible keypoints, which lack crown and toes."""
+LENS_SOURCES = {
+    "calibration": "a calibration file",
+    "fov": "the angle of view that was asked for",
+    "file": "the focal length in the video's file",
+    "pan": "the turning camera",
+    "people": "people who walk on one floor",
+    "default": "an angle of view of 53.1 degrees across the picture's diagonal",
+}
+"""Where a focal length can be from, the surest first."""
 
 
 def default_camera(width: int, height: int, fov_deg: float | None = None) -> Camera:
@@ -29,7 +38,12 @@ def default_camera(width: int, height: int, fov_deg: float | None = None) -> Cam
     import torch
 
     K_px = torch.tensor([[focal_px, 0.0, width / 2], [0.0, focal_px, height / 2], [0.0, 0.0, 1.0]])
-    return Camera(K_px, width, height)
+    return Camera(K_px, width, height, source="default" if fov_deg is None else "fov")
+
+
+def angle_of_view(camera: Camera) -> float:
+    """Degrees across the diagonal of the picture, as a pinhole sees it: what `default_camera` takes."""
+    return math.degrees(2 * math.atan(math.hypot(camera.width, camera.height) / (2 * float(camera.K_px[0, 0]))))
 
 
 def project(points_cam: Float[Array, "*b 3"], K_px: Float[Array, "3 3"]) -> Float[Array, "*b 2"]:

@@ -41,7 +41,7 @@ def takes_options(record: type) -> Callable[[Function], Function]:
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera without distortion, of the upright picture."""
+    """The camera of the upright picture: a pinhole, and how its lens bends what a pinhole would show."""
 
     K_px: Float[Array, "3 3"]
     """Intrinsic matrix."""
@@ -49,6 +49,25 @@ class Camera:
     """Pixels."""
     height: int
     """Pixels."""
+    distortion: Float[Array, "coefficient"] | None = None
+    """In OpenCV's order: k1, k2, p1, p2, k3, k4, k5, k6, or k1 to k4 of a fisheye; None where lines are straight."""
+    fisheye: bool = False
+    """Whether the distortion is OpenCV's of a fisheye."""
+    source: str = "default"
+    """Where the focal length is from: a key of `vibe.cameras.LENS_SOURCES`."""
+
+
+@dataclass(frozen=True)
+class Lens:
+    """What is known of a video's camera before anybody is looked at."""
+
+    camera: Camera
+    notes: tuple[str, ...] = ()
+    """What there is to remark on the focal length."""
+    up_cam: Float[Array, "3"] | None = None
+    """Unit vector against gravity in the camera's frame, where a calibration tells it."""
+    height_m: float | None = None
+    """Of the camera above the calibration's plane z = 0; None where it does not tell."""
 
 
 @dataclass(frozen=True)

@@ -620,8 +620,38 @@ def _find() -> Read:
     return lambda path: find_videos([str(path)], str(path.with_name("out")))
 
 
+def _calibrations(folder: Path) -> Iterable[Path]:
+    for name, text in import_module("lenses").WRITTEN.items():
+        (folder / name).write_text(text, encoding="utf-8")
+        yield folder / name
+
+
+def _read_calibration() -> Read:
+    from vibe.calibration import calibrated_lens
+
+    return lambda path: calibrated_lens(path, Path("cam01.mp4"), 1280, 720)
+
+
+def _phone_films(folder: Path) -> Iterable[Path]:
+    lenses = import_module("lenses")
+    for number, plain in enumerate((True, False)):
+        content = lenses.phone_film(lenses.keyed(1, b"26.00mm", plain=plain), lenses.keyed(21, bytes([0, 0, 0, 24])))
+        (folder / f"{number}.mov").write_bytes(content)
+        yield folder / f"{number}.mov"
+    (folder / "photo.jpg").write_bytes(lenses.exif({0xA405: 26}))
+    yield folder / "photo.jpg"
+
+
+def _focal_length() -> Read:
+    from vibe.video.lens import file_focal_px
+
+    return lambda path: file_focal_px(path, 1920, 1080)
+
+
 READERS: dict[str, Reader] = {
     "video": _alone(_videos, _read_video, 70),
+    "focal length": _alone(_phone_films, _focal_length, 30),
+    "calibration": _alone(_calibrations, _read_calibration, 40),
     "sound": _alone(_videos, _copied_with_sound, 20),
     "motion.npz": _alone(_motion, _load_motion, 120),
     "body file": _alone(_body, _load_body, 80),

@@ -122,7 +122,7 @@ def test_a_world_is_written_and_read_back_with_everybody_in_it(tmp_path, result)
     assert {name: arrays[f"1/{name}"].shape for name in CONTRACT_WORLD} == CONTRACT_WORLD
     np.testing.assert_allclose(arrays["1/joints_world"], back.people[0].joints_world, atol=1e-5)
     assert str(arrays["world/camera"]) == "moving" and arrays["camera/R_world_cam"].dtype == np.float32
-    assert len(arrays) == 14 + 6 + 2 * len({**CONTRACT, **CONTRACT_WORLD})
+    assert len(arrays) == 15 + 6 + 2 * len({**CONTRACT, **CONTRACT_WORLD})
     assert len(load(changed(tmp_path / "nan.npz", in_world(result), **{"world/tilt_error_deg": np.array(np.nan)}))) == 2
 
 
@@ -199,7 +199,7 @@ def test_the_names_shapes_and_kinds_are_those_of_the_contract(tmp_path, result):
     assert {array.dtype for array in person.values()} == {np.dtype(np.float32)}
     assert not any(array.dtype.hasobject for array in arrays.values())
     assert arrays["notes"].tolist() == ["one note"]
-    assert len(arrays) == 14 + 2 * len(CONTRACT)
+    assert len(arrays) == 15 + 2 * len(CONTRACT)
 
 
 def test_a_file_of_the_first_version_is_read_with_smpl_s_own_translation(tmp_path):
@@ -213,6 +213,21 @@ def test_a_file_of_the_first_version_is_read_with_smpl_s_own_translation(tmp_pat
     old.save(tmp_path / "new.npz")
     for one, two in zip(old, load(tmp_path / "new.npz"), strict=True):
         assert same(one, two, 1e-6) and (one.betas_per_frame is None) == (two.betas_per_frame is None)
+
+
+@pytest.mark.parametrize("fisheye", [False, True])
+def test_the_lens_is_read_back(tmp_path, result, fisheye):
+    camera = replace(
+        result.camera, distortion=np.array([0.1, -0.02, 0.001, 0.0]), fisheye=fisheye, source="calibration"
+    )
+    replace(result, camera=camera).save(tmp_path / "motion.npz")
+    back = load(tmp_path / "motion.npz").camera
+    assert back.distortion is not None and back.distortion.tolist() == [0.1, -0.02, 0.001, 0.0]
+    assert (back.fisheye, back.source) == (fisheye, "calibration")
+    for numbers in ([np.nan, 0, 0, 0], [1e30, 0, 0, 0], [0.1] * 3, [0.1] * 9, [-9.0, 0, 0, 0]):
+        replace(result, camera=replace(camera, distortion=np.array(numbers))).save(tmp_path / "motion.npz")
+        with pytest.raises(ValueError, match="numbers that no lens has"):
+            load(tmp_path / "motion.npz")
 
 
 def test_a_file_without_notes_is_read(tmp_path, result):

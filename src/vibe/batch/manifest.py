@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vibe import __version__, assets, cache
+from vibe.cameras import angle_of_view
 
 if TYPE_CHECKING:
     from vibe.motion import Result
@@ -42,6 +43,7 @@ def write_summary(
         "fps": round(clip.fps, 6),
         "frames": len(clip.timestamps),
         "damaged_packets": clip.damaged,
+        "camera": {"fov_deg": round(angle_of_view(result.camera), 2), "source": result.camera.source},
         "people": people,
         "notes": list(result.notes),
         "seconds": {stage: round(spent, 3) for stage, spent in seconds.items()},

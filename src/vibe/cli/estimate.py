@@ -120,7 +120,7 @@ def _prepare(
     reports = [store.name(name) for name in ("report.csv", "report.json")]
     # A folder may hold its own results, and be named again: of the pictures in it none is called so.
     files_read = (source.name for source in sources if Path(source.name).is_file())
-    keep_inputs(reports, *files_read, config.weights, config.body)
+    keep_inputs(reports, *files_read, config.weights, config.body, config.camera_file)
     if ray is not None:
         sources = [replace(source, name=absolute(source.name)) for source in sources]
         store = OutputStorage(absolute(out))

@@ -76,9 +76,14 @@ class EstimatorConfig:
         ),
     ] = None
     """How much jitter to take out over time; one-euro is the published filter."""
-    fov_deg: Annotated[float | None, arg(name="fov", metavar="DEG", help_behavior_hint="(default: 53.1)")] = None
+    fov_deg: Annotated[
+        float | None, arg(name="fov", metavar="DEG", help_behavior_hint="(default: as the file says, or 53.1)")
+    ] = None
     """The lens's angle of view across the picture's diagonal, degrees, 5 to 150. At 53.1 the focal length is as long as
     the diagonal."""
+    camera_file: Annotated[str | Path | None, arg(name="camera", metavar="FILE[:CAMERA]", help_behavior_hint="")] = None
+    """The camera's calibration: Pose2Sim's .toml, OpenCV's or ROS's .yaml, COLMAP's cameras.txt. Of several cameras the
+    one with the video's name, or the one named behind a colon."""
     height_m: Annotated[float | None, arg(name="height", metavar="M", help_behavior_hint="(default: a guess)")] = None
     """How tall everybody in view is, barefoot, metres, 0.5 to 2.5: a picture hardly tells."""
     fps: Annotated[float | None, arg(metavar="RATE", help_behavior_hint="(default: 30)")] = None
@@ -98,7 +103,8 @@ class EstimatorConfig:
     device: Annotated[str | None, arg(metavar="DEVICE", help_behavior_hint="(default: cuda if it is here)")] = None
     """Where the networks run: cpu, cuda, cuda:1, mps."""
     checksums: Annotated[Mapping[str, str], Suppress] = field(default_factory=dict)
-    """SHA-256 of the files that decide the result, by what they are for; filled in by `resolved`."""
+    """SHA-256 of the files that decide the result, by what they are for, that of a calibration with the camera's name
+    behind it; filled in by `resolved`."""
 
     def resolved(self) -> EstimatorConfig:
         """The same with all that was left open filled in, by the recipe of the weights and the files that are here.
@@ -148,6 +154,8 @@ class EstimatorConfig:
             raise ValueError(f"the {kind} fit asks no prior of poses, {self.prior} was given: choose the fitting paper")
         if self.int8 and self.runtime == "torch":
             raise ValueError("PyTorch computes in floats only: choose the runtime openvino or onnxruntime for 8 bits")
+        if self.fov_deg is not None and self.camera_file is not None:
+            raise ValueError("a calibration tells the angle of view: leave --fov or --camera out")
         if self.fov_deg is not None and not 5 <= self.fov_deg <= 150:
             raise ValueError(f"the angle of view is {self.fov_deg:g} degrees: give one from 5 to 150")
         if self.height_m is not None and not 0.5 <= self.height_m <= 2.5:
@@ -167,10 +175,13 @@ class EstimatorConfig:
         models = {name: sums[name] for name in ("detector", "pose_model")}
         tracks = {"vibe": __version__, **models, "background": True}
         features = {"backbone": sums.get("backbone"), "runtime": self.runtime, "int8": self.int8}
+        motion = {"weights": sums["weights"], "body": sums["body"], "fov_deg": self.fov_deg}
+        if "camera" in sums:
+            motion["camera"] = sums["camera"]
         return {
             "tracks": tracks if self.fps is None else tracks | {"fps": self.fps},
             "evidence": features if "backbone" in sums else {},
-            "motion": {"weights": sums["weights"], "body": sums["body"], "fov_deg": self.fov_deg},
+            "motion": motion,
             "refinement": {"fitting": fitting, "points": self.fitted_points, "height_m": self.height_m},
             "result": {"smoothing": asdict(SMOOTHING[self.smoothing or "none"])},
         }
@@ -233,6 +244,12 @@ def _checksums(config: EstimatorConfig, images: bool) -> dict[str, str]:
     if images:
         own = "conv1.weight" in tensor_names(weights)
         sums["backbone"] = sums["weights"] if own else assets.sha256(assets.weights_path(BACKBONE))
+    if config.camera_file is not None:
+        from vibe.calibration import read_cameras, split_name
+
+        calibration, name = split_name(config.camera_file)
+        read_cameras(calibration)  # what is wrong with it is found before the work
+        sums["camera"] = " ".join([assets.sha256(calibration), *([name] if name else [])])
     if config.fitting == "paper":
         sums["pose_prior"] = _prior_sum(config.prior or MIXTURE)
     return sums

@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 
-from vibe import cameras
 from vibe.arrays import as_numpy
 from vibe.body.record import Body
 from vibe.cache import StageCache, content_key
 from vibe.features.runtimes import RUNTIMES
 from vibe.inference.config import EstimatorConfig, Refinement, choose_body, energies
+from vibe.inference.lens import find_lens
 from vibe.inference.predict import Features, feature_extractor, predict_track, timeline
 from vibe.inference.refine import Ticks, refine_track
 from vibe.inference.track import load_detector, load_pose_model, track_people
@@ -116,7 +116,8 @@ class Estimator:
         with StageCache(*_cached(path, self.config, cache)) as stages:
             found = track_people(path, self.detector, self.pose_model, stages, progress, self.config.fps)
             clip, tracks = found.clip, found.tracks
-            camera = cameras.default_camera(clip.width, clip.height, self.config.fov_deg)
+            lens = find_lens(self.config, clip)
+            camera = lens.camera
             extractor, remarks = feature_extractor(self.network, self.config, clip, tracks, stages)
             features = None
             if extractor and tracks:
@@ -131,7 +132,7 @@ class Estimator:
 
             moments = [len(timeline(clip.timestamps[track.frames], self.network).times) for track in tracks]
             people = _together(one, moments, self.refinement.fitting is not None, progress)
-            notes = [*found.notes, *self.remarks, *remarks, *stages.notes]
+            notes = [*found.notes, *(lens.notes if people else ()), *self.remarks, *remarks, *stages.notes]
             if found.background:
                 size = clip.width, clip.height
                 notes += solve_rotations(found.background, clip.timestamps.numpy(), camera.K_px.numpy(), size).notes
@@ -141,7 +142,7 @@ class Estimator:
         self, track: Track, clip: Clip, camera: Camera | None = None, features: Features | None = None
     ) -> Motion:
         """One person's motion from their track; weights that read images need the features of its crops."""
-        camera = camera or cameras.default_camera(clip.width, clip.height, self.config.fov_deg)
+        camera = camera or find_lens(self.config, clip).camera
         seen = None if features is None else features.__getitem__
         return estimate_track(track, clip, camera, self.network, self.body, [self.refinement], seen)[0]
 

@@ -22,6 +22,7 @@ from vibe import cameras
 from vibe.body.pose import mirror_rotmat, rest_joints
 from vibe.body.record import Body
 from vibe.cache import Chunks, Piece, StageCache, chunked, rows_of
+from vibe.distortion import undistort_track
 from vibe.features.crops import SIDE, cut
 from vibe.features.runtimes import ReadFeatures
 from vibe.inference.config import EstimatorConfig
@@ -167,12 +168,12 @@ def predict_track(
     track: Track, times: Float[Tensor, "time"], camera: Camera, network: Network, body: Body,
     features: Callable[[slice], Features] | None = None, stages: StageCache | None = None, person: int = 0,
 ) -> TrackPrediction:  # fmt: skip
-    """What the network says of a track whose frames are at these times (seconds).
+    """What the network says of a track whose frames are at these times (seconds), its evidence as a pinhole sees it.
 
     `features` gives those of some of its rows, for a network that reads pictures; chunks of a long track go to the
     cache under the person's number.
     """
-    line = timeline(times, network)
+    line, track = timeline(times, network), undistort_track(track, camera)
     if network.evidence == "images":
         assert features is not None, "this network reads features"
         pieces = partial(_of_features, track, line, camera, network, features, body)

@@ -19,6 +19,7 @@ from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.pose import rest_planes, shape_of_height
 from vibe.body.record import Body
 from vibe.cache import Chunks, Piece, StageCache
+from vibe.distortion import undistort_track
 from vibe.inference.config import Refinement
 from vibe.inference.predict import Timeline, TrackPrediction, resample_evidence
 from vibe.motion import Motion
@@ -52,7 +53,7 @@ def refine_track(
     its own otherwise.
     """
     times = clip.timestamps[track.frames]
-    landmarks = partial(landmarks_at, track, times, predicted.timeline)
+    landmarks = partial(landmarks_at, undistort_track(track, camera), times, predicted.timeline)
     sections = _sections(predicted, landmarks, camera, body, how, cache or StageCache(), person, tick, pool)
     rotmat, pelvis = torch.empty(len(times), len(SMPL), 3, 3), torch.empty(len(times), 3)
     betas: list[Tensor] = []

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vibe import __version__, assets
 from vibe.assets.archives import read_npz
 from vibe.cameras import translation_from_weak
-from vibe.records import WORLD_CAMERA, WORLD_FLOOR, WORLD_GRAVITY
+from vibe.records import WORLD_CAMERA, WORLD_FLOOR, WORLD_GRAVITY, Camera
 from vibe.skeletons import SMPL
 
 FORMAT, FORMAT_1 = "vibe-motion 2", "vibe-motion 1"
@@ -48,7 +48,20 @@ WORLD_ARRAYS: Layout = {
     "world/tilt_error_deg": ((), "f"),
 }
 """Of the video where there is a world: all or none."""
-HEAD: Layout = {**HEAD_1, **WORLD_ARRAYS, "notes": (("note",), "U"), "people": ((), "i"), "sha256": ((), "U")}
+LENS_ARRAYS: Layout = {
+    "camera/distortion": (("coefficient",), "d"),
+    "camera/fisheye": ((), "i"),
+    "camera/source": ((), "U"),
+}
+"""Of the video: how its lens bends, where it does, and where its focal length is from."""
+HEAD: Layout = {
+    **HEAD_1,
+    **LENS_ARRAYS,
+    **WORLD_ARRAYS,
+    "notes": (("note",), "U"),
+    "people": ((), "i"),
+    "sha256": ((), "U"),
+}
 SHARED: Layout = {
     "frames": (("time",), "i"),
     "box_px": (("time", 4), "f"),
@@ -78,7 +91,7 @@ PERSON: Layout = {
     **PERSON_WORLD,
 }
 LAYOUTS = {FORMAT: (HEAD, PERSON), FORMAT_1: (HEAD_1, PERSON_1)}
-OPTIONAL = ("betas_per_frame", "contacts", "notes", *WORLD_ARRAYS, *PERSON_WORLD)
+OPTIONAL = ("betas_per_frame", "contacts", "notes", *LENS_ARRAYS, *WORLD_ARRAYS, *PERSON_WORLD)
 UNBOUNDED = ("frames", "box_px", "pred_cam", "joints_px")
 """Those whose numbers need not be finite: boxes and projections of people outside the picture."""
 DAMAGED = "the file is damaged: copy it again, or estimate the video again"
@@ -118,9 +131,8 @@ def read_motion_npz(path: Path) -> tuple[dict[str, NDArray], list[dict[str, NDAr
     """
     arrays = read_npz(path)
     version, people = _checked(path, arrays)
-    head = {
-        name: _exact(arrays[name], kind) for name, (_, kind) in {**HEAD_1, **WORLD_ARRAYS}.items() if name in arrays
-    }
+    known = {**HEAD_1, **LENS_ARRAYS, **WORLD_ARRAYS}
+    head = {name: _exact(arrays[name], kind) for name, (_, kind) in known.items() if name in arrays}
     head["notes"] = arrays.get("notes", np.zeros(0, np.str_))
     width, height, fps = int(head["width"]), int(head["height"]), float(head["fps"])
     timestamps, K_px = head["timestamps"], head["camera/K"]
@@ -130,6 +142,8 @@ def read_motion_npz(path: Path) -> tuple[dict[str, NDArray], list[dict[str, NDAr
         raise ValueError(f"{path}: {width}x{height} at {fps:g} frames a second is no video: {DAMAGED}")
     if not np.isfinite(K_px).all() or not (K_px.diagonal() > 0).all():
         raise ValueError(f"{path}: camera/K has numbers that no camera has: {DAMAGED}")
+    if "camera/distortion" in head:
+        _check_distortion(path, head)
     if "world/camera" in head:
         _check_world(path, head)
     return head, [_person(path, arrays, number, version, head) for number in range(1, people + 1)]
@@ -169,6 +183,17 @@ def _checked(path: Path, arrays: dict[str, NDArray]) -> tuple[str, int]:
 def _worlds(people: int) -> list[tuple[str, Layout]]:
     """Prefixes and names of all that a file with a world holds of it."""
     return [("", WORLD_ARRAYS), *((f"{number}/", PERSON_WORLD) for number in range(1, people + 1))]
+
+
+def _check_distortion(path: Path, head: Mapping[str, NDArray]) -> None:
+    """Refuse a distortion that no lens has: whoever draws people bends them by it."""
+    from vibe.distortion import is_invertible
+
+    bends, fisheye = head["camera/distortion"], bool(head.get("camera/fisheye", 0))
+    camera = Camera(head["camera/K"], int(head["width"]), int(head["height"]), bends, fisheye)
+    known = np.isfinite(bends).all() and 4 <= len(bends) <= (4 if fisheye else 8)
+    if not known or not is_invertible(camera):
+        raise ValueError(f"{path}: camera/distortion has numbers that no lens has: {DAMAGED}")
 
 
 def _check_world(path: Path, head: Mapping[str, NDArray]) -> None:

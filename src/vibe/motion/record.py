@@ -289,8 +289,11 @@ class Result:
             "body": [self.body.name, self.body.sha256],
             "weights": [self.weights.name, self.weights.sha256],
             "camera/K": self.camera.K_px,
+            "camera/source": self.camera.source,
             "notes": np.array(self.notes, np.str_),
         }
+        if self.camera.distortion is not None:
+            head |= {"camera/distortion": self.camera.distortion, "camera/fisheye": self.camera.fisheye}
         if self.world is not None:
             head |= {name: getattr(self.world, name.partition("/")[2]) for name in WORLD_ARRAYS}
         write_npz(Path(path), head, [motion.in_world(self.world)._arrays() for motion in self.people])
@@ -323,7 +326,8 @@ def load(path: Path | str) -> Result:
     clip = Clip(Path(str(head["video"])), float(head["fps"]), width, height, head["timestamps"], damaged=0)
     world = _world(head) if "world/camera" in head else None
     found = tuple(_motion(person, clip, body).in_world(world) for person in people)
-    camera, notes = Camera(head["camera/K"], width, height), tuple(head["notes"].tolist())
+    lens = head.get("camera/distortion"), bool(head.get("camera/fisheye", 0)), str(head.get("camera/source", "default"))
+    camera, notes = Camera(head["camera/K"], width, height, *lens), tuple(head["notes"].tolist())
     return Result(clip, camera, found, body, weights, notes, world)
 
 

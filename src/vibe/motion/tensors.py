@@ -10,6 +10,7 @@ from vibe import cameras
 from vibe.arrays import as_numpy
 from vibe.body.pose import joints, rest_joints
 from vibe.body.record import Body
+from vibe.distortion import distort
 from vibe.motion.record import Motion
 from vibe.records import Camera, SmplParams, Track
 
@@ -35,9 +36,9 @@ def to_motion(smpl: SmplParams, track: Track, times: Float[Tensor, "time"], came
         "box_px": track.box_px,
         "smpl": SmplParams(smpl.rotmat, smpl.betas if still else smpl.betas.mean(0), smpl.pelvis),
         "transl": smpl.pelvis - at_rest,
-        "pred_cam": cameras.weak_from_translation(smpl.pelvis - at_rest, track.box_px, camera.K_px),
+        "pred_cam": cameras.weak_from_translation(distort(smpl.pelvis - at_rest, camera), track.box_px, camera.K_px),
         "joints_cam": points,
-        "joints_px": cameras.project(points, camera.K_px),
+        "joints_px": cameras.project(distort(points, camera), camera.K_px),
         "keypoints_px": track.keypoints_px,
         "confidence": track.confidence,
         "betas_per_frame": None if still else smpl.betas,

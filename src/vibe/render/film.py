@@ -163,7 +163,7 @@ def _panels(
     window = _window(cast, film, clip.width, clip.height) if look.crop else (0, 0, clip.width, clip.height)
     width, height = look.panel(window[2], window[3], MOST_PX.get(ending, LARGEST))
     K_px = compositor.placed_panels(window, width, height)[1] @ result.camera.K_px.astype(np.float64)
-    camera = [Viewpoint(K_px, np.eye(3), np.zeros(3))] * len(film.frames)
+    camera = [Viewpoint(K_px, np.eye(3), np.zeros(3), result.camera)] * len(film.frames)
     floored = look.ground or (look.ground is None and look.colour is not None and {*look.show} != {"keypoints"})
     where = None
     # people alone stand on a ground; over the video, which shows its own, only where it is asked for

@@ -12,8 +12,10 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from vibe.arrays import as_numpy
 from vibe.body.record import Body
+from vibe.distortion import distort
 from vibe.motion import Motion
 from vibe.motion.gravity import lowest_foot, upright
+from vibe.records import Camera
 
 FOCAL = 2.4
 """Focal length of the cameras beside people, in heights of their picture: 24 degrees from top to bottom."""
@@ -34,9 +36,13 @@ class Viewpoint:
     K_px: Float[ndarray, "3 3"]
     R_view_cam: Float[ndarray, "3 3"]
     t_view_cam: Float[ndarray, "3"]
+    lens: Camera | None = None
+    """Of the video's own camera, which bends what is drawn over its pictures."""
 
     def seen(self, points_cam: Float[ndarray, "*b 3"]) -> Float[ndarray, "*b 3"]:
-        """Points of the video's camera in the frame of this one."""
+        """Points of the video's camera in the frame of this one, where its pinhole shows them."""
+        if self.lens is not None:
+            points_cam = distort(points_cam, self.lens)
         return (points_cam @ self.R_view_cam.T + self.t_view_cam).astype(np.float32)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
 
+from vibe.video.boxes import MOST_BOXES, walk_boxes
 from vibe.video.orientation import Orientation
 
 LARGEST_PX = 16384
@@ -39,7 +40,6 @@ NO_FILM = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.
 """What is no moving picture: a cover, a row of thumbnails, a photo."""
 HOLDING_EDITS = {b"moov", b"trak", b"edts"}
 """Boxes of MP4 and QuickTime files in which edit lists lie, one in the other."""
-MOST_BOXES = 10_000
 
 
 class FileSource:
@@ -201,21 +201,8 @@ def _moving(path: Path, container: InputContainer) -> set[int] | None:
 def edits_change_speed(path: Path) -> bool:
     """Whether an edit list of an MP4 or QuickTime file plays a part of it at another speed; FFmpeg takes no notice."""
     with suppress(OSError, struct.error), path.open("rb") as file:
-        waiting, seen = [(0, path.stat().st_size)], 0
-        while waiting:
-            at, end = waiting.pop()
-            while at + 8 <= end and (seen := seen + 1) <= MOST_BOXES:
-                file.seek(at)
-                size, kind = struct.unpack(">I4s", file.read(8))
-                start = at + 8
-                if size == 1:
-                    (size,), start = struct.unpack(">Q", file.read(8)), at + 16
-                stop = end if size == 0 else min(max(at + size, start), end)
-                if kind in HOLDING_EDITS:
-                    waiting.append((start, stop))
-                elif kind == b"elst" and _has_rate(file, start):
-                    return True
-                at = stop
+        boxes = walk_boxes(file, 0, path.stat().st_size, HOLDING_EDITS)
+        return any(box.kind == b"elst" and _has_rate(file, box.start) for box in boxes)
     return False
 
 

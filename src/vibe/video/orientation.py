@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 
 import av
@@ -10,6 +9,8 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
+
+from vibe.video.exif import exif_numbers
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,6 @@ EXIF = {
 TURNED = {0: EXIF[1], 90: EXIF[8], 180: EXIF[3], 270: EXIF[6]}
 """By the angle counter-clockwise in degrees."""
 ORIENTATION_TAG = 0x0112
-EXIF_WITHIN = 1 << 17
-"""Bytes at the start of a file in which EXIF is looked for."""
 
 
 def frame_orientation(frame: av.VideoFrame) -> Orientation:
@@ -68,18 +67,4 @@ def frame_orientation(frame: av.VideoFrame) -> Orientation:
 
 def exif_orientation(content: bytes) -> Orientation:
     """How a photo is shown, by the EXIF block of its file; as it is stored if it has none that can be read."""
-    at = content[:EXIF_WITHIN].find(b"Exif\0\0")
-    block = content[at + 6 : at + 6 + EXIF_WITHIN] if at >= 0 else b""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
-    try:
-        if order is None:
-            return EXIF[1]
-        (place,) = struct.unpack_from(order + "I", block, 4)
-        (count,) = struct.unpack_from(order + "H", block, place)
-        for entry in range(place + 2, place + 2 + 12 * count, 12):
-            tag, _, _, value = struct.unpack_from(order + "HHIH", block, entry)
-            if tag == ORIENTATION_TAG:
-                return EXIF.get(value, EXIF[1])
-    except struct.error:
-        pass
-    return EXIF[1]
+    return EXIF.get(exif_numbers(content).get(ORIENTATION_TAG, 1), EXIF[1])
