@@ -8,8 +8,8 @@ import pytest
 
 from vibe.data.motion import HELD_OUT, read_motion_clips, subject_of
 from vibe.evaluate import open_world_clips
-from vibe.evaluate.open_world_clips import HELD_OUT_SHOTS, SHOTS, TRAINING_SHOTS, Shot, build_open_world, read_manifest
-from vibe.synthetic import camera_paths, place
+from vibe.evaluate.open_world_clips import HELD_OUT_SHOTS, SHOTS, TRAINING_SHOTS, Shot, build_open_world, read_clip_list
+from vibe.synthetic import camera_paths, scenery
 from vibe.synthetic.camera_paths import MOTIONS
 from vibe.video.read import open_video
 
@@ -24,7 +24,7 @@ def folder(tmp_path_factory, shared: Path) -> Path:
         patch.setenv("VIBE_MOTION", str(shared / "data" / "motion"))
         patch.setattr(open_world_clips, "FRAMES", 12)
         patch.setattr(camera_paths, "SIZES", ((160, 96), (96, 160)))
-        patch.setattr(place, "TEXELS", 20)
+        patch.setattr(scenery, "TEXELS", 20)
         patch.setitem(SHOTS, "training", SMALL)
         assert build_open_world(out, "training") == 1
     return out
@@ -41,7 +41,7 @@ def test_clips_are_of_whom_they_say_and_within_the_motion(shared: Path) -> None:
 
 
 def test_video_and_truth_agree(folder: Path) -> None:
-    (name,) = read_manifest(folder)["clips"]
+    (name,) = read_clip_list(folder)["clips"]
     truth = np.load(folder / f"{name}.npz")
     with open_video(folder / f"{name}.mp4") as video:
         pictures = [frame.rgb for frame in video]
@@ -71,11 +71,11 @@ def test_what_is_there_stays_and_other_subjects_are_not_mixed_in(folder: Path, s
 
 def test_a_folder_without_a_list_or_with_a_damaged_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="vibe prepare open-world"):
-        read_manifest(tmp_path)
+        read_clip_list(tmp_path)
     for content in ("{", json.dumps([1]), json.dumps({"clips": {}})):
         (tmp_path / open_world_clips.MANIFEST).write_text(content)
         with pytest.raises(ValueError, match="vibe prepare open-world"):
-            read_manifest(tmp_path)
+            read_clip_list(tmp_path)
 
 
 def test_motion_that_lacks_a_clip_is_named(shared: Path) -> None:

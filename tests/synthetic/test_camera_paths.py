@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vibe.synthetic.camera_paths import BORDER, MOTIONS, NEAREST, film, looking
+from vibe.synthetic.camera_paths import BORDER, MOTIONS, NEAREST, aimed, film
 
 FPS = 30.0
 
@@ -42,7 +42,7 @@ def test_a_camera_moves_as_its_kind_says(filmed):
 
 
 def test_a_level_camera_has_the_horizon_level():
-    R_world_cam = looking(np.array([0.3, 2.0, -0.4]), np.array(0.0))
+    R_world_cam = aimed(np.array([0.3, 2.0, -0.4]), np.array(0.0))
     assert R_world_cam[2, 0] == pytest.approx(0) and R_world_cam[2, 1] < 0
 
 

@@ -39,14 +39,10 @@ def prepare(
     What can't be read is left out, and named at the end with the reason. A run that was stopped goes on where it was;
     one that is finished changes nothing.
 
-    open-benchmark needs no RAW_DIR: motion capture of people whom no weights are trained on, from the folder in the
-    environment variable VIBE_MOTION, in random shapes, before three still cameras each, with clean keypoints and with
-    a detector's errors. It comes out the same everywhere, or not at all.
-
-    open-world needs none either: videos of people who walk, dance and stand, rendered from the same motion capture
-    before cameras that stand still, turn and travel, with the truth about people, floor and camera. Takes half an hour.
-
-    rendered-evidence needs none either: what the shipped detector says of rendered people, to train on (docs/train.md).
+    Three need no RAW_DIR, but motion capture in the folder that the environment variable VIBE_MOTION names.
+    open-benchmark: people whom no weights are trained on before still cameras, as keypoints, the same everywhere.
+    open-world: videos of such people before cameras that stand still, turn and travel; takes half an hour.
+    rendered-evidence: what the shipped detector says of rendered people, to train on (docs/train.md).
 
     Exit code: 0 done, 1 nothing could be made, or with --strict not all, 2 wrong usage.
 

@@ -24,7 +24,7 @@ from vibe.data.motion import FPS, find_motion, read_motion_clips
 from vibe.records import Progress, SmplParams
 from vibe.synthetic.camera_paths import MOTIONS, Filming, film
 from vibe.synthetic.clips import render_world_clip
-from vibe.synthetic.place import make_place
+from vibe.synthetic.scenery import make_scenery
 from vibe.synthetic.standing import foot_points, stand_on_floor
 
 MANIFEST = "open_world.json"
@@ -114,7 +114,7 @@ def build_open_world(out: Path, subjects: str = "held-out", progress: Progress |
     body, shots = load_body(), SHOTS[subjects]
     motion = _motion(find_motion(MOTION), shots)
     out.mkdir(parents=True, exist_ok=True)
-    if (out / MANIFEST).exists() and (held := read_manifest(out)["subjects"]) != subjects:
+    if (out / MANIFEST).exists() and (held := read_clip_list(out)["subjects"]) != subjects:
         raise ValueError(f"{out} holds clips of {held} subjects: choose another folder for those of {subjects}")
     names = [f"{number:02d}_{shot.camera}" for number, shot in enumerate(shots)]
     for number, (name, shot) in enumerate(zip(names, shots, strict=True)):
@@ -128,7 +128,7 @@ def build_open_world(out: Path, subjects: str = "held-out", progress: Progress |
     return len(shots)
 
 
-def read_manifest(data: Path) -> dict[str, Any]:
+def read_clip_list(data: Path) -> dict[str, Any]:
     """What a folder of clips says of itself; raises FileNotFoundError or ValueError, with what to do."""
     path = data / MANIFEST
     if not path.is_file():
@@ -162,7 +162,7 @@ def _build(path: Path, shot: Shot, motion: dict[str, tuple[ndarray, ndarray]], b
     points = np.concatenate([joints_world(body, each.smpl).numpy() for each in people], 1)
     filming = film(points, shot.camera, FPS, rng)
     reach = max(float(np.linalg.norm(each[..., :2], axis=-1).max()) for each in (points, filming.t_world_cam))
-    times, place = torch.arange(frames, dtype=torch.float64) / FPS, make_place(seed, reach + 0.6)
+    times, place = torch.arange(frames, dtype=torch.float64) / FPS, make_scenery(seed, reach + 0.6)
     render_world_clip(path.with_suffix(".mp4"), body, [each.smpl for each in people], filming, times, place, seed)
     with whole_file(path.with_suffix(".npz")) as file:
         np.savez_compressed(file, allow_pickle=False, **truth_arrays(body, people, filming))

@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from vibe.evaluate import metrics
+from vibe.evaluate import metrics, world_metrics
+from vibe.evaluate.world_metrics import WorldCompared
 from vibe.inference.config import Refinement, energies
 from vibe.models.network import Network
 from vibe.records import Progress, Weights
@@ -21,6 +22,8 @@ WHOLE = "all"
 """The part of a score that is of everything."""
 JOINTS = ("pa_mpjpe_mm", "mpjpe_mm", "acceleration_error_mm", "acceleration_error_m_s2")
 """What is measured of any joints."""
+WORLD = ("w_mpjpe_mm", "wa_mpjpe_mm", "rte_percent", "jitter_10_m_s3", "foot_sliding_mm")
+"""What is published of motion in the world."""
 COVERAGE = "coverage"
 
 
@@ -48,6 +51,14 @@ class Compared:
     """The joints that stand on the floor."""
     surface_mm: Mapping[str, Float[Tensor, "time"]] = field(default_factory=dict)
     """Errors of the surface (`vibe.evaluate.metrics`), where it is known."""
+    world: WorldCompared | None = None
+    """The same in the world, where it is known."""
+
+    @property
+    def in_world(self) -> WorldCompared:
+        """What is known in the world; only metrics of those who know it ask."""
+        assert self.world is not None
+        return self.world
 
     @property
     def joints(self) -> tuple[Float[Tensor, "time joint 3"], Float[Tensor, "time joint 3"]]:
@@ -91,6 +102,28 @@ METRICS: dict[str, Metric] = {
         lambda clip: metrics.foot_slide_mm(
             clip.predicted[:, list(clip.feet)], clip.truth[:, list(clip.feet)], clip.fps, clip.frames
         ),
+    ),
+    "w_mpjpe_mm": Metric("W-MPJPE mm", lambda clip: world_metrics.w_mpjpe_mm(*clip.in_world.joints)),
+    "wa_mpjpe_mm": Metric("WA-MPJPE mm", lambda clip: world_metrics.wa_mpjpe_mm(*clip.in_world.joints)),
+    "rte_percent": Metric("RTE %", lambda clip: world_metrics.rte_percent(*clip.in_world.roots), 2),
+    "jitter_10_m_s3": Metric(
+        "jitter 10 m/s^3", lambda clip: world_metrics.jitter_10_m_s3(clip.in_world.joints[0], clip.fps)
+    ),
+    "foot_sliding_mm": Metric(
+        "foot sliding mm/frame", lambda clip: world_metrics.foot_sliding_mm(*clip.in_world.feet, clip.fps)
+    ),
+    "penetration_mm": Metric("penetration mm", lambda clip: world_metrics.penetration_mm(clip.in_world.soles)),
+    "floating_mm": Metric(
+        "floating mm", lambda clip: world_metrics.floating_mm(clip.in_world.soles, clip.in_world.stands)
+    ),
+    "floor_tilt_deg": Metric(
+        "floor tilt deg", lambda clip: world_metrics.floor_tilt_deg(*clip.in_world.R_world_cam), 2
+    ),
+    "camera_rotation_deg": Metric(
+        "camera rotation deg", lambda clip: world_metrics.camera_rotation_deg(*clip.in_world.R_world_cam), 3
+    ),
+    "contact_f1": Metric(
+        "contact F1 %", lambda clip: world_metrics.contact_f1(clip.in_world.contacts, clip.in_world.stands)
     ),
 }  # fmt: skip
 """By name, in the order of the columns; `COVERAGE` is counted apart, over the true person-frames."""

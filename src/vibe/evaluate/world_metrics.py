@@ -31,26 +31,29 @@ STANDING = 0.5
 
 @dataclass(frozen=True)
 class WorldCompared:
-    """A person and the camera in the world, as they were found and as they were, frame by frame.
+    """A person and the camera in the world, as found and as they were, frame by frame; metres.
 
     The two worlds differ by a rigid motion: each is right-handed, z up, with its floor at 0.
     """
 
-    predicted: Moving
-    """SMPL's 24 joints."""
-    truth: Moving
-    predicted_feet: Float[Tensor, "time 4 3"]
+    joints: tuple[Moving, Moving]
+    """SMPL's 24, as found and as they were."""
+    feet: tuple[Float[Tensor, "time 4 3"], Float[Tensor, "time 4 3"]]
     """Left heel, left big toe, right heel, right big toe: on SMPL's mesh the vertices 3387, 3216, 6787, 6617."""
-    truth_feet: Float[Tensor, "time 4 3"]
-    fps: float
-    soles: Float[Tensor, "time"] | None = None
+    soles: Float[Tensor, "time"]
     """Height of the lowest vertex that was found."""
-    stands: Bool[Tensor, "time 4"] | None = None
-    """Which of the feet's points truly stand on the floor; None where the set does not say."""
-    contacts: Float[Tensor, "time 4"] | None = None
-    """Probability that was found for it."""
-    predicted_R_world_cam: Float[Tensor, "time 3 3"] | None = None
-    truth_R_world_cam: Float[Tensor, "time 3 3"] | None = None
+    R_world_cam: tuple[Float[Tensor, "time 3 3"], Float[Tensor, "time 3 3"]]
+    """The camera's rotation, as found and as it was."""
+    stands: Bool[Tensor, "time 4"]
+    """Which of the feet's points truly stand on the floor; none where the set does not say."""
+    contacts: Float[Tensor, "time 4"]
+    """Probability that was found for it; NaN where nothing was said."""
+
+    @property
+    def roots(self) -> tuple[Float[Tensor, "time 3"], Float[Tensor, "time 3"]]:
+        """Pelvis joints."""
+        predicted, truth = self.joints
+        return predicted[:, 0], truth[:, 0]
 
 
 def w_mpjpe_mm(predicted: Moving, truth: Moving) -> Float[Tensor, "time"]:
@@ -139,7 +142,7 @@ def camera_rotation_deg(
 
 
 def contact_f1(contacts: Float[Tensor, "time 4"], stands: Bool[Tensor, "time 4"]) -> Float[Tensor, "1"]:
-    """F1 of the contacts of all four points of a clip, in percent; NaN where nobody stands and nobody is said to."""
-    said = contacts >= STANDING
+    """F1 of the contacts of all four points of a clip, in percent; NaN where nobody stands, or nothing was said."""
+    said, nothing = contacts >= STANDING, contacts.isnan().any()
     hits, wrong = (said & stands).sum().double(), (said ^ stands).sum().double()
-    return (100 * 2 * hits / (2 * hits + wrong))[None]
+    return (100 * 2 * hits / (2 * hits + wrong)).masked_fill(nothing, torch.nan)[None]

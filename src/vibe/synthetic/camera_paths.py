@@ -45,7 +45,7 @@ class Filming:
         return np.concatenate([seen[..., :2] / np.maximum(seen[..., 2:], 0.01), points_cam[..., 2:]], -1)
 
 
-def looking(direction: Float[ndarray, "*b 3"], roll: Float[ndarray, "*b"]) -> Float[ndarray, "*b 3 3"]:
+def aimed(direction: Float[ndarray, "*b 3"], roll: Float[ndarray, "*b"]) -> Float[ndarray, "*b 3 3"]:
     """R_world_cam of cameras that look along a direction, turned about it by `roll` radians from level."""
     forward = direction / np.linalg.norm(direction, axis=-1, keepdims=True)
     level = np.cross(forward, (0.0, 0.0, 1.0))
@@ -101,7 +101,7 @@ def _dolly(subject, eye, fps, rng):
 
 
 @dataclass(frozen=True)
-class CameraMotion:
+class CameraWork:
     """A way to film."""
 
     kind: str
@@ -112,11 +112,11 @@ class CameraMotion:
 
 
 MOTIONS = {
-    "still": CameraMotion("still", _still),
-    "pan": CameraMotion("turning", _pan),
-    "handheld": CameraMotion("moving", _handheld),
-    "along": CameraMotion("moving", _along),
-    "dolly": CameraMotion("moving", _dolly),
+    "still": CameraWork("still", _still),
+    "pan": CameraWork("turning", _pan),
+    "handheld": CameraWork("moving", _handheld),
+    "along": CameraWork("moving", _along),
+    "dolly": CameraWork("moving", _dolly),
 }
 
 
@@ -135,7 +135,7 @@ def film(points_world: Float[ndarray, "time point 3"], motion: str, fps: float, 
         roll = np.full(len(path), math.radians(rng.normal(0, 2.0)))
         sway = np.radians(sway_deg) * tremor(len(path), fps, rng)
         direction = aim - path + np.linalg.norm(aim - path, axis=1, keepdims=True) * sway
-        R_world_cam = looking(direction, roll + sway[:, 0])
+        R_world_cam = aimed(direction, roll + sway[:, 0])
         filming = Filming(default_camera(*SIZES[(attempt + first) % len(SIZES)], fov_deg), R_world_cam, path)
         seen = filming.project(points_world)
         share = seen[..., :2] / (filming.camera.width, filming.camera.height)

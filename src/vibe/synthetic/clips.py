@@ -32,7 +32,7 @@ from vibe.synthetic import background
 from vibe.synthetic.background import BackgroundGround
 from vibe.synthetic.camera_paths import Filming
 from vibe.synthetic.clothing import Outfit, dress, random_look
-from vibe.synthetic.place import Place
+from vibe.synthetic.scenery import Scenery
 from vibe.video.write import VideoWriter
 
 JOINT: dict[str, int] = {name: joint for joint, name in enumerate(SMPL)}
@@ -201,8 +201,8 @@ def _walk(body: Body, camera: Camera, ground: BackgroundGround, times: Float[Ten
 
 
 def render_world_clip(
-    path: Path, body: Body, people: Sequence[SmplParams], filming: Filming, times: Float[Tensor, "time"], place: Place,
-    seed: int = 0,
+    path: Path, body: Body, people: Sequence[SmplParams], filming: Filming, times: Float[Tensor, "time"],
+    place: Scenery, seed: int = 0,
 ) -> None:  # fmt: skip
     """Writes a video of people in a world, z up and the floor at 0, by a camera that moves; looks by `seed`.
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from vibe.cameras import default_camera
-from vibe.synthetic import place
-from vibe.synthetic.camera_paths import looking
+from vibe.synthetic import scenery
+from vibe.synthetic.camera_paths import aimed
 
 CAMERA = default_camera(160, 120, 60.0)
 K = CAMERA.K_px.numpy().astype(float)
@@ -18,7 +18,7 @@ def board(corner, right, down, size=40):
     rgba = np.zeros((size, size, 4), np.uint8)
     rgba[..., 3] = 255
     rgba[size // 2 - 1 : size // 2 + 1, size // 2 - 1 : size // 2 + 1] = 255
-    return place.Panel(np.array(corner), np.array(right), np.array(down), rgba)
+    return scenery.Backdrop(np.array(corner), np.array(right), np.array(down), rgba)
 
 
 def seen_at(picture):
@@ -44,28 +44,28 @@ def test_spots_on_floor_and_wall_are_where_the_camera_projects_them(panels, eye,
     for panel, spot in ((floor, (0.0, 0.0, 0.0)), (wall, (0.0, 2.0, 1.0))):
         direction = np.array(spot) - eye
         direction = direction + turn * np.array([-direction[1], direction[0], 0.3])
-        R_world_cam = looking(direction, np.array(turn))
+        R_world_cam = aimed(direction, np.array(turn))
         cam = R_world_cam.T @ (np.array(spot) - eye)
         expected = (K @ cam)[:2] / cam[2]
-        empty = place.Panel(panel.corner + 99, panel.right, panel.down, np.zeros_like(panel.rgba))
+        empty = scenery.Backdrop(panel.corner + 99, panel.right, panel.down, np.zeros_like(panel.rgba))
         shown = (panel, panel, ()) if panel is floor else (empty, empty, (panel,))
-        picture = place.Place(*shown, np.zeros((3, 3))).picture(CAMERA, R_world_cam, np.array(eye))
+        picture = scenery.Scenery(*shown, np.zeros((3, 3))).picture(CAMERA, R_world_cam, np.array(eye))
         assert np.linalg.norm(seen_at(picture) - expected) < 0.3
 
 
 def test_what_is_behind_the_camera_is_not_seen(panels):
     floor, wall = panels
-    away = looking(np.array([0.0, -1.0, 0.05]), np.array(0.0))
-    shown = place.Place(floor, floor, (wall,), np.zeros((3, 3)))
+    away = aimed(np.array([0.0, -1.0, 0.05]), np.array(0.0))
+    shown = scenery.Scenery(floor, floor, (wall,), np.zeros((3, 3)))
     assert shown.picture(CAMERA, away, np.array([0.0, -3.0, 1.0])).max() == 0
 
 
 @pytest.mark.parametrize("seed", [1, 3])
 def test_a_place_is_the_same_for_the_same_number_and_has_texture_all_around(seed, monkeypatch):
-    monkeypatch.setattr(place, "HALF", 4.0)
-    one, two = (place.make_place(seed, 3.0) for _ in range(2))
+    monkeypatch.setattr(scenery, "HALF", 4.0)
+    one, two = (scenery.make_scenery(seed, 3.0) for _ in range(2))
     for angle in np.arange(0, 2 * np.pi, np.pi / 3):
-        R_world_cam = looking(np.array([np.cos(angle), np.sin(angle), -0.1]), np.array(0.0))
+        R_world_cam = aimed(np.array([np.cos(angle), np.sin(angle), -0.1]), np.array(0.0))
         picture = one.picture(CAMERA, R_world_cam, np.array([0.0, 0.0, 1.5]))
         np.testing.assert_array_equal(picture, two.picture(CAMERA, R_world_cam, np.array([0.0, 0.0, 1.5])))
         assert picture.astype(float).std((0, 1)).mean() > 8

@@ -33,7 +33,7 @@ Picture = UInt8[ndarray, "height width 3"]
 
 
 @dataclass(frozen=True)
-class Panel:
+class Backdrop:
     """A flat picture in the world."""
 
     corner: Float[ndarray, "3"]
@@ -46,13 +46,13 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Place:
+class Scenery:
     """An empty place; the world is right-handed, z up, with the floor at 0."""
 
-    fine: Panel
-    coarse: Panel
+    fine: Backdrop
+    coarse: Backdrop
     """The floor, twice; beyond its end it goes on in one colour."""
-    panels: tuple[Panel, ...]
+    panels: tuple[Backdrop, ...]
     """Everything upright."""
     colours: Float[ndarray, "3 3"]
     """Of the far floor, the horizon and overhead; sRGB in [0, 1]."""
@@ -70,7 +70,7 @@ class Place:
         near = (255 * ((high - reach) / (high - low)).clip(0, 1)).astype(np.uint8)
         _draw(canvas, self.fine, to_px, t_world_cam, cv2.resize(near, size_px))
 
-        def distance(panel: Panel) -> float:
+        def distance(panel: Backdrop) -> float:
             return float(np.linalg.norm(panel.corner + panel.right * panel.rgba.shape[1] / 2 - t_world_cam))
 
         for panel in sorted(self.panels, key=distance, reverse=True):
@@ -119,7 +119,7 @@ def _draw(canvas, panel, to_px, t_world_cam, share=None):
     part[:] = cv2.add(cv2.multiply(part, shown, scale=1 / 255), np.ascontiguousarray(seen[..., :3]))
 
 
-def make_place(seed: int, reach: float) -> Place:
+def make_scenery(seed: int, reach: float) -> Scenery:
     """A room or a street by chance, free of things within `reach` metres of the world's origin."""
     rng = np.random.default_rng(seed)
     side = round(2 * HALF * TEXELS)
@@ -131,14 +131,14 @@ def make_place(seed: int, reach: float) -> Place:
     outdoors = rng.random() < 0.5
     panels = _street(rng, reach) if outdoors else _room(rng, reach)
     sky = [[0.80, 0.86, 0.92], [0.36, 0.55, 0.82]] if outdoors else [[0.82, 0.81, 0.79], [0.90, 0.89, 0.87]]
-    return Place(_level(floor), _level(coarse), tuple(panels), np.array([far, *sky]))
+    return Scenery(_level(floor), _level(coarse), tuple(panels), np.array([far, *sky]))
 
 
 def _level(rgb):
     """The picture on the floor, about the origin."""
     texel = 2 * HALF / len(rgb)
     right, down = np.array([texel, 0.0, 0.0]), np.array([0.0, -texel, 0.0])
-    return Panel(np.array([-HALF, HALF, 0.0]), right, down, _opaque(rgb))
+    return Backdrop(np.array([-HALF, HALF, 0.0]), right, down, _opaque(rgb))
 
 
 def _opaque(rgb):
@@ -149,7 +149,7 @@ def _upright(rgba, middle, facing, texels):
     """A picture that stands on the floor at `middle` [2] and is looked at from where `facing` [2] points."""
     across = np.array([-facing[1], facing[0], 0.0]) / texels
     corner = np.array([*middle, len(rgba) / texels]) - across * rgba.shape[1] / 2
-    return Panel(corner, across, np.array([0.0, 0.0, -1 / texels]), rgba)
+    return Backdrop(corner, across, np.array([0.0, 0.0, -1 / texels]), rgba)
 
 
 def _spotted(rgb, rng, count):
