@@ -2,50 +2,19 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from turning_camera import FPS, HEIGHT, K_PX, NOBODY, WIDTH, seen, texture, turning, watched
 
 from vibe.world import background
 from vibe.world.background import BackgroundTracker
-from vibe.world.camera_motion import solve_rotations
-
-WIDTH, HEIGHT, FPS = 480, 270, 30
-K_PX = np.array([[550.0, 0, WIDTH / 2], [0, 550.0, HEIGHT / 2], [0, 0, 1]])
-NOBODY = np.zeros((0, 4))
+from vibe.world.camera_motion import CameraMotion, solve_rotations
 
 
-def texture(seed: int = 0) -> np.ndarray:
-    """A picture of blots of all sizes."""
-    random, picture = np.random.default_rng(seed), np.zeros((2 * HEIGHT, 2 * WIDTH, 3))
-    for side in (8, 16, 40, 90):
-        blots = random.uniform(0, 255, (2 * HEIGHT // side + 1, 2 * WIDTH // side + 1, 3))
-        picture += cv2.resize(blots, (2 * WIDTH, 2 * HEIGHT), interpolation=cv2.INTER_CUBIC) / 4
-    return picture.clip(0, 255).astype(np.uint8)
-
-
-def turning(frames: int, degrees: tuple[float, float, float] = (2.0, 6.0, 1.0)) -> np.ndarray:
-    """R_cam0_cam of a camera that turns to and fro about each axis."""
-    time = np.arange(frames)[:, None] / FPS
-    angles = np.array(degrees) * np.sin(2 * np.pi * time / np.array([2.5, 4.0, 3.0]))
-    return Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
-
-
-def seen(picture: np.ndarray, R_cam0_cam: np.ndarray, K_px: np.ndarray = K_PX) -> np.ndarray:
-    """What a camera sees that looks at the middle of the picture, or is turned away from there."""
-    to_corner = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
-    whole = np.array([[550.0, 0, WIDTH], [0, 550.0, HEIGHT], [0, 0, 1]])
-    homography = np.linalg.inv(to_corner) @ K_px @ R_cam0_cam.T @ np.linalg.inv(whole) @ to_corner
-    return np.asarray(cv2.warpPerspective(picture, homography, (WIDTH, HEIGHT)))
-
-
-def followed(pictures, boxes=None, cuts=()):
-    tracker = BackgroundTracker()
-    for index, rgb in enumerate(pictures):
-        tracker.step(index, index / FPS, rgb, NOBODY if boxes is None else boxes[index], index in cuts)
-    found = tracker.finish()
-    return solve_rotations(found, np.arange(len(pictures)) / FPS, K_PX, (WIDTH, HEIGHT))
+def followed(pictures, boxes=None, cuts=()) -> CameraMotion:
+    times = np.arange(len(pictures)) / FPS
+    return solve_rotations(watched(pictures, boxes, cuts), times, K_PX, (WIDTH, HEIGHT))
 
 
 def error_deg(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -105,9 +74,7 @@ def test_after_a_cut_the_camera_begins_anew(pan):
 def test_a_tracker_goes_on_from_the_state_of_another(pan, monkeypatch):
     monkeypatch.setattr(background, "CHUNK", 200)
     _, pictures = pan
-    whole = BackgroundTracker()
-    for index, rgb in enumerate(pictures):
-        whole.step(index, index / FPS, rgb, NOBODY)
+    whole = watched(pictures)
     parts = BackgroundTracker()
     for index, rgb in enumerate(pictures):
         if index % 7 == 3:
@@ -115,5 +82,5 @@ def test_a_tracker_goes_on_from_the_state_of_another(pan, monkeypatch):
             other.restore(parts.state())
             parts = other
         parts.step(index, index / FPS, rgb, NOBODY)
-    one, other = whole.finish(), parts.finish()
-    assert all(np.array_equal(value, getattr(other, name)) for name, value in vars(one).items())
+    other = parts.finish()
+    assert all(np.array_equal(value, getattr(other, name)) for name, value in vars(whole).items())

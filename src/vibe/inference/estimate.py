@@ -116,7 +116,7 @@ class Estimator:
         with StageCache(*_cached(path, self.config, cache)) as stages:
             found = track_people(path, self.detector, self.pose_model, stages, progress, self.config.fps)
             clip, tracks = found.clip, found.tracks
-            lens = find_lens(self.config, clip)
+            lens = find_lens(self.config, clip, found.background)
             camera = lens.camera
             extractor, remarks = feature_extractor(self.network, self.config, clip, tracks, stages)
             features = None

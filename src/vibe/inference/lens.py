@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from vibe import cameras
 from vibe.inference.config import EstimatorConfig
-from vibe.records import Clip, Lens
+from vibe.records import Camera, Clip, Lens
+from vibe.world.background import Background
 
 
-def find_lens(config: EstimatorConfig, clip: Clip) -> Lens:
-    """What is known of a clip's camera: of --camera, --fov, the file and the default the first that there is.
+def find_lens(config: EstimatorConfig, clip: Clip, background: Background | None = None) -> Lens:
+    """What is known of a clip's camera: of --camera, --fov, the file, a pan and the default the first that there is.
 
     A note says it where the focal length is not sure. Raises OSError or ValueError for a calibration that does not fit.
     """
@@ -21,7 +22,7 @@ def find_lens(config: EstimatorConfig, clip: Clip) -> Lens:
         return calibrated_lens(config.camera_file, clip.path, clip.width, clip.height)
     if config.fov_deg is not None:
         return Lens(cameras.default_camera(clip.width, clip.height, config.fov_deg))
-    return _of_file(clip) or _default(clip)
+    return _of_file(clip) or _of_pan(clip, background) or _default(clip)
 
 
 def _of_file(clip: Clip) -> Lens | None:
@@ -32,9 +33,26 @@ def _of_file(clip: Clip) -> Lens | None:
     if told is None:
         return None
     focal_px, remark = told
+    return Lens(_camera(clip, focal_px, "file"), (remark,) if remark else ())
+
+
+def _of_pan(clip: Clip, background: Background | None) -> Lens | None:
+    """What the background tells of the lens where the camera turned before it."""
+    from vibe.world.pan_focal import focal_from_pan
+
+    told = focal_from_pan(background, (clip.width, clip.height)) if background else None
+    if told is None:
+        return None
+    focal_px, error_px = told
+    camera = _camera(clip, focal_px, "pan")
+    fov_deg = cameras.angle_of_view(camera)
+    note = f"the lens was read off the turning camera: an angle of view of {fov_deg:.1f} degrees"
+    return Lens(camera, (f"{note}, the focal length to {error_px / focal_px:.0%}",))
+
+
+def _camera(clip: Clip, focal_px: float, source: str) -> Camera:
     fov_deg = math.degrees(2 * math.atan(math.hypot(clip.width, clip.height) / (2 * focal_px)))
-    camera = replace(cameras.default_camera(clip.width, clip.height, fov_deg), source="file")
-    return Lens(camera, (remark,) if remark else ())
+    return replace(cameras.default_camera(clip.width, clip.height, fov_deg), source=source)
 
 
 def _default(clip: Clip) -> Lens:

@@ -34,8 +34,8 @@ does, or the second and no other motion is that of more: what moves on its own d
 INLIER_PX, INLIERS = 0.7, 0.4
 """How far from one homography a corner may lie, and the share of the corners which it must explain."""
 RENEW_SHARE, RENEW_SHIFT, RENEW_AFTER = 0.5, 0.25, 4.0
-"""A frame becomes the next key frame when fewer of the corners are left, when they moved by more of the longer side,
-or after so many seconds."""
+"""A frame becomes the next key frame when fewer of the corners that were followed are left, when they moved by more of
+the longer side, or after so many seconds."""
 LOST = 0.3
 """Seconds without an answer after which the next key frame is taken on trust."""
 MOST_PAIRS = 48
@@ -109,7 +109,7 @@ class BackgroundTracker:
         self._rows: list[list[int]] = []
         self._pairs: list[Int16[Array, "pair 4"]] = []
         self._held = self._ended = 0
-        self._key = -1
+        self._key, self._most = -1, 0
         self._picture: Grey = np.zeros((0, 0), np.uint8)
         self._corners = np.zeros((0, 2), np.float32)
         self._homography = np.eye(3)
@@ -181,6 +181,7 @@ class BackgroundTracker:
             "pairs": np.concatenate([np.zeros((0, 4), np.int16), *self._pairs]),
             "ended": self._ended,
             "key": self._key,
+            "most": self._most,
             "picture": self._picture,
             "corners": self._corners,
             "homography": self._homography,
@@ -189,7 +190,8 @@ class BackgroundTracker:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state`, whose chunks are in the cache; raises KeyError, TypeError or ValueError if not."""
-        self._chunks, self._ended, self._key = (int(state[name]) for name in ("chunks", "ended", "key"))
+        names = "chunks", "ended", "key", "most"
+        self._chunks, self._ended, self._key, self._most = (int(state[name]) for name in names)
         self._rows = [[int(each) for each in row] for row in state["rows"]]
         self._pairs = [np.asarray(state["pairs"], np.int16).reshape(-1, 4)]
         self._held = len(self._pairs[0])
@@ -231,7 +233,7 @@ class BackgroundTracker:
         begins = self._rows[-1][1] == BEGUN
         if len(corners) < FEW and not begins:
             return False
-        self._key, self._key_time = len(self._rows) - 1, time
+        self._key, self._key_time, self._most = len(self._rows) - 1, time, 0
         self._picture, self._corners, self._homography = grey, corners, np.eye(3)
         return True
 
@@ -262,7 +264,8 @@ class BackgroundTracker:
         if inlier.sum() < FEW or inlier.mean() < INLIERS or not _is_spread(end[inlier], grey.shape):
             return _Followed(MISSED)
         shift = float(np.median(np.linalg.norm((end - start)[inlier], axis=1)))
-        renew = int(inlier.sum()) < RENEW_SHARE * known or shift > RENEW_SHIFT * max(grey.shape)
+        self._most = max(self._most, int(inlier.sum()))
+        renew = int(inlier.sum()) < RENEW_SHARE * self._most or shift > RENEW_SHIFT * max(grey.shape)
         order = np.argsort(~inlier, kind="stable")
         order = order[np.linspace(0, len(order) - 1, min(MOST_PAIRS, len(order))).round().astype(int)]
         pairs = np.concatenate([start[order] - middle, end[order] - middle], 1)

@@ -71,11 +71,11 @@ def _turned(
     """R_key_cam of some samples, and the median distance of their points from where it has them, pixels."""
     pairs, there, inliers = background.pairs_px(samples, max(size_px))
     middle = np.array(size_px) / 2
-    R_key_cam, away = rotations_between(pairs[..., 2:] + middle, pairs[..., :2] + middle, inliers, K_px)
+    R_key_cam, away = rotations_of_rays(pairs[..., 2:] + middle, pairs[..., :2] + middle, inliers, K_px)
     return R_key_cam, np.nanmedian(np.where(there, away, np.nan), axis=1)
 
 
-def rotations_between(
+def rotations_of_rays(
     points_px: Float[Array, "*b point 2"], to_px: Float[Array, "*b point 2"], counted: Bool[Array, "*b point"],
     K_px: Float[Array, "3 3"],
 ) -> tuple[Float[Array, "*b 3 3"], Float[Array, "*b point"]]:  # fmt: skip
