@@ -9,7 +9,7 @@ import torch
 
 from vibe.body import load_body
 from vibe.body.placed import vertices_cam
-from vibe.motion.gravity import unit
+from vibe.body.posture import unit
 from vibe.motion.scene import AXES, SceneOptions, build_scene
 
 FRAMES = torch.arange(60)

@@ -84,6 +84,9 @@ class EstimatorConfig:
     camera_file: Annotated[str | Path | None, arg(name="camera", metavar="FILE[:CAMERA]", help_behavior_hint="")] = None
     """The camera's calibration: Pose2Sim's .toml, OpenCV's or ROS's .yaml, COLMAP's cameras.txt. Of several cameras the
     one with the video's name, or the one named behind a colon."""
+    world: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = True
+    """Find up, the floor, standing feet and the camera's path, and put feet that stand onto that floor; switched off,
+    everybody is where a single view of them alone has them, and in the camera's frame only."""
     height_m: Annotated[float | None, arg(name="height", metavar="M", help_behavior_hint="(default: a guess)")] = None
     """How tall everybody in view is, barefoot, metres, 0.5 to 2.5: a picture hardly tells."""
     fps: Annotated[float | None, arg(metavar="RATE", help_behavior_hint="(default: 30)")] = None
@@ -183,7 +186,7 @@ class EstimatorConfig:
             "evidence": features if "backbone" in sums else {},
             "motion": motion,
             "refinement": {"fitting": fitting, "points": self.fitted_points, "height_m": self.height_m},
-            "result": {"smoothing": asdict(SMOOTHING[self.smoothing or "none"])},
+            "result": {"smoothing": asdict(SMOOTHING[self.smoothing or "none"]), "world": self.world},
         }
 
     def keys(self, content: str) -> dict[str, str]:

@@ -21,6 +21,7 @@ from vibe.inference.lens import find_lens
 from vibe.inference.predict import Features, feature_extractor, predict_track, timeline
 from vibe.inference.refine import Ticks, refine_track
 from vibe.inference.track import load_detector, load_pose_model, track_people
+from vibe.inference.world import camera_motion, place_in_world
 from vibe.models.network import Network, load_network
 from vibe.motion import Motion, Result
 from vibe.parallel import one_thread
@@ -29,12 +30,11 @@ from vibe.refine.presets import FITTINGS, SMOOTHING
 from vibe.tracking.detector import Detector
 from vibe.tracking.pose_model import PoseModel
 from vibe.video.read import open_video
-from vibe.world.camera_motion import solve_rotations
 
 
 @takes_options(EstimatorConfig)
 def estimate(video: Path | str, *, progress: Progress | None = None, **options: Any) -> Result:
-    """Everyone's motion in a video, in the camera's frame.
+    """Everyone's motion in a video, in the camera's frame and in one world (`vibe.records.World`).
 
         import vibe
 
@@ -106,7 +106,7 @@ class Estimator:
     def estimate(
         self, video: Path | str, *, cache: Path | str | None = None, progress: Progress | None = None
     ) -> Result:
-        """Everyone's motion in a video, in the camera's frame; errors as of `vibe.estimate`.
+        """Everyone's motion in a video; errors as of `vibe.estimate`.
 
         `cache` is a folder in which each stage's results are kept, chunk by chunk, and looked for first
         (docs/stages.md): a run that was killed goes on where it was, and one with other settings computes only what
@@ -133,10 +133,12 @@ class Estimator:
             moments = [len(timeline(clip.timestamps[track.frames], self.network).times) for track in tracks]
             people = _together(one, moments, self.refinement.fitting is not None, progress)
             notes = [*found.notes, *(lens.notes if people else ()), *self.remarks, *remarks, *stages.notes]
-            if found.background:
-                size = clip.width, clip.height
-                notes += solve_rotations(found.background, clip.timestamps.numpy(), camera.K_px.numpy(), size).notes
-            return Result(as_numpy(clip), as_numpy(camera), people, self.body.origin, self.network.about, tuple(notes))
+            clip, camera, world = as_numpy(clip), as_numpy(camera), None
+            if self.config.world:
+                seen = camera_motion(found.background, clip, camera)
+                people, world, said = place_in_world(people, clip, camera, self.body, seen, self.refinement)
+                notes += said
+            return Result(clip, camera, people, self.body.origin, self.network.about, tuple(notes), world)
 
     def estimate_track(
         self, track: Track, clip: Clip, camera: Camera | None = None, features: Features | None = None

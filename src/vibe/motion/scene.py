@@ -17,8 +17,9 @@ from numpy import ndarray
 from vibe.arrays import as_numpy
 from vibe.body.load import find_body
 from vibe.body.pose import pose_joints, rest_joints
+from vibe.body.posture import unit
 from vibe.body.record import Body
-from vibe.motion.gravity import lowest_foot, unit, upright
+from vibe.motion.gravity import lowest_foot, upright
 from vibe.motion.record import Motion, Result
 from vibe.motion.resample import NEAR, neighbours, rotations_between, straight_between
 from vibe.records import Camera, SmplParams, Weights, World

@@ -87,6 +87,8 @@ class Fitting:
     """Whether frames without evidence follow their neighbours: for energies that look at each frame by itself."""
     points: str = "coco17"
     """The set in `skeletons.JOINT_SETS` whose points the body gives and the energies look at."""
+    grounded: bool = False
+    """Whether feet that stand are put onto the floor afterwards."""
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -127,7 +129,7 @@ BODY = FitStage(
 )
 """The paper's second stage, with the weights of its code; the camera stands still."""
 FITTINGS = {
-    "open": Fitting((OPEN,), points="detected27"),
+    "open": Fitting((OPEN,), points="detected27", grounded=True),
     "paper": Fitting((CAMERA, BODY), bridged=True, points="spin49"),
 }
 """The recipes by name: ours for keypoint evidence, and the paper's Temporal SMPLify (sections 3.3 and 6.1)."""

@@ -35,12 +35,19 @@ class CameraMotion:
     parallax_px: float
     """Median distance of the background's points from where rotation alone has them, pixels: evidence that the camera
     travels or zooms, or that the focal length is another one; 0 for a camera that stands."""
+    travels: bool
+    """Whether that is more than a camera shows that only turns."""
     sure: Bool[Array, "frame"]
     """Whether the background was seen near this frame."""
     begins: tuple[int, ...]
     """Frames with which a scene begins. Each scene's camera begins as that of the first did, for want of better."""
     notes: tuple[str, ...]
     """What went wrong or is only supposed, a sentence each."""
+
+
+def standing_camera(frames: int) -> CameraMotion:
+    """Of a camera of which nothing is known, and which is taken to stand."""
+    return CameraMotion(np.tile(np.eye(3), (frames, 1, 1)), True, 0.0, False, np.zeros(frames, bool), (0,), ())
 
 
 def solve_rotations(
@@ -60,9 +67,9 @@ def solve_rotations(
             turns[sample] = turns[sample - 1]
     begins = tuple(int(each) for each in background.frames[background.kinds == BEGUN]) or (0,)
     left = float(np.median(parallax)) if len(parallax) else 0.0
-    sure, still = _sure(background, timestamps), not len(turned)
-    notes = _notes(sure, left / max(size_px), still)
-    return CameraMotion(_between(background, turns, timestamps, begins), still, left, sure, begins, notes)
+    sure, still, travels = _sure(background, timestamps), not len(turned), left > TRAVELS * max(size_px)
+    R_cam0_cam = _between(background, turns, timestamps, begins)
+    return CameraMotion(R_cam0_cam, still, left, travels, sure, begins, _notes(sure, still, travels))
 
 
 def _turned(
@@ -152,13 +159,13 @@ def _sure(background: Background, timestamps: Float[Array, "frame"]) -> Bool[Arr
     return away <= NEAR
 
 
-def _notes(sure: Bool[Array, "frame"], parallax: float, still: bool) -> tuple[str, ...]:
+def _notes(sure: Bool[Array, "frame"], still: bool, travels: bool) -> tuple[str, ...]:
     """What the user should know of it; nothing for a camera that stands and a background that is seen."""
     notes = []
     if len(sure) > 1 and sure.mean() < 0.9:
         share = "no frame" if not sure.any() else f"{sure.mean():.0%} of the frames"
         taken = "to stand" if still else "to go on as it was elsewhere"
         notes.append(f"the background could be followed in {share} only: the camera is taken {taken}")
-    if not still and parallax > TRAVELS:
+    if travels:
         notes.append("the camera travels or zooms, or its lens is another one: its rotation is less sure")
     return tuple(notes)

@@ -1,0 +1,236 @@
+"""Everyone in one world: up and floor from the people, feet that stand, and where the camera was in every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.ndimage import maximum_filter1d
+
+from vibe.arrays import as_numpy, as_tensors
+from vibe.body.pose import pose_joints, rest_planes, shape_of_height
+from vibe.body.posture import posture, unit
+from vibe.body.record import Body
+from vibe.inference.config import Refinement
+from vibe.motion import Motion
+from vibe.motion.gravity import lowest_foot
+from vibe.motion.tensors import to_motion
+from vibe.records import Camera, Clip, SmplParams, Track, World
+from vibe.skeletons import COCO
+from vibe.world.background import Background
+from vibe.world.camera_motion import CameraMotion, solve_rotations, standing_camera
+from vibe.world.contacts import contact_probability, ground_heights
+from vibe.world.feet import plant_feet
+from vibe.world.floor import Floor, Standing, find_floor
+from vibe.world.soles import sole_points
+from vibe.world.trajectories import Walk, solve_paths
+
+PICTURE_UP = np.array([0.0, -1.0, 0.0])
+ROUNDS = 2
+"""How often contacts, floor and the camera's path are found, each from what the others were the last time."""
+NOTICED = 0.005
+"""Share by which somebody must be larger for their shape to be changed."""
+ANKLES = [COCO.index(f"{side}_ankle") for side in ("left", "right")]
+SEEN = 0.5
+"""Confidence of an ankle's keypoint, the best of 9 frames, from which its foot may stand."""
+SHORTEST, TALLEST = 0.5, 2.5
+"""Metres that nobody's height is brought beyond."""
+
+
+@dataclass(frozen=True)
+class _Person:
+    """One motion in axes that do not turn with the camera, from where the camera is in each frame; metres."""
+
+    motion: Motion
+    """In the camera's frame."""
+    smpl: SmplParams
+    joints: Float[ndarray, "time 24 3"]
+    soles: Float[ndarray, "time 4 3"]
+
+    @property
+    def sight(self) -> Float[ndarray, "time 3"]:
+        """Direction from the camera to the pelvis."""
+        return unit(self.smpl.pelvis.astype(np.float64))
+
+
+def camera_motion(background: Background | None, clip: Clip, camera: Camera) -> CameraMotion:
+    """How the camera turned, as far as what stands behind the people tells; without it the camera is taken to stand."""
+    if background is None:
+        return standing_camera(len(clip.timestamps))
+    return solve_rotations(background, clip.timestamps, camera.K_px, (clip.width, clip.height))
+
+
+def place_in_world(
+    people: Sequence[Motion], clip: Clip, camera: Camera, body: Body, seen: CameraMotion, how: Refinement
+) -> tuple[tuple[Motion, ...], World, list[str]]:
+    """The people with contacts and their world, and what is to be said of it.
+
+    Where the fit asks for it, sizes, distances and legs are changed, by little, so that feet that stand do stand on
+    the floor; what the paper's method says stays as it is. Each scene of the clip has a world of its own. The arrays
+    are NumPy's, the body's are tensors.
+    """
+    frames, placed = len(clip.timestamps), list(people)
+    R_world_cam, t_world_cam = np.tile(np.eye(3, dtype=np.float32), (frames, 1, 1)), np.zeros((frames, 3), np.float32)
+    found: list[World] = []
+    for first, last in zip(seen.begins, [*seen.begins[1:], frames], strict=True):
+        inside = [n for n, one in enumerate(people) if len(one) and first <= one.frames[0] and one.frames[-1] < last]
+        mine, world = _place_scene([people[n] for n in inside], clip, camera, body, seen, slice(first, last), how)
+        R_world_cam[first:last], t_world_cam[first:last] = world.R_world_cam, world.t_world_cam
+        for number, motion in zip(inside, mine, strict=True):
+            placed[number] = motion
+        found += [world] if inside or not found else []
+    main = found[0] if len(found) == 1 else min(found, key=lambda world: (world.floor == "none", world.tilt_error_deg))
+    world = replace(main, R_world_cam=R_world_cam, t_world_cam=t_world_cam)
+    notes = [*seen.notes]
+    if any(len(one) for one in people) and any(each.floor == "none" for each in found):
+        notes.append(
+            "nobody stands upright long enough to tell the floor: the picture's vertical is taken for up, and the "
+            "lowest foot for the height 0"
+        )
+    return tuple(one.in_world(world) for one in placed), world, notes
+
+
+def _place_scene(
+    people: Sequence[Motion], clip: Clip, camera: Camera, body: Body, seen: CameraMotion, span: slice, how: Refinement
+) -> tuple[list[Motion], World]:
+    """The same for people of one scene, whose frames lie in a span; the world has those frames alone."""
+    arrays, times = as_numpy(body), clip.timestamps[span]
+    persons = [_person(one, one.smpl, arrays, seen) for one in people]
+    up, path = PICTURE_UP, np.zeros((len(times), 3))
+    for _ in range(ROUNDS + seen.travels):
+        contacts = [_contacts(one, up, path[one.motion.frames - span.start]) for one in persons]
+        standing = [_standing(one, c) for one, c in zip(persons, contacts, strict=True)]
+        floor = find_floor(standing, PICTURE_UP, how.height_m is not None)
+        known = floor if floor.standing and floor.stances else None
+        up = floor.up if floor.standing else PICTURE_UP
+        if seen.travels:
+            path = solve_paths(_walks(persons, contacts, path, span, known), times, up, True)[1]
+    if known and how.fitting and how.fitting.grounded:
+        persons = [_sized(one, scale, body, seen) for one, scale in zip(persons, known.scales, strict=True)]
+        walks = _walks(persons, contacts, path, span, known)
+        steps, path = solve_paths(walks, times, up, seen.travels)
+        persons = [
+            _planted(_stepped(one, step), walk, path[walk.frames], up, arrays, seen)
+            for one, step, walk in zip(persons, steps, walks, strict=True)
+        ]
+        people = [_finished(one, camera, body, seen) for one in persons]
+    people = [replace(one, contacts=c) for one, c in zip(people, contacts, strict=True)]
+    return people, _world(persons, path, up, known, seen, span, arrays)
+
+
+def _person(motion: Motion, smpl: SmplParams, body: Body, seen: CameraMotion) -> _Person:
+    """One motion whose parameters in the camera's frame are these."""
+    R = seen.R_cam0_cam[motion.frames].astype(np.float32)
+    rotmat = np.concatenate([R[:, None] @ smpl.rotmat[:, :1], smpl.rotmat[:, 1:]], 1)
+    turned = SmplParams(rotmat, smpl.betas, (R @ smpl.pelvis[..., None])[..., 0])
+    posed = pose_joints(body, rotmat, smpl.betas)[1]
+    joints = posed - posed[:, :1] + turned.pelvis[:, None]
+    return _Person(motion, turned, joints, sole_points(body, turned, joints)[0])
+
+
+def _in_camera(one: _Person, seen: CameraMotion) -> SmplParams:
+    """The person's parameters in the camera's frame."""
+    R = seen.R_cam0_cam[one.motion.frames].astype(np.float32).mT
+    rotmat = np.concatenate([R[:, None] @ one.smpl.rotmat[:, :1], one.smpl.rotmat[:, 1:]], 1)
+    return SmplParams(rotmat, one.smpl.betas, (R @ one.smpl.pelvis[..., None])[..., 0])
+
+
+def _contacts(one: _Person, up: Float[ndarray, "3"], path: Float[ndarray, "time 3"]) -> Float[ndarray, "time 4"]:
+    """How likely the soles stand, where the camera went along a path; stretches between gaps by themselves."""
+    shift = path[:, None]
+    frames, found = one.motion.frames, np.zeros((len(path), 4), np.float32)
+    for rows in np.split(np.arange(len(frames)), np.flatnonzero(np.diff(frames) > 1) + 1):
+        places = (one.soles + shift)[rows], (one.joints + shift)[rows]
+        found[rows] = contact_probability(*places, one.sight[rows], up, one.motion.times[rows])
+    # of feet that are out of sight nothing is known
+    seen = maximum_filter1d(one.motion.keypoints_px[:, ANKLES, 2], 9, axis=0)
+    return found * (seen / SEEN).clip(0, 1).repeat(2, axis=1).astype(np.float32)
+
+
+def _standing(one: _Person, contacts: Float[ndarray, "time 4"]) -> Standing:
+    return Standing(one.motion.times, one.soles, contacts, *posture(one.joints))
+
+
+def _walks(
+    persons: Sequence[_Person], contacts: Sequence[Float[ndarray, "_ 4"]], path: Float[ndarray, "frame 3"],
+    span: slice, floor: Floor | None,
+) -> list[Walk]:  # fmt: skip
+    """What the paths are found from, where the camera so far is thought to have gone along a path."""
+    walks = []
+    for one, sure in zip(persons, contacts, strict=True):
+        frames, ground = one.motion.frames - span.start, None
+        if floor:
+            heights = (one.soles + path[frames][:, None]) @ floor.up + floor.height
+            ground = ground_heights(heights, sure, floor.levels, one.motion.times) - floor.height
+        walks.append(Walk(frames, one.smpl.pelvis, one.soles, sure, ground))
+    return walks
+
+
+def _sized(one: _Person, scale: float, body: Body, seen: CameraMotion) -> _Person:
+    """The person larger and as much farther away, which looks the same."""
+    betas = as_tensors(one.smpl).betas.float()
+    up = rest_planes(body, betas)[1]
+    height = float(up.max() - up.min())
+    wanted = float(min(max(height * scale, SHORTEST), TALLEST))
+    if abs(wanted / height - 1) < NOTICED:
+        return one
+    smpl = one.motion.smpl
+    taller = SmplParams(smpl.rotmat, as_numpy(shape_of_height(body, betas, wanted)), smpl.pelvis * (wanted / height))
+    return _person(one.motion, taller, as_numpy(body), seen)
+
+
+def _stepped(one: _Person, step: Float[ndarray, "time 3"]) -> _Person:
+    """The person moved by a step in each frame."""
+    step = step.astype(np.float32)
+    smpl = replace(one.smpl, pelvis=one.smpl.pelvis + step)
+    return replace(one, smpl=smpl, joints=one.joints + step[:, None], soles=one.soles + step[:, None])
+
+
+def _planted(
+    one: _Person, walk: Walk, path: Float[ndarray, "time 3"], up: Float[ndarray, "3"], body: Body, seen: CameraMotion
+) -> _Person:
+    """The person with standing feet still on what they stand on, in axes in which the camera went along a path."""
+    assert walk.ground is not None
+    joints = one.joints + path[:, None].astype(np.float32)
+    smpl = plant_feet(body, one.smpl, joints, walk.contacts, up, walk.ground, one.motion.times)
+    return _person(one.motion, _in_camera(replace(one, smpl=smpl), seen), body, seen)
+
+
+def _finished(one: _Person, camera: Camera, body: Body, seen: CameraMotion) -> Motion:
+    """The motion as a result has it."""
+    motion = one.motion
+    tensors = as_tensors(camera)
+    track = Track(*(torch.from_numpy(getattr(motion, name)) for name in ("frames", "box_px", "keypoints_px")))
+    return to_motion(as_tensors(_in_camera(one, seen)), track, torch.from_numpy(motion.times), tensors, body)
+
+
+def _world(
+    persons: Sequence[_Person], path: Float[ndarray, "frame 3"], up: Float[ndarray, "3"], floor: Floor | None,
+    seen: CameraMotion, span: slice, body: Body,
+) -> World:  # fmt: skip
+    """The world whose x axis is where the first person first faces, and above whose origin they start."""
+    first = min(persons, key=lambda one: one.motion.frames[0], default=None)
+    facing = np.array([0.0, 0.0, 1.0]) if first is None else first.smpl.rotmat[0, 0, :, 2].astype(np.float64)
+    level = facing - (facing @ up) * up
+    if np.linalg.norm(level) < 0.5 and first is not None:  # of somebody who lies the direction across the hips tells it
+        level = np.cross(first.smpl.rotmat[0, 0, :, 0].astype(np.float64), up)
+    x = unit(level) if np.linalg.norm(level) > 1e-6 else unit(np.cross(up, [1.0, 0.0, 0.0]))
+    R_world_cam0 = np.stack([x, np.cross(up, x), up])
+    start = np.zeros(3) if first is None else first.smpl.pelvis[0] + path[first.motion.frames[0] - span.start]
+    low = [
+        lowest_foot(body, one.smpl, one.joints + path[one.motion.frames - span.start][:, None], up) for one in persons
+    ]
+    height = floor.height if floor else -min(low, default=0.0)
+    t_world_cam0 = -R_world_cam0 @ (start - (start @ up + height) * up)
+    return World(
+        R_world_cam=(R_world_cam0 @ seen.R_cam0_cam[span]).astype(np.float32),
+        t_world_cam=(path @ R_world_cam0.T + t_world_cam0).astype(np.float32),
+        camera="still" if seen.still else "moving" if seen.travels else "turning",
+        gravity="people" if floor else "camera",
+        floor="feet" if floor else "none",
+        tilt_error_deg=floor.tilt_error_deg if floor else float("nan"),
+    )

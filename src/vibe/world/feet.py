@@ -1,0 +1,117 @@
+"""Feet that stand are put where they stand, by the knee and the hip: two-bone inverse kinematics with faded ends."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from vibe.body.pose import pose_joints
+from vibe.body.posture import unit
+from vibe.body.record import Body
+from vibe.records import SmplParams
+from vibe.rotations import rotmat_from_rotvec
+from vibe.skeletons import SMPL, SMPL_PARENTS
+from vibe.world.contacts import stances
+from vibe.world.soles import sole_points
+
+LEGS = [[SMPL.index(f"{side}_{joint}") for joint in ("hip", "knee", "ankle")] for side in ("left", "right")]
+FADE = 0.15
+"""Seconds over which a correction comes before a stance and goes after it."""
+FARTHEST = 0.12
+"""Metres; a foot that would have to be moved farther was read wrongly, and is moved so far."""
+STRETCH = 0.999
+"""Share of its length to which a leg is straightened."""
+
+
+def plant_feet(
+    body: Body, smpl: SmplParams, joints: Float[ndarray, "time 24 3"], contacts: Float[ndarray, "time 4"],
+    up: Float[ndarray, "3"], ground: Float[ndarray, "time 4"], times: Float[ndarray, "time"],
+) -> SmplParams:  # fmt: skip
+    """The same motion with standing soles still and on the ground, and none below it.
+
+    All in axes that neither turn nor move, metres; `ground` is the height along `up` of what is under each sole. `body`
+    is of NumPy's arrays.
+    """
+    # each sole is moved by itself, then heel and toe as one stiff foot, and the leg follows
+    soles, _ = sole_points(body, smpl, joints)
+    moves, held = np.zeros_like(soles, dtype=np.float64), np.zeros(soles.shape[:2])
+    for sole in range(4):
+        moves[:, sole], held[:, sole] = _to_anchors(soles[:, sole], contacts[:, sole], up, ground[:, sole], times)
+    rotmat = smpl.rotmat.copy()
+    R_world, _ = pose_joints(body, smpl.rotmat, smpl.betas)
+    for side, leg in enumerate(LEGS):
+        points, pair = soles[:, 2 * side : 2 * side + 2], slice(2 * side, 2 * side + 2)
+        weight, own = held[:, pair, None], moves[:, pair]
+        # a heel that is in the air goes with the toes that stand, and the other way round
+        move = weight * own + (1 - weight) * (weight * own)[:, ::-1]
+        sunk = ground[:, pair] - (points + move) @ up
+        move = move + sunk.clip(0, FARTHEST)[..., None] * up
+        length = np.linalg.norm(move, axis=-1, keepdims=True)
+        move = move * np.minimum(1, FARTHEST / length.clip(1e-9))
+        R_turn, ankle = _moved_foot(points, points + move, joints[:, leg[2]])
+        _bend(rotmat, R_world, joints, leg, R_turn, ankle)
+    return SmplParams(rotmat, smpl.betas, smpl.pelvis)
+
+
+def _to_anchors(
+    sole: Float[ndarray, "time 3"], contact: Float[ndarray, "time"], up: Float[ndarray, "3"],
+    ground: Float[ndarray, "time"], times: Float[ndarray, "time"],
+) -> tuple[Float[ndarray, "time 3"], Float[ndarray, "time"]]:  # fmt: skip
+    """How far one sole is from where it stands, and how much that counts: 1 in a stance, less the farther from one in
+    time.
+
+    Between two stances the corrections of both fade into each other.
+    """
+    total, weights, strongest = np.zeros(sole.shape), np.zeros(len(sole)), np.zeros(len(sole))
+    for span in stances(contact > 0.5, times):
+        anchor = np.average(sole[span], axis=0, weights=contact[span])
+        anchor = anchor + (ground[span.start] - anchor @ up) * up
+        away = np.maximum(times[span.start] - times, times - times[span.stop - 1]).clip(0)
+        near = (1 - away / FADE).clip(0)
+        near = near**2 * (3 - 2 * near)
+        inside = np.clip(np.arange(len(sole)), span.start, span.stop - 1)
+        total += near[:, None] * (anchor - sole[inside])
+        weights += near
+        strongest = np.maximum(strongest, near)
+    return total / weights.clip(1e-9)[:, None], strongest
+
+
+def _moved_foot(
+    points: Float[ndarray, "time 2 3"], targets: Float[ndarray, "time 2 3"], ankle: Float[ndarray, "time 3"]
+) -> tuple[Float[ndarray, "time 3 3"], Float[ndarray, "time 3"]]:
+    """The smallest turn that brings heel and toe into line with their targets, and where the ankle comes to lie
+    then."""
+    R_turn = _between(points[:, 1] - points[:, 0], targets[:, 1] - targets[:, 0])
+    middle = points.mean(1)
+    return R_turn, targets.mean(1) + (R_turn @ (ankle - middle)[..., None])[..., 0]
+
+
+def _bend(rotmat, R_world, joints, leg, R_turn, ankle):
+    """Turn hip and knee so that the ankle comes to its place, and the ankle so that the foot has its turn; in place."""
+    hip, knee, end = (joints[:, joint] for joint in leg)
+    thigh, shin = (np.linalg.norm(b - a, axis=-1) for a, b in ((hip, knee), (knee, end)))
+    reach = np.linalg.norm(ankle - hip, axis=-1)
+    reach = reach.clip(np.abs(thigh - shin) + 1e-3, STRETCH * (thigh + shin))
+    # the knee's angle comes from the three lengths; its axis stays, or is the body's own where the leg is straight
+    angle = np.pi - np.arccos(((thigh**2 + shin**2 - reach**2) / (2 * thigh * shin)).clip(-1, 1))
+    axis = np.cross(knee - hip, end - knee)
+    own = R_world[:, leg[0], :, 0]
+    axis = unit(np.where(np.linalg.norm(axis, axis=-1, keepdims=True) > 0.02 * (thigh * shin)[:, None], axis, own))
+    before = np.arctan2((np.cross(knee - hip, end - knee) * axis).sum(-1), ((knee - hip) * (end - knee)).sum(-1))
+    R_knee = rotmat_from_rotvec((axis * (angle - before)[:, None]).astype(np.float32))
+    bent = knee + (R_knee @ (end - knee)[..., None])[..., 0]
+    R_hip = _between(bent - hip, ankle - hip)
+    R_above = R_world[:, SMPL_PARENTS[leg[0]]]
+    R_thigh, R_shin = R_hip @ R_world[:, leg[0]], R_hip @ R_knee @ R_world[:, leg[1]]
+    rotmat[:, leg[0]] = R_above.mT @ R_thigh
+    rotmat[:, leg[1]] = R_thigh.mT @ R_shin
+    rotmat[:, leg[2]] = R_shin.mT @ R_turn @ R_world[:, leg[2]]
+
+
+def _between(one: Float[ndarray, "time 3"], two: Float[ndarray, "time 3"]) -> Float[ndarray, "time 3 3"]:
+    """The smallest rotations that take directions to others."""
+    across = np.cross(one, two)
+    sine = np.linalg.norm(across, axis=-1)
+    angle = np.arctan2(sine, (one * two).sum(-1))
+    return rotmat_from_rotvec((unit(across) * angle[:, None]).astype(np.float32))

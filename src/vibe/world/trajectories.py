@@ -1,0 +1,150 @@
+"""Where people and camera go: depths for which feet that stand do stand, and the path of a camera that travels.
+
+One sparse linear least-squares problem for all people and frames together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+import scipy.sparse
+import scipy.sparse.linalg
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+DEPTH = 0.02
+"""Expected error of a person's distance, as a share of it."""
+UNSTEADY = 1.0
+"""Expected error of a person's acceleration along the line of sight, metres per second squared."""
+SLIDE = 0.2
+"""Metres a second by which a sole that stands may seem to move: what the pose says of it is no better."""
+LEVEL = 0.1
+"""Expected error of a standing sole's height above what it stands on, metres."""
+CARRIED = 2.0
+"""Acceleration of a camera that is carried, metres per second squared."""
+ROUNDS, ROBUST = 3, 3.0
+"""Of the solution, each but the first with soles that miss by more than so many expected errors counting less."""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One person's path and soles, in axes that do not turn, from where the camera is in each frame; metres."""
+
+    frames: Int[ndarray, "time"]
+    """Indices into the clip."""
+    pelvis: Float[ndarray, "time 3"]
+    soles: Float[ndarray, "time 4 3"]
+    contacts: Float[ndarray, "time 4"]
+    """How likely each sole stands."""
+    ground: Float[ndarray, "time 4"] | None
+    """Height, along up from the first place of the camera, of what is under each sole; None where no floor is known."""
+
+
+def solve_paths(
+    walks: Sequence[Walk], timestamps: Float[ndarray, "frame"], up: Float[ndarray, "3"], travels: bool
+) -> tuple[list[Float[ndarray, "_ 3"]], Float[ndarray, "frame 3"]]:
+    """What is to be added to each person's path, along their line of sight, and the path of the camera's centre from
+    its first place.
+
+    A camera that does not travel stays at 0.
+    """
+    # one system, since a camera that travels ties all people together; soles that slide lose their say in rounds
+    counts = [len(walk.frames) for walk in walks]
+    firsts = [0, *accumulate(counts)]
+    camera = firsts[-1]
+    unknowns = camera + (3 * len(timestamps) if travels else 0)
+    sights = [walk.pelvis / np.linalg.norm(walk.pelvis, axis=-1, keepdims=True) for walk in walks]
+    fixed, soft = _Rows(unknowns), _Rows(unknowns)
+    for walk, sight, first in zip(walks, sights, firsts[:-1], strict=True):
+        _keep_depth(fixed, walk, first, timestamps)
+        _stand(soft, walk, sight, first, timestamps, up, camera if travels else None)
+    if travels:
+        _carry(fixed, camera, timestamps)
+    solution = np.zeros(unknowns)
+    A, b = fixed.matrix()
+    C, d = soft.matrix()
+    weight = np.ones(len(d))
+    for _ in range(ROUNDS):
+        W = scipy.sparse.diags(weight)
+        normal = (A.T @ A + C.T @ W @ C + 1e-9 * scipy.sparse.eye(unknowns)).tocsc()
+        solution = scipy.sparse.linalg.splu(normal).solve(A.T @ b + C.T @ (weight * d))
+        weight = 1 / (1 + ((C @ solution - d) / ROBUST) ** 2)
+    steps = [
+        solution[first:last, None] * sight for first, last, sight in zip(firsts[:-1], firsts[1:], sights, strict=True)
+    ]
+    path = solution[camera:].reshape(-1, 3) if travels else np.zeros((len(timestamps), 3))
+    return steps, path
+
+
+class _Rows:
+    """Equations, collected as blocks of rows."""
+
+    def __init__(self, unknowns: int) -> None:
+        self._unknowns, self._count = unknowns, 0
+        self._parts: list[tuple[ndarray, ndarray, ndarray]] = []
+        self._right: list[ndarray] = []
+
+    def add(self, right: Float[ndarray, "row"], *terms: tuple[Int[ndarray, "row"], Float[ndarray, "row"]]) -> None:
+        """Rows in which the sum of factors times unknowns is to be `right`; each term is columns and factors."""
+        rows = self._count + np.arange(len(right))
+        self._parts += [(rows, columns, factors) for columns, factors in terms]
+        self._right.append(right)
+        self._count += len(right)
+
+    def matrix(self) -> tuple[scipy.sparse.csr_matrix, Float[ndarray, "row"]]:
+        """All of them."""
+        none = np.zeros(0)
+        rows, columns, factors = (np.concatenate([none, *(part[which] for part in self._parts)]) for which in range(3))
+        shape = self._count, self._unknowns
+        return scipy.sparse.csr_matrix((factors, (rows, columns)), shape), np.concatenate([none, *self._right])
+
+
+def _keep_depth(rows: _Rows, walk: Walk, first: int, timestamps: Float[ndarray, "frame"]) -> None:
+    """A person stays near the depth that the fit has them at, and is moved from it smoothly."""
+    columns = first + np.arange(len(walk.frames))
+    rows.add(np.zeros(len(columns)), (columns, 1 / (DEPTH * np.linalg.norm(walk.pelvis, axis=-1))))
+    _smooth(rows, columns, timestamps[walk.frames], UNSTEADY)
+
+
+def _carry(rows: _Rows, camera: int, timestamps: Float[ndarray, "frame"]) -> None:
+    """A camera starts at 0 and moves as somebody carries it."""
+    for axis in range(3):
+        columns = camera + 3 * np.arange(len(timestamps)) + axis
+        rows.add(np.zeros(1), (columns[:1], np.full(1, 1e3)))
+        _smooth(rows, columns, timestamps, CARRIED)
+
+
+def _smooth(rows: _Rows, columns: Int[ndarray, "time"], times: Float[ndarray, "time"], expected: float) -> None:
+    """Second differences at uneven times, over an expected acceleration."""
+    if len(times) < 3:
+        return
+    before, after = np.diff(times)[:-1], np.diff(times)[1:]
+    scale = 2 / (before + after) / expected
+    left, right = scale / before, scale / after
+    rows.add(np.zeros(len(left)), (columns[:-2], left), (columns[1:-1], -left - right), (columns[2:], right))
+
+
+def _stand(
+    rows: _Rows, walk: Walk, sight: Float[ndarray, "time 3"], first: int, timestamps: Float[ndarray, "frame"],
+    up: Float[ndarray, "3"], camera: int | None,
+) -> None:  # fmt: skip
+    """A sole that stands neither moves nor leaves the height of what it stands on."""
+    times, columns = timestamps[walk.frames], first + np.arange(len(walk.frames))
+    near = np.diff(walk.frames) == 1
+    for sole in range(4):
+        place, sure = walk.soles[:, sole], walk.contacts[:, sole].astype(np.float64)
+        if walk.ground is not None:
+            factor = sure / LEVEL
+            terms = [(columns, factor * (sight @ up))]
+            if camera is not None:
+                terms += [(camera + 3 * walk.frames + axis, factor * up[axis]) for axis in range(3)]
+            rows.add(factor * (walk.ground[:, sole] - place @ up), *terms)
+        both = np.minimum(sure[1:], sure[:-1]) * near / (SLIDE * np.diff(times))
+        for axis in range(3):
+            terms = [(columns[1:], both * sight[1:, axis]), (columns[:-1], -both * sight[:-1, axis])]
+            if camera is not None:
+                terms += [(camera + 3 * walk.frames[1:] + axis, both), (camera + 3 * walk.frames[:-1] + axis, -both)]
+            rows.add(-both * np.diff(place[:, axis]), *terms)

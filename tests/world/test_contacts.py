@@ -1,0 +1,67 @@
+"""Heels and toes that stand, and what is under them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from walkers import FPS, walker
+
+from vibe.arrays import as_numpy
+from vibe.world.contacts import contact_probability, ground_heights, stances
+from vibe.world.soles import rest_soles, sole_points
+
+
+def _contacts(body, one, up=None):
+    soles, _ = sole_points(as_numpy(body), one.smpl, one.joints)
+    sight = one.smpl.pelvis / np.linalg.norm(one.smpl.pelvis, axis=-1, keepdims=True)
+    return soles, contact_probability(soles, one.joints, sight, one.up if up is None else up, one.times)
+
+
+def test_heels_lie_behind_toes_and_both_at_the_sole(low):
+    body = as_numpy(low)
+    points = rest_soles(body, np.zeros(10, np.float32))
+    soles, _ = sole_points(body, (one := walker(low, 2)).smpl, one.joints)
+    assert points[0, 2] < points[1, 2] and points[2, 2] < points[3, 2]
+    lengths = np.linalg.norm(soles[:, 1] - soles[:, 0], axis=-1)
+    assert (lengths > 0.12).all() and (lengths < 0.3).all()
+
+
+def test_a_walker_stands_on_the_foot_that_does_not_move(low):
+    soles, contacts = _contacts(low, one := walker(low))
+    speed = np.linalg.norm(np.gradient(soles, one.times, axis=0), axis=-1)
+    still, swinging = speed < 0.1, speed > 1.0
+    assert contacts[still].mean() > 0.8
+    assert contacts[swinging].max() < 0.3
+    # the walker made by rule slides by itself while the weight goes from foot to foot, so not in all frames
+    feet = contacts.reshape(len(contacts), 2, 2).max(-1) > 0.5
+    assert feet.any(-1).mean() > 0.5 and feet.all(-1).mean() < 0.3
+
+
+def test_whoever_is_upside_down_does_not_stand_on_the_feet(low):
+    one = walker(low)
+    _, contacts = _contacts(low, one, up=-one.up)
+    assert contacts.max() < 0.1
+
+
+def test_a_stance_lasts_a_tenth_of_a_second():
+    standing = np.zeros(30, bool)
+    standing[[3, 4]] = True
+    standing[10:20] = True
+    assert stances(standing, np.arange(30) / FPS) == [slice(10, 20)]
+
+
+@pytest.mark.parametrize(("height", "expected"), [(0.03, 0.0), (0.95, 1.0), (0.5, 0.5)])
+def test_a_stance_is_on_a_known_level_or_on_its_own(height, expected):
+    times, contacts = np.arange(40) / FPS, np.zeros((40, 4), np.float32)
+    contacts[:15], contacts[25:, 0] = 1.0, 1.0
+    heights = np.zeros((40, 4))
+    heights[25:] = height
+    ground = ground_heights(heights, contacts, np.array([1.0]), times)
+    assert np.allclose(ground[:15], 0.0)
+    assert np.allclose(ground[25:, 0], expected)
+    assert np.allclose(ground[15:25], 0.0)  # between two the lower one, so that nobody is lifted while they jump
+
+
+def test_one_frame_tells_nothing(low):
+    one = walker(low, 1)
+    assert (_contacts(low, one)[1] == 0.5).all()

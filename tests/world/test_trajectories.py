@@ -1,0 +1,47 @@
+"""Depths for which standing feet stand, and the path of a camera that travels."""
+
+from __future__ import annotations
+
+import numpy as np
+from walkers import true_contacts, walker
+
+from vibe.arrays import as_numpy
+from vibe.world.soles import sole_points
+from vibe.world.trajectories import Walk, solve_paths
+
+
+def _walk(body, one, depth):
+    """As the fit would have it: in every frame at another distance than the person is."""
+    soles, _ = sole_points(as_numpy(body), one.smpl, one.joints)
+    sight = one.smpl.pelvis / np.linalg.norm(one.smpl.pelvis, axis=-1, keepdims=True)
+    contacts = true_contacts(body, one)
+    away = sight * depth[:, None]
+    ground = np.full(contacts.shape, -one.height)
+    return Walk(np.arange(len(depth)), one.smpl.pelvis + away, soles + away[:, None], contacts, ground)
+
+
+def test_a_depth_that_sways_is_steadied_by_standing_feet(low):
+    one = walker(low)
+    swaying = 0.2 * np.sin(3 * one.times)
+    walk = _walk(low, one, swaying)
+    (steps,), path = solve_paths([walk], one.times, one.up, travels=False)
+    speeds = [np.diff(np.linalg.norm(each - one.smpl.pelvis, axis=-1)) for each in (walk.pelvis, walk.pelvis + steps)]
+    assert not path.any()
+    assert np.abs(speeds[1]).mean() < 0.8 * np.abs(speeds[0]).mean()
+    assert np.allclose(np.cross(steps, walk.pelvis), 0, atol=1e-6)  # along the line of sight: it looks the same
+
+
+def test_the_path_of_a_camera_that_travels_comes_from_standing_feet(low):
+    one = walker(low, frames=120)
+    # the same walk, seen by a camera that goes to the right and forwards
+    true = np.stack([0.5 * one.times, 0.0 * one.times, 0.3 * one.times], 1)
+    walk = _walk(low, one, np.zeros(len(one.times)))
+    moved = Walk(walk.frames, walk.pelvis - true, walk.soles - true[:, None], walk.contacts, walk.ground)
+    _, path = solve_paths([moved], one.times, one.up, travels=True)
+    length = np.linalg.norm(true[-1])
+    assert np.linalg.norm(path - true, axis=-1).max() < 0.06 * length
+
+
+def test_nobody_moves_nothing():
+    steps, path = solve_paths([], np.arange(5.0), np.array([0.0, -1.0, 0.0]), travels=True)
+    assert steps == [] and path.shape == (5, 3) and not path.any()
