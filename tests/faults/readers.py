@@ -456,6 +456,11 @@ def _threedpw(test: Any, raw: Path) -> None:
         test.write(raw, split, f"{split}_road_00", [person], camera)
 
 
+def _emdb(test: Any, raw: Path) -> None:
+    test.write_home(Path(os.environ["VIBE_HOME"]))
+    test.write(raw, test.annotation(0, "female", (1, 2)))
+
+
 def _cmu(test: Any, raw: Path) -> None:
     test.amc(raw, "05_01", 12, 1)
     test.bvh(raw, "06_01", 12, 1)
@@ -684,4 +689,5 @@ READERS: dict[str, Reader] = {
     "Penn Action": _set("penn_action.PENN_ACTION", _penn, "*.mat", 20),
     "PoseTrack": _set("posetrack.POSETRACK", _posetrack, "*.json", 40),
     "3DPW": _set("threedpw.THREEDPW", _threedpw, "train_road_00.pkl", 10),
+    "EMDB": _set("emdb.EMDB_2", _emdb, "*_data.pkl", 15),
 }  # fmt: skip

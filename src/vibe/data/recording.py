@@ -20,6 +20,8 @@ COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "betas": ("float32", (10,)),
     "trans": ("float32", (3,)),
     "box_px": ("float32", (4,)),
+    "R_world_cam": ("float32", (3, 3)),
+    "t_world_cam": ("float32", (3,)),
     "features": ("float16", (2048,)),
     "landmarks": ("float16", (33, 8)),
     "has_theta": ("bool", ()),
@@ -31,10 +33,11 @@ COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
 
 `poses` are SMPL's 24 axis-angles; `trans`, in metres, is added to the posed body as in SMPL's files: the pelvis lies at
 its place at rest plus this. `box_px` is centre x, centre y, width, height; the crop is `vibe.cameras.crop_side` wide,
-and `features` are ResNet-50's of that crop. `landmarks` are the pose model's, as `vibe.records.Track` has them, but
-that x and y count from the centre of `box_px`. `has_theta` marks frames whose `poses` and `betas` are known,
-`has_points` those whose `points` are (without the mask all, if they are given); `valid` those that the set's own
-protocol counts.
+and `features` are ResNet-50's of that crop. `R_world_cam` and `t_world_cam` are the camera's rotation and place in a
+world that does not move: `x_world = R_world_cam @ x_cam + t_world_cam`. `landmarks` are the pose model's, as
+`vibe.records.Track` has them, but that x and y count from the centre of `box_px`. `has_theta` marks frames whose
+`poses` and `betas` are known, `has_points` those whose `points` are (without the mask all, if they are given); `valid`
+those that the set's own protocol counts.
 """
 BY_JOINT_SET = ("points", "keypoints_px")
 """Kinds of columns of which a store may hold one for each joint set, such as `points.spin49`, by the names of

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import roma
 import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
+from torch import Tensor
 
 from vibe import skeletons
 from vibe.assets import pickles
+from vibe.body.pose import rest_joints
+from vibe.body.record import Body
 from vibe.cameras import BOX_MARGIN, box_from_keypoints
 from vibe.data.recording import Recording
 from vibe.errors import damaged
@@ -114,6 +118,22 @@ def shared_frames(annotated: int, seen: int, spare: int, where: Path) -> int:
             f"{where} ends after {seen} pictures, {annotated} are annotated: it is cut off or too short, copy it again"
         )
     return min(annotated, seen)
+
+
+def turned_into_camera(
+    T_cam_world: Float[ndarray, "time 4 4"], poses: Float[ndarray, "time 72"], trans: Float[ndarray, "time 3"],
+    betas: Float[ndarray, "10"], body: Body,
+) -> tuple[Float[Tensor, "time 24 3 3"], Float[Tensor, "time 3"]]:  # fmt: skip
+    """SMPL's rotations and translation, turned from the world into the camera's frame by `T_cam_world`.
+
+    SMPL turns a body about its pelvis at its place of rest, so that place is turned along with `trans`.
+    """
+    R_cam_world, t_cam_world = (torch.from_numpy(part) for part in (T_cam_world[:, :3, :3], T_cam_world[:, :3, 3]))
+    pelvis = rest_joints(body, torch.from_numpy(betas))[0]
+    rotmat = roma.rotvec_to_rotmat(torch.from_numpy(poses).unflatten(-1, (-1, 3)))
+    rotmat = torch.cat([(R_cam_world @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1)
+    placed = torch.from_numpy(trans) + pelvis
+    return rotmat, (R_cam_world @ placed[..., None])[..., 0] + t_cam_world - pelvis
 
 
 def boxes_around(keypoints_px: Float[ndarray, "time joint 3"], least: float = 0.3) -> Float[ndarray, "time 4"]:

@@ -7,6 +7,7 @@ from vibe.data.sets.aist import AIST, AIST_VIDEOS
 from vibe.data.sets.amass import AMASS, AMASS_LIKE
 from vibe.data.sets.bvh import BANDAI, STYLE100
 from vibe.data.sets.cmu import CMU
+from vibe.data.sets.emdb import EMDB_1, EMDB_2
 from vibe.data.sets.human36m import HUMAN36M
 from vibe.data.sets.insta_variety import INSTA_VARIETY
 from vibe.data.sets.mpi_inf_3dhp import MPI_INF_3DHP, MPI_INF_3DHP_ALL
@@ -17,6 +18,8 @@ from vibe.data.sets.videos import KINETICS, VIDEOS
 
 SETS: dict[str, RawSet] = {
     "3dpw": THREEDPW,
+    "emdb-1": EMDB_1,
+    "emdb-2": EMDB_2,
     "mpi-inf-3dhp": MPI_INF_3DHP,
     "mpi-inf-3dhp-all": MPI_INF_3DHP_ALL,
     "h36m": HUMAN36M,

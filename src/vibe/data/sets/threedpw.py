@@ -17,7 +17,6 @@ from vibe import assets
 from vibe.assets import pickle_arrays
 from vibe.body.keypoint_regressor import keypoints
 from vibe.body.load import BESIDE, load_smpl
-from vibe.body.pose import rest_joints
 from vibe.body.record import Body
 from vibe.data.recording import File, RawSet, Recording
 from vibe.data.sets import annotations
@@ -137,23 +136,19 @@ def _person(
 def _in_camera(
     camera: Float[ndarray, "time 4 4"], values: Mapping[str, ndarray], betas: Float[ndarray, "10"], body: Body
 ) -> tuple[Float[ndarray, "time 72"], Float[ndarray, "time 3"], dict[str, Float[ndarray, "time joint 3"]]]:
-    """Poses, translations and joints, turned from the world into the camera's frame.
-
-    SMPL turns a body about its pelvis at its place of rest, so that place is turned along with `trans`.
-    """
+    """Poses, translations and joints, turned from the world into the camera's frame."""
     R_cam_world, t_cam_world = (torch.from_numpy(part) for part in (camera[:, :3, :3], camera[:, :3, 3]))
-    poses, shape = torch.from_numpy(values["poses"]).unflatten(-1, (-1, 3)), torch.from_numpy(betas)
-    pelvis = rest_joints(body, shape)[0]
-    rotmat = roma.rotvec_to_rotmat(poses)
-    rotmat = torch.cat([(R_cam_world @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1)
-    placed = torch.from_numpy(values["trans"]) + pelvis
-    trans = (R_cam_world @ placed[..., None])[..., 0] + t_cam_world - pelvis
+    rotmat, trans = annotations.turned_into_camera(camera, values["poses"], values["trans"], betas, body)
+    shape = torch.from_numpy(betas)
     given = torch.from_numpy(values["jointPositions"]).unflatten(-1, (-1, 3))
     points = {"points.smpl24": given @ R_cam_world.mT + t_cam_world[:, None]}
     for joints in ("common14", "spin49"):
         points[f"points.{joints}"] = keypoints(body, rotmat, shape, joints) + trans[:, None]
-    turned = torch.cat([roma.rotmat_to_rotvec(rotmat[:, :1]), poses[:, 1:]], 1).flatten(1)
-    return turned.numpy(), trans.numpy(), {name: part.numpy() for name, part in points.items()}
+    return (
+        roma.rotmat_to_rotvec(rotmat).flatten(1).numpy(),
+        trans.numpy(),
+        {name: part.numpy() for name, part in points.items()},
+    )
 
 
 def _boxes(found: Float[ndarray, "time 18 3"]) -> tuple[Float[ndarray, "time 4"], Bool[ndarray, "time"]]:
