@@ -12,10 +12,14 @@ from vibe import skeletons
 
 FAST = 0.9
 """Quantile of a joint's true speed beyond which a frame is one of its fastest."""
-STRAIGHT_DEG = 10.0
-HEAD = ["speed kept, plane", "depth", "knee flexion error deg", "straight knees deg", "foot direction deg", "hand deg"]
+STRAIGHT_DEG, BENT_DEG = 10.0, 30.0
+HEAD = [
+    *("speed kept, plane", "depth", "knee flexion error deg", "straight knees deg", "bent knees deg"),
+    *("foot direction deg", "hand deg"),
+]
 """Of `table_cells`: the share of true velocities of wrists and ankles in their fastest tenth; flexion, mean error; what
-knees that are straight are bent by; medians of the angles to the true ankle-to-foot and wrist-to-hand lines."""
+knees that are straight, and knees that are bent, are bent by over the truth; medians of the angles to the true
+ankle-to-foot and wrist-to-hand lines."""
 
 
 def motion_errors(
@@ -30,6 +34,7 @@ def motion_errors(
     bends = [(flexion(found, side), flexion(truth, side)) for side in ("left", "right")]
     mine, true = (torch.cat(each) for each in zip(*bends, strict=True))
     errors["knee"], errors["straight"] = (mine - true).abs(), (mine - true)[true < STRAIGHT_DEG]
+    errors["bent"] = (mine - true)[true > BENT_DEG]
     for end, near, far in (("foot", "ankle", "foot"), ("hand", "wrist", "hand")):
         lines = [[each[:, _of(f"{side}_{far}")] - each[:, _of(f"{side}_{near}")] for side in ("left", "right")]
                  for each in (found, truth)]  # fmt: skip
@@ -42,7 +47,7 @@ def table_cells(clips: Iterable[dict[str, Float[Tensor, "_"]]]) -> Sequence[str]
     clips = list(clips)
     whole = {name: torch.cat([each[name] for each in clips]) for name in clips[0]}
     kept = [float(whole[name][:, 0].sum() / whole[name][:, 1].sum()) for name in ("plane", "depth")]
-    means = [float(whole["knee"].mean()), float(whole["straight"].mean())]
+    means = [float(whole[name].mean()) for name in ("knee", "straight", "bent")]
     medians = [float(whole[name].median()) for name in ("foot", "hand")]
     return [*(f"{value:.2f}" for value in kept), *(f"{value:.1f}" for value in (*means, *medians))]
 

@@ -1,11 +1,13 @@
 """The whole pipeline, detector included, on rendered clips of subjects that no weights are trained on: truth known.
 
-    python benchmarks/rendered.py [--clips 80] [--subjects held-out|training] [--cache runs/rendered] [--table FILE]
+    python benchmarks/rendered.py [--clips 80] [--subjects held-out|training|procedural] [--cache runs/rendered]
+        [--table FILE]
 
 Five subjects in turn, each time in a random shape, clothes, place and light, before a still camera of an angle of view
 that nobody is told. `vibe evaluate open-benchmark` imitates the detector on the same motion; here it looks at pictures.
 The fit's numbers are chosen on clips of subjects that weights are trained on, whose knees straighten (`--subjects
-training`, with a cache of its own).
+training`, with a cache of its own). `--subjects procedural` shows motion by rule of seeds that no training is given,
+the first kinds of it as often as the others.
 Videos and what the follower made of them are kept in the cache: delete it after a change to either.
 """
 
@@ -46,11 +48,15 @@ from vibe.parallel import one_thread
 from vibe.records import Camera, Clip, SmplParams, Track
 from vibe.synthetic.background import BackgroundGround
 from vibe.synthetic.clips import render_clip, truth
+from vibe.synthetic.procedural_motion import KINDS as KINDS_BY_RULE
+from vibe.synthetic.procedural_motion import make_motion
 from vibe.video.read import open_video
 
 FRAMES = 75
 """Of a clip; runs of 31 to 42 frames are taken whole."""
 PICTURES = ((480, 640), (640, 480))
+PROCEDURAL_SEED = 10**9 + 7
+"""From here on; a training's seeds times their stride are less."""
 FOV_DEG = (40.0, 75.0)
 """Across the diagonal; uniform."""
 
@@ -108,16 +114,21 @@ class Take:
 @dataclass(frozen=True)
 class Options:
     clips: int = 80
-    subjects: Literal["held-out", "training"] = "held-out"
+    subjects: Literal["held-out", "training", "procedural"] = "held-out"
     weights: str | None = None
     cache: Path = Path("runs/rendered")
     table: Path | None = None
 
 
 def plans(count: int, subjects: str = "held-out") -> list[Plan]:
-    """Windows of the held-out clips, or of training's: every subject as often, spread evenly over all of theirs."""
+    """Windows of the held-out clips, of training's, or by rule: every subject or kind as often, spread over theirs."""
     listing = read_listing()
-    clips = read_benchmark_clips(find_motion(listing.motion), listing) if subjects == "held-out" else training_clips()
+    if subjects == "procedural":
+        clips = procedural_clips(count)
+    elif subjects == "training":
+        clips = training_clips()
+    else:
+        clips = read_benchmark_clips(find_motion(listing.motion), listing)
     windows: dict[str, list[tuple[str, NDArray, NDArray]]] = {}
     for name, (poses, trans) in clips.items():
         parts = max(len(poses) // FRAMES, 1)
@@ -144,6 +155,17 @@ def training_clips() -> dict[str, tuple[NDArray, NDArray]]:
         for name, start, stop in spans
         if stop - start >= FRAMES and subject_of(name) not in HELD_OUT
     }
+
+
+def procedural_clips(count: int) -> dict[str, tuple[NDArray, NDArray]]:
+    """So many clips by rule, or more, of a window each; kinds in turn."""
+    made = {}
+    for turn in range(-(-count // len(KINDS_BY_RULE))):
+        for kind in KINDS_BY_RULE:
+            clip = make_motion(kind, PROCEDURAL_SEED + turn, FRAMES / FPS)
+            poses = roma.rotmat_to_rotvec(torch.from_numpy(clip.rotmat)).flatten(1).numpy()
+            made[f"{kind}_{turn}"] = poses, clip.pelvis
+    return made
 
 
 def take(plan: Plan, body: Body, cache: Path) -> Take:

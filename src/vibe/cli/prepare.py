@@ -31,6 +31,7 @@ def prepare(
     windows: Annotated[int, arg(metavar="N")] = 1000,
     seed: Annotated[int, arg(metavar="N")] = 0,
     subjects: Annotated[str, arg(metavar="held-out|training")] = "held-out",
+    procedural: Annotated[float, arg(metavar="SHARE")] = 0.0,
 ) -> int:
     """Make a store of clips from a data set's original downloads.
 
@@ -55,16 +56,14 @@ def prepare(
         windows: With rendered-evidence: how many windows of 48 frames, about, beside those to validate on.
         seed: With rendered-evidence: another number gives other windows.
         subjects: With open-world: people whom no weights are trained on, to report; or others, to choose settings on.
+        procedural: With rendered-evidence: share of those to train on whose motion is by rule (squats, one leg, floor).
     """
     from vibe.data.sets.catalogue import SETS
 
     if name == "list":
         if raw or out:
             return usage_error("to make a store, say `vibe prepare NAME RAW_DIR -o DIR`")
-        for each in SETS:
-            print_info(f"{each}: {SETS[each].title}\n  {SETS[each].licence}\n  {SETS[each].layout}\n")
-        print_info(f"{BENCHMARK}, {WORLD}, {EVIDENCE}: need no raw folder")
-        return DONE
+        return _list_sets()
     if name in (BENCHMARK, WORLD, EVIDENCE) and (raw or out is None):
         return usage_error(f"say `vibe prepare {name} -o DIR`")
     if name in (BENCHMARK, WORLD) and out is not None:
@@ -74,10 +73,19 @@ def prepare(
         return usage_error(f"no data set is called {name}: choose one of {known}")
     if workers < 1 or windows < 1:
         return usage_error(f"there can't be {workers} workers and {windows} windows: choose 1 or more")
-    raw_set, raw = _evidence_set(windows, seed) if name == EVIDENCE else (SETS[name], raw)
+    raw_set, raw = _evidence_set(windows, seed, procedural) if name == EVIDENCE else (SETS[name], raw)
     if raw is None or out is None:
         return usage_error(f"say `vibe prepare {name} RAW_DIR -o DIR`; RAW_DIR holds {raw_set.layout}")
     return _prepare(name, raw_set, raw, out, workers, strict)
+
+
+def _list_sets() -> int:
+    from vibe.data.sets.catalogue import SETS
+
+    for each in SETS:
+        print_info(f"{each}: {SETS[each].title}\n  {SETS[each].licence}\n  {SETS[each].layout}\n")
+    print_info(f"{BENCHMARK}, {WORLD}, {EVIDENCE}: need no raw folder")
+    return DONE
 
 
 def _benchmark(name: str, out: Path, subjects: str) -> int:
@@ -95,14 +103,14 @@ def _benchmark(name: str, out: Path, subjects: str) -> int:
     return DONE
 
 
-def _evidence_set(windows: int, seed: int) -> tuple[RawSet, Path]:
+def _evidence_set(windows: int, seed: int, procedural: float) -> tuple[RawSet, Path]:
     """The set of rendered evidence for the recipe `open`, and the folder of its motion."""
     from vibe.data.motion import find_motion
     from vibe.synthetic.rendered_evidence import rendered_evidence
     from vibe.train.recipes import OPEN
 
     (motion,) = OPEN.motion
-    return rendered_evidence(windows, seed, motion, OPEN.set_aside), find_motion(motion).parent
+    return rendered_evidence(windows, seed, motion, OPEN.set_aside, procedural), find_motion(motion).parent
 
 
 def _prepare(name: str, raw_set: RawSet, raw: Path, out: Path, workers: int, strict: bool) -> int:

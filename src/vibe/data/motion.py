@@ -78,6 +78,17 @@ def load_motions(paths: Sequence[Path], held_out: bool, subjects: Sequence[str] 
     return Motions(torch.cat(quaternions), torch.cat(places), sizes.cumsum(0) - sizes, sizes, tuple(whose))
 
 
+def join_motions(one: Motions, other: Motions) -> Motions:
+    """The clips of both, the other's last."""
+    return Motions(
+        torch.cat([one.quaternions, other.quaternions]),
+        torch.cat([one.trans, other.trans]),
+        torch.cat([one.starts, other.starts + len(one.trans)]),
+        torch.cat([one.lengths, other.lengths]),
+        (*one.subjects, *other.subjects),
+    )
+
+
 def read_motion_clips(path: Path) -> tuple[Float[ndarray, "frame 72"], Float[ndarray, "frame 3"], list[int], list[str]]:
     """Poses, places, where the clips begin and the last one ends, and their names; raises OSError, ValueError."""
     held = read_npz(path)

@@ -114,6 +114,8 @@ class SynthesisConfig:
     """Share of the windows with what a pose model says of hands, feet and space; the others have COCO's points."""
     rendered: float = 0.0
     """Share of the windows, below 1, that come from a recipe's `rendered` stores: the shipped detector's answers."""
+    procedural: float = 0.0
+    """Share of the imitated windows whose motion is made by rule (`vibe.synthetic.procedural_motion`), not captured."""
     labelled: float = 1.0
     """Share of the windows whose 3D truth is known; of the others the losses see the detected keypoints alone."""
     poses: PoseConfig = field(default_factory=PoseConfig)

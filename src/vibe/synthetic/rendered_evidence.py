@@ -21,7 +21,7 @@ from numpy import ndarray
 from vibe import body as bodies
 from vibe.body import Body
 from vibe.body.mesh import vertex_normals
-from vibe.data.motion import FPS, HELD_OUT, Motions, clip_weights, load_motions
+from vibe.data.motion import FPS, HELD_OUT, Motions, load_motions
 from vibe.data.recording import RawSet, Recording
 from vibe.records import Track
 from vibe.render import rasterizer
@@ -31,6 +31,7 @@ from vibe.synthetic.background import BackgroundGround, background
 from vibe.synthetic.clothing import dress, random_look
 from vibe.synthetic.examples import PosedPeople, SynthesisConfig, ViewConfig, draw_people, example_points, see_keypoints
 from vibe.synthetic.poses import CAPTURED_POSES, PoseConfig
+from vibe.synthetic.procedural_motion import with_procedural
 from vibe.tracking.active_track import ActiveTrack
 from vibe.tracking.pose_model import SIDE, BlazePose, region_from_circle
 from vibe.tracking.postprocess import PostprocessConfig, surest, tidy_keypoints
@@ -61,28 +62,36 @@ HIPS, SHOULDERS = ([COCO.index(f"{side}_{part}") for side in ("left", "right")] 
 LEVELS = np.arange(256) / 255
 
 
-def rendered_evidence(windows: int, seed: int, motion: str, set_aside: Sequence[str]) -> RawSet:
+def rendered_evidence(
+    windows: int, seed: int, motion: str, set_aside: Sequence[str], procedural: float = 0.0
+) -> RawSet:
     """The set that `vibe.data.prepare` makes of a folder with this motion file: about so many windows to train on.
 
-    Subjects set aside are validated on; those held out are not in it.
+    Subjects set aside are validated on; those held out are not in it. A share of the windows to train on shows motion
+    by rule. Raises ValueError for a share that is none.
     """
+    if not 0 <= procedural <= 1:
+        raise ValueError(f"{procedural:g} of the windows can't show motion by rule: give a share from 0 to 1")
+    recipe = {"windows": windows, "seed": seed, "set_aside": sorted(set_aside), "frames": CONFIG.frames}
     return RawSet(
         title="rendered evidence",
         licence="Made of motion capture: for what its licence allows.",
         layout=motion,
         files=lambda raw: [(f"{group:05}", raw / motion) for group in range(-(-windows // GROUP))],
-        read=partial(_read_group, seed, tuple(set_aside)),
-        recipe={"windows": windows, "seed": seed, "set_aside": sorted(set_aside), "frames": CONFIG.frames},
+        read=partial(_read_group, seed, tuple(set_aside), procedural),
+        recipe=recipe | {"procedural": procedural},
     )
 
 
-def _read_group(seed: int, set_aside: tuple[str, ...], raw: Path, name: str, path: Path) -> Iterator[Recording]:
+def _read_group(
+    seed: int, set_aside: tuple[str, ...], procedural: float, raw: Path, name: str, path: Path
+) -> Iterator[Recording]:
     """The windows of one group; those in which the person is not tracked for half of the time are left out."""
     body, pose_model, faces = _models()
     generator = torch.Generator().manual_seed(1_000_003 * seed + int(name))
     for split, config, count in (("train", CONFIG, GROUP), ("validation", AS_CAPTURED, 1)):
-        motions = _motions(path, split, set_aside)
-        people = draw_people(motions, clip_weights(motions), config, generator)
+        motions, weights = _motions(path, split, set_aside, procedural, seed)
+        people = draw_people(motions, weights, config, generator)
         points = example_points(body, people.rotmat, people.betas[:, None])
         truth = see_keypoints(points, people.view.pelvis_cam, people.view.zoom)[0][..., : len(COCO), :]
         random = np.random.default_rng(int(torch.randint(1 << 40, (), generator=generator)))
@@ -107,9 +116,13 @@ def _models() -> tuple[Body, BlazePose, ndarray]:
 
 
 @lru_cache(2)
-def _motions(path: Path, split: str, set_aside: tuple[str, ...]) -> Motions:
+def _motions(
+    path: Path, split: str, set_aside: tuple[str, ...], procedural: float, seed: int
+) -> tuple[Motions, Float[torch.Tensor, "clip"]]:
+    """Clips of a split, and how often to draw each."""
     validates = split == "validation"
-    return load_motions([path], validates, set_aside if validates else (*HELD_OUT, *set_aside))
+    motions = load_motions([path], validates, set_aside if validates else (*HELD_OUT, *set_aside))
+    return with_procedural(motions, 0.0 if validates else procedural, seed)
 
 
 def coarse_faces(body: Body) -> Int[ndarray, "face 3"]:

@@ -22,6 +22,7 @@ from vibe.records import GeneratorOutput
 from vibe.skeletons import SMPL
 from vibe.synthetic.examples import Example, example_points, join_examples, synthesise
 from vibe.synthetic.poses import CAPTURED_POSES
+from vibe.synthetic.procedural_motion import POOL_MINUTES, procedural_motions, with_procedural
 from vibe.synthetic.rendered_windows import RenderedWindows, load_rendered, rendered_example
 from vibe.train.checkpoints import data_checksum
 from vibe.train.distributed import ProcessGroup
@@ -31,8 +32,10 @@ from vibe.train.recipes import Recipe
 from vibe.train.state import Predict, Task, input_weights, start_at_mean_pose
 from vibe.train.trainer import seeded_generator
 
-STRAIGHT = math.radians(10)
-"""Flexion below which a knee counts as straight."""
+STRAIGHT, BENT = math.radians(10), math.radians(30)
+"""Flexion below which a knee counts as straight, and above which as bent."""
+VALIDATION_SEED, VALIDATION_MINUTES = 999_983, 4.0
+"""Of the motion by rule that validates; no training is given this seed."""
 
 
 def keypoints_task(recipe: Recipe, group: ProcessGroup) -> Task:
@@ -43,6 +46,8 @@ def keypoints_task(recipe: Recipe, group: ProcessGroup) -> Task:
     motions = load_motions(paths, held_out=False, subjects=[*HELD_OUT, *aside])
     held_out = load_motions(paths[:1], held_out=True, subjects=aside or HELD_OUT)
     weights, body, synthesis = clip_weights(motions), load_body(), recipe.synthesis
+    mixed, shares = with_procedural(motions, synthesis.procedural, recipe.seed, POOL_MINUTES)
+    by_rule = procedural_motions(VALIDATION_SEED, VALIDATION_MINUTES) if synthesis.procedural else None
     near = body.to(group.device)
     share = round(synthesis.rendered * synthesis.batch)
     if not (0 <= share < synthesis.batch) or (share and not recipe.rendered):
@@ -59,7 +64,7 @@ def keypoints_task(recipe: Recipe, group: ProcessGroup) -> Task:
 
     def batch(seed: torch.Generator, done: float) -> Example:
         imitated = replace(synthesis, batch=synthesis.batch - share)
-        made = synthesise(motions, weights, body, imitated, seed, done=done)
+        made = synthesise(mixed, shares, body, imitated, seed, done=done)
         if taught is None or not share:
             return made
         return join_examples(made, rendered_example(taught, body, replace(synthesis, batch=share), seed))
@@ -81,7 +86,7 @@ def keypoints_task(recipe: Recipe, group: ProcessGroup) -> Task:
         motion=motion,
         losses=terms,
         shifted_losses=shifted_terms,
-        validate=lambda answer: validate_keypoints(answer, recipe, body, held_out, validating),
+        validate=lambda answer: validate_keypoints(answer, recipe, body, held_out, validating, by_rule),
         score="noisy_pa_mpjpe_mm",
         data=data_checksum({path.name: path for path in paths} | input_weights(recipe) | store_files(recipe.rendered)),
     )
@@ -94,11 +99,13 @@ def store_files(stores: Sequence[str]) -> dict[str, Path]:
 
 
 def validate_keypoints(
-    answer: Predict, recipe: Recipe, body: Body, held_out: Motions, rendered: RenderedWindows | None = None
-) -> dict[str, float]:
+    answer: Predict, recipe: Recipe, body: Body, held_out: Motions, rendered: RenderedWindows | None = None,
+    by_rule: Motions | None = None,
+) -> dict[str, float]:  # fmt: skip
     """Errors on held-out subjects, always the same windows: detections imitated ("noisy") and true ("clean").
 
-    With rendered windows also the shipped detector's ("detected").
+    With rendered windows also the shipped detector's ("detected"); with motion by rule that of imitated detections
+    ("procedural").
     """
     weights = clip_weights(held_out)
     config = replace(recipe.synthesis, batch=128, fastest=1.0, exact=(0.0, 0.0), ends=0.0, poses=CAPTURED_POSES)
@@ -108,6 +115,8 @@ def validate_keypoints(
     }
     if rendered is not None:
         batches["detected"] = rendered_example(rendered, body, config, seeded_generator(12345, 0), plain=True)
+    if by_rule is not None:
+        batches["procedural"] = synthesise(by_rule, clip_weights(by_rule), body, config, seeded_generator(12345, 0))
     results = {}
     for name, batch in batches.items():
         theta = answer(batch.evidence)
@@ -119,5 +128,6 @@ def validate_keypoints(
             f"{name}_mpjpe_mm": float(mpjpe_mm(predicted, truth).mean()),
             f"{name}_acceleration_error_mm": float(acceleration_error_mm(predicted, truth).mean()),
             f"{name}_straight_knees_deg": float((bent - wanted)[wanted < STRAIGHT].mean().rad2deg()),
+            f"{name}_bent_knees_deg": float((bent - wanted)[wanted > BENT].mean().rad2deg()),
         }
     return results
