@@ -15,13 +15,14 @@ from vibe.cameras import default_camera
 from vibe.inference.config import Refinement
 from vibe.inference.world import camera_motion, place_in_world
 from vibe.motion.tensors import to_motion
-from vibe.records import Clip, Track
+from vibe.records import Clip, Lens, Track
 from vibe.refine.presets import FITTINGS, SMOOTHING
 from vibe.world.camera_motion import standing_camera
 
 GROUNDED = Refinement(SMOOTHING["light"], FITTINGS["open"], {})
 AS_IS = Refinement(SMOOTHING["none"], None, {})
 CAMERA = default_camera(1280, 720)
+LENS = Lens(as_numpy(CAMERA))
 
 
 def _seen(body, one, size=1.0, first=0):
@@ -38,7 +39,7 @@ def _clip(frames):
 
 def test_people_at_depths_of_their_own_come_to_stand_on_one_floor(low):
     people = [_seen(low, walker(low, away=(-1.0, 4.0))), _seen(low, walker(low, away=(1.5, 7.0), heading=2.0), 1.04)]
-    placed, world, notes = place_in_world(people, _clip(90), as_numpy(CAMERA), low, standing_camera(90), GROUNDED)
+    placed, world, notes = place_in_world(people, _clip(90), LENS, low, standing_camera(90), GROUNDED)
     assert (world.camera, world.gravity, world.floor) == ("still", "people", "feet") and not notes
     for motion in placed:
         R, t = world.R_world_cam[motion.frames], world.t_world_cam[motion.frames]
@@ -53,7 +54,7 @@ def test_people_at_depths_of_their_own_come_to_stand_on_one_floor(low):
 
 def test_without_a_fit_of_ours_the_motion_stays_bit_for_bit(low):
     motion = _seen(low, walker(low))
-    (placed,), world, _ = place_in_world([motion], _clip(90), as_numpy(CAMERA), low, standing_camera(90), AS_IS)
+    (placed,), world, _ = place_in_world([motion], _clip(90), LENS, low, standing_camera(90), AS_IS)
     assert (placed.smpl.rotmat == motion.smpl.rotmat).all() and (placed.joints_cam == motion.joints_cam).all()
     assert world.floor == "feet" and placed.contacts is not None
 
@@ -63,16 +64,24 @@ def test_of_somebody_who_lies_no_floor_is_invented(low):
     turn = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]], np.float32)
     rotmat = np.concatenate([turn @ one.smpl.rotmat[:, :1], one.smpl.rotmat[:, 1:]], 1)
     motion = _seen(low, replace(one, smpl=replace(one.smpl, rotmat=rotmat)))
-    (placed,), world, notes = place_in_world([motion], _clip(90), as_numpy(CAMERA), low, standing_camera(90), GROUNDED)
+    (placed,), world, notes = place_in_world([motion], _clip(90), LENS, low, standing_camera(90), GROUNDED)
     assert (world.gravity, world.floor) == ("camera", "none") and len(notes) == 1
     assert np.isnan(world.tilt_error_deg)
     assert (placed.smpl.rotmat == motion.smpl.rotmat).all()
 
 
+def test_a_calibrated_up_is_taken(low):
+    one = walker(low, pitch_deg=20)
+    lens = replace(LENS, up_cam=one.up.astype(np.float32))
+    _, world, _ = place_in_world([_seen(low, one)], _clip(90), lens, low, standing_camera(90), GROUNDED)
+    assert (world.gravity, world.floor) == ("calibration", "feet")
+    assert world.R_world_cam[0, 2] @ one.up > 0.9999
+
+
 def test_each_scene_has_a_world_of_its_own(low):
     people = [_seen(low, walker(low, 60, pitch_deg=5)), _seen(low, walker(low, 60, pitch_deg=30), first=60)]
     seen = replace(standing_camera(120), begins=(0, 60))
-    placed, world, _ = place_in_world(people, _clip(120), as_numpy(CAMERA), low, seen, GROUNDED)
+    placed, world, _ = place_in_world(people, _clip(120), LENS, low, seen, GROUNDED)
     ups = world.R_world_cam[:, 2]
     assert np.ptp(ups[:60], axis=0).max() == 0 and np.ptp(ups[60:], axis=0).max() == 0
     assert np.degrees(np.arccos(ups[0] @ ups[-1])) == pytest.approx(25, abs=4)
@@ -81,6 +90,6 @@ def test_each_scene_has_a_world_of_its_own(low):
 
 def test_nobody_at_all_and_no_background(low):
     seen = camera_motion(None, _clip(5), as_numpy(CAMERA))
-    placed, world, notes = place_in_world([], _clip(5), as_numpy(CAMERA), low, seen, GROUNDED)
+    placed, world, notes = place_in_world([], _clip(5), LENS, low, seen, GROUNDED)
     assert placed == () and world.floor == "none" and not notes
     assert world.R_world_cam.shape == (5, 3, 3)

@@ -133,12 +133,12 @@ class Estimator:
             moments = [len(timeline(clip.timestamps[track.frames], self.network).times) for track in tracks]
             people = _together(one, moments, self.refinement.fitting is not None, progress)
             notes = [*found.notes, *(lens.notes if people else ()), *self.remarks, *remarks, *stages.notes]
-            clip, camera, world = as_numpy(clip), as_numpy(camera), None
+            clip, lens, world = as_numpy(clip), as_numpy(lens), None
             if self.config.world:
-                seen = camera_motion(found.background, clip, camera)
-                people, world, said = place_in_world(people, clip, camera, self.body, seen, self.refinement)
+                seen = camera_motion(found.background, clip, lens.camera)
+                people, world, said = place_in_world(people, clip, lens, self.body, seen, self.refinement)
                 notes += said
-            return Result(clip, camera, people, self.body.origin, self.network.about, tuple(notes), world)
+            return Result(clip, lens.camera, people, self.body.origin, self.network.about, tuple(notes), world)
 
     def estimate_track(
         self, track: Track, clip: Clip, camera: Camera | None = None, features: Features | None = None

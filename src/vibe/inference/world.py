@@ -19,7 +19,7 @@ from vibe.inference.config import Refinement
 from vibe.motion import Motion
 from vibe.motion.gravity import lowest_foot
 from vibe.motion.tensors import to_motion
-from vibe.records import Camera, Clip, SmplParams, Track, World
+from vibe.records import Camera, Clip, Lens, SmplParams, Track, World
 from vibe.skeletons import COCO
 from vibe.world.background import Background
 from vibe.world.camera_motion import CameraMotion, solve_rotations, standing_camera
@@ -65,7 +65,7 @@ def camera_motion(background: Background | None, clip: Clip, camera: Camera) -> 
 
 
 def place_in_world(
-    people: Sequence[Motion], clip: Clip, camera: Camera, body: Body, seen: CameraMotion, how: Refinement
+    people: Sequence[Motion], clip: Clip, lens: Lens, body: Body, seen: CameraMotion, how: Refinement
 ) -> tuple[tuple[Motion, ...], World, list[str]]:
     """The people with contacts and their world, and what is to be said of it.
 
@@ -78,7 +78,7 @@ def place_in_world(
     found: list[World] = []
     for first, last in zip(seen.begins, [*seen.begins[1:], frames], strict=True):
         inside = [n for n, one in enumerate(people) if len(one) and first <= one.frames[0] and one.frames[-1] < last]
-        mine, world = _place_scene([people[n] for n in inside], clip, camera, body, seen, slice(first, last), how)
+        mine, world = _place_scene([people[n] for n in inside], clip, lens, body, seen, slice(first, last), how)
         R_world_cam[first:last], t_world_cam[first:last] = world.R_world_cam, world.t_world_cam
         for number, motion in zip(inside, mine, strict=True):
             placed[number] = motion
@@ -95,18 +95,19 @@ def place_in_world(
 
 
 def _place_scene(
-    people: Sequence[Motion], clip: Clip, camera: Camera, body: Body, seen: CameraMotion, span: slice, how: Refinement
+    people: Sequence[Motion], clip: Clip, lens: Lens, body: Body, seen: CameraMotion, span: slice, how: Refinement
 ) -> tuple[list[Motion], World]:
     """The same for people of one scene, whose frames lie in a span; the world has those frames alone."""
     arrays, times = as_numpy(body), clip.timestamps[span]
     persons = [_person(one, one.smpl, arrays, seen) for one in people]
-    up, path = PICTURE_UP, np.zeros((len(times), 3))
+    picture_up = PICTURE_UP if lens.up_cam is None else lens.up_cam.astype(np.float64)
+    up, path = picture_up, np.zeros((len(times), 3))
     for _ in range(ROUNDS + seen.travels):
         contacts = [_contacts(one, up, path[one.motion.frames - span.start]) for one in persons]
         standing = [_standing(one, c) for one, c in zip(persons, contacts, strict=True)]
-        floor = find_floor(standing, PICTURE_UP, how.height_m is not None)
+        floor = find_floor(standing, picture_up, how.height_m is not None, lens.up_cam is not None)
         known = floor if floor.standing and floor.stances else None
-        up = floor.up if floor.standing else PICTURE_UP
+        up = floor.up if floor.standing else picture_up
         if seen.travels:
             path = solve_paths(_walks(persons, contacts, path, span, known), times, up, True)[1]
     if known and how.fitting and how.fitting.grounded:
@@ -117,9 +118,10 @@ def _place_scene(
             _planted(_stepped(one, step), walk, path[walk.frames], up, arrays, seen)
             for one, step, walk in zip(persons, steps, walks, strict=True)
         ]
-        people = [_finished(one, camera, body, seen) for one in persons]
+        people = [_finished(one, lens.camera, body, seen) for one in persons]
     people = [replace(one, contacts=c) for one, c in zip(people, contacts, strict=True)]
-    return people, _world(persons, path, up, known, seen, span, arrays)
+    world = _world(persons, path, up, known, seen, span, arrays)
+    return people, world if lens.up_cam is None else replace(world, gravity="calibration")
 
 
 def _person(motion: Motion, smpl: SmplParams, body: Body, seen: CameraMotion) -> _Person:

@@ -18,6 +18,8 @@ from vibe.world.contacts import stances
 LEAN_DEG, TILT_DEG, SWAY_DEG = 3.5, 1.5, 3.0
 """Expected error of up as one person's posture tells it: along the line of sight and across it, however long they are
 seen, and what comes to both over one second."""
+CALIBRATED_DEG = 0.3
+"""Expected error of up where a calibration tells it."""
 ROLL_DEG, PITCH_DEG = 6.0, 25.0
 """Expected tilt of a camera about its line of sight and up or down."""
 SOLE, DEPTH = 0.02, 0.015
@@ -62,19 +64,22 @@ class Floor:
     tilt_error_deg: float
     """Expected error of up; of both ways to tilt together."""
     standing: bool
-    """Whether anybody stands upright."""
+    """Whether anybody stands upright, or up is known without."""
     stances: int
     """How many the floor was found from; where there is none its height means nothing."""
 
 
-def find_floor(people: Sequence[Standing], picture_up: Float[ndarray, "3"], measured: bool = False) -> Floor:
+def find_floor(
+    people: Sequence[Standing], picture_up: Float[ndarray, "3"], measured: bool = False, calibrated: bool = False
+) -> Floor:
     """The likeliest up, floor and sizes of the people together; `picture_up` is up in the picture, a unit vector.
 
-    People who were `measured` have the sizes that they are taken to have.
+    People who were `measured` have the sizes that they are taken to have; of a `calibrated` camera that vector is up.
 
     Everybody is first taken to stand on one level; whoever fits it badly gets another where that pays.
     """
-    seen = _Evidence.of(people, picture_up, MEASURED if measured else SIZE)
+    # who stands on what is a choice between a few plans, each of which is solved
+    seen = _Evidence.of(people, picture_up, MEASURED if measured else SIZE, calibrated)
     levels = np.zeros(len(people), int)
     best = _solve(seen, levels)
     while True:
@@ -112,8 +117,13 @@ class _Evidence:
     size_error: float
 
     @classmethod
-    def of(cls, people: Sequence[Standing], picture_up: Float[ndarray, "3"], size_error: float) -> _Evidence:
-        tops = [top for one in people if (top := _mean_up(one, picture_up)) is not None]
+    def of(
+        cls, people: Sequence[Standing], picture_up: Float[ndarray, "3"], size_error: float, calibrated: bool
+    ) -> _Evidence:
+        if calibrated:
+            tops = [(picture_up, np.stack(_across(picture_up)) / math.radians(CALIBRATED_DEG))]
+        else:
+            tops = [top for one in people if (top := _mean_up(one, picture_up)) is not None]
         start = unit(sum((top for top, _ in tops), np.zeros(3))) if tops else picture_up
         right = np.cross([0.0, 0.0, 1.0], picture_up)
         return cls(tops, [_stance_means(one) for one in people], start, right, size_error)
