@@ -172,7 +172,7 @@ def _pose2sim(text: str) -> list[CalibratedCamera]:
             raise ValueError(f"fisheye of {key} is neither true nor false")
         found.append(
             CalibratedCamera(
-                str(table.get("name", key)),
+                _name(table.get("name", key)),
                 _matrix(_numbers(table["matrix"], 9), CORNER_PX),
                 _size(table.get("size")),
                 _coefficients(table.get("distortions", []), fisheye),
@@ -205,7 +205,7 @@ def _yaml(text: str) -> list[CalibratedCamera]:
     sides = [word(f"image_{side}", f"image{side.title()}", side) for side in ("width", "height")]
     return [
         CalibratedCamera(
-            word("camera_name") or "camera",
+            _name(word("camera_name") or "camera"),
             _matrix(_numbers(_yaml_numbers(matrix), 9), CORNER_PX),
             _size(sides if all(sides) else None),
             _coefficients(bends, fisheye),
@@ -245,6 +245,11 @@ def _colmap(text: str) -> list[CalibratedCamera]:
 
 READERS = {".toml": _pose2sim, ".yaml": _yaml, ".yml": _yaml, ".txt": _colmap}
 """What reads a calibration file, by the ending of its name."""
+
+
+def _name(value: Any) -> str:
+    """A camera's name, at a length that a command line and a message can hold."""
+    return " ".join(str(value).split())[:60]
 
 
 def _numbers(values: Any, count: int) -> Float[ndarray, "number"]:

@@ -47,7 +47,9 @@ def run(*arguments: object) -> int:
 def test_the_help_of_estimate_names_every_option_and_the_exit_codes(capsys):
     assert run("estimate", "--help") == 0
     text = capsys.readouterr().out
-    options = "-o --no-overlay --weights --body --refine --no-refine --fitting --prior --smooth --fov --runtime"
+    options = (
+        "-o --no-overlay --weights --body --refine --no-refine --fitting --prior --smooth --fov --camera --runtime"
+    )
     for option in f"{options} --height --detector --pose-model --device".split():
         assert option in text
     assert "Exit code" in text
@@ -141,6 +143,7 @@ def test_the_summary_says_what_was_found_and_what_it_cost(tmp_path, people):
     assert (summary["frames"], summary["width_px"], summary["height_px"]) == (4, 64, 48)
     assert summary["weights"] == {"name": "open", "sha256": "0" * 64, "licence": "free for every use"}
     assert summary["notes"] == ["a note on it"]
+    assert summary["camera"] == {"fov_deg": 53.13, "source": "default"}
     assert summary["files"] == ["motion.npz", "summary.json"]
     assert set(summary["seconds"]) == {"people", "writing"}
 

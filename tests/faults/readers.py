@@ -632,9 +632,14 @@ def _calibrations(folder: Path) -> Iterable[Path]:
 
 
 def _read_calibration() -> Read:
-    from vibe.calibration import calibrated_lens
+    from vibe.calibration import calibrated_lens, read_cameras
 
-    return lambda path: calibrated_lens(path, Path("cam01.mp4"), 1280, 720)
+    def read(path: Path) -> None:
+        """All cameras, at the size that they were calibrated at."""
+        for camera in read_cameras(path):
+            calibrated_lens(f"{path}:{camera.name}", Path("a.mp4"), *(camera.size_px or (1280, 720)))
+
+    return read
 
 
 def _phone_films(folder: Path) -> Iterable[Path]:

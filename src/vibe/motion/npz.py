@@ -49,9 +49,9 @@ WORLD_ARRAYS: Layout = {
 }
 """Of the video where there is a world: all or none."""
 LENS_ARRAYS: Layout = {
+    "camera/source": ((), "U"),
     "camera/distortion": (("coefficient",), "d"),
     "camera/fisheye": ((), "i"),
-    "camera/source": ((), "U"),
 }
 """Of the video: how its lens bends, where it does, and where its focal length is from."""
 HEAD: Layout = {
