@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -270,7 +271,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_result_but_what_the_next_run_goes
 def test_ctrl_c_is_exit_code_130_and_keeps_only_what_was_finished(tmp_path, people, monkeypatch, capsys):
     whole = estimate.Estimator.estimate
 
-    def interrupted(self: object, path: Path, **options: object) -> Result:
+    def interrupted(self: estimate.Estimator, path: Path, **options: Any) -> Result:
         if path.name == "second.mp4":
             raise KeyboardInterrupt
         return whole(self, path, **options)
@@ -287,7 +288,7 @@ def test_ctrl_c_is_exit_code_130_and_keeps_only_what_was_finished(tmp_path, peop
 def test_a_fault_of_our_own_is_one_line_and_the_other_videos_finish(tmp_path, people, monkeypatch, capsys):
     whole = estimate.Estimator.estimate
 
-    def faulty(self: object, path: Path, **options: object) -> Result:
+    def faulty(self: estimate.Estimator, path: Path, **options: Any) -> Result:
         if path.name == "first.mp4":
             raise KeyError("betas")
         return whole(self, path, **options)

@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import performers
 import pytest
 import torch
 
-from vibe.render.viewpoints import FOCAL, orbit_view, place
+from vibe.cameras import project
+from vibe.records import Camera
+from vibe.render.viewpoints import FOCAL, Viewpoint, orbit_view, place
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +99,13 @@ def test_a_camera_follows_people_without_their_jerks(low):
 
 def test_where_nobody_is_there_is_no_place():
     assert place([], np.arange(5.0)) is None
+
+
+def test_over_the_video_bodies_are_drawn_where_its_lens_shows_them(dance):
+    joints_cam = dance[0][0].joints_cam[0].astype(np.float64)
+    K_px, numbers = np.array([[300.0, 0, 160], [0, 300, 120], [0, 0, 1]]), np.array([-0.25, 0.08, 0.001, -0.001])
+    wanted = cv2.projectPoints(joints_cam, np.zeros(3), np.zeros(3), K_px, numbers)[0][:, 0]
+    inside = ((wanted > 0) & (wanted < (320, 240))).all(1)
+    view = Viewpoint(K_px, np.eye(3), np.zeros(3), Camera(K_px, 320, 240, numbers))
+    assert inside.sum() > 10 and np.abs(project(view.seen(joints_cam), K_px) - wanted)[inside].max() < 1e-3
+    assert np.abs(project(joints_cam, K_px) - wanted)[inside].max() > 0.5
