@@ -7,7 +7,7 @@ import pytest
 from walkers import FPS, walker
 
 from vibe.arrays import as_numpy
-from vibe.world.contacts import contact_probability, ground_heights, stances
+from vibe.world.contacts import contact_probability, ground_heights, standing_spans
 from vibe.world.soles import rest_soles, sole_points
 
 
@@ -47,7 +47,7 @@ def test_a_stance_lasts_a_tenth_of_a_second():
     standing = np.zeros(30, bool)
     standing[[3, 4]] = True
     standing[10:20] = True
-    assert stances(standing, np.arange(30) / FPS) == [slice(10, 20)]
+    assert standing_spans(standing, np.arange(30) / FPS) == [slice(10, 20)]
 
 
 @pytest.mark.parametrize(("height", "expected"), [(0.03, 0.0), (0.95, 1.0), (0.5, 0.5)])

@@ -10,7 +10,7 @@ from walkers import true_contacts, walker
 from vibe.arrays import as_numpy
 from vibe.body.pose import pose_joints
 from vibe.skeletons import SMPL
-from vibe.world.contacts import stances
+from vibe.world.contacts import standing_spans
 from vibe.world.feet import plant_feet
 from vibe.world.soles import sole_points
 
@@ -42,7 +42,7 @@ def test_standing_soles_neither_slide_nor_sink(low):
     before, after = (sole_points(body, each, _joints(body, each))[0] for each in (smpl, planted))
     slide = []
     for each in (before, after):
-        parts = [each[span, sole] for sole in range(4) for span in stances(contacts[:, sole] > 0.5, one.times)]
+        parts = [each[span, sole] for sole in range(4) for span in standing_spans(contacts[:, sole] > 0.5, one.times)]
         slide.append(np.mean([np.linalg.norm(part - part.mean(0), axis=-1).mean() for part in parts]))
     assert slide[1] < 0.2 * slide[0] and slide[1] < 0.002
     assert (after @ one.up + one.height).min() > -0.01

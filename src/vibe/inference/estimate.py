@@ -21,7 +21,6 @@ from vibe.inference.lens import find_lens
 from vibe.inference.predict import Features, feature_extractor, predict_track, timeline
 from vibe.inference.refine import Ticks, refine_track
 from vibe.inference.track import load_detector, load_pose_model, track_people
-from vibe.inference.world import camera_motion, place_in_world
 from vibe.models.network import Network, load_network
 from vibe.motion import Motion, Result
 from vibe.parallel import one_thread
@@ -135,6 +134,8 @@ class Estimator:
             notes = [*found.notes, *(lens.notes if people else ()), *self.remarks, *remarks, *stages.notes]
             clip, lens, world = as_numpy(clip), as_numpy(lens), None
             if self.config.world:
+                from vibe.inference.world import camera_motion, place_in_world
+
                 seen = camera_motion(found.background, clip, lens.camera)
                 people, world, said = place_in_world(people, clip, lens, self.body, seen, self.refinement)
                 notes += said

@@ -52,7 +52,7 @@ def contact_probability(
     return (1 / (1 + np.exp(-odds))).astype(np.float32)
 
 
-def stances(standing: Bool[ndarray, "time"], times: Float[ndarray, "time"]) -> list[slice]:
+def standing_spans(standing: Bool[ndarray, "time"], times: Float[ndarray, "time"]) -> list[slice]:
     """Stretches of at least `LEAST` seconds in which a sole stands."""
     numbered: Any = label(standing)
     spans = [found[0] for found in find_objects(numbered[0])]
@@ -72,7 +72,7 @@ def ground_heights(
     known = np.unique(np.append(levels, 0.0))
     ground = np.full(heights.shape, np.nan)
     for sole in range(4):
-        for span in stances(contacts[:, sole] > 0.5, times):
+        for span in standing_spans(contacts[:, sole] > 0.5, times):
             height = float(np.average(heights[span, sole], weights=contacts[span, sole]))
             nearest = known[np.abs(known - height).argmin()]
             ground[span, sole] = nearest if abs(nearest - height) < SAME else height

@@ -12,7 +12,7 @@ from vibe.body.record import Body
 from vibe.records import SmplParams
 from vibe.rotations import rotmat_from_rotvec
 from vibe.skeletons import SMPL, SMPL_PARENTS
-from vibe.world.contacts import stances
+from vibe.world.contacts import standing_spans
 from vibe.world.soles import sole_points
 
 LEGS = [[SMPL.index(f"{side}_{joint}") for joint in ("hip", "knee", "ankle")] for side in ("left", "right")]
@@ -64,7 +64,7 @@ def _to_anchors(
     Between two stances the corrections of both fade into each other.
     """
     total, weights, strongest = np.zeros(sole.shape), np.zeros(len(sole)), np.zeros(len(sole))
-    for span in stances(contact > 0.5, times):
+    for span in standing_spans(contact > 0.5, times):
         anchor = np.average(sole[span], axis=0, weights=contact[span])
         anchor = anchor + (ground[span.start] - anchor @ up) * up
         away = np.maximum(times[span.start] - times, times - times[span.stop - 1]).clip(0)

@@ -13,7 +13,7 @@ from numpy import ndarray
 from scipy.optimize import least_squares
 
 from vibe.body.posture import mean_up, unit
-from vibe.world.contacts import stances
+from vibe.world.contacts import standing_spans
 
 LEAN_DEG, TILT_DEG, SWAY_DEG = 3.5, 1.5, 3.0
 """Expected error of up as one person's posture tells it: along the line of sight and across it, however long they are
@@ -208,7 +208,8 @@ def _mean_up(
 
 def _stance_means(one: Standing) -> Float[ndarray, "stance 3"]:
     """The mean place of each stance of each sole."""
-    means = [
-        one.soles[span, sole].mean(0) for sole in range(4) for span in stances(one.contacts[:, sole] > 0.5, one.times)
-    ]
+    means = []
+    for sole in range(4):
+        spans = standing_spans(one.contacts[:, sole] > 0.5, one.times)
+        means += [one.soles[span, sole].mean(0) for span in spans]
     return np.array(means).reshape(-1, 3)
