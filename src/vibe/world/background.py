@@ -21,7 +21,7 @@ SIDE = 900
 EVERY, CALM_EVERY, CALM = 1 / 32, 0.2, 0.2
 """Seconds between two frames that are looked at, and at most between those of a camera that stands; they grow longer by
 this share of the time for which it has."""
-CORNERS, CALM_CORNERS, GRID, PER_CELL, APART = 100, 40, (8, 6), 4, 8
+CORNERS, CALM_CORNERS, GRID, PER_CELL, APART = 80, 40, (8, 6), 4, 8
 """Corners of a key frame, how many of them tell that a camera still stands, the cells over which they are spread, how
 many there may be in one, and how many pixels of the small picture lie between two."""
 FEW, CELLS = 12, 4
@@ -31,14 +31,15 @@ WINDOW, LEVELS, RETURN_PX = (21, 21), 3, 0.5
 STILL_PX, STILL_SHARE, STILL_LEAST = 0.4, 0.5, 0.3
 """A corner that moved less stands, in pixels of the small picture. So does the camera if the first share of the corners
 does, or the second and no other motion is that of more: what moves on its own does not do it alike everywhere."""
-INLIER_PX, INLIERS = 0.7, 0.4
-"""How far from one homography a corner may lie, and the share of the corners which it must explain."""
+INLIER_PX, INLIERS, EPIPOLAR = 0.7, 0.4, 0.7
+"""How far from one homography a corner may lie, the share of the corners which it must explain, and the share that one
+fundamental matrix must where none does."""
 RENEW_SHARE, RENEW_SHIFT, RENEW_AFTER = 0.5, 0.25, 4.0
 """A frame becomes the next key frame when fewer of the corners that were followed are left, when they moved by more of
 the longer side, or after so many seconds."""
 LOST = 0.3
 """Seconds without an answer after which the next key frame is taken on trust."""
-MOST_PAIRS = 48
+MOST_PAIRS = 80
 """Pairs of points that are kept of a frame."""
 UNITS = 65536
 """Of points that are kept, across the picture's longer side."""
@@ -261,11 +262,15 @@ class BackgroundTracker:
         inlier = np.zeros(len(start), bool) if homography is None else mask.ravel() > 0
         if stands.mean() >= max(STILL_LEAST, inlier.mean()) and _is_spread(end[stands], grey.shape):
             return _Followed(STOOD, renew=share < RENEW_SHARE)
-        if inlier.sum() < FEW or inlier.mean() < INLIERS or not _is_spread(end[inlier], grey.shape):
-            return _Followed(MISSED)
+        if not _is_enough(inlier, INLIERS, end, grey.shape):
+            _, mask = cv2.findFundamentalMat(start, end, cv2.USAC_MAGSAC, INLIER_PX, 0.99, 500)
+            inlier = np.zeros(len(start), bool) if mask is None else mask.ravel() > 0
+            if not _is_enough(inlier, EPIPOLAR, end, grey.shape):
+                return _Followed(MISSED)
+            homography = cv2.findHomography(start[inlier], end[inlier])[0]
         shift = float(np.median(np.linalg.norm((end - start)[inlier], axis=1)))
-        self._most = max(self._most, int(inlier.sum()))
-        renew = int(inlier.sum()) < RENEW_SHARE * self._most or shift > RENEW_SHIFT * max(grey.shape)
+        self._most = max(self._most, len(start))
+        renew = len(start) < RENEW_SHARE * self._most or shift > RENEW_SHIFT * max(grey.shape)
         order = np.argsort(~inlier, kind="stable")
         order = order[np.linspace(0, len(order) - 1, min(MOST_PAIRS, len(order))).round().astype(int)]
         pairs = np.concatenate([start[order] - middle, end[order] - middle], 1)
@@ -289,6 +294,13 @@ def _cells(points: Float[Array, "point 2"], shape: Sequence[int]) -> Int32[Array
 def _is_spread(points: Float[Array, "point 2"], shape: Sequence[int]) -> bool:
     """Whether the points are in more than a few corners of the picture."""
     return len(np.unique(_cells(points, shape))) >= CELLS
+
+
+def _is_enough(
+    inlier: Bool[Array, "point"], share: float, points: Float[Array, "point 2"], shape: Sequence[int]
+) -> bool:
+    """Whether those that one motion explains are many, and all over the picture."""
+    return bool(inlier.sum() >= FEW and inlier.mean() >= share and _is_spread(points[inlier], shape))
 
 
 def _inside(points: Float[Array, "point 2"], boxes: Float[Array, "person 4"]) -> Bool[Array, "point"]:

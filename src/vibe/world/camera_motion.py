@@ -1,8 +1,8 @@
-"""How the camera turned, read off the background: one rotation a frame from rays that a key frame shares with it."""
+"""How the camera turned, and on which path it went, read off the background: from key frame to key frame."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,23 +10,21 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
 from scipy.spatial.transform import Rotation, RotationSpline, Slerp
 
-from vibe import cameras
 from vibe.world.background import BEGUN, MISSED, STOOD, TRUSTED, TURNED, Background
+from vibe.world.key_views import KeyView, view_from_key
 
-ROUNDS = 6
-"""How often a rotation is made of rays, each time with weights by the one before."""
-AT_ONCE = 1000
-"""Samples whose rotations are found together."""
 NEAR = 0.25
 """Seconds from a frame that tells something within which the camera's rotation is sure."""
-TRAVELS = 0.004
-"""Median distance of the background from where a rotation alone has it, in longer sides of the picture, from which the
-camera is said to travel, or to zoom."""
+TRAVELS = 0.25
+"""Share of the frames that a path must explain better than rotations for the camera to travel."""
+UNLIKE = 0.004
+"""Median distance of the background from where a rotation alone has it, in longer sides of the picture, from which
+something is wrong with a camera that does not travel."""
 
 
 @dataclass(frozen=True)
 class CameraMotion:
-    """How the camera of each frame of a clip is turned."""
+    """How the camera of each frame of a clip is turned, and on which path it went."""
 
     R_cam0_cam: Float[Array, "frame 3 3"]
     """From the camera of a frame to that of the first one; the identity throughout for a camera that stands."""
@@ -37,6 +35,9 @@ class CameraMotion:
     travels or zooms, or that the focal length is another one; 0 for a camera that stands."""
     travels: bool
     """Whether that is more than a camera shows that only turns."""
+    path_cam0: Float[Array, "frame 3"]
+    """Places of the camera from the first one's, in the axes of the first one, in a unit that is not known; where the
+    path is not known it rests. Zero throughout for a camera that does not travel."""
     sure: Bool[Array, "frame"]
     """Whether the background was seen near this frame."""
     begins: tuple[int, ...]
@@ -47,84 +48,80 @@ class CameraMotion:
 
 def standing_camera(frames: int) -> CameraMotion:
     """Of a camera of which nothing is known, and which is taken to stand."""
-    return CameraMotion(np.tile(np.eye(3), (frames, 1, 1)), True, 0.0, False, np.zeros(frames, bool), (0,), ())
+    eye, nowhere = np.tile(np.eye(3), (frames, 1, 1)), np.zeros((frames, 3))
+    return CameraMotion(eye, True, 0.0, False, nowhere, np.zeros(frames, bool), (0,), ())
 
 
 def solve_rotations(
     background: Background, timestamps: Float[Array, "frame"], K_px: Float[Array, "3 3"], size_px: tuple[int, int]
 ) -> CameraMotion:
     """The camera's rotation in every frame, with its intrinsic matrix and the picture's size (width, height)."""
-    turned = np.flatnonzero(background.kinds == TURNED)
-    R_key_cam, parallax = np.tile(np.eye(3), (len(background.frames), 1, 1)), np.zeros(0)
-    for some in np.array_split(turned, len(turned) // AT_ONCE + 1):
-        R_key_cam[some], away = _turned(background, some, np.asarray(K_px, float), size_px)
-        parallax = np.concatenate([parallax, away])
-    turns = R_key_cam.copy()
-    for sample, (kind, key) in enumerate(zip(background.kinds, background.keys, strict=True)):
-        if kind in (STOOD, TURNED):
-            turns[sample] = turns[key] @ R_key_cam[sample]
-        elif kind in (MISSED, TRUSTED):
-            turns[sample] = turns[sample - 1]
+    # In one piece: whether the camera travels is asked of all key frames before the rotations of any are chained.
+    K_px, turned = np.asarray(K_px, float), np.flatnonzero(background.kinds == TURNED)
+    mine = {int(key): turned[background.keys[turned] == key] for key in np.unique(background.keys[turned])}
+    views = {key: view_from_key(background, samples, K_px, size_px) for key, samples in mine.items()}
+    explained = sum(len(mine[key]) for key, view in views.items() if view.path)
+    travels = explained > 0 and explained >= TRAVELS * len(turned)
+    turns, places = _chained(background, mine, views, travels)
     begins = tuple(int(each) for each in background.frames[background.kinds == BEGUN]) or (0,)
-    left = float(np.median(parallax)) if len(parallax) else 0.0
-    sure, still, travels = _sure(background, timestamps), not len(turned), left > TRAVELS * max(size_px)
-    R_cam0_cam = _between(background, turns, timestamps, begins)
-    return CameraMotion(R_cam0_cam, still, left, travels, sure, begins, _notes(sure, still, travels))
+    left = float(np.median(np.concatenate([view.parallax_px for view in views.values()]))) if views else 0.0
+    R_cam0_cam, path_cam0 = _between(background, turns, places, timestamps, begins)
+    sure, still = _sure(background, timestamps), not len(turned)
+    zooms = sum(len(mine[key]) for key, view in views.items() if view.zooms) > TRAVELS * len(turned)
+    unlike = not travels and left > UNLIKE * max(size_px)
+    notes = _notes(sure, still, zooms, unlike)
+    return CameraMotion(R_cam0_cam, still, left, travels, path_cam0, sure, begins, notes)
 
 
-def _turned(
-    background: Background, samples: Int[Array, "sample"], K_px: Float[Array, "3 3"], size_px: tuple[int, int]
-) -> tuple[Float[Array, "sample 3 3"], Float[Array, "sample"]]:
-    """R_key_cam of some samples, and the median distance of their points from where it has them, pixels."""
-    pairs, there, inliers = background.pairs_px(samples, max(size_px))
-    middle = np.array(size_px) / 2
-    R_key_cam, away = rotations_of_rays(pairs[..., 2:] + middle, pairs[..., :2] + middle, inliers, K_px)
-    return R_key_cam, np.nanmedian(np.where(there, away, np.nan), axis=1)
+def _chained(
+    background: Background, mine: Mapping[int, Int[Array, "_"]], views: Mapping[int, KeyView], travels: bool
+) -> tuple[Float[Array, "sample 3 3"], Float[Array, "sample 3"]]:
+    """Rotation and place of the camera in every sample, over the key frames, from views of some samples each."""
+    # In one piece: rotations, places and units are handed from one key frame to the next in the same order.
+    turns, places = np.tile(np.eye(3), (len(background.kinds), 1, 1)), np.zeros((len(background.kinds), 3))
+    units: dict[int, float] = {}
+    for sample, (kind, key) in enumerate(zip(background.kinds.tolist(), background.keys.tolist(), strict=True)):
+        if kind in (MISSED, TRUSTED):
+            turns[sample], places[sample] = turns[sample - 1], places[sample - 1]
+        elif kind == STOOD:
+            turns[sample], places[sample] = turns[key], places[key]
+        elif kind == TURNED:
+            view, number = views[key], int(np.searchsorted(mine[key], sample))
+            path = view.path if travels else None
+            turns[sample] = turns[key] @ (path.R_key_cam if path else view.R_turned)[number]
+            places[sample] = places[key]
+            if path:
+                if key not in units:
+                    units[key] = _unit(background, key, mine, views, units)
+                places[sample] += units[key] * turns[key] @ path.centres[number]
+    return turns, places
 
 
-def rotations_of_rays(
-    points_px: Float[Array, "*b point 2"], to_px: Float[Array, "*b point 2"], counted: Bool[Array, "*b point"],
-    K_px: Float[Array, "3 3"],
-) -> tuple[Float[Array, "*b 3 3"], Float[Array, "*b point"]]:  # fmt: skip
-    """The rotations that lay the rays of pixels on those of others, and how far from there each is seen, pixels.
-
-    Kabsch's, of the points that count, again and again with weights that fall with the distance: what lies within twice
-    the median decides (Geman and McClure's weights).
-    """
-    rays, rays_to = _rays(points_px, K_px), _rays(to_px, K_px)
-    weights = counted.astype(float)
-    for _ in range(ROUNDS):
-        u, _, vt = np.linalg.svd(np.einsum("...ni,...nj,...n->...ij", rays_to, rays, weights))
-        u[..., 2] *= np.linalg.det(u @ vt)[..., None]
-        R_to = u @ vt
-        away = np.linalg.norm(_seen(rays_to @ R_to, K_px) - points_px, axis=-1)
-        scale = 2 * np.nanmedian(np.where(counted, away, np.nan), axis=-1, keepdims=True)
-        weights = counted / (1 + (away / (scale + 1e-9)) ** 2) ** 2
-    return R_to, away
-
-
-def _rays(points_px: Float[Array, "*b point 2"], K_px: Float[Array, "3 3"]) -> Float[Array, "*b point 3"]:
-    """Unit vectors through pixels."""
-    rays = cameras.rays(points_px, K_px)
-    return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
-
-
-def _seen(rays: Float[Array, "*b point 3"], K_px: Float[Array, "3 3"]) -> Float[Array, "*b point 2"]:
-    """The pixels of rays."""
-    return cameras.project(rays, K_px)
+def _unit(
+    background: Background, key: int, mine: Mapping[int, Int[Array, "_"]], views: Mapping[int, KeyView],
+    units: Mapping[int, float],
+) -> float:  # fmt: skip
+    """The unit of a key frame's path in that of the first one; where nothing links it, that of the path before."""
+    before = int(background.keys[key])
+    if background.kinds[key] == TURNED and before in units:
+        return units[before] * views[key].unit_after(views[before], int(np.searchsorted(mine[before], key)))
+    return list(units.values())[-1] if units else 1.0
 
 
 def _between(
-    background: Background, turns: Float[Array, "sample 3 3"], timestamps: Float[Array, "frame"], begins: Sequence[int]
-) -> Float[Array, "frame 3 3"]:
-    """The rotation of every frame, scene by scene."""
-    out = np.tile(np.eye(3), (len(timestamps), 1, 1))
+    background: Background, turns: Float[Array, "sample 3 3"], places: Float[Array, "sample 3"],
+    timestamps: Float[Array, "frame"], begins: Sequence[int],
+) -> tuple[Float[Array, "frame 3 3"], Float[Array, "frame 3"]]:  # fmt: skip
+    """Rotation and place of the camera in every frame, scene by scene."""
+    R_cam0_cam, path_cam0 = np.tile(np.eye(3), (len(timestamps), 1, 1)), np.zeros((len(timestamps), 3))
     told = background.kinds != MISSED
     for start, stop in zip(begins, [*begins[1:], len(timestamps)], strict=True):
         mine = told & (background.frames >= start) & (background.frames < stop)
+        times, at = timestamps[background.frames[mine]], timestamps[start:stop]
         if mine.sum() > 1 and np.ptp(turns[mine], axis=0).any():
-            out[start:stop] = _interpolated(timestamps[background.frames[mine]], turns[mine], timestamps[start:stop])
-    return out
+            R_cam0_cam[start:stop] = _interpolated(times, turns[mine], at)
+            path_cam0[start:stop] = np.stack([np.interp(at, times, each) for each in places[mine].T], -1)
+    return R_cam0_cam, path_cam0
 
 
 def _interpolated(
@@ -159,13 +156,15 @@ def _sure(background: Background, timestamps: Float[Array, "frame"]) -> Bool[Arr
     return away <= NEAR
 
 
-def _notes(sure: Bool[Array, "frame"], still: bool, travels: bool) -> tuple[str, ...]:
+def _notes(sure: Bool[Array, "frame"], still: bool, zooms: bool, unlike: bool) -> tuple[str, ...]:
     """What the user should know of it; nothing for a camera that stands and a background that is seen."""
     notes = []
     if len(sure) > 1 and sure.mean() < 0.9:
         share = "no frame" if not sure.any() else f"{sure.mean():.0%} of the frames"
         taken = "to stand" if still else "to go on as it was elsewhere"
         notes.append(f"the background could be followed in {share} only: the camera is taken {taken}")
-    if travels:
-        notes.append("the camera travels or zooms, or its lens is another one: its rotation is less sure")
+    if zooms:
+        notes.append("the lens zooms, or the camera travels before a wall: distances change with it")
+    elif unlike:
+        notes.append("the background moves as no turning camera shows it: the camera's rotation is less sure")
     return tuple(notes)

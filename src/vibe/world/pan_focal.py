@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray as Array
 
 from vibe.world.background import TURNED, Background
-from vibe.world.camera_motion import rotations_of_rays
+from vibe.world.key_views import rotations_of_rays
 
 TRIED = np.geomspace(0.3, 5.0, 64)
 """Focal lengths that are tried, in diagonals of the picture: angles of view from 118 to 11 degrees."""
