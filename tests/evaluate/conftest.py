@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from world_takes import Walkers, walkers
 
 from vibe.body.load import load_body
 from vibe.evaluate import open_benchmark_clips
@@ -27,3 +28,9 @@ def listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Listing:
     )
     listed = Listing("tiny.npz", 1, 36, clips, "")
     return replace(listed, sha256=clips_checksum(open_benchmark_clips.make_benchmark_clip(listed, load_body())))
+
+
+@pytest.fixture(scope="session")
+def world_clip(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Walkers:
+    """Two people who walk before a camera that goes along: truth and result."""
+    return walkers(tmp_path_factory.mktemp("clips"), shared / "data" / "motion")

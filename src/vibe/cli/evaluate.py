@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from vibe.evaluate.tables import ScoreTable
 
 TABLE1 = "table1"
-METAVAR = "{3dpw,3dpw-smpl24,mpi-inf-3dhp,h36m-p1,h36m-p2,vibe-official,open-benchmark,open-world,real,table1}"
+METAVAR = (
+    "{3dpw,3dpw-smpl24,emdb-1,emdb-2,mpi-inf-3dhp,h36m-p1,h36m-p2,vibe-official,open-benchmark,open-world,real,table1}"
+)
 SMOOTH = arg(
     metavar="{none,light,strong,one-euro}",
     help_behavior_hint="(default: light with weights that read keypoints, none with those that read images)",
@@ -44,15 +46,15 @@ def evaluate(
     Prints a table: the network alone, then with the fit and the smoothing that follow it; what the protocol measures,
     over named joints, with the frames counted. The same numbers every time.
 
-    3dpw (14 joints by the H36M regressor), 3dpw-smpl24 (the set's own 24), mpi-inf-3dhp (17 joints, PCK, AUC), h36m-p1,
-    h36m-p2 (the frontal camera) and vibe-official (the published evaluator, quirks included) read the test part of a
-    store that `vibe prepare` made. open-benchmark, open-world (rendered videos, many by moving cameras: motion in the
-    world) and real (the balancing clip) have data of their own. table1 is the paper's Table 1 with these weights beside
-    it, blank where a store is missing.
+    3dpw (14 joints by the H36M regressor), 3dpw-smpl24 (the set's own 24), emdb-1, mpi-inf-3dhp (17 joints, PCK, AUC),
+    h36m-p1, h36m-p2 (the frontal camera) and vibe-official (the published evaluator, quirks included) read the test
+    part of a store that `vibe prepare` made; emdb-2 (motion in the world) its pictures, too. open-benchmark, open-world
+    (rendered videos, many by moving cameras) and real (the balancing clip) have data of their own. table1 is the
+    paper's Table 1 with these weights beside it, blank where a store is missing.
 
     Args:
         protocol: How it is measured.
-        data: Folder of the stores (3dpw, mpi-inf-3dhp, h36m), or the protocol's store itself; of their own data for
+        data: Folder of the stores (3dpw, emdb-1, h36m ...), or the protocol's store itself; of their own data for
             open-benchmark, open-world and real.
         weights: open; official, official-3dpw or official-frame (the paper's); or a .safetensors file.
         boxes: Read people in their true boxes, or find them in the pictures as `vibe estimate` does, and tell the

@@ -11,6 +11,7 @@ from vibe.evaluate.end_to_end import end_to_end
 from vibe.evaluate.protocols import PROTOCOLS, VIBE_OFFICIAL
 from vibe.evaluate.scores import Measure, Report, System
 from vibe.evaluate.with_true_boxes import vibe_official, with_true_boxes
+from vibe.evaluate.world_end_to_end import world_end_to_end
 from vibe.models.network import Network
 from vibe.records import Progress
 
@@ -41,6 +42,10 @@ def evaluate_protocol(
     protocol = PROTOCOLS[name]
     if not (data / MANIFEST).is_file() and (data / protocol.store).is_dir():
         data = data / protocol.store
+    if protocol.world:
+        if raw is None:
+            raise ValueError(f"{name} is of motion in the world, which takes pictures: give --boxes detected --raw DIR")
+        return world_end_to_end(data, raw, protocol, network, after, progress)
     if raw is not None:
         return end_to_end(data, raw, protocol, network, after, progress)
     if name == VIBE_OFFICIAL.name:

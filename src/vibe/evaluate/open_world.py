@@ -10,29 +10,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
 from vibe import assets
-from vibe.arrays import as_tensors
 from vibe.assets.archives import read_npz
 from vibe.evaluate.open_world_clips import MANIFEST, read_clip_list
 from vibe.evaluate.scores import WORLD, Compared, Report, System, Tallies, Tally, all_scores
-from vibe.evaluate.world_metrics import WorldCompared, path_length
-from vibe.inference.config import EstimatorConfig, choose_body
-from vibe.inference.estimate import Estimator
-from vibe.inference.track import load_detector, load_pose_model
+from vibe.evaluate.world_end_to_end import SMPL24, compared_in_world, product
+from vibe.evaluate.world_metrics import path_length
 from vibe.models.network import Network
 from vibe.motion import Motion
 from vibe.parallel import one_thread
 from vibe.records import Progress
-from vibe.skeletons import SPIN49, index
-from vibe.synthetic.standing import FEET
 
 PROTOCOL = "open-world"
 BOXES = "detected"
-SMPL24 = "24 joints in the world"
 WANTED = (
     "pa_mpjpe_mm", "mpjpe_mm", *WORLD, "penetration_mm", "floating_mm", "floor_tilt_deg", "camera_rotation_deg",
     "contact_f1",
@@ -67,29 +61,29 @@ def open_world(data: Path, network: Network, after: Sequence[System], progress: 
     Works on one thread, clip by clip, so that the numbers do not depend on the machine's load. Raises FileNotFoundError
     or ValueError for a folder that `build_open_world` did not finish.
     """
-    manifest, body, system = read_clip_list(data), choose_body(None, network)[0], after[-1]
-    config = EstimatorConfig(device="cpu").resolved()
-    models = load_detector(config.detector), load_pose_model(config.pose_model)
-    estimator = Estimator(config, *models, network, body, system.refinement, ())
+    manifest, system = read_clip_list(data), after[-1]
+    estimator = product(network, system)
     tallies: Tallies = defaultdict(Tally)
     with one_thread():
         for done, (name, about) in enumerate(manifest["clips"].items()):
             if progress:
                 progress("clips", done, len(manifest["clips"]))
             truth = read_truth(data / f"{name}.npz")
-            told = replace(estimator, config=replace(config, fov_deg=truth.fov_deg))
-            result = told.estimate(data / f"{name}.mp4")
+            config = replace(estimator.config, fov_deg=truth.fov_deg)
+            result = replace(estimator, config=config).estimate(data / f"{name}.mp4")
             pairs = matched_people([each["joints_px"].numpy() for each in truth.people], result.people)
             for number, person in enumerate(truth.people):
                 tally = tallies[f"{about['camera']} camera", system.name, SMPL24, f"{name} person {number + 1}"]
                 tally.found.append(found_frames(pairs[number], len(truth.R_world_cam)))
                 if (motion := pairs[number]) is not None and motion.R_world_cam is not None:
-                    clip = compared_in_world(motion, person, truth)
+                    clip = compared_with_truth(motion, person, truth)
                     tally.add(clip, wanted_of(clip))
     rates = (float(manifest["fps"]),)
     checksum = assets.sha256(data / MANIFEST)
     subjects = f"Clips of {manifest['subjects']} subjects."
-    return Report(PROTOCOL, BOXES, checksum, rates, network.about, body.origin, all_scores(tallies), (subjects, *NOTES))
+    return Report(
+        PROTOCOL, BOXES, checksum, rates, network.about, estimator.body.origin, all_scores(tallies), (subjects, *NOTES)
+    )
 
 
 def read_truth(path: Path) -> ClipTruth:
@@ -145,24 +139,12 @@ def found_frames(motion: Motion | None, frames: int) -> Tensor:
     return found
 
 
-def compared_in_world(motion: Motion, person: Mapping[str, Tensor], truth: ClipTruth) -> Compared:
+def compared_with_truth(motion: Motion, person: Mapping[str, Tensor], truth: ClipTruth) -> Compared:
     """A person's motion beside the truth, at the frames that were found."""
-    frames: Int[Tensor, "row"] = torch.from_numpy(motion.frames)
-    R_true, t_true = truth.R_world_cam[frames], truth.t_world_cam[frames]
-    true_world = person["joints_world"][frames].double()
-    feet = motion.joints("spin49", space="world").values[:, index(SPIN49, FEET)]
-    said = motion.contacts if motion.contacts is not None else np.full((len(frames), len(FEET)), np.nan)
-    assert motion.R_world_cam is not None
-    world = WorldCompared(
-        joints=(as_tensors(motion.joints_world), true_world),
-        feet=(as_tensors(feet), person["feet_world"][frames].double()),
-        soles=as_tensors(motion.vertices(space="world")[..., 2].min(1)),
-        R_world_cam=(as_tensors(motion.R_world_cam), R_true),
-        stands=person["contacts"][frames],
-        contacts=as_tensors(said),
-    )
-    true_cam = (true_world - t_true[:, None]) @ R_true
-    return Compared(as_tensors(motion.joints_cam), true_cam, frames, truth.fps, [0], world=world)
+    frames = torch.from_numpy(motion.frames)
+    joints, feet = (person[name][frames].double() for name in ("joints_world", "feet_world"))
+    camera = truth.R_world_cam[frames], truth.t_world_cam[frames]
+    return compared_in_world(motion, joints, feet, *camera, truth.fps, person["contacts"][frames])
 
 
 def wanted_of(clip: Compared) -> tuple[str, ...]:

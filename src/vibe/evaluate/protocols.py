@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from vibe import skeletons
-from vibe.evaluate.scores import JOINTS
+from vibe.evaluate.scores import JOINTS, WORLD
 
 HIP_JOINTS = ("right_hip", "left_hip")
 SURFACE = ("pve_mm", "pve_unaligned_mm")
@@ -39,6 +39,8 @@ class Protocol:
     """Joints that are watched for sliding, where the cameras stand still."""
     window: int | None = None
     """Frames that the network reads at a time; whole recordings without it."""
+    world: bool = False
+    """Whether motion is compared in the world: the whole product is run on the pictures, told the lens."""
     half: bool = False
     """Whether the truth is rounded to 16 bits, as the published loader keeps it."""
 
@@ -117,5 +119,28 @@ VIBE_OFFICIAL = replace(
     window=16,
     half=True,
 )
-PROTOCOLS = {each.name: each for each in (THREEDPW, THREEDPW_24, MPI_INF_3DHP, H36M_P1, H36M_P2, VIBE_OFFICIAL)}
+EMDB_1 = Protocol(
+    name="emdb-1",
+    store="emdb-1",
+    joints="smpl24",
+    root=HIP_JOINTS,
+    metrics=(*JOINTS, *SURFACE, "jitter_m_s3"),
+    frames="every frame of the set's first part that its files call good",
+    truth="gendered",
+    source="Kaufmann et al., ICCV 2023; SMPL's 24 joints about the hips, as WHAM and GVHMR measure them",
+)
+EMDB_2 = Protocol(
+    name="emdb-2",
+    store="emdb-2",
+    joints="smpl24",
+    root=("pelvis",),
+    metrics=(*JOINTS, *WORLD, "camera_rotation_deg"),
+    frames="every frame of the set's second part that its files call good, those of a sequence as if in a row",
+    truth="points",
+    source="Kaufmann et al., ICCV 2023; motion in the world as WHAM (Shin et al., CVPR 2024) and GVHMR measure it",
+    world=True,
+)
+PROTOCOLS = {
+    each.name: each for each in (THREEDPW, THREEDPW_24, EMDB_1, EMDB_2, MPI_INF_3DHP, H36M_P1, H36M_P2, VIBE_OFFICIAL)
+}
 """The protocols that read a store."""

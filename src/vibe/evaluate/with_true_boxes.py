@@ -114,7 +114,7 @@ def person_of(store: Store, sequence: SequenceRows, protocol: Protocol, smpl: Ca
         points, posed = _points(store, protocol.joints, rows_of_all), None
     else:
         body = smpl(sequence.gender if protocol.truth == "gendered" else "neutral")
-        if "h36m17" not in body.regressors:
+        if protocol.joints != "smpl24" and "h36m17" not in body.regressors:
             raise FileNotFoundError(
                 f"{protocol.name} takes its joints from the H36M regressor, which is not here: run `vibe assets add "
                 "J_regressor_h36m.npy` (`vibe assets` says where to get it), or choose 3dpw-smpl24"

@@ -19,6 +19,7 @@ from vibe.body.load import BESIDE, load_smpl
 from vibe.body.pose import joints
 from vibe.data.recording import GENDERS, File, RawSet, Recording
 from vibe.data.sets import annotations
+from vibe.skeletons import SMPL_BODY_POSE
 
 LAYOUT = "P0/SEQUENCE/P0_SEQUENCE_data.pkl and P0/SEQUENCE/images/00000.jpg ..., P1/ ..., as its archives unpack"
 FPS = 30.0
@@ -65,7 +66,9 @@ def _recording(root: Path, name: str, path: Path, content: dict[Any, Any]) -> Re
     read = partial(_held, path, content)
     T_cam_world, K_px = read("camera", "extrinsics", len(good), 4, 4), read("camera", "intrinsics", 3, 3)
     corners = read("bboxes", "bboxes", len(good), 4)
-    poses = np.concatenate([read("smpl", "poses_root", len(good), 3), read("smpl", "poses_body", len(good), 69)], 1)
+    poses = np.concatenate(
+        [read("smpl", "poses_root", len(good), 3), read("smpl", "poses_body", len(good), SMPL_BODY_POSE)], 1
+    )
     trans, betas = read("smpl", "trans", len(good), 3), read("smpl", "betas", None).ravel()[:10]
     if len(betas) != 10:
         raise ValueError(f"{path} has {len(betas)} numbers of shape, not 10: copy the file again")
