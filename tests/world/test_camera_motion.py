@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 from turning_camera import FPS, HEIGHT, K_PX, NOBODY, WIDTH, seen, texture, turning, watched
 
+from vibe.distortion import undistort_px
+from vibe.records import Camera
 from vibe.world import background
 from vibe.world.background import BackgroundTracker
 from vibe.world.camera_motion import CameraMotion, solve_rotations
@@ -33,6 +36,20 @@ def test_a_virtual_pan_is_found_again(pan):
     error = error_deg(found.R_cam0_cam, truth)
     assert error.mean() < 0.05 and error.max() < 0.15
     assert not found.still and found.sure.all() and found.notes == () and found.parallax_px < 0.5
+
+
+def test_through_a_bending_lens_the_same_pan_is_found(pan):
+    truth, pictures = pan
+    lens = Camera(K_PX, WIDTH, HEIGHT, np.array([0.3, 0.1, 0.001, -0.001]))
+    middles = np.stack(np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5), -1)
+    there = (undistort_px(middles, lens) - 0.5).astype(np.float32)
+    bent = [cv2.remap(each, there[..., 0], there[..., 1], cv2.INTER_CUBIC) for each in pictures[:60]]
+    found, times = watched(bent), np.arange(60) / FPS
+    errors = [
+        error_deg(solve_rotations(each, times, K_PX, (WIDTH, HEIGHT)).R_cam0_cam, truth[:60]).mean()
+        for each in (found.undistorted(lens), found)
+    ]
+    assert errors[0] < 0.05 and errors[1] > 4 * errors[0], errors
 
 
 def test_a_camera_that_stands_is_not_turned_at_all():

@@ -61,6 +61,7 @@ def camera_motion(background: Background | None, clip: Clip, camera: Camera) -> 
     """How the camera turned, as far as what stands behind the people tells; without it the camera is taken to stand."""
     if background is None:
         return standing_camera(len(clip.timestamps))
+    background = background.undistorted(camera)
     return solve_rotations(background, clip.timestamps, camera.K_px, (clip.width, clip.height))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -14,6 +14,8 @@ from jaxtyping import Bool, Float, Float32, Int, Int16, Int32, UInt8
 from numpy import ndarray as Array
 
 from vibe.cache import StageCache
+from vibe.distortion import undistort_px
+from vibe.records import Camera
 
 Grey = UInt8[Array, "row column"]
 SIDE = 900
@@ -65,7 +67,7 @@ class Background:
     """How many of its pairs, the first ones, one homography explains."""
     ends: Int32[Array, "sample"]
     """Where its pairs end."""
-    pairs: Int16[Array, "pair 4"]
+    pairs: Int[Array, "pair 4"]
     """x, y in the key frame and x, y in the frame, from the picture's middle, in `UNITS` a longer side."""
 
     def pairs_px(
@@ -79,6 +81,14 @@ class Background:
         pairs = np.zeros((*there.shape, 4))
         pairs[there] = self.pairs[(starts[:, None] + number)[there]] * (longer_px / UNITS)
         return pairs, there, number < self.inliers[samples, None]
+
+    def undistorted(self, camera: Camera) -> Background:
+        """The same as a pinhole would have seen it; `camera` holds NumPy's arrays."""
+        if camera.distortion is None:
+            return self
+        middle, unit_px = np.array([camera.width, camera.height]) / 2, max(camera.width, camera.height) / UNITS
+        straight = undistort_px(self.pairs.reshape(-1, 2, 2) * unit_px + middle, camera) - middle
+        return replace(self, pairs=np.round(straight / unit_px).astype(np.int32).reshape(-1, 4))
 
 
 @dataclass(frozen=True)
