@@ -178,7 +178,7 @@ def test_in_the_camera_s_space_the_scene_is_that_of_a_motion_without_a_world(bod
         for one, two in zip(asked.characters, plain.characters, strict=True):
             assert np.array_equal(one.joints, two.joints) and np.array_equal(one.smpl.rotmat, two.smpl.rotmat)
     plain = build_scene(replace(moving, world=None), body, SceneOptions(space="world"))
-    assert plain.notes[0] == "the motion has no world: it is written as the camera sees it"
+    assert plain.notes[0] == "the motion has no world: people are as the camera sees them"
 
 
 def test_what_is_not_known_of_the_world_is_noted(body, moving):

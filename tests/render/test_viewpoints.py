@@ -54,11 +54,11 @@ def test_who_walks_away_fills_three_quarters_of_the_panel_all_the_way(low, view)
 def test_a_camera_that_turns_comes_back_to_where_it_began(dance):
     frames = np.full(48, 50)
     cameras = orbit_view("turn", dance[1], frames, 8.0, 160, 90)
-    step = [np.degrees(np.arccos(np.clip((np.trace(a.R_view_cam @ b.R_view_cam.T) - 1) / 2, -1, 1)))
+    step = [np.degrees(np.arccos(np.clip((np.trace(a.R_view_space @ b.R_view_space.T) - 1) / 2, -1, 1)))
             for a, b in zip(cameras, cameras[1:] + cameras[:1], strict=True)]  # fmt: skip
     assert np.allclose(step, step[0], atol=1e-4)
     assert 0 < step[0] < 360 / 48 + 1e-3
-    half = cameras[24].R_view_cam @ cameras[0].R_view_cam.T
+    half = cameras[24].R_view_space @ cameras[0].R_view_space.T
     assert np.allclose(half @ half, np.eye(3), atol=1e-6) and not np.allclose(half, np.eye(3), atol=0.5)
 
 
@@ -67,20 +67,20 @@ def test_the_side_view_is_a_quarter_turn_to_the_right(dance):
     (side,), (first, quarter, *_) = (
         orbit_view(v, found, np.full(n, 50), 4.0, 160, 90) for v, n in (("side", 1), ("turn", 4))
     )
-    np.testing.assert_allclose(side.R_view_cam, quarter.R_view_cam, atol=1e-6)
-    eye = -side.R_view_cam.T @ side.t_view_cam - found.centres[50]
+    np.testing.assert_allclose(side.R_view_space, quarter.R_view_space, atol=1e-6)
+    eye = -side.R_view_space.T @ side.t_view_space - found.centres[50]
     right, ahead = found.across
     assert eye @ right > 1 and abs(eye @ ahead) < 1e-3
-    eye = -first.R_view_cam.T @ first.t_view_cam - found.centres[50]
+    eye = -first.R_view_space.T @ first.t_view_space - found.centres[50]
     assert eye @ ahead < -1 and abs(eye @ right) < 1e-3
 
 
 def test_cameras_are_rotations_that_keep_people_upright_and_level(dance):
     found = dance[1]
     for camera in orbit_view("turn", found, np.arange(100), 4.0, 160, 90):
-        np.testing.assert_allclose(camera.R_view_cam @ camera.R_view_cam.T, np.eye(3), atol=1e-6)
-        assert np.linalg.det(camera.R_view_cam) == pytest.approx(1)
-        up = camera.R_view_cam @ found.up
+        np.testing.assert_allclose(camera.R_view_space @ camera.R_view_space.T, np.eye(3), atol=1e-6)
+        assert np.linalg.det(camera.R_view_space) == pytest.approx(1)
+        up = camera.R_view_space @ found.up
         assert abs(up[0]) < 1e-6 and up[1] < -0.95
         assert camera.K_px[0, 0] == FOCAL * 90
 

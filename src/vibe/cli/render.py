@@ -10,7 +10,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, motion_file, named_video, print_info, print_note, usage_error
 from vibe.cli.progress import ProgressLine
-from vibe.render.options import RenderOptions
+from vibe.render.options import SPACE, RenderOptions
 
 AS_USUAL = RenderOptions()
 VIDEO = arg(metavar="VIDEO", help_behavior_hint="(default: the one named in the file, if it is there)")
@@ -38,7 +38,8 @@ def render(
         motion: The motion.npz of a video, or the folder that holds it.
         video: The video that it was made from.
         out: The file or folder to write; a file of the same name is replaced.
-        ground: Draw a grid at the height of the lowest foot, and soft shadows; level is estimated from those who stand.
+        ground: Draw a grid on the floor, and soft shadows; where no world is known it is at the height of the lowest
+            foot, and level is estimated from those who stand.
         no_ground: Leave the ground out.
         body: The body that the motion was made with; to be named only if it is a file of your own.
     """
@@ -66,6 +67,7 @@ def view(
     /,
     out: Annotated[Path | None, PAGE] = None,
     no_video: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
+    space: Annotated[str | None, SPACE] = None,
     limit: Annotated[float, arg(metavar="MB")] = 100.0,
     body: Annotated[str | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: found by the file)")] = None,
 ) -> int:
@@ -80,6 +82,7 @@ def view(
             anew, at most 1280 pixels a side.
         out: The file to write; replaced if it is there.
         no_video: Show the bodies alone.
+        space: world: everybody on the world's floor, in which the camera moves. camera: as if the camera stood still.
         limit: Millions of bytes of video that the page may carry; a larger one is encoded anew.
         body: The body that the motion was made with; to be named only if it is a file of your own.
     """
@@ -102,6 +105,6 @@ def view(
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
     with ProgressLine(motion.name) as progress:
-        written = page.view(result, out, video, body, limit, progress)
+        written = page.view(result, out, video, body, limit, progress, space)
     print_info(written)
     return DONE

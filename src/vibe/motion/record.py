@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SAME = ("frames", "box_px", "transl", "pred_cam", "joints_px", "keypoints_px", "confidence")
 """Fields of a motion that its file has under their own names."""
+NO_WORLD = "the motion has no world: people are as the camera sees them"
+"""What is said where it was asked for."""
 MAYBE = ("betas_per_frame", "contacts")
 """Likewise, where a motion has them."""
 
@@ -153,6 +155,11 @@ class Motion:
             )
         return self.R_world_cam, self.t_world_cam
 
+    @property
+    def space(self) -> str:
+        """The key of `SPACES` of the world, if the motion is known in it, else of the camera."""
+        return "camera" if self.R_world_cam is None else "world"
+
     def _placed(self, points_cam: Float[ndarray, "time point 3"], space: str) -> Float[ndarray, "time point 3"]:
         """Points in the axes of a space; raises ValueError for one that there is not."""
         if space not in SPACES:
@@ -266,6 +273,18 @@ class Result:
         if not isinstance(part, slice):
             raise TypeError(f"a result is cut by seconds, as in result[2.0:5.0], not by {part!r}: see result.people")
         return replace(self, people=tuple(motion[part] for motion in self.people))
+
+    def in_space(self, space: str | None) -> tuple[Result, tuple[str, ...]]:
+        """The result with everybody in the world that it knows, or, in the camera's space, as if it knew none.
+
+        And a sentence where there is no world that was asked for; None asks for the world if there is one. Raises
+        ValueError for a space that there is not.
+        """
+        if space not in (None, *SPACES):
+            raise ValueError(f"there is no space {space!r}: choose {' or '.join(SPACES)}")
+        world = None if space == "camera" else self.world
+        notes = (NO_WORLD,) if space == "world" and world is None else ()
+        return replace(self, people=tuple(motion.in_world(world) for motion in self.people), world=world), notes
 
     def numbered(self, person: int | None = None) -> list[tuple[int, Motion]]:
         """Everybody with their numbers, or one of them; raises ValueError for a number that nobody has."""

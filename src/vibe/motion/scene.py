@@ -171,15 +171,12 @@ def turned_at_rest(scene: Scene, character: Character) -> Float[ndarray, "time 2
 def build_scene(result: Result, body: Body, options: SceneOptions, person: int | None = None) -> Scene:
     """Everybody, or one person, as the options have it; raises ValueError that says what can't be done."""
     _check(result, body, options)
+    result, remarks = result.in_space(options.space)
     body, (low, high), world = as_numpy(body), options.bounds, result.world
-    parts, notes = [], []
-    if options.space == "camera" or world is None:
-        if options.space == "world":
-            notes.append("the motion has no world: it is written as the camera sees it")
-        world = None
+    parts, notes = [], list(remarks)
     for number, motion in result.numbered(person):
         times = result.clip.timestamps[motion.frames]
-        motion = motion.at((times >= low - 1e-6) & (times <= high + 1e-6)).in_world(world)
+        motion = motion.at((times >= low - 1e-6) & (times <= high + 1e-6))
         if not len(motion.frames):
             notes.append(f"person {number} is not in view in the stretch of time that is written, and left out")
             continue

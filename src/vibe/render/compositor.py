@@ -31,7 +31,7 @@ CHUNK = 16
 
 @dataclass(frozen=True)
 class PosedFrames:
-    """One person in one frame, in the camera's frame, metres."""
+    """One person in one frame, in the world or, where none is known, the camera's frame; metres."""
 
     number: int
     """1, 2, ...: tells the colour and stands beside the person."""
@@ -68,9 +68,10 @@ class Poser:
                 part = motion.at(motion.frames // CHUNK == self._chunk)
                 surface, faces, colours = np.zeros((len(part), 0, 3), np.float32), NO_FACES, NO_COLOURS
                 if body is not None and len(part):
-                    surface, faces = part.vertices(body), body.faces.astype(np.int32)
+                    surface, faces = part.vertices(body, part.space), body.faces.astype(np.int32)
                     colours = vertex_colours(body, number)
-                rows = zip(part.frames.tolist(), surface, part.joints_cam, part.keypoints_px, part.confidence > 0)
+                joints = part.joints(space=part.space).values
+                rows = zip(part.frames.tolist(), surface, joints, part.keypoints_px, part.confidence > 0)
                 for frame, points, joints, keypoints_px, seen in rows:
                     posed = PosedFrames(number, points, faces, colours, joints, keypoints_px, bool(seen))
                     self._held.setdefault(frame, []).append(posed)

@@ -231,11 +231,11 @@ class GroundPlane:
 def ground_plane(place: Place, view: Viewpoint, frame: int) -> GroundPlane | None:
     """The ground of a place in a frame; None if the camera is below it."""
     axes = np.stack([*place.across, place.up])
-    beyond = view.R_view_cam.T @ view.t_view_cam
+    beyond = view.R_view_space.T @ view.t_view_space
     height = place.floor + beyond @ place.up
     if height >= -1e-3:
         return None
-    seen = axes @ view.R_view_cam.T
+    seen = axes @ view.R_view_space.T
     level = np.stack([height * seen[0] - (axes[0] @ beyond) * seen[2], height * seen[1] - (axes[1] @ beyond) * seen[2]])
     level = np.concatenate([level, seen[2:]]) @ np.linalg.inv(view.K_px)
     centre = place.centres[frame]
@@ -250,7 +250,7 @@ def draw_ground(picture: Canvas, ground: GroundPlane, line: Float[ndarray, "3"],
 
 
 def ground_shadow(surfaces: Sequence[tuple[Vertices, Faces]], place: Place) -> Shadow | None:
-    """How dark the ground is under surfaces of the video's camera.
+    """How dark the ground is under surfaces in the space of the place.
 
     As under an even sky: sharp and dark where something touches the ground, faint and wide below what is high up.
     """

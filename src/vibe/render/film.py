@@ -20,7 +20,7 @@ from vibe.body import Body, find_body, load_body
 from vibe.motion import Motion, Result
 from vibe.motion.footage import open_footage, video_frames
 from vibe.parallel import one_thread
-from vibe.records import Progress, takes_options
+from vibe.records import Camera, Progress, World, takes_options
 from vibe.render import compositor
 from vibe.render.compositor import Panel, PosedFrames, Poser
 from vibe.render.drawing import Canvas
@@ -94,10 +94,11 @@ def _rendered(
         raise ValueError(f"the layout {layout} needs the video: name its file")
     keep_inputs([path], video, body if isinstance(body, str | Path) else None)
     made_with = find_body(result.body, body)
+    result, remarks = result.in_space(look.space)
     cast = [(number, motion, made_with) for number, motion in result.numbered(look.person) if len(motion)]
     film = _film(result, look, ending, cast)
     drawn = _panels(result, look, layout, film, cast, ending)
-    notes: list[str] = []
+    notes = list(remarks)
     with (
         one_thread(),  # threads of PyTorch that wait take time from those that draw, decode and encode
         open_footage(video, result.clip) if video is not None and layout != "alone" else nullcontext() as source,
@@ -163,12 +164,12 @@ def _panels(
     window = _window(cast, film, clip.width, clip.height) if look.crop else (0, 0, clip.width, clip.height)
     width, height = look.panel(window[2], window[3], MOST_PX.get(ending, LARGEST))
     K_px = compositor.placed_panels(window, width, height)[1] @ result.camera.K_px.astype(np.float64)
-    camera = [Viewpoint(K_px, np.eye(3), np.zeros(3), result.camera)] * len(film.frames)
+    camera = _film_camera(K_px, result.camera, result.world, film)
     floored = look.ground or (look.ground is None and look.colour is not None and {*look.show} != {"keypoints"})
     where = None
     # people alone stand on a ground; over the video, which shows its own, only where it is asked for
     if floored or look.view != ("camera",):
-        where = place(_during(cast, film), clip.timestamps)
+        where = place(_during(cast, film), clip.timestamps, result.world)
     if where is None and look.view != ("camera",):
         raise ValueError("nobody is in view in this stretch, so there is nothing to look at from another side")
     seconds, row = len(film.frames) / film.fps, []
@@ -191,6 +192,15 @@ def _panels(
             )
         )  # fmt: skip
     return row
+
+
+def _film_camera(K_px: Float[ndarray, "3 3"], lens: Camera, world: World | None, film: Film) -> list[Viewpoint]:
+    """The video's own camera in each frame of the film."""
+    if world is None:
+        return [Viewpoint(K_px, np.eye(3), np.zeros(3), lens)] * len(film.frames)
+    R_cam_world = world.R_world_cam[film.frames].astype(np.float64).mT
+    t_cam_world = -(R_cam_world @ world.t_world_cam[film.frames].astype(np.float64)[..., None])[..., 0]
+    return [Viewpoint(K_px, R, t, lens) for R, t in zip(R_cam_world, t_cam_world, strict=True)]
 
 
 def _enough(motion: Motion, body: Body, row: Sequence[Panel]) -> Body:

@@ -24,6 +24,7 @@ MOST_COLUMNS = 50
 SHOW = arg(constructor=cast(Any, tuple[Show, ...]), metavar=f"{{{','.join(SHOWS)}}} ...")
 VIEW = arg(constructor=cast(Any, tuple[View, ...]), metavar=f"{{{','.join(VIEWS)}}} ...")
 WHERE_FILMED = "(default: over the video where there is one)"
+SPACE = arg(metavar="{world,camera}", help_behavior_hint="(default: world if known)")
 LAYOUT = arg(constructor=cast(Any, Layout), metavar=f"{{{','.join(LAYOUTS)}}}", help_behavior_hint=WHERE_FILMED)
 
 
@@ -37,6 +38,8 @@ class RenderOptions:
     view: Annotated[tuple[str, ...], VIEW] = ("camera",)
     """A panel for each. camera: what the video's camera saw. side: from a quarter turn to the right. turn: around
     people, back where it began at the end."""
+    space: Annotated[str | None, SPACE] = None
+    """world: everybody on the world's floor, around which the camera may move. camera: as if the camera stood still."""
     layout: Annotated[str | None, LAYOUT] = None
     """over: on the video's frames, which other views than the camera's don't have. beside: the video in a panel of its
     own. alone: without it."""

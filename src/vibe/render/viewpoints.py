@@ -15,7 +15,7 @@ from vibe.body.record import Body
 from vibe.distortion import distort
 from vibe.motion import Motion
 from vibe.motion.gravity import lowest_foot, upright
-from vibe.records import Camera
+from vibe.records import Camera, World
 
 FOCAL = 2.4
 """Focal length of the cameras beside people, in heights of their picture: 24 degrees from top to bottom."""
@@ -25,34 +25,37 @@ MARGIN, SKIN, CROWN = 0.015, 0.06, 0.09
 """Share of the picture left free on each side; metres by which bodies reach beyond joints, and heads more."""
 CALM = 0.8
 """Seconds over which those cameras follow people; quicker movements are left to be seen."""
+LEVEL = 0.2
+"""Least length of what is level of a direction, of 1, that still tells where it points."""
 TURN_SECONDS = 8.0
 """A whole number of turns is made, each of about as long."""
 
 
 @dataclass(frozen=True)
 class Viewpoint:
-    """A camera in one frame."""
+    """A camera in one frame, in the space that people are in: the world or, where none is known, the video's camera."""
 
     K_px: Float[ndarray, "3 3"]
-    R_view_cam: Float[ndarray, "3 3"]
-    t_view_cam: Float[ndarray, "3"]
+    R_view_space: Float[ndarray, "3 3"]
+    t_view_space: Float[ndarray, "3"]
     lens: Camera | None = None
     """Of the video's own camera, which bends what is drawn over its pictures."""
 
-    def seen(self, points_cam: Float[ndarray, "*b 3"]) -> Float[ndarray, "*b 3"]:
-        """Points of the video's camera in the frame of this one, where its pinhole shows them."""
-        if self.lens is not None:
-            points_cam = distort(points_cam, self.lens)
-        return (points_cam @ self.R_view_cam.T + self.t_view_cam).astype(np.float32)
+    def seen(self, points: Float[ndarray, "*b 3"]) -> Float[ndarray, "*b 3"]:
+        """Points of the space that people are in, in the frame of this camera, where its pinhole shows them."""
+        points = points @ self.R_view_space.T + self.t_view_space
+        return (points if self.lens is None else distort(points, self.lens)).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where people are through the clip, in the frame of the video's camera, metres."""
+    """Where people are through the clip, in the space that they are in, metres."""
 
     up: Float[ndarray, "3"]
+    ahead: Float[ndarray, "3"]
+    """The level direction in which the video's camera looks, on the mean."""
     floor: float
-    """Height of the lowest foot: how far it reaches along `up`."""
+    """How far it reaches along `up`: the world's floor, or else the height of the lowest foot."""
     centres: Float[ndarray, "frame 3"]
     """The calmed middle between the floor and the highest point of everybody in view."""
     frames: Int[ndarray, "row"]
@@ -64,22 +67,26 @@ class Place:
     @property
     def across(self) -> Float[ndarray, "2 3"]:
         """The level directions to the right of the video's camera and ahead of it."""
-        ahead = np.array([0.0, 0.0, 1.0]) - self.up[2] * self.up
-        ahead /= np.linalg.norm(ahead)
-        return np.stack([np.cross(ahead, self.up), ahead])
+        return np.stack([np.cross(self.ahead, self.up), self.ahead])
 
 
-def place(people: Sequence[tuple[int, Motion, Body]], seconds: Float[ndarray, "frame"]) -> Place | None:
+def place(
+    people: Sequence[tuple[int, Motion, Body]], seconds: Float[ndarray, "frame"], world: World | None = None
+) -> Place | None:
     """Where people are in the frames of the clip; None if there is nobody.
 
-    Up is where people stand upright, or the picture's up where hardly anybody stands.
+    In the camera's space up is where people stand upright, or the picture's up where hardly anybody stands.
     """
     if not people:
         return None
-    joints = np.concatenate([motion.joints_cam for _, motion, _ in people])
-    found = upright(joints)
-    up = found[0] if found else np.array([0.0, -1.0, 0.0], np.float32)
-    floor = min(lowest_foot(as_numpy(body), one.smpl, one.joints_cam, up) for _, one, body in people)
+    space = "camera" if world is None else "world"
+    joints = np.concatenate([motion.joints(space=space).values for _, motion, _ in people])
+    if world is not None:
+        up, floor = np.array([0.0, 0.0, 1.0], np.float32), 0.0
+    else:
+        found = upright(joints)
+        up = found[0] if found else np.array([0.0, -1.0, 0.0], np.float32)
+        floor = min(lowest_foot(as_numpy(body), one.smpl, one.joints_cam, up) for _, one, body in people)
     frames = np.concatenate([motion.frames for _, motion, _ in people])
     # the box around everybody in each frame: x, y and z of the camera and the height, held where nobody is in view
     spans = np.concatenate([joints, (joints @ up)[..., None]], -1)
@@ -94,7 +101,20 @@ def place(people: Sequence[tuple[int, Motion, Body]], seconds: Float[ndarray, "f
     path = np.pad(path, ((around, around), (0, 0)), "reflect", reflect_type="odd")
     path = gaussian_filter1d(path, calm, axis=0)[around : around + len(seconds)]
     centres = path[:, :3] + (path[:, 3:] - path[:, :3] @ up[:, None]) * up
-    return Place(up, floor, centres, frames, joints, calm)
+    return Place(up, _ahead(up, world), floor, centres, frames, joints, calm)
+
+
+def _ahead(up: Float[ndarray, "3"], world: World | None) -> Float[ndarray, "3"]:
+    """The level direction in which the camera looks; of one that looks down or all around, which its picture's up has.
+
+    Of one that leaves that open too, the world's x.
+    """
+    axes = np.eye(3) if world is None else world.R_world_cam.astype(np.float64).mean(0)
+    for direction in (axes[:, 2], -axes[:, 1]):
+        level = direction - (direction @ up) * up
+        if (length := np.linalg.norm(level)) > LEVEL:
+            return level / length
+    return np.array([1.0, 0.0, 0.0])
 
 
 AROUND: dict[str, Callable[[Float[ndarray, "frame"], float], Float[ndarray, "frame"]]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import tempfile
 import webbrowser
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -39,6 +39,7 @@ def view(
     body: Body | Path | str | None = None,
     limit_mb: float = LIMIT_MB,
     progress: Progress | None = None,
+    space: str | None = None,
 ) -> Path:
     """Write the page of a motion, and open it in the browser if no `path` is given; where it is.
 
@@ -48,10 +49,13 @@ def view(
         vibe.view(result, "dance.html", "dance.mp4")
 
     `video` is the one that the motion was made from; without it the bodies move alone. `body` is found by the motion
-    itself, unless it was made with a file of your own. Raises FileNotFoundError or ValueError if the video, the body or
+    itself, unless it was made with a file of your own. `space` is world (by itself, where the motion knows it) or
+    camera. Raises FileNotFoundError or ValueError if the video, the body or
     the motion is not what it should be or the video takes more than `limit_mb`, OSError if the file can't be written.
     """
     template = page_template()
+    result, remarks = result.in_space(space)
+    result = replace(result, notes=result.notes + remarks)
     assets.keep_inputs([path], video, body if isinstance(body, str | Path) else None)
     film = None if video is None else read_film(video, result.clip, limit_mb, progress)
     content = page(template, result, find_body(result.body, body), film)
