@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -128,10 +128,7 @@ class World:
 
     def __str__(self) -> str:
         """How it is known, as a sentence for people."""
-        parts = [WORLD_CAMERA[self.camera], WORLD_GRAVITY[self.gravity], WORLD_FLOOR[self.floor]]
-        if self.tilt_error_deg >= 0:
-            parts[1] += f", give or take {self.tilt_error_deg:.1f} degrees"
-        return "; ".join(parts)
+        return world_sentence(self.about)
 
     @property
     def doubts(self) -> list[str]:
@@ -145,6 +142,14 @@ class World:
         error_deg = None if math.isnan(self.tilt_error_deg) else round(self.tilt_error_deg, 2)
         known = {"camera": self.camera, "gravity": self.gravity, "floor": self.floor}
         return {**known, "tilt_error_deg": error_deg}
+
+
+def world_sentence(about: Mapping[str, Any]) -> str:
+    """What `World.about` says, for people; raises KeyError or TypeError for what it never says."""
+    parts = [WORLD_CAMERA[about["camera"]], WORLD_GRAVITY[about["gravity"]], WORLD_FLOOR[about["floor"]]]
+    if (error_deg := about["tilt_error_deg"]) is not None:
+        parts[1] += f", give or take {error_deg:.1f} degrees"
+    return "; ".join(parts)
 
 
 @dataclass(frozen=True)

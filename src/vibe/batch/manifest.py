@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vibe import __version__, assets, cache
 from vibe.cameras import angle_of_view
+from vibe.records import world_sentence
 
 if TYPE_CHECKING:
     from vibe.motion import Result
@@ -45,6 +46,7 @@ def write_summary(
         "damaged_packets": clip.damaged,
         "camera": {"fov_deg": round(angle_of_view(result.camera), 2), "source": result.camera.source},
         "people": people,
+        "world": None if result.world is None else result.world.about,
         "notes": list(result.notes),
         "seconds": {stage: round(spent, 3) for stage, spent in seconds.items()},
         "body": asdict(result.body),
@@ -107,9 +109,16 @@ def read_manifest_summary(place: str, text: bytes) -> Manifest | None:
         ]
         if not all(right):
             return None
+        told_world(summary)
         return Manifest(
             place=place, summary=summary, content=source["sha256"], source=source["path"], stamp=source["stamp"],
             sha256=sums, keys=keys, bytes=sizes, stages=summary["stages"] is True,
         )  # fmt: skip
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def told_world(summary: Mapping[str, Any]) -> str:
+    """How the world is known, as a sentence; empty if none is known. Raises as `world_sentence` does."""
+    about = summary.get("world")
+    return "" if about is None else world_sentence(about)

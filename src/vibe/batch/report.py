@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from vibe.batch.manifest import MOTION, SUMMARY, Manifest
+from vibe.batch.manifest import MOTION, SUMMARY, Manifest, told_world
 from vibe.errors import redact
 
 State = Literal["done", "skipped", "failed", "left"]
@@ -37,6 +37,8 @@ class Outcome:
     key: str = ""
     """What the motion depends on."""
     files: tuple[str, ...] = ()
+    world: str = ""
+    """How the world is known, as a sentence; empty if none is."""
     notes: tuple[str, ...] = ()
     licences: tuple[str, ...] = ()
 
@@ -72,6 +74,7 @@ def found_outcome(
         frames=summary["frames"],
         key=manifest.keys[MOTION],
         files=(*manifest.bytes, SUMMARY),
+        world=told_world(summary),
         notes=tuple(map(str, summary["notes"])),
         licences=tuple(f"{what} {summary[what]['name']}: {summary[what]['licence']}" for what in ("weights", "body")),
     )

@@ -256,6 +256,8 @@ def _people(outcome: Outcome) -> None:
         print_table(dict.fromkeys(headings, "right"), rows, name)
     else:
         print_info(f"{name}: nobody was found in view")
+    if outcome.world:
+        print_info(f"world: {outcome.world}")
     for note in outcome.notes:
         print_info(f"note: {note}")
 
