@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.ndimage import maximum_filter1d
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from vibe.arrays import as_numpy, as_tensors
 from vibe.body.pose import pose_joints, rest_planes, shape_of_height
@@ -30,6 +30,10 @@ from vibe.world.soles import sole_points
 from vibe.world.trajectories import Walk, solve_paths
 
 PICTURE_UP = np.array([0.0, -1.0, 0.0])
+LENGTHS = np.append(0.0, 0.1 * 1.15 ** np.arange(48))
+"""Metres of a camera's path that are tried: up to 71."""
+TREMBLING = 0.2
+"""Seconds over which a camera's path is smoothed."""
 ROUNDS = 2
 """How often contacts, floor and the camera's path are found, each from what the others were the last time."""
 NOTICED = 0.005
@@ -102,7 +106,8 @@ def _place_scene(
     arrays, times = as_numpy(body), clip.timestamps[span]
     persons = [_person(one, one.smpl, arrays, seen) for one in people]
     picture_up = PICTURE_UP if lens.up_cam is None else lens.up_cam.astype(np.float64)
-    up, path = picture_up, np.zeros((len(times), 3))
+    up = picture_up
+    likely = path = _first_path(persons, _steady(seen.path_cam0[span], times), up, span)
     for _ in range(ROUNDS + seen.travels):
         contacts = [_contacts(one, up, path[one.motion.frames - span.start]) for one in persons]
         standing = [_standing(one, c) for one, c in zip(persons, contacts, strict=True)]
@@ -110,11 +115,11 @@ def _place_scene(
         known = floor if floor.standing and floor.stances else None
         up = floor.up if floor.standing else picture_up
         if seen.travels:
-            path = solve_paths(_walks(persons, contacts, path, span, known), times, up, True)[1]
+            path = solve_paths(_walks(persons, contacts, path, span, known), times, up, likely)[1]
     if known and how.fitting and how.fitting.grounded:
         persons = [_sized(one, scale, body, seen) for one, scale in zip(persons, known.scales, strict=True)]
         walks = _walks(persons, contacts, path, span, known)
-        steps, path = solve_paths(walks, times, up, seen.travels)
+        steps, path = solve_paths(walks, times, up, likely)
         persons = [
             _planted(_stepped(one, step), walk, path[walk.frames], up, arrays, seen)
             for one, step, walk in zip(persons, steps, walks, strict=True)
@@ -152,6 +157,32 @@ def _contacts(one: _Person, up: Float[ndarray, "3"], path: Float[ndarray, "time 
     # of feet that are out of sight nothing is known
     seen = maximum_filter1d(one.motion.keypoints_px[:, ANKLES, 2], 9, axis=0)
     return found * (seen / SEEN).clip(0, 1).repeat(2, axis=1).astype(np.float32)
+
+
+def _steady(path: Float[ndarray, "frame 3"], times: Float[ndarray, "frame"]) -> Float[ndarray, "frame 3"]:
+    """A camera's path from 0 without the trembling of how it was found."""
+    if not path.any():
+        return np.zeros(path.shape)
+    smooth = gaussian_filter1d(path, TREMBLING / float(np.median(np.diff(times))), axis=0, mode="nearest")
+    return smooth - smooth[0]
+
+
+def _first_path(
+    persons: Sequence[_Person], shape: Float[ndarray, "frame 3"], up: Float[ndarray, "3"], span: slice
+) -> Float[ndarray, "frame 3"]:
+    """The path of the camera with the length for which there is a foot that stands in most frames."""
+    length = float(np.linalg.norm(np.diff(shape, axis=0), axis=-1).sum())
+    if not length or not persons:
+        return np.zeros(shape.shape)
+    paths = [shape * (metres / length) for metres in LENGTHS]
+    surest = [
+        sum(
+            float(np.log(_contacts(one, up, path[one.motion.frames - span.start]).max(-1).clip(1e-3)).sum())
+            for one in persons
+        )
+        for path in paths
+    ]
+    return paths[int(np.argmax(surest))]
 
 
 def _standing(one: _Person, contacts: Float[ndarray, "time 4"]) -> Standing:

@@ -23,8 +23,10 @@ SLIDE = 0.2
 """Metres a second by which a sole that stands may seem to move: what the pose says of it is no better."""
 LEVEL = 0.1
 """Expected error of a standing sole's height above what it stands on, metres."""
-CARRIED = 2.0
-"""Acceleration of a camera that is carried, metres per second squared."""
+DRIFT = 0.003
+"""Metres a frame by which the shape of a camera's path may be wrong."""
+LENGTH = 0.03
+"""Expected error of the length of a camera's path as it is thought to be, as a share of it."""
 ROUNDS, ROBUST = 3, 3.0
 """Of the solution, each but the first with soles that miss by more than so many expected errors counting less."""
 
@@ -44,25 +46,29 @@ class Walk:
 
 
 def solve_paths(
-    walks: Sequence[Walk], timestamps: Float[ndarray, "frame"], up: Float[ndarray, "3"], travels: bool
+    walks: Sequence[Walk],
+    timestamps: Float[ndarray, "frame"],
+    up: Float[ndarray, "3"],
+    likely: Float[ndarray, "frame 3"] | None = None,
 ) -> tuple[list[Float[ndarray, "_ 3"]], Float[ndarray, "frame 3"]]:
     """What is to be added to each person's path, along their line of sight, and the path of the camera's centre from
     its first place.
 
-    A camera that does not travel stays at 0.
+    `likely` is that path as it is thought to be, whose length the feet tell better; without it the camera stands.
     """
     # one system, since a camera that travels ties all people together; soles that slide lose their say in rounds
     counts = [len(walk.frames) for walk in walks]
     firsts = [0, *accumulate(counts)]
     camera = firsts[-1]
-    unknowns = camera + (3 * len(timestamps) if travels else 0)
+    travels = likely is not None and bool(likely.any())
+    unknowns = camera + (3 * len(timestamps) + 1 if travels else 0)
     sights = [walk.pelvis / np.linalg.norm(walk.pelvis, axis=-1, keepdims=True) for walk in walks]
     fixed, soft = _Rows(unknowns), _Rows(unknowns)
     for walk, sight, first in zip(walks, sights, firsts[:-1], strict=True):
         _keep_depth(fixed, walk, first, timestamps)
         _stand(soft, walk, sight, first, timestamps, up, camera if travels else None)
-    if travels:
-        _carry(fixed, camera, timestamps)
+    if travels and likely is not None:
+        _carry(fixed, camera, likely)
     solution = np.zeros(unknowns)
     A, b = fixed.matrix()
     C, d = soft.matrix()
@@ -75,7 +81,7 @@ def solve_paths(
     steps = [
         solution[first:last, None] * sight for first, last, sight in zip(firsts[:-1], firsts[1:], sights, strict=True)
     ]
-    path = solution[camera:].reshape(-1, 3) if travels else np.zeros((len(timestamps), 3))
+    path = solution[camera:-1].reshape(-1, 3) if travels else np.zeros((len(timestamps), 3))
     return steps, path
 
 
@@ -109,12 +115,16 @@ def _keep_depth(rows: _Rows, walk: Walk, first: int, timestamps: Float[ndarray, 
     _smooth(rows, columns, timestamps[walk.frames], UNSTEADY)
 
 
-def _carry(rows: _Rows, camera: int, timestamps: Float[ndarray, "frame"]) -> None:
-    """A camera starts at 0 and moves as somebody carries it."""
+def _carry(rows: _Rows, camera: int, likely: Float[ndarray, "frame 3"]) -> None:
+    """A camera starts at 0 and goes along a path like another one, times the last unknown."""
+    scale = camera + 3 * len(likely)
+    rows.add(np.full(1, 1 / LENGTH), (np.array([scale]), np.full(1, 1 / LENGTH)))
     for axis in range(3):
-        columns = camera + 3 * np.arange(len(timestamps)) + axis
+        columns = camera + 3 * np.arange(len(likely)) + axis
         rows.add(np.zeros(1), (columns[:1], np.full(1, 1e3)))
-        _smooth(rows, columns, timestamps, CARRIED)
+        even, step = np.full(len(likely) - 1, 1 / DRIFT), np.diff(likely[:, axis]) / DRIFT
+        terms = (columns[1:], even), (columns[:-1], -even), (np.full(len(step), scale), -step)
+        rows.add(np.zeros(len(step)), *terms)
 
 
 def _smooth(rows: _Rows, columns: Int[ndarray, "time"], times: Float[ndarray, "time"], expected: float) -> None:
