@@ -111,12 +111,12 @@ def _draw(canvas, panel, to_px, t_world_cam, share=None):
     part, size = canvas[top:bottom, left:right], (right - left, bottom - top)
     seen = cv2.warpPerspective(panel.rgba, from_px, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     if not (corners[:, 2] > 0.05).all():
-        x, y = np.arange(size[0]), np.arange(size[1])[:, None]
-        seen[from_px[2, 0] * x + from_px[2, 1] * y + from_px[2, 2] <= 0] = 0
+        x, y = (np.arange(side, dtype=np.float32) * slope for side, slope in zip(size, from_px[2, :2], strict=True))
+        seen = cv2.bitwise_and(seen, seen, mask=(x > -from_px[2, 2] - y[:, None]).view(np.uint8))
     if share is not None:
         seen = cv2.multiply(seen, cv2.merge([share[top:bottom, left:right]] * 4), scale=1 / 255)
-    shown = cv2.merge([255 - seen[..., 3]] * 3)
-    part[:] = cv2.add(cv2.multiply(part, shown, scale=1 / 255), np.ascontiguousarray(seen[..., :3]))
+    shown = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(seen, 3)), cv2.COLOR_GRAY2RGB)
+    part[:] = cv2.add(cv2.multiply(part, shown, scale=1 / 255), cv2.cvtColor(seen, cv2.COLOR_RGBA2RGB))
 
 
 def make_scenery(seed: int, reach: float) -> Scenery:
