@@ -10,8 +10,8 @@ const LINEAR = Array.from({ length: 256 }, (_, part) => new Color().setRGB(part 
 const UNSEEN = 0.5; // opacity of somebody who was filled in between frames in which they were seen
 
 export class Person {
-  /** @param given one of `motion.people` */
-  constructor(given, motion) {
+  /** @param given one of `motion.people`; @param bend the lens through which they are drawn over the film */
+  constructor(given, motion, bend) {
     this.given = given;
     this.number = given.number;
     this.shown = true;
@@ -27,10 +27,10 @@ export class Person {
     });
     const skeleton = new Skeleton(this.bones, inverses);
     const geometry = surface(given, motion.body);
-    this.material = new MeshStandardMaterial({ vertexColors: true, roughness: 0.62, metalness: 0 });
+    this.material = bend.on(new MeshStandardMaterial({ vertexColors: true, roughness: 0.62, metalness: 0 }));
     const mesh = new SkinnedMesh(geometry, this.material);
     // Where the person is faint, this mesh fills the depth first, so that no inner surface shines through.
-    this.depth = new SkinnedMesh(geometry, new MeshBasicMaterial({ colorWrite: false }));
+    this.depth = new SkinnedMesh(geometry, bend.on(new MeshBasicMaterial({ colorWrite: false })));
     this.depth.renderOrder = -1;
     this.group.add(this.bones[0]);
     for (const part of [mesh, this.depth]) {

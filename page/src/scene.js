@@ -5,6 +5,7 @@ import {
 } from "three";
 import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
 import { FilmCamera } from "./film_camera.js";
+import { LensBend } from "./bend.js";
 import { makeFloor } from "./floor.js";
 import { Footprints } from "./footprints.js";
 import { Person } from "./person.js";
@@ -29,6 +30,7 @@ export class View3D {
     this.bodies = new Group();
     this.bodies.matrixAutoUpdate = false;
     this.floor = makeFloor();
+    this.bend = new LensBend(motion);
     this.people = [];
     this.footprints = [];
     for (const given of motion.people) this.join(given);
@@ -64,7 +66,7 @@ export class View3D {
 
   /** Someone more; `given` is as one of `motion.people`. */
   join(given) {
-    const person = new Person(given, this.motion);
+    const person = new Person(given, this.motion, this.bend);
     this.people.push(person);
     this.bodies.add(person.group);
     if (this.inWorld && given.contacts) {
@@ -119,6 +121,7 @@ export class View3D {
     this.view = view;
     const free = view === "free";
     this.camera = free ? this.freeCamera : this.film.lens;
+    this.bend.use(!free);
     this.controls.enabled = free;
     this.floor.group.visible = this.film.marker.visible = free;
     this.renderer.shadowMap.autoUpdate = free;
@@ -194,7 +197,7 @@ export class View3D {
   onCanvas(point) {
     place.copy(point).applyMatrix4(this.camera.matrixWorldInverse);
     if (place.z > -NEAR) return null;
-    place.applyMatrix4(this.camera.projectionMatrix);
+    this.bend.move(place).applyMatrix4(this.camera.projectionMatrix);
     return [((place.x + 1) / 2) * this.size[0], ((1 - place.y) / 2) * this.size[1]];
   }
 }

@@ -38,7 +38,7 @@ def distort(points_cam: Float[Array, "*b 3"], camera: Camera) -> Float[Array, "*
     depth = points_cam[..., 2:]
     seen = points_cam[..., :2] / depth.clip(min=NEAR)
     radius = (seen**2).sum(-1)[..., None] ** 0.5
-    share = (_reach(camera) / radius.clip(min=1e-9)).clip(max=1.0)
+    share = (reach(camera) / radius.clip(min=1e-9)).clip(max=1.0)
     bent = _bent(seen * share, camera) / share
     front = constant(depth > NEAR, depth)
     bent = points_cam[..., :2] + front * (bent * depth - points_cam[..., :2])
@@ -84,19 +84,18 @@ def is_invertible(camera: Camera) -> bool:
         straight = _straightened(grid.reshape(-1, 2), camera)
         again = _bent((straight - K_px[:2, 2]) / K_px[[0, 1], [0, 1]], camera) * K_px[[0, 1], [0, 1]] + K_px[:2, 2]
         sides = (
-            _reach(camera),
+            reach(camera),
             float(np.linalg.norm((_border(camera) - K_px[:2, 2]) / K_px[[0, 1], [0, 1]], axis=-1).max()),
         )
         exact = bool((np.abs(again - grid.reshape(-1, 2)).max(-1) < WORST_PX).all())
         return exact and sides[1] / STRONGEST < sides[0] < sides[1] * STRONGEST
 
 
-def largest_shift_px(camera: Camera) -> float:
-    """How far from where a pinhole shows it the lens shows anything along the picture's border, pixels."""
-    if camera.distortion is None:
-        return 0.0
-    border = _border(camera)
-    return float(np.linalg.norm(_straightened(border, camera) - border, axis=-1).max())
+def reach(camera: Camera) -> float:
+    """The largest radius, at unit distance, of what the lens shows in the picture."""
+    K_px = as_numpy(camera.K_px, np.float64)
+    straight = (_straightened(_border(camera), camera) - K_px[:2, 2]) / K_px[[0, 1], [0, 1]]
+    return float(np.linalg.norm(straight, axis=-1).max())
 
 
 def _border(camera: Camera) -> Float[ndarray, "point 2"]:
@@ -104,13 +103,6 @@ def _border(camera: Camera) -> Float[ndarray, "point 2"]:
     along = np.linspace(0.0, 1.0, ALONG)
     sides = [(along, 0 * along), (along, 0 * along + 1), (0 * along, along), (0 * along + 1, along)]
     return np.concatenate([np.stack(side, -1) for side in sides]) * [camera.width, camera.height]
-
-
-def _reach(camera: Camera) -> float:
-    """The largest radius, at unit distance, of what the lens shows in the picture."""
-    K_px = as_numpy(camera.K_px, np.float64)
-    straight = (_straightened(_border(camera), camera) - K_px[:2, 2]) / K_px[[0, 1], [0, 1]]
-    return float(np.linalg.norm(straight, axis=-1).max())
 
 
 def _bent(seen: Float[Array, "*b 2"], camera: Camera) -> Float[Array, "*b 2"]:

@@ -18,6 +18,7 @@ import torch
 from vibe import cameras
 from vibe.arrays import as_numpy, as_tensors
 from vibe.body import load_body
+from vibe.distortion import distort
 from vibe.render import rasterizer
 from vibe.render.compositor import Poser
 from vibe.video.write import VideoWriter
@@ -299,6 +300,34 @@ def test_the_camera_view_shows_the_silhouettes_of_our_own_renderer(tab, result, 
     white = [rasterizer.Mesh(one.vertices, one.faces, np.ones_like(one.vertices)) for one in poser.at(10)]
     ours = rasterizer.rasterize(np.zeros((*seen.shape, 3), np.uint8), white, K_px).max(-1) > 24
     assert (seen & ours).sum() / (seen | ours).sum() > 0.97
+
+
+@pytest.mark.parametrize("lens", [(-0.35, 0.15, 0.004, -0.003), (-0.1, 0.02, 0.0, 0.0)], ids=["barrel", "fisheye"])
+def test_over_the_film_bodies_are_where_a_bending_lens_shows_them(open_page, result, body, tmp_path, lens):
+    camera = replace(result.camera, distortion=np.array(lens), fisheye=not lens[2])
+    page.view(replace(result, camera=camera), tmp_path / "bent.html", body=body)
+    tab = open_page(tmp_path / "bent.html")
+    tab.press("c", "v")
+    scale = tab.ask("vibe.view.size[0]") / WIDTH
+    tab.seek(12)
+    for number, motion in enumerate(result.people, start=1):
+        bent = distort(motion.joints_cam[motion.frames == 12][0].astype(np.float64), camera)
+        there = np.array(tab.ask(f"vibe.names.jointsPx({number})")) / scale
+        assert np.abs(there - cameras.project(bent, camera.K_px)).max() < 0.5
+    tab.ask("document.getElementById('over').hidden = true")
+    tab.ask(WHITE.format("false"))
+    seen = tab.picture().max(-1) > 24
+    K_px = np.diag([seen.shape[1] / WIDTH] * 2 + [1.0]) @ camera.K_px.astype(np.float64)
+    shares = []
+    for through in (camera, result.camera):
+        poser = Poser([(number, motion, body) for number, motion in enumerate(result.people, start=1)])
+        white = [
+            rasterizer.Mesh(distort(one.vertices, through), one.faces, np.ones_like(one.vertices))
+            for one in poser.at(12)
+        ]
+        ours = rasterizer.rasterize(np.zeros((*seen.shape, 3), np.uint8), white, K_px).max(-1) > 24
+        shares.append((seen & ours).sum() / (seen | ours).sum())
+    assert shares[0] > 0.96 and shares[1] < shares[0] - 0.02, shares
 
 
 def test_orbiting_by_mouse_wheel_and_key_changes_the_view_and_reset_brings_it_back(tab):

@@ -20,7 +20,7 @@ from vibe.arrays import as_numpy
 from vibe.body.outfit import colour, dressed, vertex_colours
 from vibe.body.pose import rest_joints, rest_vertices
 from vibe.body.record import Body
-from vibe.distortion import largest_shift_px
+from vibe.distortion import reach
 from vibe.motion.record import Motion, Result
 from vibe.motion.scene import R_SCENE_CAM, R_SCENE_WORLD, STILL, SceneOptions, build_scene
 from vibe.records import Camera
@@ -33,8 +33,6 @@ QUATERNION_UNIT = 32767
 """What 1 becomes in a quaternion."""
 WEIGHT_UNIT = 65535
 """What 1 becomes in a weight of the skin."""
-SEEN_PX = 3.0
-"""A lens's distortion that is seen over the film."""
 UNKNOWN_LEVEL = {
     "space": "camera", "R_scene_cam": np.array(R_SCENE_CAM["y"]).flatten().tolist(), "t_scene_cam": [0.0, 1.5, 0.0],
 }  # fmt: skip
@@ -57,8 +55,6 @@ def motion_json(result: Result, body: Body) -> str:
     if world is not None:
         level = _camera_path("world", R_SCENE @ world.R_world_cam, world.t_world_cam @ R_SCENE.T)
         notes.append(f"The world: {world}.")
-    if (shift_px := largest_shift_px(result.camera)) > SEEN_PX:
-        notes.append(f"over the film the page draws without the lens's distortion, which is up to {shift_px:.0f} px")
     return _json(
         result.clip.path.name,
         result.camera,
@@ -94,6 +90,7 @@ def _json(video: str, camera: Camera, body: Body, **rest: Any) -> str:
         "width": camera.width,
         "height": camera.height,
         "K": camera.K_px.flatten().tolist(),
+        "lens": _lens(camera),
         "joint_names": SMPL,
         "keypoint_names": COCO,
         "parents": SMPL_PARENTS,
@@ -107,6 +104,13 @@ def _json(video: str, camera: Camera, body: Body, **rest: Any) -> str:
         **rest,
     }
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _lens(camera: Camera) -> dict[str, Any] | None:
+    """How the film's lens bends, and up to which radius at unit distance that holds; None where it does not."""
+    if camera.distortion is None:
+        return None
+    return {"distortion": camera.distortion.tolist(), "fisheye": camera.fisheye, "reach": reach(camera)}
 
 
 def _person(number: int, motion: Motion, body: Body) -> dict[str, Any]:
