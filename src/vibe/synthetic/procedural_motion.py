@@ -44,8 +44,8 @@ FASTEST, PLANS = 30.0, 40
 """Acceleration of a joint, m/s^2, with which a plan is drawn anew, and how often."""
 SECONDS = 10.0
 """Of a clip."""
-POOL_MINUTES = 60.0
-"""Of a training's pool, which is made in less than two minutes of a core."""
+POOL_MINUTES = 45.0
+"""Of a training's pool, which is made in less than a minute of a core."""
 
 
 @dataclass(frozen=True)

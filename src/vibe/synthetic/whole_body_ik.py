@@ -32,8 +32,8 @@ SEGMENTS = (
     *((f"{side}_ankle", f"{side}_foot", 0.5, 0.0145) for side in SIDES),
 )  # fmt: skip
 """Ends of each segment, where its centre of mass is between them, its share of the mass."""
-ROUNDS = 25
-"""Of the search for balance; each leaves a tenth or less of the error."""
+ROUNDS, NEAR = 25, 2e-4
+"""Of the search for balance, at most, and the change in metres and radians with which it ends."""
 DORSIFLEXION = np.radians(35.0)
 """Most that a planted ankle bends; beyond it the heel rises."""
 LEAST_FLEXION = np.radians(3.0)
@@ -141,11 +141,20 @@ def solve(plan: MotionPlan, skeleton: MeanSkeleton) -> tuple[Float[ndarray, "tim
         off = plan.support - centre_of_mass(_placed(above, legs, pelvis))[:, [0, 2]]
         wanted = pelvis + np.stack([off[:, 0], 0 * off[:, 0], off[:, 1]], -1)
         wanted[:, 1] = _height(plan, wanted, heels, skeleton)
-        pelvis = plan.pelvis + plan.balances[:, None] * (wanted - plan.pelvis)
+        moved = plan.pelvis + plan.balances[:, None] * (wanted - plan.pelvis) - pelvis
+        pelvis, before = pelvis + moved, heels
         heels = [
             heel + 0.5 * (leg.heel + _above_zero(heel + dorsiflexion - DORSIFLEXION - leg.heel, 0.05) - heel)
             for leg, heel, (_, _, dorsiflexion) in zip(plan.legs, heels, legs, strict=True)
         ]
+        if (
+            max(
+                np.abs(each).max()
+                for each in (moved, *(np.subtract(*both) for both in zip(heels, before, strict=True)))
+            )
+            < NEAR
+        ):
+            break
     legs = [_leg(plan, side, pelvis, heels[side], skeleton) for side in range(2)]
     for side, (joints, _, _) in zip(SIDES, legs, strict=True):
         for name, matrices in zip(("hip", "knee", "ankle", "foot"), joints, strict=True):
