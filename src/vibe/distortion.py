@@ -38,7 +38,7 @@ def distort(points_cam: Float[Array, "*b 3"], camera: Camera) -> Float[Array, "*
     depth = points_cam[..., 2:]
     seen = points_cam[..., :2] / depth.clip(min=NEAR)
     radius = (seen**2).sum(-1)[..., None] ** 0.5
-    share = (reach(camera) / radius.clip(min=1e-9)).clip(max=1.0)
+    share = (farthest_seen(camera) / radius.clip(min=1e-9)).clip(max=1.0)
     bent = _bent(seen * share, camera) / share
     front = constant(depth > NEAR, depth)
     bent = points_cam[..., :2] + front * (bent * depth - points_cam[..., :2])
@@ -84,14 +84,14 @@ def is_invertible(camera: Camera) -> bool:
         straight = _straightened(grid.reshape(-1, 2), camera)
         again = _bent((straight - K_px[:2, 2]) / K_px[[0, 1], [0, 1]], camera) * K_px[[0, 1], [0, 1]] + K_px[:2, 2]
         sides = (
-            reach(camera),
+            farthest_seen(camera),
             float(np.linalg.norm((_border(camera) - K_px[:2, 2]) / K_px[[0, 1], [0, 1]], axis=-1).max()),
         )
         exact = bool((np.abs(again - grid.reshape(-1, 2)).max(-1) < WORST_PX).all())
         return exact and sides[1] / STRONGEST < sides[0] < sides[1] * STRONGEST
 
 
-def reach(camera: Camera) -> float:
+def farthest_seen(camera: Camera) -> float:
     """The largest radius, at unit distance, of what the lens shows in the picture."""
     K_px = as_numpy(camera.K_px, np.float64)
     straight = (_straightened(_border(camera), camera) - K_px[:2, 2]) / K_px[[0, 1], [0, 1]]

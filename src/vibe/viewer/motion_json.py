@@ -20,7 +20,7 @@ from vibe.arrays import as_numpy
 from vibe.body.outfit import colour, dressed, vertex_colours
 from vibe.body.pose import rest_joints, rest_vertices
 from vibe.body.record import Body
-from vibe.distortion import reach
+from vibe.distortion import farthest_seen
 from vibe.motion.record import Motion, Result
 from vibe.motion.scene import R_SCENE_CAM, R_SCENE_WORLD, STILL, SceneOptions, build_scene
 from vibe.records import Camera
@@ -110,7 +110,7 @@ def _lens(camera: Camera) -> dict[str, Any] | None:
     """How the film's lens bends, and up to which radius at unit distance that holds; None where it does not."""
     if camera.distortion is None:
         return None
-    return {"distortion": camera.distortion.tolist(), "fisheye": camera.fisheye, "reach": reach(camera)}
+    return {"distortion": camera.distortion.tolist(), "fisheye": camera.fisheye, "reach": farthest_seen(camera)}
 
 
 def _person(number: int, motion: Motion, body: Body) -> dict[str, Any]:
