@@ -648,6 +648,8 @@ def _phone_films(folder: Path) -> Iterable[Path]:
         content = lenses.phone_film(lenses.keyed(1, b"26.00mm", plain=plain), lenses.keyed(21, bytes([0, 0, 0, 24])))
         (folder / f"{number}.mov").write_bytes(content)
         yield folder / f"{number}.mov"
+    (folder / "gopro.mp4").write_bytes(lenses.phone_film(film=lenses.gopro(92.0)))
+    yield folder / "gopro.mp4"
     (folder / "photo.jpg").write_bytes(lenses.exif({0xA405: 26}))
     yield folder / "photo.jpg"
 

@@ -73,6 +73,17 @@ def test_a_wide_video_shows_the_whole_width_of_the_sensor_and_a_squarer_one_its_
     assert focal_px(film, 1440, 1080)[0] == pytest.approx(26 / FILM_MM * 1800)
 
 
+def test_a_gopro_s_angle_of_view_counts_where_its_picture_is_straight(tmp_path):
+    film = tmp_path / "GX010001.MP4"
+    for content, fov_deg in (
+        (lenses.gopro(92.0), 92.0), (lenses.gopro(141.1, b"W"), None), (lenses.gopro(math.nan), None),
+        (lenses.gopro(0.0), None), (lenses.gopro(92.0)[:-4], None),
+    ):  # fmt: skip
+        film.write_bytes(lenses.phone_film(film=content))
+        found = file_focal_px(film, 1920, 1080)
+        assert found == (fov_deg and (pytest.approx(math.hypot(960, 540) / math.tan(math.radians(46))), ""))
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_a_photo_s_focal_length_is_that_of_its_diagonal(tmp_path, order):
     for number in (2, 10):

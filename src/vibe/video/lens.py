@@ -1,8 +1,9 @@
-"""The focal length that a camera wrote into its file: in boxes of phones' videos, in the EXIF block of photos.
+"""The focal length that a camera wrote into its file: in boxes of a video, in the EXIF block of a photo.
 
 Apple's phones write that of the lens, as if the film were 35 mm wide, into the metadata of the video's track, under
 `com.apple.quicktime.camera.focal_length.35mm_equivalent` (a whole number, a real one, or a text such as "26.00mm").
-Android's and Samsung's own boxes hold the maker and the frame rate, no focal length.
+Android's and Samsung's own boxes hold the maker and the frame rate, no focal length. A GoPro writes the angle of view
+across the diagonal (ZFOV), which is a pinhole's where the picture is without distortion (VFOV is L, "Linear").
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ TEXT = 1
 def file_focal_px(path: Path, width: int, height: int) -> tuple[float, str] | None:
     """The focal length in pixels of an upright picture of this size, and a remark; None where the file tells none.
 
-    A photo's holds for its own diagonal (EXIF's FocalLengthIn35mmFilm), a video's for that of the whole sensor.
+    A photo's holds for its own diagonal (EXIF's FocalLengthIn35mmFilm), a phone's video's for that of the whole sensor.
     """
     diagonal_px = math.hypot(width, height)
     if length_mm := _of_photo(path):
@@ -68,6 +69,8 @@ def file_focal_px(path: Path, width: int, height: int) -> tuple[float, str] | No
             "a fifth less than the lens does; where it matters give --fov or --camera"
         )
         return length_mm / FILM_MM * sensor_px, remark
+    if fov_deg := _of_gopro(path):
+        return diagonal_px / (2 * math.tan(math.radians(fov_deg) / 2)), ""
     return None
 
 
@@ -86,17 +89,38 @@ def _of_video(path: Path) -> float | None:
     """Of an MP4 or QuickTime file, likewise: the track's own before the file's."""
     found: dict[bool, float] = {}
     with suppress(OSError, struct.error):
-        if not path.is_file():
-            return None
-        with path.open("rb") as file:
-            if file.read(8)[4:] not in (b"ftyp", b"moov", b"wide", b"mdat", b"free", b"skip"):
-                return None
-            boxes = walk_boxes(file, 0, path.stat().st_size, HOLDING)
-            metadata = (box for box in boxes if box.kind == b"meta")
-            for _, box in zip(range(MOST_METADATA), metadata):
-                for value in _values(file, box):
-                    found.setdefault(box.holder == b"trak", value)
+        for file, box in _boxes(path, b"meta"):
+            for value in _values(file, box):
+                found.setdefault(box.holder == b"trak", value)
     return found.get(True, found.get(False))
+
+
+def _of_gopro(path: Path) -> float | None:
+    """The angle of view across the diagonal in a GoPro's box, degrees, where its picture is without distortion."""
+    found: dict[bytes, bytes] = {}
+    with suppress(OSError, struct.error):
+        for file, box in _boxes(path, b"GPMF"):
+            file.seek(box.start)
+            content, at = file.read(min(box.stop - box.start, LARGEST_KEYS)), 0
+            while at + 8 <= len(content):
+                key, kind, size, count = struct.unpack_from(">4scBH", content, at)
+                length = 0 if kind == b"\0" else size * count  # what holds others is followed by them
+                found.setdefault(key, content[at + 8 : at + 8 + length])
+                at += 8 + -(-length // 4) * 4
+    if found.get(b"VFOV", b"")[:1] != b"L" or len(found.get(b"ZFOV", b"")) != 4:
+        return None
+    (fov_deg,) = struct.unpack(">f", found[b"ZFOV"])
+    return fov_deg if 5 <= fov_deg <= 150 else None
+
+
+def _boxes(path: Path, kind: bytes) -> Iterator[tuple[IO[bytes], Box]]:
+    """The boxes of a kind in an MP4 or QuickTime file; raises OSError, struct.error."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        if file.read(8)[4:] in (b"ftyp", b"moov", b"wide", b"mdat", b"free", b"skip"):
+            boxes = (box for box in walk_boxes(file, 0, path.stat().st_size, HOLDING) if box.kind == kind)
+            yield from ((file, box) for _, box in zip(range(MOST_METADATA), boxes))
 
 
 def _values(file: IO[bytes], box: Box) -> Iterator[float]:
