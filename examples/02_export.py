@@ -7,7 +7,7 @@ import vibe
 result = vibe.load(sys.argv[1] if len(sys.argv) > 1 else "motion.npz")
 for path, options in {
     "dance.bvh": {"to": "bvh", "unit": "m"},
-    "dance.glb": {"to": "glb", "ground": True},
+    "dance.glb": {"to": "glb"},
     "dance.csv": {"to": "csv", "up": "z"},
     "dance_amass.npz": {"to": "amass", "fps": 30.0},
 }.items():

@@ -135,8 +135,10 @@ def _copied_with_sound() -> Read:
 def _motion(folder: Path) -> Iterable[Path]:
     from motion import test_npz
 
-    _result(test_npz).save(folder / "motion.npz")
-    yield folder / "motion.npz"
+    whole = _result(test_npz)
+    for name, result in (("motion.npz", whole), ("world.npz", test_npz.in_world(whole))):
+        result.save(folder / name)
+        yield folder / name
 
 
 def _result(known: Any) -> Any:
