@@ -78,6 +78,19 @@ def test_a_calibrated_up_is_taken(low):
     assert world.R_world_cam[0, 2] @ one.up > 0.9999
 
 
+def test_the_length_of_a_cameras_path_is_found_from_feet_that_stand(low):
+    one = walker(low, 120)
+    true = np.stack([0.5 * one.times, 0.0 * one.times, 0.3 * one.times], 1).astype(np.float32)
+    motion = _seen(low, replace(one, smpl=replace(one.smpl, pelvis=one.smpl.pelvis - true)))
+    seen = replace(standing_camera(120), still=False, travels=True, path_cam0=7.0 * true.astype(np.float64))
+    (placed,), world, _ = place_in_world([motion], _clip(120), LENS, low, seen, GROUNDED)
+    went = np.linalg.norm(world.t_world_cam[-1] - world.t_world_cam[0])
+    assert world.camera == "moving"
+    assert went == pytest.approx(np.linalg.norm(true[-1]), rel=0.2)
+    walked, really = (np.ptp(each, axis=0) for each in (placed.pelvis_world, one.smpl.pelvis))
+    assert np.linalg.norm(walked) == pytest.approx(np.linalg.norm(really), rel=0.2)
+
+
 def test_each_scene_has_a_world_of_its_own(low):
     people = [_seen(low, walker(low, 60, pitch_deg=5)), _seen(low, walker(low, 60, pitch_deg=30), first=60)]
     seen = replace(standing_camera(120), begins=(0, 60))
