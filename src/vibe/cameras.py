@@ -19,6 +19,7 @@ LENS_SOURCES = {
     "fov": "the angle of view that was asked for",
     "file": "the focal length in the video's file",
     "pan": "the turning camera",
+    "travel": "the travelling camera",
     "people": "people who walk on one floor",
     "default": "an angle of view of 53.1 degrees across the picture's diagonal",
 }

@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 from vibe.world.background import BEGUN, TURNED, UNITS, Background
 from vibe.world.camera_motion import solve_rotations
 from vibe.world.travel import Path, Sightings, find_path, mean_cost
+from vibe.world.travel_focal import focal_from_travel
 
 SIZE, K_PX = (1280, 720), np.array([[1100.0, 0, 640], [0, 1100.0, 360], [0, 0, 1]])
 FRAMES, KEYS = 48, (0, 16, 32)
@@ -19,10 +20,10 @@ def film(path: np.ndarray, degrees: float = 4.0) -> tuple[np.ndarray, np.ndarray
     random, time = np.random.default_rng(0), np.arange(FRAMES)[:, None] / 30
     angles = degrees * np.sin(2 * np.pi * time / np.array([2.0, 3.0, 2.5]))
     R_cam0_cam = Rotation.from_euler("xyz", angles - angles[0], degrees=True).as_matrix()
-    points = random.uniform((-4, -1.5, 4), (4, 1.5, 12), (150, 3))
-    points[:50, 1], points[50:90, 2] = 1.5, 12
+    points = random.uniform((-4, -1.5, 4), (4, 1.5, 12), (80, 3))
+    points[:30, 1], points[30:50, 2] = 1.5, 12
     seen = np.einsum("tij,tni->tnj", R_cam0_cam, points - path[:, None])
-    return R_cam0_cam, path, (seen[..., :2] / seen[..., 2:]) * K_PX[0, 0] + random.normal(0, 0.1, (FRAMES, 150, 2))
+    return R_cam0_cam, path, (seen[..., :2] / seen[..., 2:]) * K_PX[0, 0] + random.normal(0, 0.1, (FRAMES, 80, 2))
 
 
 def background(pixels: np.ndarray) -> Background:
@@ -82,3 +83,13 @@ def test_wrong_sightings_do_not_bend_a_path():
     assert mean_cost(found, sightings) < 0.5 * mean_cost(Path(start, np.zeros((16, 3)), np.ones(len(rays))), sightings)
     error = np.degrees(Rotation.from_matrix(R_cam0_cam[:16].mT @ found.R_key_cam).magnitude())
     assert error.mean() < 0.15
+
+
+def test_a_travelling_camera_shows_the_focal_length():
+    _, _, pixels = film(walk(np.array([0.8, 0.1, 0.5])))
+    found = focal_from_travel(background(pixels), SIZE)
+    assert found is not None and abs(found[0] - K_PX[0, 0]) < 2 * found[1] < 0.2 * K_PX[0, 0]
+
+
+def test_a_camera_that_neither_turns_nor_travels_shows_no_focal_length():
+    assert focal_from_travel(background(film(np.zeros((FRAMES, 3)), 0.0)[2]), SIZE) is None

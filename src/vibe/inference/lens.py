@@ -12,7 +12,7 @@ from vibe.world.background import Background
 
 
 def find_lens(config: EstimatorConfig, clip: Clip, background: Background | None = None) -> Lens:
-    """What is known of a clip's camera: of --camera, --fov, the file, a pan and the default the first that there is.
+    """What is known of a clip's camera: the first that there is of --camera, --fov, file, background and default.
 
     A note says it where the focal length is not sure. Raises OSError or ValueError for a calibration that does not fit.
     """
@@ -22,7 +22,7 @@ def find_lens(config: EstimatorConfig, clip: Clip, background: Background | None
         return calibrated_lens(config.camera_file, clip.path, clip.width, clip.height)
     if config.fov_deg is not None:
         return Lens(cameras.default_camera(clip.width, clip.height, config.fov_deg))
-    return _of_file(clip) or _of_pan(clip, background) or _default(clip)
+    return _of_file(clip) or _of_background(clip, background) or _default(clip)
 
 
 def _of_file(clip: Clip) -> Lens | None:
@@ -36,17 +36,23 @@ def _of_file(clip: Clip) -> Lens | None:
     return Lens(_camera(clip, focal_px, "file"), (remark,) if remark else ())
 
 
-def _of_pan(clip: Clip, background: Background | None) -> Lens | None:
-    """What the background tells of the lens where the camera turned before it."""
-    from vibe.world.pan_focal import focal_from_pan
-
-    told = focal_from_pan(background, (clip.width, clip.height)) if background else None
-    if told is None:
+def _of_background(clip: Clip, background: Background | None) -> Lens | None:
+    """What the background tells of the lens where the camera turned or travelled before it, the surer of the two."""
+    if background is None:
         return None
-    focal_px, error_px = told
-    camera = _camera(clip, focal_px, "pan")
+    from vibe.world.pan_focal import focal_from_pan
+    from vibe.world.travel_focal import FLOOR, focal_from_travel
+
+    size = clip.width, clip.height
+    told = [(found, "pan") for found in (focal_from_pan(background, size),) if found]
+    if not told or told[0][0][1] > FLOOR * told[0][0][0]:
+        told += [(found, "travel") for found in (focal_from_travel(background, size),) if found]
+    if not told:
+        return None
+    (focal_px, error_px), source = min(told, key=lambda each: each[0][1])
+    camera = _camera(clip, focal_px, source)
     fov_deg = cameras.angle_of_view(camera)
-    note = f"the lens was read off the turning camera: an angle of view of {fov_deg:.1f} degrees"
+    note = f"the lens was read off {cameras.LENS_SOURCES[source]}: an angle of view of {fov_deg:.1f} degrees"
     return Lens(camera, (f"{note}, the focal length to {error_px / focal_px:.0%}",))
 
 

@@ -40,8 +40,6 @@ class KeyView:
     zooms: bool
     """Whether all corners move away from the middle or towards it, near and far ones alike."""
     sightings: Sightings
-    noise: float
-    """`NOISE` at z = 1."""
 
     def unit_after(self, before: KeyView, sample: int) -> float:
         """The unit of this path in that of a view whose frame of this number is the key frame here; 1 if unknown."""
@@ -51,7 +49,7 @@ class KeyView:
         moved = rays - path.nearness[:, None] * path.centres[sample]
         depth = (moved @ path.R_key_cam[sample])[:, 2] / path.nearness
         apart = np.linalg.norm(before.sightings.rays_cam[sample][:, None] - self.sightings.rays[:, :2], axis=-1)
-        one, other = np.nonzero((apart < self.noise * SAME / NOISE) & before.sightings.seen[sample][:, None])
+        one, other = np.nonzero((apart < self.sightings.noise * SAME / NOISE) & before.sightings.seen[sample][:, None])
         if len(one) < LINKS:
             return 1.0
         return float(np.median(depth[one] * self.path.nearness[other]).clip(1 / MOST, MOST))
@@ -61,7 +59,24 @@ def view_from_key(
     background: Background, samples: Int[Array, "sample"], K_px: Float[Array, "3 3"], size_px: tuple[int, int]
 ) -> KeyView:
     """How the camera of some samples of one key frame is turned and placed beside it."""
-    # In one piece: three explanations of the same corners, each tried only where the simpler one does not hold.
+    sightings, R_turned, parallax_px = sightings_of(background, samples, K_px, size_px)
+    standing = Path(R_turned, np.zeros((len(samples), 3)), np.ones(len(sightings.rays)))
+    cost = mean_cost(standing, sightings)
+    path, zooms = None, False
+    if cost > UNEXPLAINED:
+        zoomed, found = zoom_path(standing, sightings), find_path(sightings, R_turned)
+        flat = mean_cost(zoomed, sightings)
+        path = found if mean_cost(found, sightings) < EXPLAINED * flat else None
+        zooms = flat < EXPLAINED * cost and path is None
+        R_turned = zoomed.R_key_cam if zooms else R_turned
+    return KeyView(R_turned, parallax_px, path, zooms, sightings)
+
+
+def sightings_of(
+    background: Background, samples: Int[Array, "sample"], K_px: Float[Array, "3 3"], size_px: tuple[int, int]
+) -> tuple[Sightings, Float[Array, "sample 3 3"], Float[Array, "sample"]]:
+    """The corners of a key frame in some samples, R_key_cam if the camera only turns, and what that leaves, pixels."""
+    # In one piece: pairs of points become one table of corners and frames, and what is measured on the way.
     longer, middle = max(size_px), np.array(size_px) / 2
     pairs, there, inliers = background.pairs_px(samples, longer)
     R_turned, away = rotations_of_rays(pairs[..., 2:] + middle, pairs[..., :2] + middle, inliers, K_px)
@@ -75,16 +90,7 @@ def view_from_key(
     often = seen.sum(0) >= max(2, OFTEN * len(samples))
     noise = NOISE * longer / SIDE / float(K_px[0, 0])
     sightings = Sightings(cameras.rays(starts[often] + middle, K_px), rays_cam[:, often], seen[:, often], noise)
-    standing = Path(R_turned, np.zeros((len(samples), 3)), np.ones(int(often.sum())))
-    cost = mean_cost(standing, sightings)
-    path, zooms = None, False
-    if cost > UNEXPLAINED:
-        zoomed, found = zoom_path(standing, sightings), find_path(sightings, R_turned)
-        flat = mean_cost(zoomed, sightings)
-        path = found if mean_cost(found, sightings) < EXPLAINED * flat else None
-        zooms = flat < EXPLAINED * cost and path is None
-        R_turned = zoomed.R_key_cam if zooms else R_turned
-    return KeyView(R_turned, parallax_px, path, zooms, sightings, noise)
+    return sightings, R_turned, parallax_px
 
 
 def rotations_of_rays(

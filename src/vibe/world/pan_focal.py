@@ -46,12 +46,12 @@ def focal_from_pan(background: Background, size_px: tuple[int, int]) -> tuple[fl
         costs[number] = (np.log1p((away / (SCALE * longer)) ** 2) * inliers).sum(1) / inliers.sum(1)
         residuals[number] = np.nanmedian(np.where(inliers, away, np.nan), axis=1)
         turns[number] = np.degrees(np.arccos(R_key_cam[:, 2, 2].clip(-1, 1)))
-    place = _lowest(costs.mean(1))
+    place = lowest_place(costs.mean(1))
     best = round(place)
     random, blocks = np.random.default_rng(0), np.array_split(np.arange(len(samples)), BLOCKS)
     drawn = [np.concatenate([blocks[n] for n in random.integers(0, BLOCKS, BLOCKS)]) for _ in range(DRAWS)]
     step = math.log(TRIED[1] / TRIED[0])
-    error = math.hypot(step * float(np.std([_lowest(costs[:, each].mean(1)) for each in drawn])), FLOOR)
+    error = math.hypot(step * float(np.std([lowest_place(costs[:, each].mean(1)) for each in drawn])), FLOOR)
     fits = np.median(residuals[best]) <= FITS * longer and np.median(turns[best]) >= LEAST_DEG
     if not fits or error > WORST or best in (0, len(TRIED) - 1):
         return None
@@ -77,7 +77,7 @@ def _farthest(background: Background, longer_px: int) -> Int[Array, "chosen"]:
     return turned[best[shifts[best] > FAR * shifts.max()]]
 
 
-def _lowest(costs: Float[Array, "tried"]) -> float:
+def lowest_place(costs: Float[Array, "tried"]) -> float:
     """Where the parabola through the lowest cost and its neighbours is lowest, as a number of the costs."""
     lowest = int(costs.argmin())
     if lowest in (0, len(costs) - 1):

@@ -84,6 +84,11 @@ def find_path(sightings: Sightings, R_key_cam: Float[Array, "sample 3 3"]) -> Pa
     return _fitted(Path(R_start, centres, best.nearness), sightings, corners=False)
 
 
+def refined(path: Path, sightings: Sightings) -> Path:
+    """The path that explains the frames best near another one."""
+    return _fitted(path, sightings)
+
+
 def zoom_path(standing: Path, sightings: Sightings) -> Path:
     """The path straight ahead before corners that are all alike far away: what a lens that zooms looks like."""
     return _fitted(standing, sightings, corners=False, moves=AHEAD)
