@@ -23,15 +23,19 @@ from torch import Tensor
 from watcher import Watcher
 
 from vibe import cameras, skeletons
-from vibe.arrays import as_tensors
+from vibe.arrays import as_numpy, as_tensors
 from vibe.body.load import load_body
 from vibe.evaluate import balancing_clip
 from vibe.evaluate.scores import WHOLE, Compared, Tally
 from vibe.inference import config, estimate
 from vibe.inference.track import load_pose_model
+from vibe.inference.world import place_in_world
 from vibe.models.network import load_network
+from vibe.records import Lens
 from vibe.refine.presets import FITTINGS, SMOOTHING
+from vibe.world.camera_motion import standing_camera
 
+ALONE = "vibe --no-world"
 FOLDER = Path("../shared/data/videos/balancing")
 MEDIAPIPE = {"shoulder": 11, "elbow": 13, "wrist": 15, "hip": 23, "knee": 25, "ankle": 27}
 """Where the left joint stands among the 33 landmarks; the right one follows it."""
@@ -79,17 +83,20 @@ def main(options: Options) -> None:
         fitting = FITTINGS["open"] if options.refine else None
         how = config.Refinement(SMOOTHING[options.smooth], fitting, config.energies())
         [motion] = estimate.estimate_track(track, clip, view, network, body, [how])
+        clip, lens, still = as_numpy(clip), Lens(as_numpy(view)), standing_camera(len(clip.timestamps))
+        [standing], *_ = place_in_world([motion], clip, lens, body, still, how)
         rival = watcher.nearest(dict(zip(track.frames.tolist(), track.keypoints_px.numpy(), strict=True)))
         frames = sorted(rival)
         mine = torch.isin(track.frames, torch.tensor(frames))
         world = torch.from_numpy(np.stack([rival[frame].whole[:, 2:5] for frame in frames])).float()
         at = torch.tensor(frames)
         for name, joints in (
-            ("vibe", as_tensors(motion.joints_cam)[mine][:, limbs]),
+            ("vibe", as_tensors(standing.joints_cam)[mine][:, limbs]),
+            (ALONE, as_tensors(motion.joints_cam)[mine][:, limbs]),
             ("MediaPipe world landmarks", limbs_of_landmarks(world)),
         ):
             rows.append([camera, name, len(frames), *errors(joints, truth[frames], at)])
-    for system in ("vibe", "MediaPipe world landmarks"):
+    for system in ("vibe", ALONE, "MediaPipe world landmarks"):
         both = np.array([row[3:] for row in rows if row[1] == system]).mean(0)
         rows.append(["mean", system, sum(row[2] for row in rows if row[1] == system), *both])
     report.table(

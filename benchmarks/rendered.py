@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from watcher import Watcher
 
-from vibe.arrays import as_tensors
+from vibe.arrays import as_numpy, as_tensors
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
 from vibe.body.pose import rest_joints, rest_vertices
@@ -42,21 +42,25 @@ from vibe.evaluate.scores import COVERAGE, WHOLE, Compared, System, Tally, syste
 from vibe.inference import estimate
 from vibe.inference import track as following
 from vibe.inference.track import FIELDS
+from vibe.inference.world import place_in_world
 from vibe.models.network import Network, load_network
 from vibe.motion import Motion
 from vibe.parallel import one_thread
-from vibe.records import Camera, Clip, SmplParams, Track
+from vibe.records import Camera, Clip, Lens, SmplParams, Track
 from vibe.synthetic.background import BackgroundGround
 from vibe.synthetic.clips import render_clip, truth
 from vibe.synthetic.procedural_motion import KINDS as KINDS_BY_RULE
 from vibe.synthetic.procedural_motion import make_motion
 from vibe.video.read import open_video
+from vibe.world.camera_motion import standing_camera
 
 FRAMES = 75
 """Of a clip; runs of 31 to 42 frames are taken whole."""
 PICTURES = ((480, 640), (640, 480))
 PROCEDURAL_SEED = 10**9 + 7
 """From here on; a training's seeds times their stride are less."""
+WORLD = "world"
+"""What the name of the last system ends with where feet that stand are put on a floor."""
 FOV_DEG = (40.0, 75.0)
 """Across the diagonal; uniform."""
 
@@ -252,7 +256,10 @@ def estimates(one: Take, network: Network, body: Body, after: Sequence[System]) 
         return {}
     camera, how = default_camera(one.clip.width, one.clip.height), [system.refinement for system in after]
     motions = estimate.estimate_track(track, one.clip, camera, network, body, how)
-    return {system.name: motion for system, motion in zip(after, motions, strict=True)}
+    found = {system.name: motion for system, motion in zip(after, motions, strict=True)}
+    clip, lens, still = as_numpy(one.clip), Lens(as_numpy(camera)), standing_camera(len(one.clip.timestamps))
+    [standing], *_ = place_in_world(motions[-1:], clip, lens, body, still, how[-1])
+    return found | {f"{after[-1].name} + {WORLD}": standing}
 
 
 def count(tally: Tally, one: Take, motion: Motion | None) -> None:
@@ -292,10 +299,10 @@ def main(options: Options) -> None:
     with one_thread():
         for one in (take(plan, body, options.cache) for plan in plans(options.clips, options.subjects)):
             found = estimates(one, network, body, after)
-            for system in after:
+            for name in (*(system.name for system in after), f"{after[-1].name} + {WORLD}"):
                 for part in (WHOLE, one.plan.kind, subject_of(one.plan.name)):
-                    row = part, system.name
-                    count(tallies.setdefault(row, Tally()), one, motion := found.get(system.name))
+                    row = part, name
+                    count(tallies.setdefault(row, Tally()), one, motion := found.get(name))
                     if motion is not None and len(motion.frames) == len(one.motion.frames):
                         joints = [as_tensors(each.joints_cam) for each in (motion, one.motion)]
                         others.setdefault(row, []).append(motion_errors.motion_errors(*joints))

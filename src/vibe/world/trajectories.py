@@ -15,13 +15,17 @@ import scipy.sparse.linalg
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from vibe.body.posture import unit
+
 DEPTH = 0.02
 """Expected error of a person's distance, as a share of it."""
+LIFT = 0.03
+"""Metres by which a person may be read too high or too low."""
 UNSTEADY = 1.0
 """Expected error of a person's acceleration along the line of sight, metres per second squared."""
 SLIDE = 0.2
 """Metres a second by which a sole that stands may seem to move: what the pose says of it is no better."""
-LEVEL = 0.1
+LEVEL = 0.03
 """Expected error of a standing sole's height above what it stands on, metres."""
 DRIFT = 0.003
 """Metres a frame by which the shape of a camera's path may be wrong."""
@@ -51,22 +55,22 @@ def solve_paths(
     up: Float[ndarray, "3"],
     likely: Float[ndarray, "frame 3"] | None = None,
 ) -> tuple[list[Float[ndarray, "_ 3"]], Float[ndarray, "frame 3"]]:
-    """What is to be added to each person's path, along their line of sight, and the path of the camera's centre from
-    its first place.
+    """What is to be added to each person's path, along their line of sight and a little up or down, and the path of the
+    camera's centre from its first place.
 
     `likely` is that path as it is thought to be, whose length the feet tell better; without it the camera stands.
     """
     # one system, since a camera that travels ties all people together; soles that slide lose their say in rounds
-    counts = [len(walk.frames) for walk in walks]
+    counts = [2 * len(walk.frames) for walk in walks]
     firsts = [0, *accumulate(counts)]
     camera = firsts[-1]
     travels = likely is not None and bool(likely.any())
     unknowns = camera + (3 * len(timestamps) + 1 if travels else 0)
-    sights = [walk.pelvis / np.linalg.norm(walk.pelvis, axis=-1, keepdims=True) for walk in walks]
+    ways = [np.stack([unit(walk.pelvis), np.broadcast_to(up, walk.pelvis.shape)], 1) for walk in walks]
     fixed, soft = _Rows(unknowns), _Rows(unknowns)
-    for walk, sight, first in zip(walks, sights, firsts[:-1], strict=True):
-        _keep_depth(fixed, walk, first, timestamps)
-        _stand(soft, walk, sight, first, timestamps, up, camera if travels else None)
+    for walk, way, first in zip(walks, ways, firsts[:-1], strict=True):
+        _keep(fixed, walk, first, timestamps)
+        _stand(soft, walk, way, first, timestamps, up, camera if travels else None)
     if travels and likely is not None:
         _carry(fixed, camera, likely)
     solution = np.zeros(unknowns)
@@ -78,9 +82,8 @@ def solve_paths(
         normal = (A.T @ A + C.T @ W @ C + 1e-9 * scipy.sparse.eye(unknowns)).tocsc()
         solution = scipy.sparse.linalg.splu(normal).solve(A.T @ b + C.T @ (weight * d))
         weight = 1 / (1 + ((C @ solution - d) / ROBUST) ** 2)
-    steps = [
-        solution[first:last, None] * sight for first, last, sight in zip(firsts[:-1], firsts[1:], sights, strict=True)
-    ]
+    spans = zip(firsts[:-1], firsts[1:], ways, strict=True)
+    steps = [(solution[first:last].reshape(-1, 2, 1) * way).sum(1) for first, last, way in spans]
     path = solution[camera:-1].reshape(-1, 3) if travels else np.zeros((len(timestamps), 3))
     return steps, path
 
@@ -108,11 +111,13 @@ class _Rows:
         return scipy.sparse.csr_matrix((factors, (rows, columns)), shape), np.concatenate([none, *self._right])
 
 
-def _keep_depth(rows: _Rows, walk: Walk, first: int, timestamps: Float[ndarray, "frame"]) -> None:
-    """A person stays near the depth that the fit has them at, and is moved from it smoothly."""
-    columns = first + np.arange(len(walk.frames))
-    rows.add(np.zeros(len(columns)), (columns, 1 / (DEPTH * np.linalg.norm(walk.pelvis, axis=-1))))
-    _smooth(rows, columns, timestamps[walk.frames], UNSTEADY)
+def _keep(rows: _Rows, walk: Walk, first: int, timestamps: Float[ndarray, "frame"]) -> None:
+    """A person stays near where the fit has them, and is moved from it smoothly."""
+    expected = [DEPTH * np.linalg.norm(walk.pelvis, axis=-1), np.full(len(walk.frames), LIFT)]
+    for way, error in enumerate(expected):
+        columns = first + 2 * np.arange(len(walk.frames)) + way
+        rows.add(np.zeros(len(columns)), (columns, 1 / error))
+        _smooth(rows, columns, timestamps[walk.frames], UNSTEADY)
 
 
 def _carry(rows: _Rows, camera: int, likely: Float[ndarray, "frame 3"]) -> None:
@@ -138,23 +143,24 @@ def _smooth(rows: _Rows, columns: Int[ndarray, "time"], times: Float[ndarray, "t
 
 
 def _stand(
-    rows: _Rows, walk: Walk, sight: Float[ndarray, "time 3"], first: int, timestamps: Float[ndarray, "frame"],
+    rows: _Rows, walk: Walk, ways: Float[ndarray, "time 2 3"], first: int, timestamps: Float[ndarray, "frame"],
     up: Float[ndarray, "3"], camera: int | None,
 ) -> None:  # fmt: skip
     """A sole that stands neither moves nor leaves the height of what it stands on."""
-    times, columns = timestamps[walk.frames], first + np.arange(len(walk.frames))
+    times, columns = timestamps[walk.frames], first + 2 * np.arange(len(walk.frames))
     near = np.diff(walk.frames) == 1
     for sole in range(4):
         place, sure = walk.soles[:, sole], walk.contacts[:, sole].astype(np.float64)
         if walk.ground is not None:
             factor = sure / LEVEL
-            terms = [(columns, factor * (sight @ up))]
+            terms = [(columns + way, factor * (ways[:, way] @ up)) for way in range(2)]
             if camera is not None:
                 terms += [(camera + 3 * walk.frames + axis, factor * up[axis]) for axis in range(3)]
             rows.add(factor * (walk.ground[:, sole] - place @ up), *terms)
         both = np.minimum(sure[1:], sure[:-1]) * near / (SLIDE * np.diff(times))
         for axis in range(3):
-            terms = [(columns[1:], both * sight[1:, axis]), (columns[:-1], -both * sight[:-1, axis])]
+            terms = [(columns[1:] + way, both * ways[1:, way, axis]) for way in range(2)]
+            terms += [(columns[:-1] + way, -both * ways[:-1, way, axis]) for way in range(2)]
             if camera is not None:
                 terms += [(camera + 3 * walk.frames[1:] + axis, both), (camera + 3 * walk.frames[:-1] + axis, -both)]
             rows.add(-both * np.diff(place[:, axis]), *terms)
