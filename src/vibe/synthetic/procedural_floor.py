@@ -79,7 +79,7 @@ def sit(times: Times, random: Random, skeleton: MeanSkeleton) -> MotionPlan:
             * gaussian_filter1d(settled * (gaussian_filter1d(settled, 12, mode="nearest") > 0.9), 6, mode="nearest")
         )
         ball = np.array([sign * width, 0, random.normal(0, 0.03)])
-        legs.append(standing_leg(times, ball, sign * out, 0.08, 0, free, angles))
+        legs.append(standing_leg(times, ball, sign * out, -0.03, 0, free, angles))
     slump = rove(times, random, lambda: random.normal(-0.1, 0.15), (0.8, 1.5), (0.5, 3.0)).clip(-0.5, 0.3)
     lean = random.uniform(2.0, 3.2) * sat * (1 - sat) + slump * sat
     R_pelvis = pelvis_turned(times, random, lean)

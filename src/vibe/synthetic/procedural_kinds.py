@@ -78,7 +78,7 @@ def squat(times: Times, random: Random, _: MeanSkeleton) -> MotionPlan:
     deep = random.uniform(0.9, 2.4)
 
     def draw() -> float:
-        return random.uniform(0, 0.15) if random.random() < 0.4 else random.uniform(0.4, 1) ** 0.4 * deep
+        return random.uniform(-0.06, 0.1) if random.random() < 0.4 else random.uniform(0.4, 1) ** 0.4 * deep
 
     depth = rove(times, random, draw, (0.7, 2.0), (0.0, 1.8))
     stagger = random.normal(0, 0.04)
@@ -137,8 +137,8 @@ def on_one_leg(
 
 def one_leg(times: Times, random: Random, _: MeanSkeleton) -> MotionPlan:
     """Stands on one leg, knee nearly straight or somewhat bent, for long."""
-    base = random.choice([random.uniform(0, 0.15), random.uniform(0.1, 0.6)])
-    knee = (base + sway(times, random, 0.04 + 0.1 * base)).clip(-0.03)
+    base = random.choice([random.uniform(-0.06, 0.1), random.uniform(0.1, 0.6)])
+    knee = (base + sway(times, random, 0.04 + 0.1 * base)).clip(-0.06)
     return on_one_leg(times, random, knee, (2.0, 6.0), (0.0, 1.0), tuple(FREE_LEGS))
 
 
@@ -147,10 +147,10 @@ def one_leg_squat(times: Times, random: Random, _: MeanSkeleton) -> MotionPlan:
     deep = random.uniform(0.5, 1.75)
 
     def draw() -> float:
-        return random.uniform(0, 0.2) if random.random() < 0.33 else random.uniform(0.3, 1) * deep
+        return random.uniform(-0.06, 0.15) if random.random() < 0.33 else random.uniform(0.3, 1) * deep
 
     knee = rove(times, random, draw, (0.7, 1.8), (0.0, 2.0)) + sway(times, random, 0.02)
-    return on_one_leg(times, random, knee.clip(-0.03), (3.0, 8.0), (0.0, 0.8), tuple(FREE_LEGS))
+    return on_one_leg(times, random, knee.clip(-0.06), (3.0, 8.0), (0.0, 0.8), tuple(FREE_LEGS))
 
 
 def unsteady_stand(times: Times, random: Random, _: MeanSkeleton) -> MotionPlan:
@@ -171,7 +171,7 @@ def unsteady_stand(times: Times, random: Random, _: MeanSkeleton) -> MotionPlan:
 
 def knee_raises(times: Times, random: Random, _: MeanSkeleton) -> MotionPlan:
     """One knee after the other up to the hip or higher."""
-    knee = (random.uniform(0, 0.25) + sway(times, random, 0.03)).clip(-0.03)
+    knee = (random.uniform(-0.06, 0.2) + sway(times, random, 0.03)).clip(-0.06)
     arms = ("hang", "hips", "forward", "before chest", "overhead", "sideways")
     return on_one_leg(times, random, knee, (0.1, 0.8), (0.0, 0.3), ("stork", "high"), (0.45, 0.7), arms=arms)
 
@@ -222,14 +222,14 @@ def lunges(times: Times, random: Random, _: MeanSkeleton) -> MotionPlan:
             (moments[5], moments[7] - 0.1 * step, goes),
             (moments[7], moments[8], 0.5),
         ]
-        channels["knee"] += [(moments[2] - 0.3, moments[4], deep), (moments[5], moments[6] + 0.3 * step, 0.06)]
+        channels["knee"] += [(moments[2] - 0.3, moments[4], deep), (moments[5], moments[6] + 0.3 * step, -0.02)]
         channels[str(side)] += [(moments[1], moments[2], out), (moments[6], moments[7], homes[side])]
         heel = 0.9 if (way == "ahead") else 0.0
         channels[f"h{1 - side}"] += [(moments[2] - 0.2, moments[4], heel), (moments[5], moments[6], 0.0)]
         own = 0.9 if way == "behind" else 0.0
         channels[f"h{side}"] += [(moments[1], moments[2], own), (moments[6], moments[7], 0.0)]
         time = moments[-1]
-    knee = through(times, 0.06, channels["knee"])
+    knee = through(times, -0.02, channels["knee"])
     legs = []
     for side in range(2):
         ball = through(times, homes[side], channels[str(side)])
@@ -250,7 +250,7 @@ def lunges(times: Times, random: Random, _: MeanSkeleton) -> MotionPlan:
 def reaches(times: Times, random: Random, _: MeanSkeleton) -> MotionPlan:
     """Stands on both feet, bends and turns the trunk all ways, reaches up, down and about; sometimes on tiptoe."""
     width, out = random.uniform(0.07, 0.2), random.uniform(0, 0.35)
-    knee = rove(times, random, lambda: random.choice([0.0, random.uniform(0, 0.6)]), (0.8, 2.0), (0.5, 2.5))
+    knee = rove(times, random, lambda: random.choice([-0.05, random.uniform(-0.05, 0.6)]), (0.8, 2.0), (0.5, 2.5))
     tiptoe = rove(times, random, lambda: max(0.0, random.normal(0, 0.3)), (0.6, 1.2), (0.5, 2.0)).clip(0, 0.6)
     far = random.uniform(0, 1.5)
     forward = rove(
@@ -284,7 +284,8 @@ def steps(times: Times, random: Random, _: MeanSkeleton) -> MotionPlan:
     """Walks on the spot as on a treadmill, or ahead; knees hardly bent, or as in a creep."""
     rate, width = random.uniform(0.55, 0.95), random.uniform(0.04, 0.12)
     stride = random.uniform(0.15, 0.6) * min(1.0, 0.7 / rate)
-    crouch, rise, strike = random.uniform(0, 0.9), random.uniform(0.3, 0.7), random.uniform(0, 0.25)
+    crouch = random.uniform(-0.04, 0.1) if random.random() < 0.5 else random.uniform(0, 0.9)
+    rise, strike = random.uniform(0.3, 0.7), random.uniform(0, 0.25)
     stance = random.uniform(0.58, 0.66)
     travel = stride / stance * rate * times * random.integers(2)
     legs = []

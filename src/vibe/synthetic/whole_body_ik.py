@@ -36,7 +36,7 @@ ROUNDS, NEAR = 25, 2e-4
 """Of the search for balance, at most, and the change in metres and radians with which it ends."""
 DORSIFLEXION = np.radians(35.0)
 """Most that a planted ankle bends; beyond it the heel rises."""
-LEAST_FLEXION = np.radians(3.0)
+LEAST_FLEXION = np.radians(-4.0)
 """Of the knee of a leg that stands, or reaches for where it will, besides 0.7 of what it will bend."""
 LIFTS = (1.0, 1.0, 1.0, 1.0)
 """By how much of their way free feet that are under the floor are lifted, in each round."""
@@ -221,22 +221,25 @@ def _frame(first: ndarray, second: ndarray) -> Float[ndarray, "time 3 3"]:
 
 
 def _height(plan: MotionPlan, pelvis: ndarray, heels: list[ndarray], skeleton: MeanSkeleton) -> Float[ndarray, "time"]:
-    """The highest pelvis for which legs that carry bend their knees as far as they have to, and all reach the floor."""
-    heights = []
+    """Where legs bend their knees as they are to, by the weight that they carry, and all reach their places."""
+    height, reaches, carried = np.zeros(len(pelvis)), [], plan.legs[0].carries + plan.legs[1].carries
     for name, leg, heel in zip(SIDES, plan.legs, heels, strict=True):
         hip, knee, ankle = (skeleton.of(f"{name}_{joint}") for joint in ("hip", "knee", "ankle"))
         from_pelvis = plan.R_world_pelvis @ (hip - skeleton.rest[0])
         foot = skeleton.ankle_over(name, leg.ball, about(Y, leg.yaw) @ about(X, heel))
-        # The leg that carries less yields to the other, the more the less it carries, but has to reach its place.
-        share = leg.carries / (plan.legs[0].carries + plan.legs[1].carries).clip(1e-3)
-        for flexion, yields in ((leg.knee, (1 - 2 * share).clip(0) ** 2), (LEAST_FLEXION + 0.7 * leg.knee, leg.free)):
-            length = (((knee - hip) + about(X, flexion) @ (ankle - knee)) ** 2).sum(-1)
-            aside = ((pelvis + from_pelvis - foot)[:, [0, 2]] ** 2).sum(-1)
-            heights.append(foot[:, 1] + np.sqrt((length - aside).clip(0.01)) - from_pelvis[:, 1] + 0.5 * yields)
-    lowest = heights[0]
-    for height in heights[1:]:
-        lowest = lowest - _above_zero(lowest - height, 0.02)
-    return lowest
+        aside = ((pelvis + from_pelvis - foot)[:, [0, 2]] ** 2).sum(-1)
+        wanted, most = (
+            foot[:, 1]
+            + np.sqrt(((((knee - hip) + about(X, flexion) @ (ankle - knee)) ** 2).sum(-1) - aside).clip(0.01))
+            - from_pelvis[:, 1]
+            for flexion in (leg.knee, LEAST_FLEXION + 0.7 * leg.knee.clip(0))
+        )
+        height = height + (leg.carries + 1e-3) / (carried + 2e-3) * wanted
+        reaches.append(most + 0.5 * leg.free)
+    for most in reaches:
+        # No rounder than this: near a straight leg a millimetre is many degrees of the knee.
+        height = height - _above_zero(height - most, 0.002)
+    return height
 
 
 def _placed(above: ndarray, legs: list, pelvis: ndarray) -> Float[ndarray, "time 24 3"]:
