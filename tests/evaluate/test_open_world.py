@@ -1,5 +1,6 @@
 """Laws of the protocol on rendered videos: the truth has no errors, and errors that are put in are found."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import roma
 import torch
 from world_takes import FRAMES
 
+from vibe.body.load import load_body
 from vibe.evaluate.open_world import compared_with_truth, matched_people, open_world, read_truth, wanted_of
+from vibe.evaluate.open_world_clips import MANIFEST, VIRTUAL, truth_arrays
 from vibe.evaluate.scores import METRICS, WHOLE, Tally, systems
 from vibe.inference.estimate import Estimator
 from vibe.models.network import load_network
@@ -51,7 +54,7 @@ def test_each_is_matched_with_who_is_nearest_and_strangers_with_nobody(world_cli
     assert matched_people(points, motions[::-1]) == motions
     assert matched_people(points, motions[1:]) == [None, motions[1]]
     assert matched_people([each + 900 for each in points], motions) == [None, None]
-    assert matched_people(points, []) == [None, None]
+    assert matched_people(points, []) == [None, None] and matched_people([], motions) == []
 
 
 def test_the_protocol_reports_cameras_apart_and_counts_who_is_not_found(world_clip, monkeypatch) -> None:
@@ -65,6 +68,22 @@ def test_the_protocol_reports_cameras_apart_and_counts_who_is_not_found(world_cl
     whole = open_world(world_clip.folder, load_network(), systems()).scores[0]
     assert whole.evidence == "moving camera" and whole.frames == FRAMES and whole.errors["coverage"] == 50
     assert whole.errors["w_mpjpe_mm"] < 0.1 and set(whole.errors) - {"coverage"} <= set(METRICS)
+
+
+def test_of_a_virtual_pan_the_camera_alone_is_measured(world_clip, tmp_path, monkeypatch) -> None:
+    truth = truth_arrays(load_body(), (), world_clip.filming)
+    np.savez(tmp_path / "virtual_00_a.npz", allow_pickle=False, **truth)
+    about = {
+        "subjects": "held-out",
+        "body": "",
+        "fps": 30.0,
+        "clips": {"virtual_00_a": {"camera": VIRTUAL, "people": []}},
+    }
+    (tmp_path / MANIFEST).write_text(json.dumps(about))
+    monkeypatch.setattr(Estimator, "estimate", lambda self, video: world_clip.result(video, 0))
+    whole = open_world(tmp_path, load_network(), systems()).scores[0]
+    assert whole.evidence == VIRTUAL and whole.frames == FRAMES
+    assert whole.errors == {"camera_rotation_deg": pytest.approx(0, abs=0.05)}
 
 
 def test_a_clip_without_its_truth_is_named(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from raw_files import write_video
 
 from vibe.data.motion import HELD_OUT, read_motion_clips, subject_of
 from vibe.evaluate import open_world_clips
@@ -26,7 +27,9 @@ def folder(tmp_path_factory, shared: Path) -> Path:
         patch.setattr(camera_paths, "SIZES", ((160, 96), (96, 160)))
         patch.setattr(scenery, "TEXELS", 20)
         patch.setitem(SHOTS, "training", SMALL)
-        assert build_open_world(out, "training") == 1
+        (out / "videos").mkdir()
+        write_video(out / "videos" / "still.mp4", 12, 30)
+        assert build_open_world(out, "training", videos=out / "videos") == 2
     return out
 
 
@@ -41,7 +44,8 @@ def test_clips_are_of_whom_they_say_and_within_the_motion(shared: Path) -> None:
 
 
 def test_video_and_truth_agree(folder: Path) -> None:
-    (name,) = read_clip_list(folder)["clips"]
+    name, virtual = read_clip_list(folder)["clips"]
+    assert np.load(folder / f"{virtual}.npz")["people"] == 0 and virtual == "virtual_00_still"
     truth = np.load(folder / f"{name}.npz")
     with open_video(folder / f"{name}.mp4") as video:
         pictures = [frame.rgb for frame in video]
@@ -65,6 +69,8 @@ def test_what_is_there_stays_and_other_subjects_are_not_mixed_in(folder: Path, s
     before = {path: path.stat().st_mtime_ns for path in folder.glob("0*")}
     assert build_open_world(folder, "training") == 1
     assert {path: path.stat().st_mtime_ns for path in folder.glob("0*")} == before
+    with pytest.raises(FileNotFoundError, match="holds no video"):
+        build_open_world(folder, "training", videos=shared / "data" / "motion")
     with pytest.raises(ValueError, match="training subjects: choose another folder"):
         build_open_world(folder, "held-out")
 

@@ -42,7 +42,8 @@ def prepare(
 
     Three need no RAW_DIR, but motion capture in the folder that the environment variable VIBE_MOTION names.
     open-benchmark: people whom no weights are trained on before still cameras, as keypoints, the same everywhere.
-    open-world: videos of such people before cameras that stand still, turn and travel; takes half an hour.
+    open-world: videos of such people before cameras that stand still, turn and travel; takes half an hour. With a
+    RAW_DIR of still cameras' videos, virtual pans of those, too.
     rendered-evidence: what the shipped detector says of rendered people, to train on (docs/train.md).
 
     Exit code: 0 done, 1 nothing could be made, or with --strict not all, 2 wrong usage.
@@ -64,10 +65,10 @@ def prepare(
         if raw or out:
             return usage_error("to make a store, say `vibe prepare NAME RAW_DIR -o DIR`")
         return _list_sets()
-    if name in (BENCHMARK, WORLD, EVIDENCE) and (raw or out is None):
+    if name in (BENCHMARK, WORLD, EVIDENCE) and (out is None or (raw and name != WORLD)):
         return usage_error(f"say `vibe prepare {name} -o DIR`")
     if name in (BENCHMARK, WORLD) and out is not None:
-        return _benchmark(name, out, subjects)
+        return _benchmark(name, out, subjects, raw)
     if name not in (*SETS, EVIDENCE):
         known = ", ".join([*SETS, BENCHMARK, WORLD, EVIDENCE])
         return usage_error(f"no data set is called {name}: choose one of {known}")
@@ -88,7 +89,7 @@ def _list_sets() -> int:
     return DONE
 
 
-def _benchmark(name: str, out: Path, subjects: str) -> int:
+def _benchmark(name: str, out: Path, subjects: str, videos: Path | None) -> int:
     from vibe.evaluate.open_benchmark_clips import build_open_benchmark
     from vibe.evaluate.open_world_clips import SHOTS, build_open_world
 
@@ -98,7 +99,7 @@ def _benchmark(name: str, out: Path, subjects: str) -> int:
         if name == BENCHMARK:
             made = f"SHA-256 {build_open_benchmark(out, progress=progress)}"
         else:
-            made = f"{build_open_world(out, subjects, progress)} clips of {subjects} subjects"
+            made = f"{build_open_world(out, subjects, progress, videos)} clips of {subjects} subjects"
     print_info(f"{out}: {name}, {made}")
     return DONE
 

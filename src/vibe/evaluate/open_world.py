@@ -15,11 +15,12 @@ from numpy import ndarray
 from torch import Tensor
 
 from vibe import assets
+from vibe.arrays import as_tensors
 from vibe.assets.archives import read_npz
 from vibe.evaluate.open_world_clips import MANIFEST, read_clip_list
 from vibe.evaluate.scores import WORLD, Compared, Report, System, Tallies, Tally, all_scores
 from vibe.evaluate.world_end_to_end import SMPL24, compared_in_world, product
-from vibe.evaluate.world_metrics import path_length
+from vibe.evaluate.world_metrics import WorldCompared, path_length
 from vibe.models.network import Network
 from vibe.motion import Motion
 from vibe.parallel import one_thread
@@ -27,6 +28,7 @@ from vibe.records import Progress
 
 PROTOCOL = "open-world"
 BOXES = "detected"
+CAMERA = "the camera alone"
 WANTED = (
     "pa_mpjpe_mm", "mpjpe_mm", *WORLD, "penetration_mm", "floating_mm", "floor_tilt_deg", "camera_rotation_deg",
     "contact_f1",
@@ -71,6 +73,9 @@ def open_world(data: Path, network: Network, after: Sequence[System], progress: 
             truth = read_truth(data / f"{name}.npz")
             config = replace(estimator.config, fov_deg=truth.fov_deg)
             result = replace(estimator, config=config).estimate(data / f"{name}.mp4")
+            if not truth.people and result.world is not None:
+                tally = tallies[about["camera"], system.name, CAMERA, name]
+                tally.add(compared_cameras(as_tensors(result.world.R_world_cam), truth), ("camera_rotation_deg",))
             pairs = matched_people([each["joints_px"].numpy() for each in truth.people], result.people)
             for number, person in enumerate(truth.people):
                 tally = tallies[f"{about['camera']} camera", system.name, SMPL24, f"{name} person {number + 1}"]
@@ -114,7 +119,7 @@ def matched_people(truth_px: Sequence[Float[ndarray, "time 24 2"]], found: Seque
     Nobody is taken for two.
     """
     votes = np.zeros((len(truth_px), len(found)), np.int64)
-    for column, motion in enumerate(found):
+    for column, motion in enumerate(found if truth_px else ()):
         off = []
         for points in truth_px:
             true = points[motion.frames]
@@ -124,7 +129,7 @@ def matched_people(truth_px: Sequence[Float[ndarray, "time 24 2"]], found: Seque
         close = np.min(off, 0) < CLOSE
         votes[:, column] = np.bincount(nearest[close], minlength=len(truth_px))
     chosen: list[Motion | None] = [None] * len(truth_px)
-    while votes.size and votes.max():
+    while votes.any():
         person, column = divmod(int(votes.argmax()), len(found))
         chosen[person] = found[column]
         votes[person], votes[:, column] = 0, 0
@@ -145,6 +150,16 @@ def compared_with_truth(motion: Motion, person: Mapping[str, Tensor], truth: Cli
     joints, feet = (person[name][frames].double() for name in ("joints_world", "feet_world"))
     camera = truth.R_world_cam[frames], truth.t_world_cam[frames]
     return compared_in_world(motion, joints, feet, *camera, truth.fps, person["contacts"][frames])
+
+
+def compared_cameras(R_world_cam: Float[Tensor, "time 3 3"], truth: ClipTruth) -> Compared:
+    """The camera alone, of a clip of which nothing is known but its rotation."""
+    frames = torch.arange(len(truth.R_world_cam))
+    nowhere, stands = torch.zeros(len(frames), 4, 3), torch.zeros(len(frames), 4, dtype=torch.bool)
+    pairs = (nowhere, nowhere), (nowhere, nowhere)
+    turned = R_world_cam[: len(frames)], truth.R_world_cam
+    world = WorldCompared(*pairs, nowhere[:, 0, 0], turned, stands, stands.float())
+    return Compared(nowhere, nowhere, frames, truth.fps, [0], world=world)
 
 
 def wanted_of(clip: Compared) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from vibe.synthetic.camera_paths import MOTIONS, Filming, film
 from vibe.synthetic.clips import render_world_clip
 from vibe.synthetic.scenery import make_scenery
 from vibe.synthetic.standing import foot_points, stand_on_floor
+from vibe.synthetic.virtual_pan import virtual_pan
 
 MANIFEST = "open_world.json"
 MOTION = "open2_30fps.npz"
@@ -34,6 +35,9 @@ R_ZUP_YUP = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 """Motion files have y up and people who face z; here z is up and they face x."""
 SHAPE = 0.8
 """Standard deviation of the shapes."""
+VIRTUAL = "virtual pan"
+"""What a turning camera is called that is laid over a real video."""
+ENDINGS = (".mp4", ".mov", ".webm", ".mkv", ".avi")
 APART = 0.9
 """Metres that two people keep between their pelvises."""
 
@@ -105,11 +109,14 @@ class StagedPerson:
     """Which of `vibe.synthetic.standing.FEET` stand."""
 
 
-def build_open_world(out: Path, subjects: str = "held-out", progress: Progress | None = None) -> int:
+def build_open_world(
+    out: Path, subjects: str = "held-out", progress: Progress | None = None, videos: Path | None = None
+) -> int:
     """Renders the clips into a folder, each a video and its truth; says how many.
 
-    A clip that is there is left as it is. Raises FileNotFoundError without the motion file, ValueError if it is another
-    one or the folder has other subjects' clips, OSError where nothing can be written.
+    With `videos`, a folder of videos that still cameras took, also a virtual pan of each. A clip that is there is left
+    as it is. Raises FileNotFoundError without the motion file or a video, ValueError if it is another one or the folder
+    has other subjects' clips, OSError where nothing can be written.
     """
     body, shots = load_body(), SHOTS[subjects]
     motion = _motion(find_motion(MOTION), shots)
@@ -123,9 +130,25 @@ def build_open_world(out: Path, subjects: str = "held-out", progress: Progress |
         if not (out / f"{name}.npz").exists():
             _build(out / name, shot, motion, body, number + 1000 * (subjects == "training"))
     clips = {name: {"camera": MOTIONS[shot.camera].kind, "people": shot.people} for name, shot in zip(names, shots)}
+    clips |= {name: {"camera": VIRTUAL, "people": ()} for name in _virtual_pans(out, videos, body)}
     manifest = {"set": "open-world", "subjects": subjects, "body": body.origin.sha256, "fps": FPS, "clips": clips}
     write_whole(out / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
-    return len(shots)
+    return len(clips)
+
+
+def _virtual_pans(out: Path, videos: Path | None, body: Body) -> list[str]:
+    """Names of the clips that are made of the videos in a folder, in its order; raises FileNotFoundError for none."""
+    paths = [] if videos is None else sorted(path for path in videos.rglob("*") if path.suffix.lower() in ENDINGS)
+    if videos is not None and not paths:
+        raise FileNotFoundError(
+            f"{videos} holds no video ({', '.join(ENDINGS)}): give a folder of still cameras' videos"
+        )
+    names = [f"virtual_{number:02d}_{path.stem}" for number, path in enumerate(paths)]
+    for seed, (name, path) in enumerate(zip(names, paths, strict=True)):
+        if not (out / f"{name}.npz").exists():
+            filming = virtual_pan(path, out / f"{name}.mp4", np.random.default_rng(seed))
+            _write_truth(out / f"{name}.npz", truth_arrays(body, (), filming))
+    return names
 
 
 def read_clip_list(data: Path) -> dict[str, Any]:
@@ -164,8 +187,12 @@ def _build(path: Path, shot: Shot, motion: dict[str, tuple[ndarray, ndarray]], b
     reach = max(float(np.linalg.norm(each[..., :2], axis=-1).max()) for each in (points, filming.t_world_cam))
     times, place = torch.arange(frames, dtype=torch.float64) / FPS, make_scenery(seed, reach + 0.6)
     render_world_clip(path.with_suffix(".mp4"), body, [each.smpl for each in people], filming, times, place, seed)
-    with whole_file(path.with_suffix(".npz")) as file:
-        np.savez_compressed(file, allow_pickle=False, **truth_arrays(body, people, filming))
+    _write_truth(path.with_suffix(".npz"), truth_arrays(body, people, filming))
+
+
+def _write_truth(path: Path, arrays: Mapping[str, ndarray]) -> None:
+    with whole_file(path) as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 def stage(
