@@ -27,7 +27,7 @@ LONGEST_PX = 960
 """Longer side of the narrow picture, at most."""
 SWAY_DEG = 0.25
 """Standard deviation of the hand's sway."""
-STEPS = 24
+STEPS = 20
 """Halvings and shrinkings of the path until it stays within the wide picture."""
 
 
