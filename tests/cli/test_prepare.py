@@ -23,7 +23,7 @@ def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     poses = (0.2 * np.sin(np.arange(24)[:, None] / 9 + np.arange(72))).astype(np.float16)
     trans = np.tile(np.array([0.0, 0.95, 0.0], np.float16), (24, 1))
     clips = {"seq_offsets": np.array([0, 24]), "names": np.array(["cmu_03_01"]), "fps": np.array(30.0)}
-    np.savez(tmp_path / "tiny.npz", poses=poses, trans=trans, **clips)
+    np.savez(tmp_path / "tiny.npz", allow_pickle=False, poses=poses, trans=trans, **clips)
     monkeypatch.setenv("VIBE_MOTION", str(tmp_path))
     listing = Listing("tiny.npz", 1, 300, (HeldOut("cmu_03_01", 24, clip_checksum(poses, trans)),), "")
     listing = replace(listing, sha256=clips_checksum(open_benchmark_clips.make_benchmark_clip(listing, load_body())))
@@ -73,7 +73,31 @@ def test_other_motion_is_refused_and_nothing_written(listed: None, tmp_path: Pat
     with np.load(tmp_path / "tiny.npz") as file:
         arrays = dict(file)
     arrays["trans"][3, 1] += np.float16(0.1)
-    np.savez(tmp_path / "tiny.npz", **arrays)
+    np.savez(tmp_path / "tiny.npz", allow_pickle=False, **arrays)
     assert run("prepare", "open-benchmark", "-o", tmp_path / "data") == 1
     assert "cmu_03_01" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("prepare", "open-world"), "say `vibe prepare open-world -o DIR`"),
+        (("prepare", "open-world", "-o", "x", "--subjects", "actors"), "choose one of held-out, training"),
+        (("evaluate", "open-world", "--data", "x", "--boxes", "detected", "--raw", "x"), "leave --boxes and --raw out"),
+    ],
+    ids=["no folder", "no such subjects", "boxes"],
+)
+def test_a_wrong_call_of_open_world_is_exit_code_2_and_writes_nothing(arguments, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments) == 2
+    assert said in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_open_world_without_its_motion_or_its_clips_is_exit_code_1(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("VIBE_MOTION", str(tmp_path / "nothing"))
+    monkeypatch.chdir(tmp_path)
+    assert run("prepare", "open-world", "-o", tmp_path / "data") == 1 and not (tmp_path / "data").exists()
+    assert "open2_30fps.npz" in capsys.readouterr().err
+    assert run("evaluate", "open-world", "--data", tmp_path / "data") == 1
+    assert f"vibe prepare open-world -o {tmp_path / 'data'}" in capsys.readouterr().err
