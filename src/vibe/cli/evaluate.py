@@ -19,6 +19,7 @@ TABLE1 = "table1"
 METAVAR = (
     "{3dpw,3dpw-smpl24,emdb-1,emdb-2,mpi-inf-3dhp,h36m-p1,h36m-p2,vibe-official,open-benchmark,open-world,real,table1}"
 )
+DETECTED = "detected"
 SMOOTH = arg(
     metavar="{none,light,strong,one-euro}",
     help_behavior_hint="(default: light with weights that read keypoints, none with those that read images)",
@@ -75,10 +76,10 @@ def evaluate(
         return usage_error(f"no protocol is called {protocol}: choose one of {', '.join(NAMES)}, {TABLE1}")
     if protocol in OWN and (boxes or raw):
         return usage_error(f"{protocol} has {OWN[protocol][1]} boxes: leave --boxes and --raw out")
-    if (boxes == "detected") != (raw is not None):
+    if (boxes == DETECTED) != (raw is not None):
         return usage_error("detected boxes need pictures: give --boxes detected and --raw RAW_DIR, or neither")
     keep_inputs([table, csv, latex, json], data, raw, weights)
-    found = _measured(protocol, data, weights, boxes == "detected", no_refine, smooth, raw)
+    found = _measured(protocol, data, weights, boxes == DETECTED, no_refine, smooth, raw)
     text = FORMATS["markdown"](found)
     for form, path in (("markdown", table), ("csv", csv), ("latex", latex), ("json", json)):
         if path is not None:
@@ -93,14 +94,14 @@ def _measured(
 ) -> ScoreTable:  # fmt: skip
     """What a protocol measured of the network alone and of what follows it."""
     from vibe.evaluate import tables
-    from vibe.evaluate.measure import evaluate_protocol
+    from vibe.evaluate.measure import OWN, evaluate_protocol
     from vibe.evaluate.scores import systems
     from vibe.features.extractor import load_extractor
     from vibe.models.network import load_network
 
     network = load_network(weights)
     keypoints = network.evidence == "keypoints"
-    if pictures and not keypoints:
+    if not keypoints and (pictures or (protocol in OWN and OWN[protocol][1] == DETECTED)):
         network = replace(network, extractor=load_extractor(weights))
     after = systems(keypoints and not no_refine, smooth or ("light" if keypoints else "none"))
     with ProgressLine(protocol) as progress:
