@@ -81,6 +81,17 @@ def test_people_who_move_do_not_turn_the_camera(pan):
     assert error_deg(followed(painted, boxes).R_cam0_cam, truth).mean() < 0.05
 
 
+def test_what_moves_before_a_standing_camera_does_not_turn_it():
+    place, train = seen(texture(), np.eye(3)), texture(6)
+    pictures = []
+    for index in range(60):
+        picture = place.copy()
+        picture[120:] = train[: HEIGHT - 120, 6 * index : 6 * index + WIDTH]
+        pictures.append(picture)
+    found = followed(pictures)
+    assert found.still and not found.travels and found.notes == ()
+
+
 def test_after_a_cut_the_camera_begins_anew(pan):
     truth, pictures = pan
     found = followed([*pictures[:40], *(seen(texture(9), each) for each in truth[:40])], cuts=(40,))

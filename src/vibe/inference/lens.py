@@ -37,19 +37,23 @@ def _of_file(clip: Clip) -> Lens | None:
 
 
 def _of_background(clip: Clip, background: Background | None) -> Lens | None:
-    """What the background tells of the lens where the camera turned or travelled before it, the surer of the two."""
+    """What the background tells of the lens where the camera turned or travelled before it.
+
+    A pan that is not clear may be of a camera that travels, which has the last word.
+    """
     if background is None:
         return None
     from vibe.world.pan_focal import focal_from_pan
     from vibe.world.travel_focal import FLOOR, focal_from_travel
 
     size = clip.width, clip.height
-    told = [(found, "pan") for found in (focal_from_pan(background, size),) if found]
-    if not told or told[0][0][1] > FLOOR * told[0][0][0]:
-        told += [(found, "travel") for found in (focal_from_travel(background, size),) if found]
-    if not told:
+    told, source = focal_from_pan(background, size), "pan"
+    if told is None or told[1] > FLOOR * told[0]:
+        travelled = focal_from_travel(background, size)
+        told, source = (travelled, "travel") if travelled else (told, source)
+    if told is None:
         return None
-    (focal_px, error_px), source = min(told, key=lambda each: each[0][1])
+    focal_px, error_px = told
     camera = _camera(clip, focal_px, source)
     fov_deg = cameras.angle_of_view(camera)
     note = f"the lens was read off {cameras.LENS_SOURCES[source]}: an angle of view of {fov_deg:.1f} degrees"

@@ -30,9 +30,10 @@ FEW, CELLS = 12, 4
 """Corners, and cells of them, without which nothing is said."""
 WINDOW, LEVELS, RETURN_PX = (21, 21), 3, 0.5
 """Lucas-Kanade's window, its pyramid, and how far from its start a corner may end that is followed there and back."""
-STILL_PX, STILL_SHARE, STILL_LEAST = 0.4, 0.5, 0.3
+STILL_PX, STILL_SHARE, STILL_LEAST = 0.4, 0.5, 0.25
 """A corner that moved less stands, in pixels of the small picture. So does the camera if the first share of the corners
-does, or the second and no other motion is that of more: what moves on its own does not do it alike everywhere."""
+does, or the second in a third of the cells that have any: what moves on its own leaves others where they were, a camera
+hardly."""
 INLIER_PX, INLIERS, EPIPOLAR = 0.7, 0.4, 0.7
 """How far from one homography a corner may lie, the share of the corners which it must explain, and the share that one
 fundamental matrix must where none does."""
@@ -152,7 +153,7 @@ class BackgroundTracker:
         """What `step` does with a frame that is looked at."""
         # In one piece: each kind of frame leaves the state in its own way, and here they can be compared.
         step = max(1, round(max(rgb.shape) / SIDE))
-        grey, boxes = _small(rgb, step), boxes / step - 0.5
+        grey, boxes = _small(rgb, step), boxes[~np.isnan(boxes).any(1)] / step - 0.5
         middle = np.array(rgb.shape[1::-1]) / (2 * step) - 0.5
         if cut or not self._rows:
             self._note(index, BEGUN)
@@ -270,12 +271,12 @@ class BackgroundTracker:
             return _Followed(STOOD, renew=share < RENEW_SHARE)
         homography, mask = cv2.findHomography(start, end, cv2.USAC_MAGSAC, INLIER_PX, maxIters=500)
         inlier = np.zeros(len(start), bool) if homography is None else mask.ravel() > 0
-        if stands.mean() >= max(STILL_LEAST, inlier.mean()) and _is_spread(end[stands], grey.shape):
+        if stands.mean() >= STILL_LEAST and _count_cells(end[stands], grey.shape) > _count_cells(end, grey.shape) / 3:
             return _Followed(STOOD, renew=share < RENEW_SHARE)
         if not _is_enough(inlier, INLIERS, end, grey.shape):
             _, mask = cv2.findFundamentalMat(start, end, cv2.USAC_MAGSAC, INLIER_PX, 0.99, 500)
             inlier = np.zeros(len(start), bool) if mask is None else mask.ravel() > 0
-            if not _is_enough(inlier, EPIPOLAR, end, grey.shape):
+            if inlier.sum() < 2 * FEW or not _is_enough(inlier, EPIPOLAR, end, grey.shape):
                 return _Followed(MISSED)
             homography = cv2.findHomography(start[inlier], end[inlier])[0]
         shift = float(np.median(np.linalg.norm((end - start)[inlier], axis=1)))
@@ -301,9 +302,14 @@ def _cells(points: Float[Array, "point 2"], shape: Sequence[int]) -> Int32[Array
     return row * np.int32(GRID[0]) + column
 
 
+def _count_cells(points: Float[Array, "point 2"], shape: Sequence[int]) -> int:
+    """In how many cells the points are."""
+    return len(np.unique(_cells(points, shape)))
+
+
 def _is_spread(points: Float[Array, "point 2"], shape: Sequence[int]) -> bool:
     """Whether the points are in more than a few corners of the picture."""
-    return len(np.unique(_cells(points, shape))) >= CELLS
+    return _count_cells(points, shape) >= CELLS
 
 
 def _is_enough(

@@ -61,7 +61,7 @@ def solve_rotations(
     mine = {int(key): turned[background.keys[turned] == key] for key in np.unique(background.keys[turned])}
     views = {key: view_from_key(background, samples, K_px, size_px) for key, samples in mine.items()}
     explained = sum(len(mine[key]) for key, view in views.items() if view.path)
-    travels = explained > 0 and explained >= TRAVELS * len(turned)
+    travels = explained > TRAVELS * len(background.frames)
     turns, places = _chained(background, mine, views, travels)
     begins = tuple(int(each) for each in background.frames[background.kinds == BEGUN]) or (0,)
     left = float(np.median(np.concatenate([view.parallax_px for view in views.values()]))) if views else 0.0

@@ -17,9 +17,10 @@ TRIED = np.geomspace(0.55, 2.0, 8)
 """Focal lengths that are tried, in diagonals of the picture: angles of view from 85 to 28 degrees."""
 CLOSER = np.exp(np.linspace(-0.12, 0.12, 5))
 """Those that are tried then, beside the best of them."""
-VIEWS, FRAMES, FEWEST, MOVED = 4, 8, 6, 0.02
-"""Key frames that are asked, those whose corners move most, how many frames of each, how many one must have, and by how
-much its corners must have moved at the end, in longer sides of the picture."""
+VIEWS, LEAST = 4, 2
+"""Key frames that are asked, at most, those whose corners move most, and at least."""
+FRAMES, FEWEST, MOVED = 8, 6, 0.02
+"""Frames of each, how many one must have, and by how much its corners must have moved in the end, in longer sides."""
 CONTRAST = 1.3
 """How much more the worst focal length must cost than the best."""
 DRAWS = 100
@@ -38,7 +39,7 @@ def focal_from_travel(background: Background, size_px: tuple[int, int]) -> tuple
     middle = int(np.abs(np.log(TRIED)).argmin())
     views = [_Curve(background, samples, size_px) for samples in _views(background)]
     coarse = np.array([view.costs(TRIED * diagonal, middle) for view in views])
-    if not len(coarse):
+    if len(coarse) < LEAST:
         return None
     mean = coarse.mean(0)
     best = int(mean.argmin())
