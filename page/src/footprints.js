@@ -3,7 +3,7 @@
 import { CircleGeometry, Color, Group, Mesh, MeshBasicMaterial, SRGBColorSpace, Vector3 } from "three";
 
 const RADIUS = 0.055; // metres
-const HEIGHT = 0.004; // above the floor, so that the grid does not shine through
+const HEIGHT = 0.004; // above it, so that the grid does not shine through
 const FEET = [[7, 10], [8, 11]]; // SMPL's ankle and ball of the left foot, and of the right
 const BEHIND = -0.3; // where heel and toe are along the way from one to the other
 const AHEAD = 1.25;
@@ -23,8 +23,8 @@ export class Footprints {
     }
   }
 
-  /** Mark what stands in the pose that the person has. */
-  show(here, frame) {
+  /** Mark what stands in the pose that the person has, on a floor of this height. */
+  show(here, frame, floor) {
     const { given, bones } = this.person;
     this.group.visible = here;
     if (!here) return;
@@ -34,7 +34,7 @@ export class Footprints {
       mark.visible = sure >= LEAST;
       mark.material.opacity = 0.9 * sure;
       const [ankle, ball] = FEET[point >> 1].map((joint, i) => ends[i].setFromMatrixPosition(bones[joint].matrixWorld));
-      mark.position.lerpVectors(ankle, ball, point % 2 ? AHEAD : BEHIND).setY(HEIGHT);
+      mark.position.lerpVectors(ankle, ball, point % 2 ? AHEAD : BEHIND).setY(floor + HEIGHT);
     });
   }
 }

@@ -9,6 +9,7 @@ import { LensBend } from "./bend.js";
 import { makeFloor } from "./floor.js";
 import { Footprints } from "./footprints.js";
 import { Person } from "./person.js";
+import { Platforms } from "./platforms.js";
 
 const NEAR = 0.05;
 const FAR = 200;
@@ -30,6 +31,8 @@ export class View3D {
     this.bodies = new Group();
     this.bodies.matrixAutoUpdate = false;
     this.floor = makeFloor();
+    this.platforms = new Platforms(motion.platforms);
+    this.floor.group.add(this.platforms.group);
     this.bend = new LensBend(motion);
     this.people = [];
     this.footprints = [];
@@ -168,7 +171,10 @@ export class View3D {
     this.#stand(frame, time);
     const here = this.people.filter((person) => person.pose(this.motion.timestamps, frame, time));
     this.scene.updateMatrixWorld();
-    for (const prints of this.footprints) prints.show(here.includes(prints.person), frame);
+    this.platforms.show(frame);
+    for (const prints of this.footprints) {
+      prints.show(here.includes(prints.person), frame, this.platforms.under(prints.person.number, frame));
+    }
     this.#followPeople(here);
     const { target } = this.controls;
     const span = Math.max(2.5, Math.min(8, this.reach + 1));

@@ -56,6 +56,21 @@ def test_the_floor_is_the_world_s(standing, low):
     np.testing.assert_allclose(found.joints[: len(standing.people[0])], standing.people[0].joints_world, atol=1e-6)
 
 
+def test_who_stands_above_the_floor_has_a_shadow_under_the_feet_and_a_piece_of_ground(standing, tmp_path):
+    alone = replace(standing.people[1], contacts=np.ones((len(standing.people[1]), 4), np.float32))
+    high = replace(standing, people=(alone,), world=performers.raised(performers.world_of(standing), 1.0))
+    unknown = replace(high, people=(replace(alone, contacts=None),))
+    seen = [
+        pictures(each, tmp_path / str(turn), view="side", background="white", end=0.2)
+        for turn, each in enumerate((high, unknown))
+    ]
+    changed = np.abs(seen[0] - seen[1]).max(-1) > 30
+    assert changed.any((1, 2)).all(), "the patch, and no shadow on the floor below"
+    rows = np.nonzero(changed)[1]
+    feet = np.nonzero(seen[0].max(-1) < 100)[1].max()
+    assert rows.min() < feet + 5 and np.median(rows) < 110
+
+
 @pytest.mark.parametrize(
     ("R", "wanted"),
     [

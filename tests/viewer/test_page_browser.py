@@ -504,11 +504,28 @@ def test_what_stands_is_marked_on_the_floor_and_under_the_curve_of_its_height(op
         assert [mark[0] for mark in found] == shown
         heel, toe = (np.array(found[point])[[1, 3]] for point in (0, 1))
         ankle, ball = given.people[0].joints_world[frame][[7, 10]][:, :2] * [1, -1]
-        assert np.allclose(found[0][2], 0.004) and np.linalg.norm((heel + toe - ankle - ball) / 2) < 0.15
+        floor = watched.ask(f"vibe.view.platforms.under(1, {frame})")
+        assert np.allclose(found[0][2], floor + 0.004) and np.linalg.norm((heel + toe - ankle - ball) / 2) < 0.15
     watched.ask("vibe.chooseJoint(10)")
     drawn = watched.ask("Array.from(vibe.plots.kinds.find(({name}) => name === 'height').curves[0])")
     np.testing.assert_allclose(drawn, given.people[0].joints_world[:, 10, 2], atol=2e-3)
     assert watched.tab.locator("[data-plot=height]").is_visible()
+
+
+def test_who_stands_above_the_floor_stands_on_a_disc_that_the_marks_lie_on(open_page, result, body, tmp_path):
+    on_floor = performers.on_the_floor(body, result)
+    first = replace(on_floor.people[0], contacts=np.ones((FRAMES, 4), np.float32))
+    high = performers.raised(performers.world_of(on_floor), 1.5)
+    page.view(replace(on_floor, people=(first,), world=high), tmp_path / "high.html", body=body)
+    watched = open_page(tmp_path / "high.html")
+    watched.seek(12)
+    platforms = watched.ask("vibe.motion.platforms")
+    assert platforms and all(each["people"] == [1] and each["centre"][1] > 1.2 for each in platforms)
+    here = next(each for each in platforms if each["first"] <= 12 <= each["last"])
+    heights = watched.ask("vibe.view.footprints[0].group.children.map((mark) => mark.position.y)")
+    np.testing.assert_allclose(heights, here["centre"][1] + 0.004, atol=1e-4)
+    shown = watched.ask("vibe.view.platforms.group.children.map((disc) => disc.visible)")
+    assert [each["first"] <= 12 <= each["last"] for each in platforms] == shown and watched.complaints == []
 
 
 def test_without_a_world_there_are_no_heights(open_page, files):

@@ -114,11 +114,8 @@ def paint(
     """The panel's picture number `turn`, of this frame of the clip; opacity, if there is such, multiplied in."""
     view = panel.views[turn]
     picture = _background(panel, rgb)
-    if panel.place is not None and (ground := ground_plane(panel.place, view, frame)) is not None:
-        dark = panel.background is not None and np.mean(panel.background) < 0.4
-        line = np.full(3, 0.92 if panel.filmed else 0.42 if dark else 0.55)
-        shadow = ground_shadow([(person.vertices, person.faces) for person in people], panel.place)
-        draw_ground(picture, ground, line, shadow)
+    if panel.place is not None:
+        _draw_grounds(picture, panel, panel.place, view, frame, people)
     longer = max(panel.width, panel.height)
     solid = []
     for person in people if {"mesh", "wireframe"} & {*panel.show} else ():
@@ -144,6 +141,22 @@ def paint(
         numbered = [(person.number, colour(person.number), view.seen(person.points)) for person in people]
         draw_numbers(picture, numbered, view.K_px)
     return picture
+
+
+def _draw_grounds(
+    picture: Canvas, panel: Panel, place: Place, view: Viewpoint, frame: int, people: Sequence[PosedFrames]
+) -> None:
+    """The floor, then what is higher, each with the shadow of those who stand on it, in place."""
+    dark = panel.background is not None and np.mean(panel.background) < 0.4
+    line = np.full(3, 0.92 if panel.filmed else 0.42 if dark else 0.55)
+    raised = [each for each in place.platforms if each.first <= frame <= each.last]
+    above = {number for platform in raised for number in platform.people}
+    for platform in (None, *raised):
+        numbers = platform.people if platform else {each.number for each in people} - above
+        standing = [each for each in people if each.number in numbers]
+        if (ground := ground_plane(place, view, frame, platform)) is not None:
+            shadow = ground_shadow([(person.vertices, person.faces) for person in standing], place, platform)
+            draw_ground(picture, ground, line, shadow)
 
 
 def placed_panels(

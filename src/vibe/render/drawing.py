@@ -13,6 +13,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from vibe.body.mesh import jit
+from vibe.motion.platforms import Platform
 from vibe.render.rasterizer import NEAR, Canvas, Faces, Intrinsics, Vertices, depth_image
 from vibe.render.viewpoints import Place, Viewpoint
 from vibe.skeletons import COCO, SMPL, SMPL_PARENTS
@@ -213,6 +214,8 @@ REACH = 3.2
 """Metres from the middle of people at which the grid has faded away; more for people who are far apart."""
 TEXEL, MOST_TEXELS = 0.02, 448
 """Metres, and how many along a side, of the shadow's picture."""
+PATCH = 1.6
+"""How far the grid on a platform reaches until it has faded, in the platform's radii."""
 SHADOWS = ((0.06, 0.025, 0.42), (0.35, 0.10, 0.30), (4.0, 0.28, 0.30))
 """Layers of the shadow: of what is less than so high (metres), blurred by so much (metres), so dark."""
 
@@ -228,16 +231,18 @@ class GroundPlane:
     reach: float
 
 
-def ground_plane(place: Place, view: Viewpoint, frame: int) -> GroundPlane | None:
-    """The ground of a place in a frame; None if the camera is below it."""
+def ground_plane(place: Place, view: Viewpoint, frame: int, platform: Platform | None = None) -> GroundPlane | None:
+    """The ground of a place in a frame, or the top of a platform on it; None if the camera is below it."""
     axes = np.stack([*place.across, place.up])
     beyond = view.R_view_space.T @ view.t_view_space
-    height = place.floor + beyond @ place.up
+    height = place.floor + (platform.height if platform else 0.0) + beyond @ place.up
     if height >= -1e-3:
         return None
     seen = axes @ view.R_view_space.T
     level = np.stack([height * seen[0] - (axes[0] @ beyond) * seen[2], height * seen[1] - (axes[1] @ beyond) * seen[2]])
     level = np.concatenate([level, seen[2:]]) @ np.linalg.inv(view.K_px)
+    if platform:
+        return GroundPlane(level, axes[:2] @ np.append(platform.centre, platform.height), PATCH * platform.radius)
     centre = place.centres[frame]
     apart = np.linalg.norm((place.joints[:, 0] - place.centres[place.frames]) @ axes[:2].T, axis=1).max()
     return GroundPlane(level, axes[:2] @ centre, REACH + 1.2 * float(apart))
@@ -249,15 +254,16 @@ def draw_ground(picture: Canvas, ground: GroundPlane, line: Float[ndarray, "3"],
     _draw_ground(picture, ground.level, ground.middle, ground.reach, 255.0 * line.astype(np.float64), darkness, corner)
 
 
-def ground_shadow(surfaces: Sequence[tuple[Vertices, Faces]], place: Place) -> Shadow | None:
-    """How dark the ground is under surfaces in the space of the place.
+def ground_shadow(
+    surfaces: Sequence[tuple[Vertices, Faces]], place: Place, platform: Platform | None = None
+) -> Shadow | None:
+    """How dark the ground, or a platform on it, is under surfaces in the space of the place.
 
     As under an even sky: sharp and dark where something touches the ground, faint and wide below what is high up.
     """
     axes = np.stack([*place.across, place.up]).astype(np.float32)
-    standing = [
-        (points @ axes.T - np.array([0, 0, place.floor], np.float32), faces) for points, faces in surfaces if len(faces)
-    ]
+    floor = np.array([0, 0, place.floor + (platform.height if platform else 0)], np.float32)
+    standing = [(points @ axes.T - floor, faces) for points, faces in surfaces if len(faces)]
     if not standing:
         return None
     low = np.min([points[:, :2].min(0) for points, _ in standing], 0) - 0.8

@@ -19,6 +19,7 @@ from vibe.assets import keep_inputs
 from vibe.body import Body, find_body, load_body
 from vibe.motion import Motion, Result
 from vibe.motion.footage import open_footage, video_frames
+from vibe.motion.platforms import find_platforms
 from vibe.parallel import one_thread
 from vibe.records import Camera, Progress, World, takes_options
 from vibe.render import compositor
@@ -169,7 +170,8 @@ def _panels(
     where = None
     # people alone stand on a ground; over the video, which shows its own, only where it is asked for
     if floored or look.view != ("camera",):
-        where = place(_during(cast, film), clip.timestamps, result.world)
+        platforms = find_platforms([(number, motion) for number, motion, _ in cast])
+        where = place(_during(cast, film), clip.timestamps, result.world, platforms)
     if where is None and look.view != ("camera",):
         raise ValueError("nobody is in view in this stretch, so there is nothing to look at from another side")
     seconds, row = len(film.frames) / film.fps, []

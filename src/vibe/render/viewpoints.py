@@ -15,6 +15,7 @@ from vibe.body.record import Body
 from vibe.distortion import distort
 from vibe.motion import Motion
 from vibe.motion.gravity import lowest_foot, upright
+from vibe.motion.platforms import Platform
 from vibe.records import Camera, World
 
 FOCAL = 2.4
@@ -63,6 +64,8 @@ class Place:
     """Everybody's joints, with the frame that each row is of."""
     calm: float
     """`CALM` in frames."""
+    platforms: tuple[Platform, ...] = ()
+    """What people stand on above the floor, the lowest first."""
 
     @property
     def across(self) -> Float[ndarray, "2 3"]:
@@ -71,8 +74,9 @@ class Place:
 
 
 def place(
-    people: Sequence[tuple[int, Motion, Body]], seconds: Float[ndarray, "frame"], world: World | None = None
-) -> Place | None:
+    people: Sequence[tuple[int, Motion, Body]], seconds: Float[ndarray, "frame"], world: World | None = None,
+    platforms: tuple[Platform, ...] = (),
+) -> Place | None:  # fmt: skip
     """Where people are in the frames of the clip; None if there is nobody.
 
     In the camera's space up is where people stand upright, or the picture's up where hardly anybody stands.
@@ -101,7 +105,7 @@ def place(
     path = np.pad(path, ((around, around), (0, 0)), "reflect", reflect_type="odd")
     path = gaussian_filter1d(path, calm, axis=0)[around : around + len(seconds)]
     centres = path[:, :3] + (path[:, 3:] - path[:, :3] @ up[:, None]) * up
-    return Place(up, _ahead(up, world), floor, centres, frames, joints, calm)
+    return Place(up, _ahead(up, world), floor, centres, frames, joints, calm, platforms)
 
 
 def _ahead(up: Float[ndarray, "3"], world: World | None) -> Float[ndarray, "3"]:

@@ -21,6 +21,7 @@ from vibe.body.outfit import colour, dressed, vertex_colours
 from vibe.body.pose import rest_joints, rest_vertices
 from vibe.body.record import Body
 from vibe.distortion import farthest_seen
+from vibe.motion.platforms import Platform, find_platforms
 from vibe.motion.record import Motion, Result
 from vibe.motion.scene import R_SCENE_CAM, R_SCENE_WORLD, STILL, SceneOptions, build_scene
 from vibe.records import Camera
@@ -61,6 +62,7 @@ def motion_json(result: Result, body: Body) -> str:
         body,
         **level,
         timestamps=_array(result.clip.timestamps.astype(np.float64)),
+        platforms=[_platform(each) for each in find_platforms(result.numbered())] if world is not None else [],
         people=[_person(number, motion.in_world(world), body) for number, motion in enumerate(result.people, start=1)],
         notes=notes,
     )
@@ -76,9 +78,19 @@ def _camera_path(
     return {"space": space, **{name: _array(path.astype(np.float32)) for name, path in paths.items()}}
 
 
+def _platform(platform: Platform) -> dict[str, Any]:
+    """What people stand on above the floor, from a frame to a frame, in the page's axes."""
+    centre = R_SCENE @ np.append(platform.centre, platform.height)
+    return {
+        "first": platform.first, "last": platform.last, "centre": centre.tolist(), "radius": platform.radius,
+        "people": platform.people,
+    }  # fmt: skip
+
+
 def live_json(name: str, camera: Camera, body: Body) -> str:
     """The same for a page that people's poses are sent to as they happen: nobody is in it yet."""
-    return _json(name, camera, body, live=True, timestamps=_array(np.zeros(1)), people=[], notes=[], **UNKNOWN_LEVEL)
+    nothing = {"platforms": [], "people": [], "notes": [], **UNKNOWN_LEVEL}
+    return _json(name, camera, body, live=True, timestamps=_array(np.zeros(1)), **nothing)
 
 
 def _json(video: str, camera: Camera, body: Body, **rest: Any) -> str:
