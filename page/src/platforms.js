@@ -7,7 +7,7 @@ import {
 
 const SIDES = 72;
 const GREY = 0x8b95a3;
-const ABOVE = 0.01; // metres by which the shadow lies on the plate, or it would be in that of the plate
+const BELOW = 0.06; // metres by which what casts a shadow is below what receives one, or it would be in its own
 
 export class Platforms {
   /** @param given those of the motion: frames from first to last, centre, radius, whose they are */
@@ -43,7 +43,7 @@ function disc(centre, radius) {
   const rim = Array.from({ length: SIDES }, (_, i) => (2 * Math.PI * i) / SIDES);
   const points = rim.flatMap((angle) => [radius * Math.cos(angle), 0, radius * Math.sin(angle)]);
   const line = new BufferGeometry().setAttribute("position", new Float32BufferAttribute(points, 3));
-  shadow.position.y = ABOVE;
+  plate.position.y = -BELOW;
   plate.castShadow = shadow.receiveShadow = true;
   const group = new Group();
   group.add(plate, shadow, new LineLoop(line, new LineBasicMaterial({ color: GREY, transparent: true, opacity: 0.7 })));
