@@ -181,12 +181,13 @@ class EstimatorConfig:
         motion = {"weights": sums["weights"], "body": sums["body"], "fov_deg": self.fov_deg}
         if "camera" in sums:
             motion["camera"] = sums["camera"]
+        refinement = {"fitting": fitting, "points": self.fitted_points, "height_m": self.height_m, "world": self.world}
         return {
             "tracks": tracks if self.fps is None else tracks | {"fps": self.fps},
             "evidence": features if "backbone" in sums else {},
             "motion": motion,
-            "refinement": {"fitting": fitting, "points": self.fitted_points, "height_m": self.height_m},
-            "result": {"smoothing": asdict(SMOOTHING[self.smoothing or "none"]), "world": self.world},
+            "refinement": refinement,
+            "result": {"smoothing": asdict(SMOOTHING[self.smoothing or "none"])},
         }
 
     def keys(self, content: str) -> dict[str, str]:

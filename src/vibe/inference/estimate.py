@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Event, Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from vibe.arrays import as_numpy
 from vibe.body.record import Body
@@ -20,15 +22,18 @@ from vibe.inference.config import EstimatorConfig, Refinement, choose_body, ener
 from vibe.inference.lens import find_lens
 from vibe.inference.predict import Features, feature_extractor, predict_track, timeline
 from vibe.inference.refine import Ticks, refine_track
-from vibe.inference.track import load_detector, load_pose_model, track_people
+from vibe.inference.track import Tracking, load_detector, load_pose_model, track_people
 from vibe.models.network import Network, load_network
 from vibe.motion import Motion, Result
 from vibe.parallel import one_thread
-from vibe.records import Camera, Clip, Progress, Track, takes_options
+from vibe.records import Camera, Clip, Lens, Progress, Track, takes_options
 from vibe.refine.presets import FITTINGS, SMOOTHING
 from vibe.tracking.detector import Detector
 from vibe.tracking.pose_model import PoseModel
 from vibe.video.read import open_video
+
+if TYPE_CHECKING:
+    from vibe.world.camera_motion import CameraMotion
 
 
 @takes_options(EstimatorConfig)
@@ -123,23 +128,37 @@ class Estimator:
                 from vibe.features.video_features import VideoFeatures
 
                 features = VideoFeatures(stages, clip, tracks, extractor, progress)
+            moved, steady = self._camera_motion(found, lens)
 
             def one(person: int, tick: Ticks, pool: Executor | None) -> Motion:
                 seen = partial(features.of, person) if features else None
                 models = self.network, self.body, [self.refinement]
-                return estimate_track(tracks[person], clip, camera, *models, seen, stages, person, tick, pool)[0]
+                rest = seen, stages, person, tick, pool, steady
+                return estimate_track(tracks[person], clip, camera, *models, *rest)[0]
 
             moments = [len(timeline(clip.timestamps[track.frames], self.network).times) for track in tracks]
             people = _together(one, moments, self.refinement.fitting is not None, progress)
             notes = [*found.notes, *(lens.notes if people else ()), *self.remarks, *remarks, *stages.notes]
             clip, lens, world = as_numpy(clip), as_numpy(lens), None
-            if self.config.world:
-                from vibe.inference.world import camera_motion, place_in_world
+            if moved:
+                from vibe.inference.world import place_in_world
 
-                seen = camera_motion(found.background, clip, lens.camera)
-                people, world, said = place_in_world(people, clip, lens, self.body, seen, self.refinement)
+                people, world, said = place_in_world(people, clip, lens, self.body, moved, self.refinement)
                 notes += said
             return Result(clip, lens.camera, people, self.body.origin, self.network.about, tuple(notes), world)
+
+    def _camera_motion(self, found: Tracking, lens: Lens) -> tuple[CameraMotion | None, Tensor | None]:
+        """How the camera moved, if that is asked for, and R_steady_cam of each frame where our own fit follows."""
+        if not self.config.world:
+            return None, None
+        from vibe.inference.world import camera_motion
+        from vibe.world.camera_motion import steadied
+
+        clip = as_numpy(found.clip)
+        moved = camera_motion(found.background, clip, as_numpy(lens.camera))
+        grounded = self.refinement.fitting is not None and self.refinement.fitting.grounded
+        R_steady_cam = steadied(moved, clip.timestamps) if grounded else None
+        return moved, None if R_steady_cam is None else torch.from_numpy(R_steady_cam).float()
 
     def estimate_track(
         self, track: Track, clip: Clip, camera: Camera | None = None, features: Features | None = None
@@ -154,11 +173,13 @@ def estimate_track(
     track: Track, clip: Clip, camera: Camera, network: Network, body: Body, refinements: Sequence[Refinement],
     features: Callable[[slice], Features] | None = None, cache: StageCache | None = None, person: int = 0,
     tick: Ticks = lambda moments: None, pool: Executor | None = None,
+    R_steady_cam: Float[Tensor, "frame 3 3"] | None = None,
 ) -> list[Motion]:  # fmt: skip
     """One person's motion at the frames of their track, after each of several refinements of one prediction.
 
     `features` gives those of some rows of the track; `cache` keeps chunks under the person's number, of
-    one refinement alone; `tick` is told of so many more moments that are done; `pool` has threads for a fit's windows.
+    one refinement alone; `tick` is told of so many more moments that are done; `pool` has threads for a fit's windows;
+    `R_steady_cam` is of a camera that trembles (`vibe.world.camera_motion.steadied`).
     """
     with StageCache() as temporary:
         times = clip.timestamps[track.frames]
@@ -167,7 +188,9 @@ def estimate_track(
         for how in refinements:
             with StageCache() as other:
                 motions.append(
-                    refine_track(track, predicted, clip, camera, body, how, cache or other, person, tick, pool)
+                    refine_track(
+                        track, predicted, clip, camera, body, how, cache or other, person, tick, pool, R_steady_cam
+                    )
                 )
         return motions
 

@@ -31,6 +31,7 @@ from vibe.refine.presets import SMOOTHING, Fitting, OneEuro, Smoothing
 from vibe.refine.smooth import close_gaps, one_shape, smooth
 from vibe.refine.smplify import fit
 from vibe.refine.translation import place_pelvis
+from vibe.rotations import interpolate
 from vibe.skeletons import SMPL
 
 SECTION = 3000
@@ -39,6 +40,8 @@ SHARED = 120
 """... those with which the next section begins."""
 STAGE = "refinement"
 LAYOUT = {"rotmat": (None, len(SMPL), 3, 3), "betas": (10,), "pelvis": (None, 3)}
+Steady = Callable[[Tensor], "Tensor | None"]
+"""R_steady_cam at some times; None where the camera does not tremble."""
 Ticks = Callable[[int], None]
 """Told of so many more moments that are done."""
 
@@ -46,18 +49,21 @@ Ticks = Callable[[int], None]
 def refine_track(
     track: Track, predicted: TrackPrediction, clip: Clip, camera: Camera, body: Body, how: Refinement,
     cache: StageCache | None = None, person: int = 0, tick: Ticks = lambda moments: None, pool: Executor | None = None,
+    R_steady_cam: Float[Tensor, "frame 3 3"] | None = None,
 ) -> Motion:  # fmt: skip
     """One person's motion at the frames of their track.
 
+    `R_steady_cam` is of each frame of a clip whose camera trembles: the person is smoothed as a steady one sees them.
     Fitted sections go to the cache under the person's number; `pool` has threads for the windows of a fit, which has
     its own otherwise.
     """
     times = clip.timestamps[track.frames]
     landmarks = partial(landmarks_at, undistort_track(track, camera), times, predicted.timeline)
-    sections = _sections(predicted, landmarks, camera, body, how, cache or StageCache(), person, tick, pool)
+    steady = partial(_rotations_at, R_steady_cam, clip.timestamps)
+    sections = _sections(predicted, landmarks, camera, body, how, cache or StageCache(), person, tick, pool, steady)
     rotmat, pelvis = torch.empty(len(times), len(SMPL), 3, 3), torch.empty(len(times), 3)
     betas: list[Tensor] = []
-    for rows, part in cross_fade(_smoothed(sections, predicted.timeline, times, how.smoothing)):
+    for rows, part in cross_fade(_smoothed(sections, predicted.timeline, times, how.smoothing, steady)):
         rotmat[rows], pelvis[rows] = part.rotmat, part.pelvis
         betas.append(part.betas)
     shape = betas[0] if betas[0].ndim == 1 else torch.cat(betas)
@@ -66,7 +72,7 @@ def refine_track(
 
 def _sections(
     predicted: TrackPrediction, landmarks: Callable[[slice], Tensor | None], camera: Camera, body: Body,
-    how: Refinement, cache: StageCache, person: int, tick: Ticks, pool: Executor | None,
+    how: Refinement, cache: StageCache, person: int, tick: Ticks, pool: Executor | None, steady: Steady,
 ) -> Iterator[tuple[slice, Prediction]]:  # fmt: skip
     """Moments of each section in turn and what is known there: fitted, or as the network says."""
     spans = fixed_spans(len(predicted.timeline.times), SECTION, SHARED)
@@ -87,7 +93,7 @@ def _sections(
             times = predicted.timeline.times[spans[at]]
             seen = landmarks(spans[at])
             held = at != best or how.height_m is not None
-            smpl = _fitted(part, seen, times, camera, body, fitting, how.energies, held, pool)
+            smpl = _fitted(part, seen, times, camera, body, fitting, how.energies, held, pool, steady(times))
             shape = smpl.betas
             yield vars(smpl), {}
             tick(steps[at])
@@ -134,11 +140,13 @@ def _placed(predicted: TrackPrediction, span: slice, betas: Float[Tensor, "10"] 
 def _fitted(
     part: Prediction, landmarks: Float[Tensor, "moment 33 6"] | None, times: Float[Tensor, "moment"], camera: Camera,
     body: Body, fitting: Fitting, energies: Mapping[str, Energy], held: bool, pool: Executor | None,
+    R_steady_cam: Float[Tensor, "moment 3 3"] | None,
 ) -> SmplParams:  # fmt: skip
     """The body put where its keypoints are seen, then fitted to them over time; `held` keeps its shape."""
     start = replace(part.smpl, pelvis=place_pelvis(part.smpl, part.keypoints_px, camera.K_px, times, body))
     points = partial(joints_and_keypoints, body, points=fitting.points)
-    return fit(start, part.keypoints_px, camera.K_px, times, points, fitting, energies, held, pool, landmarks)
+    evidence = part.keypoints_px, camera.K_px, times
+    return fit(start, *evidence, points, fitting, energies, held, pool, landmarks, R_steady_cam)
 
 
 def landmarks_at(
@@ -158,19 +166,39 @@ def landmarks_at(
 
 def _smoothed(
     sections: Iterator[tuple[slice, Prediction]], line: Timeline, times: Float[Tensor, "time"],
-    smoothing: Smoothing | OneEuro,
+    smoothing: Smoothing | OneEuro, steady: Steady,
 ) -> Iterator[tuple[slice, SmplParams]]:  # fmt: skip
     """Rows of the track that each section reaches, and their motion."""
     for span, section in sections:
         parts, within = [], _within(line, span, times)
         for rows, at in within:
             here = slice(at.start - span.start, at.stop - span.start)
-            smpl = section.smpl.at(here)
+            smpl = _turned(section.smpl.at(here), steady(line.times[at]))
             moved = smooth(smpl.rotmat, smpl.pelvis, line.times[at], times[rows], smoothing, section.confidence[here])
-            parts.append(SmplParams(moved[0], smpl.betas, moved[1]))
+            parts.append(_turned(SmplParams(moved[0], smpl.betas, moved[1]), steady(times[rows]), back=True))
         shape = parts[0].betas if parts[0].betas.ndim == 1 else torch.cat([part.betas for part in parts])
         rotmat, pelvis = (torch.cat([getattr(part, name) for part in parts]) for name in ("rotmat", "pelvis"))
         yield slice(within[0][0].start, within[-1][0].stop), SmplParams(rotmat, shape, pelvis)
+
+
+def _rotations_at(
+    R: Float[Tensor, "frame 3 3"] | None, timestamps: Float[Tensor, "frame"], times: Float[Tensor, "moment"]
+) -> Float[Tensor, "moment 3 3"] | None:
+    """Rotations that are known at time stamps, at other times."""
+    if R is None:
+        return None
+    after = torch.searchsorted(timestamps, times.contiguous()).clamp(1, len(timestamps) - 1)
+    low, high = timestamps[after - 1], timestamps[after]
+    return interpolate(R[after - 1], R[after], ((times - low) / (high - low)).clamp(0, 1).to(R))
+
+
+def _turned(smpl: SmplParams, R: Float[Tensor, "moment 3 3"] | None, back: bool = False) -> SmplParams:
+    """The parameters in other axes, or back in those before."""
+    if R is None:
+        return smpl
+    R = R.mT if back else R
+    rotmat = torch.cat([R[:, None] @ smpl.rotmat[:, :1], smpl.rotmat[:, 1:]], 1)
+    return SmplParams(rotmat, smpl.betas, (R @ smpl.pelvis[..., None])[..., 0])
 
 
 def _within(line: Timeline, span: slice, times: Float[Tensor, "time"]) -> list[tuple[slice, slice]]:

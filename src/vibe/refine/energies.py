@@ -49,6 +49,14 @@ class FitEvidence:
     """Which of the points are the hips and the shoulders."""
     bones: Float[Tensor, "time bone 2"] | None = None
     """Sine by which each of `BONES`, left and right, points away from the camera for the pose model, and how sure."""
+    R_steady_cam: Float[Tensor, "time 3 3"] | None = None
+    """Of a camera held by hand: to axes that do not tremble with it, in which accelerations are people's own."""
+
+    def steadied(self, points_cam: Float[Tensor, "time *point 3"]) -> Float[Tensor, "time *point 3"]:
+        """Points in those axes."""
+        if self.R_steady_cam is None:
+            return points_cam
+        return torch.einsum("tij,t...j->t...i", self.R_steady_cam, points_cam)
 
 
 @dataclass(frozen=True)
@@ -122,13 +130,13 @@ def joint_acceleration(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
 
     What trembles is held, and what is brisk, such as a kick, is hardly told from one that is twice as brisk.
     """
-    square = acceleration(pose.joints, seen.times).square().sum(-1)
+    square = acceleration(seen.steadied(pose.joints), seen.times).square().sum(-1)
     return BRISK**2 * (square / BRISK**2).log1p().sum()
 
 
 def root_acceleration(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
     """Acceleration of the pelvis in metres per second squared, squared."""
-    return acceleration(pose.smpl.pelvis, seen.times).square().sum()
+    return acceleration(seen.steadied(pose.smpl.pelvis), seen.times).square().sum()
 
 
 def straightness(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:

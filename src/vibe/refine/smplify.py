@@ -82,6 +82,7 @@ def fit(
     held: bool = False,
     pool: Executor | None = None,
     landmarks: Float[Tensor, "time 33 6"] | None = None,
+    R_steady_cam: Float[Tensor, "time 3 3"] | None = None,
 ) -> SmplParams:
     """Rotations, one shape and pelvis positions (camera frame, metres) that agree with the keypoints as well.
 
@@ -110,6 +111,7 @@ def fit(
         depth=start.pelvis[:, 2],
         torso=tuple(skeletons.index(names, TORSO)),
         bones=bones,
+        R_steady_cam=R_steady_cam,
     )
     ignored = tuple(place for place, name in enumerate(names) if name in IGNORED)
     problem = Problem(start, evidence, body, energies, ignored)
@@ -192,7 +194,7 @@ def _run(problem: Problem, start: Fit, fitting: Fitting, one_shape: bool) -> Fit
 
 def _cut(problem: Problem, fit: Fit, span: slice) -> tuple[Problem, Fit]:
     """Both, for the frames of one window."""
-    seen, of_frames = problem.evidence, ("keypoints_px", "size_px", "times", "depth", "bones")
+    seen, of_frames = problem.evidence, ("keypoints_px", "size_px", "times", "depth", "bones", "R_steady_cam")
     found = {name: value[span] for name in of_frames if (value := getattr(seen, name)) is not None}
     evidence = replace(seen, **found)
     part = Fit(fit.offset[span], fit.betas, fit.pelvis[span])

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
+from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation, RotationSpline, Slerp
 
+from vibe.rotations import continuous, quaternions_from_rotmat
 from vibe.world.background import BEGUN, MISSED, STOOD, TRUSTED, TURNED, Background
 from vibe.world.key_views import KeyView, view_from_key
 
@@ -20,6 +22,10 @@ TRAVELS = 0.25
 UNLIKE = 0.004
 """Median distance of the background from where a rotation alone has it, in longer sides of the picture, from which
 something is wrong with a camera that does not travel."""
+
+
+TREMBLING = 0.5
+"""Seconds over which a camera's rotation is smoothed to that of a steady one."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,22 @@ def standing_camera(frames: int) -> CameraMotion:
     """Of a camera of which nothing is known, and which is taken to stand."""
     eye, nowhere = np.tile(np.eye(3), (frames, 1, 1)), np.zeros((frames, 3))
     return CameraMotion(eye, True, 0.0, False, nowhere, np.zeros(frames, bool), (0,), ())
+
+
+def steadied(seen: CameraMotion, timestamps: Float[Array, "frame"]) -> Float[Array, "frame 3 3"] | None:
+    """R_steady_cam: from the camera to one beside it that turns without trembling; None for one that does not turn.
+
+    In its axes a person moves as people do, whatever the hand that holds the camera does; they stay in front of it.
+    """
+    if seen.still or len(timestamps) < 2:
+        return None
+    steady = np.empty_like(seen.R_cam0_cam)
+    for start, stop in zip(seen.begins, [*seen.begins[1:], len(timestamps)], strict=True):
+        quaternions = continuous(quaternions_from_rotmat(seen.R_cam0_cam[start:stop]))
+        interval = float(np.median(np.diff(timestamps[start:stop]))) if stop - start > 1 else 1.0
+        smooth = gaussian_filter1d(quaternions, TREMBLING / interval, axis=0, mode="nearest")
+        steady[start:stop] = Rotation.from_quat(smooth).as_matrix()
+    return steady.mT @ seen.R_cam0_cam
 
 
 def solve_rotations(
