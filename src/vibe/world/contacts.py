@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.ndimage import find_objects, label, minimum_filter1d
+from scipy.special import expit
 
 from vibe.skeletons import SMPL
 
@@ -49,7 +50,7 @@ def contact_probability(
     window = 2 * round(AROUND / float(np.median(np.diff(times)))) + 1
     above = height - minimum_filter1d(lowest, window)[:, None]
     odds = ODDS + PER_SPEED * np.log(np.linalg.norm(across, axis=-1) + REST) + PER_HEIGHT * above
-    return (1 / (1 + np.exp(-odds))).astype(np.float32)
+    return expit(odds).astype(np.float32)
 
 
 def standing_spans(standing: Bool[ndarray, "time"], times: Float[ndarray, "time"]) -> list[slice]:

@@ -29,6 +29,8 @@ HIGHEST = 100.0
 """Metres that a camera is above the floor at most, or so."""
 SIZE, MEASURED = 0.05, 0.005
 """Expected error of a person's size as a logarithm: as the network guesses it, and as somebody measured it."""
+UNFIT = 0.3
+"""Expected errors, in the sizes and heights of somebody, from which they may stand on another level than the others."""
 LEVEL = 6.0
 """By how much the sum of squared errors must fall for a further level that somebody stands on: a roof, a treadmill."""
 ROBUST = 1.5
@@ -83,12 +85,8 @@ def find_floor(
     levels = np.zeros(len(people), int)
     best = _solve(seen, levels)
     while True:
-        moves = [
-            (one, to)
-            for one in range(len(people))
-            for to in range(levels.max(initial=0) + 2)
-            if levels[one] != to and len(seen.points[one])
-        ]
+        unfit = [one for one in range(len(people)) if best.misfit(seen, one) > UNFIT]
+        moves = [(one, to) for one in unfit for to in range(levels.max(initial=0) + 2) if levels[one] != to]
         others = [np.where(np.arange(len(people)) == one, to, levels) for one, to in moves]
         tried = [_solve(seen, np.unique(other, return_inverse=True)[1]) for other in others]
         better = min(tried, key=lambda each: each.cost, default=best)
@@ -140,6 +138,14 @@ class _Solution:
     scales: Float[ndarray, "person"]
     tilt_error_deg: float
     cost: float
+
+    def misfit(self, seen: _Evidence, one: int) -> float:
+        """By how many expected errors somebody is of another size, or their stances lie beside their level."""
+        if not len(seen.points[one]):
+            return 0.0
+        below = (seen.points[one] @ self.up) * self.scales[one]
+        beside = np.abs(below + self.heights[self.levels[one]]) / np.hypot(SOLE, DEPTH * below)
+        return max(float(np.median(beside)), abs(math.log(self.scales[one])) / seen.size_error)
 
 
 def _solve(seen: _Evidence, levels: Int[ndarray, "person"]) -> _Solution:
