@@ -60,10 +60,9 @@ def test_the_grid_fades_into_the_distance_without_a_pattern(stood):
         BLACK,
         None,
     )
-    level = (
-        np.stack([np.full(H, W / 2), np.arange(H) + 0.5, np.ones(H)], 1) @ drawing.ground_plane(found, far, 20).level.T
-    )
-    beyond = (level[:, 2] < 0) & (level[:, 1] / level[:, 2] > 60)
+    pixels = np.stack([*np.meshgrid(np.arange(W) + 0.5, np.arange(H) + 0.5), np.ones((H, W))], -1)
+    level = pixels @ drawing.ground_plane(found, far, 20).level.T
+    beyond = (level[..., 2] < 0) & (level[..., 1] / level[..., 2] > 60)
     assert beyond.any() and (picture[beyond] > 215).all()
 
 

@@ -311,7 +311,7 @@ def _axes(
             R = tilt @ R
             said.append(
                 f"level is estimated from {found[1]} frames in which somebody stands straight: {angle_deg:.1f} degrees "
-                "of tilt were taken out, give or take 2 to 8"
+                "of tilt were taken out, give or take 2 to 5"
             )
     if options.facing is not None:
         # where the pelvis looks; of somebody who lies on the back or face the direction across the hips tells it
