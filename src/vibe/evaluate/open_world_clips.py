@@ -94,6 +94,10 @@ TRAINING_SHOTS = (
     Shot("dolly", (("cmu_94_11#1", 200),)),
     Shot("dolly", (("cmu_91_48", 0),)),
     Shot("handheld", (("cmu_13_30", 500), ("cmu_12_01", 0))),
+    Shot("pan", (("accad_walkingForward", 60),)),
+    Shot("pan", (("cmu_16_16", 0),)),
+    Shot("along", (("accad_walkBackwards", 150),)),
+    Shot("dolly", (("cmu_12_02", 20),)),
 )
 """To choose settings on."""
 SHOTS = {"held-out": HELD_OUT_SHOTS, "training": TRAINING_SHOTS}
