@@ -26,17 +26,21 @@ this share of the time for which it has."""
 CORNERS, CALM_CORNERS, GRID, PER_CELL, APART = 80, 40, (8, 6), 4, 8
 """Corners of a key frame, how many of them tell that a camera still stands, the cells over which they are spread, how
 many there may be in one, and how many pixels of the small picture lie between two."""
-FEW, CELLS = 12, 4
-"""Corners, and cells of them, without which nothing is said."""
+FEW, SOME, CELLS = 8, 20, 4
+"""Corners, and cells of them, without which nothing is said; of fewer than the second number nearly all must agree."""
+WEAKEST = 0.001
+"""How strong a corner must be beside the strongest: what is too weak does not come back to where it was."""
 WINDOW, LEVELS, RETURN_PX = (21, 21), 3, 0.5
 """Lucas-Kanade's window, its pyramid, and how far from its start a corner may end that is followed there and back."""
+COARSE = 4
+"""How many times smaller pictures are of which it is asked by how much they moved as a whole."""
 STILL_PX, STILL_SHARE, STILL_LEAST = 0.4, 0.5, 0.25
 """A corner that moved less stands, in pixels of the small picture. So does the camera if the first share of the corners
 does, or the second in a third of the cells that have any: what moves on its own leaves others where they were, a camera
 hardly."""
-INLIER_PX, INLIERS, EPIPOLAR = 0.7, 0.4, 0.7
-"""How far from one homography a corner may lie, the share of the corners which it must explain, and the share that one
-fundamental matrix must where none does."""
+INLIER_PX, INLIERS, NEARLY, EPIPOLAR = 0.7, 0.4, 0.8, 0.7
+"""How far from one homography a corner may lie, the share of the corners which it must explain, that of few ones, and
+the share that one fundamental matrix must where none does."""
 RENEW_SHARE, RENEW_SHIFT, RENEW_AFTER = 0.5, 0.25, 4.0
 """A frame becomes the next key frame when fewer of the corners that were followed are left, when they moved by more of
 the longer side, or after so many seconds."""
@@ -164,6 +168,9 @@ class BackgroundTracker:
         found = self._followed(grey, boxes, middle, CALM_CORNERS) if calm else None
         if found is None or found.kind != STOOD or found.renew:
             found = self._followed(grey, boxes, middle, CORNERS)
+        if found.kind == MISSED and len(self._corners) >= FEW:
+            self._homography = _shift(self._picture, grey)
+            found = self._followed(grey, boxes, middle, CORNERS)
         if found.kind == MISSED:
             self._miss(index, time, grey, boxes)
             return
@@ -276,7 +283,7 @@ class BackgroundTracker:
         if not _is_enough(inlier, INLIERS, end, grey.shape):
             _, mask = cv2.findFundamentalMat(start, end, cv2.USAC_MAGSAC, INLIER_PX, 0.99, 500)
             inlier = np.zeros(len(start), bool) if mask is None else mask.ravel() > 0
-            if inlier.sum() < 2 * FEW or not _is_enough(inlier, EPIPOLAR, end, grey.shape):
+            if inlier.sum() < SOME or not _is_enough(inlier, EPIPOLAR, end, grey.shape):
                 return _Followed(MISSED)
             homography = cv2.findHomography(start[inlier], end[inlier])[0]
         shift = float(np.median(np.linalg.norm((end - start)[inlier], axis=1)))
@@ -316,6 +323,7 @@ def _is_enough(
     inlier: Bool[Array, "point"], share: float, points: Float[Array, "point 2"], shape: Sequence[int]
 ) -> bool:
     """Whether those that one motion explains are many, and all over the picture."""
+    share = NEARLY if len(inlier) < SOME else share
     return bool(inlier.sum() >= FEW and inlier.mean() >= share and _is_spread(points[inlier], shape))
 
 
@@ -330,7 +338,7 @@ def _corners(grey: Grey, boxes: Float[Array, "person 4"]) -> Float32[Array, "cor
     mask, around = np.full(grey.shape, 255, np.uint8), np.array([-1, -1, 1, 1]) * (WINDOW[0] // 2)
     for left, top, right, bottom in (boxes + around).round().clip(0, max(grey.shape)).astype(int):
         mask[top : bottom + 1, left : right + 1] = 0
-    found = cv2.goodFeaturesToTrack(grey, 8 * CORNERS, 0.005, APART, mask=mask)
+    found = cv2.goodFeaturesToTrack(grey, 8 * CORNERS, WEAKEST, APART, mask=mask)
     points = np.zeros((0, 2), np.float32) if found is None else np.asarray(found, np.float32).reshape(-1, 2)
     cells = _cells(points, grey.shape)
     order = np.argsort(cells, kind="stable")
@@ -339,6 +347,14 @@ def _corners(grey: Grey, boxes: Float[Array, "person 4"]) -> Float32[Array, "cor
     rank[order] = np.arange(len(points)) - first
     best = np.argsort(rank, kind="stable")
     return points[best[rank[best] < PER_CELL]][:CORNERS]
+
+
+def _shift(one: Grey, other: Grey) -> Float[Array, "3 3"]:
+    """The homography that moves one picture as a whole to where most of the other is (phase correlation)."""
+    size = [max(2, side // COARSE) for side in one.shape[::-1]]
+    small = [cv2.resize(each, size, interpolation=cv2.INTER_AREA).astype(np.float32) for each in (one, other)]
+    (x, y), _ = cv2.phaseCorrelate(small[0], small[1], cv2.createHanningWindow(size, cv2.CV_32F))
+    return np.array([[1, 0, x * one.shape[1] / size[0]], [0, 1, y * one.shape[0] / size[1]], [0, 0, 1.0]])
 
 
 def _lucas_kanade(
