@@ -85,8 +85,8 @@ class EstimatorConfig:
     """The camera's calibration: Pose2Sim's .toml, OpenCV's or ROS's .yaml, COLMAP's cameras.txt. Of several cameras the
     one with the video's name, or the one named behind a colon."""
     world: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = True
-    """Find up, the floor, standing feet and the camera's path, and put feet that stand onto that floor; switched off,
-    everybody is where a single view of them alone has them, and in the camera's frame only."""
+    """One world for everybody: up, the floor, feet that stand on it, the camera's path. Without it (--no-world)
+    everybody is where a single view of them has them, in the camera's frame only."""
     height_m: Annotated[float | None, arg(name="height", metavar="M", help_behavior_hint="(default: a guess)")] = None
     """How tall everybody in view is, barefoot, metres, 0.5 to 2.5: a picture hardly tells."""
     fps: Annotated[float | None, arg(metavar="RATE", help_behavior_hint="(default: 30)")] = None
