@@ -26,6 +26,7 @@ from vibe import cameras
 from vibe.arrays import as_tensors
 from vibe.body import load_body
 from vibe.body.keypoint_regressor import joints_and_keypoints
+from vibe.body.pose import joints
 from vibe.body.record import Body
 from vibe.data.motion import Motions, clip_weights, draw_windows, find_motion, load_motions
 from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
@@ -64,7 +65,7 @@ def cpu_minutes(kind: str, motions: Motions, body: Body) -> float:
     recipe, weights = PRIOR_RECIPES[kind], clip_weights(motions)
     network = KINDS[kind](asdict(recipe.prior))
     optimiser = torch.optim.Adam(network.parameters())
-    points, spent = vae_points(body, "joints"), 0.0  # pyright: ignore[reportCallIssue]
+    points, spent = partial(vae_points, joints, body), 0.0
     for step in range(STEPS + 1):
         start = time.process_time()
         take_step(network, draw_batch(motions, weights, recipe, step), points, recipe, optimiser, step, ProcessGroup())
