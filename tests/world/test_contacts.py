@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from walkers import FPS, walker
 
 from vibe.arrays import as_numpy
+from vibe.body.pose import pose_joints
+from vibe.records import SmplParams
+from vibe.rotations import rotmat_from_rotvec
+from vibe.skeletons import SMPL
 from vibe.world.contacts import contact_probability, ground_heights, standing_spans
 from vibe.world.soles import rest_soles, sole_points
 
@@ -41,6 +47,18 @@ def test_whoever_is_upside_down_does_not_stand_on_the_feet(low):
     one = walker(low)
     _, contacts = _contacts(low, one, up=-one.up)
     assert contacts.max() < 0.1
+
+
+def test_a_foot_that_is_held_up_does_not_stand_however_still_it_is(low):
+    one = walker(low, 30)
+    standing = SmplParams(one.smpl.rotmat[:1].repeat(30, 0), one.smpl.betas, one.smpl.pelvis[:1].repeat(30, 0))
+    hip, knee = SMPL.index("right_hip"), SMPL.index("right_knee")
+    bent = rotmat_from_rotvec(np.array([[-1.5, 0, 0], [1.5, 0, 0]], np.float32))
+    standing.rotmat[:, [hip, knee]] = bent
+    posed = pose_joints(as_numpy(low), standing.rotmat, standing.betas)[1]
+    joints = posed - posed[:, :1] + standing.pelvis[:, None]
+    _, contacts = _contacts(low, replace(one, smpl=standing, joints=joints))
+    assert contacts[:, 2:].max() < 0.1 < contacts[:, :2].max(-1).min()
 
 
 def test_a_stance_lasts_a_tenth_of_a_second():

@@ -19,6 +19,9 @@ Fitted to the truth of 24 rendered clips of subjects that weights are trained on
 rightly."""
 REST = 0.05
 """Metres a second by which a sole that stands seems to move."""
+STEP, LIFTED = 0.15, -60.0
+"""Metres over a person's lowest from which a foot is held up, however still, rather than stands; and for each metre
+more."""
 AROUND = 0.5
 """Seconds to either side in which a person's lowest sole is taken for the height of the floor."""
 OTHERS = [joint for joint, name in enumerate(SMPL) if not name.endswith(("ankle", "foot"))]
@@ -50,6 +53,7 @@ def contact_probability(
     window = 2 * round(AROUND / float(np.median(np.diff(times)))) + 1
     above = height - minimum_filter1d(lowest, window)[:, None]
     odds = ODDS + PER_SPEED * np.log(np.linalg.norm(across, axis=-1) + REST) + PER_HEIGHT * above
+    odds += LIFTED * (above - STEP).clip(min=0)
     return expit(odds).astype(np.float32)
 
 
