@@ -9,6 +9,7 @@ from walkers import true_contacts, walker
 
 from vibe.arrays import as_numpy
 from vibe.body.pose import pose_joints
+from vibe.rotations import rotvec_from_rotmat
 from vibe.skeletons import SMPL
 from vibe.world.contacts import standing_spans
 from vibe.world.feet import plant_feet
@@ -53,6 +54,12 @@ def test_standing_soles_neither_slide_nor_sink(low):
     assert np.allclose(planted.rotmat @ planted.rotmat.mT, np.eye(3), atol=1e-4)
     shift = np.linalg.norm(_joints(body, planted) - _joints(body, smpl), axis=-1)
     assert shift.max() < 0.16
+    # and a leg is hardly bent more than it was: the body is moved rather
+    steps = np.linalg.norm(planted.pelvis - smpl.pelvis, axis=-1)
+    assert 0 < steps.max() <= 0.05
+    knees = [SMPL.index("left_knee"), SMPL.index("right_knee")]
+    bends = [np.linalg.norm(rotvec_from_rotmat(each.rotmat[:, knees]), axis=-1) for each in (smpl, planted)]
+    assert np.abs(bends[1] - bends[0]).mean() < np.radians(6)
 
 
 def test_feet_that_never_stand_stay_as_they_are(low):

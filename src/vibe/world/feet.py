@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+from scipy.ndimage import gaussian_filter1d
 
 from vibe.body.pose import pose_joints
 from vibe.body.posture import unit
@@ -20,6 +21,9 @@ FADE = 0.15
 """Seconds over which a correction comes before a stance and goes after it."""
 FARTHEST = 0.12
 """Metres; a foot that would have to be moved farther was read wrongly, and is moved so far."""
+LOATH, HIGHEST, STEADY = 0.1, 0.05, 0.05
+"""How loath the body is to move rather than to bend a knee, how many metres it does at most, and over how many seconds
+that is smoothed."""
 STRETCH = 0.999
 """Share of its length to which a leg is straightened."""
 
@@ -38,8 +42,7 @@ def plant_feet(
     moves, held = np.zeros_like(soles, dtype=np.float64), np.zeros(soles.shape[:2])
     for sole in range(4):
         moves[:, sole], held[:, sole] = _to_anchors(soles[:, sole], contacts[:, sole], up, ground[:, sole], times)
-    rotmat = smpl.rotmat.copy()
-    R_world, _ = pose_joints(body, smpl.rotmat, smpl.betas)
+    targets = []
     for side, leg in enumerate(LEGS):
         points, pair = soles[:, 2 * side : 2 * side + 2], slice(2 * side, 2 * side + 2)
         weight, own = held[:, pair, None], moves[:, pair]
@@ -49,9 +52,35 @@ def plant_feet(
         move = move + sunk.clip(0, FARTHEST)[..., None] * up
         length = np.linalg.norm(move, axis=-1, keepdims=True)
         move = move * np.minimum(1, FARTHEST / length.clip(1e-9))
-        R_turn, ankle = _moved_foot(points, points + move, joints[:, leg[2]])
-        _bend(rotmat, R_world, joints, leg, R_turn, ankle)
-    return SmplParams(rotmat, smpl.betas, smpl.pelvis)
+        targets.append(_moved_foot(points, points + move, joints[:, leg[2]]))
+    stands = np.stack([held[:, :2].max(1), held[:, 2:].max(1)], 1)
+    step = _spare_knees(joints, np.stack([ankle for _, ankle in targets], 1), stands, times).astype(np.float32)
+    rotmat, moved = smpl.rotmat.copy(), joints + step[:, None]
+    R_world, _ = pose_joints(body, smpl.rotmat, smpl.betas)
+    for side, (R_turn, ankle) in enumerate(targets):
+        _bend(rotmat, R_world, moved, LEGS[side], R_turn, ankle + (1 - stands[:, side, None]) * step)
+    return SmplParams(rotmat, smpl.betas, smpl.pelvis + step)
+
+
+def _spare_knees(
+    joints: Float[ndarray, "time 24 3"], ankles: Float[ndarray, "time 2 3"], stands: Float[ndarray, "time 2"],
+    times: Float[ndarray, "time"],
+) -> Float[ndarray, "time 3"]:  # fmt: skip
+    """The step of the whole body with which the legs that stand reach their ankles' new places as bent as they are.
+
+    A leg that is a centimetre too long for where it stands bends a straight knee by twelve degrees; the body is then
+    rather that much too high.
+    """
+    hips = np.stack([joints[:, leg[0]] for leg in LEGS], 1)
+    long = np.linalg.norm(hips - np.stack([joints[:, leg[2]] for leg in LEGS], 1), axis=-1)
+    legs = hips - ankles
+    reach = np.linalg.norm(legs, axis=-1)
+    ways, missing = legs / reach[..., None].clip(1e-6), (long - reach) * stands
+    normal = np.einsum("tli,tlj,tl->tij", ways, ways, stands) + LOATH * np.eye(3)
+    step = np.linalg.solve(normal, np.einsum("tli,tl->ti", ways, missing)[..., None])[..., 0]
+    step *= np.minimum(1, HIGHEST / np.linalg.norm(step, axis=-1, keepdims=True).clip(1e-9))
+    interval = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
+    return gaussian_filter1d(step, STEADY / interval, axis=0, mode="nearest")
 
 
 def _to_anchors(
