@@ -224,9 +224,7 @@ def differing(videos: Sequence[Path], folder: Path, out: Path) -> list[str]:
             place = video.relative_to(folder).with_suffix("")
             try:
                 with np.load(Path(scratch) / "alone.npz") as alone, np.load(out / place / "motion.npz") as found:
-                    same = alone.files == found.files and all(
-                        _alike(alone[name], found[name]) for name in alone.files
-                    )
+                    same = alone.files == found.files and all(_alike(alone[name], found[name]) for name in alone.files)
             except OSError:
                 same = False
             off += [] if same else [str(place)]
