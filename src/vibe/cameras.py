@@ -20,7 +20,6 @@ LENS_SOURCES = {
     "file": "the focal length in the video's file",
     "pan": "the turning camera",
     "travel": "the travelling camera",
-    "people": "people who walk on one floor",
     "default": "an angle of view of 53.1 degrees across the picture's diagonal",
 }
 """Where a focal length can be from, the surest first."""
