@@ -40,7 +40,7 @@ def _clip(frames):
 def test_people_at_depths_of_their_own_come_to_stand_on_one_floor(low):
     people = [_seen(low, walker(low, away=(-1.0, 4.0))), _seen(low, walker(low, away=(1.5, 7.0), heading=2.0), 1.04)]
     placed, world, notes = place_in_world(people, _clip(90), LENS, low, standing_camera(90), GROUNDED)
-    assert (world.camera, world.gravity, world.floor) == ("still", "people", "feet") and not notes
+    assert (world.camera, world.gravity, world.floor) == ("unknown", "people", "feet") and not notes
     for motion in placed:
         R, t = world.R_world_cam[motion.frames], world.t_world_cam[motion.frames]
         assert np.allclose(motion.joints_world, motion.joints_cam @ R.mT + t[:, None], atol=1e-4)
@@ -68,6 +68,12 @@ def test_of_somebody_who_lies_no_floor_is_invented(low):
     assert (world.gravity, world.floor) == ("camera", "none") and len(notes) == 1
     assert np.isnan(world.tilt_error_deg)
     assert (placed.smpl.rotmat == motion.smpl.rotmat).all()
+
+
+def test_a_camera_whose_background_was_seen_to_stand_is_still(low):
+    seen = replace(standing_camera(90), sure=np.ones(90, bool))
+    _, world, _ = place_in_world([_seen(low, walker(low))], _clip(90), LENS, low, seen, GROUNDED)
+    assert world.camera == "still"
 
 
 def test_a_calibrated_up_is_taken(low):
@@ -104,5 +110,5 @@ def test_each_scene_has_a_world_of_its_own(low):
 def test_nobody_at_all_and_no_background(low):
     seen = camera_motion(None, _clip(5), as_numpy(CAMERA))
     placed, world, notes = place_in_world([], _clip(5), LENS, low, seen, GROUNDED)
-    assert placed == () and world.floor == "none" and not notes
+    assert placed == () and (world.camera, world.floor) == ("unknown", "none") and not notes
     assert world.R_world_cam.shape == (5, 3, 3)

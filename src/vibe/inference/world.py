@@ -17,7 +17,7 @@ from vibe.body.posture import posture, unit
 from vibe.body.record import Body
 from vibe.inference.config import Refinement
 from vibe.motion import Motion
-from vibe.motion.gravity import lowest_foot
+from vibe.motion.gravity import PICTURE_UP, lowest_foot
 from vibe.motion.tensors import to_motion
 from vibe.records import Camera, Clip, Lens, SmplParams, Track, World
 from vibe.skeletons import COCO
@@ -29,7 +29,6 @@ from vibe.world.floor import Floor, Standing, find_floor
 from vibe.world.soles import sole_points
 from vibe.world.trajectories import Walk, solve_paths
 
-PICTURE_UP = np.array([0.0, -1.0, 0.0])
 LENGTHS = np.append(0.0, 0.1 * 1.15 ** np.arange(48))
 """Metres of a camera's path that are tried: up to 71."""
 TREMBLING = 0.2
@@ -92,10 +91,8 @@ def place_in_world(
     world = replace(main, R_world_cam=R_world_cam, t_world_cam=t_world_cam)
     notes = [*seen.notes]
     if any(len(one) for one in people) and any(each.floor == "none" for each in found):
-        notes.append(
-            "nobody stands upright long enough to tell the floor: the picture's vertical is taken for up, and the "
-            "lowest foot for the height 0"
-        )
+        vertical = "the picture's vertical is taken for up, and " if lens.up_cam is None else ""
+        notes.append(f"nobody stands upright long enough to tell the floor: {vertical}the lowest foot is at height 0")
     return tuple(one.in_world(world) for one in placed), world, notes
 
 
@@ -105,7 +102,7 @@ def _place_scene(
     """The same for people of one scene, whose frames lie in a span; the world has those frames alone."""
     arrays, times = as_numpy(body), clip.timestamps[span]
     persons = [_person(one, one.smpl, arrays, seen) for one in people]
-    picture_up = PICTURE_UP if lens.up_cam is None else lens.up_cam.astype(np.float64)
+    picture_up = (PICTURE_UP if lens.up_cam is None else lens.up_cam).astype(np.float64)
     up = picture_up
     likely = path = _first_path(persons, _steady(seen.path_cam0[span], times), up, span)
     for _ in range(ROUNDS + seen.travels):
@@ -263,7 +260,7 @@ def _world(
     return World(
         R_world_cam=(R_world_cam0 @ seen.R_cam0_cam[span]).astype(np.float32),
         t_world_cam=(path @ R_world_cam0.T + t_world_cam0).astype(np.float32),
-        camera="still" if seen.still else "moving" if seen.travels else "turning",
+        camera="moving" if seen.travels else "turning" if not seen.still else "still" if seen.sure.any() else "unknown",
         gravity="people" if floor else "camera",
         floor="feet" if floor else "none",
         tilt_error_deg=floor.tilt_error_deg if floor else float("nan"),
