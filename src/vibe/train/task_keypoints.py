@@ -104,8 +104,8 @@ def validate_keypoints(
 ) -> dict[str, float]:  # fmt: skip
     """Errors on held-out subjects, always the same windows: detections imitated ("noisy") and true ("clean").
 
-    With hands, feet and places in space beside the imitated ones ("told"). With rendered windows also the shipped detector's ("detected"); with motion by rule that of imitated detections
-    ("procedural").
+    "told" has hands, feet and places in space beside the imitated detections. With rendered windows also the shipped
+    detector's ("detected"); with motion by rule that of imitated detections ("procedural").
     """
     weights = clip_weights(held_out)
     config = replace(recipe.synthesis, batch=128, fastest=1.0, exact=(0.0, 0.0), ends=0.0, poses=CAPTURED_POSES)
