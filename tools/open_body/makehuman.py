@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial import KDTree
 
-from vibe.skeletons import SMPL
+from vibe.skeletons import SMPL, SMPLH
 
 SCALE = 0.1
 """Metres in the mesh's unit."""
@@ -57,6 +57,9 @@ BONES = {
     "hand": ("finger1-1", "finger2-1", "finger3-1", "finger4-1", "finger5-1"),
 }
 """The rig's bones that a joint carries, with all their descendants that are not named here."""
+FINGERS = {"thumb": 1, "index": 2, "middle": 3, "ring": 4, "pinky": 5}
+"""Their numbers in the rig; a finger's bones are numbered from the palm outwards, from 1."""
+FINGER_JOINTS = SMPLH[len(SMPL) - 2 :]
 SPLIT = {"spine02": ("spine1", "spine2")}
 """A bone that two joints share in halves."""
 
@@ -76,6 +79,10 @@ class Assets:
     weights: Float[np.ndarray, "skin 24"]
     joints: Float[np.ndarray, "24 vertex"]
     """Which vertices of the base mesh a joint is the mean of."""
+    fingers: Float[np.ndarray, "30 vertex"]
+    """The same of the joints of the fingers, in SMPL-H's order."""
+    finger_weights: Float[np.ndarray, "skin 30"]
+    """How much of what a hand carries each bone of the fingers does; rows sum to 1, or are 0 away from the fingers."""
     mirror: Int[np.ndarray, "skin"]
     """The vertex of `surface` on the other side."""
     left_eye: Int[np.ndarray, "eye"]
@@ -99,8 +106,10 @@ def read(source: Path | None = None) -> Assets:
     rig = json.loads((folder / "rigs/standard/rig.default.json").read_text(encoding="utf-8"))
     skin = json.loads((folder / "rigs/standard/weights.default.json").read_text(encoding="utf-8"))["weights"]
     weights = _weights(rig, skin, len(base))[surface]
+    fingers = np.stack([_mean_of([f"joint-{'-'.join(_finger(name))}"], groups, len(base)) for name in FINGER_JOINTS])
+    finger_weights = _finger_weights(skin, len(base))[surface]
     mirror, left_eye = _mirror(base[surface]), place[groups["helper-l-eye"]]
-    return Assets(base, targets, names, surface, faces, weights, joints, mirror, left_eye)
+    return Assets(base, targets, names, surface, faces, weights, joints, fingers, finger_weights, mirror, left_eye)
 
 
 def _folder(source: Path | None):
@@ -173,6 +182,21 @@ def _weights(rig: dict, skin: dict, vertices: int) -> Float[np.ndarray, "vertex 
             name = part if part in SMPL else {"L": "left_", "R": "right_"}[side] + part
             np.add.at(merged[:, SMPL.index(name)], ids.astype(int), values / len(parts))
     return merged / merged.sum(1, keepdims=True).clip(1e-9)
+
+
+def _finger(joint: str) -> tuple[str, str, str, str]:
+    """Side, the word finger, its number and that of the bone, as the rig has them."""
+    side, _, part = joint.partition("_")
+    return side[0], "finger", str(FINGERS[part[:-1]]), part[-1]
+
+
+def _finger_weights(skin: dict, vertices: int) -> Float[np.ndarray, "vertex 30"]:
+    weights = np.zeros((vertices, len(FINGER_JOINTS)))
+    for row, name in enumerate(FINGER_JOINTS):
+        side, word, finger, bone = _finger(name)
+        ids, values = np.array(skin[f"{word}{finger}-{bone}.{side.upper()}"]).T
+        weights[ids.astype(int), row] = values
+    return weights / weights.sum(1, keepdims=True).clip(1e-9)
 
 
 def _mirror(points: Float[np.ndarray, "vertex 3"]) -> Int[np.ndarray, "vertex"]:

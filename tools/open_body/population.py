@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from open_body.makehuman import Assets
+from open_body.makehuman import FINGER_JOINTS, Assets
 from vibe.skeletons import SMPL, SMPL_PARENTS
 
 STATURE = {"male": 1.765, "female": 1.635}
@@ -56,8 +56,10 @@ def draw(count: int, seed: int) -> list[Person]:
     return people
 
 
-def stand(assets: Assets, person: Person) -> tuple[Float[np.ndarray, "skin 3"], Float[np.ndarray, "24 3"]]:
-    """The person's skin and joints in the T-pose."""
+def stand(
+    assets: Assets, person: Person
+) -> tuple[Float[np.ndarray, "skin 3"], Float[np.ndarray, "24 3"], Float[np.ndarray, "30 3"]]:
+    """The person's skin, joints and joints of the fingers in the T-pose; these go with their wrist."""
     points = _mesh(assets, person)
     skin, joints = points[assets.surface], assets.joints @ points
     R_world, posed = _t_pose(joints, person.stretch)
@@ -66,9 +68,12 @@ def stand(assets: Assets, person: Person) -> tuple[Float[np.ndarray, "skin 3"], 
         local = skin - joints[joint]
         turned = _stretched(local, joints, joint, person.stretch) @ R_world[joint].T + posed[joint]
         moved += assets.weights[:, joint, None] * turned
+    wrists = [SMPL.index(f"{name.split('_')[0]}_wrist") for name in FINGER_JOINTS]
+    reach = (assets.fingers @ points - joints[wrists])[:, None] @ R_world[wrists].swapaxes(1, 2)
+    fingers = posed[wrists] + reach[:, 0]
     grown = person.stature / np.ptp(moved[:, 1])  # 1.5 %: legs that stand together reach higher
     middle = (posed[SMPL.index("pelvis")] + posed[SMPL.index("neck")]) / 2
-    return (moved - middle) * grown - ORIGIN, (posed - middle) * grown - ORIGIN
+    return tuple((points - middle) * grown - ORIGIN for points in (moved, posed, fingers))
 
 
 def _mesh(assets: Assets, person: Person) -> Float[np.ndarray, "vertex 3"]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MAX_WEIGHTS_BYTES = 512 * 2**20
 SHIPPED = Path(__file__).parents[1] / "weights"
 OPEN_BODY = Path(__file__).parents[1] / "body" / "open_body.npz"
+OPEN_HANDS = OPEN_BODY.with_name("open_hands.npz")
 BODIES = ("open", "smpl", "smpl-male", "smpl-female")
 """The bodies that have a name; the last three are the user's own files, the first of them the neutral one."""
 DEFAULT_WEIGHTS = "open.safetensors"

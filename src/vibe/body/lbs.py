@@ -19,7 +19,7 @@ FEW = 16
 
 
 def vertices(
-    body: Body, rotmat: Float[Array, "*b 24 3 3"], betas: Float[Array, "*#b 10"]
+    body: Body, rotmat: Float[Array, "*b joint 3 3"], betas: Float[Array, "*#b 10"]
 ) -> Float[Array, "*b vertex 3"]:
     """The posed surface, metres, about the pelvis at its place of rest."""
     R_world, posed = pose_joints(body, rotmat, betas)
@@ -40,7 +40,7 @@ def vertices(
 
 
 def _rest(
-    body: Body, rotmat: Float[Array, "body 24 3 3"], betas: Float[Array, "body 10"]
+    body: Body, rotmat: Float[Array, "body joint 3 3"], betas: Float[Array, "body 10"]
 ) -> Float[Array, "body 3 vertex"]:
     """The shaped surface in the T-pose with the pose blend shapes on it."""
     rest = rest_planes(body, betas)
@@ -53,7 +53,9 @@ def _rest(
 
 
 def _skinned(
-    weights: Float[Array, "vertex 24"], transforms: Float[Array, "body 12 24"], rest: Float[Array, "body 3 vertex"]
+    weights: Float[Array, "vertex joint"],
+    transforms: Float[Array, "body 12 joint"],
+    rest: Float[Array, "body 3 vertex"],
 ) -> Float[Array, "body vertex 3"]:
     """Each vertex moved by the mean of its joints' transforms; all x before all y before all z until the end."""
     carried = expanded(weights.mT, (len(transforms), weights.shape[1], len(weights)))

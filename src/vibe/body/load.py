@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache, lru_cache, partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from vibe.arrays import Deferred, as_numpy
 from vibe.assets.archives import read_npz
 from vibe.assets.smpl_files import BETAS, BODY_LAYOUT, GENDERS, OPTIONAL, check_body
 from vibe.assets.weights import BODIES
+from vibe.body.fingers import read_hands
 from vibe.body.keypoint_regressor import detected_rows, fold_regressors, point_rows
 from vibe.body.record import Body, Marks
 from vibe.errors import damaged
@@ -91,10 +93,12 @@ def _loaded(path: Path, detail: str, regressors: dict[str, NDArray]) -> Body:
     plain = read_npz(path, NAMES, LARGEST, content) | regressors
     texts = {"name": path.stem, "licence": "unknown: ask the source of the file"}
     texts |= {name: str(plain[name]) for name in texts if name in plain}
-    low = None
+    low, hands = None, None
     if str(plain.get("format")) == FORMAT:
         with damaged(f"{path} is damaged", "install vibe again or build the body anew"):
+            kept = plain["low_vertex"].astype(np.int64) if detail == "low" else None
             plain, low = _unpacked(plain)
+        hands = read_hands(texts["name"], len(plain["v_template"]), kept)
     if detail == "low" and low is None:
         raise ValueError(f'{path} has no low-polygon mesh: use detail="full"')
     try:
@@ -102,7 +106,7 @@ def _loaded(path: Path, detail: str, regressors: dict[str, NDArray]) -> Body:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     origin = Weights(sha256=hashlib.sha256(content).hexdigest(), **texts)
-    return _body(plain, low if detail == "low" else None, origin)
+    return replace(_body(plain, low if detail == "low" else None, origin), hands=hands)
 
 
 def _unpacked(packed: dict[str, ndarray]) -> tuple[dict[str, ndarray], dict[str, ndarray]]:

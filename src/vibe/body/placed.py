@@ -11,7 +11,7 @@ from torch import Tensor
 from vibe.arrays import as_tensors
 from vibe.body.keypoint_regressor import keypoints
 from vibe.body.lbs import vertices
-from vibe.body.pose import rest_joints
+from vibe.body.pose import joints, rest_joints
 from vibe.body.record import Body
 from vibe.records import SmplParams
 
@@ -26,6 +26,13 @@ def keypoints_cam(smpl: SmplParams, body: Body, points: str) -> Float[ndarray, "
     """One of the body's point sets, metres; raises ValueError if the body does not have it."""
     smpl, body = as_tensors(smpl), as_tensors(body)
     return (keypoints(body, smpl.rotmat, smpl.betas, points) + _origin(smpl, body)).numpy()
+
+
+@torch.no_grad()
+def joints_cam(smpl: SmplParams, body: Body) -> Float[ndarray, "time joint 3"]:
+    """The body's joints, those of its fingers too if it has them, metres."""
+    smpl, body = as_tensors(smpl), as_tensors(body)
+    return (joints(body, smpl.rotmat, smpl.betas) + _origin(smpl, body)).numpy()
 
 
 @torch.no_grad()

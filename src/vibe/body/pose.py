@@ -15,7 +15,7 @@ from vibe.arrays import Array, concatenate, constant, contiguous, expanded, move
 from vibe.body.record import Body
 
 
-def rest_joints(body: Body, betas: Float[Array, "*b 10"]) -> Float[Array, "*b 24 3"]:
+def rest_joints(body: Body, betas: Float[Array, "*b 10"]) -> Float[Array, "*b joint 3"]:
     """Joints of the shaped body in the T-pose, without touching its vertices."""
     return body.J_template + linear(body.J_shapedirs, betas)
 
@@ -53,14 +53,16 @@ def linear(directions: Float[Array, "row *tail n"], numbers: Float[Array, "*b n"
     return flat.reshape(*numbers.shape[:-1], len(directions), -1)
 
 
-def joints(body: Body, rotmat: Float[Array, "*b 24 3 3"], betas: Float[Array, "*#b 10"]) -> Float[Array, "*b 24 3"]:
+def joints(
+    body: Body, rotmat: Float[Array, "*b joint 3 3"], betas: Float[Array, "*#b 10"]
+) -> Float[Array, "*b joint 3"]:
     """Positions of SMPL's 24 joints, metres; the pelvis stays where it is at rest."""
     return pose_joints(body, rotmat, betas)[1]
 
 
 def pose_joints(
-    body: Body, rotmat: Float[Array, "*b 24 3 3"], betas: Float[Array, "*#b 10"]
-) -> tuple[Float[Array, "*b 24 3 3"], Float[Array, "*b 24 3"]]:
+    body: Body, rotmat: Float[Array, "*b joint 3 3"], betas: Float[Array, "*#b 10"]
+) -> tuple[Float[Array, "*b joint 3 3"], Float[Array, "*b joint 3"]]:
     """Rotation of each joint in the world (R_world_joint) and its position, about the pelvis at its place of rest.
 
     The tree is walked level by level with the joint axis in front, so that each level is a slice and one product.

@@ -35,17 +35,27 @@ class Marks:
 
 
 @dataclass(frozen=True)
+class Hands:
+    """The fingers of a body, in SMPL-H's order: 15 joints of the left hand, then 15 of the right."""
+
+    J_template: Float[Array, "30 3"]
+    J_shapedirs: Float[Array, "30 3 10"]
+    share: Float[Array, "vertex 30"]
+    """Of what SMPL's hand joint carries of a vertex, the share that each finger joint carries; rows sum to 1 or 0."""
+
+
+@dataclass(frozen=True)
 class Body:
-    """A body in SMPL's layout: metres, y up, facing +z, left to +x, T-pose."""
+    """A body in SMPL's layout, or SMPL-H's with fingers: metres, y up, facing +z, left to +x, T-pose."""
 
     v_template: Float[Array, "vertex 3"]
     shapedirs: Float[Array, "vertex 3 10"]
     """Displacement for each unit of each beta; betas are standard normal."""
     posedirs: Float[Array, "vertex 3 207"] | None
     """Displacement for each entry of (rotation - identity) of joints 1 to 23, row by row."""
-    J_template: Float[Array, "24 3"]
-    J_shapedirs: Float[Array, "24 3 10"]
-    weights: Float[Array, "vertex 24"]
+    J_template: Float[Array, "joint 3"]
+    J_shapedirs: Float[Array, "joint 3 10"]
+    weights: Float[Array, "vertex joint"]
     """How much each joint carries each vertex; rows sum to 1."""
     faces: Int[Array, "face 3"]
     """Counter-clockwise seen from outside."""
@@ -57,6 +67,8 @@ class Body:
     """Those of them that lie on the skin alone, as weights of the posed vertices; none for the low-polygon mesh."""
     origin: Weights
     """Name, SHA-256 and licence of the file."""
+    hands: Hands | None = None
+    """Where its fingers are (`vibe.body.fingers`); None of a body of which that is not known, or that has them."""
 
     def to(self, device: Any = None, dtype: Any = None) -> Body:
         """The same body as tensors, on another device or in another floating type, as PyTorch names them."""

@@ -16,7 +16,7 @@ from vibe import __version__, assets
 from vibe.assets.archives import read_npz
 from vibe.cameras import translation_from_weak
 from vibe.records import WORLD_CAMERA, WORLD_FLOOR, WORLD_GRAVITY, Camera
-from vibe.skeletons import SMPL
+from vibe.skeletons import HAND15, SMPL
 
 FORMAT, FORMAT_1 = "vibe-motion 2", "vibe-motion 1"
 NO_ROTATION = 1e-3
@@ -81,6 +81,12 @@ PERSON_WORLD: Layout = {
     "joints_world": (("time", len(SMPL), 3), "f"),
 }
 """Of a person where there is a world: all or none."""
+PERSON_HANDS: Layout = {
+    "left_hand_pose": (("time", 3 * len(HAND15)), "f"),
+    "right_hand_pose": (("time", 3 * len(HAND15)), "f"),
+    "hand_confidence": (("time", 2), "f"),
+}
+"""Of a person whose fingers are known: all or none."""
 PERSON: Layout = {
     **SHARED,
     "betas": ((10,), "f"),
@@ -88,10 +94,11 @@ PERSON: Layout = {
     "pelvis": (("time", 3), "f"),
     "transl": (("time", 3), "f"),
     "contacts": (("time", 4), "f"),
+    **PERSON_HANDS,
     **PERSON_WORLD,
 }
 LAYOUTS = {FORMAT: (HEAD, PERSON), FORMAT_1: (HEAD_1, PERSON_1)}
-OPTIONAL = ("betas_per_frame", "contacts", "notes", *LENS_ARRAYS, *WORLD_ARRAYS, *PERSON_WORLD)
+OPTIONAL = ("betas_per_frame", "contacts", "notes", *LENS_ARRAYS, *WORLD_ARRAYS, *PERSON_WORLD, *PERSON_HANDS)
 UNBOUNDED = ("frames", "box_px", "pred_cam", "joints_px")
 """Those whose numbers need not be finite: boxes and projections of people outside the picture."""
 DAMAGED = "the file is damaged: copy it again, or estimate the video again"
@@ -171,6 +178,10 @@ def _checked(path: Path, arrays: dict[str, NDArray]) -> tuple[str, int]:
     sets = [f"{prefix}{name}" for prefix, names in _worlds(people) for name in names]
     if (lacking := [name for name in sets if name not in arrays]) and len(lacking) < len(sets):
         raise ValueError(f"{path} has a world, but lacks its {lacking[0]}: {DAMAGED}")
+    for number in range(1, people + 1):
+        lacking = [name for name in PERSON_HANDS if f"{number}/{name}" not in arrays]
+        if lacking and len(lacking) < len(PERSON_HANDS):
+            raise ValueError(f"{path} has the fingers of person {number}, but lacks {number}/{lacking[0]}: {DAMAGED}")
     if unknown := sorted(arrays.keys() - known):
         raise ValueError(f"{path} holds {ascii(unknown[0][:60])}, which no motion file does: {DAMAGED}")
     if version == FORMAT:

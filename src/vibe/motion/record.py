@@ -12,11 +12,12 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from vibe.body import Body, find_body
-from vibe.motion.npz import PERSON_WORLD, WORLD_ARRAYS, read_motion_npz, write_npz
+from vibe.body.fingers import smplh_rotmat, with_fingers
+from vibe.motion.npz import PERSON_HANDS, PERSON_WORLD, WORLD_ARRAYS, read_motion_npz, write_npz
 from vibe.motion.series import PARENT, SPACES, Series, together, within
 from vibe.records import Camera, Clip, SmplParams, Weights, World
 from vibe.rotations import rotmat_from_rotvec, rotvec_from_rotmat
-from vibe.skeletons import JOINT_SETS, SMPL
+from vibe.skeletons import JOINT_SETS, SMPL, SMPLH
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -26,7 +27,7 @@ SAME = ("frames", "box_px", "transl", "pred_cam", "joints_px", "keypoints_px", "
 """Fields of a motion that its file has under their own names."""
 NO_WORLD = "the motion has no world: people are as the camera sees them"
 """What is said where it was asked for."""
-MAYBE = ("betas_per_frame", "contacts")
+MAYBE = ("betas_per_frame", "contacts", *PERSON_HANDS)
 """Likewise, where a motion has them."""
 
 
@@ -78,6 +79,12 @@ class Motion:
     """The camera's, at the motion's frames; None where no world is known."""
     t_world_cam: Float[ndarray, "time 3"] | None = None
     """Place of the camera's centre in the world at those frames."""
+    left_hand_pose: Float[ndarray, "time 45"] | None = None
+    """Axis-angle of the left hand's 15 joints in SMPL-H's order, each relative to its parent, all 0 in the body's rest
+    hand; None of who has no fingers. With them SMPL's two hand joints stay at rest."""
+    right_hand_pose: Float[ndarray, "time 45"] | None = None
+    hand_confidence: Float[ndarray, "time 2"] | None = None
+    """How sure the left and the right hand's pose is; 0 where it was not seen."""
 
     def __repr__(self) -> str:
         if not len(self):
@@ -120,6 +127,14 @@ class Motion:
     def smpl_shaped(self) -> SmplParams:
         """The same parameters, with betas [time, 10] where the network said one shape a frame."""
         return self.smpl if self.betas_per_frame is None else replace(self.smpl, betas=self.betas_per_frame)
+
+    def posed(self, body: Body) -> tuple[SmplParams, Body]:
+        """What is to be skinned: with SMPL-H's 52 joints where the motion has fingers and the body knows of its own."""
+        if self.left_hand_pose is None or self.right_hand_pose is None or body.hands is None:
+            return self.smpl_shaped, body
+        smpl = self.smpl_shaped
+        rotmat = smplh_rotmat(smpl.rotmat, self.left_hand_pose, self.right_hand_pose)
+        return replace(smpl, rotmat=rotmat), with_fingers(body)
 
     @property
     def global_orient(self) -> Float[ndarray, "time 3"]:
@@ -172,17 +187,24 @@ class Motion:
     def joints(self, set: str = "smpl24", body: Body | Path | str | None = None, space: str = "camera") -> Series:
         """Places of joints in the camera's frame, or the world's, metres: [time, joint, 3] with names and times.
 
-        `set` is smpl24, or one of those that the body has: coco17, detected17 (the same where the shipped detector
-        marks them), spin49, h36m17, common14; their order is in `vibe.skeletons`. All but smpl24 need the body, which
-        is found by its checksum; `body` names a file of one's own. FileNotFoundError if it is not here, ValueError for
-        another body or set, or a world that the motion does not have.
+        `set` is smpl24, smplh52 of who has fingers, or one of those that the body has: coco17, detected17 (the same
+        where the shipped detector marks them), spin49, h36m17, common14; their order is in `vibe.skeletons`. All but
+        smpl24 need the body, which is found by its checksum; `body` names a file of one's own. FileNotFoundError if it
+        is not here, ValueError for another body or set, or a world or fingers that the motion does not have.
         """
         if set not in JOINT_SETS:
             raise ValueError(
-                f"there is no joint set {set!r}: choose smpl24, coco17, detected17, spin49, h36m17 or common14"
+                f"there is no joint set {set!r}: choose smpl24, smplh52, coco17, detected17, spin49, h36m17 or common14"
             )
         if set == "smpl24":
             places = self.joints_cam
+        elif JOINT_SETS[set] is SMPLH:
+            from vibe.body.placed import joints_cam
+
+            smpl, fingered = self.posed(find_body(self.body, body))
+            if smpl.rotmat.shape[1] != len(SMPLH):
+                raise ValueError("the motion has no fingers: take the joint set smpl24")
+            places = joints_cam(smpl, fingered)
         else:
             from vibe.body.placed import keypoints_cam
 
@@ -213,7 +235,7 @@ class Motion:
         """
         from vibe.body.placed import vertices_cam
 
-        return self._placed(vertices_cam(self.smpl_shaped, find_body(self.body, body)), space)
+        return self._placed(vertices_cam(*self.posed(find_body(self.body, body))), space)
 
     def to_dataframe(
         self, set: str = "smpl24", body: Body | Path | str | None = None, space: str = "camera"
