@@ -12,9 +12,12 @@ export function between(person, times, frame, time) {
   return { row, next, share: Math.max(0, Math.min(1, share)) };
 }
 
+/** How many joints somebody has: SMPL's 24, or SMPL-H's 52 with the fingers. */
+export const joints = (person) => person.rest.length / 3;
+
 /** By how much a joint is turned against its parent since the T-pose, in degrees. */
 export function angle(person, joint, row) {
-  const at = 4 * (24 * row + joint);
+  const at = 4 * (joints(person) * row + joint);
   const [x, y, z, w] = person.rotations.subarray(at, at + 4);
   return (360 / Math.PI) * Math.atan2(Math.hypot(x, y, z), Math.abs(w));
 }
@@ -60,7 +63,7 @@ export function positions(person, joint, parents) {
   for (let row = 0; row < person.frames.length; row++) {
     let [x, y, z, w] = [0, 0, 0, 1];
     for (let link = 0; link + 1 < chain.length; link++) {
-      const at = 4 * (24 * row + chain[link]);
+      const at = 4 * (joints(person) * row + chain[link]);
       const [a, b, c, d] = person.rotations.subarray(at, at + 4);
       [x, y, z, w] = times4([x, y, z, w], [a / UNIT, b / UNIT, c / UNIT, d / UNIT]);
       const [child, parent] = [3 * chain[link + 1], 3 * chain[link]];

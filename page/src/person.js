@@ -1,4 +1,4 @@
-// One person as three.js draws them: a skinned mesh on SMPL's 24 joints.
+// One person as three.js draws them: a skinned mesh on SMPL's 24 joints, or SMPL-H's 52.
 
 import {
   Bone, BufferAttribute, BufferGeometry, Color, Group, Matrix4, MeshBasicMaterial, MeshStandardMaterial, Quaternion,
@@ -48,9 +48,9 @@ export class Person {
     if (!at) return false;
     const { rotations, pelvis, confidence } = this.given;
     for (let joint = 0; joint < this.bones.length; joint++) {
-      this.bones[joint].quaternion.fromArray(rotations, 4 * (24 * at.row + joint)).normalize();
+      this.bones[joint].quaternion.fromArray(rotations, 4 * (this.bones.length * at.row + joint)).normalize();
       if (at.share > 0) {
-        other.fromArray(rotations, 4 * (24 * at.next + joint)).normalize();
+        other.fromArray(rotations, 4 * (this.bones.length * at.next + joint)).normalize();
         this.bones[joint].quaternion.slerp(other, at.share);
       }
     }

@@ -64,9 +64,13 @@ def with_fingers(body: Body) -> Body:
     )
 
 
+def fingers_rotmat(left: Float[Array, "*b 45"], right: Float[Array, "*b 45"]) -> Float[Array, "*b 30 3 3"]:
+    """Rotations of the fingers from the axis-angle vectors of both hands."""
+    return rotmat_from_rotvec(concatenate([left, right], -1).reshape(*left.shape[:-1], 2 * len(HAND15), 3))
+
+
 def smplh_rotmat(
     rotmat: Float[Array, "*b 24 3 3"], left: Float[Array, "*b 45"], right: Float[Array, "*b 45"]
 ) -> Float[Array, "*b 52 3 3"]:
     """Rotations of SMPL-H's joints from SMPL's, whose hand joints have no place in it, and the fingers' axis-angle."""
-    vectors = concatenate([left, right], -1).reshape(*left.shape[:-1], 2 * len(HAND15), 3)
-    return concatenate([rotmat[..., :ARMS, :, :], rotmat_from_rotvec(vectors)], -3)
+    return concatenate([rotmat[..., :ARMS, :, :], fingers_rotmat(left, right)], -3)

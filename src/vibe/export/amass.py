@@ -20,7 +20,7 @@ from vibe.rotations import rotvec_from_rotmat
 BODY_JOINTS = 22
 """Joints that SMPL, SMPL-H and SMPL-X share: pelvis to wrists."""
 COLUMNS = 156
-"""Of a pose in SMPL-H: 52 joints; those of the fingers are left at 0."""
+"""Of a pose in SMPL-H: 52 joints; those of the fingers are 0 of who has none."""
 
 
 def in_smpl(scene: Scene, character: Character, body: Body) -> tuple[SmplParams, Float[ndarray, "3"], str]:
@@ -41,6 +41,8 @@ def write_amass(path: Path, scene: Scene, character: Character, body: Body) -> N
     smpl, pelvis_at_rest, gender = in_smpl(scene, character, body)
     poses = np.zeros((len(smpl.rotmat), COLUMNS))
     poses[:, : 3 * BODY_JOINTS] = rotvec_from_rotmat(smpl.rotmat[:, :BODY_JOINTS]).reshape(len(poses), -1)
+    if character.fingers is not None:
+        poses[:, 3 * BODY_JOINTS :] = rotvec_from_rotmat(character.fingers).reshape(len(poses), -1)
     content = io.BytesIO()
     contacts: dict[str, Any] = {} if character.contacts is None else {"contacts": character.contacts}
     np.savez(
@@ -90,8 +92,17 @@ def write_smplx_json(path: Path, scene: Scene, character: Character, body: Body)
         "pelvis": _rounded(smpl.pelvis),
         "pelvis_at_rest": _rounded(pelvis_at_rest),
         **({} if character.contacts is None else {"contacts": _rounded(character.contacts)}),
+        **_hands(character),
     }
     assets.write_whole(path, (json.dumps(content) + "\n").encode())
+
+
+def _hands(character: Character) -> dict[str, list]:
+    """A row a frame of either hand; nothing of who has no fingers."""
+    if character.fingers is None:
+        return {}
+    flat = rotvec_from_rotmat(character.fingers).reshape(len(character.fingers), 2, -1)
+    return {f"{side}_hand_pose": _rounded(flat[:, hand]) for hand, side in enumerate(("left", "right"))}
 
 
 def _rounded(numbers: ndarray) -> list:

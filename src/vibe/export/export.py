@@ -122,7 +122,8 @@ def write_meshes(
 
     folder.mkdir()
     faces, colours = body.faces.astype(np.int32), vertex_colours(body, character.number)
-    body, smpl = dressed(body), character.smpl
+    character, body = character.with_fingers(dressed(body))
+    smpl = character.smpl
     for start in range(0, len(smpl.rotmat), CHUNK):
         surface = vertices_cam(smpl.at(slice(start, start + CHUNK)), body)
         for frame, points in enumerate(surface, start=character.first + start):

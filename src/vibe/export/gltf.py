@@ -19,7 +19,6 @@ from vibe.body.pose import rest_vertices
 from vibe.body.record import Body
 from vibe.motion.scene import Character, Scene
 from vibe.rotations import continuous, quaternions_from_rotmat
-from vibe.skeletons import SMPL, SMPL_PARENTS
 
 INFLUENCES = 4
 """Joints that may carry a vertex: what every program reads."""
@@ -77,11 +76,11 @@ class _File:
 def write_glb(path: Path, scene: Scene, body: Body, clothed: bool = True) -> None:
     """Everybody, written whole or not at all; raises OSError, and ValueError if z is to point up.
 
-    Each person has a mesh, a skin, a skeleton of SMPL's joints and an animation `person N`, and the camera one where it
-    moves, on one clock. Of several the first animation is `everybody`, of all: most programs begin with the first, and
-    play one. A vertex follows its
-    four strongest joints. What a pose does to the flesh beyond the skeleton (SMPL's pose blend shapes) has no place in
-    a skin. Vertices have the colours of films and pages, and the open body its clothes; else a person has one colour.
+    Each person has a mesh, a skin, a skeleton of SMPL's joints, or SMPL-H's of who has fingers, and an animation
+    `person N`, and the camera one where it moves, on one clock. Of several the first animation is `everybody`, of all:
+    most programs begin with the first, and play one. A vertex follows its four strongest joints. What a pose does to
+    the flesh beyond the skeleton (SMPL's pose blend shapes) has no place in a skin. Vertices have the colours of films
+    and pages, and the open body its clothes; else a person has one colour.
     """
     if scene.up != "y":
         raise ValueError("glTF's y points up, always: leave --up out, programs turn it to their own axes")
@@ -99,14 +98,13 @@ def write_glb(path: Path, scene: Scene, body: Body, clothed: bool = True) -> Non
 
 def _person(file: _File, scene: Scene, character: Character, body: Body, clothed: bool) -> list[int]:
     """Mesh, skeleton and action of one person; the nodes of the scene."""
-    name, rest = f"person {character.number}", character.rest
-    joints = [
-        file.add("nodes", {"name": joint, "translation": step}) for joint, step in zip(SMPL, character.steps.tolist())
-    ]
-    for child, parent in enumerate(SMPL_PARENTS):
+    character, body = character.with_fingers(body)
+    name, rest, steps = f"person {character.number}", character.rest, character.steps.tolist()
+    joints = [file.add("nodes", {"name": joint, "translation": step}) for joint, step in zip(character.names, steps)]
+    for child, parent in enumerate(character.parents):
         if parent >= 0:
             file.json["nodes"][joints[parent]].setdefault("children", []).append(joints[child])
-    inverse = np.tile(np.eye(4, dtype=np.float32), (len(SMPL), 1, 1))
+    inverse = np.tile(np.eye(4, dtype=np.float32), (len(rest), 1, 1))
     inverse[:, 3, :3] = -rest  # columns one after the other, as glTF stores matrices
     skin = {"name": name, "joints": joints, "skeleton": joints[0], "inverseBindMatrices": file.array(inverse)}
     mesh = {"name": f"{name} skin", "mesh": _mesh(file, character, body, clothed), "skin": file.add("skins", skin)}

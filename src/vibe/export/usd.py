@@ -17,7 +17,6 @@ from vibe.errors import needs_extra
 from vibe.export.gltf import camera_matrices, linear_colours
 from vibe.motion.scene import Character, Scene, turned_at_rest
 from vibe.rotations import continuous, quaternions_from_rotmat
-from vibe.skeletons import SMPL, SMPL_PARENTS
 
 MODULES = ("Gf", "Sdf", "Tf", "Usd", "UsdGeom", "UsdShade", "UsdSkel", "UsdUtils", "Vt")
 SUFFIXES = {".usd": ".usdc", ".usdc": ".usdc", ".usda": ".usda", ".usdz": ".usdc"}
@@ -32,8 +31,9 @@ FAR = 1000.0
 def write_usd(path: Path, scene: Scene, body: Body) -> None:
     """Everybody, written whole or not at all; raises OSError, and ValueError for another suffix or without the extra.
 
-    Below `/World`, for each person a `SkelRoot` with a mesh, a skeleton of SMPL's joints in the T-pose, upright in the
-    scene's axes, and its animation; a time code is a frame of the scene. A vertex follows its eight strongest joints.
+    Below `/World`, for each person a `SkelRoot` with a mesh, a skeleton of SMPL's joints (SMPL-H's of who has fingers)
+    in the T-pose, upright in the scene's axes, and its animation; a time code is a frame of the scene. A vertex follows
+    its eight strongest joints.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{path} is no name of a USD file: let it end in {', '.join(SUFFIXES)}")
@@ -76,6 +76,7 @@ def _person(pxr: Any, stage: Any, scene: Scene, character: Character, body: Body
     """A skeleton, the skin that follows it and the motion."""
     from vibe.body.outfit import dressed
 
+    character, body = character.with_fingers(body)
     Gf, UsdSkel, Vt = pxr.Gf, pxr.UsdSkel, pxr.Vt
     number = character.number  # in every name: Blender's are without the path
     place = f"/World/person_{number}"
@@ -85,8 +86,8 @@ def _person(pxr: Any, stage: Any, scene: Scene, character: Character, body: Body
     root.GetPrim().SetCustomData({"person": number, "first_frame": character.first, "betas": betas})
     rest, steps = ((at @ scene.R_scene_rest.T).astype(np.float64) for at in (character.rest, character.steps))
     skeleton = UsdSkel.Skeleton.Define(stage, f"{place}/skeleton_{number}")
-    skeleton.CreateJointsAttr(_joints())
-    skeleton.CreateJointNamesAttr(list(SMPL))
+    skeleton.CreateJointsAttr(_joints(character))
+    skeleton.CreateJointNamesAttr(list(character.names))
     bind, at_rest = ([Gf.Matrix4d(1).SetTranslate(Gf.Vec3d(*to.tolist())) for to in places] for places in (rest, steps))
     skeleton.CreateBindTransformsAttr(Vt.Matrix4dArray(bind))
     skeleton.CreateRestTransformsAttr(Vt.Matrix4dArray(at_rest))
@@ -106,10 +107,10 @@ def _person(pxr: Any, stage: Any, scene: Scene, character: Character, body: Body
     _paint(pxr, stage, f"{place}/colour_{number}", mesh, linear_colours(body, number))
 
 
-def _joints() -> list[str]:
+def _joints(character: Character) -> list[str]:
     """Every joint as the path to it from the pelvis."""
     paths: list[str] = []
-    for name, parent in zip(SMPL, SMPL_PARENTS, strict=True):
+    for name, parent in zip(character.names, character.parents, strict=True):
         paths.append(name if parent < 0 else f"{paths[parent]}/{name}")
     return paths
 
@@ -118,8 +119,8 @@ def _motion(pxr: Any, stage: Any, place: str, scene: Scene, character: Character
     """Rotations of all joints and the place of the pelvis in every frame; the path of the animation."""
     Vt = pxr.Vt
     motion = pxr.UsdSkel.Animation.Define(stage, place)
-    motion.CreateJointsAttr(_joints())
-    motion.CreateScalesAttr(Vt.Vec3hArray.FromNumpy(np.ones((len(SMPL), 3), np.float16)))
+    motion.CreateJointsAttr(_joints(character))
+    motion.CreateScalesAttr(Vt.Vec3hArray.FromNumpy(np.ones((len(steps), 3), np.float16)))
     turns = continuous(quaternions_from_rotmat(turned_at_rest(scene, character)))
     places = np.tile(steps.astype(np.float32), (len(character.joints), 1, 1))
     places[:, 0] = character.smpl.pelvis

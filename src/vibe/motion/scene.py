@@ -15,16 +15,17 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from vibe.arrays import as_numpy
+from vibe.body.fingers import fingers_rotmat
 from vibe.body.load import find_body
 from vibe.body.pose import pose_joints, rest_joints
 from vibe.body.posture import unit
 from vibe.body.record import Body
+from vibe.motion.character import Character
 from vibe.motion.gravity import lowest_foot, upright
 from vibe.motion.record import Motion, Result
 from vibe.motion.resample import NEAR, neighbours, rotations_between, straight_between
 from vibe.records import Camera, SmplParams, Weights, World
 from vibe.rotations import rotmat_from_rotvec
-from vibe.skeletons import SMPL_PARENTS
 
 AXES: dict[str, tuple[float, float, float]] = {
     "x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0),
@@ -83,31 +84,6 @@ class SceneOptions:
 
 
 @dataclass(frozen=True)
-class Character:
-    """One person of a scene, at even moments without a gap."""
-
-    number: int
-    """As in motion.npz, from 1."""
-    first: int
-    """Frames of the scene before the person's first."""
-    smpl: SmplParams
-    """In the scene's axes: the pelvis's rotation maps from the body's axes to them."""
-    rest: Float[ndarray, "24 3"]
-    """Joints of this shape at rest, in the body's own axes (y up, looking along z)."""
-    joints: Float[ndarray, "time 24 3"]
-    """In the scene's axes, metres; the first is the pelvis."""
-    confidence: Float[ndarray, "time"]
-    """Mean keypoint confidence; 0 where the person was not seen and the motion is filled in."""
-    contacts: Float[ndarray, "time 4"] | None = None
-    """Probability that left heel, left toe, right heel and right toe stand; 0 in gaps."""
-
-    @property
-    def steps(self) -> Float[ndarray, "24 3"]:
-        """From the parent to each joint at rest, the pelvis's from the origin; metres, in the body's own axes."""
-        return np.concatenate([self.rest[:1], self.rest[1:] - self.rest[list(SMPL_PARENTS[1:])]])
-
-
-@dataclass(frozen=True)
 class Scene:
     """What an export writes down; axes are right-handed, lengths in metres."""
 
@@ -148,7 +124,7 @@ class Scene:
             **({"world": {name: value for name, value in known.items() if value is not None}} if known else {}),
             "units": "metres, seconds, radians",
             "axes": f"right-handed, {self.up} up",
-            "joints": "SMPL's 24",
+            "joints": "SMPL-H's 52" if any(each.has_fingers for each in self.characters) else "SMPL's 24",
             "video": self.video,
             "start_seconds": self.start,
             "fps": self.fps,
@@ -161,7 +137,7 @@ class Scene:
         return np.array(R_SCENE_REST[self.up], np.float32)
 
 
-def turned_at_rest(scene: Scene, character: Character) -> Float[ndarray, "time 24 3 3"]:
+def turned_at_rest(scene: Scene, character: Character) -> Float[ndarray, "time joint 3 3"]:
     """The rotations of somebody whose T-pose already stands upright in the scene's axes."""
     R = scene.R_scene_rest
     rotmat = character.smpl.rotmat
@@ -279,9 +255,13 @@ def _character(
     contacts = None
     if motion.contacts is not None:
         contacts = np.where(gap[:, None], 0, straight_between(motion.contacts, before, after, part)).astype(np.float32)
+    fingers = None
+    if motion.left_hand_pose is not None and motion.right_hand_pose is not None and body.hands is not None:
+        fingers = rotations_between(fingers_rotmat(motion.left_hand_pose, motion.right_hand_pose), before, after, part)
     rest = rest_joints(body, motion.smpl.betas)
     joints = pose_joints(body, turned, motion.smpl.betas)[1] - rest[0] + pelvis[:, None]
-    return Character(number, first, SmplParams(turned, motion.smpl.betas, pelvis), rest, joints, sure, contacts)
+    smpl = SmplParams(turned, motion.smpl.betas, pelvis)
+    return Character(number, first, smpl, rest, joints, sure, contacts, fingers)
 
 
 def _camera(

@@ -17,6 +17,7 @@ from numpy import ndarray
 
 from vibe import __version__
 from vibe.arrays import as_numpy
+from vibe.body.fingers import smplh_rotmat, with_fingers
 from vibe.body.outfit import colour, dressed, vertex_colours
 from vibe.body.pose import rest_joints, rest_vertices
 from vibe.body.record import Body
@@ -26,7 +27,7 @@ from vibe.motion.record import Motion, Result
 from vibe.motion.scene import R_SCENE_CAM, R_SCENE_WORLD, STILL, SceneOptions, build_scene
 from vibe.records import Camera
 from vibe.rotations import quaternions_from_rotmat
-from vibe.skeletons import COCO, SMPL, SMPL_PARENTS
+from vibe.skeletons import COCO, HAND15, SMPL, SMPL_PARENTS, SMPLH
 
 INFLUENCES = 4
 """Joints that may carry a vertex on a graphics card, as three.js does it."""
@@ -56,6 +57,8 @@ def motion_json(result: Result, body: Body) -> str:
     if world is not None:
         level = _camera_path("world", R_SCENE @ world.R_world_cam, world.t_world_cam @ R_SCENE.T)
         notes.append(f"The world: {world}.")
+    if body.hands is not None and any(motion.left_hand_pose is not None for motion in result.people):
+        body = with_fingers(body)
     return _json(
         result.clip.path.name,
         result.camera,
@@ -103,9 +106,9 @@ def _json(video: str, camera: Camera, body: Body, **rest: Any) -> str:
         "height": camera.height,
         "K": camera.K_px.flatten().tolist(),
         "lens": _lens(camera),
-        "joint_names": SMPL,
+        "joint_names": SMPL if body.parents == SMPL_PARENTS else SMPLH,
         "keypoint_names": COCO,
-        "parents": SMPL_PARENTS,
+        "parents": body.parents,
         "body": {
             "name": body.origin.name,
             "licence": body.origin.licence,
@@ -135,11 +138,22 @@ def _person(number: int, motion: Motion, body: Body) -> dict[str, Any]:
         **at_rest(number, motion.smpl.betas, body),
         **contacts,
         "frames": _array(motion.frames.astype(np.int32)),
-        "rotations": _array(quantised_rotations(rotmat)),
+        "rotations": _array(quantised_rotations(_with_fingers(rotmat, motion, body))),
         "pelvis": _array(pelvis.astype(np.float32)),
         "confidence": _levels(motion.confidence),
         "keypoint_confidence": _levels(motion.keypoints_px[..., 2]),
     }
+
+
+def _with_fingers(
+    rotmat: Float[ndarray, "time 24 3 3"], motion: Motion, body: Body
+) -> Float[ndarray, "time joint 3 3"]:
+    """The rotations of the body's joints: with fingers where it has them, at rest of who has none."""
+    if body.parents == SMPL_PARENTS:
+        return rotmat
+    rest = np.zeros((len(rotmat), 3 * len(HAND15)), np.float32)
+    poses = [rest if pose is None else pose for pose in (motion.left_hand_pose, motion.right_hand_pose)]
+    return smplh_rotmat(rotmat, *poses)
 
 
 def _levels(confidence: Float[ndarray, "*b"]) -> dict[str, str]:
@@ -164,7 +178,7 @@ def at_rest(number: int, betas: Float[ndarray, "10"], body: Body) -> dict[str, A
     }
 
 
-def quantised_rotations(rotmat: Float[ndarray, "time 24 3 3"]) -> Int16[ndarray, "time 24 4"]:
+def quantised_rotations(rotmat: Float[ndarray, "time joint 3 3"]) -> Int16[ndarray, "time joint 4"]:
     """Unit quaternions x, y, z, w as whole numbers, 32767 for 1."""
     return np.rint(quaternions_from_rotmat(rotmat.astype(np.float64)) * QUATERNION_UNIT).astype(np.int16)
 
