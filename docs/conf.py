@@ -16,7 +16,20 @@ ROOT = Path(__file__).parents[1]
 PARTS = {
     "Begin": ("install", "first-video", "migrate"),
     "Use": (
-        *("estimate", "many", "stages", "live", "speed", "view", "render", "export", "api", "conventions", "glossary"),
+        *(
+            "estimate",
+            "many",
+            "stages",
+            "live",
+            "speed",
+            "view",
+            "render",
+            "export",
+            "biomechanics",
+            "api",
+            "conventions",
+            "glossary",
+        ),
     ),
     "SMPL and the paper's system": ("exact",),
     "How good is it": ("accuracy", "evaluate"),

@@ -6,7 +6,7 @@ import sys
 import vibe
 
 person = vibe.load(sys.argv[1] if len(sys.argv) > 1 else "motion.npz").people[0]
-knee = person.angles()["left_knee"]  # degrees, 0 is straight
+knee = person.joint_angles()["left_knee_flexion"]  # degrees, 0 is straight
 hand = (person.joints()["left_wrist"] - person.joints()["pelvis"]).velocity().norm()  # m/s, NaN at the ends
 with open("knee.csv", "w", newline="", encoding="utf-8") as file:
     table = csv.writer(file)

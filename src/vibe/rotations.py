@@ -7,11 +7,17 @@ converted by roma, NumPy's arrays by SciPy; each is loaded where it is used, for
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
 from vibe.arrays import Array, concatenate
+
+LOCKED = 10
+"""Digits to which the sine of the middle angle is 1 or -1 where the others turn about one axis: 0.001 degrees."""
 
 
 def rotmat_from_6d(numbers: Float[Array, "*b 6"]) -> Float[Array, "*b 3 3"]:
@@ -70,3 +76,32 @@ def continuous(quaternions: Float[Array, "time *b 4"]) -> Float[Array, "time *b 
     apart = (quaternions[1:] * quaternions[:-1]).sum(-1) < 0
     flipped = (apart.cumsum(0) % 2 == 1)[..., None] * quaternions[1:]
     return concatenate([quaternions[:1], quaternions[1:] - 2 * flipped])
+
+
+def steady_angles(rotmat: Float[ndarray, "time joint 3 3"], order: str) -> Float[ndarray, "time joint 3"]:
+    """Angles in degrees about three axes, each as near to the frame before as can be.
+
+    `order` names each axis once: of ZXY the rotation is Rz Rx Ry, the last applied first. Every rotation has two
+    triples of angles; where the middle one is a right angle it has a whole line of them, as only the sum or difference
+    of the others counts. The nearest is taken, so that programs that interpolate don't spin what lies or somersaults.
+    """
+    from scipy.spatial.transform import Rotation
+
+    with warnings.catch_warnings():  # of angles that are not the only ones, which the rest takes care of
+        warnings.simplefilter("ignore", UserWarning)
+        angles = Rotation.from_matrix(rotmat.reshape(-1, 3, 3)).as_euler(order, degrees=True)
+    angles = angles.reshape(rotmat.shape[:-1])
+    side = np.sin(np.radians(angles[..., 1])).round(LOCKED) * (1 if order in "XYZXY" else -1)
+    for frame, joint in np.argwhere(np.abs(side[1:]) == 1) + [1, 0]:
+        sign, before = np.array([1.0, side[frame, joint]]), angles[frame - 1, joint, ::2]
+        missing = _short(sign @ (angles[frame, joint, ::2] - before))
+        angles[frame, joint, ::2] = before + sign * missing / 2
+    other = np.stack([angles[..., 0] + 180, 180 - angles[..., 1], angles[..., 2] + 180], -1)
+    plain, crossed = (np.abs(_short(way[1:] - angles[:-1])).sum(-1) for way in (angles, other))
+    crossings = np.concatenate([np.zeros((1, rotmat.shape[1]), bool), np.logical_xor.accumulate(crossed < plain)])
+    return np.unwrap(np.where(crossings[..., None], other, angles), period=360.0, axis=0)
+
+
+def _short(turn: Any) -> Any:
+    """The same turn the short way round, degrees."""
+    return turn - 360 * np.round(turn / 360)

@@ -9,7 +9,8 @@ import torch
 
 from vibe.arrays import as_numpy
 from vibe.body import load_body
-from vibe.export.tables import write_csv, write_trc
+from vibe.export.opensim import write_trc
+from vibe.export.tables import write_csv
 from vibe.motion.scene import SceneOptions, build_scene
 from vibe.skeletons import SMPL
 

@@ -165,14 +165,18 @@ def test_a_set_that_nobody_has_is_refused(motion):
         motion.joints("penn13")
 
 
-def test_the_angle_of_a_joint_is_how_far_it_was_bent(body):
+def test_the_angles_of_a_motion_are_named_and_in_degrees(body):
     still = performers.standing(body, 3)
     pose = still.body_pose
-    pose[:, 3 * 3 : 3 * 3 + 3] = [[0, 0, 0], [np.pi / 2, 0, 0], [0, -4, 0]]
+    pose[:, 3 * 3 : 3 * 3 + 3] = [[0, 0, 0], [np.pi / 2, 0, 0], [np.pi / 4, 0, 0]]
     bent = performers.turned(still, still.global_orient, pose)
-    angles = bent.angles()
-    np.testing.assert_allclose(angles["left_knee"].values[:, 0], [0, 90, 360 - 229.1831], atol=1e-3)
-    assert angles["right_knee"].values.max() < 1e-4 and (angles.unit, angles.axes) == ("deg", "parent joint")
+    angles, upright = bent.joint_angles(body), still.joint_angles(body)
+    bending = (angles - upright)["left_knee_flexion"].values[:, 0]
+    np.testing.assert_allclose(bending, [0, 90, 45], atol=0.1)
+    assert np.abs((angles - upright)["right_knee_flexion"].values).max() < 1e-4 and angles.unit == "deg"
+    np.testing.assert_allclose(upright["pelvis_tilt"].values, performers.TILT_DEG, atol=1e-3)
+    level = bent.in_world(performers.still_world()).joint_angles(body)["pelvis_tilt", "pelvis_list"]
+    np.testing.assert_allclose(level.values, 0, atol=1e-3)
     np.testing.assert_allclose(bent.body_pose[:2, 9:12], pose[:2, 9:12], atol=1e-6)
 
 

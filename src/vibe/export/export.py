@@ -22,7 +22,8 @@ from vibe.export.fbx import write_fbx
 from vibe.export.formats import FORMATS, ExportOptions, Format
 from vibe.export.gltf import write_glb
 from vibe.export.legacy import write_legacy
-from vibe.export.tables import write_csv, write_trc
+from vibe.export.opensim import write_mot, write_trc
+from vibe.export.tables import write_csv
 from vibe.export.usd import write_usd
 from vibe.motion import Result
 from vibe.motion.scene import Character, Scene, SceneOptions, build_scene
@@ -169,6 +170,7 @@ WRITERS: dict[str, Callable[..., None]] = {
     "amass": write_amass,
     "csv": lambda path, scene, _: write_csv(path, scene),
     "trc": lambda path, scene, character, _: write_trc(path, scene, character),
+    "mot": lambda path, scene, character, _: write_mot(path, scene, character),
     "smplx-json": write_smplx_json,
     **{kind: partial(write_meshes, kind=kind) for kind in SURFACES},
 }

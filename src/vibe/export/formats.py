@@ -89,6 +89,7 @@ FORMATS = {
     "amass": Format("motion_amass.npz", up="z"),
     "csv": Format("joints.csv", each="clip"),
     "trc": Format("joints.trc"),
+    "mot": Format("motion.mot"),
     "obj": Format("obj", each="frame"),
     "ply": Format("ply", each="frame"),
     "smplx-json": Format("smplx.json"),

@@ -1,4 +1,4 @@
-"""Joint positions as tables: CSV for spreadsheets, TRC for OpenSim."""
+"""Positions and angles of the joints as a table for spreadsheets: CSV."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from vibe import assets
-from vibe.motion.scene import Character, Scene
+from vibe.motion.joint_angles import angle_names
+from vibe.motion.scene import Scene
 from vibe.skeletons import CONTACTS, SMPL
 
 
@@ -24,18 +25,19 @@ def write_csv(path: Path, scene: Scene) -> None:
     """Everybody, a row for each person and frame, written whole or not at all; raises OSError.
 
     Columns: person, frame of the export, time in the video (s), confidence, then x, y, z of each joint in metres, with
-    the axis that points up in the name of its column: `pelvis_y_up_m`; then `contact_left_heel` and so on where anybody
-    has them, empty of those who have not.
+    the axis that points up in the name of its column: `pelvis_y_up_m`; then joint angles such as
+    `right_knee_flexion_deg`; then `contact_left_heel` and so on where anybody has them, empty of those who have not.
     """
     axes = [axis + ("_up" if axis == scene.up else "") for axis in "xyz"]
     names = ["person", "frame", "time_s", "confidence", *(f"{joint}_{axis}_m" for joint in SMPL for axis in axes)]
+    names += [f"{angle}_deg" for angle in angle_names()]
     touching = any(character.contacts is not None for character in scene.characters)
     names += [f"contact_{point}" for point in CONTACTS] if touching else []
     text = [",".join(names) + "\n"]
     for character in scene.characters:
         frames = character.first + np.arange(len(character.joints))
         times = scene.start + frames / scene.fps
-        numbers = character.joints.reshape(len(frames), -1)
+        numbers = np.concatenate([character.joints.reshape(len(frames), -1), scene.angles_deg(character)], 1)
         if character.contacts is not None:
             numbers = np.concatenate([numbers, character.contacts], 1)
         lines = number_rows(numbers, ",")
@@ -44,22 +46,3 @@ def write_csv(path: Path, scene: Scene) -> None:
         rows = zip(frames, times, character.confidence, lines, strict=True)
         text += [f"{character.number},{frame},{time:.6f},{sure:.3f},{line}" for frame, time, sure, line in rows]
     assets.write_whole(path, "".join(text).encode())
-
-
-def write_trc(path: Path, scene: Scene, character: Character) -> None:
-    """One person, every joint a marker, in metres, times from the scene's first frame; raises OSError.
-
-    Written whole or not at all.
-    """
-    frames, rate = len(character.joints), f"{scene.fps:.6f}".rstrip("0").rstrip(".")
-    names = "\t\t\t".join(SMPL)
-    axes = "\t".join(f"{axis}{number}" for number in range(1, len(SMPL) + 1) for axis in "XYZ")
-    head = (
-        f"PathFileType\t4\t(X/Y/Z)\t{path.name}\n"
-        "DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame\tOrigNumFrames\n"
-        f"{rate}\t{rate}\t{frames}\t{len(SMPL)}\tm\t{rate}\t1\t{frames}\n"
-        f"Frame#\tTime\t{names}\t\t\t\n\t\t{axes}\t\n\n"  # the last tab as OpenSim writes it
-    )
-    joints = number_rows(character.joints, "\t")
-    lines = [f"{frame + 1}\t{(character.first + frame) / scene.fps:.6f}\t{line}" for frame, line in enumerate(joints)]
-    assets.write_whole(path, (head + "".join(lines)).encode())

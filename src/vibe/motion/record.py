@@ -11,10 +11,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
+from vibe.arrays import as_numpy
 from vibe.body import Body, find_body
 from vibe.body.fingers import smplh_rotmat, with_fingers
 from vibe.motion.npz import PERSON_HANDS, PERSON_WORLD, WORLD_ARRAYS, read_motion_npz, write_npz
-from vibe.motion.series import PARENT, SPACES, Series, together, within
+from vibe.motion.series import SEGMENTS, SPACES, Series, together, within
 from vibe.records import Camera, Clip, SmplParams, Weights, World
 from vibe.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 from vibe.skeletons import JOINT_SETS, SMPL, SMPLH
@@ -212,14 +213,25 @@ class Motion:
         places = self._placed(places, space)
         return Series(places, tuple(JOINT_SETS[set]), self.times, self.frames, "m", SPACES[space])
 
-    def angles(self) -> Series:
-        """How far each joint is turned from the T-pose, degrees in [0, 180]: [time, joint].
+    def joint_angles(self, body: Body | Path | str | None = None) -> Series:
+        """Signed joint angles in degrees, such as right_knee_flexion: [time, angle], in the order of the CSV.
 
-        The angle of the whole rotation relative to the parent joint, of the pelvis relative to the camera; of a hinge
-        such as the knee it is the flexion.
+            knee = vibe.load("out/dance/motion.npz").people[0].joint_angles()["left_knee_flexion"]
+
+        Zero is standing upright, arms hanging, palms forward; flexion, adduction and inward rotation are positive
+        (docs/biomechanics.md). The pelvis's are against the world, or the camera held level where there is none. The
+        body tells how long the bones are; it is found by its checksum, `body` names a file of one's own. Errors as of
+        `joints`.
         """
-        turns = np.degrees(np.linalg.norm(rotvec_from_rotmat(self.smpl.rotmat), axis=-1))
-        return Series(turns, tuple(SMPL), self.times, self.frames, "deg", PARENT)
+        from vibe.body.pose import rest_joints
+        from vibe.motion.joint_angles import R_GROUND_SPACE, angle_names, joint_angles_deg
+
+        rotmat = self.smpl.rotmat
+        if self.R_world_cam is not None:
+            rotmat = np.concatenate([(self.R_world_cam @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1)
+        rest = rest_joints(as_numpy(find_body(self.body, body)), self.smpl.betas)
+        angles = joint_angles_deg(rotmat, rest, np.array(R_GROUND_SPACE[self.space]))
+        return Series(angles, tuple(angle_names()), self.times, self.frames, "deg", SEGMENTS)
 
     def vertices(self, body: Body | Path | str | None = None, space: str = "camera") -> Float[ndarray, "time vertex 3"]:
         """The surface in every frame, in the camera's frame or the world's, metres.

@@ -22,6 +22,7 @@ from vibe.body.posture import unit
 from vibe.body.record import Body
 from vibe.motion.character import Character
 from vibe.motion.gravity import lowest_foot, upright
+from vibe.motion.joint_angles import R_GROUND_SPACE, joint_angles_deg
 from vibe.motion.record import Motion, Result
 from vibe.motion.resample import NEAR, neighbours, rotations_between, straight_between
 from vibe.records import Camera, SmplParams, Weights, World
@@ -32,12 +33,12 @@ AXES: dict[str, tuple[float, float, float]] = {
     "-x": (-1.0, 0.0, 0.0), "-y": (0.0, -1.0, 0.0), "-z": (0.0, 0.0, -1.0),
 }  # fmt: skip
 R_SCENE_CAM = {
-    "y": ((1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, -1.0)),
+    "y": R_GROUND_SPACE["camera"],
     "z": ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0)),
 }
 """From the camera's frame to axes of which that one points up; the camera looks along -z, or along y."""
 R_SCENE_WORLD = {
-    "y": ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0)),
+    "y": R_GROUND_SPACE["world"],
     "z": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
 }
 """From the world, whose z points up, to axes of which that one does; the first person faces along x at first."""
@@ -130,6 +131,15 @@ class Scene:
             "fps": self.fps,
             "body": {"name": self.body.name, "sha256": self.body.sha256, "licence": body.origin.licence},
         }
+
+    @property
+    def R_ground_scene(self) -> Float[ndarray, "3 3"]:
+        """From the scene's axes to OpenSim's ground, whose y points up."""
+        return np.eye(3) if self.up == "y" else np.array(R_GROUND_SPACE["world"])
+
+    def angles_deg(self, character: Character, pelvis: str = "walking") -> Float[ndarray, "time angle"]:
+        """Somebody's angles of `vibe.motion.joint_angles.angle_names`; the pelvis's in a key of `PELVIS_ORDERS`."""
+        return joint_angles_deg(character.smpl.rotmat, character.rest, self.R_ground_scene, pelvis)
 
     @property
     def R_scene_rest(self) -> Float[ndarray, "3 3"]:

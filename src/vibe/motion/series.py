@@ -26,7 +26,7 @@ WORLD = "world, z up"
 """x where the first person faces at first, z up from the floor."""
 SPACES = {"camera": CAMERA, "world": WORLD}
 """Whose axes places can be given in."""
-PARENT = "parent joint"
+SEGMENTS = "anatomical axes of the segment above"
 UNITS = ({"m": 1.0, "cm": 0.01, "mm": 0.001}, {"rad": 1.0, "deg": math.pi / 180})
 """Lengths and angles, each in the first of its kind."""
 COLUMNS = ("person", "frame", "time_s", "joint", "x_m", "y_m", "z_m", "confidence")
@@ -58,7 +58,7 @@ class Series:
     unit: str
     """m, m/s, m/s^2, deg ..."""
     axes: str
-    """What x, y and z are, or what angles are measured from: `CAMERA`, `CAMERA_Y_UP`, `WORLD` or `PARENT`."""
+    """What x, y and z are, or what angles are measured from: `CAMERA`, `CAMERA_Y_UP`, `WORLD` or `SEGMENTS`."""
 
     def __len__(self) -> int:
         """Frames."""
