@@ -369,6 +369,27 @@ def loaded_by(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
+def test_an_estimate_never_loads_torch_s_compiler():
+    code = """
+import sys, torch
+from vibe.body.load import load_body
+from vibe.body.keypoint_regressor import joints_and_keypoints
+from vibe.models.network import load_network
+from vibe.records import SmplParams
+from vibe.refine.smplify import fit
+load_network("open")
+body, still = load_body(), torch.eye(3).expand(4, 24, 3, 3).clone()
+start = SmplParams(still, torch.zeros(10), torch.tensor([[0.0, 0.0, 4.0]]).repeat(4, 1))
+K = torch.tensor([[500.0, 0, 200], [0, 500, 200], [0, 0, 1]])
+points = torch.rand(4, 17, 3) * 300 + 50
+fit(start, points.clamp(max=1.0).where(torch.arange(3) == 2, points), K, torch.arange(4.0) / 30,
+    lambda rotmat, betas: joints_and_keypoints(body, rotmat, betas, "detected27"))
+print(sorted({"torch._dynamo", "sympy"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_the_method_loads_few_files_and_no_converter():
     program = "import sys, vibe.inference.estimate\nprint(*(name for name in sys.modules if name.startswith('vibe')))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -151,7 +151,7 @@ def test_landmarks_that_are_not_seen_change_nothing(scene, body):
     landmarks[..., :5] += 100
     landmarks[..., 5] = 0
     start = SmplParams(a.start, a.betas, a.trans)
-    brief = replace(opened(iterations=5, evaluations=5), points="detected27")
+    brief = replace(opened(evaluations=5), points="detected27")
     one, other = (
         fit(start, a.keypoints_px, a.K_px, a.times, points, brief, landmarks=given) for given in (None, landmarks)
     )
@@ -215,15 +215,15 @@ def test_keypoints_that_are_no_numbers_count_as_unseen(scene, body):
 
 def test_windows_agree_with_the_whole(scene, body):
     a = scene(100)
-    whole = solve(a, body, opened(iterations=80, evaluations=80))
-    parts = solve(a, body, opened(iterations=80, evaluations=80, window=65, overlap=30))
+    whole = solve(a, body, opened(evaluations=80))
+    parts = solve(a, body, opened(evaluations=80, window=65, overlap=30))
     assert error_px(a, body, *parts) < 1.2 * error_px(a, body, *whole)
     joints = [body(rotmat, betas)[0] for rotmat, betas, _ in (whole, parts)]
     assert (joints[0] - joints[1]).norm(dim=-1).mean() < 0.02
 
 
 def test_windows_fitted_at_once_are_those_fitted_one_by_one(scene, body):
-    a, recipe = scene(60), opened(iterations=5, evaluations=5, window=20, overlap=8)
+    a, recipe = scene(60), opened(evaluations=5, window=20, overlap=8)
     one_by_one = solve(a, body, recipe)
     torch.set_num_threads(3)
     try:

@@ -52,7 +52,7 @@ class Regressor(nn.Module):
         self.linear = config.activation == "none"
         """Whether nothing but dropout keeps it from being one affine map."""
         self.iterations = config.iterations
-        self.register_buffer("init_pose", torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]).repeat(len(SMPL))[None])
+        self.register_buffer("init_pose", torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0, 0.0] * len(SMPL))[None])
         self.register_buffer("init_shape", torch.zeros(1, SHAPE))
         self.register_buffer("init_cam", torch.tensor([[0.9, 0.0, 0.0]]))
 

@@ -54,7 +54,7 @@ PARTS = ("orientation", "pose", "shape", "place")
 
 @dataclass(frozen=True)
 class FitStage:
-    """One search by L-BFGS with strong Wolfe line search."""
+    """One search by L-BFGS, its line search for the strong Wolfe conditions."""
 
     weights: Mapping[str, float]
     """Factor of each energy."""
@@ -62,14 +62,9 @@ class FitStage:
     """What moves: the pelvis's rotation, the other rotations, the betas, the pelvis's position."""
     hips: bool = True
     """Whether the points in `IGNORED` count."""
-    steps: int = 6
-    """How often the search is called; each call goes on where the last one stopped."""
-    iterations: int = 4
-    """Of one step, at most. Six steps make about the 20 of the paper's code; more fit the detector's errors."""
-    rate: float = 1.0
-    """The first length that the line search tries."""
-    evaluations: int = 6
-    """Of the energies in one step, at most, but for the line search's last."""
+    evaluations: int = 36
+    """Of the energies, at most, but for the line search's last; those of the paper's code make about as many. More fit
+    the detector's errors."""
     history: int = 12
     """Iterations that the search remembers."""
 
@@ -108,9 +103,7 @@ OPEN = FitStage(
         "shape": 0.01,
         "bone_depth": 0.1,
     },
-    steps=1,
-    iterations=45,
-    evaluations=45,
+    evaluations=40,
 )
 """Everything at once, near what the network said; 1 is the price of a keypoint of confidence 1 missed by far."""
 CAMERA = FitStage(weights={"torso": 1.0, "depth": 100.0**2}, free=("orientation", "place"))

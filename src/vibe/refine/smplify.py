@@ -7,9 +7,11 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
+import numpy as np
 import roma
 import torch
 from jaxtyping import Float
+from scipy import optimize
 from torch import Tensor
 
 from vibe import skeletons
@@ -244,34 +246,30 @@ def _moved(start: Fit, white: Whitening, numbers: Float[Tensor, "n"], stage: Fit
 
 
 def _minimise(problem: Problem, start: Fit, stage: FitStage) -> Fit:
-    """The best that L-BFGS with strong Wolfe line search comes across; the start, if nothing is better."""
+    """The best that L-BFGS with a line search for the strong Wolfe conditions comes across; the start, if nothing is.
+
+    SciPy's, for torch's own loads a compiler when it is made, which takes longer than the fit of ten seconds.
+    """
     problem = _looking(problem, stage)
     with torch.no_grad():
         joints = _pose(problem, start).joints
         white = whitening(joints, start.pelvis, problem.evidence, stage.weights)
-    numbers = torch.zeros(white.size, dtype=joints.dtype, device=joints.device, requires_grad=True)
-    least, best = float("inf"), numbers.detach().clone()
-    search = torch.optim.LBFGS(
-        [numbers],
-        lr=stage.rate,
-        max_iter=stage.iterations,
-        max_eval=stage.evaluations,
-        history_size=stage.history,
-        line_search_fn="strong_wolfe",
-    )
+    least, best = float("inf"), joints.new_zeros(white.size)
 
-    def evaluate() -> Tensor:
+    def evaluate(place: Float[np.ndarray, "n"]) -> tuple[float, Float[np.ndarray, "n"]]:
         nonlocal least, best
-        search.zero_grad()
-        found = energy(problem, _moved(start, white, numbers, stage), stage.weights)
-        found.backward()
+        numbers = torch.from_numpy(place).to(joints).requires_grad_()
+        with torch.enable_grad():
+            found = energy(problem, _moved(start, white, numbers, stage), stage.weights)
+        (slope,) = torch.autograd.grad(found, numbers)
         # The line search passes better points than the one it ends at, and may end at one that is no number.
         if found.item() < least:
-            least, best = found.item(), numbers.detach().clone()
-        return found
+            least, best = found.item(), numbers.detach()
+        return found.item(), slope.double().cpu().numpy()
 
-    with torch.enable_grad():
-        for _ in range(stage.steps):
-            search.step(evaluate)
+    limits = {"maxfun": stage.evaluations, "maxiter": stage.evaluations, "maxcor": stage.history}
+    # Neither flat energies nor small slopes end it: only how often it may look.
+    ends = {"ftol": 0.0, "gtol": 0.0}
+    optimize.minimize(evaluate, np.zeros(white.size), jac=True, method="L-BFGS-B", options=limits | ends)
     with torch.no_grad():
         return _moved(start, white, best, stage)

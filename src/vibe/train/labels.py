@@ -106,7 +106,7 @@ def fit_windows(
 
     times = WINDOW_GAP_S * torch.arange(count, dtype=torch.float64)[:, None] + torch.arange(frames) / RATE
     stage = replace(
-        OPEN, free=("orientation", "pose", "place"), iterations=evaluations, evaluations=evaluations,
+        OPEN, free=("orientation", "pose", "place"), evaluations=evaluations,
         weights={name: weight for name, weight in OPEN.weights.items() if name != "shape"},
     )  # fmt: skip
     K, times = torch.eye(3).to(betas), times.flatten()
