@@ -61,6 +61,7 @@ NUMBERS = {
 """Where 23, 24 or 69 count something else than SMPL's joints."""
 CHOICES = {
     "vibe.export.formats.Facing": "vibe.motion.scene.AXES",
+    "vibe.export.formats.RigName": "vibe.export.rigs.RIGS",
     "vibe.export.formats.Root": "vibe.motion.scene.ROOTS",
     "vibe.export.formats.Space": "vibe.motion.series.SPACES",
     "vibe.export.formats.Unit": "vibe.export.bvh.UNITS",

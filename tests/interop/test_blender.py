@@ -11,6 +11,7 @@ import pytest
 from vibe.body.outfit import dressed
 from vibe.body.placed import vertices_cam
 from vibe.export.export import export
+from vibe.export.rigs import RIGS
 from vibe.motion.scene import SceneOptions, build_scene
 from vibe.skeletons import SMPL
 
@@ -110,13 +111,35 @@ def test_fbx_is_made_and_read_back_with_skin(blender_python, given, body, tmp_pa
         assert found["fps"] == pytest.approx(given.clip.fps, rel=1e-4)
 
 
+@pytest.mark.parametrize("to", ["bvh", "glb", "fbx"])
+@pytest.mark.parametrize("rig", [rig for rig in RIGS if rig != "smpl"])
+def test_the_bones_of_every_rig_are_where_our_joints_are(rig, to, blender_python, given, body, tmp_path):
+    program = tmp_path / "blender"
+    program.write_text(STAND_IN.format(python=blender_python))
+    program.chmod(0o755)
+    (path,) = export(
+        given, tmp_path / f"x.{to}", to, person=1, rig=rig, body=body, blender=program if to == "fbx" else None
+    ).files
+    found, (character,) = opened(blender_python, path), build_scene(given, body, SceneOptions(), 1).characters
+    bones = found["1/bones"].tolist()
+    joints = [joint for joint, name in enumerate(SMPL) if name in RIGS[rig].bones]
+    order = [bones.index(RIGS[rig].bones[SMPL[joint]]) for joint in joints]
+    assert len(joints) == 22 and found["1/joints"].shape[0] == len(character.joints)
+    assert np.abs(found["1/joints"][:, order] - blender_s(character.joints[:, joints])).max() < 0.002
+    shoulder, elbow = (found["1/rest"][bones.index(RIGS[rig].bones[f"left_{name}"])] for name in ("shoulder", "elbow"))
+    down_deg = np.degrees(np.arctan2(*(shoulder - elbow)[[2, 0]] * [1, -1]))
+    assert down_deg == pytest.approx(RIGS[rig].arms_down_deg, abs=8), "the body's own arms hang a little"
+    if to != "bvh":
+        assert found["1/rest"][order, 2].min() > 0, "it rests on its soles"
+
+
 def test_what_blender_says_is_in_the_error(blender_python, given, body, tmp_path, monkeypatch):
     from vibe.export import fbx
 
     program = tmp_path / "blender"
     program.write_text(STAND_IN.format(python=blender_python))
     program.chmod(0o755)
-    monkeypatch.setattr(fbx, "write_glb", lambda path, *_: path.write_bytes(b"no glTF"))
+    monkeypatch.setattr(fbx, "write_glb", lambda path, *_, **__: path.write_bytes(b"no glTF"))
     with pytest.raises(OSError, match="failed with code 1"):
         export(given, tmp_path / "new" / "x.fbx", "fbx", person=1, blender=program, body=body)
     assert not (tmp_path / "new").exists()

@@ -76,7 +76,13 @@ class Body:
 
     def influences(self, most: int) -> tuple[Int[ndarray, "vertex most"], Float[ndarray, "vertex most"]]:
         """The joints that carry each vertex most, and their weights, which sum to 1; joint 0 where there is none."""
-        weights = as_numpy(self.weights)
-        joints = np.argsort(-weights, axis=1, kind="stable")[:, :most]
-        strongest = np.take_along_axis(weights, joints, 1)
-        return np.where(strongest > 0, joints, 0), strongest / strongest.sum(1, keepdims=True)
+        return strongest(as_numpy(self.weights), most)
+
+
+def strongest(
+    weights: Float[ndarray, "vertex joint"], most: int
+) -> tuple[Int[ndarray, "vertex most"], Float[ndarray, "vertex most"]]:
+    """The joints that carry each vertex most, and their weights, which sum to 1; joint 0 where there is none."""
+    joints = np.argsort(-weights, axis=1, kind="stable")[:, :most]
+    largest = np.take_along_axis(weights, joints, 1)
+    return np.where(largest > 0, joints, 0), largest / largest.sum(1, keepdims=True)

@@ -1,4 +1,4 @@
-"""BVH: a skeleton of the person's own measures in the T-pose, and Euler angles in degrees."""
+"""BVH: a skeleton of the person's own measures at rest, and Euler angles in degrees."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from vibe import assets
-from vibe.body.pose import rest_vertices
-from vibe.body.posture import unit
 from vibe.body.record import Body
+from vibe.export.armature import Armature, build_armature
+from vibe.export.rigs import RIGS
 from vibe.export.tables import number_rows
-from vibe.motion.scene import Character, Scene, turned_at_rest
+from vibe.motion.scene import Character, Scene
 from vibe.rotations import steady_angles
 
 UNITS = {"cm": 100.0, "m": 1.0}
@@ -21,62 +21,63 @@ UNITS = {"cm": 100.0, "m": 1.0}
 ORDER = "ZXY"
 """The matrix of a joint is Rz Rx Ry: the last is applied first."""
 CHANNELS = " ".join(f"{axis}rotation" for axis in ORDER)
-TIPS = {"head": (0.0, 1.0, 0.0), "left_foot": (0.0, 0.0, 1.0), "right_foot": (0.0, 0.0, 1.0)} | {
-    "left_hand": (1.0, 0.0, 0.0), "right_hand": (-1.0, 0.0, 0.0),
-}  # fmt: skip
-"""Where the last bones but those of fingers point at rest, in the body's own axes."""
+SHORTEST = 0.01
+"""Metres of a last bone that carries no skin."""
 
 
-def write_bvh(path: Path, scene: Scene, character: Character, body: Body, unit: str = "cm") -> None:
+def write_bvh(path: Path, scene: Scene, character: Character, body: Body, unit: str = "cm", rig: str = "smpl") -> None:
     """One person's motion, written whole or not at all; raises OSError.
 
-    Joints are SMPL's, or SMPL-H's of who has fingers, in the order of a walk down the tree, the channels of the root
-    Xposition Yposition Zposition Zrotation Xrotation Yrotation, of the others the last three. The rest pose is the
-    T-pose, upright in the scene's axes, with the pelvis at the origin.
+    Joints are those of a rig (`RIGS`), with fingers of who has them, in the order of a walk down the tree, the channels
+    of the root, and of what a root bone carries, Xposition Yposition Zposition Zrotation Xrotation Yrotation, of the
+    others the last three. The rest pose is the rig's, upright in the scene's axes, with the root at the origin; the
+    format has no axes of bones.
     """
     scale = UNITS[unit]
-    character, body = character.with_fingers(body)
-    order = _walk(character.parents)
-    offsets = character.steps @ scene.R_scene_rest.T
-    offsets[0] = 0  # the pelvis is placed by its positions
-    hierarchy = _hierarchy(character, offsets * scale, _tips(scene, character, body) * scale)
-    angles_deg = steady_angles(turned_at_rest(scene, character)[:, order], ORDER).reshape(len(character.joints), -1)
-    numbers = np.concatenate([character.smpl.pelvis * scale, angles_deg], 1)
-    head = f"MOTION\nFrames: {len(numbers)}\nFrame Time: {1 / scene.fps:.10f}\n"
-    assets.write_whole(path, f"{hierarchy}{head}{''.join(number_rows(numbers, ' '))}".encode())
+    armature = build_armature(RIGS[rig], scene, character, body, body)
+    order, parents = _walk(armature.parents), list(armature.parents)
+    offsets = (armature.rest - armature.rest[parents]) @ scene.R_scene_rest.T
+    offsets[list(armature.travels)] = 0  # they are placed by their positions
+    hierarchy = _hierarchy(armature, offsets * scale, _tips(armature) @ scene.R_scene_rest.T * scale)
+    R_turned = armature.R_scene_bone @ (scene.R_scene_rest @ armature.R_body_bone).mT
+    R_parent = R_turned[:, parents].copy()
+    R_parent[:, 0] = np.eye(3)
+    angles_deg = steady_angles((R_parent.mT @ R_turned)[:, order], ORDER)
+    numbers = []
+    for bone, angles in zip(order, angles_deg.swapaxes(0, 1)):
+        if bone in armature.travels:
+            way = armature.places[:, bone] - (armature.places[:, parents[bone]] if bone else 0)
+            numbers.append((R_parent[:, bone].mT @ way[..., None])[..., 0] * scale)
+        numbers.append(angles)
+    head = f"MOTION\nFrames: {len(R_turned)}\nFrame Time: {1 / scene.fps:.10f}\n"
+    assets.write_whole(path, f"{hierarchy}{head}{''.join(number_rows(np.concatenate(numbers, 1), ' '))}".encode())
 
 
-def _walk(parents: tuple[int, ...], joint: int = 0) -> list[int]:
-    """The joints as a BVH file has them: each followed by all that hang on it."""
-    return [joint, *(each for child in _children(parents, joint) for each in _walk(parents, child))]
+def _walk(parents: tuple[int, ...], bone: int = 0) -> list[int]:
+    """The bones as a BVH file has them: each followed by all that hang on it."""
+    children = [child for child, parent in enumerate(parents) if parent == bone]
+    return [bone, *(each for child in children for each in _walk(parents, child))]
 
 
-def _children(parents: tuple[int, ...], joint: int) -> list[int]:
-    return [child for child, parent in enumerate(parents) if parent == joint]
+def _tips(armature: Armature) -> Float[ndarray, "bone 3"]:
+    """From each bone to the end of the skin that it carries, in the body's axes."""
+    carrier, tips = armature.weights.argmax(1), np.zeros((len(armature.bones), 3), np.float32)
+    for bone, way in enumerate(armature.ways):
+        reach = (armature.surface[carrier == bone] - armature.rest[bone]) @ way
+        tips[bone] = max([SHORTEST, *reach.tolist()]) * way
+    return tips
 
 
-def _tips(scene: Scene, character: Character, body: Body) -> Float[ndarray, "joint 3"]:
-    """From each joint to the end of the skin that it carries, where its bone is the last."""
-    surface, carrier = rest_vertices(body, character.smpl.betas), body.weights.argmax(1)
-    tips = np.zeros((len(character.names), 3), np.float32)
-    for joint in set(range(len(tips))) - set(character.parents):
-        # a finger's last bone goes on as the one before it
-        axis = unit(character.steps[joint])
-        axis = np.array(TIPS.get(character.names[joint], axis), np.float32)
-        reach = ((surface[carrier == joint] - character.rest[joint]) @ axis).tolist()
-        tips[joint] = max([0.01, *reach]) * axis
-    return tips @ scene.R_scene_rest.T
-
-
-def _hierarchy(character: Character, offsets: Float[ndarray, "joint 3"], tips: Float[ndarray, "joint 3"]) -> str:
-    def block(joint: int, indent: str) -> str:
-        kind = "ROOT" if joint == 0 else "JOINT"
-        place = "6 Xposition Yposition Zposition" if joint == 0 else "3"
-        inner = "".join(block(child, indent + "\t") for child in _children(character.parents, joint))
+def _hierarchy(armature: Armature, offsets: Float[ndarray, "bone 3"], tips: Float[ndarray, "bone 3"]) -> str:
+    def block(bone: int, indent: str) -> str:
+        kind = "ROOT" if bone == 0 else "JOINT"
+        place = "6 Xposition Yposition Zposition" if bone in armature.travels else "3"
+        children = [child for child, parent in enumerate(armature.parents) if parent == bone]
+        inner = "".join(block(child, indent + "\t") for child in children)
         if not inner:
-            inner = f"{indent}\tEnd Site\n{indent}\t{{\n{indent}\t\tOFFSET {_triple(tips[joint])}\n{indent}\t}}\n"
+            inner = f"{indent}\tEnd Site\n{indent}\t{{\n{indent}\t\tOFFSET {_triple(tips[bone])}\n{indent}\t}}\n"
         return (
-            f"{indent}{kind} {character.names[joint]}\n{indent}{{\n{indent}\tOFFSET {_triple(offsets[joint])}\n"
+            f"{indent}{kind} {armature.bones[bone]}\n{indent}{{\n{indent}\tOFFSET {_triple(offsets[bone])}\n"
             f"{indent}\tCHANNELS {place} {CHANNELS}\n{inner}{indent}}}\n"
         )
 

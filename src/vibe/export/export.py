@@ -19,7 +19,7 @@ from vibe.errors import Misuse
 from vibe.export.amass import write_amass, write_smplx_json
 from vibe.export.bvh import write_bvh
 from vibe.export.fbx import write_fbx
-from vibe.export.formats import FORMATS, ExportOptions, Format
+from vibe.export.formats import FORMATS, RIGGED, ExportOptions, Format
 from vibe.export.gltf import write_glb
 from vibe.export.legacy import write_legacy
 from vibe.export.opensim import write_mot, write_trc
@@ -75,6 +75,8 @@ def export(
     chosen = ExportOptions(**options)
     if chosen.unit and to != "bvh":
         raise Misuse("a unit is for bvh: other formats have their own")
+    if chosen.rig and to not in RIGGED:
+        raise Misuse(f"a rig is for {', '.join(RIGGED)}: other formats have SMPL's joints")
     if chosen.blender and to != "fbx":
         raise Misuse("Blender is asked for fbx alone: no other format needs it")
     format, path, made_with = FORMATS[to], Path(path), as_numpy(find_body(result.body, body))
@@ -89,7 +91,7 @@ def export(
     defaults = {"up": chosen.up or format.up, "root": chosen.root or "origin"}
     scene = build_scene(result, made_with, SceneOptions(**{**shared, **defaults}), chosen.person)
     write, frames = WRITERS[to], format.each == "frame"
-    own = {"unit": chosen.unit, "blender": chosen.blender, "progress": progress if frames else None}
+    own = {"unit": chosen.unit, "blender": chosen.blender, "rig": chosen.rig, "progress": progress if frames else None}
     write = partial(write, **{name: value for name, value in own.items() if value})
     if frames or (format.each == "person" and len(scene.characters) != 1):
         return Exported(_several(folder, format, scene, made_with, write), scene.notes)

@@ -30,7 +30,9 @@ NO_BLENDER = (
 )
 
 
-def write_fbx(path: Path, scene: Scene, character: Character, body: Body, blender: Path | str | None = None) -> None:
+def write_fbx(
+    path: Path, scene: Scene, character: Character, body: Body, blender: Path | str | None = None, rig: str = "smpl"
+) -> None:
     """One person's skinned body and motion, written whole or not at all.
 
     Centimetres, y up. Raises FileNotFoundError where there is no Blender (`find_blender`), OSError if it fails or takes
@@ -42,7 +44,7 @@ def write_fbx(path: Path, scene: Scene, character: Character, body: Body, blende
     alone = replace(scene, characters=(replace(character, first=0),), t_scene_cam=None, fps=float(CLOCK))
     with tempfile.TemporaryDirectory(prefix="vibe-fbx-") as folder:
         glb, fbx = Path(folder) / "motion.glb", Path(folder) / "motion.fbx"
-        write_glb(glb, alone, body, False)  # many programs that read FBX show no colours of vertices
+        write_glb(glb, alone, body, False, rig)  # many programs that read FBX show no colours of vertices
         _run(program, [str(glb), str(fbx), repr(scene.fps), str(len(character.joints))], len(character.joints))
         if not fbx.is_file():
             raise OSError(f"{program} ended without an FBX file: is it Blender? 4.2, 5.0 and 5.3 were tried")

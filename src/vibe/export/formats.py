@@ -20,10 +20,15 @@ Space = Literal["world", "camera"]
 """Whose space people are in."""
 Unit = Literal["cm", "m"]
 """Of lengths in bvh."""
+RigName = Literal["smpl", "mixamo", "ue5", "vrm", "rigify"]
+"""Whose bones."""
+RIGGED = ("bvh", "glb", "fbx")
+"""The formats that a rig can be chosen for."""
 UP = arg(constructor=cast(Any, Up), metavar="{y,z}", help_behavior_hint="(default: y; z with amass)")
 FACING = arg(constructor=cast(Any, Facing), metavar="{x,y,z,-x,-y,-z}", help_behavior_hint="(default: as in the video)")
 BLENDER = arg(metavar="PROGRAM", help_behavior_hint="(default: found)")
 UNIT = arg(constructor=cast(Any, Unit), metavar="{cm,m}", help_behavior_hint="(default: cm)")
+RIG = arg(constructor=cast(Any, RigName), metavar="{smpl,mixamo,ue5,vrm,rigify}", help_behavior_hint="(default: smpl)")
 SPACE = arg(constructor=cast(Any, Space), metavar="{world,camera}", help_behavior_hint="(default: world if known)")
 ROOT = arg(constructor=cast(Any, Root), metavar="{origin,in-place,camera}", help_behavior_hint="(default: origin)")
 
@@ -56,6 +61,8 @@ class ExportOptions:
     """Leave out what is after."""
     unit: Annotated[str | None, UNIT] = None
     """With bvh: the unit of length."""
+    rig: Annotated[str | None, RIG] = None
+    """With bvh, glb and fbx: whose bones, by name, rest pose and axes."""
     blender: Annotated[Path | str | None, BLENDER] = None
     """With fbx: the Blender that makes it; looked for on the PATH and where installers put it."""
 
@@ -65,7 +72,7 @@ class ExportOptions:
                 raise Misuse(f"{name} is {value!r}: choose one of {', '.join(get_args(choices))}")
 
 
-CHOICES = {"space": Space, "up": Up, "facing": Facing, "root": Root, "unit": Unit}
+CHOICES = {"space": Space, "up": Up, "facing": Facing, "root": Root, "unit": Unit, "rig": RigName}
 """What the words of an option are."""
 
 

@@ -2,91 +2,48 @@
 
 from __future__ import annotations
 
-import json
 import math
-import struct
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from numpy.typing import NDArray
 
 from vibe import __version__, assets
-from vibe.body.pose import rest_vertices
-from vibe.body.record import Body
+from vibe.body.record import Body, strongest
+from vibe.export.armature import Armature, build_armature
+from vibe.export.gltf_file import GltfFile, sampled
+from vibe.export.rigs import RIGS
 from vibe.motion.scene import Character, Scene
 from vibe.rotations import continuous, quaternions_from_rotmat
 
 INFLUENCES = 4
 """Joints that may carry a vertex: what every program reads."""
-KINDS = {np.dtype(np.float32): 5126, np.dtype(np.uint32): 5125, np.dtype(np.uint16): 5123, np.dtype(np.uint8): 5121}
-SHAPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
 VERTICES, FACES = 34962, 34963
 """What a buffer is for, in OpenGL's numbers."""
 R_CAM_GLTF = np.diag([1.0, -1.0, -1.0, 1.0])
 """From glTF's camera (y up, looks along -z) to ours."""
 
 
-class _File:
-    """A glTF file in the making: the JSON, and the bytes that it points into."""
-
-    def __init__(self) -> None:
-        self.json: dict[str, Any] = {"accessors": [], "bufferViews": []}
-        self._bytes: list[bytes] = []
-        self._size = 0
-
-    def add(self, kind: str, entry: dict[str, Any]) -> int:
-        """Append to a list of the file; its index there."""
-        entries = self.json.setdefault(kind, [])
-        entries.append(entry)
-        return len(entries) - 1
-
-    def array(self, numbers: NDArray, target: int | None = None, bounds: bool = False) -> int:
-        """An accessor of an array, a row an element."""
-        numbers = np.ascontiguousarray(numbers)
-        flat = numbers.reshape(len(numbers), -1)
-        view = {"buffer": 0, "byteOffset": self._size, "byteLength": numbers.nbytes}
-        content = numbers.tobytes()
-        self._bytes.append(content + b"\0" * (-len(content) % 4))
-        self._size += len(self._bytes[-1])
-        accessor = {
-            "bufferView": self.add("bufferViews", view | ({"target": target} if target else {})),
-            "componentType": KINDS[numbers.dtype],
-            "count": len(flat),
-            "type": SHAPES[flat.shape[1]],
-        }
-        if bounds:
-            accessor |= {"min": flat.min(0).tolist(), "max": flat.max(0).tolist()}
-        return self.add("accessors", accessor)
-
-    def content(self) -> bytes:
-        """The whole file."""
-        text = json.dumps(self.json | {"buffers": [{"byteLength": self._size}]}, separators=(",", ":")).encode()
-        text += b" " * (-len(text) % 4)
-        size = 12 + 8 + len(text) + 8 + self._size
-        if size >= 1 << 32:
-            raise ValueError(f"the file would have {size >> 30} GB, glTF ends at 4: write a part by --start and --end")
-        head = struct.pack("<4sII", b"glTF", 2, size) + struct.pack("<I4s", len(text), b"JSON") + text
-        return b"".join([head, struct.pack("<I4s", self._size, b"BIN\0"), *self._bytes])
-
-
-def write_glb(path: Path, scene: Scene, body: Body, clothed: bool = True) -> None:
+def write_glb(path: Path, scene: Scene, body: Body, clothed: bool = True, rig: str = "smpl") -> None:
     """Everybody, written whole or not at all; raises OSError, and ValueError if z is to point up.
 
-    Each person has a mesh, a skin, a skeleton of SMPL's joints, or SMPL-H's of who has fingers, and an animation
-    `person N`, and the camera one where it moves, on one clock. Of several the first animation is `everybody`, of all:
-    most programs begin with the first, and play one. A vertex follows its four strongest joints. What a pose does to
-    the flesh beyond the skeleton (SMPL's pose blend shapes) has no place in a skin. Vertices have the colours of films
-    and pages, and the open body its clothes; else a person has one colour.
+    Each person has a mesh, a skin, a skeleton (`rig` is one of `RIGS`; with the fingers of who has them) and an
+    animation `person N`, and the camera one where it moves, on one clock. Of several the first animation is
+    `everybody`, of all: most programs begin with the first, and play one. A vertex follows its four strongest joints.
+    What a pose does to the flesh beyond the skeleton (SMPL's pose blend shapes) has no place in a skin. Vertices have
+    the colours of films and pages, and the open body its clothes; else a person has one colour.
     """
     if scene.up != "y":
         raise ValueError("glTF's y points up, always: leave --up out, programs turn it to their own axes")
-    file = _File()
-    file.json["asset"] = {"version": "2.0", "generator": f"vibe {__version__}", "extras": scene.about(body)}
-    nodes = [node for character in scene.characters for node in _person(file, scene, character, body, clothed)]
+    file = GltfFile()
+    file.json["asset"] = {
+        "version": "2.0",
+        "generator": f"vibe {__version__}",
+        "extras": scene.about(body) | RIGS[rig].about,
+    }
+    nodes = [node for character in scene.characters for node in _person(file, scene, character, body, clothed, rig)]
     if scene.t_scene_cam is not None:
         nodes.append(_camera(file, scene, scene.t_scene_cam))
     if len(file.json["animations"]) > 1:
@@ -96,36 +53,58 @@ def write_glb(path: Path, scene: Scene, body: Body, clothed: bool = True) -> Non
     assets.write_whole(path, file.content())
 
 
-def _person(file: _File, scene: Scene, character: Character, body: Body, clothed: bool) -> list[int]:
+def _person(file: GltfFile, scene: Scene, character: Character, body: Body, clothed: bool, rig: str) -> list[int]:
     """Mesh, skeleton and action of one person; the nodes of the scene."""
-    character, body = character.with_fingers(body)
-    name, rest, steps = f"person {character.number}", character.rest, character.steps.tolist()
-    joints = [file.add("nodes", {"name": joint, "translation": step}) for joint, step in zip(character.names, steps)]
-    for child, parent in enumerate(character.parents):
-        if parent >= 0:
-            file.json["nodes"][joints[parent]].setdefault("children", []).append(joints[child])
-    inverse = np.tile(np.eye(4, dtype=np.float32), (len(rest), 1, 1))
-    inverse[:, 3, :3] = -rest  # columns one after the other, as glTF stores matrices
-    skin = {"name": name, "joints": joints, "skeleton": joints[0], "inverseBindMatrices": file.array(inverse)}
-    mesh = {"name": f"{name} skin", "mesh": _mesh(file, character, body, clothed), "skin": file.add("skins", skin)}
+    from vibe.body.outfit import dressed
+
+    name = f"person {character.number}"
+    armature = build_armature(RIGS[rig], scene, character, body, dressed(body) if clothed else body)
+    bones = add_bones(file, armature)
+    R_bone_body = armature.R_body_bone.mT
+    inverse = np.tile(np.eye(4, dtype=np.float32), (len(bones), 1, 1))
+    inverse[:, :3, :3] = R_bone_body.mT  # columns one after the other, as glTF stores matrices
+    inverse[:, 3, :3] = -(R_bone_body @ armature.rest[..., None])[..., 0]
+    skin = {"name": name, "joints": bones, "skeleton": bones[0], "inverseBindMatrices": file.array(inverse)}
+    surface = _mesh(file, character, armature, body, clothed)
+    mesh = {"name": f"{name} skin", "mesh": surface, "skin": file.add("skins", skin)}
     extras = {"person": character.number, "first_frame": character.first, "betas": character.smpl.betas.tolist()}
-    file.add("animations", {"name": name} | _action(file, scene, character, joints))
+    file.add("animations", {"name": name} | sampled(file, scene.fps, character.first, bone_paths(armature, bones)))
     # Each skeleton under a node of its own: of skeletons side by side Blender makes one.
-    skeleton = {"name": name, "children": [joints[0]], "extras": extras}
+    skeleton = {"name": name, "children": [bones[0]], "extras": extras}
     return [file.add("nodes", skeleton), file.add("nodes", mesh)]
 
 
-def _mesh(file: _File, character: Character, body: Body, clothed: bool) -> int:
-    """The body at rest with the joints that carry it."""
-    from vibe.body.mesh import vertex_normals
-    from vibe.body.outfit import colour, dressed
+def add_bones(file: GltfFile, armature: Armature) -> list[int]:
+    """The bones at rest as nodes of the file; their indices."""
+    turned = quaternions_from_rotmat(armature.rest_rotmat)
+    bones = []
+    for bone, step, turn in zip(armature.bones, armature.steps.tolist(), turned.tolist(), strict=True):
+        rotation = {} if turn == [0, 0, 0, 1] else {"rotation": turn}
+        bones.append(file.add("nodes", {"name": bone, "translation": step, **rotation}))
+    for child, parent in zip(bones, armature.parents, strict=True):
+        if parent >= 0:
+            file.json["nodes"][bones[parent]].setdefault("children", []).append(child)
+    return bones
 
-    surface, faces = rest_vertices(dressed(body) if clothed else body, character.smpl.betas), body.faces
-    joints, weights = body.influences(INFLUENCES)
+
+def bone_paths(armature: Armature, bones: list[int]) -> list[tuple[int, Float[ndarray, "_ _"], str]]:
+    """The numbers of an animation: the rotations of all bones, and the places of those that travel."""
+    turns = continuous(quaternions_from_rotmat(armature.rotmat))
+    places = [(bones[bone], armature.moves(bone).astype(np.float32), "translation") for bone in armature.travels]
+    return [*places, *((node, turns[:, bone], "rotation") for bone, node in enumerate(bones))]
+
+
+def _mesh(file: GltfFile, character: Character, armature: Armature, body: Body, clothed: bool) -> int:
+    """The body at rest with the bones that carry it."""
+    from vibe.body.mesh import vertex_normals
+    from vibe.body.outfit import colour
+
+    surface, faces = armature.surface, body.faces
+    bones, weights = strongest(armature.weights, INFLUENCES)
     attributes = {
         "POSITION": file.array(surface, VERTICES, bounds=True),
         "NORMAL": file.array(vertex_normals(surface, faces), VERTICES),
-        "JOINTS_0": file.array(joints.astype(np.uint8), VERTICES),
+        "JOINTS_0": file.array(bones.astype(np.uint8), VERTICES),
         "WEIGHTS_0": file.array(weights, VERTICES),
     }
     paint: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": 0.6}
@@ -154,25 +133,6 @@ def linear_rgb(srgb: Float[ndarray, "*b 3"]) -> Float[ndarray, "*b 3"]:
     return ((srgb + 0.055) / 1.055) ** 2.4
 
 
-def _action(file: _File, scene: Scene, character: Character, joints: list[int]) -> dict[str, Any]:
-    """Rotations of all joints and the place of the pelvis, straight lines between the frames."""
-    turns = continuous(quaternions_from_rotmat(character.smpl.rotmat))
-    rotations = [(node, turns[:, joint], "rotation") for joint, node in enumerate(joints)]
-    return _sampled(file, scene, character.first, [(joints[0], character.smpl.pelvis, "translation"), *rotations])
-
-
-def _sampled(
-    file: _File, scene: Scene, first: int, paths: Sequence[tuple[int, Float[ndarray, "_ _"], str]]
-) -> dict[str, Any]:
-    """Channels of numbers of nodes, one for each frame of the scene from the first."""
-    clock = file.array(((first + np.arange(len(paths[0][1]))) / scene.fps).astype(np.float32), bounds=True)
-    samplers, channels = [], []
-    for node, numbers, what in paths:
-        channels.append({"sampler": len(samplers), "target": {"node": node, "path": what}})
-        samplers.append({"input": clock, "output": file.array(numbers), "interpolation": "LINEAR"})
-    return {"channels": channels, "samplers": samplers}
-
-
 def _together(animations: list[dict[str, Any]]) -> dict[str, Any]:
     """One animation of several, over the same numbers."""
     samplers, channels = [], []
@@ -182,7 +142,7 @@ def _together(animations: list[dict[str, Any]]) -> dict[str, Any]:
     return {"name": "everybody", "channels": channels, "samplers": samplers}
 
 
-def _camera(file: _File, scene: Scene, places: Float[ndarray, "frame 3"]) -> int:
+def _camera(file: GltfFile, scene: Scene, places: Float[ndarray, "frame 3"]) -> int:
     """The camera that the video was seen with, as far as glTF can say it: without an off-centre principal point.
 
     Where it moves it has an animation.
@@ -202,7 +162,7 @@ def _camera(file: _File, scene: Scene, places: Float[ndarray, "frame 3"]) -> int
     node |= {"translation": places[0].tolist(), "rotation": turns[0].tolist()}
     index = file.add("nodes", node)
     paths = [(index, places.astype(np.float32), "translation"), (index, turns, "rotation")]
-    file.add("animations", {"name": "camera"} | _sampled(file, scene, 0, paths))
+    file.add("animations", {"name": "camera"} | sampled(file, scene.fps, 0, paths))
     return index
 
 

@@ -24,7 +24,7 @@ from vibe.errors import damaged
 MOTION = re.compile(r"(?<!\S)MOTION(?=\s+Frames|\s*\Z)", re.IGNORECASE)
 """The word and what follows it, since joints may be called so."""
 HEAD = re.compile(r"\s*Frames\s*:\s*(\d{1,9})(?:\.0*)?\s+Frame\s+Time\s*:\s*(\S+)", re.IGNORECASE)
-NO_NAME = re.compile(r"^$|[{}]|\b(ROOT|JOINT|OFFSET)\b", re.IGNORECASE)
+NO_NAME = re.compile(r"^$|[{}]|\b(ROOT|JOINT|OFFSET)\s|\s(ROOT|JOINT|OFFSET)\b", re.IGNORECASE)
 MOST_CHANNELS = 6
 CHANNELS = {f"{axis}{kind}": kind[0].replace("p", "t") + axis for axis in "xyz" for kind in ("position", "rotation")}
 WHOLE_RATES = (24, 25, 30, 48, 50, 60, 72, 75, 90, 96, 100, 120, 144, 150, 180, 200, 240, 250, 300, 360, 480, 500, 1000)
