@@ -120,7 +120,7 @@ $(INTEROP)/.ready: | $(BIN)/python
 	-$(INTEROP)/aitviewer/bin/python -m pip install --quiet aitviewer || rm -r $(INTEROP)/aitviewer
 	$(BIN)/python -m venv $(INTEROP)/opensim
 	-$(INTEROP)/opensim/bin/python -m pip install --quiet opensim==4.6 || rm -r $(INTEROP)/opensim
-	-npm install --silent --prefix $(INTEROP) gltf-validator
+	-npm install --silent --prefix $(INTEROP) gltf-validator three @pixiv/three-vrm @pixiv/three-vrm-animation
 	@touch $@
 
 # uv takes the lower bound of each requirement; what those ask for in turn is as new as can be.

@@ -25,6 +25,7 @@ from vibe.export.legacy import write_legacy
 from vibe.export.opensim import write_mot, write_trc
 from vibe.export.tables import write_csv
 from vibe.export.usd import write_usd
+from vibe.export.vrma import write_vrma
 from vibe.motion import Result
 from vibe.motion.scene import Character, Scene, SceneOptions, build_scene
 from vibe.records import Progress, takes_options
@@ -169,6 +170,7 @@ WRITERS: dict[str, Callable[..., None]] = {
     "glb": write_glb,
     "usd": write_usd,
     "fbx": write_fbx,
+    "vrma": write_vrma,
     "amass": write_amass,
     "csv": lambda path, scene, _: write_csv(path, scene),
     "trc": lambda path, scene, character, _: write_trc(path, scene, character),

@@ -93,6 +93,7 @@ FORMATS = {
     "glb": Format("motion.glb", each="clip"),
     "usd": Format("motion.usdc", each="clip"),
     "fbx": Format("motion.fbx"),
+    "vrma": Format("motion.vrma"),
     "amass": Format("motion_amass.npz", up="z"),
     "csv": Format("joints.csv", each="clip"),
     "trc": Format("joints.trc"),
