@@ -10,11 +10,11 @@ from walkers import FPS, walker
 
 from vibe.arrays import as_numpy
 from vibe.body.pose import pose_joints
+from vibe.body.soles import rest_soles, sole_points, standing_spans
 from vibe.records import SmplParams
 from vibe.rotations import rotmat_from_rotvec
 from vibe.skeletons import SMPL
-from vibe.world.contacts import contact_probability, ground_heights, standing_spans
-from vibe.world.soles import rest_soles, sole_points
+from vibe.world.contacts import contact_probability, ground_heights
 
 
 def _contacts(body, one, up=None):

@@ -8,9 +8,9 @@ from walkers import walker
 
 from vibe.arrays import as_numpy
 from vibe.body.posture import posture
+from vibe.body.soles import sole_points
 from vibe.world.contacts import contact_probability
 from vibe.world.floor import Standing, find_floor
-from vibe.world.soles import sole_points
 
 PICTURE_UP = np.array([0.0, -1.0, 0.0])
 

@@ -12,9 +12,11 @@ from numpy import ndarray
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from vibe.arrays import as_numpy, as_tensors
+from vibe.body.feet import plant_feet
 from vibe.body.pose import pose_joints, rest_planes, shape_of_height
 from vibe.body.posture import posture, unit
 from vibe.body.record import Body
+from vibe.body.soles import sole_points
 from vibe.inference.config import Refinement
 from vibe.motion import Motion
 from vibe.motion.gravity import PICTURE_UP, lowest_foot
@@ -24,9 +26,7 @@ from vibe.skeletons import COCO
 from vibe.world.background import Background
 from vibe.world.camera_motion import CameraMotion, solve_rotations, standing_camera
 from vibe.world.contacts import contact_probability, ground_heights
-from vibe.world.feet import plant_feet
 from vibe.world.floor import Floor, Standing, find_floor
-from vibe.world.soles import sole_points
 from vibe.world.trajectories import Walk, solve_paths
 
 LENGTHS = np.append(0.0, 0.1 * 1.15 ** np.arange(48))

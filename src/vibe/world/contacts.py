@@ -3,14 +3,13 @@ lowest."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from numpy import ndarray
-from scipy.ndimage import find_objects, label, minimum_filter1d
+from scipy.ndimage import minimum_filter1d
 from scipy.special import expit
 
+from vibe.body.soles import standing_spans
 from vibe.skeletons import SMPL
 
 ODDS, PER_SPEED, PER_HEIGHT = -3.3, -3.1, -11.8
@@ -29,8 +28,6 @@ FLESH = 0.06
 """Metres from one of these joints to the skin that lies on a floor."""
 SAME = 0.12
 """Metres by which a stance may miss a level that somebody is known to stand on and still be taken to be on it."""
-LEAST = 0.1
-"""Seconds that a stance lasts at least."""
 
 
 def contact_probability(
@@ -55,13 +52,6 @@ def contact_probability(
     odds = ODDS + PER_SPEED * np.log(np.linalg.norm(across, axis=-1) + REST) + PER_HEIGHT * above
     odds += LIFTED * (above - STEP).clip(min=0)
     return expit(odds).astype(np.float32)
-
-
-def standing_spans(standing: Bool[ndarray, "time"], times: Float[ndarray, "time"]) -> list[slice]:
-    """Stretches of at least `LEAST` seconds in which a sole stands."""
-    numbered: Any = label(standing)
-    spans = [found[0] for found in find_objects(numbered[0])]
-    return [span for span in spans if times[span.stop - 1] - times[span.start] >= LEAST]
 
 
 def ground_heights(

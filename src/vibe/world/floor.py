@@ -13,7 +13,7 @@ from numpy import ndarray
 from scipy.optimize import least_squares
 
 from vibe.body.posture import mean_up, unit
-from vibe.world.contacts import standing_spans
+from vibe.body.soles import standing_spans
 
 LEAN_DEG, TILT_DEG, SWAY_DEG = 3.5, 1.5, 3.0
 """Expected error of up as one person's posture tells it: along the line of sight and across it, however long they are

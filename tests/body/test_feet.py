@@ -8,12 +8,11 @@ import numpy as np
 from walkers import true_contacts, walker
 
 from vibe.arrays import as_numpy
+from vibe.body.feet import plant_feet
 from vibe.body.pose import pose_joints
+from vibe.body.soles import sole_points, standing_spans
 from vibe.rotations import rotvec_from_rotmat
 from vibe.skeletons import SMPL
-from vibe.world.contacts import standing_spans
-from vibe.world.feet import plant_feet
-from vibe.world.soles import sole_points
 
 
 def _shaky(body, seed=0):

@@ -10,11 +10,10 @@ from scipy.ndimage import gaussian_filter1d
 from vibe.body.pose import pose_joints
 from vibe.body.posture import unit
 from vibe.body.record import Body
+from vibe.body.soles import sole_points, standing_spans
 from vibe.records import SmplParams
 from vibe.rotations import rotmat_from_rotvec
 from vibe.skeletons import SMPL, SMPL_PARENTS
-from vibe.world.contacts import standing_spans
-from vibe.world.soles import sole_points
 
 LEGS = [[SMPL.index(f"{side}_{joint}") for joint in ("hip", "knee", "ankle")] for side in ("left", "right")]
 FADE = 0.15

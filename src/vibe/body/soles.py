@@ -1,10 +1,13 @@
-"""The points of the feet that stand on a floor: under each heel and under the toes."""
+"""The points of the feet that stand on a floor, under each heel and under the toes, and when they do."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
+from scipy.ndimage import find_objects, label
 
 from vibe.body.pose import pose_joints, rest_joints, rest_vertices
 from vibe.body.record import Body
@@ -15,6 +18,8 @@ CARRIERS = [SMPL.index(f"{side}_{joint}") for side in ("left", "right") for join
 """The joints that carry left heel, left toe, right heel and right toe: the order of all contacts."""
 SKIN = 0.012
 """Metres above the sole at rest in which skin counts as part of it, and from the heel's back to the heel's point."""
+LEAST = 0.1
+"""Seconds that a stance lasts at least."""
 
 
 def rest_soles(body: Body, betas: Float[ndarray, "10"]) -> Float[ndarray, "4 3"]:
@@ -45,3 +50,10 @@ def sole_points(
     R, _ = pose_joints(body, smpl.rotmat, smpl.betas)
     R_carrier = R[:, CARRIERS]
     return joints[:, CARRIERS] + (R_carrier @ rest_soles(body, smpl.betas)[..., None])[..., 0], R_carrier
+
+
+def standing_spans(standing: Bool[ndarray, "time"], times: Float[ndarray, "time"]) -> list[slice]:
+    """Stretches of at least `LEAST` seconds in which a sole stands."""
+    numbered: Any = label(standing)
+    spans = [found[0] for found in find_objects(numbered[0])]
+    return [span for span in spans if times[span.stop - 1] - times[span.start] >= LEAST]
