@@ -149,7 +149,7 @@ def write_people(tmp_path, open_body):
 
 ONE = {
     "bvh": "motion.bvh", "glb": "motion.glb", "amass": "motion_amass.npz", "csv": "joints.csv", "trc": "joints.trc",
-    "mot": "motion.mot", "vrma": "motion.vrma", "smplx-json": "smplx.json", "usd": "motion.usdc",
+    "mot": "motion.mot", "c3d": "markers.c3d", "vrma": "motion.vrma", "smplx-json": "smplx.json", "usd": "motion.usdc",
 }  # fmt: skip
 
 
@@ -283,7 +283,7 @@ def test_a_full_disk_leaves_nothing(form, name, write_people, tmp_path, capsys):
     assert files(tmp_path) == ["motion.npz"] and not (tmp_path / name).exists()
 
 
-LIGHT = ("bvh", "csv", "trc", "mot", "vrma", "amass", "smplx-json", "legacy")
+LIGHT = ("bvh", "csv", "trc", "mot", "c3d", "vrma", "amass", "smplx-json", "legacy")
 HEAVY = "torch", "roma", "numba", "cv2", "av", "pandas"
 
 

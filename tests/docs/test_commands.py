@@ -91,7 +91,9 @@ def desk(tmp_path_factory, done) -> Path:
 @of("run")
 def test_the_command_runs(command, desk, done, monkeypatch, capsys):
     assert command.program == "vibe", f"{command.page}: {command.line}: neither run nor in a class of its own"
-    if (extra := {"usd": "pxr"}.get(re.sub(r".*--to (\S+).*|.*", r"\1", command.line))) and not find_spec(extra):
+    if (
+        extra := {"usd": "pxr", "c3d": "ezc3d"}.get(re.sub(r".*--to (\S+).*|.*", r"\1", command.line))
+    ) and not find_spec(extra):
         pytest.skip(f"{extra} is not installed")
     monkeypatch.chdir(desk)
     monkeypatch.setattr(clips, "make_clip", lambda path, _, make=clips.make_clip: make(path, **SHORT))

@@ -32,7 +32,13 @@ EACH = {
     "smplx-json": smplx_json_joints,
 }
 NEEDS = {"bvh": "bvhio", "usd": "pxr", "obj": "trimesh", "ply": "trimesh"}
-ELSEWHERE = {"fbx": "test_blender.py", "legacy": "tests/export/test_legacy.py"}
+ELSEWHERE = {
+    "fbx": "test_blender.py",
+    "legacy": "tests/export/test_legacy.py",
+    "c3d": "tests/export/test_c3d.py",
+    "gait": "tests/export/test_tables.py",
+    "mot": "test_opensim.py",
+}
 
 
 @pytest.mark.parametrize("ground", [False, True], ids=["as seen", "level"])

@@ -29,10 +29,11 @@ def export(
     with the camera, for Blender, Unreal, Godot and browsers. usd: the same, for Omniverse, Houdini, Maya and Blender;
     .usda, .usdc or .usdz by the name of the file. fbx: a skinned and moving body, for Unity, Unreal, Maya and
     MotionBuilder, made by a Blender that you have. vrma: a VRM animation, for avatars. amass: SMPL-H poses as AMASS
-    has them, for Blender's SMPL add-on and aitviewer. csv: positions and angles of the joints, for spreadsheets. trc,
-    mot: markers and joint angles, for OpenSim. obj, ply: the surface in every frame. smplx-json: the arguments of the
-    smplx package. legacy: vibe_output.pkl, as the published program wrote it, everybody as in the video; 83 kB a frame
-    and person with SMPL.
+    has them, for Blender's SMPL add-on and aitviewer. csv: positions and angles of the joints, for spreadsheets. gait:
+    the steps of who walks. c3d: joints, markers on the skin and strikes of feet, for biomechanics. trc, mot: markers
+    and joint angles, for OpenSim. obj, ply: the surface in every frame. smplx-json: the arguments of the smplx package.
+    legacy: vibe_output.pkl, as the published program wrote it, everybody as in the video; 83 kB a frame and person with
+    SMPL.
 
     Prints the files written. Several people come in one file with glb, usd, csv and legacy, else in a folder of files.
 

@@ -18,12 +18,13 @@ from vibe.body import Body, find_body
 from vibe.errors import Misuse
 from vibe.export.amass import write_amass, write_smplx_json
 from vibe.export.bvh import write_bvh
+from vibe.export.c3d import write_c3d
 from vibe.export.fbx import write_fbx
 from vibe.export.formats import FORMATS, RIGGED, ExportOptions, Format
 from vibe.export.gltf import write_glb
 from vibe.export.legacy import write_legacy
 from vibe.export.opensim import write_mot, write_trc
-from vibe.export.tables import write_csv
+from vibe.export.tables import write_csv, write_gait
 from vibe.export.usd import write_usd
 from vibe.export.vrma import write_vrma
 from vibe.motion import Result
@@ -173,7 +174,9 @@ WRITERS: dict[str, Callable[..., None]] = {
     "vrma": write_vrma,
     "amass": write_amass,
     "csv": lambda path, scene, _: write_csv(path, scene),
-    "trc": lambda path, scene, character, _: write_trc(path, scene, character),
+    "gait": lambda path, scene, _: write_gait(path, scene),
+    "c3d": write_c3d,
+    "trc": write_trc,
     "mot": lambda path, scene, character, _: write_mot(path, scene, character),
     "smplx-json": write_smplx_json,
     **{kind: partial(write_meshes, kind=kind) for kind in SURFACES},

@@ -96,6 +96,8 @@ FORMATS = {
     "vrma": Format("motion.vrma"),
     "amass": Format("motion_amass.npz", up="z"),
     "csv": Format("joints.csv", each="clip"),
+    "gait": Format("gait.csv", each="clip"),
+    "c3d": Format("markers.c3d", up="z"),
     "trc": Format("joints.trc"),
     "mot": Format("motion.mot"),
     "obj": Format("obj", each="frame"),

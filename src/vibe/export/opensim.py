@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from vibe import assets
+from vibe.body.markers import MARKERS, marker_places
+from vibe.body.record import Body
 from vibe.export.tables import number_rows
 from vibe.motion.joint_angles import PELVIS, SIDES, angle_names
 from vibe.motion.scene import Character, Scene
@@ -58,20 +60,20 @@ def write_mot(path: Path, scene: Scene, character: Character) -> None:
     assets.write_whole(path, (head + table).encode())
 
 
-def write_trc(path: Path, scene: Scene, character: Character) -> None:
-    """One person, every joint a marker, in metres, times from the scene's first frame; raises OSError.
+def write_trc(path: Path, scene: Scene, character: Character, body: Body) -> None:
+    """One person, joints and `vibe.body.markers.MARKERS` as markers, in metres, times from the scene's first frame.
 
-    Written whole or not at all.
+    Written whole or not at all; raises OSError.
     """
-    frames, rate = len(character.joints), f"{scene.fps:.6f}".rstrip("0").rstrip(".")
-    names = "\t\t\t".join(SMPL)
-    axes = "\t".join(f"{axis}{number}" for number in range(1, len(SMPL) + 1) for axis in "XYZ")
+    names, places = [*SMPL, *MARKERS], np.concatenate([character.joints, marker_places(body, character.smpl)], 1)
+    frames, rate = len(places), f"{scene.fps:.6f}".rstrip("0").rstrip(".")
+    axes = "\t".join(f"{axis}{number}" for number in range(1, len(names) + 1) for axis in "XYZ")
     head = (
         f"PathFileType\t4\t(X/Y/Z)\t{path.name}\n"
         "DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame\tOrigNumFrames\n"
-        f"{rate}\t{rate}\t{frames}\t{len(SMPL)}\tm\t{rate}\t1\t{frames}\n"
-        f"Frame#\tTime\t{names}\t\t\t\n\t\t{axes}\t\n\n"  # the last tab as OpenSim writes it
+        f"{rate}\t{rate}\t{frames}\t{len(names)}\tm\t{rate}\t1\t{frames}\n"
+        "Frame#\tTime\t" + "\t\t\t".join(names) + f"\t\t\t\n\t\t{axes}\t\n\n"  # the last tab as OpenSim writes it
     )
-    joints = number_rows(character.joints, "\t")
-    lines = [f"{frame + 1}\t{(character.first + frame) / scene.fps:.6f}\t{line}" for frame, line in enumerate(joints)]
+    rows = number_rows(places, "\t")
+    lines = [f"{frame + 1}\t{(character.first + frame) / scene.fps:.6f}\t{line}" for frame, line in enumerate(rows)]
     assets.write_whole(path, (head + "".join(lines)).encode())

@@ -1,4 +1,4 @@
-"""Positions and angles of the joints as a table for spreadsheets: CSV."""
+"""Tables for spreadsheets: positions and angles of the joints, and the steps of who walks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from vibe import assets
+from vibe.motion.gait import UNKNOWN
 from vibe.motion.joint_angles import angle_names
 from vibe.motion.scene import Scene
 from vibe.skeletons import CONTACTS, SMPL
@@ -45,4 +46,23 @@ def write_csv(path: Path, scene: Scene) -> None:
             lines = [line.replace("\n", "," * len(CONTACTS) + "\n") for line in lines]
         rows = zip(frames, times, character.confidence, lines, strict=True)
         text += [f"{character.number},{frame},{time:.6f},{sure:.3f},{line}" for frame, time, sure, line in rows]
+    assets.write_whole(path, "".join(text).encode())
+
+
+def write_gait(path: Path, scene: Scene) -> None:
+    """The stances of everybody who walks or runs, one a row, written whole or not at all.
+
+    Columns: person, side, strike_s and off_s in the video, then the step to it: step_time_s, step_length_m,
+    step_width_m; empty where it is not known. Raises OSError, and ValueError where nobody's feet are known to stand.
+    """
+    walks = [(character.number, scene.gait(character)) for character in scene.characters]
+    if all(walk is None for _, walk in walks):
+        raise ValueError(UNKNOWN)
+    text = ["person,side,strike_s,off_s,step_time_s,step_length_m,step_width_m\n"]
+    for number, walk in walks:
+        for one in [] if walk is None else walk.contacts:
+            times = [None if time is None else scene.start + time for time in (one.strike, one.off)]
+            numbers = [*times, one.step_time, one.step_length, one.step_width]
+            cells = ",".join("" if each is None else f"{each:.4f}" for each in numbers)
+            text.append(f"{number},{one.side},{cells}\n")
     assets.write_whole(path, "".join(text).encode())

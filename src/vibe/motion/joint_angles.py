@@ -69,7 +69,7 @@ def angle_names() -> list[str]:
 
 
 def joint_angles_deg(
-    rotmat: Float[ndarray, "time 24 3 3"], rest: Float[ndarray, "24 3"], R_ground_space: Float[ndarray, "3 3"],
+    rotmat: Float[ndarray, "time 24 3 3"], rest: Float[ndarray, "24 3"], R_ground_space: Float[ndarray, "*#time 3 3"],
     pelvis: str = "walking",
 ) -> Float[ndarray, "time angle"]:  # fmt: skip
     """The angles of `angle_names`, degrees; they run on past 180 rather than jump.
@@ -78,7 +78,7 @@ def joint_angles_deg(
     right); `rest` are the joints at rest in the body's own axes (x left, y up, z forward), metres;
     `pelvis` is a key of `PELVIS_ORDERS`.
     """
-    R_ground_joint = np.asarray(R_ground_space, np.float64) @ _global_rotations(rotmat)
+    R_ground_joint = R_ground_space[..., None, :, :].astype(np.float64) @ _global_rotations(rotmat)
     segments = {name: R_ground_joint[:, place] @ R for place, (name, R) in enumerate(zip(SMPL, rest_frames(rest)))}
     order = PELVIS_ORDERS[pelvis]
     found = {PELVIS[axis]: column for axis, column in zip(order, _turns(segments["pelvis"], order).T)}

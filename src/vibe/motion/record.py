@@ -12,8 +12,10 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from vibe.arrays import as_numpy
-from vibe.body import Body, find_body
+from vibe.body import Body, find_body, rest_joints
 from vibe.body.fingers import smplh_rotmat, with_fingers
+from vibe.motion.gait import Gait, gait
+from vibe.motion.joint_angles import R_GROUND_SPACE, angle_names, joint_angles_deg
 from vibe.motion.npz import PERSON_HANDS, PERSON_WORLD, WORLD_ARRAYS, read_motion_npz, write_npz
 from vibe.motion.series import SEGMENTS, SPACES, Series, together, within
 from vibe.records import Camera, Clip, SmplParams, Weights, World
@@ -165,10 +167,7 @@ class Motion:
     def _world_camera(self) -> tuple[Float[ndarray, "time 3 3"], Float[ndarray, "time 3"]]:
         """R_world_cam and t_world_cam; raises ValueError where there are none."""
         if self.R_world_cam is None or self.t_world_cam is None:
-            raise ValueError(
-                "the motion has no world, in which the camera's place is known: take the camera's space, or estimate "
-                "the video again"
-            )
+            raise ValueError("the motion has no world: take the camera's space, or estimate the video again")
         return self.R_world_cam, self.t_world_cam
 
     @property
@@ -214,24 +213,23 @@ class Motion:
         return Series(places, tuple(JOINT_SETS[set]), self.times, self.frames, "m", SPACES[space])
 
     def joint_angles(self, body: Body | Path | str | None = None) -> Series:
-        """Signed joint angles in degrees, such as right_knee_flexion: [time, angle], in the order of the CSV.
+        """Signed joint angles in degrees, such as right_knee_flexion: [time, angle], named as in docs/biomechanics.md.
 
-            knee = vibe.load("out/dance/motion.npz").people[0].joint_angles()["left_knee_flexion"]
-
-        Zero is standing upright, arms hanging, palms forward; flexion, adduction and inward rotation are positive
-        (docs/biomechanics.md). The pelvis's are against the world, or the camera held level where there is none. The
-        body tells how long the bones are; it is found by its checksum, `body` names a file of one's own. Errors as of
-        `joints`.
+        The pelvis's are against the world, or where there is none the camera, held level. Errors as of `joints`, of
+        whose `body` the bones are.
         """
-        from vibe.body.pose import rest_joints
-        from vibe.motion.joint_angles import R_GROUND_SPACE, angle_names, joint_angles_deg
-
-        rotmat = self.smpl.rotmat
-        if self.R_world_cam is not None:
-            rotmat = np.concatenate([(self.R_world_cam @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1)
+        R_world_cam = np.eye(3) if self.R_world_cam is None else self.R_world_cam
+        R_ground_cam = np.array(R_GROUND_SPACE[self.space]) @ R_world_cam
         rest = rest_joints(as_numpy(find_body(self.body, body)), self.smpl.betas)
-        angles = joint_angles_deg(rotmat, rest, np.array(R_GROUND_SPACE[self.space]))
+        angles = joint_angles_deg(self.smpl.rotmat, rest, R_ground_cam)
         return Series(angles, tuple(angle_names()), self.times, self.frames, "deg", SEGMENTS)
+
+    def gait(self) -> Gait:
+        """Strikes and offs of feet, and steps, of who walks or runs; none of who does not.
+
+        ValueError where it is not known which feet stand, or there is no world.
+        """
+        return gait(self.contacts, self.joints_world, np.array([0.0, 0.0, 1.0]), self.times)
 
     def vertices(self, body: Body | Path | str | None = None, space: str = "camera") -> Float[ndarray, "time vertex 3"]:
         """The surface in every frame, in the camera's frame or the world's, metres.

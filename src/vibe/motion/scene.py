@@ -21,6 +21,7 @@ from vibe.body.pose import pose_joints, rest_joints
 from vibe.body.posture import unit
 from vibe.body.record import Body
 from vibe.motion.character import Character
+from vibe.motion.gait import Gait, gait
 from vibe.motion.gravity import lowest_foot, upright
 from vibe.motion.joint_angles import R_GROUND_SPACE, joint_angles_deg
 from vibe.motion.record import Motion, Result
@@ -140,6 +141,14 @@ class Scene:
     def angles_deg(self, character: Character, pelvis: str = "walking") -> Float[ndarray, "time angle"]:
         """Somebody's angles of `vibe.motion.joint_angles.angle_names`; the pelvis's in a key of `PELVIS_ORDERS`."""
         return joint_angles_deg(character.smpl.rotmat, character.rest, self.R_ground_scene, pelvis)
+
+    def gait(self, character: Character) -> Gait | None:
+        """How somebody walks, times from the scene's first frame; None where feet that stand, or the world, are not
+        known."""
+        if character.contacts is None or self.world is None:
+            return None
+        times = (character.first + np.arange(len(character.joints))) / self.fps
+        return gait(character.contacts, character.joints, np.array(AXES[self.up], np.float32), times)
 
     @property
     def R_scene_rest(self) -> Float[ndarray, "3 3"]:

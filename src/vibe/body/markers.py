@@ -1,0 +1,89 @@
+"""Virtual markers: points of the skin at the anatomical places where gait laboratories stick theirs.
+
+Each is the vertex at which a ray from within a segment leaves the skin, found on the mean body at rest and kept for
+every shape, so that markers of all people are at the same anatomical places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from vibe.body.lbs import vertices
+from vibe.body.pose import rest_joints
+from vibe.body.posture import unit
+from vibe.body.record import Body
+from vibe.records import SmplParams
+from vibe.skeletons import SMPL
+
+Triple = tuple[float, float, float]
+LIMB_RAYS: dict[str, tuple[str, str, float, Triple, Triple]] = {
+    "asis": ("hip", "hip", 0.0, (0.01, 0.085, 0.0), (0.3, 0.0, 1.0)),
+    "psis": ("hip", "hip", 0.0, (-0.06, 0.10, 0.0), (0.0, 0.0, -1.0)),
+    "thigh": ("hip", "knee", 0.55, (0.0, 0.0, 0.0), (1.0, 0.0, 0.0)),
+    "knee_lateral": ("knee", "knee", 0.0, (0.0, 0.0, 0.0), (1.0, 0.0, 0.0)),
+    "knee_medial": ("knee", "knee", 0.0, (0.0, 0.0, 0.0), (-1.0, 0.0, 0.0)),
+    "shank": ("knee", "ankle", 0.5, (0.0, 0.0, 0.0), (0.8, 0.0, 0.6)),
+    "ankle_lateral": ("ankle", "ankle", 0.0, (0.0, 0.0, 0.0), (1.0, 0.0, 0.0)),
+    "ankle_medial": ("ankle", "ankle", 0.0, (0.0, 0.0, 0.0), (-1.0, 0.0, 0.0)),
+    "heel": ("ankle", "ankle", 0.0, (0.0, -0.035, 0.0), (0.0, 0.0, -1.0)),
+    "toe": ("foot", "foot", 0.0, (0.0, 0.0, 0.0), (0.0, 1.0, 0.0)),
+    "toe_lateral": ("foot", "foot", 0.0, (0.0, 0.0, -0.01), (1.0, 0.0, 0.0)),
+    "acromion": ("shoulder", "shoulder", 0.0, (-0.02, 0.0, 0.0), (0.0, 1.0, 0.0)),
+    "upper_arm": ("shoulder", "elbow", 0.6, (0.0, 0.0, 0.0), (0.0, 1.0, 0.0)),
+    "elbow_lateral": ("elbow", "elbow", 0.0, (0.0, 0.0, 0.0), (0.0, 1.0, 0.0)),
+    "elbow_medial": ("elbow", "elbow", 0.0, (0.0, 0.0, 0.0), (0.0, -1.0, 0.0)),
+    "wrist_radial": ("wrist", "wrist", 0.0, (0.0, 0.0, 0.0), (0.0, 0.0, 1.0)),
+    "wrist_ulnar": ("wrist", "wrist", 0.0, (0.0, 0.0, 0.0), (0.0, 0.0, -1.0)),
+    "knuckle": ("hand", "hand", 0.0, (0.0, 0.0, 0.0), (0.0, 1.0, 0.0)),
+    "head_front": ("head", "head", 0.0, (0.0, 0.09, 0.0), (0.5, 0.0, 1.0)),
+    "head_back": ("head", "head", 0.0, (0.0, 0.09, 0.0), (0.5, 0.0, -1.0)),
+}
+"""Of the left side: from a joint, by a share of the way to another and by metres, in a direction; in the body's axes at
+rest (x left, y up, z forward; arms to the sides, palms down). Of the right side they are in the mirror."""
+MIDDLE_RAYS: dict[str, tuple[str, str, float, Triple, Triple]] = {
+    "sacrum": ("pelvis", "pelvis", 0.0, (0.0, 0.03, 0.0), (0.0, 0.0, -1.0)),
+    "t10": ("spine3", "spine3", 0.0, (0.0, 0.0, 0.0), (0.0, 0.0, -1.0)),
+    "c7": ("neck", "neck", 0.0, (0.0, 0.0, 0.0), (0.0, 0.0, -1.0)),
+    "sternum": ("spine3", "spine3", 0.0, (0.0, 0.0, 0.0), (0.0, 0.0, 1.0)),
+    "clavicles": ("neck", "neck", 0.0, (0.0, -0.06, 0.0), (0.0, 0.0, 1.0)),
+}
+"""Likewise, of the middle."""
+REACH = 0.2
+"""Metres from the ray's start within which the skin lies."""
+MARKERS = [*MIDDLE_RAYS, *(f"{side}_{name}" for side in ("left", "right") for name in LIMB_RAYS)]
+
+
+def marker_vertices(body: Body) -> Int[ndarray, "marker"]:
+    """The vertices of `MARKERS`; `body` is of NumPy's arrays."""
+    rest = dict(zip(SMPL, body.J_template))
+    found = []
+    for name in MARKERS:
+        side, _, part = name.partition("_")
+        mirror = np.array([-1.0 if side == "right" else 1.0, 1, 1])
+        above, below, share, offset, direction = MIDDLE_RAYS.get(name) or LIMB_RAYS[part]
+        prefix = "" if name in MIDDLE_RAYS or above == "head" else f"{side}_"
+        start, end = rest[prefix + above], rest[prefix + below]
+        from_ray = body.v_template - ((1 - share) * start + share * end + mirror * offset)
+        along = from_ray @ unit(mirror * direction)
+        aside = np.linalg.norm(from_ray - along[:, None] * unit(mirror * direction), axis=1)
+        # of what lies about the ray on its way out, the nearest to it
+        found.append(int(np.where((along > 0) & (along < REACH), aside, np.inf).argmin()))
+    return np.array(found)
+
+
+def marker_places(body: Body, smpl: SmplParams, of: Sequence[str] = tuple(MARKERS)) -> Float[ndarray, "time marker 3"]:
+    """Where the markers are in the frame that the pelvis's rotation maps to, metres; all is of NumPy's arrays."""
+    chosen = marker_vertices(body)[[MARKERS.index(name) for name in of]]
+    posedirs = None if body.posedirs is None else body.posedirs[chosen]
+    skin = replace(
+        body, v_template=body.v_template[chosen], shapedirs=body.shapedirs[chosen], posedirs=posedirs,
+        weights=body.weights[chosen],
+        regressors={}, hands=None,
+    )  # fmt: skip
+    origin = smpl.pelvis - rest_joints(body, smpl.betas)[..., 0, :]
+    return vertices(skin, smpl.rotmat, smpl.betas) + origin[:, None]
