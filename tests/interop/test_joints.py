@@ -38,6 +38,7 @@ ELSEWHERE = {
     "c3d": "tests/export/test_c3d.py",
     "gait": "tests/export/test_tables.py",
     "mot": "test_opensim.py",
+    "vrma": "test_avatars.py",
 }
 
 
