@@ -55,6 +55,8 @@ class ExportOptions:
     0. The world is level and has its floor there already."""
     fps: Annotated[float | None, arg(metavar="RATE", help_behavior_hint="(default: the video's)")] = None
     """Frames a second of what is written; frames between those of the video are interpolated."""
+    cutoff: Annotated[float | None, arg(metavar="HZ", help_behavior_hint="(default: nothing is filtered)")] = None
+    """Filter out what is faster, by a zero-lag Butterworth filter of fourth order: 6 is usual for walking."""
     start: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint="(default: the beginning)")] = None
     """Leave out what is before, in seconds of the video."""
     end: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint="(default: the end)")] = None

@@ -1,4 +1,4 @@
-"""Motions at other moments than their frames: what lies between two of them."""
+"""Motions at other moments than their frames, and without what is faster than somebody moves."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from vibe.rotations import interpolate
 
 NEAR = 0.05
 """Intervals by which a timestamp may miss an even moment and still be taken for it, as rounded timestamps do."""
+
+TWICE = (2**0.5 - 1) ** 0.25
+"""By which the cut-off of a filter of second order is divided, so that half the power is left of what runs twice."""
 
 
 def neighbours(
@@ -50,3 +53,32 @@ def straight_between(
     """Numbers between rows, along a straight line."""
     share = part.astype(np.float32)[:, None]
     return (1 - share) * numbers[before] + share * numbers[after]
+
+
+def low_pass(numbers: Float[ndarray, "time *axis"], cutoff_hz: float, fps: float) -> Float[ndarray, "time *axis"]:
+    """Zero-lag Butterworth filter of fourth order, whose gain at the cut-off is 0.71 (Winter 2009, section 2.2).
+
+    Raises ValueError for a cut-off that the frame rate does not allow.
+    """
+    from scipy.signal import butter, sosfiltfilt
+
+    if not 0 < cutoff_hz < TWICE * fps / 2:
+        raise ValueError(
+            f"a cut-off of {cutoff_hz:g} Hz: at {fps:g} frames a second give more than 0 and less than "
+            f"{TWICE * fps / 2:.1f} Hz with --cutoff"
+        )
+    if len(numbers) < 2:
+        return numbers
+    sections = butter(2, cutoff_hz / TWICE, fs=fps, output="sos")
+    # a start and an end in rest over the filter's memory, as far as the motion is long
+    pad = min(len(numbers) - 1, round(2 * fps / cutoff_hz))
+    return sosfiltfilt(sections, numbers.astype(np.float64), axis=0, padlen=pad).astype(numbers.dtype)
+
+
+def low_pass_rotations(
+    rotmat: Float[ndarray, "time joint 3 3"], cutoff_hz: float, fps: float
+) -> Float[ndarray, "time joint 3 3"]:
+    """The rotations nearest to the filtered matrices; errors as of `low_pass`."""
+    left, _, right = np.linalg.svd(low_pass(rotmat.astype(np.float64), cutoff_hz, fps))
+    left[..., -1] *= np.linalg.det(left @ right)[..., None]
+    return (left @ right).astype(rotmat.dtype)

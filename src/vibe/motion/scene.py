@@ -25,7 +25,7 @@ from vibe.motion.gait import Gait, gait
 from vibe.motion.gravity import lowest_foot, upright
 from vibe.motion.joint_angles import R_GROUND_SPACE, joint_angles_deg
 from vibe.motion.record import Motion, Result
-from vibe.motion.resample import NEAR, neighbours, rotations_between, straight_between
+from vibe.motion.resample import NEAR, low_pass, low_pass_rotations, neighbours, rotations_between, straight_between
 from vibe.records import Camera, SmplParams, Weights, World
 from vibe.rotations import rotmat_from_rotvec
 
@@ -75,6 +75,8 @@ class SceneOptions:
     camera may move; in the camera's space it stands still, whatever it did."""
     fps: float | None = None
     """None: the video's mean."""
+    cutoff: float | None = None
+    """Hertz from which motion is taken for noise and filtered out; None: all is kept."""
     start: float | None = None
     """Seconds in the video; None: its beginning."""
     end: float | None = None
@@ -186,7 +188,10 @@ def build_scene(result: Result, body: Body, options: SceneOptions, person: int |
         )
     fps = _rate(result, options, [motion for _, motion in parts])
     begin = min(float(result.clip.timestamps[motion.frames[0]]) for _, motion in parts)
-    characters = [_character(number, motion, result.clip.timestamps, begin, fps, body) for number, motion in parts]
+    about = result.clip.timestamps, begin, fps, body, options.cutoff
+    characters = [_character(number, motion, *about) for number, motion in parts]
+    if options.cutoff is not None:
+        notes.append(f"motion faster than {options.cutoff:g} Hz is filtered out (Butterworth, fourth order, no lag)")
     for character in characters:
         if character.first:
             late = f"{character.first} frames ({character.first / fps:.2f} s)"
@@ -248,8 +253,9 @@ def _stretch(options: SceneOptions) -> str:
 
 
 def _character(
-    number: int, motion: Motion, timestamps: Float[ndarray, "frame"], begin: float, fps: float, body: Body
-) -> Character:
+    number: int, motion: Motion, timestamps: Float[ndarray, "frame"], begin: float, fps: float, body: Body,
+    cutoff_hz: float | None,
+) -> Character:  # fmt: skip
     """A person at even moments from their first frame to their last, in the axes of the world, if it is known there.
 
     Rotations turn at constant speed between frames, the pelvis goes straight; a moment on a frame takes it as it is.
@@ -277,6 +283,9 @@ def _character(
     fingers = None
     if motion.left_hand_pose is not None and motion.right_hand_pose is not None and body.hands is not None:
         fingers = rotations_between(fingers_rotmat(motion.left_hand_pose, motion.right_hand_pose), before, after, part)
+    if cutoff_hz is not None:
+        turned, pelvis = low_pass_rotations(turned, cutoff_hz, fps), low_pass(pelvis, cutoff_hz, fps)
+        fingers = None if fingers is None else low_pass_rotations(fingers, cutoff_hz, fps)
     rest = rest_joints(body, motion.smpl.betas)
     joints = pose_joints(body, turned, motion.smpl.betas)[1] - rest[0] + pelvis[:, None]
     smpl = SmplParams(turned, motion.smpl.betas, pelvis)
