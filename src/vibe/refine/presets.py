@@ -103,7 +103,7 @@ OPEN = FitStage(
         "shape": 0.01,
         "bone_depth": 0.1,
     },
-    evaluations=40,
+    evaluations=30,
 )
 """Everything at once, near what the network said; 1 is the price of a keypoint of confidence 1 missed by far."""
 CAMERA = FitStage(weights={"torso": 1.0, "depth": 100.0**2}, free=("orientation", "place"))
