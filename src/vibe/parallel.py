@@ -265,12 +265,17 @@ def _connect(address: str, workers: int) -> tuple[Any, bool]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """PyTorch on one thread: the same sums in the same order, and the other cores left to those who need them."""
+    """PyTorch and BLAS on one thread: the same sums in the same order, and the other cores left to who needs them.
+
+    Threads of BLAS that wait for the next sum keep a core each busy, which costs more than those of a fit gain.
+    """
     import torch
+    from threadpoolctl import threadpool_limits
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1, "blas"):
+            yield
     finally:
         torch.set_num_threads(threads)
