@@ -4,19 +4,13 @@ import numpy as np
 import performers
 import pytest
 import torch
+from readers import mot_columns
 
 from vibe.arrays import as_numpy
 from vibe.body import load_body
 from vibe.export.opensim import coordinates, write_mot
 from vibe.motion.joint_angles import angle_names
 from vibe.motion.scene import SceneOptions, build_scene
-
-
-def read_mot(path):
-    """The head's lines, and the columns by name."""
-    head, _, table = path.read_text().partition("endheader\n")
-    names, *rows = (line.split("\t") for line in table.splitlines())
-    return head.splitlines(), dict(zip(names, np.array(rows, float).T))
 
 
 @pytest.mark.parametrize("up", ["y", "z"])
@@ -27,7 +21,7 @@ def test_coordinates_are_the_motion_s_angles_and_places_with_y_up(up, tmp_path):
     )
     scene = build_scene(given, body, SceneOptions(up))
     write_mot(tmp_path / "x.mot", scene, scene.characters[0])
-    head, columns = read_mot(tmp_path / "x.mot")
+    head, columns = mot_columns(tmp_path / "x.mot")
     assert head[:5] == ["Coordinates", "version=1", "nRows=30", f"nColumns={len(columns)}", "inDegrees=yes"]
     assert list(columns)[:8] == [
         "time", "pelvis_tilt", "pelvis_list", "pelvis_rotation", "pelvis_tx", "pelvis_ty", "pelvis_tz", "hip_flexion_r"

@@ -1,4 +1,4 @@
-"""Markers of a TRC file as OpenSim's own reader finds them: run by a Python that has it, not by pytest.
+"""Markers of a TRC file, coordinates of a MOT, as OpenSim's own reader finds them: run by a Python that has it.
 
 python in_opensim.py FILE OUT.npz
 """
@@ -10,13 +10,14 @@ import opensim
 
 
 def main(path, out):
-    table = opensim.TimeSeriesTableVec3(path)
+    points = path.endswith(".trc")
+    table = opensim.TimeSeriesTableVec3(path) if points else opensim.TimeSeriesTable(path)
     names, times = list(table.getColumnLabels()), list(table.getIndependentColumn())
     rows = [
-        [[row[c][axis] for axis in range(3)] for c in range(len(names))]
+        [[row[c][axis] for axis in range(3)] if points else row[c] for c in range(len(names))]
         for row in map(table.getRowAtIndex, range(len(times)))
     ]
-    units = table.getTableMetaDataString("Units")
+    units = table.getTableMetaDataString("Units" if points else "inDegrees")
     np.savez(out, names=names, times=times, joints=np.array(rows), units=units)
 
 

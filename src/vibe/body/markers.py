@@ -39,7 +39,8 @@ LIMB_RAYS: dict[str, tuple[str, str, float, Triple, Triple]] = {
     "elbow_medial": ("elbow", "elbow", 0.0, (0.0, 0.0, 0.0), (0.0, -1.0, 0.0)),
     "wrist_radial": ("wrist", "wrist", 0.0, (0.0, 0.0, 0.0), (0.0, 0.0, 1.0)),
     "wrist_ulnar": ("wrist", "wrist", 0.0, (0.0, 0.0, 0.0), (0.0, 0.0, -1.0)),
-    "knuckle": ("hand", "hand", 0.0, (0.0, 0.0, 0.0), (0.0, 1.0, 0.0)),
+    "hand_radial": ("hand", "hand", 0.0, (-0.01, 0.0, 0.0), (0.0, 0.0, 1.0)),
+    "hand_ulnar": ("hand", "hand", 0.0, (-0.01, 0.0, 0.0), (0.0, 0.0, -1.0)),
     "head_front": ("head", "head", 0.0, (0.0, 0.09, 0.0), (0.5, 0.0, 1.0)),
     "head_back": ("head", "head", 0.0, (0.0, 0.09, 0.0), (0.5, 0.0, -1.0)),
 }

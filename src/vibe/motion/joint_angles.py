@@ -48,7 +48,7 @@ TRUNK = {
 }
 LEFT_OUT = ("toes_inversion", "toes_rotation", "elbow_adduction", "elbow_rotation")
 """What is not told: the forefoot's; the elbow's, which are the upper arm's and the forearm's."""
-BENT_DEG = (10.0, 30.0)
+BENT_DEG = (5.0, 20.0)
 """Flexion of the elbow up to which it does not show how the upper arm is turned, and from which it does."""
 PLAIN_DEG = (65.0, 150.0)
 """How far the middle angle and the others may be from zero where a joint's angles are the only sensible ones."""
