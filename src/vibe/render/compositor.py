@@ -115,6 +115,7 @@ def paint(
     view = panel.views[turn]
     picture = _background(panel, rgb)
     if panel.place is not None:
+        picture = picture.copy()
         _draw_grounds(picture, panel, panel.place, view, frame, people)
     longer = max(panel.width, panel.height)
     solid = []
@@ -172,10 +173,12 @@ def placed_panels(
 
 
 def _background(panel: Panel, rgb: UInt8[ndarray, "rows columns 3"] | None) -> Canvas:
-    """The video's frame, or its part, in the panel; the rest plain."""
-    plain = (0, 0, 0, 0) if panel.background is None else np.round(255 * np.array(panel.background))
+    """The video's frame, or its part, in the panel; the rest plain; the frame itself where it fills the panel."""
+    plain = np.zeros(4) if panel.background is None else np.round(255 * np.array(panel.background))
+    if panel.filmed and rgb is not None and panel.window == (0, 0, panel.width, panel.height) and len(plain) == 3:
+        return rgb
     picture = np.empty((panel.height, panel.width, len(plain)), np.uint8)
-    picture[:] = plain
+    picture[:] = plain.astype(np.uint8)
     if panel.window is None or not panel.filmed or rgb is None:
         return picture
     left, top, wide, high = panel.window

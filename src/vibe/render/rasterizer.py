@@ -20,6 +20,8 @@ Canvas = UInt8[ndarray, "height width channel"]
 Vertices = Float[ndarray, "vertex 3"]
 Faces = Int[ndarray, "face 3"]
 Intrinsics = Float[ndarray, "3 3"]
+Planes = Float[ndarray, "shown 4 3"]
+Boxes = Int[ndarray, "shown 4"]
 NEAR = 0.05
 """Metres; what is closer to the camera is not drawn."""
 SAME_DEPTH = 0.01
@@ -73,8 +75,10 @@ def rasterize(
     colours = np.concatenate([_lit(mesh, light) for mesh in meshes])
     lines_px = np.array([mesh.line_px for mesh in meshes])
     vertices = np.concatenate([mesh.vertices for mesh in meshes])
-    for y, x, planes, nearest in _bands(vertices, faces, K_px, picture.shape[0], picture.shape[1], samples):
-        _colour(picture, nearest, y, x, planes, faces, owner, colours, lines_px)
+    shown, planes, boxes = _placed(vertices, faces, K_px, picture.shape[0], picture.shape[1])
+    faces, lines_px = faces[shown], lines_px[owner[shown]]
+    for y, x, nearest in _bands(planes, boxes, samples):
+        _colour(picture, nearest, y, x, planes, faces, owner[shown], colours, lines_px)
     return picture
 
 
@@ -91,7 +95,8 @@ def pixel_coverage(
 ) -> Float[ndarray, "height width"]:
     """Share of each pixel that the surface covers, in [0, 1]."""
     shares = np.zeros((height, width), np.float32)
-    for y, x, _, nearest in _bands(vertices, faces, K_px, height, width, samples):
+    _, planes, boxes = _placed(vertices, faces, K_px, height, width)
+    for y, x, nearest in _bands(planes, boxes, samples):
         rows, columns = nearest.shape[1:]
         shares[y : y + rows, x : x + columns] = (nearest >= 0).mean(0)
     return shares
@@ -102,55 +107,82 @@ def depth_image(
 ) -> Float[ndarray, "height width"]:
     """Depth in metres of the nearest surface at the middle of each pixel; infinite where there is none."""
     image = np.full((height, width), np.inf, np.float32)
-    for y, x, planes, nearest in _bands(vertices, faces, K_px, height, width, 1):
+    _, planes, boxes = _placed(vertices, faces, K_px, height, width)
+    for y, x, nearest in _bands(planes, boxes, 1):
         rows, columns = np.nonzero(nearest[0] >= 0)
         a, b, c = planes[nearest[0, rows, columns], 3].T
         image[y + rows, x + columns] = 1 / (a * (x + columns + 0.5) + b * (y + rows + 0.5) + c)
     return image
 
 
-def _bands(
-    vertices: Vertices, faces: Faces, K_px: Intrinsics, height: int, width: int, samples: int
-) -> Iterator[tuple[int, int, Float[ndarray, "face 4 3"], Int[ndarray, "sample row column"]]]:
-    """Top row, left column, planes of the faces and, for each sample of the band, the nearest face (-1: none)."""
+def _placed(
+    vertices: Vertices, faces: Faces, K_px: Intrinsics, height: int, width: int
+) -> tuple[Int[ndarray, "shown"], Planes, Boxes]:
+    """The faces that show in a picture, their planes and their boxes."""
+    corners = vertices.astype(np.float64) @ np.asarray(K_px, np.float64).T  # homogeneous: x * z, y * z, z
+    return _set_up(corners, np.asarray(faces, np.int32), height, width)
+
+
+def _bands(planes: Planes, boxes: Boxes, samples: int) -> Iterator[tuple[int, int, Int[ndarray, "sample row column"]]]:
+    """Top row, left column and, for each sample of the band, the nearest face; -1 where there is none.
+
+    The faces are overwritten by those of the next band.
+    """
     if samples not in SAMPLES:
         raise ValueError(f"{samples} visibility tests in a pixel: choose 1, 4 or 8")
-    corners = vertices.astype(np.float64) @ np.asarray(K_px, np.float64).T  # homogeneous: x * z, y * z, z
-    planes, boxes = _set_up(corners, np.asarray(faces, np.int32), height, width)
-    shown = boxes[boxes[:, 0] < boxes[:, 1]]
-    if not len(shown):
+    if not len(boxes):
         return
-    left, right, top, bottom = shown[:, 0].min(), shown[:, 1].max(), shown[:, 2].min(), shown[:, 3].max()
+    left, right, top, bottom = boxes[:, 0].min(), boxes[:, 1].max(), boxes[:, 2].min(), boxes[:, 3].max()
     offsets = np.array(SAMPLES[samples])
+    nearest = np.empty((samples, min(BAND_ROWS, bottom - top), right - left), np.int32)
+    inverse_depth = np.empty(nearest.shape, np.float32)
     for y in range(top, bottom, BAND_ROWS):
-        yield y, left, planes, _visible(planes, boxes, left, right, y, min(y + BAND_ROWS, bottom), offsets)
+        rows = min(BAND_ROWS, bottom - y)
+        _find_nearest(planes, boxes, left, y, y + rows, offsets, nearest, inverse_depth)
+        yield y, left, nearest[:, :rows]
 
 
 @jit
 def _set_up(corners, faces, height, width):
-    """For each face three edges (positive inside) and the inverse depth, each as a * x + b * y + c; and its box.
+    """The faces that show, and for each its planes and its box.
 
-    The box is left, right, top, bottom in whole pixels, the second of each pair exclusive; empty if nothing shows.
+    Planes are three edges (positive inside) and the inverse depth, each as a * x + b * y + c; a box is left, right, top
+    and bottom in whole pixels, the second of each pair exclusive.
     """
-    planes = np.zeros((len(faces), 4, 3))
-    boxes = np.zeros((len(faces), 4), np.int32)
+    # All in one loop over numbers: most faces are turned away or too small, and end it after a few of them.
+    planes, boxes = np.empty((len(faces), 4, 3)), np.empty((len(faces), 4), np.int32)
+    shown, count = np.empty(len(faces), np.int32), 0
+    pixels = np.empty((len(corners), 2))
+    for vertex in range(len(corners)):
+        depth = corners[vertex, 2]
+        if depth >= NEAR:
+            pixels[vertex, 0], pixels[vertex, 1] = corners[vertex, 0] / depth, corners[vertex, 1] / depth
     for face in range(len(faces)):
-        p, q, r = corners[faces[face, 0]], corners[faces[face, 1]], corners[faces[face, 2]]
-        edges = planes[face]
+        i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+        p, q, r, edges = corners[i], corners[j], corners[k], planes[count]
         _cross(r, q, edges[0])
-        _cross(p, r, edges[1])
-        _cross(q, p, edges[2])
         volume = edges[0, 0] * p[0] + edges[0, 1] * p[1] + edges[0, 2] * p[2]
         if not 1e-12 < volume < np.inf:
             continue
-        for axis in range(3):
-            edges[3, axis] = (edges[0, axis] + edges[1, axis] + edges[2, axis]) / volume
-        low_x, high_x, low_y, high_y = _extent(p, q, r)
+        if p[2] >= NEAR and q[2] >= NEAR and r[2] >= NEAR:
+            low_x = min(pixels[i, 0], pixels[j, 0], pixels[k, 0])
+            high_x = max(pixels[i, 0], pixels[j, 0], pixels[k, 0])
+            low_y = min(pixels[i, 1], pixels[j, 1], pixels[k, 1])
+            high_y = max(pixels[i, 1], pixels[j, 1], pixels[k, 1])
+        else:
+            low_x, high_x, low_y, high_y = _extent(p, q, r)
         left, right = max(0.0, np.floor(low_x)), min(float(width), np.ceil(high_x))
         top, bottom = max(0.0, np.floor(low_y)), min(float(height), np.ceil(high_y))
-        if left < right and top < bottom:
-            boxes[face, 0], boxes[face, 1], boxes[face, 2], boxes[face, 3] = left, right, top, bottom
-    return planes, boxes
+        if not (left < right and top < bottom):
+            continue
+        _cross(p, r, edges[1])
+        _cross(q, p, edges[2])
+        for axis in range(3):
+            edges[3, axis] = (edges[0, axis] + edges[1, axis] + edges[2, axis]) / volume
+        boxes[count, 0], boxes[count, 1], boxes[count, 2], boxes[count, 3] = left, right, top, bottom
+        shown[count] = face
+        count += 1
+    return shown[:count], planes[:count], boxes[:count]
 
 
 @jit
@@ -176,69 +208,90 @@ def _extent(p, q, r):
 
 
 @jit
-def _visible(planes, boxes, left, right, top, bottom, offsets):
-    """The nearest face at each sample of a band of rows; -1 where there is none."""
-    nearest = np.full((len(offsets), bottom - top, right - left), -1, np.int32)
-    inverse_depth = np.zeros(nearest.shape, np.float32)
-    steepness = np.zeros(3)
+def _find_nearest(planes, boxes, left, top, bottom, offsets, nearest, inverse_depth):
+    """Writes the nearest face at each sample of a band of rows; -1 where there is none."""
+    # Numbers in place of small arrays, and flat buffers: the innermost lines run a million times a picture.
+    samples, height, width = nearest.shape
+    nearest[:] = -1
+    inverse_depth[:] = 0.0
+    flat_nearest, flat_depth = nearest.reshape(-1), inverse_depth.reshape(-1)
     for face in range(len(planes)):
-        box = boxes[face]
-        if box[0] >= box[1] or box[3] <= top or box[2] >= bottom:
+        if boxes[face, 3] <= top or boxes[face, 2] >= bottom:
             continue
-        edges = planes[face]
-        for edge in range(3):
-            steepness[edge] = 1.0 / edges[edge, 0] if edges[edge, 0] != 0.0 else 0.0
-        slope = edges[3, 0]
-        for row in range(max(box[2], top), min(box[3], bottom)):
-            for sample in range(len(offsets)):
+        first_column, last_column = float(boxes[face, 0]), float(boxes[face, 1])
+        b0, c0, steep0 = planes[face, 0, 1], planes[face, 0, 2], _inverse(planes[face, 0, 0])
+        b1, c1, steep1 = planes[face, 1, 1], planes[face, 1, 2], _inverse(planes[face, 1, 0])
+        b2, c2, steep2 = planes[face, 2, 1], planes[face, 2, 2], _inverse(planes[face, 2, 0])
+        slope, slope_y, constant = planes[face, 3, 0], planes[face, 3, 1], planes[face, 3, 2]
+        for row in range(max(boxes[face, 2], top), min(boxes[face, 3], bottom)):
+            for sample in range(samples):
                 dx, y = offsets[sample, 0], row + offsets[sample, 1]
-                first, last = _span(edges, steepness, y, dx, box[0], box[1])
-                start = edges[3, 1] * y + edges[3, 2] + slope * dx
-                for column in range(first, last):
+                low, high = _narrowed(first_column, last_column, b0 * y + c0, steep0, dx)
+                low, high = _narrowed(low, high, b1 * y + c1, steep1, dx)
+                low, high = _narrowed(low, high, b2 * y + c2, steep2, dx)
+                if not low < high:
+                    continue
+                start = slope_y * y + constant + slope * dx
+                place = (sample * height + row - top) * width - left
+                for column in range(int(low), int(high)):
                     here = np.float32(slope * column + start)
-                    if inverse_depth[sample, row - top, column - left] < here < 1.0 / NEAR:
-                        inverse_depth[sample, row - top, column - left] = here
-                        nearest[sample, row - top, column - left] = face
-    return nearest
+                    if flat_depth[place + column] < here < 1.0 / NEAR:
+                        flat_depth[place + column] = here
+                        flat_nearest[place + column] = face
 
 
 @jit
-def _span(edges, steepness, y, dx, first, last):
-    """The columns of a row whose sample lies inside all three edges; neighbours share no sample and leave none out."""
-    low, high = float(first), float(last)
-    for edge in range(3):
-        level = edges[edge, 1] * y + edges[edge, 2]
-        if steepness[edge] > 0.0:
-            low = max(low, np.ceil(-level * steepness[edge] - dx))
-        elif steepness[edge] < 0.0:
-            high = min(high, np.ceil(-level * steepness[edge] - dx))
-        elif level < 0.0:
-            high = low
-    return int(min(low, last)), int(max(high, first))
+def _inverse(number):
+    return 1.0 / number if number != 0.0 else 0.0
+
+
+@jit
+def _narrowed(low, high, level, steepness, dx):
+    """Columns, from `low` to before `high`, whose sample lies inside an edge; neighbours share none and leave none out.
+
+    `level` is the edge's value at column 0, `steepness` how many columns it takes to grow by one.
+    """
+    if steepness > 0.0:
+        low = max(low, np.ceil(-level * steepness - dx))
+    elif steepness < 0.0:
+        high = min(high, np.ceil(-level * steepness - dx))
+    elif level < 0.0:
+        high = low
+    return low, high
 
 
 @jit
 def _colour(picture, nearest, top, left, planes, faces, owner, colours, lines_px):
     """Mix the colours of the surfaces seen in each pixel by the number of samples in which they are seen."""
+    # Most pixels have no face or one in all samples: they are told first, without a look at what meets there.
     samples = nearest.shape[0]
-    seen, count, mixed = np.zeros(samples, np.int32), np.zeros(samples, np.int32), np.zeros(4)
+    seen, count = np.zeros(samples, np.int32), np.zeros(samples, np.int32)
     for row in range(nearest.shape[1]):
         for column in range(nearest.shape[2]):
-            x, y = left + column + 0.5, top + row + 0.5
-            found = _surfaces(nearest, row, column, x, y, planes, owner, seen, count)
-            if found == 0:
+            first = anywhere = nearest[0, row, column]
+            alike = True
+            for sample in range(1, samples):
+                anywhere &= nearest[sample, row, column]
+                alike &= nearest[sample, row, column] == first
+            if anywhere == -1:  # all bits, as in no number of a face
                 continue
-            mixed[:] = 0.0
+            x, y = left + column + 0.5, top + row + 0.5
+            seen[0], count[0], found = first, samples, 1
+            if not alike:
+                found = _surfaces(nearest, row, column, x, y, planes, owner, seen, count)
+            red = green = blue = opacity = 0.0
             for index in range(found):
                 face, share = seen[index], count[index] / samples
-                if lines_px[owner[face]] > 0.0:
-                    share *= _drawn(x, y, planes[face], lines_px[owner[face]])
-                _mix(x, y, planes[face], faces[face], colours, share, mixed)
-            pixel = picture[top + row, left + column]
-            for channel in range(3):
-                pixel[channel] = mixed[channel] + (1.0 - mixed[3]) * pixel[channel] + 0.5
-            if len(pixel) > 3:
-                pixel[3] = 255.0 * mixed[3] + (1.0 - mixed[3]) * pixel[3] + 0.5
+                if lines_px[face] > 0.0:
+                    share *= _drawn(x, y, planes[face], lines_px[face])
+                r, g, b, o = _mixed(x, y, planes, faces, colours, face, share)
+                red, green, blue, opacity = red + r, green + g, blue + b, opacity + o
+            under, at_row, at_column = 1.0 - opacity, top + row, left + column
+            picture[at_row, at_column, 0] = red + under * picture[at_row, at_column, 0] + 0.5
+            picture[at_row, at_column, 1] = green + under * picture[at_row, at_column, 1] + 0.5
+            picture[at_row, at_column, 2] = blue + under * picture[at_row, at_column, 2] + 0.5
+            if picture.shape[2] > 3:
+                picture[at_row, at_column, 3] = 255.0 * opacity + under * picture[at_row, at_column, 3] + 0.5
 
 
 @jit
@@ -280,14 +333,15 @@ def _drawn(x, y, edges, line_px):
 
 
 @jit
-def _mix(x, y, edges, face, colours, share, mixed):
-    """Add a face's colour at a point of the picture, and its opacity, to what is there."""
-    a = max(0.0, edges[0, 0] * x + edges[0, 1] * y + edges[0, 2])
-    b = max(0.0, edges[1, 0] * x + edges[1, 1] * y + edges[1, 2])
-    c = max(0.0, edges[2, 0] * x + edges[2, 1] * y + edges[2, 2])
-    total = share / max(a + b + c, 1e-30)
-    opacity = colours[face[0], 3] * total
+def _mixed(x, y, planes, faces, colours, face, share):
+    """A face's red, green and blue at a point of the picture, times its opacity, which is the last."""
+    a = max(0.0, planes[face, 0, 0] * x + planes[face, 0, 1] * y + planes[face, 0, 2])
+    b = max(0.0, planes[face, 1, 0] * x + planes[face, 1, 1] * y + planes[face, 1, 2])
+    c = max(0.0, planes[face, 2, 0] * x + planes[face, 2, 1] * y + planes[face, 2, 2])
+    i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+    opacity = colours[i, 3] * (share / max(a + b + c, 1e-30))
     a, b, c = a * opacity, b * opacity, c * opacity
-    for channel in range(3):
-        mixed[channel] += a * colours[face[0], channel] + b * colours[face[1], channel] + c * colours[face[2], channel]
-    mixed[3] += a + b + c
+    red = a * colours[i, 0] + b * colours[j, 0] + c * colours[k, 0]
+    green = a * colours[i, 1] + b * colours[j, 1] + c * colours[k, 1]
+    blue = a * colours[i, 2] + b * colours[j, 2] + c * colours[k, 2]
+    return red, green, blue, a + b + c

@@ -81,7 +81,8 @@ def straight(picture: Picture) -> Picture:
 
 
 def _beside(row: Sequence[Picture]) -> Picture:
-    return np.concatenate([straight(picture) for picture in row], 1)
+    pictures = [straight(picture) for picture in row]
+    return pictures[0] if len(pictures) == 1 else np.concatenate(pictures, 1)
 
 
 def _strip(columns: list[list[Picture]], colour: Colour) -> Picture:
