@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from vibe.evaluate.biomechanics import ANGLES
 from vibe.evaluate.scores import JOINTS, METRICS, WHOLE, Compared, Tally, joined_scores, systems
 from vibe.evaluate.world_metrics import WorldCompared
 
@@ -13,8 +14,10 @@ def clip(frames: int, off: float) -> Compared:
     turned, stands = torch.eye(3).expand(frames, 3, 3), torch.ones(frames, 4, dtype=torch.bool)
     feet = torch.zeros(frames, 4, 3)
     pair = (feet + off * torch.arange(frames)[:, None, None], feet)
+    angles, events = {name: torch.full((frames,), off) for name in ANGLES}, {"f1": torch.tensor([100.0])}
+    events["frames"] = torch.full((frames,), off)
     world = WorldCompared((moved, truth), pair, torch.zeros(frames), (turned, turned), stands, stands.float())
-    return Compared(moved, truth, torch.arange(frames), 30.0, [1], [0, 2], surface, world)
+    return Compared(moved, truth, torch.arange(frames), 30.0, [1], [0, 2], surface, world, angles, events)
 
 
 def tally(*clips: Compared, wanted: tuple[str, ...] = JOINTS) -> Tally:
@@ -52,7 +55,7 @@ def test_everything_that_can_be_measured_is_nothing_for_the_truth() -> None:
     )
     errors = tally(clip(8, 0.0), wanted=wanted).score(WHOLE, "", "", "").errors
     assert {name: pytest.approx(error, abs=1e-3) for name, error in errors.items()} == {
-        name: 100.0 if name in ("pck", "auc", "contact_f1") else 0.0 for name in wanted
+        name: 100.0 if name in ("pck", "auc", "contact_f1", "event_f1") else 0.0 for name in wanted
     }
 
 
@@ -74,3 +77,8 @@ def test_without_a_fit_and_smoothing_the_network_is_alone() -> None:
     assert [system.name for system in systems(False, "none")] == ["network alone"]
     assert [system.name for system in systems()] == ["network alone", "network + fit + light"]
     assert [system.refinement.fitting is None for system in systems(False)] == [True, True]
+
+
+def test_the_root_of_the_mean_square_is_over_all_clips() -> None:
+    errors = tally(clip(3, 0.3), clip(1, 0.5), wanted=("knee_flexion_rms_deg",)).score(WHOLE, "", "", "").errors
+    assert errors["knee_flexion_rms_deg"] == pytest.approx(((3 * 0.3**2 + 0.5**2) / 4) ** 0.5)

@@ -58,7 +58,7 @@ def test_offs_follow_strikes_of_the_same_foot():
 
 
 @pytest.mark.parametrize(
-    "given", [{"rise": 0.17}, {"length": 0.02}, {"frames": 40}], ids=["stairs", "on the spot", "two steps"]
+    "given", [{"rise": 0.17}, {"length": 0.02}, {"frames": 26}], ids=["stairs", "on the spot", "a step"]
 )
 def test_what_is_no_walk_has_no_events(given):
     contacts, joints, times, _ = marching(**given)

@@ -15,8 +15,10 @@ from numpy import ndarray
 from torch import Tensor
 
 from vibe import assets
-from vibe.arrays import as_tensors
+from vibe.arrays import as_numpy, as_tensors
 from vibe.assets.archives import read_npz
+from vibe.body.load import find_body
+from vibe.evaluate.biomechanics import ANGLES, angle_errors_deg, event_errors
 from vibe.evaluate.open_world_clips import MANIFEST, read_clip_list
 from vibe.evaluate.scores import WORLD, Compared, Report, System, Tallies, Tally, all_scores
 from vibe.evaluate.world_end_to_end import SMPL24, compared_in_world, product
@@ -31,7 +33,7 @@ BOXES = "detected"
 CAMERA = "the camera alone"
 WANTED = (
     "pa_mpjpe_mm", "mpjpe_mm", *WORLD, "penetration_mm", "floating_mm", "floor_tilt_deg", "camera_rotation_deg",
-    "contact_f1",
+    "contact_f1", *(f"{name}_rms_deg" for name in ANGLES), "event_frames", "event_f1",
 )  # fmt: skip
 CLOSE = 0.15
 """Share of a person's height in the picture within which the joints of one who is found lie, on the mean."""
@@ -40,8 +42,8 @@ LEAST_PATH = 1.5
 NOTES = (
     "The lens is told (its true angle of view), as published evaluations of EMDB take it from the set.",
     "W-MPJPE and WA-MPJPE in chunks of 100 frames after a similarity (of the first two; of all); RTE after a rigid "
-    f"motion, of people who go {LEAST_PATH:g} m or more; contact F1 is a mean over people, all others over frames or "
-    "contacts.",
+    f"motion, of people who go {LEAST_PATH:g} m or more; F1 of contacts, strikes and offs are means over people, all "
+    "others over frames, contacts or events.",
 )
 
 
@@ -149,7 +151,10 @@ def compared_with_truth(motion: Motion, person: Mapping[str, Tensor], truth: Cli
     frames = torch.from_numpy(motion.frames)
     joints, feet = (person[name][frames].double() for name in ("joints_world", "feet_world"))
     camera = truth.R_world_cam[frames], truth.t_world_cam[frames]
-    return compared_in_world(motion, joints, feet, *camera, truth.fps, person["contacts"][frames])
+    clip = compared_in_world(motion, joints, feet, *camera, truth.fps, person["contacts"][frames])
+    here = {name: person[name][frames] for name in ("rotmat", "joints_world", "contacts")}
+    angles = angle_errors_deg(motion, here["rotmat"].numpy(), person["betas"].numpy(), as_numpy(find_body(motion.body)))
+    return replace(clip, angles_deg=angles, events=event_errors(motion, here, truth.fps))
 
 
 def compared_cameras(R_world_cam: Float[Tensor, "time 3 3"], truth: ClipTruth) -> Compared:

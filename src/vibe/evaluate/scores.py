@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from vibe.evaluate import metrics, world_metrics
+from vibe.evaluate.biomechanics import ANGLES
 from vibe.evaluate.world_metrics import WorldCompared
 from vibe.inference.config import Refinement, energies
 from vibe.models.network import Network
@@ -53,6 +54,10 @@ class Compared:
     """Errors of the surface (`vibe.evaluate.metrics`), where it is known."""
     world: WorldCompared | None = None
     """The same in the world, where it is known."""
+    angles_deg: Mapping[str, Float[Tensor, "_"]] = field(default_factory=dict)
+    """Errors of joint angles (`vibe.evaluate.biomechanics`), where the truth has rotations."""
+    events: Mapping[str, Float[Tensor, "_"]] = field(default_factory=dict)
+    """Likewise of strikes and offs of feet."""
 
     @property
     def in_world(self) -> WorldCompared:
@@ -74,6 +79,8 @@ class Metric:
     of: Callable[[Compared], Float[Tensor, "_"]]
     """One number for each frame; NaN where there is none."""
     digits: int = 1
+    root: bool = False
+    """Whether the numbers are squares, of whose mean the root is told."""
 
 
 METRICS: dict[str, Metric] = {
@@ -125,6 +132,14 @@ METRICS: dict[str, Metric] = {
     "contact_f1": Metric(
         "contact F1 %", lambda clip: world_metrics.contact_f1(clip.in_world.contacts, clip.in_world.stands)
     ),
+    **{
+        f"{name}_rms_deg": Metric(
+            f"{name.replace('_', ' ')} RMS deg", lambda clip, name=name: clip.angles_deg[name] ** 2, root=True
+        )
+        for name in ANGLES
+    },
+    "event_frames": Metric("strikes and offs frames", lambda clip: clip.events["frames"]),
+    "event_f1": Metric("strikes and offs F1 %", lambda clip: clip.events["f1"]),
 }  # fmt: skip
 """By name, in the order of the columns; `COVERAGE` is counted apart, over the true person-frames."""
 
@@ -195,6 +210,7 @@ class Tally:
     def score(self, part: str, evidence: str, system: str, joints: str) -> Score:
         """The means over all frames counted so far."""
         means = {name: float(torch.cat(errors).nanmean()) for name, errors in self.errors.items()}
+        means = {name: mean**0.5 if METRICS[name].root else mean for name, mean in means.items()}
         if self.found:
             means[COVERAGE] = float(torch.cat(self.found).double().mean() * 100)
         known = {name: mean for name, mean in means.items() if mean == mean}

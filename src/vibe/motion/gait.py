@@ -1,21 +1,19 @@
-"""Gait: when feet strike and leave the ground in somebody who walks or runs, and how long, wide and fast the steps are.
+"""Gait: when feet strike and leave the ground in somebody who walks, and how long, wide and fast the steps are.
 
-A foot stands while its heel or its toe does. What counts is a bout of steps on level ground: feet in turn, each farther
-on along the way of the pelvis than the other. Stairs, marching on the spot and standing have no such steps. A foot
-comes down with its heel, and rolls off over its toes, while it moves too fast to be said to stand: it strikes when the
-ankle is farthest in front of the pelvis, just before it stands, and is off when the toes are farthest behind, just
-after (Zeni et al. 2008).
+A foot strikes when its ankle is farthest in front of the pelvis along the pelvis's way, and is off when its toes are
+farthest behind (Zeni et al. 2008); between them it must stand, as the motion's contacts say. What counts is a bout of
+steps on level ground: feet in turn, each farther on than the other. Stairs, marching on the spot and standing have no
+such steps.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from numpy import ndarray
-from scipy.ndimage import find_objects, label
+from scipy.signal import find_peaks
 
 from vibe.body.posture import unit
 from vibe.skeletons import CONTACTS, SMPL
@@ -23,14 +21,16 @@ from vibe.skeletons import CONTACTS, SMPL
 SIDES = ("left", "right")
 STANDS = 0.5
 """Probability from which a heel or toe stands."""
-BRIEFEST = 0.1
-"""Seconds: shorter stances, and gaps between stances, are none."""
-ROLLING = 0.17
-"""Seconds within which a foot comes to stand after its strike, or is off after it stood."""
+SHARE = 0.25
+"""Of a stance, in which one does: a foot that rolls hardly stands still."""
 AROUND = 0.3
 """Seconds before and after over which the way of the pelvis is taken."""
-LONGEST_STANCE = 1.6
-"""Seconds; who stands longer does not walk."""
+SLOWEST = 0.2
+"""Metres a second of the pelvis on its way."""
+SWING = 0.12
+"""Metres by which a foot comes from behind the pelvis to the front of it."""
+LONGEST_STANCE = 2.0
+"""Seconds."""
 STEP_TIME = (0.15, 1.6)
 """Seconds from the strike of a foot to that of the other."""
 STEP_LENGTH = (0.12, 2.5)
@@ -41,7 +41,7 @@ UNKNOWN = (
     "the motion does not say where in the world feet stand, which a gait is read from: estimate the video again, "
     "without --no-world, and stay in the world"
 )
-FEWEST = 3
+FEWEST = 2
 """Steps of a bout."""
 
 
@@ -65,7 +65,7 @@ class FootContact:
 
 @dataclass(frozen=True)
 class Gait:
-    """How somebody walks or runs; no contacts where they do not."""
+    """How somebody walks; no contacts where they do not."""
 
     contacts: tuple[FootContact, ...]
     """In the order of their strikes."""
@@ -101,100 +101,101 @@ def gait(
     """
     if contacts is None:
         raise ValueError(UNKNOWN)
-    stances = []
+    if len(times) < 3:
+        return Gait(())
+    way, stances = _way(joints[:, 0].astype(np.float64), up, times), []
     for side in SIDES:
         heel, toe = (contacts[:, CONTACTS.index(f"{side}_{point}")] > STANDS for point in ("heel", "toe"))
-        ankle = joints[:, SMPL.index(f"{side}_ankle")].astype(np.float64)
-        for span in _stances(heel | toe, times):
-            flat = heel[span] if heel[span].any() else np.ones(len(ankle[span]), bool)
-            stances.append(_Stance(side, span, np.median(ankle[span][flat], 0)))
-    stances.sort(key=lambda stance: stance.span.start)
-    found: list[FootContact] = []
-    bout: list[FootContact] = []
-    for before, here in zip([None, *stances], stances):
-        step = _step(before, here, joints[:, 0], up, times) if before else None
-        if step is None:
-            found, bout = found + _whole(bout), [_contact(here, joints, up, times)]
-        else:
-            new = _contact(here, joints, up, times, step)
-            last = bout[-1].strike
-            if last is not None and new.strike is not None:
-                new = replace(new, step_time=new.strike - last)
-            bout.append(new)
-    return Gait(tuple(found + _whole(bout)))
+        ankle, toes = (joints[:, SMPL.index(f"{side}_{name}")].astype(np.float64) for name in ("ankle", "foot"))
+        strikes = _peaks(((ankle - joints[:, 0]) * way).sum(1))
+        offs = _peaks(-((toes - joints[:, 0]) * way).sum(1))
+        for strike, off in _pairs(strikes, offs):
+            span = slice(strike or 0, len(times) if off is None else off + 1)
+            known = strike is None or off is None or times[off] - times[strike] <= LONGEST_STANCE
+            if known and (heel | toe)[span].mean() > SHARE and np.isfinite(way[span]).all():
+                flat = heel[span] if heel[span].any() else np.ones(len(ankle[span]), bool)
+                stances.append(_Stance(side, strike, off, np.median(ankle[span][flat], 0)))
+    return Gait(tuple(_bouts(sorted(stances, key=lambda stance: stance.middle(len(times))), joints[:, 0], up, times)))
 
 
 @dataclass(frozen=True)
 class _Stance:
     side: str
-    span: slice
+    strike: int | None
+    off: int | None
     place: Float[ndarray, "3"]
 
-
-def _stances(stands: Bool[ndarray, "time"], times: Float[ndarray, "time"]) -> list[slice]:
-    """Stretches of frames in which a foot stands, without what is too brief."""
-    stands = stands.copy()
-    for value in (False, True):
-        for span in _runs(stands == value):
-            inside = span.start > 0 and span.stop < len(times)
-            if inside and times[span.stop] - times[span.start] < BRIEFEST:
-                stands[span] = not value
-    return _runs(stands)
+    def middle(self, frames: int) -> float:
+        """Frame about which the foot stands."""
+        return ((self.strike or 0) + (frames if self.off is None else self.off)) / 2
 
 
-def _runs(mask: Bool[ndarray, "time"]) -> list[slice]:
-    if not len(mask):
-        return []
-    numbered: Any = label(mask)
-    return [found[0] for found in find_objects(numbered[0])]
+def _way(
+    pelvis: Float[ndarray, "time 3"], up: Float[ndarray, "3"], times: Float[ndarray, "time"]
+) -> Float[ndarray, "time 3"]:
+    """The direction in which the pelvis goes, level; NaN where it stays."""
+    begin, end = (np.searchsorted(times, times + shift).clip(0, len(times) - 1) for shift in (-AROUND, AROUND))
+    step = pelvis[end] - pelvis[begin]
+    step = step - (step @ up)[:, None] * up
+    speed = np.linalg.norm(step, axis=1) / (times[end] - times[begin]).clip(1e-9)
+    return np.where(speed[:, None] > SLOWEST, unit(step), np.nan)
+
+
+def _peaks(ahead: Float[ndarray, "time"]) -> list[int]:
+    """Frames at which a foot is farthest along the way; none at the ends, or where there is no way."""
+    found, _ = find_peaks(np.where(np.isfinite(ahead), ahead, 0.0), prominence=SWING)
+    return [frame for frame in found.tolist() if np.isfinite(ahead[frame - 1 : frame + 2]).all()]
+
+
+def _pairs(strikes: list[int], offs: list[int]) -> list[tuple[int | None, int | None]]:
+    """Each strike with the off that follows it; None at the beginning or end of a row of them."""
+    events = sorted([(frame, True) for frame in strikes] + [(frame, False) for frame in offs])
+    pairs: list[tuple[int | None, int | None]] = []
+    for place, (frame, strikes_now) in enumerate(events):
+        if strikes_now:
+            follows = place + 1 < len(events) and not events[place + 1][1]
+            if follows or place + 1 == len(events):
+                pairs.append((frame, events[place + 1][0] if follows else None))
+        elif place == 0:
+            pairs.append((None, frame))
+    return pairs
+
+
+def _bouts(
+    stances: list[_Stance], pelvis: Float[ndarray, "time 3"], up: Float[ndarray, "3"], times: Float[ndarray, "time"]
+) -> list[FootContact]:
+    """The stances that are parts of a walk, with the steps to them."""
+    found: list[FootContact] = []
+    bout: list[FootContact] = []
+    for before, here in zip([None, *stances], stances):
+        step = _step(before, here, pelvis, up, times) if before else None
+        strike, off = (None if frame is None else float(times[frame]) for frame in (here.strike, here.off))
+        if step is None:
+            found, bout = found + _whole(bout), [FootContact(here.side, strike, off)]
+        else:
+            bout.append(FootContact(here.side, strike, off, *step))
+    return found + _whole(bout)
 
 
 def _step(
     before: _Stance, here: _Stance, pelvis: Float[ndarray, "time 3"], up: Float[ndarray, "3"],
     times: Float[ndarray, "time"],
-) -> tuple[float, float] | None:  # fmt: skip
-    """Length and width of the step from one stance to the next; None where it is no step of a walk."""
-    time = float(times[here.span.start] - times[before.span.start])
-    long = any(times[each.span.stop - 1] - times[each.span.start] > LONGEST_STANCE for each in (before, here))
-    if before.side == here.side or long or not STEP_TIME[0] <= time <= STEP_TIME[1]:
+) -> tuple[float | None, float, float] | None:  # fmt: skip
+    """Time, where it is known, length and width of the step from a stance to the next; None where it is none."""
+    time = None
+    if before.strike is not None and here.strike is not None:
+        time = float(times[here.strike] - times[before.strike])
+    if before.side == here.side or (time is not None and not STEP_TIME[0] <= time <= STEP_TIME[1]):
         return None
     # a pelvis sways across the way and back within two steps
-    way = pelvis[here.span.stop - 1].astype(np.float64) - pelvis[before.span.start]
-    way = way - (way @ up) * up
+    way = pelvis[-1 if here.off is None else here.off].astype(np.float64) - pelvis[before.strike or 0]
+    way = unit(way - (way @ up) * up)
     step = here.place - before.place
-    along = float(step @ way / max(np.linalg.norm(way), 1e-9))
-    level = abs(float(step @ up)) <= LEVEL
-    if not level or not STEP_LENGTH[0] <= along <= STEP_LENGTH[1] or np.linalg.norm(way) < STEP_LENGTH[0]:
+    along = float(step @ way)
+    if abs(float(step @ up)) > LEVEL or not STEP_LENGTH[0] <= along <= STEP_LENGTH[1]:
         return None
     across = step - (step @ up) * up
-    return along, float(np.sqrt(max(across @ across - along**2, 0.0)))
-
-
-def _contact(
-    stance: _Stance, joints: Float[ndarray, "time 24 3"], up: Float[ndarray, "3"], times: Float[ndarray, "time"],
-    step: tuple[float | None, float | None] = (None, None),
-) -> FootContact:  # fmt: skip
-    """The stance with its strike and its off, where they are in the motion."""
-    first, last, end = stance.span.start, stance.span.stop - 1, len(times) - 1
-    ankle, toes = (joints[:, SMPL.index(f"{stance.side}_{name}")] for name in ("ankle", "foot"))
-    before, after = np.searchsorted(times, [times[first] - ROLLING, times[last] + ROLLING])
-    strike = before + int(np.argmax(_ahead(ankle, joints[:, 0], up, times, first)[before : first + 1]))
-    off = last + int(np.argmin(_ahead(toes, joints[:, 0], up, times, last)[last : after + 1]))
-    brief = times[last] - times[first] <= LONGEST_STANCE
-    begins, ends = brief and strike > 0 and first > 0, brief and off < end and last < end
-    known = float(times[strike]) if begins else None, float(times[off]) if ends else None
-    length, width = step
-    return FootContact(stance.side, *known, step_length=length, step_width=width)
-
-
-def _ahead(
-    point: Float[ndarray, "time 3"], pelvis: Float[ndarray, "time 3"], up: Float[ndarray, "3"],
-    times: Float[ndarray, "time"], frame: int,
-) -> Float[ndarray, "time"]:  # fmt: skip
-    """How far a point is in front of the pelvis along its way about a frame, metres."""
-    begin, end = np.searchsorted(times, [times[frame] - AROUND, times[frame] + AROUND])
-    way = pelvis[min(end, len(times) - 1)].astype(np.float64) - pelvis[begin]
-    return (point - pelvis) @ unit(way - (way @ up) * up)
+    return time, along, float(np.sqrt(max(across @ across - along**2, 0.0)))
 
 
 def _whole(bout: list[FootContact]) -> list[FootContact]:
