@@ -120,6 +120,8 @@ $(INTEROP)/.ready: | $(BIN)/python
 	-$(INTEROP)/aitviewer/bin/python -m pip install --quiet aitviewer || rm -r $(INTEROP)/aitviewer
 	$(BIN)/python -m venv $(INTEROP)/opensim
 	-$(INTEROP)/opensim/bin/python -m pip install --quiet opensim==4.6 || rm -r $(INTEROP)/opensim
+	$(BIN)/python -m venv $(INTEROP)/vmcp
+	-$(INTEROP)/vmcp/bin/python -m pip install --quiet vmcp==1.0.6 osc4py3==1.0.3 || rm -r $(INTEROP)/vmcp
 	-npm install --silent --prefix $(INTEROP) gltf-validator three @pixiv/three-vrm @pixiv/three-vrm-animation
 	@touch $@
 

@@ -58,6 +58,12 @@ def opensim_python() -> Path:
 
 
 @pytest.fixture(scope="session")
+def vmcp_python() -> Path:
+    """A Python that has vmcp."""
+    return _program("vmcp")
+
+
+@pytest.fixture(scope="session")
 def node_modules() -> Path:
     """Where Node finds Khronos's validator."""
     folder = PROGRAMS / "node_modules"

@@ -49,6 +49,8 @@ class LiveOptions:
     """Write a line of JSON for every answer to this file, or to standard output."""
     osc: Annotated[str | None, arg(metavar="HOST:PORT", help_behavior_hint="")] = None
     """Send every answer there as OSC over UDP."""
+    vmc: Annotated[str | None, arg(metavar="HOST:PORT", help_behavior_hint="")] = None
+    """Move an avatar there, as the first person moves, by the Virtual Motion Capture protocol; port 39539 is usual."""
     out: Annotated[Path | None, arg(aliases=["-o"], metavar="MOTION.npz", help_behavior_hint="")] = None
     """Record the answers and make a motion file of them at the end."""
     host: Annotated[str, arg(metavar="HOST")] = "127.0.0.1"
@@ -69,7 +71,7 @@ class LiveOptions:
     @property
     def shows(self) -> bool:
         """Whether the page is served."""
-        return self.page or not (self.socket or self.json or self.osc or self.out)
+        return self.page or not (self.socket or self.json or self.osc or self.vmc or self.out)
 
     def fault(self) -> str | None:
         """What is wrong with them, in words."""
@@ -100,8 +102,9 @@ def live(
 ) -> int:
     """Follow everyone before a camera and tell their 3D motion as it happens.
 
-    On a page in the browser, as lines of JSON, as OSC messages or over a WebSocket. Pictures that come faster than they
-    can be worked on are left out; how many, and the delay from a picture's arrival to its answer, is told as it goes.
+    On a page in the browser, as lines of JSON, as OSC messages, in an avatar or over a WebSocket. Pictures that come
+    faster than they can be worked on are left out; how many, and the delay from a picture's arrival to its answer, is
+    told as it goes.
 
     A recording (-o) is written as it comes, to a file beside the motion file, whose name ends with .part. Should
     the program be killed or the disk be full, `vibe live MOTION.npz.part -o MOTION.npz` makes a motion file of it.
@@ -146,7 +149,7 @@ def _open_and_run(name: str, options: LiveOptions, config: EstimatorConfig) -> i
         live_estimator = LiveEstimator(estimator, source.width, source.height, options.delay)
         made_with = estimator.body.origin, estimator.network.about
         start = start_json(source.name, live_estimator.camera, options.delay, *made_with)
-        outputs: list[Output] = [*opened.enter_context(_senders(options, start))]
+        outputs: list[Output] = [*opened.enter_context(_senders(options, start, estimator.body))]
         if options.shows or options.socket:
             page = _page_server(options, start, source, live_estimator, estimator.body)
             outputs.append(opened.enter_context(page))
@@ -172,9 +175,10 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _senders(options: LiveOptions, start: str) -> Iterator[list[Outbox]]:
+def _senders(options: LiveOptions, start: str, body: Body) -> Iterator[list[Outbox]]:
     """What sends answers off, closed at the end."""
     from vibe.live import outputs
+    from vibe.live.vmc import vmc
 
     with ExitStack() as opened:
         found: list[outputs.Outbox] = []
@@ -183,6 +187,8 @@ def _senders(options: LiveOptions, start: str) -> Iterator[list[Outbox]]:
             found.append(outputs.json_lines(partial(print, file=stream, flush=True), start))
         if options.osc:
             found.append(outputs.osc(options.osc))
+        if options.vmc:
+            found.append(vmc(options.vmc, body))
         try:
             yield found
         finally:

@@ -9,7 +9,7 @@ import re
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
@@ -211,7 +211,18 @@ def json_lines(write: Callable[[str], None], start: str) -> Outbox:
 
 
 def osc(address: str) -> Outbox:
-    """OSC over UDP to HOST:PORT, where nobody need listen.
+    """OSC over UDP to HOST:PORT, where nobody need listen; errors as of `osc_client`."""
+    client = osc_client(address, "--osc")
+
+    def send(poses: LivePoses, delay_ms: float) -> None:
+        for bundle in osc_bundles(poses, delay_ms):
+            client.send(bundle)
+
+    return Outbox(send, "osc", lossy=True)
+
+
+def osc_client(address: str, flag: str) -> Any:
+    """What sends OSC to HOST:PORT, as python-osc has it; `flag` is what the address was given with.
 
     Raises ValueError for what is no address, OSError for a host that is not known, ImportError without python-osc.
     """
@@ -221,14 +232,8 @@ def osc(address: str) -> Outbox:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0][0]
     except (OSError, UnicodeError) as error:  # the second for names that no address can have
-        raise OSError(f"{host} is not known: give --osc an address that is, as in 127.0.0.1:{port}") from error
-    client = UDPClient(host, port, family=family)
-
-    def send(poses: LivePoses, delay_ms: float) -> None:
-        for bundle in osc_bundles(poses, delay_ms):
-            client.send(bundle)
-
-    return Outbox(send, "osc", lossy=True)
+        raise OSError(f"{host} is not known: give {flag} an address that is, as in 127.0.0.1:{port}") from error
+    return UDPClient(host, port, family=family)
 
 
 def host_and_port(address: str) -> tuple[str, int]:
@@ -245,11 +250,11 @@ def osc_bundles(poses: LivePoses, delay_ms: float) -> list[Any]:
     Places are metres, rotations quaternions x, y, z, w.
     """
     bundles = [
-        _bundle(
-            {
-                "/vibe/frame": [poses.index, poses.time, float(delay_ms), len(poses.people)],
-                "/vibe/people": [pose.number for pose in poses.people],
-            }
+        osc_bundle(
+            [
+                ("/vibe/frame", [poses.index, poses.time, float(delay_ms), len(poses.people)]),
+                ("/vibe/people", [pose.number for pose in poses.people]),
+            ]
         )
     ]
     for pose in poses.people:
@@ -257,16 +262,18 @@ def osc_bundles(poses: LivePoses, delay_ms: float) -> list[Any]:
         places = {f"{here}/joint/{name}": place for name, place in zip(SMPL, pose.joints.tolist(), strict=True)}
         turns = {f"{here}/rotation/{name}": turn for name, turn in zip(SMPL, quaternions, strict=True)}
         shape = {f"{here}/confidence": [pose.confidence], f"{here}/pelvis": pose.trans.tolist()}
-        bundles += [_bundle(shape | places), _bundle(turns | {f"{here}/betas": pose.betas.tolist()})]
+        turns[f"{here}/betas"] = pose.betas.tolist()
+        bundles += [osc_bundle((shape | places).items()), osc_bundle(turns.items())]
     return bundles
 
 
-def _bundle(messages: Mapping[str, list]) -> Any:
+def osc_bundle(messages: Iterable[tuple[str, list]]) -> Any:
+    """Addresses and their values as one packet."""
     from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
     from pythonosc.osc_message_builder import OscMessageBuilder
 
     bundle = OscBundleBuilder(IMMEDIATELY)
-    for address, values in messages.items():
+    for address, values in messages:
         message = OscMessageBuilder(address)
         for value in values:
             message.add_arg(value)
