@@ -70,7 +70,7 @@ def done() -> dict[str, int]:
 
 @pytest.fixture(scope="session")
 def desk(tmp_path_factory, done) -> Path:
-    """A folder with dance.mp4 and what `vibe estimate dance.mp4 -o out` makes of it."""
+    """A folder with dance.mp4, what `vibe estimate dance.mp4 -o out` makes of it, and a character, hero.glb."""
     from vibe import assets
 
     try:
@@ -85,6 +85,7 @@ def desk(tmp_path_factory, done) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         done["vibe estimate dance.mp4 -o out"] = cli.main("estimate dance.mp4 -o out".split())
+        cli.main("export out/dance/motion.npz --to glb --rig mixamo --person 1 -o hero.glb".split())
     return folder
 
 

@@ -354,6 +354,46 @@ def _load_motions() -> Read:
     return lambda path: load_motions([path], held_out=False)
 
 
+def _characters(folder: Path) -> Iterable[Path]:
+    """A character on two rigs, whose skin is small, and a map of bones."""
+    import performers
+    import torch
+
+    from vibe.arrays import as_numpy
+    from vibe.body import load_body
+    from vibe.export.gltf import write_glb
+    from vibe.export.rigs import RIGS
+    from vibe.motion.scene import SceneOptions, build_scene
+    from vibe.skeletons import SMPL
+
+    body = as_numpy(load_body(detail="low"))
+    given = performers.show(body, performers.performer(body, torch.arange(2)))
+    for rig in ("vrm", "ue5"):
+        write_glb(folder / f"{rig}.glb", build_scene(given, body, SceneOptions()), body, rig=rig)
+        yield folder / f"{rig}.glb"
+    (folder / "map.json").write_text(json.dumps({name: RIGS["ue5"].bones[name] for name in SMPL[:22]}))
+    yield folder / "map.json"
+
+
+def _put_onto() -> Read:
+    """A motion of two frames onto a damaged character, or by a damaged map onto a whole one."""
+    import performers
+
+    from vibe.arrays import as_numpy
+    from vibe.body import load_body
+    from vibe.export.onto import write_onto
+    from vibe.motion.scene import SceneOptions, build_scene
+
+    body = as_numpy(load_body(detail="low"))
+    scene = build_scene(performers.show(body, performers.standing(body, 2)), body, SceneOptions())
+
+    def read(path: Path) -> None:
+        onto, bones = (path.with_name("ue5.glb"), path) if path.suffix == ".json" else (path, None)
+        write_onto(path.with_name("out.glb"), scene, scene.characters[0], body, onto, bones)
+
+    return read
+
+
 def _models(folder: Path) -> Iterable[Path]:
     import onnx
     from onnx import TensorProto, helper
@@ -681,6 +721,7 @@ READERS: dict[str, Reader] = {
     "list of videos": _alone(_list, _find, 4),
     "store": Reader(_store, 50),
     "motion clips": _alone(_clips_of_motion, _load_motions, 50),
+    "character": _alone(_characters, _put_onto, 60),
     "onnx model": _alone(_models, _open_model, 15),
     "picture": _alone(_pictures, _decode, 40),
     "bvh": _alone(_bvh, _read_bvh, 80),

@@ -57,7 +57,7 @@ def plant_feet(
     rotmat, moved = smpl.rotmat.copy(), joints + step[:, None]
     R_world, _ = pose_joints(body, smpl.rotmat, smpl.betas)
     for side, (R_turn, ankle) in enumerate(targets):
-        _bend(rotmat, R_world, moved, LEGS[side], R_turn, ankle + (1 - stands[:, side, None]) * step)
+        bend_leg(rotmat, R_world, moved, LEGS[side], R_turn, ankle + (1 - stands[:, side, None]) * step)
     return SmplParams(rotmat, smpl.betas, smpl.pelvis + step)
 
 
@@ -115,8 +115,16 @@ def _moved_foot(
     return R_turn, targets.mean(1) + (R_turn @ (ankle - middle)[..., None])[..., 0]
 
 
-def _bend(rotmat, R_world, joints, leg, R_turn, ankle):
-    """Turn hip and knee so that the ankle comes to its place, and the ankle so that the foot has its turn; in place."""
+def bend_leg(
+    rotmat: Float[ndarray, "time joint 3 3"], R_world: Float[ndarray, "time joint 3 3"],
+    joints: Float[ndarray, "time joint 3"], leg: list[int], R_turn: Float[ndarray, "time 3 3"],
+    ankle: Float[ndarray, "time 3"],
+) -> None:  # fmt: skip
+    """Turn hip and knee so that the ankle comes to its place, and the ankle so that the foot is turned by `R_turn`; in
+    place.
+
+    `R_world` and `joints` are how a leg's joints (hip, knee, ankle) are turned, and where they are, before that.
+    """
     hip, knee, end = (joints[:, joint] for joint in leg)
     thigh, shin = (np.linalg.norm(b - a, axis=-1) for a, b in ((hip, knee), (knee, end)))
     reach = np.linalg.norm(ankle - hip, axis=-1)

@@ -53,7 +53,7 @@ def export(
     format, place = FORMATS[to], out or motion.parent
     folder = out or motion.parent / format.file.replace(".", "_")
     files = [place / format.file if place.is_dir() else place, *folder.glob("person*")]
-    keep_inputs(files, motion, body, options.blender)
+    keep_inputs(files, motion, body, options.blender, options.onto, options.bones)
     result = load(motion)
     with ProgressLine(motion.name) as progress:
         done = write(result, place, to, body=body, folder=folder, progress=progress, **vars(options))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from vibe.export.fbx import write_fbx
 from vibe.export.formats import FORMATS, RIGGED, ExportOptions, Format
 from vibe.export.gltf import write_glb
 from vibe.export.legacy import write_legacy
+from vibe.export.onto import write_onto
 from vibe.export.opensim import write_mot, write_trc
 from vibe.export.tables import write_csv, write_gait
 from vibe.export.usd import write_usd
@@ -33,6 +34,7 @@ from vibe.records import Progress, takes_options
 
 CHUNK = 64
 """Frames whose vertices are held at a time."""
+LOOSE = "it is not known when feet stand, so the character's are kept above the floor, but not held where they stand"
 
 
 @dataclass(frozen=True)
@@ -72,34 +74,46 @@ def export(
     where the motion was made with a body file of one's own. Raises ValueError for what can't be written,
     FileNotFoundError if the body is not here, OSError if the file can't be written.
     """
-    if to not in FORMATS:
-        raise Misuse(f"no format is called {to}: choose one of {', '.join(FORMATS)}")
     chosen = ExportOptions(**options)
-    if chosen.unit and to != "bvh":
-        raise Misuse("a unit is for bvh: other formats have their own")
-    if chosen.rig and to not in RIGGED:
-        raise Misuse(f"a rig is for {', '.join(RIGGED)}: other formats have SMPL's joints")
-    if chosen.blender and to != "fbx":
-        raise Misuse("Blender is asked for fbx alone: no other format needs it")
+    _check_options(to, chosen)
     format, path, made_with = FORMATS[to], Path(path), as_numpy(find_body(result.body, body))
+    format = replace(format, each="person") if chosen.onto else format
     file, folder = path / format.file if path.is_dir() else path, Path(folder or path)
     if to == "legacy":
-        if chosen != ExportOptions():
-            raise Misuse("legacy holds everybody as in the video: it takes no option but the file and the body")
         with folders_above(file):
             write_legacy(file, result, made_with, progress)
         return Exported((file,), ())
     shared = {each.name: getattr(chosen, each.name) for each in fields(SceneOptions)}
     defaults = {"up": chosen.up or format.up, "root": chosen.root or "origin"}
     scene = build_scene(result, made_with, SceneOptions(**{**shared, **defaults}), chosen.person)
-    write, frames = WRITERS[to], format.each == "frame"
-    own = {"unit": chosen.unit, "blender": chosen.blender, "rig": chosen.rig, "progress": progress if frames else None}
+    write, frames = write_onto if chosen.onto else WRITERS[to], format.each == "frame"
+    own = {name: getattr(chosen, name) for name in ("unit", "blender", "rig", "onto", "bones")}
+    own["progress"] = progress if frames else None
     write = partial(write, **{name: value for name, value in own.items() if value})
+    notes = (*scene.notes, *[LOOSE] * bool(chosen.onto and any(each.contacts is None for each in scene.characters)))
     if frames or (format.each == "person" and len(scene.characters) != 1):
-        return Exported(_several(folder, format, scene, made_with, write), scene.notes)
+        return Exported(_several(folder, format, scene, made_with, write), notes)
     with folders_above(file):
         write(file, scene, *(scene.characters if format.each == "person" else ()), made_with)
-    return Exported((file,), scene.notes)
+    return Exported((file,), notes)
+
+
+def _check_options(to: str, chosen: ExportOptions) -> None:
+    """Raise Misuse for a format that there is not, and for options that it has no use for."""
+    if to not in FORMATS:
+        raise Misuse(f"no format is called {to}: choose one of {', '.join(FORMATS)}")
+    if chosen.unit and to != "bvh":
+        raise Misuse("a unit is for bvh: other formats have their own")
+    if chosen.rig and to not in RIGGED:
+        raise Misuse(f"a rig is for {', '.join(RIGGED)}: other formats have SMPL's joints")
+    if chosen.onto and (to != "glb" or chosen.rig):
+        raise Misuse("a character is written as glb, and has bones of its own: give --to glb and no rig")
+    if chosen.bones and not chosen.onto:
+        raise Misuse("a map of bones is for a character: give one with --onto")
+    if chosen.blender and to != "fbx":
+        raise Misuse("Blender is asked for fbx alone: no other format needs it")
+    if to == "legacy" and chosen != ExportOptions():
+        raise Misuse("legacy holds everybody as in the video: it takes no option but the file and the body")
 
 
 def _several(folder: Path, format: Format, scene: Scene, body: Body, write: Callable[..., None]) -> tuple[Path, ...]:

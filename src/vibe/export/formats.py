@@ -26,6 +26,8 @@ RIGGED = ("bvh", "glb", "fbx")
 """The formats that a rig can be chosen for."""
 UP = arg(constructor=cast(Any, Up), metavar="{y,z}", help_behavior_hint="(default: y; z with amass)")
 FACING = arg(constructor=cast(Any, Facing), metavar="{x,y,z,-x,-y,-z}", help_behavior_hint="(default: as in the video)")
+ONTO = arg(metavar="CHARACTER", help_behavior_hint="(default: a body of the person's shape)")
+BONES = arg(metavar="MAP.json", help_behavior_hint="(default: by the bones' names)")
 BLENDER = arg(metavar="PROGRAM", help_behavior_hint="(default: found)")
 UNIT = arg(constructor=cast(Any, Unit), metavar="{cm,m}", help_behavior_hint="(default: cm)")
 RIG = arg(constructor=cast(Any, RigName), metavar="{smpl,mixamo,ue5,vrm,rigify}", help_behavior_hint="(default: smpl)")
@@ -65,6 +67,10 @@ class ExportOptions:
     """With bvh: the unit of length."""
     rig: Annotated[str | None, RIG] = None
     """With bvh, glb and fbx: whose bones, by name, rest pose and axes."""
+    onto: Annotated[Path | str | None, ONTO] = None
+    """With glb: a character of yours, .glb or .vrm, that the motion is written onto: a copy of it with an animation."""
+    bones: Annotated[Path | str | None, BONES] = None
+    """With a character: a JSON file that says which of its bones is which joint, where the names are not known."""
     blender: Annotated[Path | str | None, BLENDER] = None
     """With fbx: the Blender that makes it; looked for on the PATH and where installers put it."""
 
