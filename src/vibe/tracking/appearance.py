@@ -9,6 +9,10 @@ from numpy import ndarray as Array
 TOLERANCE = 0.08
 """Distance over the person's size at which a keypoint's similarity has fallen to 0.6."""
 SHOULDERS, HIPS, KNEES = (5, 6), (11, 12), (13, 14)
+ACROSS, ALONG = (grid.ravel()[:, None] for grid in np.meshgrid(np.linspace(0.15, 0.85, 7), np.linspace(0.1, 0.9, 9)))
+"""Where on the trunk colours are looked at: from shoulder to shoulder, and from the shoulders to the hips."""
+ALONG_THIGH = np.linspace(0.15, 0.85, 16)[:, None]
+"""The same from hip to knee."""
 BINS = 4
 """Levels of each colour channel."""
 CORNERS = np.array(list(np.ndindex(2, 2, 2)))
@@ -44,15 +48,11 @@ def clothing(
     Where a picture is painted over, others stand before the clothes: it does not count, unless nothing else is there.
     """
     points = keypoints_px[:, :2]
-    across, along = (
-        grid.ravel()[:, None] for grid in np.meshgrid(np.linspace(0.15, 0.85, 7), np.linspace(0.1, 0.9, 9))
-    )
-    top = points[SHOULDERS[0]] * (1 - across) + points[SHOULDERS[1]] * across
-    bottom = points[HIPS[0]] * (1 - across) + points[HIPS[1]] * across
-    along_thigh = np.linspace(0.15, 0.85, 16)[:, None]
-    thighs = [points[h] * (1 - along_thigh) + points[k] * along_thigh for h, k in zip(HIPS, KNEES, strict=True)]
+    top = points[SHOULDERS[0]] * (1 - ACROSS) + points[SHOULDERS[1]] * ACROSS
+    bottom = points[HIPS[0]] * (1 - ACROSS) + points[HIPS[1]] * ACROSS
+    thighs = [points[h] * (1 - ALONG_THIGH) + points[k] * ALONG_THIGH for h, k in zip(HIPS, KNEES, strict=True)]
     return np.concatenate(
-        [_histogram(rgb, part, painted) for part in (top * (1 - along) + bottom * along, np.concatenate(thighs))]
+        [_histogram(rgb, part, painted) for part in (top * (1 - ALONG) + bottom * ALONG, np.concatenate(thighs))]
     )
 
 
