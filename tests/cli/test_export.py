@@ -218,6 +218,8 @@ def test_the_options_reach_the_file(write_people, tmp_path, capsys):
         (["--to", "csv", "--start", 99], 1, "nobody is in view from 99 s"),
         (["--to", "csv", "--fps", -1], 1, "--fps"),
         (["--to", "nothing"], 2, "no format is called nothing"),
+        ([], 2, "no format is given with --to"),
+        (["--onto", "nowhere.glb"], 1, "nowhere.glb"),
         (["--to", "csv", "-o", "motion.npz"], 2, "overwritten"),
         (["--to", "csv", "-o", "motion.npz/x.csv"], 1, ""),
         (["--to", "ply", "-o", "."], 2, "not empty"),

@@ -12,13 +12,14 @@ from vibe.cli.progress import ProgressLine
 from vibe.export.formats import FORMATS, ExportOptions
 
 OUT = arg(aliases=["-o"], metavar="PATH", help_behavior_hint="(default: beside the motion file)")
+TO_HINT = "(required, but with --onto: glb)"
 AS_USUAL = ExportOptions()
 
 
 def export(
     motion: Annotated[Positional[Path], arg(metavar="MOTION.npz|DIR")],
     /,
-    to: Annotated[str, arg(metavar="{" + ",".join(FORMATS) + "}")],
+    to: Annotated[str | None, arg(metavar="{" + ",".join(FORMATS) + "}", help_behavior_hint=TO_HINT)] = None,
     out: Annotated[Path | None, OUT] = None,
     options: Annotated[ExportOptions, arg(name="")] = AS_USUAL,
     body: Annotated[str | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: found by the file)")] = None,
@@ -47,8 +48,10 @@ def export(
     from vibe.export.export import export as write
     from vibe.motion import load
 
+    to = to or ("glb" if options.onto else None)
     if to not in FORMATS:
-        return usage_error(f"no format is called {to}: choose one of {', '.join(FORMATS)}")
+        said = f"no format is called {to}" if to else "no format is given with --to"
+        return usage_error(f"{said}: choose one of {', '.join(FORMATS)}")
     motion = motion_file(motion)
     format, place = FORMATS[to], out or motion.parent
     folder = out or motion.parent / format.file.replace(".", "_")
