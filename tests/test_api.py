@@ -1,4 +1,4 @@
-"""The eight names: there, quick, documented, and their examples work."""
+"""The eleven names: there, quick, documented, and their examples work."""
 
 import inspect
 import re
@@ -22,7 +22,10 @@ from vibe.video.read import open_video
 from vibe.video.write import VideoWriter
 from vibe.viewer import page
 
-NAMES = ["Estimator", "Motion", "Result", "estimate", "export", "load", "load_body", "load_estimator", "render", "view"]
+NAMES = [
+    *("Estimator", "Motion", "Result", "estimate", "estimate_together", "export", "load", "load_body"),
+    *("load_estimator", "render", "view"),
+]
 WIDTH, HEIGHT, FPS, FRAMES = 160, 96, 4.0, 24
 
 
@@ -51,7 +54,7 @@ def examples(thing: object) -> list[str]:
     return [textwrap.dedent(block) for block in blocks if "import vibe" in block]
 
 
-def test_there_are_ten_names_and_no_other():
+def test_there_are_eleven_names_and_no_other():
     assert sorted(vibe.__all__) == NAMES == sorted(name for name in dir(vibe) if name in NAMES)
     with pytest.raises(AttributeError, match="no attribute 'fly': it has Estimator"):
         vibe.fly  # noqa: B018
@@ -63,7 +66,8 @@ def test_the_example_of_each_name_works(name, desk, tmp_path, monkeypatch, capsy
     if name == "view" and not page.TEMPLATE.is_file():
         pytest.skip("the page is made when the package is installed, and was not")
     monkeypatch.chdir(shutil.copytree(desk, tmp_path / "desk"))
-    monkeypatch.setattr(vibe, "estimate", lambda path: vibe.load("out/dance/motion.npz"), raising=False)
+    for each in ("estimate", "estimate_together"):
+        monkeypatch.setattr(vibe, each, lambda path: vibe.load("out/dance/motion.npz"), raising=False)
     pretended = SimpleNamespace(estimate=lambda path, **options: vibe.load("out/dance/motion.npz"))
     monkeypatch.setattr(vibe, "load_estimator", lambda **options: pretended, raising=False)
     exec(compile(example, name, "exec"), {})

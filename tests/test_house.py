@@ -36,7 +36,7 @@ GROUND = (
     "motion",
     "cache",
 )
-ROOMS = ("tracking", "features", "models", "refine", "world", "export", "render", "viewer")
+ROOMS = ("tracking", "features", "models", "refine", "world", "views", "export", "render", "viewer")
 CORRIDOR = ("inference",)
 WINGS = ("convert", "data", "synthetic", "evaluate", "train", "batch", "live", "bench")
 ORDER = (*GROUND, *ROOMS, *CORRIDOR, *WINGS, "cli", "__main__")

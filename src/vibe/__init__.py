@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vibe.body.load import load_body
     from vibe.export.export import export
-    from vibe.inference.estimate import Estimator, estimate, load_estimator
+    from vibe.inference.estimate import Estimator, estimate, estimate_together, load_estimator
     from vibe.motion.record import Motion, Result, load
     from vibe.render.film import render
     from vibe.viewer.page import view
@@ -30,6 +30,7 @@ __all__ = [
     "Motion",
     "Result",
     "estimate",
+    "estimate_together",
     "export",
     "load",
     "load_body",
@@ -44,6 +45,7 @@ _HOMES = {
     "Motion": "vibe.motion.record",
     "Result": "vibe.motion.record",
     "estimate": "vibe.inference.estimate",
+    "estimate_together": "vibe.inference.estimate",
     "export": "vibe.export.export",
     "load": "vibe.motion.record",
     "load_body": "vibe.body.load",

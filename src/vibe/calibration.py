@@ -82,6 +82,13 @@ def calibrated_lens(given: Path | str, video: Path, width: int, height: int) -> 
     return _fitted(path, _chosen(path, read_cameras(path), wanted, video), width, height)
 
 
+def calibrated_place(given: Path | str, video: Path) -> tuple[Float[ndarray, "3 3"], Float[ndarray, "3"]] | None:
+    """R_cam_world and t_cam_world (metres) of a video's camera, where its calibration tells them; errors likewise."""
+    path, wanted = split_name(given)
+    found = _chosen(path, read_cameras(path), wanted, video)
+    return None if found.R_cam_world is None or found.t_cam_world is None else (found.R_cam_world, found.t_cam_world)
+
+
 def split_name(given: Path | str) -> tuple[Path, str | None]:
     """The file of FILE or FILE:CAMERA, and the camera's name; raises FileNotFoundError."""
     path, wanted = Path(given), None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -220,6 +220,38 @@ class Prediction:
     def confidence(self) -> Float[Array, "moment"]:
         """Mean over the keypoints."""
         return self.keypoints_px[..., 2].mean(-1)
+
+
+@dataclass(frozen=True)
+class ViewEvidence:
+    """What another still camera saw of one person at moments in a row: `x_view = R_view_cam @ x_cam + t_view_cam`."""
+
+    keypoints_px: Float[Array, "moment 17 3"]
+    """COCO-17 as a pinhole shows them: x, y, confidence; confidence 0 where there is no evidence."""
+    K_px: Float[Array, "3 3"]
+    R_view_cam: Float[Array, "3 3"]
+    t_view_cam: Float[Array, "3"]
+    landmarks: Float[Array, "moment 33 6"] | None = None
+    """The pose model's own points: x, y in pixels; x, y, z in metres; confidence."""
+
+    def at(self, rows: Any) -> ViewEvidence:
+        """The evidence at some of the moments."""
+        landmarks = None if self.landmarks is None else self.landmarks[rows]
+        return replace(self, keypoints_px=self.keypoints_px[rows], landmarks=landmarks)
+
+
+@dataclass(frozen=True)
+class View:
+    """One of several still cameras before the same people: `x_view = R_view_ref @ x_ref + t_view_ref`."""
+
+    clip: Clip
+    camera: Camera
+    R_view_ref: Float[Array, "3 3"]
+    """From the frame of the first view, which is the result's own camera."""
+    t_view_ref: Float[Array, "3"]
+    """Metres."""
+    offset_s: float
+    """Added to a time of the first view's video gives that of the same moment in this one's."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ NOT_RUN = {
     r"vibe assets add": "needs files of others, under their terms",
     r"vibe estimate .*--weights official": "needs the published weights",
     r"vibe estimate .*(clips|s3://)": "needs many videos",
+    r"vibe estimate .*--together": "needs videos of several cameras",
     r"vibe evidence": "needs a data set",
     r"vibe prepare (?!list)": "needs a data set, or makes the whole benchmark",
     r"vibe evaluate": "needs a data set, or minutes",

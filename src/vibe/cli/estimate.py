@@ -46,11 +46,11 @@ def estimate(
     ray: Annotated[str | None, arg(metavar="ADDRESS", help_behavior_hint="")] = None,
     again: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
     keep_stages: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
+    together: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
 ) -> int:
     """Find everyone in each video and write their 3D motion in SMPL's format.
 
-    Writes OUT/<name of the video>/motion.npz, overlay.mp4 and summary.json, and prints a table: person, frames, share
-    of the video's frames covered, mean confidence of the 2D keypoints.
+    Writes OUT/<name of the video>/motion.npz, overlay.mp4 and summary.json, and prints a table of the people.
 
     Several videos are shared out among workers; one that fails does not stop the others. At the end a table says what
     was done, skipped and failed, and so do OUT/report.csv and OUT/report.json. What is there already and would come out
@@ -67,15 +67,17 @@ def estimate(
         refine: Fit the motion to the 2D keypoints after the network; slower, closer to the picture.
         no_refine: Take the network's answer as it is.
         workers: Processes for several videos, or with --ray actors.
-        ray: Address of a Ray cluster that shares the work; `local` starts one here. Its machines have to see the files
-            under the same paths.
+        ray: Address of a Ray cluster that shares the work, whose machines see the same files; `local` starts one here.
         again: Do also what is there already.
         keep_stages: Keep the stages of the work in OUT/.vibe, so that other settings repeat only what they change.
+        together: The videos show the same people, each by a camera that stands still: one motion of them all.
     """
     if not videos:
         return usage_error("no video: give one file or more, as in `vibe estimate clip.mp4 -o out`")
     if workers is not None and workers < 1:
         return usage_error(f"there can't be {workers} workers: choose 1 or more")
+    if together:
+        return _views(videos, out, method, (refine, no_refine), overlay, page, keep_stages)
     files = ["motion.npz", *(["overlay.mp4"] if overlay else []), *(["page.html"] if page else [])]
     try:
         config = _config(method, refine, no_refine)
@@ -90,9 +92,16 @@ def estimate(
     with _tidied(order.store):
         for content in () if keep_stages else plan.finished:
             order.store.forget(content)
-        if len(plan.order) == 1:
-            return _one(plan, order, estimator)
-        return _many(plan, order, workers, ray)
+        return _one(plan, order, estimator) if len(plan.order) == 1 else _many(plan, order, workers, ray)
+
+
+def _views(videos: Sequence[str], out: str, method: EstimatorConfig, refined: tuple[bool, bool], *rest: bool) -> int:
+    from vibe.cli.together import estimate_views
+
+    try:
+        return estimate_views(videos, out, _config(method, *refined), *rest)
+    except ValueError as error:
+        return usage_error(one_line(error))
 
 
 def _config(method: EstimatorConfig, refine: bool, no_refine: bool) -> EstimatorConfig:

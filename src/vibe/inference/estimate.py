@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Executor, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -50,6 +51,22 @@ def estimate(video: Path | str, *, progress: Progress | None = None, **options: 
     OSError where it cannot be read, ImportError for a runtime that is not installed.
     """
     return load_estimator(**options).estimate(video, progress=progress)
+
+
+@takes_options(EstimatorConfig)
+def estimate_together(videos: Sequence[Path | str], *, progress: Progress | None = None, **options: Any) -> Result:
+    """Everyone's motion in 2 to 8 videos of the same people, taken at the same time by cameras that stand still.
+
+        import vibe
+
+        result = vibe.estimate_together(["left.mp4", "right.mp4"])
+        print([view.offset_s for view in result.views])
+
+    Nothing need be known of the cameras, and their clocks may differ: `Result.views` tells what was found. The result
+    is in the time and the frame of the first video. Options and errors as of `vibe.estimate`; ValueError too for
+    videos that don't show the same people at the same time, and for cameras that move.
+    """
+    return load_estimator(**options).estimate_together(videos, progress=progress)
 
 
 @takes_options(EstimatorConfig)
@@ -146,6 +163,48 @@ class Estimator:
                 people, world, said = place_in_world(people, clip, lens, self.body, moved, self.refinement)
                 notes += said
             return Result(clip, lens.camera, people, self.body.origin, self.network.about, tuple(notes), world)
+
+    def estimate_together(
+        self, videos: Sequence[Path | str], *, cache: Path | str | None = None, progress: Progress | None = None
+    ) -> Result:
+        """Everyone's motion in several videos of the same people, before still cameras; as of `vibe.estimate_together`.
+
+        Each video has its own stages in the folder `cache`.
+        """
+        from vibe.inference import together
+
+        paths = together.check_videos(videos, self.config, self.network)
+        with ExitStack() as opened:
+            views, moved = [], []
+            for path in paths:
+                stages = opened.enter_context(StageCache(*_cached(path, self.config, cache)))
+                found = track_people(path, self.detector, self.pose_model, stages, progress, self.config.fps)
+                lens = find_lens(self.config, found.clip, found.background)
+                models = lens.camera, self.network, self.body, None, stages
+                predictions = [
+                    predict_track(track, found.clip.timestamps[track.frames], *models, person)
+                    for person, track in enumerate(found.tracks)
+                ]
+                moved.append(self._camera_motion(found, lens)[0])
+                views.append(together.SeenView(path, found.clip, lens, found.tracks, predictions, moved[-1]))
+            joined = together.join_views(views, self.config, self.network, self.body)
+            clip, camera = joined.views[0].clip, joined.camera
+
+            def one(person: int, tick: Ticks, pool: Executor | None) -> Motion:
+                who, rest = joined.people[person], (self.refinement, None, person, tick, pool, None)
+                return refine_track(who.track, who.prediction, clip, camera, self.body, *rest, who.others)
+
+            moments = [len(who.prediction.timeline.times) for who in joined.people]
+            people = _together(one, moments, True, progress)
+            notes, world = [*joined.notes, *self.remarks], None
+            clip, lens = as_numpy(clip), as_numpy(replace(joined.views[0].lens, camera=camera))
+            if moved[0]:
+                from vibe.inference.world import place_in_world
+
+                people, world, said = place_in_world(people, clip, lens, self.body, moved[0], self.refinement, True)
+                notes += said
+            records = together.view_records(joined)
+            return Result(clip, lens.camera, people, self.body.origin, self.network.about, tuple(notes), world, records)
 
     def _camera_motion(self, found: Tracking, lens: Lens) -> tuple[CameraMotion | None, Tensor | None]:
         """How the camera moved, if that is asked for, and R_steady_cam of each frame where our own fit follows."""

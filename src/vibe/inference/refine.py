@@ -25,7 +25,7 @@ from vibe.inference.predict import Timeline, TrackPrediction, resample_evidence
 from vibe.motion import Motion
 from vibe.motion.tensors import to_motion
 from vibe.overlap import cross_fade, fixed_spans
-from vibe.records import Camera, Clip, Prediction, SmplParams, Track
+from vibe.records import Camera, Clip, Prediction, SmplParams, Track, ViewEvidence
 from vibe.refine.energies import Energy
 from vibe.refine.presets import SMOOTHING, Fitting, OneEuro, Smoothing
 from vibe.refine.smooth import close_gaps, one_shape, smooth
@@ -49,18 +49,23 @@ Ticks = Callable[[int], None]
 def refine_track(
     track: Track, predicted: TrackPrediction, clip: Clip, camera: Camera, body: Body, how: Refinement,
     cache: StageCache | None = None, person: int = 0, tick: Ticks = lambda moments: None, pool: Executor | None = None,
-    R_steady_cam: Float[Tensor, "frame 3 3"] | None = None,
+    R_steady_cam: Float[Tensor, "frame 3 3"] | None = None, others: Sequence[ViewEvidence] = (),
 ) -> Motion:  # fmt: skip
     """One person's motion at the frames of their track.
 
     `R_steady_cam` is of each frame of a clip whose camera trembles: the person is smoothed as a steady one sees them.
+    `others` is what other cameras saw at all moments of the prediction.
     Fitted sections go to the cache under the person's number; `pool` has threads for the windows of a fit, which has
     its own otherwise.
     """
     times = clip.timestamps[track.frames]
-    landmarks = partial(landmarks_at, undistort_track(track, camera), times, predicted.timeline)
+    straight = undistort_track(track, camera)
+
+    def seen(span: slice) -> tuple[Tensor | None, list[ViewEvidence]]:
+        return landmarks_at(straight, times, predicted.timeline, span), [view.at(span) for view in others]
+
     steady = partial(_rotations_at, R_steady_cam, clip.timestamps)
-    sections = _sections(predicted, landmarks, camera, body, how, cache or StageCache(), person, tick, pool, steady)
+    sections = _sections(predicted, seen, camera, body, how, cache or StageCache(), person, tick, pool, steady)
     rotmat, pelvis = torch.empty(len(times), len(SMPL), 3, 3), torch.empty(len(times), 3)
     betas: list[Tensor] = []
     for rows, part in cross_fade(_smoothed(sections, predicted.timeline, times, how.smoothing, steady)):
@@ -71,8 +76,8 @@ def refine_track(
 
 
 def _sections(
-    predicted: TrackPrediction, landmarks: Callable[[slice], Tensor | None], camera: Camera, body: Body,
-    how: Refinement, cache: StageCache, person: int, tick: Ticks, pool: Executor | None, steady: Steady,
+    predicted: TrackPrediction, evidence: Callable[[slice], tuple[Tensor | None, list[ViewEvidence]]], camera: Camera,
+    body: Body, how: Refinement, cache: StageCache, person: int, tick: Ticks, pool: Executor | None, steady: Steady,
 ) -> Iterator[tuple[slice, Prediction]]:  # fmt: skip
     """Moments of each section in turn and what is known there: fitted, or as the network says."""
     spans = fixed_spans(len(predicted.timeline.times), SECTION, SHARED)
@@ -91,9 +96,9 @@ def _sections(
         for at in range(number, len(spans)):
             part = _placed(predicted, spans[at], shape, growth)
             times = predicted.timeline.times[spans[at]]
-            seen = landmarks(spans[at])
+            seen = evidence(spans[at])
             held = at != best or how.height_m is not None
-            smpl = _fitted(part, seen, times, camera, body, fitting, how.energies, held, pool, steady(times))
+            smpl = _fitted(part, *seen, times, camera, body, fitting, how.energies, held, pool, steady(times))
             shape = smpl.betas
             yield vars(smpl), {}
             tick(steps[at])
@@ -138,15 +143,15 @@ def _placed(predicted: TrackPrediction, span: slice, betas: Float[Tensor, "10"] 
 
 
 def _fitted(
-    part: Prediction, landmarks: Float[Tensor, "moment 33 6"] | None, times: Float[Tensor, "moment"], camera: Camera,
-    body: Body, fitting: Fitting, energies: Mapping[str, Energy], held: bool, pool: Executor | None,
-    R_steady_cam: Float[Tensor, "moment 3 3"] | None,
+    part: Prediction, landmarks: Float[Tensor, "moment 33 6"] | None, others: Sequence[ViewEvidence],
+    times: Float[Tensor, "moment"], camera: Camera, body: Body, fitting: Fitting, energies: Mapping[str, Energy],
+    held: bool, pool: Executor | None, R_steady_cam: Float[Tensor, "moment 3 3"] | None,
 ) -> SmplParams:  # fmt: skip
     """The body put where its keypoints are seen, then fitted to them over time; `held` keeps its shape."""
-    start = replace(part.smpl, pelvis=place_pelvis(part.smpl, part.keypoints_px, camera.K_px, times, body))
+    start = replace(part.smpl, pelvis=place_pelvis(part.smpl, part.keypoints_px, camera.K_px, times, body, others))
     points = partial(joints_and_keypoints, body, points=fitting.points)
     evidence = part.keypoints_px, camera.K_px, times
-    return fit(start, *evidence, points, fitting, energies, held, pool, landmarks, R_steady_cam)
+    return fit(start, *evidence, points, fitting, energies, held, pool, landmarks, R_steady_cam, others)
 
 
 def landmarks_at(

@@ -69,12 +69,14 @@ def camera_motion(background: Background | None, clip: Clip, camera: Camera) -> 
 
 
 def place_in_world(
-    people: Sequence[Motion], clip: Clip, lens: Lens, body: Body, seen: CameraMotion, how: Refinement
-) -> tuple[tuple[Motion, ...], World, list[str]]:
+    people: Sequence[Motion], clip: Clip, lens: Lens, body: Body, seen: CameraMotion, how: Refinement,
+    measured: bool = False,
+) -> tuple[tuple[Motion, ...], World, list[str]]:  # fmt: skip
     """The people with contacts and their world, and what is to be said of it.
 
     Where the fit asks for it, sizes, distances and legs are changed, by little, so that feet that stand do stand on
-    the floor; what the paper's method says stays as it is. Each scene of the clip has a world of its own. The arrays
+    the floor; what the paper's method says stays as it is. Sizes stay where several cameras have `measured` them, as
+    they do where the height is known. Each scene of the clip has a world of its own. The arrays
     are NumPy's, the body's are tensors.
     """
     frames, placed = len(clip.timestamps), list(people)
@@ -82,7 +84,9 @@ def place_in_world(
     found: list[World] = []
     for first, last in zip(seen.begins, [*seen.begins[1:], frames], strict=True):
         inside = [n for n, one in enumerate(people) if len(one) and first <= one.frames[0] and one.frames[-1] < last]
-        mine, world = _place_scene([people[n] for n in inside], clip, lens, body, seen, slice(first, last), how)
+        mine, world = _place_scene(
+            [people[n] for n in inside], clip, lens, body, seen, slice(first, last), how, measured
+        )
         R_world_cam[first:last], t_world_cam[first:last] = world.R_world_cam, world.t_world_cam
         for number, motion in zip(inside, mine, strict=True):
             placed[number] = motion
@@ -97,18 +101,20 @@ def place_in_world(
 
 
 def _place_scene(
-    people: Sequence[Motion], clip: Clip, lens: Lens, body: Body, seen: CameraMotion, span: slice, how: Refinement
-) -> tuple[list[Motion], World]:
+    people: Sequence[Motion], clip: Clip, lens: Lens, body: Body, seen: CameraMotion, span: slice, how: Refinement,
+    measured: bool,
+) -> tuple[list[Motion], World]:  # fmt: skip
     """The same for people of one scene, whose frames lie in a span; the world has those frames alone."""
     arrays, times = as_numpy(body), clip.timestamps[span]
     persons = [_person(one, one.smpl, arrays, seen) for one in people]
+    measured |= how.height_m is not None
     picture_up = (PICTURE_UP if lens.up_cam is None else lens.up_cam).astype(np.float64)
     up = picture_up
     likely = path = _first_path(persons, _steady(seen.path_cam0[span], times), up, span)
     for _ in range(ROUNDS + seen.travels):
         contacts = [_contacts(one, up, path[one.motion.frames - span.start]) for one in persons]
         standing = [_standing(one, c) for one, c in zip(persons, contacts, strict=True)]
-        floor = find_floor(standing, picture_up, how.height_m is not None, lens.up_cam is not None)
+        floor = find_floor(standing, picture_up, measured, lens.up_cam is not None)
         known = floor if floor.standing and floor.stances else None
         up = floor.up if floor.standing else picture_up
         if seen.travels:

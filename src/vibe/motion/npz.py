@@ -54,10 +54,23 @@ LENS_ARRAYS: Layout = {
     "camera/fisheye": ((), "i"),
 }
 """Of the video: how its lens bends, where it does, and where its focal length is from."""
+VIEW_ARRAYS: Layout = {
+    "views/video": (("view",), "U"),
+    "views/K": (("view", 3, 3), "f"),
+    "views/size": (("view", 2), "i"),
+    "views/R_view_ref": (("view", 3, 3), "f"),
+    "views/t_view_ref": (("view", 3), "f"),
+    "views/offset_s": (("view",), "d"),
+    "views/fps": (("view",), "d"),
+    "views/frames": (("view",), "i"),
+    "views/timestamps": (("stamp",), "d"),
+}
+"""Of the cameras where several videos were estimated together, the first of which is the file's own: all or none."""
 HEAD: Layout = {
     **HEAD_1,
     **LENS_ARRAYS,
     **WORLD_ARRAYS,
+    **VIEW_ARRAYS,
     "notes": (("note",), "U"),
     "people": ((), "i"),
     "sha256": ((), "U"),
@@ -98,7 +111,16 @@ PERSON: Layout = {
     **PERSON_WORLD,
 }
 LAYOUTS = {FORMAT: (HEAD, PERSON), FORMAT_1: (HEAD_1, PERSON_1)}
-OPTIONAL = ("betas_per_frame", "contacts", "notes", *LENS_ARRAYS, *WORLD_ARRAYS, *PERSON_WORLD, *PERSON_HANDS)
+OPTIONAL = (
+    "betas_per_frame",
+    "contacts",
+    "notes",
+    *LENS_ARRAYS,
+    *WORLD_ARRAYS,
+    *PERSON_WORLD,
+    *PERSON_HANDS,
+    *VIEW_ARRAYS,
+)
 UNBOUNDED = ("frames", "box_px", "pred_cam", "joints_px")
 """Those whose numbers need not be finite: boxes and projections of people outside the picture."""
 DAMAGED = "the file is damaged: copy it again, or estimate the video again"
@@ -138,7 +160,7 @@ def read_motion_npz(path: Path) -> tuple[dict[str, NDArray], list[dict[str, NDAr
     """
     arrays = read_npz(path)
     version, people = _checked(path, arrays)
-    known = {**HEAD_1, **LENS_ARRAYS, **WORLD_ARRAYS}
+    known = {**HEAD_1, **LENS_ARRAYS, **WORLD_ARRAYS, **VIEW_ARRAYS}
     head = {name: _exact(arrays[name], kind) for name, (_, kind) in known.items() if name in arrays}
     head["notes"] = arrays.get("notes", np.zeros(0, np.str_))
     width, height, fps = int(head["width"]), int(head["height"]), float(head["fps"])
@@ -153,6 +175,11 @@ def read_motion_npz(path: Path) -> tuple[dict[str, NDArray], list[dict[str, NDAr
         _check_distortion(path, head)
     if "world/camera" in head:
         _check_world(path, head)
+    if lacking := [name for name in VIEW_ARRAYS if name not in head]:
+        if len(lacking) < len(VIEW_ARRAYS):
+            raise ValueError(f"{path} has several views, but lacks their {lacking[0]}: {DAMAGED}")
+    else:
+        _check_views(path, head)
     return head, [_person(path, arrays, number, version, head) for number in range(1, people + 1)]
 
 
@@ -205,6 +232,17 @@ def _check_distortion(path: Path, head: Mapping[str, NDArray]) -> None:
     known = np.isfinite(bends).all() and 4 <= len(bends) <= (4 if fisheye else 8)
     if not known or not is_invertible(camera):
         raise ValueError(f"{path}: camera/distortion has numbers that no lens has: {DAMAGED}")
+
+
+def _check_views(path: Path, head: Mapping[str, NDArray]) -> None:
+    """Refuse cameras that there can't be."""
+    K_px, R, size = (head[f"views/{name}"] for name in ("K", "R_view_ref", "size"))
+    numbers = [head[f"views/{name}"] for name in ("K", "R_view_ref", "t_view_ref", "offset_s", "fps", "timestamps")]
+    right = len(R) >= 2 and all(np.isfinite(each).all() for each in numbers) and (head["views/fps"] > 0).all()
+    right = right and (head["views/frames"] >= 0).all() and head["views/frames"].sum() == len(head["views/timestamps"])
+    right = right and (K_px.diagonal(axis1=1, axis2=2) > 0).all() and ((size > 0) & (size <= MOST_PX)).all()
+    if not right or not (np.abs(R.astype(np.float64) @ R.mT - np.eye(3)) < NO_ROTATION).all():
+        raise ValueError(f"{path}: views/ has numbers that no cameras have: {DAMAGED}")
 
 
 def _check_world(path: Path, head: Mapping[str, NDArray]) -> None:

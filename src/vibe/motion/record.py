@@ -18,7 +18,8 @@ from vibe.motion.gait import Gait, gait
 from vibe.motion.joint_angles import R_GROUND_SPACE, angle_names, joint_angles_deg
 from vibe.motion.npz import PERSON_HANDS, PERSON_WORLD, WORLD_ARRAYS, read_motion_npz, write_npz
 from vibe.motion.series import SEGMENTS, SPACES, Series, together, within
-from vibe.records import Camera, Clip, SmplParams, Weights, World
+from vibe.motion.view_arrays import read_views, view_arrays
+from vibe.records import Camera, Clip, SmplParams, View, Weights, World
 from vibe.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 from vibe.skeletons import JOINT_SETS, SMPL, SMPLH
 
@@ -284,6 +285,8 @@ class Result:
     """One sentence for each thing that was dropped or repaired."""
     world: World | None = None
     """Where the camera was in the people's world, in every frame of the clip; None where that is not known."""
+    views: tuple[View, ...] = ()
+    """All cameras, this one first, where several videos of the same people were estimated together."""
 
     def __repr__(self) -> str:
         lines = [f"Result of {self.clip.path.name}: {len(self)} people, {len(self.clip.timestamps)} frames"]
@@ -347,6 +350,8 @@ class Result:
             head |= {"camera/distortion": self.camera.distortion, "camera/fisheye": self.camera.fisheye}
         if self.world is not None:
             head |= {name: getattr(self.world, name.partition("/")[2]) for name in WORLD_ARRAYS}
+        if self.views:
+            head |= view_arrays(self.views)
         write_npz(Path(path), head, [motion.in_world(self.world)._arrays() for motion in self.people])
 
     def to_dataframe(
@@ -379,7 +384,7 @@ def load(path: Path | str) -> Result:
     found = tuple(_motion(person, clip, body).in_world(world) for person in people)
     lens = head.get("camera/distortion"), bool(head.get("camera/fisheye", 0)), str(head.get("camera/source", "default"))
     camera, notes = Camera(head["camera/K"], width, height, *lens), tuple(head["notes"].tolist())
-    return Result(clip, camera, found, body, weights, notes, world)
+    return Result(clip, camera, found, body, weights, notes, world, read_views(head))
 
 
 def _world(head: dict[str, ndarray]) -> World:

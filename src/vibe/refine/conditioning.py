@@ -133,7 +133,13 @@ def whitening(
     velocity = torch.eye(len(times), dtype=torch.float64, device=times.device).diff(dim=0) / speed[:, None]
     bend = velocity.diff(dim=0) / ((speed[1:] + speed[:-1]) / 2)[:, None]
     steady, smooth = velocity.mT @ velocity, bend.mT @ bend
-    pull = _pull(evidence, weights)
+    pull, sideways = _pull(evidence, weights), ALONG * _pull(evidence, weights)
+    for view in evidence.others:
+        # a camera that stands elsewhere holds the depth as firmly as its line of sight lies across this one's
+        there = _pull(view.seen, weights)
+        sight = trans @ view.R_view_cam.mT + view.t_view_cam
+        cosine = torch.nn.functional.cosine_similarity(trans @ view.R_view_cam.mT, sight, dim=-1).double()
+        pull, sideways = pull + there, sideways + there * (1 - (1 - ALONG) * cosine.square())
     ends = evidence.keypoints_px[:, COUNT:, 2].square().sum() / max(evidence.keypoints_px[:, COUNT:, 2].numel(), 1)
     moved, seen = _levers(joints.double(), _SHOWN + float(ends) * _ENDS)
     still = weights.get("nearness", 0.0) / energies.doubt().to(times).square() + weights.get("pose_prior", 0.0) * USUAL
@@ -144,7 +150,7 @@ def whitening(
     metres = energies_paper.FOCAL_PX / (evidence.K_px[0, 0] * energies_paper.zoom(evidence)).double()
     fixed = weights.get("depth", 0.0) * metres.square()
     across = (COUNT * pull + 0.1).diag_embed() + root
-    along = (COUNT * pull * ALONG + fixed + 0.1).diag_embed() + root
+    along = (COUNT * sideways + fixed + 0.1).diag_embed() + root
     betas = len(times) * weights.get("shape", 0.0) + COUNT * float(pull.sum()) * SHAPED
     ray = trans / trans[:, 2:].clamp_min(0.01)
     return Whitening(

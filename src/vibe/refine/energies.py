@@ -6,8 +6,8 @@ resolution: a length in the picture counts in metres at the person's depth, over
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -52,11 +52,23 @@ class FitEvidence:
     R_steady_cam: Float[Tensor, "time 3 3"] | None = None
     """Of a camera held by hand: to axes that do not tremble with it, in which accelerations are people's own."""
 
+    others: tuple[OtherView, ...] = ()
+    """What other cameras saw at the same moments."""
+
     def steadied(self, points_cam: Float[Tensor, "time *point 3"]) -> Float[Tensor, "time *point 3"]:
         """Points in those axes."""
         if self.R_steady_cam is None:
             return points_cam
         return torch.einsum("tij,t...j->t...i", self.R_steady_cam, points_cam)
+
+
+@dataclass(frozen=True)
+class OtherView:
+    """A camera that stands elsewhere: `x_view = R_view_cam @ x_cam + t_view_cam`."""
+
+    seen: FitEvidence
+    R_view_cam: Float[Tensor, "3 3"]
+    t_view_cam: Float[Tensor, "3"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +86,17 @@ class FitPose:
 
 
 Energy = Callable[[FitPose, FitEvidence], Tensor]
+
+
+def from_all_views(pose: FitPose, seen: FitEvidence) -> Iterator[tuple[FitPose, FitEvidence]]:
+    """The pose in the frame of each camera that sees it, with what that one saw."""
+    yield pose, seen
+    for view in seen.others:
+        R = view.R_view_cam.mT
+        smpl = replace(pose.smpl, pelvis=pose.smpl.pelvis @ R + view.t_view_cam)
+        yield FitPose(pose.offset, smpl, pose.joints @ R, pose.keypoints @ R), view.seen
+
+
 BONES = {
     ("shoulder", "elbow"): -0.106, ("elbow", "wrist"): -0.139, ("hip", "knee"): -0.037, ("knee", "ankle"): 0.072,
 }  # fmt: skip
@@ -95,6 +118,10 @@ def bones_in_depth(landmarks: Float[Tensor, "time 33 6"]) -> Float[Tensor, "time
 
 def bone_depth(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
     """Geman-McClure of how much further than the pose model's each bone points away from the camera, or less far."""
+    return torch.stack([_bone_depth(*each) for each in from_all_views(pose, seen)]).sum()
+
+
+def _bone_depth(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
     if seen.bones is None:
         return pose.keypoints.new_zeros(())
     bone = pose.keypoints[:, _FAR] - pose.keypoints[:, _NEAR]
@@ -108,6 +135,10 @@ def reprojection_energy(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
 
     The scale is `ROBUST` over the confidence: the variance of a keypoint falls with about the fourth power of it.
     """
+    return torch.stack([_reprojection(*each) for each in from_all_views(pose, seen)]).sum()
+
+
+def _reprojection(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
     points_px = cameras.project(pose.keypoints + pose.smpl.pelvis[:, None], seen.K_px)
     off = (points_px - seen.keypoints_px[..., :2]) / seen.size_px[:, None, None]
     sure = seen.keypoints_px[..., 2].square()

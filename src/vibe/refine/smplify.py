@@ -17,10 +17,10 @@ from torch import Tensor
 from vibe import skeletons
 from vibe.overlap import equal_spans, overlap_add, ramp
 from vibe.parallel import one_thread
-from vibe.records import SmplParams
+from vibe.records import SmplParams, ViewEvidence
 from vibe.refine import energies, energies_paper
 from vibe.refine.conditioning import Whitening, bridge, trust_weights, visible_reach, whitening
-from vibe.refine.energies import HEIGHT, TORSO, Energy, FitEvidence, FitPose, bones_in_depth
+from vibe.refine.energies import HEIGHT, TORSO, Energy, FitEvidence, FitPose, OtherView, bones_in_depth
 from vibe.refine.presets import FITTINGS, IGNORED, FitStage, Fitting
 from vibe.skeletons import DETECTED27, SMPL_JOINTS
 
@@ -85,6 +85,7 @@ def fit(
     pool: Executor | None = None,
     landmarks: Float[Tensor, "time 33 6"] | None = None,
     R_steady_cam: Float[Tensor, "time 3 3"] | None = None,
+    others: Sequence[ViewEvidence] = (),
 ) -> SmplParams:
     """Rotations, one shape and pelvis positions (camera frame, metres) that agree with the keypoints as well.
 
@@ -92,29 +93,24 @@ def fit(
     the one with the most evidence sets the shape, unless the given one is `held`. Joints that move no keypoint seen
     within half a second keep the start's rotation, and frames without any keypoint their place too. The
     start comes back where the fit found nothing of lower energy, without evidence, and for fewer than three frames.
+    What `others` saw at the same moments counts as much, for the energies that look at every view.
     Windows are fitted in a pool of threads, by default in one of their own. Raises ValueError if a weight has no energy
     or the set lacks the torso.
     """
     wanted = {name for stage in fitting.stages for name in stage.weights}
     if lost := wanted - set(energies):
         raise ValueError(f"no energy is called {', '.join(sorted(lost))}: there are {', '.join(energies)}")
-    names, bones = skeletons.JOINT_SETS[fitting.points], None
-    if fitting.points == "detected27":
-        keypoints_px, bones = _with_landmarks(keypoints_px, landmarks, names)
-    keypoints_px = keypoints_px.where(keypoints_px[..., 2:] > 0, 0.0)
-    share = trust_weights(keypoints_px)
+    names = skeletons.JOINT_SETS[fitting.points]
+    evidence, share = _evidence(start.pelvis, keypoints_px, landmarks, K_px, times, fitting.points)
+    views = []
+    for view in others:
+        pelvis = start.pelvis @ view.R_view_cam.mT + view.t_view_cam
+        seen, theirs = _evidence(pelvis, view.keypoints_px, view.landmarks, view.K_px, times, fitting.points)
+        views.append(OtherView(seen, view.R_view_cam, view.t_view_cam))
+        share = torch.maximum(share, theirs)
     if len(times) < 3 or not bool(share.any()):
         return start
-    evidence = FitEvidence(
-        keypoints_px=skeletons.convert_joints(keypoints_px, DETECTED27[: keypoints_px.shape[1]], names),
-        K_px=K_px,
-        size_px=K_px[0, 0] * HEIGHT / start.pelvis[:, 2].clamp_min(0.1),
-        times=times,
-        depth=start.pelvis[:, 2],
-        torso=tuple(skeletons.index(names, TORSO)),
-        bones=bones,
-        R_steady_cam=R_steady_cam,
-    )
+    evidence = replace(evidence, R_steady_cam=R_steady_cam, others=tuple(views))
     ignored = tuple(place for place, name in enumerate(names) if name in IGNORED)
     problem = Problem(start, evidence, body, energies, ignored)
     unmoved = Fit(torch.zeros_like(start.rotmat[..., 0]), start.betas, start.pelvis)
@@ -132,6 +128,27 @@ def fit(
     moved = (found.offset != 0).any(-1)[..., None, None]
     turned = torch.where(moved, start.rotmat @ roma.rotvec_to_rotmat(found.offset), start.rotmat)
     return SmplParams(turned, found.betas, found.pelvis)
+
+
+def _evidence(
+    pelvis: Float[Tensor, "time 3"], keypoints_px: Float[Tensor, "time 17 3"],
+    landmarks: Float[Tensor, "time 33 6"] | None, K_px: Float[Tensor, "3 3"], times: Float[Tensor, "time"], points: str,
+) -> tuple[FitEvidence, Float[Tensor, "time 24"]]:  # fmt: skip
+    """What one view tells of a person whose pelvis starts there, and how far each joint's correction rests on it."""
+    names, bones = skeletons.JOINT_SETS[points], None
+    if points == "detected27":
+        keypoints_px, bones = _with_landmarks(keypoints_px, landmarks, names)
+    keypoints_px = keypoints_px.where(keypoints_px[..., 2:] > 0, 0.0)
+    evidence = FitEvidence(
+        keypoints_px=skeletons.convert_joints(keypoints_px, DETECTED27[: keypoints_px.shape[1]], names),
+        K_px=K_px,
+        size_px=K_px[0, 0] * HEIGHT / pelvis[:, 2].clamp_min(0.1),
+        times=times,
+        depth=pelvis[:, 2],
+        torso=tuple(skeletons.index(names, TORSO)),
+        bones=bones,
+    )
+    return evidence, trust_weights(keypoints_px)
 
 
 def _with_landmarks(
@@ -166,7 +183,8 @@ def _fit_spans(
     A window is fitted on one thread, several windows at once: threads that share a window's small sums gain a quarter
     where nothing else runs, and lose four times their time where something does.
     """
-    evidence = problem.evidence.keypoints_px[..., 2].sum(-1)
+    views = [problem.evidence, *(view.seen for view in problem.evidence.others)]
+    evidence = torch.stack([seen.keypoints_px[..., 2].sum(-1) for seen in views]).sum(0)
     best = max(range(len(spans)), key=lambda place: float(evidence[spans[place]].sum()))
     threads = torch.get_num_threads()
     with one_thread(), nullcontext(pool) if pool else ThreadPoolExecutor(threads) as workers:
@@ -196,11 +214,16 @@ def _run(problem: Problem, start: Fit, fitting: Fitting, one_shape: bool) -> Fit
 
 def _cut(problem: Problem, fit: Fit, span: slice) -> tuple[Problem, Fit]:
     """Both, for the frames of one window."""
-    seen, of_frames = problem.evidence, ("keypoints_px", "size_px", "times", "depth", "bones", "R_steady_cam")
-    found = {name: value[span] for name in of_frames if (value := getattr(seen, name)) is not None}
-    evidence = replace(seen, **found)
+    evidence = _cut_evidence(problem.evidence, span)
     part = Fit(fit.offset[span], fit.betas, fit.pelvis[span])
     return replace(problem, start=problem.start.at(span), evidence=evidence), part
+
+
+def _cut_evidence(seen: FitEvidence, span: slice) -> FitEvidence:
+    of_frames = ("keypoints_px", "size_px", "times", "depth", "bones", "R_steady_cam")
+    found = {name: value[span] for name in of_frames if (value := getattr(seen, name)) is not None}
+    others = tuple(replace(view, seen=_cut_evidence(view.seen, span)) for view in seen.others)
+    return replace(seen, **found, others=others)
 
 
 def _pose(problem: Problem, fit: Fit) -> FitPose:

@@ -1,0 +1,113 @@
+"""`vibe estimate --together`: several videos of the same people, one motion, an overlay for each view."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy import ndarray
+
+from vibe.cli.console import DONE, FAILED, print_error, print_info, print_table, usage_error
+from vibe.cli.progress import ProgressLine
+from vibe.errors import one_line
+from vibe.inference.config import EstimatorConfig
+
+if TYPE_CHECKING:
+    from vibe.inference.estimate import Estimator
+    from vibe.motion import Result
+
+FOLDER = "together"
+"""In the folder of stages, for those of videos that are estimated together."""
+LONGEST_NAME = 100
+
+
+def estimate_views(
+    videos: Sequence[str], out: str, config: EstimatorConfig, overlay: bool, page: bool, keep_stages: bool
+) -> int:
+    """Estimate several videos of the same people together and write OUT/<their names>; the exit code."""
+    from vibe.assets import keep_inputs
+    from vibe.batch.storage import HIDDEN, is_url
+
+    paths = [Path(video) for video in videos]
+    if any(map(is_url, [*videos, out])):
+        return usage_error("--together reads and writes files of this machine: copy the videos here first")
+    place = Path(out) / "+".join(path.stem for path in paths)[:LONGEST_NAME]
+    kept = Path(out) / HIDDEN / "stages" / FOLDER
+    try:
+        from vibe.inference.estimate import load_estimator
+        from vibe.inference.together import check_videos
+
+        estimator = load_estimator(config)
+        check_videos(paths, estimator.config, estimator.network)
+        keep_inputs([place / name for name in ("motion.npz", "page.html")], *paths)
+        place.mkdir(parents=True, exist_ok=True)
+    except (ValueError, OSError, ImportError) as error:
+        return usage_error(one_line(error))
+    try:
+        with ProgressLine(place.name) as progress:
+            result = estimator.estimate_together(paths, cache=kept, progress=progress)
+            result.save(place / "motion.npz")
+            files = ["motion.npz", *_drawn(result, estimator, place, overlay, page, progress)]
+    except (ValueError, OSError) as error:
+        print_error(one_line(error))
+        return FAILED
+    finally:
+        if not any(place.iterdir()):
+            place.rmdir()
+    if not keep_stages:
+        shutil.rmtree(kept, ignore_errors=True)
+        for folder in (kept.parent, kept.parent.parent):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+    _tables(result, place.name)
+    print_info(f"written to {place}: {', '.join(files)}")
+    for licence in sorted({result.body.licence, result.weights.licence} - {""}):
+        print_info(licence)
+    return DONE
+
+
+def _drawn(
+    result: Result, estimator: Estimator, place: Path, overlay: bool, page: bool, progress: ProgressLine
+) -> list[str]:
+    """Names of what was drawn: an overlay for each view, and the page of the first."""
+    from vibe.motion.other_view import seen_from
+    from vibe.render.film import write_overlay
+    from vibe.viewer.page import view
+
+    names = []
+    for number, camera in enumerate(result.views, start=1) if overlay else ():
+        names.append(f"overlay_{number}.mp4")
+        seen = seen_from(result, number - 1)
+        write_overlay(camera.clip.path, seen, place / names[-1], estimator.body, progress)
+    if page:
+        names.append("page.html")
+        view(result, place / names[-1], result.clip.path, estimator.body, progress=progress)
+    return names
+
+
+def _tables(result: Result, name: str) -> None:
+    """Who was found, and where the cameras stand."""
+    rows = [
+        (number, len(motion.frames), f"{len(motion.frames) / max(len(result.clip.timestamps), 1):.0%}")
+        for number, motion in result.numbered()
+    ]
+    headings = ("person", "frames", "share of the first video")
+    print_table(dict.fromkeys(headings, "right"), rows, name)
+    cameras = [
+        (view.clip.path.name, f"{view.offset_s:+.3f}", f"{np.linalg.norm(view.t_view_ref):.2f}", _turn(view.R_view_ref))
+        for view in result.views
+    ]
+    headings = ("camera", "clock, s", "metres from the first", "turned by, degrees")
+    print_table(dict(zip(headings, ("left", "right", "right", "right"), strict=True)), cameras)
+    if result.world is not None:
+        print_info(f"world: {result.world}")
+    for note in result.notes:
+        print_info(f"note: {note}")
+
+
+def _turn(R: ndarray) -> str:
+    """The angle of a rotation, whole degrees."""
+    return f"{np.degrees(np.arccos(np.clip((np.trace(R) - 1) / 2, -1, 1))):.0f}"

@@ -1,0 +1,202 @@
+"""Several videos of the same people together: their clocks, who is who, and where the cameras stood."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy import ndarray
+
+from vibe.arrays import as_numpy, as_tensors
+from vibe.body.keypoint_regressor import joints_and_keypoints
+from vibe.body.record import Body
+from vibe.cache import content_key
+from vibe.inference.config import EstimatorConfig
+from vibe.inference.joint_people import JointPerson, SeenView, join_people, posed_camera
+from vibe.models.network import Network
+from vibe.records import Camera, View
+from vibe.views.camera_poses import PosedCamera, adjust_cameras
+from vibe.views.matching import pair_views, same_people
+from vibe.views.record import Sighting
+from vibe.views.time_offset import time_offsets
+
+MOST = 8
+"""Videos."""
+FOCAL_DOUBT = {"calibration": 0.0, "fov": 0.02, "file": 0.03, "pan": 0.05, "travel": 0.05, "default": 0.12}
+"""Expected relative error of the focal length, by where it is from: keys of `vibe.cameras.LENS_SOURCES`."""
+TRIED = 40
+"""Moments that tell likely time offsets apart."""
+WORST = 0.05
+"""Median distance of triangulated joints from where they are seen, heights of a person, beyond which two videos don't
+show the same."""
+UNLIKE = "does not show the people of {} at the same time"
+MEND = "give videos of one scene that overlap by two seconds or more, none of them mirrored"
+
+
+@dataclass(frozen=True)
+class JoinedViews:
+    """Several videos of the same people, ready for the fit."""
+
+    views: list[SeenView]
+    """The first is the reference."""
+    cameras: list[PosedCamera]
+    people: list[JointPerson]
+    notes: list[str]
+
+    @property
+    def camera(self) -> Camera:
+        """The reference's."""
+        return posed_camera(self.views[0].lens.camera, self.cameras[0])
+
+
+def check_videos(videos: Sequence[Path | str], config: EstimatorConfig, network: Network) -> list[Path]:
+    """The paths of 2 to 8 different videos; raises ValueError, FileNotFoundError or OSError, with what to do."""
+    paths = [Path(video) for video in videos]
+    if not 2 <= len(paths) <= MOST:
+        raise ValueError(f"{len(paths)} videos can't be estimated together: give 2 to {MOST} of the same people")
+    if network.evidence == "images" or config.fitting != "open":
+        raise ValueError("several videos together need weights that read keypoints, and our own fit: leave --weights, "
+                         "--fitting and --no-refine out")  # fmt: skip
+    known: dict[str, Path] = {}
+    for path in paths:
+        content = content_key(path)
+        if content in known:
+            raise ValueError(f"{known[content]} and {path} are the same video: give each camera's video once")
+        known[content] = path
+    return paths
+
+
+def join_views(views: Sequence[SeenView], config: EstimatorConfig, network: Network, body: Body) -> JoinedViews:
+    """The cameras, and everybody as all views have them. Raises ValueError for views that don't belong together.
+
+    Of three videos and more one that does not is left out with a note; the first has to belong.
+    """
+    notes, kept = [], []
+    for place, view in enumerate(views):
+        if view.moved is None or view.moved.still:
+            kept.append(view)
+        elif place == 0:
+            raise ValueError(f"the camera of {view.path.name} moves: cameras of videos taken together must stand still")
+        else:
+            notes.append(f"{view.path.name} was left out: its camera moves")
+    if len(kept) < 2:
+        raise ValueError(f"{notes[-1]}: give another video of a camera that stands still")
+    known = known_places(kept, config)
+    cameras, groups, remarks = pose_cameras(kept, body, known)
+    used = [place for place, camera in enumerate(cameras) if camera is not None]
+    number = {place: index for index, place in enumerate(used)}
+    groups = [[(number[view], track) for view, track in group] for group in groups]
+    views, posed = [kept[place] for place in used], [camera for camera in cameras if camera is not None]
+    return JoinedViews(views, posed, join_people(views, posed, groups, network, body), notes + remarks)
+
+
+def known_places(views: Sequence[SeenView], config: EstimatorConfig) -> list[tuple[ndarray, ndarray] | None]:
+    """R and t from the first view to each, where one calibration tells them of all."""
+    if config.camera_file is None:
+        return [None] * len(views)
+    from vibe.calibration import calibrated_place
+
+    places = [calibrated_place(config.camera_file, view.path) for view in views]
+    found: list[tuple[ndarray, ndarray] | None] = []
+    for place in places:
+        if place is None or places[0] is None:
+            return [None] * len(views)
+        R = place[0] @ places[0][0].T
+        found.append((R, place[1] - R @ places[0][1]))
+    return found
+
+
+def sightings(view: SeenView, body: Body) -> list[Sighting]:
+    """Everybody in a view, as the search for the cameras reads them."""
+    found = []
+    for prediction in view.predictions:
+        said = prediction.whole
+        with torch.no_grad():
+            joints, points = joints_and_keypoints(body, said.smpl.rotmat, said.smpl.betas, "detected17")
+        arrays = said.keypoints_px, points - joints[:, :1], said.smpl.pelvis, said.smpl.rotmat[:, 0]
+        found.append(Sighting(*(as_numpy(each, np.float64) for each in (prediction.timeline.times, *arrays))))
+    return found
+
+
+def pose_cameras(
+    views: Sequence[SeenView], body: Body, known: Sequence[tuple[ndarray, ndarray] | None]
+) -> tuple[list[PosedCamera | None], list[list[tuple[int, int]]], list[str]]:
+    """The cameras, the first of which is the reference, everybody as (view, track) pairs, and what there is to say.
+
+    `known` has R and t from the first view to each where a calibration tells them. A view that does not show the same
+    people at the same time as the first has no camera; raises ValueError, with what to do, if none does.
+    """
+    people = [sightings(view, body) for view in views]
+    alone = [_alone(view) for view in views]
+    found: list[PosedCamera | None] = [alone[0]]
+    notes = []
+    for place in range(1, len(views)):
+        found.append(_paired(people[0], people[place], alone[0], alone[place], known[place]))
+        if found[-1] is None:
+            notes.append(f"{views[place].path.name} was left out: {UNLIKE.format(views[0].path.name)}")
+    used = [place for place, camera in enumerate(found) if camera is not None]
+    if len(used) < 2:
+        raise ValueError(f"{views[1].path.name} {UNLIKE.format(views[0].path.name)}: {MEND}")
+    cameras = [camera for camera in found if camera is not None]
+    groups = same_people([people[place] for place in used], cameras)
+    shared = [
+        _joined([people[place] for place in used], group) for group in groups if len({view for view, _ in group}) > 1
+    ]
+    cameras, _ = adjust_cameras(cameras, shared)
+    for place, camera in zip(used, cameras, strict=True):
+        found[place] = camera
+    return found, [[(used[view], track) for view, track in group] for group in groups], notes
+
+
+def _paired(
+    one: Sequence[Sighting], two: Sequence[Sighting], first: PosedCamera, second: PosedCamera,
+    known: tuple[ndarray, ndarray] | None,
+) -> PosedCamera | None:  # fmt: skip
+    """The second camera from what both see: of the likely time offsets the one under which it fits best."""
+    best = None
+    for offset_s, alike in time_offsets(one, two):
+        paired = pair_views(one, two, offset_s)
+        if paired is None:
+            continue
+        R, t = paired[:2] if known is None else known
+        camera = replace(second, R_view_ref=R, t_view_ref=t, offset_s=offset_s, is_fixed=known is not None)
+        posed, error = adjust_cameras([first, camera], [{0: one[i], 1: two[j]} for i, j in paired[2]], TRIED)
+        if error < WORST and (best is None or error / alike < best[0]):
+            best = error / alike, replace(posed[1], K_px=camera.K_px)
+    return None if best is None else best[1]
+
+
+def _alone(view: SeenView) -> PosedCamera:
+    K_px = as_numpy(view.lens.camera.K_px, np.float64)
+    return PosedCamera(K_px, FOCAL_DOUBT[view.lens.camera.source], np.eye(3), np.zeros(3))
+
+
+def _joined(people: Sequence[Sequence[Sighting]], group: Sequence[tuple[int, int]]) -> Mapping[int, Sighting]:
+    """Of one person the sightings by view, those of several tracks one after the other."""
+    found: dict[int, Sighting] = {}
+    for view, track in group:
+        mine, before = people[view][track], found.get(view)
+        if before is not None:
+            both = [before, mine] if before.times[0] <= mine.times[0] else [mine, before]
+            later = both[1].times > both[0].times[-1]
+            parts = (vars(both[0]), {name: array[later] for name, array in vars(both[1]).items()})
+            mine = Sighting(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        found[view] = mine
+    return found
+
+
+def view_records(joined: JoinedViews) -> tuple[View, ...]:
+    """The cameras as a result has them."""
+    return tuple(
+        View(
+            as_numpy(view.clip),
+            as_numpy(posed_camera(as_tensors(view.lens.camera), camera)),
+            camera.R_view_ref.astype(np.float32),
+            camera.t_view_ref.astype(np.float32),
+            camera.offset_s,
+        )
+        for view, camera in zip(joined.views, joined.cameras, strict=True)
+    )

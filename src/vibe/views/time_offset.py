@@ -1,0 +1,95 @@
+"""By how much the clock of one video is ahead of another's, from how people move in both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import fftconvolve, find_peaks
+
+from vibe.skeletons import COCO, index
+from vibe.views.record import Sighting
+
+RATE = 60.0
+"""Moments a second at which motions are compared."""
+SMOOTH = 0.07
+"""Seconds over which speeds are smoothed."""
+MOVING = index(COCO, [f"{side}_{joint}" for joint in ("elbow", "wrist", "knee", "ankle") for side in ("left", "right")])
+"""The points that move most about the pelvis."""
+LEVER = 0.3
+"""Metres by which the pelvis's turning counts."""
+LEAST = 0.75
+"""Seconds in which both see somebody, below which nothing is compared."""
+DOUBT = 2.0
+"""Seconds of overlap at which a likeness counts half."""
+ALIKE = 0.15
+"""Likeness, thus discounted, below which an offset is none."""
+
+
+def time_offsets(one: Sequence[Sighting], two: Sequence[Sighting], count: int = 5) -> list[tuple[float, float]]:
+    """Likely offsets, the likeliest first, each with its likeness from 0 to 1; none where nothing is alike.
+
+    An offset in seconds, added to a time of the first view, gives the time of the same moment in the second. Each
+    person of the first view counts with whoever of the second moves most as they do.
+    """
+    if not one or not two:
+        return []
+    signals = [[_signal(each) for each in view] for view in (one, two)]
+    low = min(start for start, *_ in signals[1]) - max(start + len(seen) / RATE for start, _, seen in signals[0])
+    high = max(start + len(seen) / RATE for start, _, seen in signals[1]) - min(start for start, *_ in signals[0])
+    lags = np.arange(np.floor(low * RATE), np.ceil(high * RATE) + 1)
+    total, overlap = np.zeros(len(lags)), np.zeros(len(lags))
+    for mine in signals[0]:
+        pairs = [_likeness(mine, other, lags) for other in signals[1]]
+        scores = np.stack([alike * shared for alike, shared in pairs])
+        total += scores.max(0, initial=0.0)
+        overlap += np.stack([shared for _, shared in pairs]).max(0)
+    score = np.where(overlap > LEAST, total / (overlap + DOUBT), 0.0)
+    peaks = find_peaks(np.pad(score, 1))[0] - 1
+    best = sorted((int(peak) for peak in peaks if score[peak] > ALIKE), key=lambda peak: -score[peak])[:count]
+    return [(float(lags[peak] + _vertex(score, peak)) / RATE, float(score[peak])) for peak in best]
+
+
+def _signal(person: Sighting) -> tuple[float, Float[ndarray, "sample channel"], Float[ndarray, "sample"]]:
+    """Start (seconds), velocities of limbs in the pelvis's axes and its turning, metres a second, and where known."""
+    first = np.ceil(person.times[0] * RATE)
+    count = max(int(np.floor(person.times[-1] * RATE) - first) + 1, 2)
+    even = person.at((first + np.arange(count)) / RATE)
+    known = even.seen.astype(float)
+    local = np.gradient(gaussian_filter1d(even.local[:, MOVING], SMOOTH * RATE, axis=0), axis=0) * RATE
+    # in the pelvis's own axes, so that it is the same from wherever it is seen
+    R = gaussian_filter1d(even.R_cam_pelvis, SMOOTH * RATE, axis=0)
+    spin = R.mT @ np.gradient(R, axis=0) * RATE
+    spin = spin - spin.mT
+    turning = np.stack([spin[:, 2, 1], spin[:, 0, 2], spin[:, 1, 0]], -1)
+    channels = np.concatenate([local.reshape(count, -1), LEVER * turning], 1)
+    return first / RATE, channels * known[:, None], known
+
+
+def _likeness(
+    one: tuple[float, ndarray, ndarray], two: tuple[float, ndarray, ndarray], lags: Float[ndarray, "lag"]
+) -> tuple[Float[ndarray, "lag"], Float[ndarray, "lag"]]:
+    """Normalised correlation of two people's signals at each lag (samples), and the seconds that it rests on."""
+
+    def slid(a: Float[ndarray, "one *c"], b: Float[ndarray, "two *c"]) -> Float[ndarray, "lag"]:
+        whole = fftconvolve(b.reshape(len(b), -1), a[::-1].reshape(len(a), -1), axes=0).sum(1)
+        place = lags + round((one[0] - two[0]) * RATE) + len(a) - 1
+        inside = (place >= 0) & (place < len(whole))
+        return np.where(inside, whole[place.clip(0, len(whole) - 1).astype(int)], 0.0)
+
+    shared = slid(one[2], two[2]).clip(0) / RATE
+    energy = slid((one[1] ** 2).sum(-1), two[2]).clip(0) * slid(one[2], (two[1] ** 2).sum(-1)).clip(0)
+    alike = slid(one[1], two[1]) / np.sqrt(energy).clip(1e-9)
+    return np.where(shared > LEAST, alike.clip(0, 1), 0.0), shared
+
+
+def _vertex(score: Float[ndarray, "lag"], peak: int) -> float:
+    """Where between its neighbours a parabola through a peak is highest, samples from it."""
+    if not 0 < peak < len(score) - 1:
+        return 0.0
+    left, middle, right = score[peak - 1 : peak + 2]
+    bend = left - 2 * middle + right
+    return float(0.5 * (left - right) / bend) if bend < 0 else 0.0

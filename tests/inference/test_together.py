@@ -1,0 +1,128 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vibe.body.load import load_body
+from vibe.body.pose import joints
+from vibe.cameras import default_camera
+from vibe.inference.config import EstimatorConfig, Refinement
+from vibe.inference.estimate import estimate_track
+from vibe.inference.predict import predict_track
+from vibe.inference.refine import refine_track
+from vibe.inference.together import SeenView, check_videos, join_views
+from vibe.models.network import load_network
+from vibe.records import Clip, Lens, SmplParams, Track
+from vibe.refine.presets import FITTINGS, SMOOTHING
+from vibe.refine.smplify import ENERGIES
+from vibe.skeletons import BLAZEPOSE
+from vibe.synthetic.clips import truth, walk
+from vibe.world.camera_motion import standing_camera
+
+CONFIG = EstimatorConfig(fitting="open")
+HOW = Refinement(SMOOTHING["light"], FITTINGS["open"], ENERGIES)
+STARTS, RATES = (0.0, 0.8), (30.0, 25.0)
+
+
+def turned(yaw_deg):
+    """R_cam_world and t_cam_world of a level camera four metres away; the world has y up."""
+    yaw = np.radians(yaw_deg)
+    turn = torch.tensor([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]]).float()
+    return torch.diag(torch.tensor([1.0, -1.0, -1.0])) @ turn.mT, torch.tensor([0.0, 1.0, 4.0])
+
+
+CAMERAS = turned(0), turned(75)
+
+
+@pytest.fixture(scope="module")
+def models():
+    return load_network("open"), load_body()
+
+
+def moved(body, view, times):
+    times = times + STARTS[view]
+    R, t = CAMERAS[view]
+    with torch.no_grad():
+        rotmat, pelvis = walk(body, torch.zeros(10), times, 0.9 * times + 0.5 * torch.sin(1.7 * times))
+    pelvis = pelvis @ R.mT + t
+    return SmplParams(torch.cat([(R @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1), torch.zeros(10), pelvis)
+
+
+@pytest.fixture(scope="module")
+def views(models):
+    """A walk before two cameras, as a detector that errs by two pixels sees it."""
+    network, body = models
+    found = []
+    for number, fps in enumerate(RATES):
+        torch.manual_seed(number)
+        camera = default_camera(480, 640)
+        times = torch.arange(round(4 * fps), dtype=torch.float64) / fps
+        with torch.no_grad():
+            motion = truth(body, moved(body, number, times), camera, times)
+        keypoints_px = torch.from_numpy(motion.keypoints_px).clone()
+        keypoints_px[..., :2] += 2 * torch.randn(keypoints_px[..., :2].shape)
+        box_px = torch.from_numpy(motion.box_px)
+        track = track_of(torch.arange(len(times)), box_px, keypoints_px)
+        clip = Clip(Path(f"view{number}.mp4"), fps, 480, 640, times, 0)
+        said = predict_track(track, times, camera, network, body)
+        found.append(SeenView(clip.path, clip, Lens(camera), [track], [said], standing_camera(len(times))))
+    return found
+
+
+def track_of(frames, box_px, keypoints_px):
+    return Track(frames, box_px, keypoints_px, torch.zeros(len(frames), len(BLAZEPOSE), 8))
+
+
+def error_mm(motion, body, view=0):
+    true = moved(body, view, torch.from_numpy(motion.times))
+    with torch.no_grad():
+        places = joints(body, true.rotmat, true.betas).numpy()
+    found = motion.joints_cam - motion.joints_cam[:, :1]
+    return 1000 * float(np.linalg.norm(found - (places - places[:, :1]), axis=-1).mean())
+
+
+def test_two_views_together_are_nearer_to_the_truth_than_either_alone(models, views):
+    network, body = models
+    joined = join_views(views, CONFIG, network, body)
+    assert abs(joined.cameras[1].offset_s - (STARTS[0] - STARTS[1])) < 0.01
+    (person,) = joined.people
+    both = refine_track(person.track, person.prediction, views[0].clip, joined.camera, body, HOW, others=person.others)
+    alone = [estimate_track(view.tracks[0], view.clip, view.lens.camera, network, body, [HOW])[0] for view in views]
+    assert error_mm(both, body) < 0.9 * min(error_mm(motion, body, view) for view, motion in enumerate(alone))
+
+
+def test_frames_that_the_first_view_does_not_see_are_told_by_the_other(models, views):
+    network, body = models
+    first = views[0]
+    track = first.tracks[0]
+    part = track_of(track.frames[:75], track.box_px[:75], track.keypoints_px[:75])
+    said = predict_track(part, first.clip.timestamps[:75], first.lens.camera, network, body)
+    joined = join_views([replace(first, tracks=[part], predictions=[said]), views[1]], CONFIG, network, body)
+    (person,) = joined.people
+    assert len(person.track.frames) == len(track.frames)
+    assert (person.track.keypoints_px[75:, :, 2] == 0).all() and (person.track.box_px[75:, 2:] > 20).all()
+
+
+def test_a_camera_that_moves_and_a_scene_of_other_people_are_refused_or_left_out(models, views):
+    network, body = models
+    moving = replace(views[1].moved, still=False)
+    with pytest.raises(ValueError, match=r"view1.mp4 was left out: its camera moves: give another"):
+        join_views([views[0], replace(views[1], moved=moving)], CONFIG, network, body)
+    with pytest.raises(ValueError, match="the camera of view0.mp4 moves"):
+        join_views([replace(views[0], moved=moving), views[1]], CONFIG, network, body)
+    with pytest.raises(ValueError, match=r"view1.mp4 does not show the people of view0.mp4 at the same time"):
+        join_views([views[0], replace(views[1], tracks=[], predictions=[])], CONFIG, network, body)
+
+
+def test_one_video_or_the_same_one_twice_are_no_views(models, tmp_path):
+    network, _ = models
+    for name in ("one.mp4", "two.mp4"):
+        (tmp_path / name).write_bytes(b"the same")
+    with pytest.raises(ValueError, match="give 2 to 8"):
+        check_videos([tmp_path / "one.mp4"], CONFIG, network)
+    with pytest.raises(ValueError, match="are the same video"):
+        check_videos([tmp_path / "one.mp4", tmp_path / "two.mp4"], CONFIG, network)
+    with pytest.raises(FileNotFoundError):
+        check_videos([tmp_path / "one.mp4", tmp_path / "three.mp4"], CONFIG, network)
