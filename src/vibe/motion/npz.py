@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vibe import __version__, assets
 from vibe.assets.archives import read_npz
 from vibe.cameras import translation_from_weak
-from vibe.records import WORLD_CAMERA, WORLD_FLOOR, WORLD_GRAVITY, Camera
+from vibe.records import WORLD_CAMERA, WORLD_FLOOR, WORLD_GRAVITY, Camera, Clip, View, World
 from vibe.skeletons import HAND15, SMPL
 
 FORMAT, FORMAT_1 = "vibe-motion 2", "vibe-motion 1"
@@ -243,6 +243,46 @@ def _check_views(path: Path, head: Mapping[str, NDArray]) -> None:
     right = right and (K_px.diagonal(axis1=1, axis2=2) > 0).all() and ((size > 0) & (size <= MOST_PX)).all()
     if not right or not (np.abs(R.astype(np.float64) @ R.mT - np.eye(3)) < NO_ROTATION).all():
         raise ValueError(f"{path}: views/ has numbers that no cameras have: {DAMAGED}")
+
+
+def read_world(head: Mapping[str, NDArray]) -> World | None:
+    """The world of a file whose arrays are checked; None where it has none."""
+    if "world/camera" not in head:
+        return None
+    camera, gravity, floor = (str(head[f"world/{name}"]) for name in ("camera", "gravity", "floor"))
+    error_deg = float(head["world/tilt_error_deg"])
+    return World(head["camera/R_world_cam"], head["camera/t_world_cam"], camera, gravity, floor, error_deg)
+
+
+def view_arrays(views: Sequence[View]) -> dict[str, NDArray]:
+    """What a file holds of several cameras; how their lenses bend is not in it."""
+    if not views:
+        return {}
+    return {
+        "views/video": np.array([str(view.clip.path) for view in views], np.str_),
+        "views/K": np.stack([view.camera.K_px for view in views]),
+        "views/size": np.array([[view.clip.width, view.clip.height] for view in views]),
+        "views/R_view_ref": np.stack([view.R_view_ref for view in views]),
+        "views/t_view_ref": np.stack([view.t_view_ref for view in views]),
+        "views/offset_s": np.array([view.offset_s for view in views]),
+        "views/fps": np.array([view.clip.fps for view in views]),
+        "views/frames": np.array([len(view.clip.timestamps) for view in views]),
+        "views/timestamps": np.concatenate([view.clip.timestamps for view in views]),
+    }
+
+
+def read_views(head: Mapping[str, NDArray]) -> tuple[View, ...]:
+    """The cameras of a file whose arrays are checked; none where it has one alone."""
+    if "views/K" not in head:
+        return ()
+    found, ends = [], np.cumsum(head["views/frames"])
+    for row, video in enumerate(head["views/video"].tolist()):
+        K_px, (width, height) = head["views/K"][row], head["views/size"][row].tolist()
+        place = head["views/R_view_ref"][row], head["views/t_view_ref"][row]
+        stamps = head["views/timestamps"][ends[row] - head["views/frames"][row] : ends[row]]
+        clip = Clip(Path(video), float(head["views/fps"][row]), width, height, stamps, damaged=0)
+        found.append(View(clip, Camera(K_px, width, height), *place, float(head["views/offset_s"][row])))
+    return tuple(found)
 
 
 def _check_world(path: Path, head: Mapping[str, NDArray]) -> None:

@@ -14,11 +14,10 @@ from numpy import ndarray
 from vibe.arrays import as_numpy
 from vibe.body import Body, find_body, rest_joints
 from vibe.body.fingers import smplh_rotmat, with_fingers
+from vibe.motion import npz
 from vibe.motion.gait import Gait, gait
 from vibe.motion.joint_angles import R_GROUND_SPACE, angle_names, joint_angles_deg
-from vibe.motion.npz import PERSON_HANDS, PERSON_WORLD, WORLD_ARRAYS, read_motion_npz, write_npz
 from vibe.motion.series import SEGMENTS, SPACES, Series, together, within
-from vibe.motion.view_arrays import read_views, view_arrays
 from vibe.records import Camera, Clip, SmplParams, View, Weights, World
 from vibe.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 from vibe.skeletons import JOINT_SETS, SMPL, SMPLH
@@ -31,7 +30,7 @@ SAME = ("frames", "box_px", "transl", "pred_cam", "joints_px", "keypoints_px", "
 """Fields of a motion that its file has under their own names."""
 NO_WORLD = "the motion has no world: people are as the camera sees them"
 """What is said where it was asked for."""
-MAYBE = ("betas_per_frame", "contacts", *PERSON_HANDS)
+MAYBE = ("betas_per_frame", "contacts", *npz.PERSON_HANDS)
 """Likewise, where a motion has them."""
 
 
@@ -124,7 +123,7 @@ class Motion:
         arrays |= {"betas": self.smpl.betas, "pelvis": self.smpl.pelvis, "joints": self.joints_cam}
         arrays |= {name: array for name in MAYBE if (array := getattr(self, name)) is not None}
         if self.R_world_cam is not None:
-            arrays |= {name: getattr(self, name) for name in PERSON_WORLD}
+            arrays |= {name: getattr(self, name) for name in npz.PERSON_WORLD}
         return arrays
 
     @property
@@ -349,10 +348,9 @@ class Result:
         if self.camera.distortion is not None:
             head |= {"camera/distortion": self.camera.distortion, "camera/fisheye": self.camera.fisheye}
         if self.world is not None:
-            head |= {name: getattr(self.world, name.partition("/")[2]) for name in WORLD_ARRAYS}
-        if self.views:
-            head |= view_arrays(self.views)
-        write_npz(Path(path), head, [motion.in_world(self.world)._arrays() for motion in self.people])
+            head |= {name: getattr(self.world, name.partition("/")[2]) for name in npz.WORLD_ARRAYS}
+        head |= npz.view_arrays(self.views)
+        npz.write_npz(Path(path), head, [motion.in_world(self.world)._arrays() for motion in self.people])
 
     def to_dataframe(
         self, set: str = "smpl24", body: Body | Path | str | None = None, space: str = "camera"
@@ -376,21 +374,15 @@ def load(path: Path | str) -> Result:
     The file does not hold licences and damaged packets, which come back empty. Raises OSError if it can't be
     read and ValueError, with the reason, if it is no motion file, a damaged one or one of a later version.
     """
-    head, people = read_motion_npz(Path(path))
+    head, people = npz.read_motion_npz(Path(path))
     body, weights = (Weights(*head[name].tolist(), licence="") for name in ("body", "weights"))
     width, height = int(head["width"]), int(head["height"])
     clip = Clip(Path(str(head["video"])), float(head["fps"]), width, height, head["timestamps"], damaged=0)
-    world = _world(head) if "world/camera" in head else None
+    world = npz.read_world(head)
     found = tuple(_motion(person, clip, body).in_world(world) for person in people)
     lens = head.get("camera/distortion"), bool(head.get("camera/fisheye", 0)), str(head.get("camera/source", "default"))
     camera, notes = Camera(head["camera/K"], width, height, *lens), tuple(head["notes"].tolist())
-    return Result(clip, camera, found, body, weights, notes, world, read_views(head))
-
-
-def _world(head: dict[str, ndarray]) -> World:
-    camera, gravity, floor = (str(head[f"world/{name}"]) for name in ("camera", "gravity", "floor"))
-    error_deg = float(head["world/tilt_error_deg"])
-    return World(head["camera/R_world_cam"], head["camera/t_world_cam"], camera, gravity, floor, error_deg)
+    return Result(clip, camera, found, body, weights, notes, world, npz.read_views(head))
 
 
 def _motion(person: dict[str, ndarray], clip: Clip, body: Weights) -> Motion:
