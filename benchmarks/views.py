@@ -193,8 +193,8 @@ def main(options: Options) -> None:
         f"The same people before several cameras, rendered clips of {options.subjects} subjects",
         head,
         rows,
-        "24 joints about the pelvis, in the frame of the first camera; means over scenes of means over frames; nothing is "
-        "told of the cameras",
+        "24 joints about the pelvis, in the frame of the first camera; means over scenes of means over frames; nothing "
+        "is told of the cameras",
         options.table,
     )
 
