@@ -28,7 +28,7 @@ from vibe.models.network import Network, load_network
 from vibe.motion import Motion, Result
 from vibe.parallel import one_thread
 from vibe.records import Camera, Clip, Lens, Progress, Track, takes_options
-from vibe.refine.presets import FITTINGS, SMOOTHING
+from vibe.refine.presets import FITTINGS, SMOOTHING, TOGETHER
 from vibe.tracking.detector import Detector
 from vibe.tracking.pose_model import PoseModel
 from vibe.video.read import open_video
@@ -188,10 +188,11 @@ class Estimator:
                 moved.append(self._camera_motion(found, lens)[0])
                 views.append(together.SeenView(path, found.clip, lens, found.tracks, predictions, moved[-1]))
             joined = together.join_views(views, self.config, self.network, self.body)
-            clip, camera = joined.views[0].clip, joined.camera
+            clip, camera, fitting = joined.views[0].clip, joined.camera, self.refinement.fitting
+            how = replace(self.refinement, fitting=fitting and replace(fitting, stages=(TOGETHER,)))
 
             def one(person: int, tick: Ticks, pool: Executor | None) -> Motion:
-                who, rest = joined.people[person], (self.refinement, None, person, tick, pool, None)
+                who, rest = joined.people[person], (how, None, person, tick, pool, None)
                 return refine_track(who.track, who.prediction, clip, camera, self.body, *rest, who.others)
 
             moments = [len(who.prediction.timeline.times) for who in joined.people]
@@ -201,7 +202,7 @@ class Estimator:
             if moved[0]:
                 from vibe.inference.world import place_in_world
 
-                people, world, said = place_in_world(people, clip, lens, self.body, moved[0], self.refinement, True)
+                people, world, said = place_in_world(people, clip, lens, self.body, moved[0], how, True)
                 notes += said
             records = together.view_records(joined)
             return Result(clip, lens.camera, people, self.body.origin, self.network.about, tuple(notes), world, records)

@@ -165,7 +165,8 @@ def _paired(
         camera = replace(second, R_view_ref=R, t_view_ref=t, offset_s=offset_s, is_fixed=known is not None)
         posed, error = adjust_cameras([first, camera], [{0: one[i], 1: two[j]} for i, j in paired[2]], TRIED)
         if error < WORST and (best is None or error / alike < best[0]):
-            best = error / alike, replace(posed[1], K_px=camera.K_px)
+            # places of people compare best under the cameras that were laid over them
+            best = error / alike, replace(camera, offset_s=posed[1].offset_s)
     return None if best is None else best[1]
 
 

@@ -26,7 +26,7 @@ ALIGN = 0.12
 """Metres by which a joint of two skeletons may be apart before it starts to count as wrong."""
 PICTURE, ROBUST = 0.015, 0.04
 """Expected error of a keypoint in heights of a person, and where it starts to count as wrong."""
-SKELETON, BONE = 0.25, 0.03
+SKELETON, BONE = 0.1, 0.1
 """Expected error of the network's points about their middle and of lengths of bones, metres."""
 LIMB_BONES = (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
 BONES = [
