@@ -24,7 +24,7 @@ HEIGHT = 1.7
 """Metres taken for a person where a scale is needed."""
 ALIGN = 0.12
 """Metres by which a joint of two skeletons may be apart before it starts to count as wrong."""
-PICTURE, ROBUST = 0.015, 0.04
+PICTURE, ROBUST = 0.007, 0.04
 """Expected error of a keypoint in heights of a person, and where it starts to count as wrong."""
 SKELETON, BONE = 0.1, 0.1
 """Expected error of the network's points about their middle and of lengths of bones, metres."""
@@ -39,7 +39,7 @@ CLOCK = 0.05
 """Expected error of a time offset, seconds."""
 EVIDENCE = 200.0
 """So many keypoints' worth are all of them, which err together."""
-MOMENTS = 120
+MOMENTS = 80
 """That are looked at."""
 STEP = 1 / 15
 """Least seconds between them."""
