@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -17,7 +18,7 @@ from vibe.models.network import load_network
 from vibe.records import Clip, Lens, SmplParams, Track
 from vibe.refine.presets import FITTINGS, SMOOTHING
 from vibe.refine.smplify import ENERGIES
-from vibe.skeletons import BLAZEPOSE
+from vibe.skeletons import BLAZEPOSE, COCO, mirrored
 from vibe.synthetic.clips import truth, walk
 from vibe.world.camera_motion import standing_camera
 
@@ -97,12 +98,12 @@ def test_frames_that_the_first_view_does_not_see_are_told_by_the_other(models, v
     network, body = models
     first = views[0]
     track = first.tracks[0]
-    part = track_of(track.frames[:75], track.box_px[:75], track.keypoints_px[:75])
-    said = predict_track(part, first.clip.timestamps[:75], first.lens.camera, network, body)
+    part = track_of(track.frames[:95], track.box_px[:95], track.keypoints_px[:95])
+    said = predict_track(part, first.clip.timestamps[:95], first.lens.camera, network, body)
     joined = join_views([replace(first, tracks=[part], predictions=[said]), views[1]], CONFIG, network, body)
     (person,) = joined.people
     assert len(person.track.frames) == len(track.frames)
-    assert (person.track.keypoints_px[75:, :, 2] == 0).all() and (person.track.box_px[75:, 2:] > 20).all()
+    assert (person.track.keypoints_px[95:, :, 2] == 0).all() and (person.track.box_px[95:, 2:] > 20).all()
 
 
 def test_a_camera_that_moves_and_a_scene_of_other_people_are_refused_or_left_out(models, views):
@@ -114,6 +115,44 @@ def test_a_camera_that_moves_and_a_scene_of_other_people_are_refused_or_left_out
         join_views([replace(views[0], moved=moving), views[1]], CONFIG, network, body)
     with pytest.raises(ValueError, match=r"view1.mp4 does not show the people of view0.mp4 at the same time"):
         join_views([views[0], replace(views[1], tracks=[], predictions=[])], CONFIG, network, body)
+
+
+def test_a_mirrored_video_is_refused(models, views):
+    network, body = models
+    clip, lens = views[1].clip, views[1].lens
+    track = views[1].tracks[0]
+    flip = torch.tensor([-1.0, 1.0, 1.0])
+    keypoints_px = track.keypoints_px[:, mirrored(COCO)] * flip + torch.tensor([clip.width, 0.0, 0.0])
+    box_px = track.box_px * torch.tensor([-1.0, 1.0, 1.0, 1.0]) + torch.tensor([clip.width, 0.0, 0.0, 0.0])
+    track = track_of(track.frames, box_px, keypoints_px)
+    said = predict_track(track, clip.timestamps, lens.camera, network, body)
+    with pytest.raises(ValueError, match="none of them mirrored"):
+        join_views([views[0], replace(views[1], tracks=[track], predictions=[said])], CONFIG, network, body)
+
+
+def test_a_view_that_does_not_belong_is_left_out_of_three_with_a_note(models, views):
+    network, body = models
+    stranger = replace(views[1], path=Path("other.mp4"), tracks=[], predictions=[])
+    joined = join_views([views[0], stranger, views[1]], CONFIG, network, body)
+    assert [view.path.name for view in joined.views] == ["view0.mp4", "view1.mp4"]
+    assert joined.notes == ["other.mp4 was left out: does not show the people of view0.mp4 at the same time"]
+
+
+def test_places_that_a_calibration_tells_are_kept(models, views, tmp_path):
+    network, body = models
+    lines = []
+    for number, (R, t) in enumerate(CAMERAS):
+        turn = cv2.Rodrigues(R.double().numpy())[0].ravel().tolist()
+        lines += [f"[cam{number}]", f'name = "view{number}"', "size = [480.0, 640.0]"]
+        lines += ["matrix = [[800.0, 0.0, 239.5], [0.0, 800.0, 319.5], [0.0, 0.0, 1.0]]", "distortions = []"]
+        lines += [f"rotation = {turn}", f"translation = {t.tolist()}", "fisheye = false"]
+    (tmp_path / "cameras.toml").write_text("\n".join(lines))
+    config = replace(CONFIG, camera_file=tmp_path / "cameras.toml")
+    joined = join_views(views, config, network, body)
+    R = (CAMERAS[1][0] @ CAMERAS[0][0].mT).numpy()
+    assert np.allclose(joined.cameras[1].R_view_ref, R, atol=1e-5)
+    assert np.allclose(joined.cameras[1].t_view_ref, CAMERAS[1][1].numpy() - R @ CAMERAS[0][1].numpy(), atol=1e-5)
+    assert abs(joined.cameras[1].offset_s - (STARTS[0] - STARTS[1])) < 0.01
 
 
 def test_one_video_or_the_same_one_twice_are_no_views(models, tmp_path):

@@ -21,6 +21,14 @@ def test_several_people_in_another_order_tell_the_same():
     assert abs(time_offsets(one, two)[0][0] + 0.7) < 0.008
 
 
+def test_a_video_is_less_like_the_mirror_of_another_than_like_the_other():
+    who = walker()
+    one, two = seen_by(camera_at(0), who), seen_by(camera_at(80, start=1.0), who)
+    straight, mirror = time_offsets([one], [two])[0][1], time_offsets([one], [two.mirrored])[0][1]
+    assert straight > mirror
+    assert np.allclose(two.mirrored.mirrored.points, two.points)
+
+
 def test_nobody_and_somebody_who_is_seen_for_a_moment_tell_nothing():
     who = walker()
     one = seen_by(camera_at(0), who)

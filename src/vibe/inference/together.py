@@ -32,6 +32,8 @@ TRIED = 40
 WORST = 0.05
 """Median distance of triangulated joints from where they are seen, heights of a person, beyond which two videos don't
 show the same."""
+UNSURE = 0.5
+"""How unlike the people of two views may be, as `vibe.views.matching` measures it."""
 UNLIKE = "does not show the people of {} at the same time"
 MEND = "give videos of one scene that overlap by two seconds or more, none of them mirrored"
 
@@ -156,10 +158,14 @@ def _paired(
     known: tuple[ndarray, ndarray] | None,
 ) -> PosedCamera | None:  # fmt: skip
     """The second camera from what both see: of the likely time offsets the one under which it fits best."""
-    best = None
-    for offset_s, alike in time_offsets(one, two):
+    best, offsets = None, time_offsets(one, two)
+    # who moves more as the others do in the mirror was filmed in one, or by an app that shows one
+    mirror = time_offsets(one, [each.mirrored for each in two], 1)
+    if mirror and (not offsets or mirror[0][1] > offsets[0][1]):
+        return None
+    for offset_s, alike in offsets:
         paired = pair_views(one, two, offset_s)
-        if paired is None:
+        if paired is None or paired[3] > UNSURE:
             continue
         R, t = paired[:2] if known is None else known
         camera = replace(second, R_view_ref=R, t_view_ref=t, offset_s=offset_s, is_fixed=known is not None)

@@ -26,8 +26,10 @@ ALIGN = 0.12
 """Metres by which a joint of two skeletons may be apart before it starts to count as wrong."""
 PICTURE, ROBUST = 0.007, 0.04
 """Expected error of a keypoint in heights of a person, and where it starts to count as wrong."""
-SKELETON, BONE = 0.1, 0.1
-"""Expected error of the network's points about their middle and of lengths of bones, metres."""
+SKELETON = 0.1
+"""Expected error of the network's points about their middle, metres."""
+SURE = 0.2
+"""Confidence squared from which a point tells of the scale."""
 LIMB_BONES = (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
 BONES = [
     *(index(COCO, [f"{side}_{joint}" for joint in bone]) for bone in LIMB_BONES for side in ("left", "right")),
@@ -124,6 +126,8 @@ def adjust_cameras(
             return cameras, np.inf
         robust = _trust(_off(cameras, seen, seen.sure)[0])
         cameras = _searched(cameras, seen, seen.sure * robust)
+    # skeletons that are turned a little wrong agree best if they are small
+    cameras = _sized(cameras, seen, seen.sure * robust)
     off, *_ = _off(cameras, seen, seen.sure)
     return cameras, float(np.median(np.linalg.norm(off, axis=-1)[seen.sure > 0.1]))
 
@@ -202,30 +206,47 @@ def _trust(off: Float[ndarray, "*n 2"]) -> Float[ndarray, "*n"]:
     return 1 / (1 + (off**2).sum(-1) / ROBUST**2)
 
 
+def _sized(cameras: Sequence[PosedCamera], seen: _Rays, weight: Float[ndarray, "view moment 17"]) -> list[PosedCamera]:
+    """The cameras as far apart as bones are as long as the network has them, the median."""
+    if any(camera.is_fixed for camera in cameras):
+        return list(cameras)
+    points = _off(cameras, seen, weight)[1]
+    ends = np.array(BONES)
+    known = (weight > SURE).sum(0) >= 2
+    known = known[:, ends[:, 0]] & known[:, ends[:, 1]]
+    ratios = (seen.bones / np.linalg.norm(_bones(points), axis=-1).clip(1e-3))[known]
+    scale = float(np.median(ratios)) if len(ratios) else 1.0
+    return [replace(camera, t_view_ref=camera.t_view_ref * scale) for camera in cameras]
+
+
 def _searched(
     cameras: Sequence[PosedCamera], seen: _Rays, weight: Float[ndarray, "view moment 17"]
 ) -> list[PosedCamera]:
     """The cameras that agree best with what is seen, by weight."""
     root, both = np.sqrt(weight), np.sqrt(weight.min(0, where=weight > 0, initial=1.0) * (weight > 0).any(0))
-    both_ends = np.minimum(both[:, np.array(BONES)[:, 0]], both[:, np.array(BONES)[:, 1]])
+    share = seen.skeleton_sure[..., None] * both
+    skeleton = _centred(seen.skeleton, share)
     scale = np.sqrt(EVIDENCE / max(float(weight.sum()), 1.0))
 
     def residuals(numbers: Float[ndarray, "n"]) -> Float[ndarray, "m"]:
         moved, steps, priors = _moved(cameras, numbers)
         off, points = _off(moved, seen, weight, steps)
-        longer = np.tanh((np.linalg.norm(_bones(points), axis=-1) - seen.bones) / BONE / 3) * 3
         R = np.stack([camera.R_view_ref for camera in moved])
-        turned = np.einsum("vij,mpj->vmpi", R, points) - seen.skeleton
-        share = seen.skeleton_sure[..., None] * both
-        middle = (turned * share[..., None]).sum(2) / share.sum(2).clip(1e-9)[..., None]
-        apart = np.tanh((turned - middle[:, :, None]) / SKELETON / 3) * 3
-        parts = root[..., None] * off / PICTURE, both_ends * longer, share[..., None] * apart
+        turned = _centred(np.einsum("vij,mpj->vmpi", R, points), share)
+        apart = np.tanh((turned - skeleton) / SKELETON / 3) * 3
+        parts = root[..., None] * off / PICTURE, share[..., None] * apart
         return np.concatenate([*(scale * part.ravel() for part in parts), priors])
 
     start = np.zeros(8 * len(cameras))
     found = least_squares(residuals, start, method="trf", x_scale="jac", max_nfev=12, xtol=1e-5, ftol=1e-5)
     moved, steps, _ = _moved(cameras, found.x)
     return [replace(camera, offset_s=camera.offset_s + step) for camera, step in zip(moved, steps, strict=True)]
+
+
+def _centred(points: Float[ndarray, "view m p 3"], share: Float[ndarray, "view m p"]) -> Float[ndarray, "view m p 3"]:
+    """The points from their mean by weight."""
+    middle = (points * share[..., None]).sum(2) / share.sum(2).clip(1e-9)[..., None]
+    return points - middle[:, :, None]
 
 
 def _moved(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from vibe.skeletons import COCO, mirrored
+
+SWAP = mirrored(COCO)
 LONGEST_GAP = 0.3
 """Seconds between neighbours beyond which nothing is known in between."""
 
@@ -36,6 +39,18 @@ class Sighting:
     def seen(self) -> Bool[ndarray, "moment"]:
         """Whether there is evidence."""
         return self.keypoints_px[..., 2].max(-1, initial=0.0) > 0
+
+    @property
+    def mirrored(self) -> Sighting:
+        """The person in the mirror of the picture, left and right exchanged; keypoints without their places."""
+        flip = np.diag([-1.0, 1.0, 1.0])
+        return replace(
+            self,
+            keypoints_px=self.keypoints_px[:, SWAP],
+            points=self.points[:, SWAP] @ flip,
+            pelvis=self.pelvis @ flip,
+            R_cam_pelvis=flip @ self.R_cam_pelvis @ flip,
+        )
 
     def at(self, times: Float[ndarray, "other"]) -> Sighting:
         """The same at other times, in straight lines between neighbours; unseen where there are none."""
