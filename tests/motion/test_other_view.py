@@ -1,44 +1,16 @@
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from scipy.spatial.transform import Rotation
+from two_views import two_views
 
 import vibe
-from vibe.arrays import as_numpy
-from vibe.body.load import load_body
-from vibe.cameras import default_camera
 from vibe.motion.other_view import seen_from
-from vibe.motion.record import Result
-from vibe.records import Clip, SmplParams, View, World
-from vibe.synthetic.clips import truth, walk
 
 
 @pytest.fixture(scope="module")
 def result():
-    """A walk before two cameras, the second of which began half a second later and is faster."""
-    body, times = load_body(), torch.arange(40, dtype=torch.float64) / 20
-    with torch.no_grad():
-        rotmat, pelvis = walk(body, torch.zeros(10), times, 0.5 * times)
-        smpl = SmplParams(rotmat, torch.zeros(10), pelvis + torch.tensor([0.0, 0.0, 5.0]))
-        camera = default_camera(400, 300)
-        motion = truth(body, smpl, camera, times)
-    clips = (
-        Clip(Path("one.mp4"), 20.0, 400, 300, times.numpy(), 0),
-        Clip(Path("two.mp4"), 50.0, 400, 300, np.arange(60) / 50, 0),
-    )
-    R = Rotation.from_euler("y", 60, degrees=True).as_matrix().astype(np.float32)
-    here, there = (np.eye(3, dtype=np.float32), np.zeros(3, np.float32)), (R, np.float32([-4.0, 0.1, 2.0]))
-    views = tuple(
-        View(clip, as_numpy(camera), *place, offset_s)
-        for clip, place, offset_s in zip(clips, (here, there), (0.0, -0.5), strict=True)
-    )
-    still = np.tile(np.eye(3, dtype=np.float32), (40, 1, 1))
-    world = World(still, np.zeros((40, 3), np.float32), "still", "people", "feet", 1.0)
-    people = (motion.in_world(world),)
-    return Result(clips[0], views[0].camera, people, body.origin, body.origin, (), world, views)
+    return two_views()
 
 
 def test_the_first_view_sees_what_the_result_has(result):

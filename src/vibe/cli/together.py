@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy import ndarray
 
+from vibe.cameras import angle_of_view
 from vibe.cli.console import DONE, FAILED, print_error, print_info, print_table, usage_error
 from vibe.cli.progress import ProgressLine
 from vibe.errors import one_line
@@ -18,6 +19,7 @@ from vibe.inference.config import EstimatorConfig
 if TYPE_CHECKING:
     from vibe.inference.estimate import Estimator
     from vibe.motion import Result
+    from vibe.records import View
 
 FOLDER = "together"
 """In the folder of stages, for those of videos that are estimated together."""
@@ -29,6 +31,7 @@ def estimate_views(
 ) -> int:
     """Estimate several videos of the same people together and write OUT/<their names>; the exit code."""
     from vibe.assets import keep_inputs
+    from vibe.batch.manifest import SUMMARY, write_summary
     from vibe.batch.storage import HIDDEN, is_url
 
     paths = [Path(video) for video in videos]
@@ -50,7 +53,8 @@ def estimate_views(
         with ProgressLine(place.name) as progress:
             result = estimator.estimate_together(paths, cache=kept, progress=progress)
             result.save(place / "motion.npz")
-            files = ["motion.npz", *_drawn(result, estimator, place, overlay, page, progress)]
+            files = ["motion.npz", *_drawn(result, estimator, place, overlay, page, progress), SUMMARY]
+            write_summary(place / SUMMARY, result, {}, files, {"views": [_about(view) for view in result.views]})
     except (ValueError, OSError) as error:
         print_error(one_line(error))
         return FAILED
@@ -106,6 +110,13 @@ def _tables(result: Result, name: str) -> None:
         print_info(f"world: {result.world}")
     for note in result.notes:
         print_info(f"note: {note}")
+
+
+def _about(view: View) -> dict[str, Any]:
+    """A camera as the summary has it."""
+    place = {"R_view_ref": view.R_view_ref.round(6).tolist(), "t_view_ref": view.t_view_ref.round(4).tolist()}
+    clip = {"video": str(view.clip.path), "fps": round(view.clip.fps, 6), "frames": len(view.clip.timestamps)}
+    return {**clip, "offset_s": round(view.offset_s, 6), "fov_deg": round(angle_of_view(view.camera), 2), **place}
 
 
 def _turn(R: ndarray) -> str:
