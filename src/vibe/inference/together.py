@@ -29,9 +29,11 @@ FOCAL_DOUBT = {"calibration": 0.0, "fov": 0.02, "file": 0.03, "pan": 0.05, "trav
 """Expected relative error of the focal length, by where it is from: keys of `vibe.cameras.LENS_SOURCES`."""
 TRIED = 40
 """Moments that tell likely time offsets apart."""
-WORST = 0.05
-"""Median distance of triangulated joints from where they are seen, heights of a person, beyond which two videos don't
-show the same."""
+WORST = 0.03
+"""Distance, root mean square, of triangulated joints from where they are seen, heights of a person, beyond which two
+videos don't show the same."""
+CLOSE = 0.8
+"""Ratio of how badly the two likeliest time offsets fit, from which it is said that either may be right."""
 UNSURE = 0.5
 """How unlike the people of two views may be, as `vibe.views.matching` measures it."""
 UNLIKE = "does not show the people of {} at the same time"
@@ -136,8 +138,12 @@ def pose_cameras(
     found: list[PosedCamera | None] = [alone[0]]
     notes = []
     for place in range(1, len(views)):
-        found.append(_paired(people[0], people[place], alone[0], alone[place], known[place]))
-        if found[-1] is None:
+        likely = _paired(people[0], people[place], alone[0], alone[place], known[place])
+        found.append(likely[0] if likely else None)
+        if len(likely) > 1:
+            clocks = " or ".join(f"{camera.offset_s:+.2f}" for camera in likely)
+            notes.append(f"the clock of {views[place].path.name} is not sure, {clocks} s: what is done repeats itself")
+        if not likely:
             notes.append(f"{views[place].path.name} was left out: {UNLIKE.format(views[0].path.name)}")
     used = [place for place, camera in enumerate(found) if camera is not None]
     if len(used) < 2:
@@ -156,13 +162,13 @@ def pose_cameras(
 def _paired(
     one: Sequence[Sighting], two: Sequence[Sighting], first: PosedCamera, second: PosedCamera,
     known: tuple[ndarray, ndarray] | None,
-) -> PosedCamera | None:  # fmt: skip
-    """The second camera from what both see: of the likely time offsets the one under which it fits best."""
-    best, offsets = None, time_offsets(one, two)
+) -> list[PosedCamera]:  # fmt: skip
+    """The second camera from what both see, for each likely time offset; the one that fits best, and its equals."""
+    found, offsets = [], time_offsets(one, two)
     # who moves more as the others do in the mirror was filmed in one, or by an app that shows one
     mirror = time_offsets(one, [each.mirrored for each in two], 1)
     if mirror and (not offsets or mirror[0][1] > offsets[0][1]):
-        return None
+        return []
     for offset_s, alike in offsets:
         paired = pair_views(one, two, offset_s)
         if paired is None or paired[3] > UNSURE:
@@ -170,10 +176,11 @@ def _paired(
         R, t = paired[:2] if known is None else known
         camera = replace(second, R_view_ref=R, t_view_ref=t, offset_s=offset_s, is_fixed=known is not None)
         posed, error = adjust_cameras([first, camera], [{0: one[i], 1: two[j]} for i, j in paired[2]], TRIED)
-        if error < WORST and (best is None or error / alike < best[0]):
+        if error < WORST:
             # places of people compare best under the cameras that were laid over them
-            best = error / alike, replace(camera, offset_s=posed[1].offset_s)
-    return None if best is None else best[1]
+            found.append((error / alike, replace(camera, offset_s=posed[1].offset_s)))
+    found.sort(key=lambda each: each[0])
+    return [camera for cost, camera in found if cost * CLOSE <= found[0][0]]
 
 
 def _alone(view: SeenView) -> PosedCamera:

@@ -43,6 +43,8 @@ EVIDENCE = 200.0
 """So many keypoints' worth are all of them, which err together."""
 MOMENTS = 80
 """That are looked at."""
+SEEN, FAR = 0.1, 0.05
+"""Confidence squared from which a keypoint counts in the error, and heights of a person that it counts at most."""
 STEP = 1 / 15
 """Least seconds between them."""
 FLOW = 0.05
@@ -117,7 +119,7 @@ def adjust_cameras(
 ) -> tuple[list[PosedCamera], float]:
     """Bundle adjustment of all views but the first, which is the reference, and their error in heights of a person.
 
-    Robust: the median over keypoints; infinite where no two views see the same.
+    Root mean square over keypoints, each at most `FAR`; infinite where no two views see the same.
     """
     cameras = list(cameras)
     for _ in range(ROUNDS):
@@ -129,7 +131,8 @@ def adjust_cameras(
     # skeletons that are turned a little wrong agree best if they are small
     cameras = _sized(cameras, seen, seen.sure * robust)
     off, *_ = _off(cameras, seen, seen.sure)
-    return cameras, float(np.median(np.linalg.norm(off, axis=-1)[seen.sure > 0.1]))
+    far = np.linalg.norm(off, axis=-1)[seen.sure > SEEN].clip(max=FAR)
+    return cameras, float(np.sqrt((far**2).mean())) if len(far) else np.inf
 
 
 def _rays(cameras: Sequence[PosedCamera], people: People, moments: int) -> _Rays | None:

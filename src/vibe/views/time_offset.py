@@ -29,7 +29,7 @@ ALIKE = 0.15
 """Likeness, thus discounted, below which an offset is none."""
 
 
-def time_offsets(one: Sequence[Sighting], two: Sequence[Sighting], count: int = 5) -> list[tuple[float, float]]:
+def time_offsets(one: Sequence[Sighting], two: Sequence[Sighting], count: int = 8) -> list[tuple[float, float]]:
     """Likely offsets, the likeliest first, each with its likeness from 0 to 1; none where nothing is alike.
 
     An offset in seconds, added to a time of the first view, gives the time of the same moment in the second. Each
