@@ -56,12 +56,12 @@ LENS_ARRAYS: Layout = {
 """Of the video: how its lens bends, where it does, and where its focal length is from."""
 VIEW_ARRAYS: Layout = {
     "views/video": (("view",), "U"),
-    "views/K": (("view", 3, 3), "f"),
     "views/size": (("view", 2), "i"),
+    "views/fps": (("view",), "d"),
+    "views/K": (("view", 3, 3), "f"),
     "views/R_view_ref": (("view", 3, 3), "f"),
     "views/t_view_ref": (("view", 3), "f"),
     "views/offset_s": (("view",), "d"),
-    "views/fps": (("view",), "d"),
     "views/frames": (("view",), "i"),
     "views/timestamps": (("stamp",), "d"),
 }
