@@ -185,16 +185,21 @@ def _off(
     right = -np.stack([_beside(t, 0, x), _beside(t, 1, y)], -1)
     share = weight
     for _ in range(2):
-        squares = np.einsum("vmp,vmpki,vmpkj->mpij", share, normal, normal) + 1e-9 * np.eye(3)
-        sums = np.einsum("vmp,vmpki,vmpk->mpi", share, normal, right)
+        weighed = share[..., None, None] * normal
+        squares = (weighed.swapaxes(-1, -2) @ normal).sum(0) + 1e-9 * np.eye(3)
+        sums = (weighed * right[..., None]).sum((0, 3))
         points = np.linalg.solve(squares, sums[..., None])[..., 0]
-        placed = np.einsum("vij,mpj->vmpi", R, points) + t[:, None, None]
+        placed = _turned(R, points) + t[:, None, None]
         depth = placed[..., 2].clip(0.3)
         share = weight / depth**2
     off = placed[..., :2] / depth[..., None] - np.stack([x, y], -1)
     # a person of this height at the person's depth
     size = HEIGHT / np.median(depth, axis=2, keepdims=True)[..., None]
     return off / size, points
+
+
+def _turned(R: Float[ndarray, "view 3 3"], points: Float[ndarray, "m p 3"]) -> Float[ndarray, "view m p 3"]:
+    return (points.reshape(-1, 3) @ R.swapaxes(-1, -2)).reshape(len(R), *points.shape)
 
 
 def _row(R: Float[ndarray, "view 3 3"], axis: int, x: Float[ndarray, "view m p"]) -> Float[ndarray, "view m p 3"]:
@@ -231,18 +236,31 @@ def _searched(
     skeleton = _centred(seen.skeleton, share)
     scale = np.sqrt(EVIDENCE / max(float(weight.sum()), 1.0))
 
+    # of the eight numbers of each camera those that move something
+    movable = [
+        6 * [place > 0 and not camera.is_fixed] + [place > 0, camera.focal_doubt > 0]
+        for place, camera in enumerate(cameras)
+    ]
+    free = np.array(movable).ravel()
+
+    def whole(numbers: Float[ndarray, "n"]) -> Float[ndarray, "whole"]:
+        every = np.zeros(len(free))
+        every[free] = numbers
+        return every
+
     def residuals(numbers: Float[ndarray, "n"]) -> Float[ndarray, "m"]:
-        moved, steps, priors = _moved(cameras, numbers)
+        moved, steps, priors = _moved(cameras, whole(numbers))
         off, points = _off(moved, seen, weight, steps)
         R = np.stack([camera.R_view_ref for camera in moved])
-        turned = _centred(np.einsum("vij,mpj->vmpi", R, points), share)
+        turned = _centred(_turned(R, points), share)
         apart = np.tanh((turned - skeleton) / SKELETON / 3) * 3
         parts = root[..., None] * off / PICTURE, share[..., None] * apart
         return np.concatenate([*(scale * part.ravel() for part in parts), priors])
 
-    start = np.zeros(8 * len(cameras))
-    found = least_squares(residuals, start, method="trf", x_scale="jac", max_nfev=12, xtol=1e-5, ftol=1e-5)
-    moved, steps, _ = _moved(cameras, found.x)
+    found = least_squares(
+        residuals, np.zeros(int(free.sum())), method="trf", x_scale="jac", max_nfev=12, xtol=1e-5, ftol=1e-5
+    )
+    moved, steps, _ = _moved(cameras, whole(found.x))
     return [replace(camera, offset_s=camera.offset_s + step) for camera, step in zip(moved, steps, strict=True)]
 
 
@@ -257,16 +275,11 @@ def _moved(
 ) -> tuple[list[PosedCamera], list[float], list[float]]:
     """Cameras moved by eight numbers each, the steps of their clocks, and how unlikely each number is by itself."""
     moved, steps, priors = [], [], []
-    for place, (camera, eight) in enumerate(zip(cameras, numbers.reshape(-1, 8), strict=True)):
-        is_free = place > 0 and not camera.is_fixed
-        turn, away = (eight[:3], eight[3:6]) if is_free else (np.zeros(3), np.zeros(3))
-        clock, zoom = CLOCK * eight[6] * (place > 0), camera.focal_doubt * eight[7]
-        K_px = camera.K_px * np.exp(np.array([[zoom], [zoom], [0.0]])) if zoom else camera.K_px
-        K_px = np.where(np.eye(3, dtype=bool), K_px, camera.K_px)
-        R = Rotation.from_rotvec(turn).as_matrix() @ camera.R_view_ref
-        moved.append(replace(camera, K_px=K_px, R_view_ref=R, t_view_ref=camera.t_view_ref + away))
-        steps.append(clock)
-        # what moves nothing is held, so that the search has no directions without an end
-        held = [] if is_free else [*eight[:6]]
-        priors += [*held, eight[6] * (0.1 if place else 1.0), eight[7]]
+    for camera, eight in zip(cameras, numbers.reshape(-1, 8), strict=True):
+        zoom = np.exp(camera.focal_doubt * eight[7])
+        K_px = camera.K_px * np.array([[zoom, 1.0, 1.0], [1.0, zoom, 1.0], [1.0, 1.0, 1.0]])
+        R = Rotation.from_rotvec(eight[:3]).as_matrix() @ camera.R_view_ref
+        moved.append(replace(camera, K_px=K_px, R_view_ref=R, t_view_ref=camera.t_view_ref + eight[3:6]))
+        steps.append(CLOCK * float(eight[6]))
+        priors += [0.1 * eight[6], eight[7]]
     return moved, steps, priors

@@ -27,6 +27,8 @@ DOUBT = 2.0
 """Seconds of overlap at which a likeness counts half."""
 ALIKE = 0.15
 """Likeness, thus discounted, below which an offset is none."""
+NEARLY = 0.6
+"""Share of the greatest likeness below which an offset is not tried."""
 
 
 def time_offsets(one: Sequence[Sighting], two: Sequence[Sighting], count: int = 8) -> list[tuple[float, float]]:
@@ -49,7 +51,8 @@ def time_offsets(one: Sequence[Sighting], two: Sequence[Sighting], count: int = 
         overlap += np.stack([shared for _, shared in pairs]).max(0)
     score = np.where(overlap > LEAST, total / (overlap + DOUBT), 0.0)
     peaks = find_peaks(np.pad(score, 1))[0] - 1
-    best = sorted((int(peak) for peak in peaks if score[peak] > ALIKE), key=lambda peak: -score[peak])[:count]
+    least = max(ALIKE, NEARLY * float(score.max(initial=0.0)))
+    best = sorted((int(peak) for peak in peaks if score[peak] > least), key=lambda peak: -score[peak])[:count]
     return [(float(lags[peak] + _vertex(score, peak)) / RATE, float(score[peak])) for peak in best]
 
 
