@@ -82,9 +82,9 @@ class Gait:
         """How many steps, and their means as far as they are known."""
         steps = [one for one in self.contacts if one.step_length is not None]
         found: dict[str, float | int] = {"steps": len(steps)}
-        for name, unit in (("step_time", "s"), ("step_length", "m"), ("step_width", "m")):
+        for name, symbol in (("step_time", "s"), ("step_length", "m"), ("step_width", "m")):
             known = [getattr(one, name) for one in steps if getattr(one, name) is not None]
-            found |= {f"{name}_{unit}": float(np.mean(known))} if known else {}
+            found |= {f"{name}_{symbol}": float(np.mean(known))} if known else {}
         if "step_time_s" in found:
             time = found["step_time_s"]
             found |= {"cadence_per_min": 60 / time, "speed_m_s": found["step_length_m"] / time}
