@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe import skeletons
+from vibe.evaluate.biomechanics import ANGLES
 
 FAST = 0.9
 """Quantile of a joint's true speed beyond which a frame is one of its fastest."""
@@ -20,6 +21,8 @@ HEAD = [
 """Of `table_cells`: the share of true velocities of wrists and ankles in their fastest tenth; flexion, mean error; what
 knees that are straight, and knees that are bent, are bent by over the truth; medians of the angles to the true
 ankle-to-foot and wrist-to-hand lines."""
+
+ANGLE_HEAD = [f"{name.replace('_', ' ')} RMS deg, about its mean" for name in ANGLES]
 
 
 def motion_errors(
@@ -50,6 +53,19 @@ def table_cells(clips: Iterable[dict[str, Float[Tensor, "_"]]]) -> Sequence[str]
     means = [float(whole[name].mean()) for name in ("knee", "straight", "bent")]
     medians = [float(whole[name].median()) for name in ("foot", "hand")]
     return [*(f"{value:.2f}" for value in kept), *(f"{value:.1f}" for value in (*means, *medians))]
+
+
+def angle_cells(clips: Sequence[dict[str, Float[Tensor, "_"]]]) -> list[str]:
+    """The columns of `ANGLE_HEAD`, of the errors of `vibe.evaluate.biomechanics.angle_errors_deg` in several clips.
+
+    Both sides of a clip are in one row; what is about the mean is about that of a side.
+    """
+    cells = []
+    for name in ANGLES:
+        sides = [side for clip in clips for side in clip[name].chunk(2)]
+        moved = [side - side.mean() for side in sides]
+        cells.append(" / ".join(f"{float(torch.cat(each).square().mean().sqrt()):.1f}" for each in (sides, moved)))
+    return cells
 
 
 def flexion(joints: Float[Tensor, "time 24 3"], side: str) -> Float[Tensor, "time"]:

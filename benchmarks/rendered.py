@@ -37,6 +37,7 @@ from vibe.body.record import Body
 from vibe.cameras import default_camera
 from vibe.data.motion import FPS, HELD_OUT, find_motion, read_motion_clips, subject_of
 from vibe.evaluate import open_benchmark_clips
+from vibe.evaluate.biomechanics import angle_errors_deg
 from vibe.evaluate.open_benchmark_clips import read_benchmark_clips, read_listing
 from vibe.evaluate.scores import COVERAGE, WHOLE, Compared, System, Tally, systems
 from vibe.inference import estimate
@@ -293,8 +294,10 @@ def compared() -> tuple[System, ...]:
 
 def main(options: Options) -> None:
     network, body, after = load_network(options.weights), load_body(), compared()
+    numbers = as_numpy(body)
     tallies: dict[tuple[str, str], Tally] = {}
     others: dict[tuple[str, str], list[dict[str, Tensor]]] = {}
+    angles: dict[tuple[str, str], list[dict[str, Tensor]]] = {}
     shapes: dict[tuple[str, str], list[float]] = {}
     with one_thread():
         for one in (take(plan, body, options.cache) for plan in plans(options.clips, options.subjects)):
@@ -306,6 +309,9 @@ def main(options: Options) -> None:
                     if motion is not None and len(motion.frames) == len(one.motion.frames):
                         joints = [as_tensors(each.joints_cam) for each in (motion, one.motion)]
                         others.setdefault(row, []).append(motion_errors.motion_errors(*joints))
+                        angles.setdefault(row, []).append(
+                            angle_errors_deg(motion, one.motion.smpl.rotmat, one.motion.smpl.betas, numbers)
+                        )
                         shapes.setdefault(row, []).append(shape_error_mm(motion, one.motion, body))
     rows = []
     parts = [WHOLE, *KINDS]
@@ -313,7 +319,8 @@ def main(options: Options) -> None:
         score = tally.score(part, "", system, "")
         shown = [score.errors[COVERAGE], score.errors["pa_mpjpe_mm"], score.errors["mpjpe_mm"]]
         shown += [f"{score.errors['acceleration_error_mm']:.2f}", *motion_errors.table_cells(others[part, system])]
-        rows.append([part, system, score.frames, *shown, float(np.mean(shapes[part, system]))])
+        shown += [*motion_errors.angle_cells(angles[part, system]), float(np.mean(shapes[part, system]))]
+        rows.append([part, system, score.frames, *shown])
     report.table(
         f"The whole pipeline on rendered clips of {options.subjects} subjects",
         [
@@ -325,6 +332,7 @@ def main(options: Options) -> None:
             "MPJPE mm",
             "acceleration error mm/frame^2",
             *motion_errors.HEAD,
+            *motion_errors.ANGLE_HEAD,
             "shape mm",
         ],
         rows,

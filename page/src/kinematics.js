@@ -1,5 +1,6 @@
 // Numbers of a motion that are plotted: angles, speeds, confidence. Radians in, degrees out; metres and seconds.
 
+const TENTH = 10; // of a degree
 const UNIT = 32767; // of quantised quaternions
 
 /** Where a person is between two rows: the row at or before the time, the next one, and the share of the way. */
@@ -15,16 +16,21 @@ export function between(person, times, frame, time) {
 /** How many joints somebody has: SMPL's 24, or SMPL-H's 52 with the fingers. */
 export const joints = (person) => person.rest.length / 3;
 
-/** By how much a joint is turned against its parent since the T-pose, in degrees. */
-export function angle(person, joint, row) {
+/** The name of the angle that is told of a joint, such as left_knee_flexion; null where the whole turn is. */
+export const angleName = (motion, joint) => motion.angle_names[motion.joint_names[joint]] ?? null;
+
+/** The angle of a joint, in degrees; where it has no name, by how much it is turned against its parent since the T-pose. */
+export function angle(motion, person, joint, row) {
+  const column = Object.keys(motion.angle_names).indexOf(motion.joint_names[joint]);
+  if (person.angles && column >= 0) return person.angles[Object.keys(motion.angle_names).length * row + column] / TENTH;
   const at = 4 * (joints(person) * row + joint);
   const [x, y, z, w] = person.rotations.subarray(at, at + 4);
   return (360 / Math.PI) * Math.atan2(Math.hypot(x, y, z), Math.abs(w));
 }
 
 /** The same at every row. */
-export function angles(person, joint) {
-  return Float32Array.from(person.frames, (_, row) => angle(person, joint, row));
+export function angles(motion, person, joint) {
+  return Float32Array.from(person.frames, (_, row) => angle(motion, person, joint, row));
 }
 
 /** How sure the detector was of a keypoint at every row, from 0 to 1; the mean of all where the joint is none of them. */

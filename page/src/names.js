@@ -104,7 +104,7 @@ export class Names {
     this.ring.hidden = this.label.hidden = !at;
     if (!at) return;
     const { person, joint } = this.found;
-    const degrees = angle(person.given, joint, person.given.rows[this.frame]);
+    const degrees = angle(this.view.motion, person.given, joint, person.given.rows[this.frame]);
     this.label.textContent = `${spoken(this.view.motion.joint_names[joint])} · ${Math.round(degrees)}°`;
     const left = at[0] > this.view.size[0] - 140;
     this.ring.style.transform = `translate(${at[0]}px, ${at[1]}px) translate(-50%, -50%)`;

@@ -1,6 +1,6 @@
 // Curves over the time of the video: a joint's angle, speed and height, and the confidence of the evidence.
 
-import { angles, confidences, heights, speeds } from "./kinematics.js";
+import { angleName, angles, confidences, heights, speeds } from "./kinematics.js";
 import { css, spoken } from "./names.js";
 
 const LEFT = 34; // CSS pixels beside and below the curves
@@ -23,7 +23,7 @@ export class Plots {
     this.duration = duration || 1;
     this.joint = 0;
     this.kinds = [
-      { name: "angle", unit: "°", digits: 0, least: 30, of: (person) => angles(person, this.joint) },
+      { name: "angle", unit: "°", digits: 0, least: 30, of: (person) => angles(motion, person, this.joint) },
       {
         name: "speed", unit: "m/s", digits: 2, least: 0.5,
         of: (person) => speeds(person, this.joint, motion.parents, motion.timestamps),
@@ -67,10 +67,14 @@ export class Plots {
     for (const kind of this.kinds) {
       kind.curves = this.people.map((person) => kind.of(person.given));
       const most = kind.curves.reduce((top, curve) => curve.reduce((a, b) => (b > a ? b : a), top), kind.least);
+      const least = kind.curves.reduce((low, curve) => curve.reduce((a, b) => (b < a ? b : a), low), 0);
       kind.top = roundUp(most);
+      kind.bottom = least < 0 ? -roundUp(-least) : 0;
       const found = kind.name !== "confidence" || this.motion.keypoint_names.includes(this.#name());
-      const what = found ? spoken(this.#name()) : "all keypoints";
-      kind.head.textContent = `${what} · ${kind.name}${kind.unit ? `, ${kind.unit}` : ""}`;
+      const known = kind.name === "angle" && this.people.some(({ given }) => given.angles);
+      const angle = known && angleName(this.motion, this.joint);
+      const what = found ? `${spoken(this.#name())} · ${kind.name}` : `all keypoints · ${kind.name}`;
+      kind.head.textContent = `${angle ? spoken(angle) : what}${kind.unit ? `, ${kind.unit}` : ""}`;
     }
     this.draw();
   }
@@ -85,7 +89,7 @@ export class Plots {
     if (this.at) this.follow(...this.at);
   }
 
-  #drawOne({ name, canvas, curves, top }) {
+  #drawOne({ name, canvas, curves, top, bottom }) {
     const [width, height] = [canvas.clientWidth, canvas.clientHeight];
     if (!width) return;
     const scale = Math.min(window.devicePixelRatio, 2);
@@ -97,9 +101,10 @@ export class Plots {
     pen.fillStyle = style.getPropertyValue("--quiet");
     pen.strokeStyle = style.getPropertyValue("--edge");
     pen.textAlign = "right";
-    const y = (value) => TOP + (1 - Math.max(0, value) / top) * (height - TOP - BOTTOM);
+    const share = (value) => (Math.max(bottom, value) - bottom) / (top - bottom);
+    const y = (value) => TOP + (1 - share(value)) * (height - TOP - BOTTOM);
     const x = (time) => LEFT + (time / this.duration) * (width - LEFT - RIGHT);
-    for (const value of [0, top / 2, top]) {
+    for (const value of bottom < 0 ? [bottom, 0, top] : [0, top / 2, top]) {
       pen.beginPath();
       pen.moveTo(LEFT, Math.round(y(value)) + 0.5);
       pen.lineTo(width - RIGHT, Math.round(y(value)) + 0.5);

@@ -8,6 +8,7 @@ import numpy as np
 import performers
 import pytest
 import torch
+import world_takes
 
 from vibe.batch.manifest import MOTION, read_manifest_summary, write_summary
 from vibe.batch.report import found_outcome
@@ -61,3 +62,12 @@ def test_a_summary_with_a_world_that_is_none_tells_of_no_results(moving, world, 
     assert read_manifest_summary("a", json.dumps(summary).encode()) is None
     bad = {**written(moving, tmp_path / "summary.json")["world"], "tilt_error_deg": "much"}
     assert read_manifest_summary("a", json.dumps({**summary, "world": bad}).encode()) is None
+
+
+def test_steps_of_who_walks_are_in_the_summary(tmp_path, shared):
+    (tmp_path / "take").mkdir()
+    walk = world_takes.walkers(tmp_path / "take", shared / "data" / "motion").result(tmp_path / "clip.mp4", 0)
+    (row,) = written(walk, tmp_path / "summary.json")["people"]
+    assert row["steps"] >= 2 and 0.3 < row["step_length_m"] < 1
+    still = replace(walk, people=tuple(replace(each, contacts=None) for each in walk.people))
+    assert "steps" not in written(still, tmp_path / "summary.json")["people"][0]

@@ -15,7 +15,15 @@ import torch
 from vibe.arrays import as_tensors
 from vibe.body import load_body, pose_joints, rest_joints
 from vibe.body.outfit import dressed, vertex_colours
-from vibe.viewer.motion_json import QUATERNION_UNIT, WEIGHT_UNIT, motion_json, quantised_rotations, quantised_weights
+from vibe.viewer.motion_json import (
+    ANGLE_UNIT,
+    QUATERNION_UNIT,
+    WEIGHT_UNIT,
+    motion_json,
+    quantised_angles,
+    quantised_rotations,
+    quantised_weights,
+)
 
 FRAMES = 25
 
@@ -48,6 +56,15 @@ def told(result, body):
 def rotmat(person) -> torch.Tensor:
     turns = torch.from_numpy(person["rotations"].reshape(-1, 24, 4).astype(np.float32))
     return roma.unitquat_to_rotmat(torch.nn.functional.normalize(turns, dim=-1))
+
+
+def test_the_page_is_told_signed_angles_to_a_tenth_of_a_degree(result, body, told):
+    names = list(told["angle_names"].values())
+    for motion, person in zip(result.people, told["people"], strict=True):
+        angles = person["angles"].reshape(len(motion), len(names)) / ANGLE_UNIT
+        off = angles - motion.joint_angles(body)[names].values
+        assert np.abs(off - 360 * np.round(off / 360)).max() < 0.051
+    assert quantised_angles(np.array([[-0.26, 7200.4]])).tolist() == [[-3, 4]]
 
 
 def skinned(told, person) -> np.ndarray:

@@ -36,7 +36,10 @@ def write_summary(
         coverage = len(motion.frames) / max(len(clip.timestamps), 1)
         mean = float(seen.mean()) if len(seen) else 0.0
         row = {"person": person, "frames": len(motion.frames), "coverage": round(coverage, 4)}
-        people.append(row | {"confidence": round(mean, 4)})
+        walks = motion.contacts is not None and motion.space == "world"
+        walk = motion.gait().summary if walks else {"steps": 0}
+        steps = {name: round(value, 4) for name, value in walk.items()} if walk["steps"] else {}
+        people.append(row | {"confidence": round(mean, 4)} | steps)
     content = {
         "video": str(clip.path),
         "width_px": clip.width,

@@ -79,15 +79,16 @@ class Gait:
 
     @property
     def summary(self) -> dict[str, float | int]:
-        """How many steps, and their means; nothing more where there are none."""
-        count = sum(one.step_length is not None for one in self.contacts)
-        steps = [one for one in self.contacts if one.step_time is not None]
-        if not steps:
-            return {"steps": count}
-        names = ("step_time", "step_length", "step_width")
-        time, length, width = (float(np.mean([getattr(one, name) for one in steps])) for name in names)
-        about = {"step_time_s": time, "step_length_m": length, "step_width_m": width}
-        return {"steps": count, **about, "cadence_per_min": 60 / time, "speed_m_s": length / time}
+        """How many steps, and their means as far as they are known."""
+        steps = [one for one in self.contacts if one.step_length is not None]
+        found: dict[str, float | int] = {"steps": len(steps)}
+        for name, symbol in (("step_time", "s"), ("step_length", "m"), ("step_width", "m")):
+            known = [getattr(one, name) for one in steps if getattr(one, name) is not None]
+            found |= {f"{name}_{symbol}": float(np.mean(known))} if known else {}
+        if "step_time_s" in found:
+            time = found["step_time_s"]
+            found |= {"cadence_per_min": 60 / time, "speed_m_s": found["step_length_m"] / time}
+        return found
 
 
 def gait(

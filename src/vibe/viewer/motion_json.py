@@ -39,6 +39,16 @@ UNKNOWN_LEVEL = {
     "space": "camera", "R_scene_cam": np.array(R_SCENE_CAM["y"]).flatten().tolist(), "t_scene_cam": [0.0, 1.5, 0.0],
 }  # fmt: skip
 """From the camera to a level scene with y up and the lowest foot at height 0, where nobody tells it."""
+ANGLE_UNIT = 10
+"""What a degree becomes in a joint angle."""
+SIDE_ANGLES = {
+    "hip": "hip_flexion", "knee": "knee_flexion", "ankle": "ankle_dorsiflexion", "foot": "toes_extension",
+    "shoulder": "shoulder_elevation", "elbow": "elbow_flexion", "wrist": "wrist_flexion",
+}  # fmt: skip
+MAIN_ANGLES = {"pelvis": "pelvis_tilt", "spine3": "lumbar_extension", "head": "neck_extension"} | {
+    f"{side}_{joint}": f"{side}_{angle}" for side in ("left", "right") for joint, angle in SIDE_ANGLES.items()
+}
+"""The angle that is told of a joint, of several."""
 R_SCENE = np.array(R_SCENE_WORLD["y"], np.float32)
 """From the world to the page's axes, whose y points up."""
 
@@ -48,7 +58,8 @@ def motion_json(result: Result, body: Body) -> str:
 
     `body` is the one that the motion was made with. A shape in every frame becomes their mean.
     """
-    body, level, notes, world = as_numpy(body), UNKNOWN_LEVEL, list(result.notes), result.world
+    plain = as_numpy(body)
+    body, level, notes, world = plain, UNKNOWN_LEVEL, list(result.notes), result.world
     if any(len(motion.frames) for motion in result.people):
         scene = build_scene(result, body, SceneOptions(up="y", ground=True))
         assert scene.t_scene_cam is not None
@@ -66,7 +77,9 @@ def motion_json(result: Result, body: Body) -> str:
         **level,
         timestamps=_array(result.clip.timestamps.astype(np.float64)),
         platforms=[_platform(each) for each in find_platforms(result.numbered())] if world is not None else [],
-        people=[_person(number, motion.in_world(world), body) for number, motion in enumerate(result.people, start=1)],
+        people=[
+            _person(number, motion.in_world(world), body, plain) for number, motion in enumerate(result.people, start=1)
+        ],
         notes=notes,
     )
 
@@ -107,6 +120,7 @@ def _json(video: str, camera: Camera, body: Body, **rest: Any) -> str:
         "K": camera.K_px.flatten().tolist(),
         "lens": _lens(camera),
         "joint_names": SMPL if body.parents == SMPL_PARENTS else SMPLH,
+        "angle_names": MAIN_ANGLES,
         "keypoint_names": COCO,
         "parents": body.parents,
         "body": {
@@ -128,7 +142,7 @@ def _lens(camera: Camera) -> dict[str, Any] | None:
     return {"distortion": camera.distortion.tolist(), "fisheye": camera.fisheye, "reach": farthest_seen(camera)}
 
 
-def _person(number: int, motion: Motion, body: Body) -> dict[str, Any]:
+def _person(number: int, motion: Motion, body: Body, plain: Body) -> dict[str, Any]:
     rotmat, pelvis = motion.smpl.rotmat, motion.smpl.pelvis
     if motion.R_world_cam is not None:
         rotmat, pelvis = rotmat.copy(), motion.pelvis_world @ R_SCENE.T
@@ -139,6 +153,7 @@ def _person(number: int, motion: Motion, body: Body) -> dict[str, Any]:
         **contacts,
         "frames": _array(motion.frames.astype(np.int32)),
         "rotations": _array(quantised_rotations(_with_fingers(rotmat, motion, body))),
+        "angles": _array(quantised_angles(motion.joint_angles(plain)[list(MAIN_ANGLES.values())].values)),
         "pelvis": _array(pelvis.astype(np.float32)),
         "confidence": _levels(motion.confidence),
         "keypoint_confidence": _levels(motion.keypoints_px[..., 2]),
@@ -176,6 +191,12 @@ def at_rest(number: int, betas: Float[ndarray, "10"], body: Body) -> dict[str, A
         "surface_low": low.tolist(),
         "surface_step": step,
     }
+
+
+def quantised_angles(angles_deg: Float[ndarray, "time angle"]) -> Int16[ndarray, "time angle"]:
+    """Tenths of degrees; what is wound up farther than an integer counts is brought back by whole turns."""
+    short = angles_deg - 360 * np.round(angles_deg / 360) * (np.abs(angles_deg) > 3000)
+    return np.rint(ANGLE_UNIT * short).astype(np.int16)
 
 
 def quantised_rotations(rotmat: Float[ndarray, "time joint 3 3"]) -> Int16[ndarray, "time joint 4"]:
