@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import roma
 import torch
-from torch.nn import functional
 
 from vibe import skeletons
 from vibe.body.load import load_body
@@ -47,45 +46,6 @@ def test_hands_and_feet_go_astray_with_wrists_and_ankles_and_are_of_some_windows
             ends[:, :, k, :2] - truth[:, :, 17 + k], detected[:, :, near, :2] - truth[:, :, near]
         )
         assert ((ends[:, :, k, 2] == 0) == (detected[:, :, near, 2] == 0)).all()
-
-
-def test_places_without_error_are_the_truth_about_the_hips_and_agree_with_the_picture() -> None:
-    generator = seeded()
-    truth, shift = torch.randn(8, 12, 27, 3, generator=generator), 0.01 * torch.randn(8, 12, 27, 2, generator=generator)
-    never = keypoint_noise.NoiseConfig(places=(0.0, 0.0))
-    hips = skeletons.index(skeletons.DETECTED27, ["left_hip", "right_hip"])
-    about = truth - truth[:, :, hips].mean(2, keepdim=True)
-
-    places = keypoint_noise.imitate_places(truth, torch.zeros_like(shift), never, generator)
-    size = places.norm(dim=-1, keepdim=True) / about.norm(dim=-1, keepdim=True)
-    torch.testing.assert_close(places, size[:, :1, :1] * about)
-
-    moved = keypoint_noise.imitate_places(truth, shift, never, generator)
-    size = (moved[:, :1, 5:6, 0] / (about + functional.pad(shift, (0, 1)))[:, :1, 5:6, 0])[..., None]
-    torch.testing.assert_close(moved[..., :2], size * (about[..., :2] + shift))
-
-
-def test_errors_of_places_grow_along_a_limb_lie_in_depth_and_stay_through_a_window() -> None:
-    truth = torch.zeros(256, 24, 27, 3)
-    noise = keypoint_noise.NoiseConfig(places=(1.0, 1.0))
-    error = keypoint_noise.imitate_places(truth, torch.zeros(256, 24, 27, 2), noise, seeded())
-    spread = error.std((0, 1))
-    for chain in (("hip", "knee", "ankle", "toes"), ("shoulder", "elbow", "wrist", "index")):
-        depths = spread[skeletons.index(skeletons.DETECTED27, [f"left_{part}" for part in chain]), 2]
-        assert (depths.diff() > 0).all()
-    assert (spread[:, 2] > 2 * spread[:, :2].amax(-1)).all()
-    assert (error[..., 2].mean(1).std(0) > 0.9 * spread[:, 2]).all()
-
-
-def test_places_are_of_some_windows_only_and_of_frames_in_which_somebody_is_seen(tiny: Recipe) -> None:
-    motions = load_motions([find_motion("tiny.npz")], held_out=False)
-    noise = replace(tiny.synthesis.noise, blank=1.0)
-    config = replace(tiny.synthesis, batch=64, ends=1.0, places=0.5, noise=noise)
-    evidence = examples.synthesise(motions, clip_weights(motions), load_body(), config, seeded()).evidence
-    told = (evidence.places != 0).any(-1).any(-1)
-    assert 0.3 < told.any(1).double().mean() < 0.7
-    seen = (evidence.keypoints[:, :, :17, 2] > 0).any(-1)
-    assert not told[~seen].any()
 
 
 def test_the_true_body_seen_by_the_best_weak_camera_lies_on_its_keypoints(tiny: Recipe) -> None:

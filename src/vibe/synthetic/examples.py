@@ -18,7 +18,7 @@ from vibe.data.motion import FPS, Motions, draw_windows
 from vibe.models.keypoint_embedding import observe
 from vibe.records import Observation
 from vibe.skeletons import COCO, SMPL
-from vibe.synthetic.keypoint_noise import NoiseConfig, imitate_detector, imitate_ends, imitate_places
+from vibe.synthetic.keypoint_noise import NoiseConfig, imitate_detector, imitate_ends
 from vibe.synthetic.poses import PoseConfig, widen
 
 
@@ -111,9 +111,7 @@ class SynthesisConfig:
     exact: tuple[float, float] = (0.0, 0.0)
     """Share of the windows whose keypoints are the true ones: at a training's first step, and at its last."""
     ends: float = 0.75
-    """Share of the windows with what a pose model says of hands and feet; the others have COCO's points."""
-    places: float = 0.6
-    """Share of the imitated windows with hands and feet in which it also says where the points are in space."""
+    """Share of the windows with what a pose model says of hands, feet and space; the others have COCO's points."""
     rendered: float = 0.0
     """Share of the windows, below 1, that come from a recipe's `rendered` stores: the shipped detector's answers."""
     procedural: float = 0.0
@@ -195,15 +193,9 @@ def synthesise(
     keypoints = torch.where(chosen, sure[:, :, :core], detected)
     box = steady_boxes(keypoints, truth[:, :, :core], 0.04 * ~exact, seed)
     ends = torch.where(chosen, sure[:, :, core:], imitate_ends(truth, detected, metre, config.noise, seed))
-    told = torch.rand(config.batch, 1, 1, 1, generator=seed)
-    keypoints = torch.cat([keypoints, ends * (told < config.ends)], 2)
-    shift = (keypoints[..., :2] - truth) / metre[..., None] * (keypoints[..., 2:] > 0)
-    in_view = points[:, :, len(SMPL) :] @ true_view(box, people.view.zoom).mT
-    places = imitate_places(in_view, shift, config.noise, seed) * (told < config.ends * config.places)
-    places = places * (keypoints[:, :, :core, 2] > 0).any(-1)[..., None, None]
-    return build_example(
-        people.rotmat, people.betas, people.view.zoom, points, truth, keypoints, box, config.labelled, places
-    )
+    ends = ends * (torch.rand(config.batch, 1, 1, 1, generator=seed) < config.ends)
+    keypoints = torch.cat([keypoints, ends], 2)
+    return build_example(people.rotmat, people.betas, people.view.zoom, points, truth, keypoints, box, config.labelled)
 
 
 def see_keypoints(
@@ -219,10 +211,12 @@ def build_example(
     rotmat: Float[Tensor, "batch time 24 3 3"], betas: Float[Tensor, "batch 10"], zoom: Float[Tensor, "batch"],
     points: Float[Tensor, "batch time 51 3"], truth: Float[Tensor, "batch time 27 2"],
     keypoints: Float[Tensor, "batch time 27 3"], box: Float[Tensor, "batch time 4"], labelled: float,
-    places: Float[Tensor, "batch time 27 3"],
+    places: Float[Tensor, "batch time 27 3"] | None = None,
 ) -> Example:  # fmt: skip
     """Evidence and truth of people in the camera's frame as the crops in these boxes see them."""
-    identity, R_crop_cam = torch.eye(3), true_view(box, zoom)
+    identity = torch.eye(3)
+    true_box = torch.cat([box[..., :2] / zoom[:, None, None], box[..., 2:]], -1)
+    R_crop_cam, _, _ = cameras.crop_view(true_box, identity)
     evidence = observe(keypoints, box, identity, places)
     return Example(
         evidence=evidence,
@@ -233,12 +227,6 @@ def build_example(
         half_side=evidence.box[..., 2].exp(),
         labelled=torch.arange(len(rotmat)) < round(labelled * len(rotmat)),
     )
-
-
-def true_view(box: Float[Tensor, "batch time 4"], zoom: Float[Tensor, "batch"]) -> Float[Tensor, "batch time 3 3"]:
-    """R_crop_cam of the true camera for crops of the assumed one."""
-    true_box = torch.cat([box[..., :2] / zoom[:, None, None], box[..., 2:]], -1)
-    return cameras.crop_view(true_box, torch.eye(3))[0]
 
 
 def join_examples(one: Example, other: Example) -> Example:

@@ -56,13 +56,6 @@ class NoiseConfig:
     """By how much the logit falls, on average, where a limb is guessed wrong."""
     outside: float = 3.0
     """By how much the logit falls outside the picture."""
-    bone_depth_mm: tuple[float, ...] = (15.0, 70.0, 90.0, 40.0, 80.0, 70.0, 90.0, 40.0, 130.0, 20.0)
-    """Steady error along the line of sight of where a bone ends in space, from its beginning: hip, knee, ankle, foot;
-    shoulder, elbow, wrist, hand; nose, eyes and ears. For renderings, whose depths are read worst (`docs/train.md`)."""
-    flat: float = 0.44
-    """By how much depths are shrunk in those."""
-    places: tuple[float, float] = (0.25, 1.0)
-    """How large errors of places in space are in a window, least and most, over those."""
 
 
 SIDES = (0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8)
@@ -71,10 +64,6 @@ CARRIERS = skeletons.index(skeletons.COCO, [*["left_wrist", "right_wrist"] * 3, 
 """The keypoint beside which each of hands' and feet's points is."""
 PAIRS = [min(pair) for pair in enumerate(skeletons.mirrored(skeletons.DETECTED27))]
 """The first of both sides, for each point."""
-BONES = (8, 9, 9, 9, 9, 4, 4, 5, 5, 6, 6, 0, 0, 1, 1, 2, 2, 7, 7, 7, 7, 7, 7, 3, 3, 3, 3)
-"""Which of the ten depths belongs to the bone that ends at each of the 27 points."""
-STARTS = (-1, 0, 0, 0, 0, -1, -1, 5, 6, 7, 8, -1, -1, 11, 12, 13, 14, 9, 10, 9, 10, 9, 10, 15, 16, 15, 16)
-"""Where that bone begins: a point before it, or the middle of the hips."""
 LIMBS = ((7, 9), (8, 10)) * 6 + ((13, 15), (14, 16), (5, 7, 9), (6, 8, 10), (0, 1, 2, 3, 4))
 """Arms behind the body are what the detector misses most."""
 CUTS = ((13, 14, 15, 16), (15, 16), (11, 12, 13, 14, 15, 16), (9, 10, 11, 12, 13, 14, 15, 16))
@@ -136,32 +125,6 @@ def imitate_ends(
     logit = logit + config.vague * torch.randn(batch, 1, count, generator=seed)
     sure = logit.sigmoid() * (detected[:, :, CARRIERS, 2] > 0)
     return torch.cat([truth[:, :, core:] + shift + error * metre[:, :, core:, None], sure[..., None]], -1)
-
-
-def imitate_places(
-    points: Float[Tensor, "batch time 27 3"], shift: Float[Tensor, "batch time 27 2"],
-    config: NoiseConfig, seed: torch.Generator,
-) -> Float[Tensor, "batch time 27 3"]:  # fmt: skip
-    """Where a pose model would say that the points are in space, about the middle of the hips.
-
-    `points` are true, in the axes of a view that looks at the person, and `shift` is by how much they are marked beside
-    the truth in the picture; metres. Depths are shrunk and lean to either side of the truth, limb by limb; each window
-    has its own size of these errors, for on real people they are smaller than on renderings.
-    """
-    batch, frames, count = points.shape[:3]
-    worse = config.places[0] + (config.places[1] - config.places[0]) * torch.rand(batch, 1, 1, 1, generator=seed)
-    hips = skeletons.index(skeletons.DETECTED27, ["left_hip", "right_hip"])
-    truth = points - points[:, :, hips].mean(2, keepdim=True)
-    bone = torch.tensor(config.bone_depth_mm)[list(BONES)] / 1000
-    depth = bone * (steady_noise(batch, seed)[..., 0] + 0.4 * _wandering(batch, frames, count, seed)[..., 0])
-    for point, start in enumerate(STARTS):
-        depth[:, :, point] += depth[:, :, start] * (start >= 0)
-    depth = depth + 0.1 * bone * torch.randn(batch, frames, count, generator=seed)
-    astray = shift.norm(dim=-1) * torch.randn(batch, 1, count, generator=seed)
-    size = torch.exp(0.08 * torch.randn(batch, 1, 1, 1, generator=seed))
-    across = 0.25 * worse * bone[:, None] * torch.randn(batch, 1, count, 2, generator=seed)
-    away = truth[..., 2:] * (1 - config.flat * worse) + worse * depth[..., None] + astray[..., None]
-    return size * torch.cat([truth[..., :2] + shift + across, away], -1)
 
 
 def _errors(
