@@ -103,7 +103,7 @@ OPEN = FitStage(
         "shape": 0.01,
         "bone_depth": 0.1,
     },
-    evaluations=30,
+    evaluations=45,
 )
 """Everything at once, near what the network said; 1 is the price of a keypoint of confidence 1 missed by far."""
 TOGETHER = replace(OPEN, weights={**OPEN.weights, "nearness": 0.02}, evaluations=80)
