@@ -377,6 +377,14 @@ def test_files_that_are_no_characters_are_refused_before_they_are_read(scene, bo
         write_onto(tmp_path / "y.glb", scene, scene.characters[0], body, tmp_path / "none.glb")
 
 
+def test_the_character_itself_is_not_written_over(characters, scene, body, tmp_path):
+    own = tmp_path / "hero.glb"
+    own.write_bytes(characters["vrm"].read_bytes())
+    with pytest.raises(Misuse, match="would be overwritten"):
+        write_onto(own, scene, scene.characters[0], body, own)
+    assert own.read_bytes() == characters["vrm"].read_bytes()
+
+
 def test_a_character_goes_with_glb_alone(given, body, characters, tmp_path):
     for to, options, words in [
         ("bvh", {"onto": characters["vrm"]}, "--to glb"), ("glb", {"onto": characters["vrm"], "rig": "vrm"}, "no rig"),

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from vibe.export.export import export
+from vibe.export.rigs import RIGS
 
 PROGRAM = """
 const validator = require("gltf-validator"), files = require("fs");
@@ -16,9 +17,11 @@ validator.validateBytes(new Uint8Array(files.readFileSync(process.argv[1])))
 """
 
 
-@pytest.mark.parametrize("root", ["origin", "in-place"])
-def test_khronos_s_validator_finds_no_error_no_warning_and_gives_no_hint(root, given, body, node_modules, tmp_path):
-    export(given, tmp_path / "x.glb", "glb", root=root, body=body)
+@pytest.mark.parametrize(
+    "options", [{"root": "origin"}, {"root": "in-place"}, *({"rig": rig} for rig in RIGS if rig != "smpl")]
+)
+def test_khronos_s_validator_finds_no_error_no_warning_and_gives_no_hint(options, given, body, node_modules, tmp_path):
+    export(given, tmp_path / "x.glb", "glb", **options, body=body)
     node = shutil.which("node")
     assert node, "the validator was installed by node's npm"
     done = subprocess.run(

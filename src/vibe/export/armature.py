@@ -44,21 +44,30 @@ class Armature:
     """The skin at rest."""
     weights: Float[ndarray, "vertex bone"]
 
-    @property
-    def rotmat(self) -> Float[ndarray, "time bone 3 3"]:
-        """Of each bone in its parent's axes, of the root in the scene's."""
-        return self._in_parent(self.R_scene_bone, self.R_scene_bone)
+    def turns(self, bone: int, R_scene_rest: Float[ndarray, "3 3"] | None = None) -> Float[ndarray, "time 3 3"]:
+        """A bone's turn in its parent's axes, of the root in the scene's; in double precision.
+
+        With `R_scene_rest` it is the turn since the rest pose, which that stands upright.
+        """
+        R = self._turned(bone, R_scene_rest)
+        above = self.parents[bone]
+        R = R if above < 0 else self._turned(above, R_scene_rest).mT @ R
+        return orthonormal(R)
+
+    def _turned(self, bone: int, R_scene_rest: Float[ndarray, "3 3"] | None) -> Float[ndarray, "time 3 3"]:
+        R = self.R_scene_bone[:, bone].astype(np.float64)
+        return R if R_scene_rest is None else R @ (R_scene_rest @ self.R_body_bone[bone]).T
 
     @property
     def rest_rotmat(self) -> Float[ndarray, "bone 3 3"]:
-        """The same at rest, of the root in the body's axes."""
-        return self._in_parent(self.R_body_bone[None], self.R_body_bone[None])[0]
+        """Of each bone at rest in its parent's axes, of the root in the body's."""
+        return self._in_parent(self.R_body_bone)
 
     @property
     def steps(self) -> Float[ndarray, "bone 3"]:
         """From its parent to each bone at rest, in the parent's axes."""
         ways = self.rest - np.where(np.array(self.parents)[:, None] < 0, 0, self.rest[list(self.parents)])
-        return self._in_parent(self.R_body_bone[None], ways[None, ..., None])[0, ..., 0]
+        return self._in_parent(ways[..., None])[..., 0]
 
     def moves(self, bone: int) -> Float[ndarray, "time 3"]:
         """The place of a bone in its parent's axes, of the root in the scene's."""
@@ -67,11 +76,18 @@ class Armature:
         ways = self.places[:, bone] - self.places[:, parent]
         return (self.R_scene_bone[:, parent].mT @ ways[..., None])[..., 0]
 
-    def _in_parent(self, R: Float[ndarray, "time bone 3 3"], what: Float[ndarray, "time bone 3 _"]) -> ndarray:
-        above = R[:, list(self.parents)].mT @ what
+    def _in_parent(self, what: Float[ndarray, "bone 3 _"]) -> Float[ndarray, "bone 3 _"]:
+        above = self.R_body_bone[list(self.parents)].mT @ what
         root = np.array(self.parents) < 0
-        above[:, root] = what[:, root]
+        above[root] = what[root]
         return above
+
+
+def orthonormal(R: Float[ndarray, "time 3 3"]) -> Float[ndarray, "time 3 3"]:
+    """Rotations in double precision, exact to the last digit: of others SciPy decomposes every one, slowly."""
+    x = unit(R[..., 0])
+    z = unit(np.cross(x, R[..., 1]))
+    return np.stack([x, np.cross(z, x), z], -1)
 
 
 def build_armature(rig: RigSpec, scene: Scene, character: Character, body: Body, surface: Body) -> Armature:

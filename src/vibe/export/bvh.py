@@ -39,17 +39,14 @@ def write_bvh(path: Path, scene: Scene, character: Character, body: Body, unit: 
     offsets = (armature.rest - armature.rest[parents]) @ scene.R_scene_rest.T
     offsets[list(armature.travels)] = 0  # they are placed by their positions
     hierarchy = _hierarchy(armature, offsets * scale, _tips(armature) @ scene.R_scene_rest.T * scale)
-    R_turned = armature.R_scene_bone @ (scene.R_scene_rest @ armature.R_body_bone).mT
-    R_parent = R_turned[:, parents].copy()
-    R_parent[:, 0] = np.eye(3)
-    angles_deg = steady_angles((R_parent.mT @ R_turned)[:, order], ORDER)
     numbers = []
-    for bone, angles in zip(order, angles_deg.swapaxes(0, 1)):
+    for bone in order:
         if bone in armature.travels:
-            way = armature.places[:, bone] - (armature.places[:, parents[bone]] if bone else 0)
-            numbers.append((R_parent[:, bone].mT @ way[..., None])[..., 0] * scale)
-        numbers.append(angles)
-    head = f"MOTION\nFrames: {len(R_turned)}\nFrame Time: {1 / scene.fps:.10f}\n"
+            # in the parent's axes, which are the scene's at rest
+            R_upright = scene.R_scene_rest @ armature.R_body_bone[parents[bone]] if bone else np.eye(3)
+            numbers.append(armature.moves(bone) @ R_upright.T * scale)
+        numbers.append(steady_angles(armature.turns(bone, scene.R_scene_rest)[:, None], ORDER)[:, 0])
+    head = f"MOTION\nFrames: {len(armature.places)}\nFrame Time: {1 / scene.fps:.10f}\n"
     assets.write_whole(path, f"{hierarchy}{head}{''.join(number_rows(np.concatenate(numbers, 1), ' '))}".encode())
 
 

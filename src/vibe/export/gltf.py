@@ -89,9 +89,9 @@ def add_bones(file: GltfFile, armature: Armature) -> list[int]:
 
 def bone_paths(armature: Armature, bones: list[int]) -> list[tuple[int, Float[ndarray, "_ _"], str]]:
     """The numbers of an animation: the rotations of all bones, and the places of those that travel."""
-    turns = continuous(quaternions_from_rotmat(armature.rotmat))
     places = [(bones[bone], armature.moves(bone).astype(np.float32), "translation") for bone in armature.travels]
-    return [*places, *((node, turns[:, bone], "rotation") for bone, node in enumerate(bones))]
+    turns = [continuous(quaternions_from_rotmat(armature.turns(bone))) for bone in range(len(bones))]
+    return [*places, *((node, turn.astype(np.float32), "rotation") for node, turn in zip(bones, turns, strict=True))]
 
 
 def _mesh(file: GltfFile, character: Character, armature: Armature, body: Body, clothed: bool) -> int:

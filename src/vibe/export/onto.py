@@ -20,6 +20,7 @@ from vibe.body.pose import pose_joints, rest_vertices
 from vibe.body.posture import unit
 from vibe.body.record import Body
 from vibe.body.soles import sole_points, standing_spans
+from vibe.export.armature import orthonormal
 from vibe.export.bone_names import find_bones
 from vibe.export.character_file import CharacterFile, read_character
 from vibe.export.gltf_file import GltfFile, sampled
@@ -65,6 +66,7 @@ def write_onto(
     """
     if scene.up != "y":
         raise ValueError("glTF's y points up, always: leave --up out, programs turn it to their own axes")
+    assets.keep_inputs((path,), onto, bones)
     file = read_character(Path(onto))
     found = find_bones(file, None if bones is None else Path(bones))
     fingered, made_with = character.with_fingers(body)
@@ -356,8 +358,8 @@ def _paths(
         R_parent = np.eye(3) if parent < 0 else R_rest[parent]
         if above >= 0:
             R_parent = moved[above] @ (R_rest[above].T @ R_parent)
-        turns = quaternions_from_rotmat((np.swapaxes(R_parent, -1, -2) @ R).astype(np.float32))
-        paths.append((node, continuous(turns), "rotation"))
+        turns = quaternions_from_rotmat(orthonormal(np.swapaxes(R_parent, -1, -2) @ R.astype(np.float64)))
+        paths.append((node, continuous(turns).astype(np.float32), "rotation"))
     return paths
 
 

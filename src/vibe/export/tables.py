@@ -19,7 +19,7 @@ def number_rows(numbers: Float[ndarray, "row *column"], between: str) -> list[st
     """One line for each row, numbers to the fifth decimal, each line ended."""
     flat = numbers.reshape(len(numbers), -1)
     line = between.join(["%.5f"] * flat.shape[1]) + "\n"
-    return [line % tuple(row) for row in flat.tolist()]
+    return [line % tuple(row.tolist()) for row in flat]
 
 
 def write_csv(path: Path, scene: Scene) -> None:
