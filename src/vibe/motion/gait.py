@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.signal import find_peaks
 
 from vibe.body.posture import unit
 from vibe.skeletons import CONTACTS, SMPL
@@ -144,6 +143,8 @@ def _way(
 
 def _peaks(ahead: Float[ndarray, "time"]) -> list[int]:
     """Frames at which a foot is farthest along the way; none at the ends, or where there is no way."""
+    from scipy.signal import find_peaks  # loading it takes as long as reading a motion file
+
     found, _ = find_peaks(np.where(np.isfinite(ahead), ahead, 0.0), prominence=SWING)
     return [frame for frame in found.tolist() if np.isfinite(ahead[frame - 1 : frame + 2]).all()]
 
