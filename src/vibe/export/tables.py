@@ -50,7 +50,7 @@ def write_csv(path: Path, scene: Scene) -> None:
 
 
 def write_gait(path: Path, scene: Scene) -> None:
-    """The stances of everybody who walks or runs, one a row, written whole or not at all.
+    """The stances of everybody who walks, one a row, written whole or not at all.
 
     Columns: person, side, strike_s and off_s in the video, then the step to it: step_time_s, step_length_m,
     step_width_m; empty where it is not known. Raises OSError, and ValueError where nobody's feet are known to stand.

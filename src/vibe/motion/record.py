@@ -225,7 +225,7 @@ class Motion:
         return Series(angles, tuple(angle_names()), self.times, self.frames, "deg", SEGMENTS)
 
     def gait(self) -> Gait:
-        """Strikes and offs of feet, and steps, of who walks or runs; none of who does not.
+        """Strikes and offs of feet, and steps, of who walks; few of who runs, none of who does neither.
 
         ValueError where it is not known which feet stand, or there is no world.
         """
