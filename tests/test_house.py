@@ -21,6 +21,7 @@ from house_figures import Module, SourceTree
 SOURCE = Path(__file__).parents[1] / "src" / "vibe"
 GROUND = (
     "errors",
+    "auth",
     "arrays",
     "records",
     "skeletons",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import sys
 import tempfile
 import threading
 import time
-import webbrowser
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -203,8 +201,9 @@ def _page_server(
     options: LiveOptions, start: str, source: LiveSource, live_estimator: LiveEstimator, body: Body
 ) -> Iterator[Server]:
     """The page and the socket, with a word on where they are; the browser is opened where there is a screen."""
+    from vibe.auth import browser_at, is_loopback
     from vibe.live.outputs import Packets
-    from vibe.live.server import ServedContent, Server, is_loopback, page_file
+    from vibe.live.server import ServedContent, Server
     from vibe.viewer.page import live_page, page_template
 
     text = live_page(page_template(), source.name, live_estimator.camera, body) if options.shows else None
@@ -214,11 +213,7 @@ def _page_server(
             print_error(
                 f"{server.host} can be reached from other machines: who has the token sees what the camera sees"
             )
-        screen = sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
-        browse = options.shows and screen and not options.no_browser
-        with page_file(server.address) if browse else nullcontext() as address:
-            if address:
-                webbrowser.open(address)
+        with browser_at(server.address, options.shows and not options.no_browser):
             yield server
 
 

@@ -1,28 +1,18 @@
-"""The page and the WebSocket of live motion, on one port, for those who know the token.
-
-A browser lets any site's page send requests to this machine, and a name can be made to mean 127.0.0.1 once such a page
-is loaded (DNS rebinding). So the address that a request was sent to (Host) has to be a number, localhost or the name
-that the server listens on, and a page that sends it (Origin) has to come from that same address."""
+"""The page and the WebSocket of live motion, on one port, for those who know the token (`vibe.auth`)."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import hmac
-import ipaddress
 import secrets
-import tempfile
 import threading
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from html import escape
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
+from vibe.auth import HEADERS, listening_error, refusal_reason
 from vibe.errors import needs_extra
 from vibe.live.outputs import Packet, Packets
 from vibe.live.pose import LivePoses
@@ -32,12 +22,6 @@ MOST_LISTENERS = 16
 """Sockets that are open at once."""
 LONGEST_MESSAGE = 1024
 """Bytes that a listener may say; nothing is asked of them."""
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
 
 
 @dataclass(frozen=True)
@@ -107,13 +91,7 @@ class Server:
         try:
             self._loop.run_until_complete(self._serve(started))
         except OSError as error:
-            kind = OSError
-            reason = f"nobody can listen on {self.host} ({error.strerror or error}): give an address of this machine"
-            if error.errno == errno.EADDRINUSE:
-                reason = f"port {self.port} is taken: give another one with --port, or 0 for any that is free"
-            elif error.errno in (errno.EACCES, errno.EPERM):
-                kind, reason = PermissionError, f"port {self.port} may not be used: give one from 1024 on with --port"
-            started.set_exception(kind(reason))
+            started.set_exception(listening_error(error, self.host, self.port))
         except UnicodeError as error:
             name = ascii(self.host)[:80]
             started.set_exception(ValueError(f"{name} is no name that a machine can have ({error}): see --host"))
@@ -136,7 +114,7 @@ class Server:
 
     def _answer(self, connection: Any, request: Any) -> Any:
         """The page, a refusal, or nothing where the socket may be opened."""
-        reason = refusal_reason(request.path, request.headers, self.token, self.host)
+        reason = refusal_reason(request.path, request.headers.raw_items(), self.token, self.host)
         if reason is not None:
             return _response(connection, HTTPStatus.FORBIDDEN, reason)
         path = request.path.partition("?")[0]
@@ -189,54 +167,3 @@ def _response(connection: Any, status: HTTPStatus, text: str, kind: str = "text/
     del response.headers["Content-Type"]
     response.headers.update({"Content-Type": kind, **HEADERS})
     return response
-
-
-@contextmanager
-def page_file(address: str) -> Iterator[str]:
-    """The address of a file that only this user can read and that leads a browser to the page; removed at the end.
-
-    Whatever a browser is started with, everybody on the machine can read.
-    """
-    with tempfile.TemporaryDirectory(prefix="vibe-live-") as folder:
-        file = Path(folder) / "page.html"
-        file.write_text(f'<meta http-equiv="refresh" content="0; url={escape(address)}">', encoding="utf-8")
-        yield file.as_uri()
-
-
-def refusal_reason(path: str, headers: Any, token: str, host: str) -> str | None:
-    """Why a request is not answered; None for one that may be. `host` is what the server was told to listen on.
-
-    `headers` is a mapping that raises LookupError for one that stands twice.
-    """
-    try:
-        asked, origin, bearer = (headers.get(name) for name in ("Host", "Origin", "Authorization"))
-    except LookupError:  # websockets' MultipleValuesError
-        return "a header stands twice"
-    try:
-        name = (urlsplit(f"//{asked or ''}").hostname or "").lower()
-    except ValueError:
-        name = ""
-    if not (name in ("localhost", host.lower()) or _is_number(name)):
-        return "this address is not one of this server"
-    if origin is not None and origin.lower() != f"http://{asked}".lower():
-        return "a page from another place asked"
-    given = parse_qs(path.partition("?")[2]).get("token", [""])[-1]
-    scheme, _, credentials = (bearer or "").partition(" ")
-    if scheme.lower() == "bearer":
-        given = credentials.strip()
-    if not hmac.compare_digest(given.encode(errors="replace"), token.encode()):
-        return "the token is missing or wrong: use the address that vibe printed"
-    return None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    return ipaddress.ip_address(host).is_loopback if _is_number(host) else host.lower() == "localhost"
-
-
-def _is_number(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
