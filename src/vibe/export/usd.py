@@ -76,6 +76,7 @@ def _person(pxr: Any, stage: Any, scene: Scene, character: Character, body: Body
     """A skeleton, the skin that follows it and the motion."""
     from vibe.body.outfit import dressed
 
+    surface = rest_vertices(character.with_fingers(dressed(body))[1], character.smpl.betas) @ scene.R_scene_rest.T
     character, body = character.with_fingers(body)
     Gf, UsdSkel, Vt = pxr.Gf, pxr.UsdSkel, pxr.Vt
     number = character.number  # in every name: Blender's are without the path
@@ -93,7 +94,6 @@ def _person(pxr: Any, stage: Any, scene: Scene, character: Character, body: Body
     skeleton.CreateRestTransformsAttr(Vt.Matrix4dArray(at_rest))
     motion = _motion(pxr, stage, f"{place}/skeleton_{number}/motion_{number}", scene, character, steps)
     UsdSkel.BindingAPI.Apply(skeleton.GetPrim()).CreateAnimationSourceRel().SetTargets([motion])
-    surface = rest_vertices(dressed(body), character.smpl.betas) @ scene.R_scene_rest.T
     mesh = _mesh(pxr, stage, f"{place}/skin_{number}", surface, body.faces)
     binding = UsdSkel.BindingAPI.Apply(mesh.GetPrim())
     binding.CreateSkeletonRel().SetTargets([pxr.Sdf.Path(f"{place}/skeleton_{number}")])

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from vibe.body.fingers import ARMS, with_fingers
+from vibe.body.hand_joints import relaxed
 from vibe.body.pose import pose_joints, rest_joints
 from vibe.body.record import Body
 from vibe.records import SmplParams
@@ -57,9 +58,12 @@ class Character:
         return np.concatenate([self.rest[:1], self.rest[1:] - self.rest[list(self.parents[1:])]])
 
     def with_fingers(self, body: Body) -> tuple[Character, Body]:
-        """The same person and body with SMPL-H's 52 joints; as they are of who has no fingers, or has them already."""
-        if self.fingers is None or len(self.rest) != len(SMPL):
+        """The same person and body with SMPL-H's 52 joints; of who has no fingers the body with relaxed ones in its
+        skin, and all as it is of who has them already."""
+        if len(self.rest) != len(SMPL):
             return self, body
+        if self.fingers is None:
+            return self, relaxed(body)
         body = with_fingers(body)
         smpl = replace(self.smpl, rotmat=np.concatenate([self.smpl.rotmat[:, :ARMS], self.fingers], 1))
         rest = rest_joints(body, smpl.betas)

@@ -132,9 +132,12 @@ class Motion:
         return self.smpl if self.betas_per_frame is None else replace(self.smpl, betas=self.betas_per_frame)
 
     def posed(self, body: Body) -> tuple[SmplParams, Body]:
-        """What is to be skinned: with SMPL-H's 52 joints where the motion has fingers and the body knows of its own."""
+        """What is to be skinned, of a body that knows of its fingers: with SMPL-H's 52 joints where the motion has
+        fingers, else of SMPL's with hands that hang."""
         if self.left_hand_pose is None or self.right_hand_pose is None or body.hands is None:
-            return self.smpl_shaped, body
+            from vibe.body.hand_joints import relaxed
+
+            return self.smpl_shaped, relaxed(body)
         smpl = self.smpl_shaped
         rotmat = smplh_rotmat(smpl.rotmat, self.left_hand_pose, self.right_hand_pose)
         return replace(smpl, rotmat=rotmat), with_fingers(body)
@@ -232,7 +235,7 @@ class Motion:
         return gait(self.contacts, self.joints_world, np.array([0.0, 0.0, 1.0]), self.times)
 
     def vertices(self, body: Body | Path | str | None = None, space: str = "camera") -> Float[ndarray, "time vertex 3"]:
-        """The surface in every frame, in the camera's frame or the world's, metres.
+        """The surface in every frame, in the camera's frame or the world's, metres; fingers not known of are relaxed.
 
         Its faces are `vibe.load_body().faces`.
 

@@ -17,7 +17,8 @@ from numpy import ndarray
 
 from vibe import __version__
 from vibe.arrays import as_numpy
-from vibe.body.fingers import smplh_rotmat, with_fingers
+from vibe.body.fingers import ARMS, smplh_rotmat, with_fingers
+from vibe.body.hand_joints import relaxed, relaxed_rotmat
 from vibe.body.outfit import colour, dressed, vertex_colours
 from vibe.body.pose import rest_joints, rest_vertices
 from vibe.body.record import Body
@@ -27,7 +28,7 @@ from vibe.motion.record import Motion, Result
 from vibe.motion.scene import R_SCENE_CAM, R_SCENE_WORLD, STILL, SceneOptions, build_scene
 from vibe.records import Camera
 from vibe.rotations import quaternions_from_rotmat
-from vibe.skeletons import COCO, HAND15, SMPL, SMPL_PARENTS, SMPLH
+from vibe.skeletons import COCO, SMPL, SMPL_PARENTS, SMPLH
 
 INFLUENCES = 4
 """Joints that may carry a vertex on a graphics card, as three.js does it."""
@@ -152,7 +153,7 @@ def _person(number: int, motion: Motion, body: Body, plain: Body) -> dict[str, A
         **at_rest(number, motion.smpl.betas, body),
         **contacts,
         "frames": _array(motion.frames.astype(np.int32)),
-        "rotations": _array(quantised_rotations(_with_fingers(rotmat, motion, body))),
+        "rotations": _array(quantised_rotations(_with_fingers(rotmat, motion, body, plain))),
         "angles": _array(quantised_angles(motion.joint_angles(plain)[list(MAIN_ANGLES.values())].values)),
         "pelvis": _array(pelvis.astype(np.float32)),
         "confidence": _levels(motion.confidence),
@@ -161,14 +162,15 @@ def _person(number: int, motion: Motion, body: Body, plain: Body) -> dict[str, A
 
 
 def _with_fingers(
-    rotmat: Float[ndarray, "time 24 3 3"], motion: Motion, body: Body
+    rotmat: Float[ndarray, "time 24 3 3"], motion: Motion, body: Body, plain: Body
 ) -> Float[ndarray, "time joint 3 3"]:
-    """The rotations of the body's joints: with fingers where it has them, at rest of who has none."""
+    """The rotations of the body's joints: with fingers where it has them, relaxed ones of who has none."""
     if body.parents == SMPL_PARENTS:
         return rotmat
-    rest = np.zeros((len(rotmat), 3 * len(HAND15)), np.float32)
-    poses = [rest if pose is None else pose for pose in (motion.left_hand_pose, motion.right_hand_pose)]
-    return smplh_rotmat(rotmat, *poses)
+    if motion.left_hand_pose is not None and motion.right_hand_pose is not None:
+        return smplh_rotmat(rotmat, motion.left_hand_pose, motion.right_hand_pose)
+    fingers = relaxed_rotmat(plain)
+    return np.concatenate([rotmat[:, :ARMS], np.broadcast_to(fingers, (len(rotmat), *fingers.shape))], 1)
 
 
 def _levels(confidence: Float[ndarray, "*b"]) -> dict[str, str]:
@@ -177,8 +179,8 @@ def _levels(confidence: Float[ndarray, "*b"]) -> dict[str, str]:
 
 
 def at_rest(number: int, betas: Float[ndarray, "10"], body: Body) -> dict[str, Any]:
-    """What one person looks like in the T-pose."""
-    body = dressed(body)
+    """What one person looks like in the T-pose, without fingers that move with the hands hanging."""
+    body = relaxed(dressed(body)) if body.parents == SMPL_PARENTS else with_fingers(dressed(body))
     surface = rest_vertices(body, betas).astype(np.float64)
     low = surface.min(0)
     step = float((surface - low).max()) / np.iinfo(np.uint16).max
