@@ -24,6 +24,8 @@ SIDE = 256
 MARGIN = 1.25
 """Side of the region over the diameter of the circle around the body."""
 COCO_FROM_MODEL = skeletons.index(skeletons.BLAZEPOSE, skeletons.COCO)
+BORDER = 2
+"""Averaged pixels that are kept around a region, of which its own are interpolated."""
 CENTRE, RIM = 33, 34
 """The model's auxiliary points: middle of the hips, and the point above it on the circle around the body."""
 OUTPUTS = ((1, 195), (1, 117), (1, 64, 64, 39), (1, 1))
@@ -142,7 +144,8 @@ class BlazePose:
 
 def _reduced(rgb: Array, region: Array, factor: int) -> tuple[Array, Array]:
     """The part of the picture that holds the region, averaged over squares of `factor` pixels, and the region in it."""
-    reach = region[2] * math.sqrt(0.5)
+    across = abs(math.cos(region[3])) + abs(math.sin(region[3]))
+    reach = region[2] * across / 2 + BORDER * factor
     low = np.clip(np.floor((region[:2] - reach) / max(factor, 1)) * factor, 0, rgb.shape[1::-1]).astype(int)
     high = np.clip(np.ceil(region[:2] + reach), 0, rgb.shape[1::-1]).astype(int)
     columns, rows = (high - low) // max(factor, 1)
