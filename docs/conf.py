@@ -20,6 +20,7 @@ PARTS = {
             "estimate",
             "many",
             "stages",
+            "edit",
             "live",
             "speed",
             "view",

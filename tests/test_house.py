@@ -37,7 +37,7 @@ GROUND = (
     "motion",
     "cache",
 )
-ROOMS = ("tracking", "features", "models", "refine", "world", "views", "export", "render", "viewer")
+ROOMS = ("edits", "tracking", "features", "models", "refine", "world", "views", "export", "render", "viewer")
 CORRIDOR = ("inference",)
 WINGS = ("convert", "data", "synthetic", "evaluate", "train", "batch", "live", "bench")
 ORDER = (*GROUND, *ROOMS, *CORRIDOR, *WINGS, "cli", "__main__")

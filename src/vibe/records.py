@@ -152,6 +152,10 @@ def world_sentence(about: Mapping[str, Any]) -> str:
     return "; ".join(parts)
 
 
+BY_HAND = 2.0
+"""Confidence of a keypoint that somebody put where it is; it falls to 1 in the frames around, which follow it."""
+
+
 @dataclass(frozen=True)
 class Track:
     """One person followed through a clip."""
@@ -161,7 +165,8 @@ class Track:
     box_px: Float[Array, "time 4"]
     """Centre x, centre y, width, height."""
     keypoints_px: Float[Array, "time 17 3"]
-    """COCO-17: x, y, confidence in [0, 1]. A frame that was filled in has confidence 0 throughout."""
+    """COCO-17: x, y, confidence in [0, 1]. A frame that was filled in has confidence 0 throughout; a point that
+    somebody put where it is has `BY_HAND`."""
     landmarks: Float[Array, "time 33 8"] | None = None
     """`skeletons.BLAZEPOSE`: x, y in pixels; x, y, z in metres from the middle of the hips, in axes of which z is the
     line of sight to the person; visibility, presence and heat in [0, 1]. None of a pose model that has COCO's alone."""

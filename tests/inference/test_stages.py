@@ -11,20 +11,23 @@ import pytest
 import roma
 import torch
 from torch import Tensor, nn
+from two_views import two_views
 
 from vibe import cameras
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
+from vibe.edits.record import Edit
 from vibe.features import video_features
 from vibe.inference import predict, refine, track
 from vibe.inference.config import EstimatorConfig
 from vibe.inference.estimate import Estimator, load_estimator
+from vibe.inference.refit import open_refit
 from vibe.models.generator import VIBE
 from vibe.models.gru import EncoderConfig, GRUEncoder
 from vibe.models.keypoint_embedding import EmbeddingConfig
 from vibe.models.network import NetworkConfig, build_network, load_network
 from vibe.models.regressor import Regressor, RegressorConfig
-from vibe.motion import Motion, Result
+from vibe.motion import Motion, Result, load
 from vibe.records import Clip, Track, Weights
 from vibe.refine.presets import FITTINGS, SMOOTHING
 from vibe.tracking.detector import Detections
@@ -329,3 +332,72 @@ def test_a_fault_in_one_thread_stops_all(film: Path, method: Estimator, monkeypa
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(1)
+
+
+SWAP = Edit("swap_sides", {"person": 2, "first": 5, "last": 20})
+
+
+@pytest.fixture
+def opened(film, method, tmp_path):
+    """A motion whose stages are kept, and what corrects it."""
+    result = method.estimate(film, cache=tmp_path / "stages")
+    return result, open_refit(result, film, method, tmp_path / "stages")
+
+
+def test_without_corrections_it_is_the_same_motion_and_with_some_only_they_are_solved(opened, monkeypatch):
+    result, refit = opened
+    assert same(result, refit.solve([])) and len(LOOKS) == 1
+    fits, fit = [], refine.fit
+    monkeypatch.setattr(refine, "fit", lambda start, *rest: fits.append(len(start.pelvis)) or fit(start, *rest))
+    one = refit.solve([SWAP])
+    assert fits == [30] and len(LOOKS) == 1, "the second person's frames alone"
+    assert not np.array_equal(one.people[1].keypoints_px, result.people[1].keypoints_px)
+    named = refit.solve([SWAP, Edit("name", {"person": 1, "name": "Anna"})])
+    assert fits == [30] and named.people[0].name == "Anna", "what was solved once is kept"
+    assert np.array_equal(one.people[1].smpl.rotmat, named.people[1].smpl.rotmat)
+    assert one.notes[-1] == "1 correction by hand"
+
+
+def test_the_name_is_in_the_file(opened, tmp_path):
+    opened[1].solve([Edit("name", {"person": 1, "name": "Ånna"})]).save(tmp_path / "motion.npz")
+    assert [one.name for one in load(tmp_path / "motion.npz")] == ["Ånna", ""]
+
+
+def test_people_who_are_joined_split_and_gone_have_the_numbers_that_are_told(opened):
+    frames = [one.frames.tolist() for one in opened[1].solve([Edit("split", {"person": 1, "frame": 40})])]
+    assert frames == [list(range(40)), list(range(30)), list(range(40, FRAMES))]
+    (joined,) = opened[1].solve([Edit("join", {"person": 2, "other": 1})])
+    assert joined.frames.tolist() == list(range(FRAMES))
+    assert len(opened[1].solve([Edit("delete", {"person": 1}), Edit("delete", {"person": 1})])) == 0
+    assert [len(one) for one in opened[1].solve([Edit("trim", {"first": 3, "last": 3})])] == [1, 1]
+
+
+def test_a_foot_stands_where_it_is_said_and_the_floor_is_where_it_is_said(opened):
+    result, refit = opened
+    said = refit.solve([Edit("foot_stands", {"person": 1, "foot": "right", "first": 30, "last": 50})])
+    contacts = said.people[0].contacts
+    assert contacts is not None and (contacts[30:51, 2:] == 1).all()
+    frame = 12
+    floor = refit.solve([Edit("floor_here", {"person": 2, "frame": frame})])
+    assert floor.world is not None and result.world is not None and floor.world.floor == "feet"
+    lowest = floor.people[1].joints_world[frame, [10, 11], 2].min()
+    assert 0 <= lowest < 0.12, "metres from a foot's joint to the sole"
+    still = refit.solve([Edit("camera_still", {})])
+    assert still.world is not None and still.world.camera == "still"
+
+
+def test_what_cannot_be_corrected_is_refused(opened, film, method, tmp_path):
+    result, refit = opened
+    with pytest.raises(FileNotFoundError, match="--keep-stages"):
+        open_refit(result, film, method, tmp_path / "elsewhere")
+    short = replace(result, clip=replace(result.clip, timestamps=result.clip.timestamps[:-1]))
+    with pytest.raises(ValueError, match="another video than the motion's"):
+        open_refit(short, film, method, tmp_path / "stages")
+    with pytest.raises(ValueError, match="several videos"):
+        open_refit(replace(result, views=two_views().views), film, method, tmp_path / "stages")
+    flat = quick(world=False)
+    with pytest.raises(ValueError, match="edit 2, camera_still, is of the world: leave --no-world out"):
+        replace(refit, estimator=flat).solve([SWAP, Edit("camera_still", {})])
+    images = replace(method, network=replace(method.network, evidence="images"))
+    with pytest.raises(ValueError, match="read pictures"):
+        replace(refit, estimator=images).solve([SWAP])

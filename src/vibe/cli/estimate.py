@@ -80,7 +80,7 @@ def estimate(
         return _views(videos, out, method, (refine, no_refine), overlay, page, keep_stages)
     files = ["motion.npz", *(["overlay.mp4"] if overlay else []), *(["page.html"] if page else [])]
     try:
-        config = _config(method, refine, no_refine)
+        config = method_config(method, refine, no_refine)
         order, plan = _prepare(videos, out, config, files, ray, again, keep_stages)
         estimator = None
         if plan.jobs:  # what is wrong with a model is found before the work
@@ -99,12 +99,12 @@ def _views(videos: Sequence[str], out: str, method: EstimatorConfig, refined: tu
     from vibe.cli.together import estimate_views
 
     try:
-        return estimate_views(videos, out, _config(method, *refined), *rest)
+        return estimate_views(videos, out, method_config(method, *refined), *rest)
     except ValueError as error:
         return usage_error(one_line(error))
 
 
-def _config(method: EstimatorConfig, refine: bool, no_refine: bool) -> EstimatorConfig:
+def method_config(method: EstimatorConfig, refine: bool, no_refine: bool) -> EstimatorConfig:
     """What the flags ask for; raises ValueError for some that exclude each other."""
     if no_refine and (refine or method.fitting):
         raise ValueError(f"--no-refine excludes {'--refine' if refine else '--fitting'}: give one of them")

@@ -34,6 +34,7 @@ from vibe.tracking.pose_model import PoseModel
 from vibe.video.read import open_video
 
 if TYPE_CHECKING:
+    from vibe.edits.record import Corrected
     from vibe.world.camera_motion import CameraMotion
 
 
@@ -136,33 +137,46 @@ class Estimator:
         path = Path(video)
         with StageCache(*_cached(path, self.config, cache)) as stages:
             found = track_people(path, self.detector, self.pose_model, stages, progress, self.config.fps)
-            clip, tracks = found.clip, found.tracks
-            lens = find_lens(self.config, clip, found.background)
-            camera = lens.camera
-            extractor, remarks = feature_extractor(self.network, self.config, clip, tracks, stages)
-            features = None
-            if extractor and tracks:
-                from vibe.features.video_features import VideoFeatures
+            return self.solve(found, stages, progress)
 
-                features = VideoFeatures(stages, clip, tracks, extractor, progress)
-            moved, steady = self._camera_motion(found, lens)
+    def solve(
+        self, found: Tracking, stages: StageCache, progress: Progress | None = None,
+        corrected: Corrected | None = None, names: Sequence[int | str] = (),
+    ) -> Result:  # fmt: skip
+        """The motion of everybody who was followed, or of who they are after corrections.
 
-            def one(person: int, tick: Ticks, pool: Executor | None) -> Motion:
-                seen = partial(features.of, person) if features else None
-                models = self.network, self.body, [self.refinement]
-                rest = seen, stages, person, tick, pool, steady
-                return estimate_track(tracks[person], clip, camera, *models, *rest)[0]
+        The stages have each person under their number, or under these names.
+        """
+        clip, said = found.clip, corrected.people if corrected else ()
+        tracks = [one.track for one in said] if corrected else found.tracks
+        still, names = corrected is not None and corrected.still, names or range(len(tracks))
+        lens = find_lens(self.config, clip, None if still else found.background)
+        camera = lens.camera
+        extractor, remarks = feature_extractor(self.network, self.config, clip, tracks, stages)
+        features = None
+        if extractor and tracks:
+            from vibe.features.video_features import VideoFeatures
 
-            moments = [len(timeline(clip.timestamps[track.frames], self.network).times) for track in tracks]
-            people = _together(one, moments, self.refinement.fitting is not None, progress)
-            notes = [*found.notes, *(lens.notes if people else ()), *self.remarks, *remarks, *stages.notes]
-            clip, lens, world = as_numpy(clip), as_numpy(lens), None
-            if moved:
-                from vibe.inference.world import place_in_world
+            features = VideoFeatures(stages, clip, tracks, extractor, progress)
+        moved, steady = self._camera_motion(found, lens, still)
 
-                people, world, said = place_in_world(people, clip, lens, self.body, moved, self.refinement)
-                notes += said
-            return Result(clip, lens.camera, people, self.body.origin, self.network.about, tuple(notes), world)
+        def one(person: int, tick: Ticks, pool: Executor | None) -> Motion:
+            seen = partial(features.of, person) if features else None
+            models = self.network, self.body, [self.refinement]
+            rest = seen, stages, names[person], tick, pool, steady
+            return estimate_track(tracks[person], clip, camera, *models, *rest)[0]
+
+        moments = [len(timeline(clip.timestamps[track.frames], self.network).times) for track in tracks]
+        people = _together(one, moments, self.refinement.fitting is not None, progress)
+        notes = [*found.notes, *(lens.notes if people else ()), *self.remarks, *remarks, *stages.notes]
+        clip, lens, world = as_numpy(clip), as_numpy(lens), None
+        if moved:
+            from vibe.inference.world import place_in_world
+
+            how = self.refinement
+            people, world, remarks = place_in_world(people, clip, lens, self.body, moved, how, False, said)
+            notes += remarks
+        return Result(clip, lens.camera, people, self.body.origin, self.network.about, tuple(notes), world)
 
     def estimate_together(
         self, videos: Sequence[Path | str], *, cache: Path | str | None = None, progress: Progress | None = None
@@ -207,15 +221,18 @@ class Estimator:
             records = together.view_records(joined)
             return Result(clip, lens.camera, people, self.body.origin, self.network.about, tuple(notes), world, records)
 
-    def _camera_motion(self, found: Tracking, lens: Lens) -> tuple[CameraMotion | None, Tensor | None]:
+    def _camera_motion(
+        self, found: Tracking, lens: Lens, still: bool = False
+    ) -> tuple[CameraMotion | None, Tensor | None]:
         """How the camera moved, if that is asked for, and R_steady_cam of each frame where our own fit follows."""
         if not self.config.world:
             return None, None
         from vibe.inference.world import camera_motion
-        from vibe.world.camera_motion import steadied
+        from vibe.world.camera_motion import held_still, steadied
 
         clip = as_numpy(found.clip)
         moved = camera_motion(found.background, clip, as_numpy(lens.camera))
+        moved = held_still(moved) if still else moved
         grounded = self.refinement.fitting is not None and self.refinement.fitting.grounded
         R_steady_cam = steadied(moved, clip.timestamps) if grounded else None
         return moved, None if R_steady_cam is None else torch.from_numpy(R_steady_cam).float()
@@ -231,13 +248,13 @@ class Estimator:
 
 def estimate_track(
     track: Track, clip: Clip, camera: Camera, network: Network, body: Body, refinements: Sequence[Refinement],
-    features: Callable[[slice], Features] | None = None, cache: StageCache | None = None, person: int = 0,
+    features: Callable[[slice], Features] | None = None, cache: StageCache | None = None, person: int | str = 0,
     tick: Ticks = lambda moments: None, pool: Executor | None = None,
     R_steady_cam: Float[Tensor, "frame 3 3"] | None = None,
 ) -> list[Motion]:  # fmt: skip
     """One person's motion at the frames of their track, after each of several refinements of one prediction.
 
-    `features` gives those of some rows of the track; `cache` keeps chunks under the person's number, of
+    `features` gives those of some rows of the track; `cache` keeps chunks under the person's number or name, of
     one refinement alone; `tick` is told of so many more moments that are done; `pool` has threads for a fit's windows;
     `R_steady_cam` is of a camera that trembles (`vibe.world.camera_motion.steadied`).
     """

@@ -166,7 +166,7 @@ class TrackPrediction:
 
 def predict_track(
     track: Track, times: Float[Tensor, "time"], camera: Camera, network: Network, body: Body,
-    features: Callable[[slice], Features] | None = None, stages: StageCache | None = None, person: int = 0,
+    features: Callable[[slice], Features] | None = None, stages: StageCache | None = None, person: int | str = 0,
 ) -> TrackPrediction:  # fmt: skip
     """What the network says of a track whose frames are at these times (seconds), its evidence as a pinhole sees it.
 

@@ -48,8 +48,9 @@ Ticks = Callable[[int], None]
 
 def refine_track(
     track: Track, predicted: TrackPrediction, clip: Clip, camera: Camera, body: Body, how: Refinement,
-    cache: StageCache | None = None, person: int = 0, tick: Ticks = lambda moments: None, pool: Executor | None = None,
-    R_steady_cam: Float[Tensor, "frame 3 3"] | None = None, others: Sequence[ViewEvidence] = (),
+    cache: StageCache | None = None, person: int | str = 0, tick: Ticks = lambda moments: None,
+    pool: Executor | None = None, R_steady_cam: Float[Tensor, "frame 3 3"] | None = None,
+    others: Sequence[ViewEvidence] = (),
 ) -> Motion:  # fmt: skip
     """One person's motion at the frames of their track.
 
@@ -77,7 +78,8 @@ def refine_track(
 
 def _sections(
     predicted: TrackPrediction, evidence: Callable[[slice], tuple[Tensor | None, list[ViewEvidence]]], camera: Camera,
-    body: Body, how: Refinement, cache: StageCache, person: int, tick: Ticks, pool: Executor | None, steady: Steady,
+    body: Body, how: Refinement, cache: StageCache, person: int | str, tick: Ticks, pool: Executor | None,
+    steady: Steady,
 ) -> Iterator[tuple[slice, Prediction]]:  # fmt: skip
     """Moments of each section in turn and what is known there: fitted, or as the network says."""
     spans = fixed_spans(len(predicted.timeline.times), SECTION, SHARED)

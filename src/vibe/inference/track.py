@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
@@ -262,7 +262,17 @@ def track_people(
         about = {"fps": clip.fps, "width": clip.width, "height": clip.height, "damaged": clip.damaged}
         return tensors, {"clip": about, "notes": notes, "people": len(tracks)}
 
-    tensors, about = stages.stored(STAGE, STAGE, compute)
+    return _tracking(path, *stages.stored(STAGE, STAGE, compute))
+
+
+def kept_tracks(path: Path, stages: StageCache) -> Tracking | None:
+    """What an earlier pass over a video found, if it is kept."""
+    found = stages.get(STAGE, STAGE)
+    return None if found is None else _tracking(path, *found)
+
+
+def _tracking(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> Tracking:
+    """What the cache holds, as it was found."""
     tracks = [Track(*(tensors.get(f"{n}/{name}") for name in FIELDS)) for n in range(about["people"])]
     seen = [tensors.get(f"{BACKGROUND}/{field.name}") for field in fields(Background)]
     background = Background(*(each.numpy() for each in seen if each is not None)) if seen[0] is not None else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
@@ -17,6 +17,7 @@ from vibe.body.pose import pose_joints, rest_planes, shape_of_height
 from vibe.body.posture import posture, unit
 from vibe.body.record import Body
 from vibe.body.soles import sole_points
+from vibe.edits.record import CorrectedPerson
 from vibe.inference.config import Refinement
 from vibe.motion import Motion
 from vibe.motion.gravity import PICTURE_UP, lowest_foot
@@ -45,6 +46,16 @@ SHORTEST, TALLEST = 0.5, 2.5
 
 
 @dataclass(frozen=True)
+class _Marks:
+    """What somebody said of one person's feet."""
+
+    stands: Bool[ndarray, "time 4"]
+    """That each sole stands."""
+    on_floor: Bool[ndarray, "time"]
+    """That the lower foot is on the floor."""
+
+
+@dataclass(frozen=True)
 class _Person:
     """One motion in axes that do not turn with the camera, from where the camera is in each frame; metres."""
 
@@ -70,23 +81,24 @@ def camera_motion(background: Background | None, clip: Clip, camera: Camera) -> 
 
 def place_in_world(
     people: Sequence[Motion], clip: Clip, lens: Lens, body: Body, seen: CameraMotion, how: Refinement,
-    measured: bool = False,
+    measured: bool = False, said: Sequence[CorrectedPerson] = (),
 ) -> tuple[tuple[Motion, ...], World, list[str]]:  # fmt: skip
     """The people with contacts and their world, and what is to be said of it.
 
     Where the fit asks for it, sizes, distances and legs are changed, by little, so that feet that stand do stand on
     the floor; what the paper's method says stays as it is. Sizes stay where several cameras have `measured` them, as
     they do where the height is known. Each scene of the clip has a world of its own. The arrays
-    are NumPy's, the body's are tensors.
+    are NumPy's, the body's are tensors. `said` is what somebody said of everybody's feet.
     """
     frames, placed = len(clip.timestamps), list(people)
+    marks = [_Marks(one.stands.numpy().repeat(2, axis=1), one.on_floor.numpy()) for one in said]
+    marks = marks or [_Marks(np.zeros((len(one), 4), bool), np.zeros(len(one), bool)) for one in people]
     R_world_cam, t_world_cam = np.tile(np.eye(3, dtype=np.float32), (frames, 1, 1)), np.zeros((frames, 3), np.float32)
     found: list[World] = []
     for first, last in zip(seen.begins, [*seen.begins[1:], frames], strict=True):
         inside = [n for n, one in enumerate(people) if len(one) and first <= one.frames[0] and one.frames[-1] < last]
-        mine, world = _place_scene(
-            [people[n] for n in inside], clip, lens, body, seen, slice(first, last), how, measured
-        )
+        scene = [people[n] for n in inside], [marks[n] for n in inside], slice(first, last)
+        mine, world = _place_scene(*scene, clip, lens, body, seen, how, measured)
         R_world_cam[first:last], t_world_cam[first:last] = world.R_world_cam, world.t_world_cam
         for number, motion in zip(inside, mine, strict=True):
             placed[number] = motion
@@ -101,8 +113,8 @@ def place_in_world(
 
 
 def _place_scene(
-    people: Sequence[Motion], clip: Clip, lens: Lens, body: Body, seen: CameraMotion, span: slice, how: Refinement,
-    measured: bool,
+    people: Sequence[Motion], marks: Sequence[_Marks], span: slice, clip: Clip, lens: Lens, body: Body,
+    seen: CameraMotion, how: Refinement, measured: bool,
 ) -> tuple[list[Motion], World]:  # fmt: skip
     """The same for people of one scene, whose frames lie in a span; the world has those frames alone."""
     arrays, times = as_numpy(body), clip.timestamps[span]
@@ -112,7 +124,10 @@ def _place_scene(
     up = picture_up
     likely = path = _first_path(persons, _steady(seen.path_cam0[span], times), up, span)
     for _ in range(ROUNDS + seen.travels):
-        contacts = [_contacts(one, up, path[one.motion.frames - span.start]) for one in persons]
+        contacts = [
+            np.maximum(_contacts(one, up, path[one.motion.frames - span.start]), said.stands)
+            for one, said in zip(persons, marks, strict=True)
+        ]
         standing = [_standing(one, c) for one, c in zip(persons, contacts, strict=True)]
         floor = find_floor(standing, picture_up, measured, lens.up_cam is not None)
         known = floor if floor.standing and floor.stances else None
@@ -129,7 +144,7 @@ def _place_scene(
         ]
         people = [_finished(one, lens.camera, body, seen) for one in persons]
     people = [replace(one, contacts=c) for one, c in zip(people, contacts, strict=True)]
-    world = _world(persons, path, up, known, seen, span, arrays)
+    world = _world(persons, path, up, known, seen, span, arrays, marks)
     return people, world if lens.up_cam is None else replace(world, gravity="calibration")
 
 
@@ -247,9 +262,12 @@ def _finished(one: _Person, camera: Camera, body: Body, seen: CameraMotion) -> M
 
 def _world(
     persons: Sequence[_Person], path: Float[ndarray, "frame 3"], up: Float[ndarray, "3"], floor: Floor | None,
-    seen: CameraMotion, span: slice, body: Body,
+    seen: CameraMotion, span: slice, body: Body, marks: Sequence[_Marks],
 ) -> World:  # fmt: skip
-    """The world whose x axis is where the first person first faces, and above whose origin they start."""
+    """The world whose x axis is where the first person first faces, and above whose origin they start.
+
+    Its height 0 is where somebody said that the floor is, or where feet stand, or at the lowest foot.
+    """
     first = min(persons, key=lambda one: one.motion.frames[0], default=None)
     facing = np.array([0.0, 0.0, 1.0]) if first is None else first.smpl.rotmat[0, 0, :, 2].astype(np.float64)
     level = facing - (facing @ up) * up
@@ -258,16 +276,19 @@ def _world(
     x = unit(level) if np.linalg.norm(level) > 1e-6 else unit(np.cross(up, [1.0, 0.0, 0.0]))
     R_world_cam0 = np.stack([x, np.cross(up, x), up])
     start = np.zeros(3) if first is None else first.smpl.pelvis[0] + path[first.motion.frames[0] - span.start]
-    low = [
-        lowest_foot(body, one.smpl, one.joints + path[one.motion.frames - span.start][:, None], up) for one in persons
-    ]
-    height = floor.height if floor else -min(low, default=0.0)
+    pointed = any(said.on_floor.any() for said in marks)
+    low = []
+    for one, said in zip(persons, marks, strict=True):
+        joints = one.joints + path[one.motion.frames - span.start][:, None]
+        for rows in np.flatnonzero(said.on_floor)[:, None] if pointed else [slice(None)]:
+            low.append(lowest_foot(body, one.smpl.at(rows), joints[rows], up))
+    height = -float(np.mean(low)) if pointed else floor.height if floor else -min(low, default=0.0)
     t_world_cam0 = -R_world_cam0 @ (start - (start @ up + height) * up)
     return World(
         R_world_cam=(R_world_cam0 @ seen.R_cam0_cam[span]).astype(np.float32),
         t_world_cam=(path @ R_world_cam0.T + t_world_cam0).astype(np.float32),
         camera="moving" if seen.travels else "turning" if not seen.still else "still" if seen.sure.any() else "unknown",
         gravity="people" if floor else "camera",
-        floor="feet" if floor else "none",
+        floor="feet" if floor or pointed else "none",
         tilt_error_deg=floor.tilt_error_deg if floor else float("nan"),
     )

@@ -46,7 +46,7 @@ def observe(
     R_crop_cam, centre, half_side = cameras.crop_view(box_px, K_px)
     seen = cameras.rays(keypoints_px[..., :2], K_px) @ R_crop_cam.mT
     place = seen[..., :2] / (seen[..., 2:].clamp_min(0.05) * half_side[..., None, None])
-    keypoints = torch.cat([place.clamp(-3, 3), keypoints_px[..., 2:]], -1)
+    keypoints = torch.cat([place.clamp(-3, 3), keypoints_px[..., 2:].clamp_max(1.0)], -1)
     keypoints = keypoints * (keypoints[..., 2:] >= LEAST_CONFIDENCE)
     return Observation(keypoints, places, torch.cat([centre[..., :2], half_side.log()[..., None]], -1))
 

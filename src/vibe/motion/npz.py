@@ -108,10 +108,12 @@ PERSON: Layout = {
     "transl": (("time", 3), "f"),
     "contacts": (("time", 4), "f"),
     **PERSON_HANDS,
+    "name": ((), "U"),
     **PERSON_WORLD,
 }
 LAYOUTS = {FORMAT: (HEAD, PERSON), FORMAT_1: (HEAD_1, PERSON_1)}
 OPTIONAL = (
+    "name",
     "betas_per_frame",
     "contacts",
     "notes",
@@ -121,8 +123,8 @@ OPTIONAL = (
     *PERSON_HANDS,
     *VIEW_ARRAYS,
 )
-UNBOUNDED = ("frames", "box_px", "pred_cam", "joints_px")
-"""Those whose numbers need not be finite: boxes and projections of people outside the picture."""
+UNBOUNDED = ("name", "frames", "box_px", "pred_cam", "joints_px")
+"""Those whose numbers need not be finite: boxes and projections of people outside the picture, and what is none."""
 DAMAGED = "the file is damaged: copy it again, or estimate the video again"
 
 

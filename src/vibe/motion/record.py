@@ -88,6 +88,8 @@ class Motion:
     right_hand_pose: Float[ndarray, "time 45"] | None = None
     hand_confidence: Float[ndarray, "time 2"] | None = None
     """How sure the left and the right hand's pose is; 0 where it was not seen."""
+    name: str = ""
+    """Somebody's for them."""
 
     def __repr__(self) -> str:
         if not len(self):
@@ -124,7 +126,7 @@ class Motion:
         arrays |= {name: array for name in MAYBE if (array := getattr(self, name)) is not None}
         if self.R_world_cam is not None:
             arrays |= {name: getattr(self, name) for name in npz.PERSON_WORLD}
-        return arrays
+        return arrays | ({"name": np.array(self.name)} if self.name else {})
 
     @property
     def smpl_shaped(self) -> SmplParams:
@@ -397,4 +399,5 @@ def _motion(person: dict[str, ndarray], clip: Clip, body: Weights) -> Motion:
         body=body,
         **{name: person[name] for name in SAME},
         **{name: person[name] for name in MAYBE if name in person},
+        name=str(person.get("name", "")),
     )

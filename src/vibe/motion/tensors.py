@@ -29,6 +29,7 @@ def to_motion(smpl: SmplParams, track: Track, times: Float[Tensor, "time"], came
     parts = [smpl.at(slice(first, first + CHUNK)) for first in range(0, max(1, len(times)), CHUNK)]
     points = torch.cat([joints(body, part.rotmat, part.betas) for part in parts])
     points = points - at_rest[..., None, :] + smpl.pelvis[:, None]
+    seen = torch.cat([track.keypoints_px[..., :2], track.keypoints_px[..., 2:].clamp_max(1.0)], -1)
     still = smpl.betas.ndim == 1
     arrays = {
         "frames": track.frames,
@@ -39,8 +40,8 @@ def to_motion(smpl: SmplParams, track: Track, times: Float[Tensor, "time"], came
         "pred_cam": cameras.weak_from_translation(distort(smpl.pelvis - at_rest, camera), track.box_px, camera.K_px),
         "joints_cam": points,
         "joints_px": cameras.project(distort(points, camera), camera.K_px),
-        "keypoints_px": track.keypoints_px,
-        "confidence": track.confidence,
+        "keypoints_px": seen,
+        "confidence": seen[..., 2].mean(-1),
         "betas_per_frame": None if still else smpl.betas,
     }
     return Motion(**as_numpy(arrays), body=body.origin)

@@ -20,6 +20,8 @@ HEIGHT = 1.7
 """Metres taken for a person where a scale is needed that does not change with the pose."""
 ROBUST = 0.05
 """Error in heights of a person at which a keypoint of confidence 1 starts to count as wrong."""
+PLACED = 16.0
+"""How much more a small error of a keypoint counts that somebody put where it is."""
 BRISK = 10.0
 """Metres per second squared from which an acceleration is likelier meant than made up."""
 ROBUST_SINE = 0.35
@@ -133,17 +135,20 @@ def _bone_depth(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
 def reprojection_energy(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
     """Geman-McClure of the distance to the keypoints, each at most its confidence squared.
 
-    The scale is `ROBUST` over the confidence: the variance of a keypoint falls with about the fourth power of it.
+    The scale is `ROBUST` over the confidence: the variance of a keypoint falls with about the fourth power of it. To
+    one that was put there by hand (confidence above 1) the distance squared is added.
     """
     return torch.stack([_reprojection(*each) for each in from_all_views(pose, seen)]).sum()
 
 
 def _reprojection(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
     points_px = cameras.project(pose.keypoints + pose.smpl.pelvis[:, None], seen.K_px)
-    off = (points_px - seen.keypoints_px[..., :2]) / seen.size_px[:, None, None]
-    sure = seen.keypoints_px[..., 2].square()
-    square = sure * off.square().sum(-1)
-    return (sure * square / (square + ROBUST**2)).sum()
+    off = ((points_px - seen.keypoints_px[..., :2]) / seen.size_px[:, None, None]).square().sum(-1)
+    sure = seen.keypoints_px[..., 2].clamp_max(1.0).square()
+    square = sure * off
+    # what somebody put there is never wrong, however far it is
+    placed = (seen.keypoints_px[..., 2] - 1).clamp_min(0.0)
+    return (sure * square / (square + ROBUST**2) + PLACED * placed * off / ROBUST**2).sum()
 
 
 def nearness(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:

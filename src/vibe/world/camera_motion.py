@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -56,6 +56,12 @@ def standing_camera(frames: int) -> CameraMotion:
     """Of a camera of which nothing is known, and which is taken to stand."""
     eye, nowhere = np.tile(np.eye(3), (frames, 1, 1)), np.zeros((frames, 3))
     return CameraMotion(eye, True, 0.0, False, nowhere, np.zeros(frames, bool), (0,), ())
+
+
+def held_still(seen: CameraMotion) -> CameraMotion:
+    """Of a camera of which somebody says that it stands in each scene."""
+    frames = len(seen.sure)
+    return replace(standing_camera(frames), sure=np.ones(frames, bool), begins=seen.begins)
 
 
 def steadied(seen: CameraMotion, timestamps: Float[Array, "frame"]) -> Float[Array, "frame 3 3"] | None:

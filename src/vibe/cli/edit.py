@@ -1,0 +1,116 @@
+"""`vibe refit`: a motion with what was put right by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from vibe.cli.console import DONE, motion_file, named_video, print_info, usage_error
+from vibe.cli.estimate import AS_USUAL, READS_IMAGES, READS_KEYPOINTS, method_config
+from vibe.cli.progress import ProgressLine
+from vibe.cli.render import VIDEO
+from vibe.inference.config import EstimatorConfig
+
+if TYPE_CHECKING:
+    from vibe.inference.refit import Refit
+    from vibe.motion import Result
+
+EDITS = "edits.json"
+EDITS_FILE = arg(metavar="EDITS.json", help_behavior_hint="(default: edits.json beside the motion)")
+OUT = arg(aliases=["-o"], metavar="OUT.npz", help_behavior_hint="(default: <name of the motion>_edited.npz beside it)")
+Flag = Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")]
+
+
+def refit(
+    motion: Annotated[Positional[Path], arg(metavar="MOTION.npz|DIR")],
+    video: Annotated[Positional[Path | None], VIDEO] = None,
+    /,
+    *,
+    edits: Annotated[Path | None, EDITS_FILE] = None,
+    out: Annotated[Path | None, OUT] = None,
+    page: Flag = False,
+    overlay: Flag = False,
+    refine: Annotated[FlagCreatePairsOff[bool], READS_KEYPOINTS] = False,
+    no_refine: Annotated[FlagCreatePairsOff[bool], READS_IMAGES] = False,
+    method: Annotated[EstimatorConfig, arg(name="")] = AS_USUAL,
+) -> int:
+    """Make a motion again with what was put right by hand, in seconds: nobody is looked for in the video again.
+
+    The motion has to be one of `vibe estimate --keep-stages`, and the options those that it was made with. It stays
+    as it is; the new one is another file.
+
+    Args:
+        motion: The motion.npz of a video, or the folder that holds it.
+        video: The video that it was made from.
+        edits: What was put right (docs/edit.md), of this video; without it one without edits is written, to be filled.
+        out: The file to write; replaced if it is there.
+        page: Write OUT.html too, which plays the motion in any browser.
+        overlay: Write OUT.mp4 too, the video with the bodies drawn over it.
+        refine: As in `vibe estimate`.
+        no_refine: As in `vibe estimate`.
+    """
+    from vibe.assets import keep_inputs
+    from vibe.edits.file import read_edits, write_edits
+    from vibe.edits.record import Edits
+
+    motion = motion_file(motion)
+    edits = edits or motion.with_name(EDITS)
+    out = out or motion.with_name(f"{motion.stem}_edited.npz")
+    files = [out, *(out.with_suffix(ending) for ending, asked in ((".html", page), (".mp4", overlay)) if asked)]
+    keep_inputs(files, motion, edits, video)
+    with ProgressLine(motion.name) as progress:
+        opened = open_motion(motion, video, method_config(method, refine, no_refine), progress)
+        if not edits.exists():
+            write_edits(edits, Edits(opened.video))
+            return usage_error(f"there was no {edits}: it is there now, with no edits yet: write them into it")
+        made = read_edits(edits, opened.video).edits
+        result = opened.solve(made, progress)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        result.save(out)
+        _draw(result, opened, files[1:], progress)
+    people = f"{len(result)} {'person' if len(result) == 1 else 'people'}"
+    print_info(f"written to {', '.join(map(str, files))}: {people}, with {len(made)} edits")
+    return DONE
+
+
+def _draw(result: Result, opened: Refit, files: Sequence[Path], progress: ProgressLine) -> None:
+    """Write the page and the film that were asked for."""
+    body, video = opened.estimator.body, result.clip.path
+    for path in files:
+        if path.suffix == ".html":
+            from vibe.viewer.page import view
+
+            view(result, path, video, body, progress=progress)
+        else:
+            from vibe.render.film import write_overlay
+
+            write_overlay(video, result, path, body, progress)
+
+
+def open_motion(
+    motion: Path, video: Path | None, config: EstimatorConfig, progress: ProgressLine, anew: bool = False
+) -> Refit:
+    """What corrects a motion file; raises OSError or ValueError where it, its video or its tracks are not here."""
+    from vibe.batch.manifest import MOTION
+    from vibe.batch.storage import OutputStorage
+    from vibe.cache import content_key
+    from vibe.inference.estimate import load_estimator
+    from vibe.inference.refit import open_refit
+    from vibe.motion import load
+
+    result = load(motion)
+    video = video or named_video(motion, result)
+    if video is None:
+        raise FileNotFoundError(f"{result.clip.path}, the motion's video, is not here: give it after the motion")
+    content, estimator = content_key(video), load_estimator(config)
+    manifest = OutputStorage(str(motion.parent)).look(".")
+    known = manifest if motion.name == MOTION and manifest and manifest.content == content else None
+    if known and known.keys[MOTION] != estimator.config.keys(content)["result"]:
+        raise ValueError(f"{motion} was made with other options, or by another version: give it those that it had")
+    places = [OutputStorage(str(folder)).stages(content) for folder in motion.absolute().parents]
+    folder = next((place for place in places if place and place.is_dir()), None) or places[min(1, len(places) - 1)]
+    assert folder is not None, "a folder of this machine has stages"
+    return open_refit(result, video, estimator, folder, progress, anew)
