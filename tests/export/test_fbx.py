@@ -3,16 +3,20 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import performers
 import pytest
 import torch
 from readers import glb_joints
+from resting_fbx import resting_fbx
 
 from vibe.arrays import as_numpy
 from vibe.body import load_body
 from vibe.export import fbx
 from vibe.export.fbx import find_blender, write_fbx
+from vibe.export.fbx_file import MAGIC
 from vibe.motion.scene import SceneOptions, build_scene
+from vibe.skeletons import SMPL, SMPL_PARENTS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for Blender is a script with a shebang")
 
@@ -21,8 +25,8 @@ STAND_IN = """
 import shutil, types
 
 class Anything:
-    data = handlers = app = context = ops = wm = render = unit_settings = property(lambda self: Anything())
-    frame_change_pre, modifiers, type = [], [], "ARMATURE"
+    data = context = ops = wm = render = unit_settings = property(lambda self: Anything())
+    modifiers, type = [], "ARMATURE"
 
     def __getattr__(self, name):
         return lambda *_, **__: None
@@ -31,12 +35,11 @@ armature = Anything()
 scene = types.SimpleNamespace(
     unit_settings=Anything(), render=Anything(), objects=[armature], frame_set=lambda frame: None, name=""
 )
-context, app = types.SimpleNamespace(scene=scene), types.SimpleNamespace(handlers=Anything())
-told = {}
+context = types.SimpleNamespace(scene=scene)
 ops = types.SimpleNamespace(
     wm=Anything(),
-    import_scene=types.SimpleNamespace(gltf=lambda filepath, bone_heuristic: told.update(glb=filepath)),
-    export_scene=types.SimpleNamespace(fbx=lambda filepath, **_: shutil.copy(told["glb"], filepath)),
+    import_scene=types.SimpleNamespace(gltf=lambda filepath, bone_heuristic: None),
+    export_scene=types.SimpleNamespace(fbx=lambda filepath, **_: shutil.copy("REST", filepath)),
 )
 """
 """Blender's package, as far as the script needs it."""
@@ -58,7 +61,7 @@ def blender(tmp_path):
     """Makes a program that stands in for Blender; `given` are its arguments."""
 
     def make(does: str) -> Path:
-        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin").mkdir(exist_ok=True)
         program = tmp_path / "bin" / "blender"
         program.write_text(f"#!{sys.executable}\nimport sys\ngiven = sys.argv[1:]\n{does}\n")
         program.chmod(0o755)
@@ -71,19 +74,31 @@ def left(tmp_path):
     return sorted(path.name for path in tmp_path.iterdir() if path.name != "bin")
 
 
-def test_blender_is_given_one_person_and_a_script_without_the_user_s_settings(body, scene, blender, tmp_path):
-    copy = tmp_path / "bin" / "copy.glb"
+@pytest.fixture
+def rest(tmp_path):
+    """What Blender would write: SMPL's bones."""
+    (tmp_path / "bin").mkdir(exist_ok=True)
+    path = tmp_path / "bin" / "rest.fbx"
+    path.write_bytes(resting_fbx(SMPL, SMPL_PARENTS, np.ones((24, 3)), np.zeros((24, 3))))
+    return path
+
+
+def test_blender_is_given_one_person_at_rest_and_a_script_without_the_user_s_settings(
+    body, scene, blender, rest, tmp_path
+):
+    copy, told = tmp_path / "bin" / "copy.glb", tmp_path / "bin" / "told"
     program = blender(
-        f"import shutil; shutil.copy(given[-4], {str(copy)!r}); open(given[-3], 'w').write('|'.join(given))"
+        f"import shutil; shutil.copy(given[-4], {str(copy)!r}); shutil.copy({str(rest)!r}, given[-3])\n"
+        f"open({str(told)!r}, 'w').write('|'.join(given))"
     )
     write_fbx(tmp_path / "x.fbx", scene, scene.characters[1], body, program)
-    told = (tmp_path / "x.fbx").read_text().split("|")
-    assert told[:4] == ["--background", "--factory-startup", "--python-exit-code", "1"]
-    assert told[4] == "--python" and Path(told[5]).is_file() and told[6] == "--"
-    assert told[-2:] == ["29.97", "5"]
+    given = told.read_text().split("|")
+    assert given[:4] == ["--background", "--factory-startup", "--python-exit-code", "1"]
+    assert given[4] == "--python" and Path(given[5]).is_file() and given[6] == "--"
+    assert given[-2:] == ["29.97", "5"]
     (found,) = glb_joints(copy)
-    assert abs(found - scene.characters[1].joints).max() < 1e-4
-    assert left(tmp_path) == ["x.fbx"]
+    assert len(found) == 1 and abs(found - scene.characters[1].joints[:1]).max() < 1e-4
+    assert left(tmp_path) == ["x.fbx"] and len((tmp_path / "x.fbx").read_bytes()) > 1000
 
 
 @pytest.mark.parametrize(
@@ -91,14 +106,14 @@ def test_blender_is_given_one_person_and_a_script_without_the_user_s_settings(bo
     [
         ("print('a sad end', file=sys.stderr); sys.exit(3)", "code 3: a sad end"),
         ("sys.exit(1)", "it said nothing"),
-        ("open(given[-3] + '.part', 'w')", "without an FBX file"),
+        ("open(given[-3] + '.part', 'w')", "without motion.fbx"),
+        ("open(given[-3], 'w').write('text')", "an FBX that can't take a motion"),
         ("import time; time.sleep(60)", "longer than 1 s"),
     ],
-    ids=["fails", "fails silently", "writes nothing", "never ends"],
+    ids=["fails", "fails silently", "writes nothing", "writes nonsense", "never ends"],
 )
 def test_a_blender_that_fails_is_one_error_and_no_file(does, words, body, scene, blender, tmp_path, monkeypatch):
     monkeypatch.setattr(fbx, "PATIENCE", 1.0 if "sleep" in does else 60.0)
-    monkeypatch.setattr(fbx, "PATIENCE_FRAME", 0.0)
     with pytest.raises(OSError, match=words):
         write_fbx(tmp_path / "x.fbx", scene, scene.characters[0], body, blender(does))
     assert left(tmp_path) == []
@@ -120,16 +135,16 @@ def test_blender_is_the_one_named_then_that_on_the_path_then_the_newest_installe
         find_blender(tmp_path / "nowhere")
 
 
-def test_blender_s_package_does_where_there_is_no_program(body, scene, tmp_path, monkeypatch):
-    """A stand-in for bpy whose importer and exporter say what they were given."""
-    (tmp_path / "bpy.py").write_text(STAND_IN)
+def test_blender_s_package_does_where_there_is_no_program(body, scene, rest, tmp_path, monkeypatch):
+    """A stand-in for bpy that writes what Blender would."""
+    (tmp_path / "bpy.py").write_text(STAND_IN.replace("REST", str(rest)))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(fbx, "_places", lambda: iter([]))
     assert find_blender() == Path(sys.executable)
     write_fbx(tmp_path / "x.fbx", scene, scene.characters[0], body)
-    assert (tmp_path / "x.fbx").read_bytes().startswith(b"glTF")
+    assert (tmp_path / "x.fbx").read_bytes().startswith(MAGIC)
 
 
 def test_z_can_t_point_up(body, scene, tmp_path):

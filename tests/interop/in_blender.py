@@ -65,11 +65,11 @@ def _person(scene, armature):
 
 
 def _curve(moved):
-    """A curve of what is moved; Blender 4.4 put them into layers."""
+    """The curve of most keys of what is moved; Blender 4.4 put them into layers."""
     if not getattr(moved.action, "layers", None):
-        return moved.action.fcurves[0]
+        return max(moved.action.fcurves, key=lambda curve: len(curve.keyframe_points))
     (layer,) = moved.action.layers
-    return layer.strips[0].channelbag(moved.action_slot).fcurves[0]
+    return max(layer.strips[0].channelbag(moved.action_slot).fcurves, key=lambda curve: len(curve.keyframe_points))
 
 
 if __name__ == "__main__":

@@ -8,16 +8,13 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import Any
 
-CLOCK = 30
-"""Frames a second of the GLB, whatever the motion's: importers of Blender's misplace frames at broken rates."""
-AT_REST = -1
-"""The frame at which the body is held in its T-pose."""
+STEP = 100
+"""Frames between keys, the most that Blender allows: all bones are at rest, and get their motion behind it."""
 
 
 def glb_to_fbx(glb: str, fbx: str, fps: float, frames: int) -> None:
-    """Import one, export the other.
+    """Import one, export the other at rest, with curves of all bones for so many frames.
 
     FBX's unit is the centimetre, and here the scene's too: otherwise objects get a scale of 100, which other programs
     show or stumble over. Bones keep the axes of the file, so that a T-pose is no rotation.
@@ -26,24 +23,16 @@ def glb_to_fbx(glb: str, fbx: str, fps: float, frames: int) -> None:
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", 0.01
-    scene.render.fps = CLOCK
     bpy.ops.import_scene.gltf(filepath=glb, bone_heuristic="BLENDER")
     whole = max(1, round(fps))
     scene.render.fps, scene.render.fps_base = whole, whole / fps
     scene.frame_start, scene.frame_end = 0, frames - 1
     (armature,) = [each for each in scene.objects if each.type == "ARMATURE"]
     scene.name, armature.name = armature.name, "Armature"
+    armature.data.pose_position = "REST"
     for each in scene.objects:
         each.select_set(each == armature or each.find_armature() == armature)
-        for modifier in each.modifiers:
-            modifier.show_viewport = False  # spares posing the skin in every frame
-
-    def hold_at_rest(scene: Any, *_: Any) -> None:
-        armature.data.pose_position = "REST" if scene.frame_current == AT_REST else "POSE"
-
-    # the exporter writes the pose of the frame that it is called in as that of the model: make it the T-pose
-    bpy.app.handlers.frame_change_pre.append(hold_at_rest)
-    scene.frame_set(AT_REST)
+    scene.frame_set(0)
     bpy.ops.export_scene.fbx(
         filepath=fbx,
         use_selection=True,
@@ -53,6 +42,7 @@ def glb_to_fbx(glb: str, fbx: str, fps: float, frames: int) -> None:
         use_armature_deform_only=False,
         bake_anim_use_nla_strips=False,
         bake_anim_use_all_actions=False,
+        bake_anim_step=STEP,
         bake_anim_simplify_factor=0.0,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -15,12 +16,15 @@ from pathlib import Path
 
 from vibe import assets
 from vibe.body import Body
-from vibe.export.blender_fbx import CLOCK
+from vibe.export import blender_fbx
+from vibe.export.armature import build_armature
+from vibe.export.fbx_file import BonePath, animated
 from vibe.export.gltf import write_glb
+from vibe.export.rigs import RIGS
 from vibe.motion.scene import Character, Scene
 
-PATIENCE, PATIENCE_FRAME = 120.0, 0.1
-"""Seconds that Blender is given, and more for each frame."""
+PATIENCE = 120.0
+"""Seconds that Blender is given."""
 TAIL = 8
 """Lines of what Blender said that an error repeats."""
 NO_BLENDER = (
@@ -36,19 +40,32 @@ def write_fbx(
     """One person's skinned body and motion, written whole or not at all.
 
     Centimetres, y up. Raises FileNotFoundError where there is no Blender (`find_blender`), OSError if it fails or takes
-    longer than two minutes and 0.1 s a frame, and ValueError if z is to point up.
+    longer than two minutes, and ValueError if z is to point up.
     """
     if scene.up != "y":
         raise ValueError("FBX is written with y up: leave --up out, programs turn it to their own axes")
     program = find_blender(blender)
-    alone = replace(scene, characters=(replace(character, first=0),), t_scene_cam=None, fps=float(CLOCK))
+    still = replace(scene, characters=(character.at_first(),), t_scene_cam=None)
     with tempfile.TemporaryDirectory(prefix="vibe-fbx-") as folder:
         glb, fbx = Path(folder) / "motion.glb", Path(folder) / "motion.fbx"
-        write_glb(glb, alone, body, False, rig)  # many programs that read FBX show no colours of vertices
-        _run(program, [str(glb), str(fbx), repr(scene.fps), str(len(character.joints))], len(character.joints))
-        if not fbx.is_file():
-            raise OSError(f"{program} ended without an FBX file: is it Blender? 4.2, 5.0 and 5.3 were tried")
-        assets.write_whole(path, fbx.read_bytes())
+        write_glb(glb, still, body, False, rig)  # many programs that read FBX show no colours of vertices
+        content = _run(program, [str(glb), str(fbx), repr(scene.fps), str(len(character.joints))], fbx)
+    armature = build_armature(RIGS[rig], scene, character, body, body)
+    paths = {}
+    for place, name in enumerate(armature.bones):
+        travel = armature.places[:, place] if place in armature.travels else None
+        paths[name] = BonePath(armature.R_body_bone[place], armature.R_scene_bone[:, place], travel)
+    assets.write_whole(path, _animated(program, content, paths, scene.fps))
+
+
+def _animated(program: Path, content: bytes, paths: dict[str, BonePath], fps: float) -> bytes:
+    """The motion in a file that Blender made; raises OSError if it is another one than Blender makes."""
+    try:
+        return animated(content, paths, fps)
+    except (ValueError, KeyError, StopIteration, struct.error) as error:
+        raise OSError(
+            f"{program} wrote an FBX that can't take a motion ({error}): 4.2, 5.0 and 5.3 were tried"
+        ) from error
 
 
 def find_blender(named: Path | str | None = None) -> Path:
@@ -84,19 +101,21 @@ def _places() -> Iterator[Path]:
         yield Path("/snap/bin/blender")
 
 
-def _run(program: Path, given: list[str], frames: int) -> None:
-    """Blender in the background, with nothing of the user's own settings and add-ons."""
-    script = str(Path(__file__).with_name("blender_fbx.py"))
+def _run(program: Path, given: list[str], made: Path) -> bytes:
+    """What Blender makes in the background, with nothing of the user's own settings and add-ons."""
+    script = blender_fbx.__file__
     command = [str(program), "--background", "--factory-startup", "--python-exit-code", "1", "--python", script, "--"]
     if program == Path(sys.executable):
         command = [sys.executable, script, "--"]
-    patience = PATIENCE + PATIENCE_FRAME * frames
     try:
         done = subprocess.run(
-            command + given, capture_output=True, stdin=subprocess.DEVNULL, timeout=patience, check=False
+            command + given, capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise OSError(f"{program} took longer than {patience:.0f} s and was stopped: write a part by --end") from error
+        raise OSError(f"{program} took longer than {PATIENCE:.0f} s and was stopped") from error
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip()).decode(errors="replace").splitlines()
         raise OSError(f"{program} failed with code {done.returncode}: {' | '.join(said[-TAIL:]) or 'it said nothing'}")
+    if not made.is_file():
+        raise OSError(f"{program} ended without {made.name}: is it Blender? 4.2, 5.0 and 5.3 were tried")
+    return made.read_bytes()

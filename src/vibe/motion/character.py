@@ -57,6 +57,12 @@ class Character:
         """From the parent to each joint at rest, the pelvis's from the origin; metres, in the body's own axes."""
         return np.concatenate([self.rest[:1], self.rest[1:] - self.rest[list(self.parents[1:])]])
 
+    def at_first(self) -> Character:
+        """The first frame alone."""
+        one = {name: getattr(self, name) for name in ("joints", "confidence", "contacts", "fingers")}
+        cut = {name: None if array is None else array[:1] for name, array in one.items()}
+        return replace(self, first=0, smpl=self.smpl.at(slice(1)), **cut)
+
     def with_fingers(self, body: Body) -> tuple[Character, Body]:
         """The same person and body with SMPL-H's 52 joints; of who has no fingers the body with relaxed ones in its
         skin, and all as it is of who has them already."""
