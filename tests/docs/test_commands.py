@@ -31,6 +31,7 @@ NOT_RUN = {
     r"vibe bench": "needs a minute of the whole machine",
     r"vibe export .*--to fbx": "needs a Blender",
     r"vibe live(?! dance)": "needs a camera",
+    r"vibe app": "runs until it is ended",
 }
 """Commands that the CLI's own parser reads, and why they are not run."""
 NOT_EXECUTED = {"data.md": "needs a data set's store", "exact.md": "needs licensed files"}

@@ -15,14 +15,14 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def hook(monkeypatch, tmp_path):
-    """The build hook as hatchling loads it, with a page of its own."""
+    """The build hook as hatchling loads it, with pages of its own."""
     interface = types.ModuleType("hatchling.builders.hooks.plugin.interface")
     interface.BuildHookInterface = object
     monkeypatch.setitem(sys.modules, interface.__name__, interface)
     spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "PAGE", tmp_path / "page.html")
+    monkeypatch.setattr(module, "PAGES", {name: tmp_path / f"{name}.html" for name in module.PAGES})
     return module
 
 
@@ -42,6 +42,11 @@ def made(hook):
     return page_hook
 
 
+def write_pages(hook):
+    for page in hook.PAGES.values():
+        page.write_text(f'<html data-sources="{hook.digest()}">')
+
+
 def test_packages_are_pinned_and_come_from_wherever_the_user_gets_them():
     package = json.loads((ROOT / "page" / "package.json").read_text())
     lock = (ROOT / "page" / "package-lock.json").read_text()
@@ -54,21 +59,22 @@ def test_packages_are_pinned_and_come_from_wherever_the_user_gets_them():
 def test_npm_is_asked_for_as_a_package_only_where_it_is_missing_and_needed(hook, monkeypatch):
     monkeypatch.setattr(hook.shutil, "which", lambda _: None)
     assert made(hook).dependencies() == [hook.NPM_WHEEL]
-    hook.PAGE.write_text(f'<html data-sources="{hook.digest()}">')
+    write_pages(hook)
     assert made(hook).dependencies() == []
-    hook.PAGE.unlink()
+    hook.PAGES["app"].unlink()
     monkeypatch.setattr(hook.shutil, "which", lambda name: f"/bin/{name}")
     assert made(hook).dependencies() == []
 
 
 def test_a_page_of_these_sources_is_not_built_again(hook, monkeypatch):
-    hook.PAGE.write_text(f'<html data-sources="{hook.digest()}">')
+    write_pages(hook)
     monkeypatch.setattr(hook, "build", lambda: pytest.fail("it was built again"))
     made(hook).initialize("standard", {})
 
 
 def test_a_build_that_fails_warns_and_lets_the_installation_go_on(hook, monkeypatch):
-    hook.PAGE.write_text("of older sources")
+    for page in hook.PAGES.values():
+        page.write_text("of older sources")
     said = "npm error network is unreachable\nnpm error A complete log ...\n"
     complaint = subprocess.CompletedProcess([], 1, "", said)
     monkeypatch.setattr(hook, "npm_command", lambda: (["npm"], {}))
@@ -76,7 +82,7 @@ def test_a_build_that_fails_warns_and_lets_the_installation_go_on(hook, monkeypa
     page_hook = made(hook)
     page_hook.initialize("standard", {})
     assert page_hook.app.warnings[0].endswith("npm ci failed: network is unreachable")
-    assert not hook.PAGE.exists()
+    assert not any(page.exists() for page in hook.PAGES.values())
 
 
 def test_a_complaint_in_any_bytes_is_passed_on(hook, monkeypatch, tmp_path):
@@ -86,9 +92,9 @@ def test_a_complaint_in_any_bytes_is_passed_on(hook, monkeypatch, tmp_path):
         hook.run(["ci"], tmp_path)
 
 
-def test_the_page_that_is_installed_is_of_these_sources(hook, monkeypatch):
-    page = ROOT / "src" / "vibe" / "viewer" / "page.html"
-    if not page.is_file():
-        pytest.skip("vibe was installed without its page (npm could not fetch its packages)")
-    monkeypatch.setattr(hook, "PAGE", page)
+def test_the_pages_that_are_installed_are_of_these_sources(hook, monkeypatch):
+    pages = {"page": ROOT / "src/vibe/viewer/page.html", "app": ROOT / "src/vibe/app/page.html"}
+    if not all(page.is_file() for page in pages.values()):
+        pytest.skip("vibe was installed without its pages (npm could not fetch its packages)")
+    monkeypatch.setattr(hook, "PAGES", pages)
     assert hook.is_built(), "the sources in page/ have changed: run `pip install -e .` again"

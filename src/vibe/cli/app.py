@@ -22,6 +22,7 @@ from vibe.cli.live import live
 from vibe.cli.prepare import evidence, make_clip, prepare
 from vibe.cli.render import render, view
 from vibe.cli.train import train, train_by
+from vibe.cli.web import app
 from vibe.errors import Misuse, explain
 
 PANIC = "PanicException"
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "view": view,
     "refit": refit,
     "live": live,
+    "app": app,
     "assets": assets,
     "fetch": fetch,
     "train": train,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, print_error, print_note, usage_error
+from vibe.cli.progress import ended_by_signals
 from vibe.errors import one_line
 from vibe.inference.config import POSE_MODELS, EstimatorConfig, Quality
 
@@ -141,7 +140,7 @@ def _open_and_run(name: str, options: LiveOptions, config: EstimatorConfig) -> i
     if out is not None and name.endswith(UNFINISHED):
         _finish(Path(name), out, estimator)
         return DONE
-    with _ended_by_signals(), ExitStack() as opened:
+    with ended_by_signals(), ExitStack() as opened:
         source = open_source(name, options.shape)
         opened.callback(source.close)
         live_estimator = LiveEstimator(estimator, source.width, source.height, options.delay)
@@ -156,20 +155,6 @@ def _open_and_run(name: str, options: LiveOptions, config: EstimatorConfig) -> i
         tracker = LiveTracker(estimator.detector, estimator.pose_model, options.people)
         _run(options, source, tracker, live_estimator, outputs)
     return DONE
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM, and SIGHUP unless it is ignored, end the command as Ctrl-C does."""
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    mine = threading.current_thread() is threading.main_thread()
-    heard = [number for number in numbers if mine and signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, signal.default_int_handler) for number in heard}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

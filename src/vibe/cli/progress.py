@@ -59,6 +59,20 @@ def deferred_interrupt() -> Iterator[Callable[[], None]]:
     pause()
 
 
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM, and SIGHUP unless it is ignored, end the command as Ctrl-C does."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    mine = threading.current_thread() is threading.main_thread()
+    heard = [number for number in numbers if mine and signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in heard}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class _Bars:
     """Bars on a terminal; elsewhere, where lines stand for them, none."""
 

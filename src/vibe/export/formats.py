@@ -94,22 +94,24 @@ class Format:
     """What there is a file for."""
     up: Up = "y"
     """The axis that points up unless the user says otherwise."""
+    about: str = ""
+    """What is in it, and for which programs, in a few words."""
 
 
 FORMATS = {
-    "bvh": Format("motion.bvh"),
-    "glb": Format("motion.glb", each="clip"),
-    "usd": Format("motion.usdc", each="clip"),
-    "fbx": Format("motion.fbx"),
-    "vrma": Format("motion.vrma"),
-    "amass": Format("motion_amass.npz", up="z"),
-    "csv": Format("joints.csv", each="clip"),
-    "gait": Format("gait.csv", each="clip"),
-    "c3d": Format("markers.c3d", up="z"),
-    "trc": Format("joints.trc"),
-    "mot": Format("motion.mot"),
-    "obj": Format("obj", each="frame"),
-    "ply": Format("ply", each="frame"),
-    "smplx-json": Format("smplx.json"),
-    "legacy": Format("vibe_output.pkl", each="clip"),
+    "bvh": Format("motion.bvh", about="a skeleton, for Blender, Maya, Unity, Unreal"),
+    "glb": Format("motion.glb", each="clip", about="skinned bodies, for Blender, Unreal, Godot, browsers"),
+    "usd": Format("motion.usdc", each="clip", about="skinned bodies, for Omniverse, Houdini, Maya"),
+    "fbx": Format("motion.fbx", about="a skinned body, for Unity, Unreal, Maya; needs Blender"),
+    "vrma": Format("motion.vrma", about="an animation for VRM avatars"),
+    "amass": Format("motion_amass.npz", up="z", about="SMPL-H poses, for Blender's SMPL add-on"),
+    "csv": Format("joints.csv", each="clip", about="joints and angles, for spreadsheets"),
+    "gait": Format("gait.csv", each="clip", about="steps of who walks, for spreadsheets"),
+    "c3d": Format("markers.c3d", up="z", about="markers, for biomechanics"),
+    "trc": Format("joints.trc", about="markers, for OpenSim"),
+    "mot": Format("motion.mot", about="joint angles, for OpenSim"),
+    "obj": Format("obj", each="frame", about="the surface in every frame, as text"),
+    "ply": Format("ply", each="frame", about="the surface in every frame"),
+    "smplx-json": Format("smplx.json", about="arguments of the smplx package"),
+    "legacy": Format("vibe_output.pkl", each="clip", about="as the published program wrote it"),
 }
