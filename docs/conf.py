@@ -33,7 +33,7 @@ PARTS = {
             "glossary",
         ),
     ),
-    "SMPL and the paper's system": ("exact",),
+    "SMPL and the paper's system": ("exact", "method"),
     "How good is it": ("accuracy", "evaluate"),
     "Data and training": ("data", "train", "diary"),
 }

@@ -57,6 +57,20 @@ def test_a_clip_gives_the_same_people_in_all_its_forms():
         assert numbers == f"{people} of {people}" and frames == "100.0" and float(person_mm) <= 10, name
 
 
+def test_the_page_on_the_method_names_code_that_is_there():
+    page = text("docs/method.md")
+    places = [
+        ROOT / "src" / "vibe" / place
+        for place in re.findall(r"`([a-z_]+/[a-z_/]*(?:\.py)?)`", page)
+        if place != "src/vibe/"
+    ]
+    assert len(places) > 20 and [place for place in places if not place.exists()] == []
+    named = re.findall(r"`([a-z_/]+\.py)`: `(\w+)`", page)
+    assert len(named) >= 5
+    for place, name in named:
+        assert re.search(rf"^(def |class )?{name}\b", text(f"src/vibe/{place}"), re.MULTILINE), (place, name)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pictures_say_in_words_what_they_show(page):
     images = IMAGE.findall(page.read_text(encoding="utf-8"))
