@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from vibe.body.pose import rest_joints
 from vibe.body.record import Body
 from vibe.records import GeneratorOutput
 from vibe.skeletons import SMPL, index
@@ -33,6 +34,8 @@ class LossConfig:
     """L_SMPL, pose: angle between predicted and true local rotations, radians; no mean of two answers wins it."""
     betas: float = 0.02
     """L_SMPL, shape: squared difference."""
+    rest: float = 20.0
+    """Distance of the joints of both bodies at rest, about the pelvis, metres."""
     flexion: float = 1.0
     """Difference of the flexion of knees and elbows, radians."""
     velocity: float = 20.0
@@ -72,11 +75,18 @@ def project_weak(
 def keypoint_losses(
     predicted: GeneratorOutput, truth: Example, body: Body, config: LossConfig
 ) -> dict[str, Float[Tensor, ""]]:
-    """Each term times its weight."""
-    points = example_points(body, predicted.rotmat, predicted.betas)
+    """Each term times its weight.
+
+    Where the truth is known, shapes are learnt from the terms of shape alone: the best answer to a doubtful limb is a
+    short one, so that of poses people would learn to be small.
+    """
+    known = truth.labelled
+    shaped = torch.where(known[:, None, None], predicted.betas.detach(), predicted.betas)
+    points = example_points(body, predicted.rotmat, shaped)
+    rest, true_rest = rest_joints(body, predicted.betas), rest_joints(body, truth.betas)[:, None]
+    apart = (rest - rest[..., :1, :]) - (true_rest - true_rest[..., :1, :])
     own = points @ predicted.rotmat[..., 0, :, :]
     true_own = truth.points @ truth.rotmat[..., 0, :, :]
-    known = truth.labelled
     angle = roma.rotmat_geodesic_distance(predicted.rotmat, truth.rotmat, clamping=MOST_TURNED)
     bent = flexion(points) - flexion(truth.points)
     terms = {
@@ -85,6 +95,7 @@ def keypoint_losses(
         "reprojection": config.reprojection * reprojection_loss(points[..., len(SMPL) :, :], predicted.pred_cam, truth),
         "rotations": config.rotations * _mean(angle, known),
         "betas": config.betas * _mean((predicted.betas - truth.betas[:, None]).square().sum(-1), known),
+        "rest": config.rest * _mean(_length(apart), known),
         "flexion": config.flexion * _mean(bent.abs(), known),
     }
     for name, moved in motion_errors(points, truth.points).items():

@@ -13,13 +13,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe.body.load import load_body
+from vibe.body.pose import rest_joints
 from vibe.body.record import Body
 from vibe.data.motion import HELD_OUT, Motions, clip_weights, draw_windows, find_motion, load_motions
 from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
 from vibe.models.generator import VIBE
 from vibe.models.network import build_network
 from vibe.records import GeneratorOutput
-from vibe.skeletons import SMPL
+from vibe.skeletons import SMPL, SMPL_PARENTS
 from vibe.synthetic.examples import Example, example_points, join_examples, synthesise
 from vibe.synthetic.poses import CAPTURED_POSES
 from vibe.synthetic.procedural_motion import POOL_MINUTES, procedural_motions, with_procedural
@@ -98,6 +99,12 @@ def store_files(stores: Sequence[str]) -> dict[str, Path]:
     return {f"rendered {place} {path.name}": path for place, paths in columns.items() for path in paths}
 
 
+def body_size(body: Body, betas: Float[Tensor, "*b 10"]) -> Float[Tensor, "*b"]:
+    """Length of all bones of a body, metres."""
+    rest = rest_joints(body, betas)
+    return (rest[..., 1:, :] - rest[..., SMPL_PARENTS[1:], :]).norm(dim=-1).sum(-1)
+
+
 def validate_keypoints(
     answer: Predict, recipe: Recipe, body: Body, held_out: Motions, rendered: RenderedWindows | None = None,
     by_rule: Motions | None = None,
@@ -123,10 +130,12 @@ def validate_keypoints(
         points = example_points(body, theta.rotmat.cpu(), theta.betas.cpu())
         predicted, truth = points[..., : len(SMPL), :], batch.points[..., : len(SMPL), :]
         bent, wanted = flexion(predicted)[..., :2], flexion(truth)[..., :2]
+        size = body_size(body, theta.betas.cpu()) / body_size(body, batch.betas)[:, None] - 1
         results |= {
             f"{name}_pa_mpjpe_mm": float(pa_mpjpe_mm(predicted, truth).mean()),
             f"{name}_mpjpe_mm": float(mpjpe_mm(predicted, truth).mean()),
             f"{name}_acceleration_error_mm": float(acceleration_error_mm(predicted, truth).mean()),
+            f"{name}_size_percent": 100 * float(size.mean()),
             f"{name}_straight_knees_deg": float((bent - wanted)[wanted < STRAIGHT].mean().rad2deg()),
             f"{name}_bent_knees_deg": float((bent - wanted)[wanted > BENT].mean().rad2deg()),
         }
