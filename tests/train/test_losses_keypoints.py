@@ -53,3 +53,17 @@ def test_rotations_half_a_turn_wrong_have_a_gradient_that_is_a_number(tiny: Reci
         terms = keypoint_losses(replace(exact(batch), rotmat=leaf), batch, load_body(), LossConfig())
         torch.stack(list(terms.values())).sum().backward()
         assert leaf.grad is not None and leaf.grad.isfinite().all()
+
+
+def test_doubtful_poses_do_not_make_people_small(tiny: Recipe) -> None:
+    """With the right shape nothing pulls at it, however wrong the pose; a wrong one is pulled at."""
+    batch = example(tiny)
+    turned = batch.rotmat @ roma.rotvec_to_rotmat(torch.tensor([0.5, 0.2, 0.0]))
+    pulls = []
+    for error in (0.0, 0.5):
+        betas = (exact(batch).betas + error).requires_grad_()
+        terms = keypoint_losses(replace(exact(batch), rotmat=turned, betas=betas), batch, load_body(), LossConfig())
+        torch.stack(list(terms.values())).sum().backward()
+        assert betas.grad is not None
+        pulls.append(float(betas.grad[batch.labelled].abs().max()))
+    assert pulls[0] < 1e-6 < 1e-3 < pulls[1]
