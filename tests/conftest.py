@@ -17,6 +17,7 @@ SLOW = [
     ROOT / "tests" / name
     for name in (
         *("viewer/test_page_browser.py", "batch/test_killed.py", "faults/test_scenes.py", "test_package.py"),
+        *("app/test_page_browser.py", "app/test_work.py"),
         *("docs/test_site.py", "train/test_trainer.py", "train/test_task_features.py", "train/test_loop.py"),
         *("cli/test_exact.py", "assets/test_convert.py", "faults/test_fuzz.py", "live/test_page_browser.py"),
         *("test_examples.py", "batch/test_s3.py", "cli/test_estimate.py", "inference/test_stages.py"),
