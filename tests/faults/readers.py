@@ -667,6 +667,35 @@ def _find() -> Read:
     return lambda path: find_videos([str(path)], str(path.with_name("out")))
 
 
+def _edits(folder: Path) -> Iterable[Path]:
+    from vibe.edits.file import write_edits
+    from vibe.edits.record import Edit, EditedVideo, Edits
+
+    stretch = {"person": 1, "first": 5, "last": 20}
+    moved = {"person": 1, "frame": 7, "point": "left_wrist", "x_px": 10.5, "y_px": 20.0}
+    edits = (Edit("swap_sides", stretch), Edit("move_point", moved), Edit("name", {"person": 2, "name": "Ann"}))
+    write_edits(folder / "edits.json", Edits(EditedVideo("ab" * 32, 60, 640, 480), edits))
+    yield folder / "edits.json"
+
+
+def _correct() -> Read:
+    from vibe.edits.apply import apply_edits
+    from vibe.edits.file import read_edits
+    from vibe.edits.record import EditedVideo
+
+    made = import_module("edits.test_apply")
+
+    def read(path: Path) -> None:
+        """Two people, corrected; the command puts the file's name before what does not fit them."""
+        edits = read_edits(path, EditedVideo("ab" * 32, 60, 640, 480)).edits
+        try:
+            apply_edits(made.TRACKS, made.TIMES, edits)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+    return read
+
+
 def _calibrations(folder: Path) -> Iterable[Path]:
     for name, text in import_module("lenses").WRITTEN.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -718,6 +747,7 @@ READERS: dict[str, Reader] = {
     "kept stage": _alone(_stage, _load_stage, 30),
     "state of a pass": Reader(_state, 20),
     "summary": _alone(_summary, _understand, 30),
+    "edits": _alone(_edits, _correct, 40),
     "list of videos": _alone(_list, _find, 4),
     "store": Reader(_store, 50),
     "motion clips": _alone(_clips_of_motion, _load_motions, 50),

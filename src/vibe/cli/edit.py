@@ -67,7 +67,10 @@ def refit(
             write_edits(edits, Edits(opened.video))
             return usage_error(f"there was no {edits}: it is there now, with no edits yet: write them into it")
         made = read_edits(edits, opened.video).edits
-        result = opened.solve(made, progress)
+        try:
+            result = opened.solve(made, progress)
+        except ValueError as error:
+            raise ValueError(f"{edits}: {error}") from error
         out.parent.mkdir(parents=True, exist_ok=True)
         result.save(out)
         _draw(result, opened, files[1:], progress)

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vibe.edits.record import Corrected, CorrectedPerson, Edit, combined
+from vibe.errors import shorten
 from vibe.records import BY_HAND, Track
 from vibe.skeletons import BLAZEPOSE, COCO, mirrored
 
@@ -83,7 +84,9 @@ def _move_point(whole: Corrected, person: int, frame: int, point: str, x_px: flo
     one, rows = _stretch(whole, person, frame, frame)
     track, row = one.track, int(rows.nonzero()[0])
     if point not in (BLAZEPOSE if track.landmarks is not None else COCO):
-        raise ValueError(f"there is no point {point!a}: give one such as left_wrist (docs/conventions.md lists them)")
+        raise ValueError(
+            f"there is no point {shorten(ascii(point))}: give one such as left_wrist (docs/conventions.md lists them)"
+        )
     number, target = BLAZEPOSE.index(point), track.keypoints_px.new_tensor([x_px, y_px])
     share = _fading(whole.timestamps[track.frames], row, one.placed[:, number]).to(target)[:, None]
     keypoints_px, landmarks, placed = track.keypoints_px.clone(), track.landmarks, one.placed.clone()
@@ -106,7 +109,7 @@ def _move_point(whole: Corrected, person: int, frame: int, point: str, x_px: flo
 def _foot_stands(whole: Corrected, person: int, foot: str, first: int, last: int) -> Corrected:
     """A foot, left or right, stands where it is over a stretch."""
     if foot not in SIDES:
-        raise ValueError(f"there is no foot {foot!a}: give {' or '.join(SIDES)}")
+        raise ValueError(f"there is no foot {shorten(ascii(foot))}: give {' or '.join(SIDES)}")
     one, rows = _stretch(whole, person, first, last)
     stands = one.stands.clone()
     stands[rows, SIDES.index(foot)] = True
