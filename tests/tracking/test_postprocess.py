@@ -51,11 +51,11 @@ def test_a_gap_of_half_a_second_is_filled_on_a_straight_line_with_confidence_0()
     np.testing.assert_allclose(keypoints[..., :2], person(range(40)).keypoints_px[..., :2], rtol=1e-5)
 
 
-def test_a_longer_gap_stays_open_and_keeps_one_number():
+def test_a_longer_gap_is_filled_for_a_quarter_of_a_second_at_each_end_and_keeps_one_number():
     seen = [person(range(30)), person(range(30 + 45, 120))]
     tracks, notes = finish(seen, TIMES, PostprocessConfig())
-    assert [track.frames.tolist() for track in tracks] == [[*range(30), *range(75, 120)]]
-    assert not notes
+    assert [track.frames.tolist() for track in tracks] == [[*range(37), *range(68, 120)]]
+    assert (tracks[0].confidence == 0).sum() == 14 and len(notes) == 1
 
 
 def test_a_gap_of_more_than_two_seconds_makes_a_new_number():

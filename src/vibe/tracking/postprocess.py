@@ -162,7 +162,7 @@ class PostprocessConfig:
     most_gap: float = 2.0
     """A person out of sight for longer gets a new number."""
     most_filled: float = 0.5
-    """Gaps up to here are filled, with confidence 0."""
+    """Gaps up to here are filled, with confidence 0, and of longer ones half as much at each end."""
     least_length: float = 0.5
     """Shorter tracks, gaps not counted, are dropped."""
     least_sure: float = 0.55
@@ -230,13 +230,14 @@ def surest(keypoints_px: Float[Array, "time 17 3"]) -> float:
 def fill_gaps(
     piece: Tracklet, times: Float[Array, "frame"], max_gap: float
 ) -> tuple[Int[Array, "_"], Float[Array, "_ 17 3"], Float[Array, "_ 33 8"] | None]:
-    """Frames, keypoints and landmarks with gaps of up to `max_gap` seconds filled linearly, at confidence 0."""
-    gaps = np.diff(piece.times)
-    wanted = [
-        np.arange(start, stop) if gap <= max_gap else np.array([start])
-        for start, stop, gap in zip(piece.frames[:-1], piece.frames[1:], gaps, strict=True)
-    ]
-    frames = np.concatenate([*wanted, piece.frames[-1:]])
+    """Frames, keypoints and landmarks with gaps filled linearly, at confidence 0, `max_gap` / 2 seconds from each end.
+
+    Whoever goes behind somebody, or comes forth, is in view for a while before and after the pose model can tell.
+    """
+    frames = np.arange(piece.frames[0], piece.frames[-1] + 1)
+    after = np.searchsorted(piece.frames, frames)
+    near = np.minimum(times[frames] - piece.times[np.maximum(after - 1, 0)], piece.times[after] - times[frames])
+    frames = frames[near <= max_gap / 2 + 1e-6]
     new = ~np.isin(frames, piece.frames)
 
     def filled(values: Array, sureness: slice) -> Array:
