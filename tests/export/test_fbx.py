@@ -12,8 +12,9 @@ from resting_fbx import resting_fbx
 
 from vibe.arrays import as_numpy
 from vibe.body import load_body
+from vibe.errors import Misuse
 from vibe.export import fbx
-from vibe.export.fbx import find_blender, write_fbx
+from vibe.export.fbx import find_blender, write_fbx, write_onto_fbx
 from vibe.export.fbx_file import MAGIC
 from vibe.motion.scene import SceneOptions, build_scene
 from vibe.skeletons import SMPL, SMPL_PARENTS
@@ -152,3 +153,22 @@ def test_z_can_t_point_up(body, scene, tmp_path):
     up = build_scene(given, body, SceneOptions("z"))
     with pytest.raises(ValueError, match="--up"):
         write_fbx(tmp_path / "x.fbx", up, up.characters[0], body)
+
+
+def test_a_character_that_blender_can_t_open_is_refused_by_one_sentence(body, scene, blender, tmp_path):
+    program = blender("print('Error: ASCII FBX files are not supported', file=sys.stderr); sys.exit(65)")
+    own, out = tmp_path / "bin" / "hero.fbx", tmp_path / "x.fbx"
+    own.write_text("; FBX 6.1.0 project file")
+    with pytest.raises(ValueError, match=r"hero\.fbx can't be opened by Blender \(Error: ASCII FBX .*export it again"):
+        write_onto_fbx(out, scene, scene.characters[0], body, own, blender=program)
+    with pytest.raises(Misuse, match="would be overwritten"):
+        write_onto_fbx(own, scene, scene.characters[0], body, own, blender=program)
+    with pytest.raises(ValueError, match=r"hero\.obj is no character: give a \.fbx, \.glb or \.vrm"):
+        write_onto_fbx(out, scene, scene.characters[0], body, tmp_path / "hero.obj", blender=program)
+    with own.open("wb") as file:
+        file.truncate(2 << 30)
+    with pytest.raises(ValueError, match=r"2\.1 GB"):
+        write_onto_fbx(out, scene, scene.characters[0], body, own, blender=program)
+    with pytest.raises(FileNotFoundError):
+        write_onto_fbx(out, scene, scene.characters[0], body, tmp_path / "none.fbx", blender=program)
+    assert left(tmp_path) == []

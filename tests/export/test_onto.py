@@ -362,7 +362,7 @@ def test_a_character_that_can_t_be_moved_is_refused_by_one_sentence(change, word
 
 def test_files_that_are_no_characters_are_refused_before_they_are_read(scene, body, tmp_path):
     for name, content, words in [
-        ("x.fbx", b"", "open it in Blender"),
+        ("x.fbx", b"", "give --to fbx"),
         ("x.gltf", b"{}", r"give a \.glb or \.vrm"), ("x.glb", b"glTF", "can't be read"),
         ("x.glb", b"PK" + bytes(99), "no GLB"), ("x.glb", struct.pack("<4sII", b"glTF", 1, 99) + bytes(99), "glTF 1"),
     ]:  # fmt: skip
@@ -385,7 +385,7 @@ def test_the_character_itself_is_not_written_over(characters, scene, body, tmp_p
     assert own.read_bytes() == characters["vrm"].read_bytes()
 
 
-def test_a_character_goes_with_glb_alone(given, body, characters, tmp_path):
+def test_a_character_goes_with_glb_and_fbx_alone(given, body, characters, tmp_path):
     for to, options, words in [
         ("bvh", {"onto": characters["vrm"]}, "--to glb"), ("glb", {"onto": characters["vrm"], "rig": "vrm"}, "no rig"),
         ("glb", {"bones": tmp_path / "map.json"}, "--onto"),

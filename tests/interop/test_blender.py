@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from readers import read_glb
 
 from vibe.body.hand_joints import relaxed
 from vibe.body.outfit import dressed
 from vibe.body.placed import vertices_cam
 from vibe.export.export import export
+from vibe.export.gltf_file import GltfFile
 from vibe.export.rigs import RIGS
 from vibe.motion.scene import SceneOptions, build_scene
 from vibe.skeletons import SMPL
@@ -134,6 +136,59 @@ def test_the_bones_of_every_rig_are_where_our_joints_are(rig, to, blender_python
         assert found["1/rest"][order, 2].min() > 0, "it rests on its soles"
 
 
+MADE = """
+import os, sys, bpy
+source, out, unit = sys.argv[1:]
+bpy.ops.wm.read_factory_settings(use_empty=True)
+if unit == "cm":
+    bpy.context.scene.unit_settings.system, bpy.context.scene.unit_settings.scale_length = "METRIC", 0.01
+if source:
+    bpy.ops.import_scene.gltf(filepath=source, bone_heuristic="BLENDER" if unit == "cm" else "TEMPERANCE")
+else:
+    bpy.ops.mesh.primitive_cube_add()
+bpy.ops.export_scene.fbx(filepath=out)
+os._exit(0)
+"""
+"""An FBX as somebody's own Blender writes it, in this unit, with bones along other axes than the GLB's in metres."""
+
+
+@pytest.mark.parametrize("unit", ["cm", "m"])
+def test_a_character_in_fbx_moves_as_the_same_one_in_glb(unit, blender_python, given, body, tmp_path):
+    program, own = tmp_path / "blender", tmp_path / "own.fbx"
+    program.write_text(STAND_IN.format(python=blender_python))
+    program.chmod(0o755)
+    export(given, tmp_path / "own.glb", "glb", body=body, person=2, rig="mixamo")
+    head, content = read_glb(tmp_path / "own.glb")
+    head["animations"] = []
+    (tmp_path / "own.glb").write_bytes(GltfFile(head, content).content())
+    subprocess.run([blender_python, "-c", MADE, tmp_path / "own.glb", own, unit], check=True, capture_output=True)
+    export(given, tmp_path / "x.glb", "glb", body=body, person=1, onto=tmp_path / "own.glb")
+    export(given, tmp_path / "x.fbx", "fbx", body=body, person=1, onto=own, blender=program)
+    ours, theirs = opened(blender_python, tmp_path / "x.glb"), opened(blender_python, tmp_path / "x.fbx")
+    order = [theirs["1/bones"].tolist().index(name) for name in ours["1/bones"]]
+    assert np.abs(theirs["1/joints"][:, order] - ours["1/joints"]).max() < 0.001
+    assert theirs["fps"] == pytest.approx(given.clip.fps, rel=1e-4)
+    if len(ours["1/surface"]):
+        assert np.abs(theirs["1/surface"] - ours["1/surface"]).max() < 0.002
+
+
+def test_an_fbx_that_is_no_character_is_refused_by_one_sentence(blender_python, given, body, tmp_path):
+    program, own = tmp_path / "blender", tmp_path / "own.fbx"
+    program.write_text(STAND_IN.format(python=blender_python))
+    program.chmod(0o755)
+    subprocess.run([blender_python, "-c", MADE, "", own, "m"], check=True, capture_output=True)
+    whole = own.read_bytes()
+    for content, words in [
+        (whole, r"own\.fbx has no skeleton"), (whole[:2000], r"own\.fbx can't be opened by Blender"),
+        (b"; FBX 7.3.0 project file", "ASCII FBX"), (b"", r"can't be opened by Blender"),
+    ]:  # fmt: skip
+        own.write_bytes(content)
+        with pytest.raises(ValueError, match=words) as error:
+            export(given, tmp_path / "x.fbx", "fbx", body=body, person=1, onto=own, blender=program)
+        assert "\n" not in str(error.value) and str(tmp_path / "own.fbx") in str(error.value)
+    assert not (tmp_path / "x.fbx").exists()
+
+
 def test_what_blender_says_is_in_the_error(blender_python, given, body, tmp_path, monkeypatch):
     from vibe.export import fbx
 
@@ -141,6 +196,6 @@ def test_what_blender_says_is_in_the_error(blender_python, given, body, tmp_path
     program.write_text(STAND_IN.format(python=blender_python))
     program.chmod(0o755)
     monkeypatch.setattr(fbx, "write_glb", lambda path, *_, **__: path.write_bytes(b"no glTF"))
-    with pytest.raises(OSError, match="failed with code 1"):
+    with pytest.raises(ValueError, match="opened by Blender .*Bad glTF"):
         export(given, tmp_path / "new" / "x.fbx", "fbx", person=1, blender=program, body=body)
     assert not (tmp_path / "new").exists()

@@ -53,7 +53,7 @@ def read_character(path: Path) -> CharacterFile:
     """Read a GLB or VRM file; ValueError, naming the file, says what is wrong with it and what to do, OSError that it
     can't be read."""
     if path.suffix.lower() == ".fbx":
-        raise ValueError(f"{path} is FBX, and characters are read as GLB: open it in Blender and export glTF Binary")
+        raise ValueError(f"{path} is FBX, which stays FBX: give --to fbx, or export it as glTF Binary from Blender")
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{path} is no character: give a .glb or .vrm file")
     size = path.stat().st_size

@@ -19,7 +19,7 @@ from vibe.errors import Misuse
 from vibe.export.amass import write_amass, write_smplx_json
 from vibe.export.bvh import write_bvh
 from vibe.export.c3d import write_c3d
-from vibe.export.fbx import write_fbx
+from vibe.export.fbx import write_fbx, write_onto_fbx
 from vibe.export.formats import FORMATS, RIGGED, ExportOptions, Format
 from vibe.export.gltf import write_glb
 from vibe.export.legacy import write_legacy
@@ -86,7 +86,7 @@ def export(
     shared = {each.name: getattr(chosen, each.name) for each in fields(SceneOptions)}
     defaults = {"up": chosen.up or format.up, "root": chosen.root or "origin"}
     scene = build_scene(result, made_with, SceneOptions(**{**shared, **defaults}), chosen.person)
-    write, frames = write_onto if chosen.onto else WRITERS[to], format.each == "frame"
+    write, frames = ONTO[to] if chosen.onto else WRITERS[to], format.each == "frame"
     own = {name: getattr(chosen, name) for name in ("unit", "blender", "rig", "onto", "bones")}
     own["progress"] = progress if frames else None
     write = partial(write, **{name: value for name, value in own.items() if value})
@@ -106,8 +106,8 @@ def _check_options(to: str, chosen: ExportOptions) -> None:
         raise Misuse("a unit is for bvh: other formats have their own")
     if chosen.rig and to not in RIGGED:
         raise Misuse(f"a rig is for {', '.join(RIGGED)}: other formats have SMPL's joints")
-    if chosen.onto and (to != "glb" or chosen.rig):
-        raise Misuse("a character is written as glb, and has bones of its own: give --to glb and no rig")
+    if chosen.onto and (to not in ONTO or chosen.rig):
+        raise Misuse("a character is written as glb or fbx, and has bones of its own: give --to glb or fbx and no rig")
     if chosen.bones and not chosen.onto:
         raise Misuse("a map of bones is for a character: give one with --onto")
     if chosen.blender and to != "fbx":
@@ -196,3 +196,5 @@ WRITERS: dict[str, Callable[..., None]] = {
     **{kind: partial(write_meshes, kind=kind) for kind in SURFACES},
 }
 """What writes a scene's clip, or one person of it, by the name of the format."""
+ONTO: dict[str, Callable[..., None]] = {"glb": write_onto, "fbx": write_onto_fbx}
+"""What writes one person onto a character."""

@@ -68,7 +68,8 @@ class ExportOptions:
     rig: Annotated[str | None, RIG] = None
     """With bvh, glb and fbx: whose bones, by name, rest pose and axes."""
     onto: Annotated[Path | str | None, ONTO] = None
-    """With glb: a character of yours, .glb or .vrm, that the motion is written onto: a copy of it with an animation."""
+    """A character of yours that the motion is written onto, a copy of it with an animation: .glb or .vrm with glb, .fbx
+    with fbx."""
     bones: Annotated[Path | str | None, BONES] = None
     """With a character: a JSON file that says which of its bones is which joint, where the names are not known."""
     blender: Annotated[Path | str | None, BLENDER] = None

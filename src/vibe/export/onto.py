@@ -68,6 +68,20 @@ def write_onto(
         raise ValueError("glTF's y points up, always: leave --up out, programs turn it to their own axes")
     assets.keep_inputs((path,), onto, bones)
     file = read_character(Path(onto))
+    found, moved, places = fitted(file, scene, character, body, bones)
+    paths = _paths(file, found, moved, places)
+    head = file.head | {name: list(file.head.get(name, [])) for name in ("accessors", "bufferViews", "animations")}
+    out = GltfFile(head | {"nodes": _turnable(file, {node for node, _, _ in paths})}, file.content)
+    made = sampled(out, scene.fps, 0, paths)
+    out.add("animations", {"name": f"person {character.number}", "extras": scene.about(body)} | made)
+    assets.write_whole(path, out.content())
+
+
+def fitted(
+    file: CharacterFile, scene: Scene, character: Character, body: Body, bones: Path | str | None
+) -> tuple[dict[str, int], dict[str, Float[ndarray, "time 3 3"]], Float[ndarray, "time 3"]]:
+    """The character's bones by joint, how each is turned in the scene, and the places of the pelvis's; raises
+    ValueError."""
     found = find_bones(file, None if bones is None else Path(bones))
     fingered, made_with = character.with_fingers(body)
     rest = _aligned(file, found, fingered)
@@ -75,12 +89,7 @@ def write_onto(
     rotmat = np.concatenate([smpl.rotmat[:, :ARMS], fingered.smpl.rotmat[:, ARMS:]], 1)
     R_scene_joint, _ = pose_joints(made_with, rotmat, character.smpl.betas)
     moved = {joint: R_scene_joint[:, fingered.names.index(joint)] @ R for joint, R in rest.R_rest.items()}
-    paths = _paths(file, found, moved, places)
-    head = file.head | {name: list(file.head.get(name, [])) for name in ("accessors", "bufferViews", "animations")}
-    out = GltfFile(head | {"nodes": _turnable(file, {node for node, _, _ in paths})}, file.content)
-    made = sampled(out, scene.fps, 0, paths)
-    out.add("animations", {"name": f"person {character.number}", "extras": scene.about(body)} | made)
-    assets.write_whole(path, out.content())
+    return found, moved, places
 
 
 @dataclass(frozen=True)
