@@ -2,6 +2,7 @@
 
 const TENTH = 10; // of a degree
 const UNIT = 32767; // of quantised quaternions
+const BODY_JOINTS = 24; // SMPL's, whose deviations are known
 
 /** Where a person is between two rows: the row at or before the time, the next one, and the share of the way. */
 export function between(person, times, frame, time) {
@@ -59,6 +60,12 @@ export function speeds(person, joint, parents, times) {
 export function heights(person, joint, parents) {
   const places = positions(person, joint, parents);
   return Float32Array.from(person.frames, (_, row) => places[3 * row + 1]);
+}
+
+/** How far a joint may be off along any axis at every row, metres: one standard deviation; null where it is not known. */
+export function deviations(person, joint) {
+  if (!person.std || joint >= BODY_JOINTS) return null;
+  return Float32Array.from(person.frames, (_, row) => person.std[BODY_JOINTS * row + joint] / 1000);
 }
 
 /** Where a joint is at every row, metres, in the frame that people are in. */

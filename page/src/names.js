@@ -1,7 +1,7 @@
 // What is written over the bodies: everybody's number above the head, and the joint under the pointer.
 
 import { Vector3 } from "three";
-import { angle } from "./kinematics.js";
+import { angle, deviations } from "./kinematics.js";
 
 const HEAD = 15; // SMPL's
 const ABOVE = 0.19; // metres from the joint of the head to its crown, with the hair
@@ -105,7 +105,9 @@ export class Names {
     if (!at) return;
     const { person, joint } = this.found;
     const degrees = angle(this.view.motion, person.given, joint, person.given.rows[this.frame]);
-    this.label.textContent = `${spoken(this.view.motion.joint_names[joint])} · ${Math.round(degrees)}°`;
+    const std = deviations(person.given, joint)?.[person.given.rows[this.frame]];
+    const off = std === undefined ? "" : ` · ± ${(100 * std).toFixed(std < 0.1 ? 1 : 0)} cm`;
+    this.label.textContent = `${spoken(this.view.motion.joint_names[joint])} · ${Math.round(degrees)}°${off}`;
     const left = at[0] > this.view.size[0] - 140;
     this.ring.style.transform = `translate(${at[0]}px, ${at[1]}px) translate(-50%, -50%)`;
     const beside = left ? "calc(-100% - 14px)" : "14px";

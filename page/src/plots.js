@@ -1,12 +1,13 @@
 // Curves over the time of the video: a joint's angle, speed and height, and the confidence of the evidence.
 
-import { angleName, angles, confidences, heights, speeds } from "./kinematics.js";
+import { angleName, angles, confidences, deviations, heights, speeds } from "./kinematics.js";
 import { css, spoken } from "./names.js";
 
 const LEFT = 34; // CSS pixels beside and below the curves
 const RIGHT = 8;
 const TOP = 6;
 const BOTTOM = 16;
+const BAND = 0.25; // opacity
 const CONTACTS = { left_ankle: 0, left_foot: 1, right_ankle: 2, right_foot: 3 }; // whose joint a heel or a toe is
 
 /** A round number at or above `most`, to end an axis at. */
@@ -118,6 +119,8 @@ export class Plots {
       pen.fillText(`${Number(time.toPrecision(4))} s`, x(time), height - 3);
     }
     this.people.forEach((person, i) => {
+      const bands = name === "height" && this.joint > 0 && deviations(person.given, this.joint);
+      if (person.shown && bands) this.#band(pen, person.given, curves[i], bands, x, y);
       if (person.shown) this.#curve(pen, person.given, curves[i], x, y);
       if (person.shown && name === "height") this.#stands(pen, person.given, x, height - BOTTOM - 3 * (i + 1));
     });
@@ -133,6 +136,19 @@ export class Plots {
       pen.globalAlpha = person.contacts[4 * row + point] / 255;
       const [from, to] = [x(timestamps[frame]), x(timestamps[frame + 1] ?? this.duration)];
       pen.fillRect(from, top, Math.max(0.5, to - from), 2.5);
+    });
+    pen.globalAlpha = 1;
+  }
+
+  /** How far the joint may be off the curve: one standard deviation to either side. */
+  #band(pen, person, curve, band, x, y) {
+    const { timestamps } = this.motion;
+    pen.fillStyle = css(person.colour);
+    pen.globalAlpha = BAND;
+    person.frames.forEach((frame, row) => {
+      const [from, to] = [x(timestamps[frame]), x(timestamps[frame + 1] ?? this.duration)];
+      const top = y(curve[row] + band[row]);
+      pen.fillRect(from, top, Math.max(0.5, to - from), y(curve[row] - band[row]) - top);
     });
     pen.globalAlpha = 1;
   }

@@ -1,6 +1,7 @@
 """CSV and TRC: every number under its name."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import performers
@@ -43,6 +44,17 @@ def test_a_spreadsheet_has_a_row_for_each_person_and_frame(body, given, tmp_path
         for joint in ("pelvis", "left_wrist", "head"):
             found = [[float(row[f"{joint}_{axis}_m"]) for axis in ("x", "y", "z_up")] for row in mine]
             assert np.abs(np.array(found) - character.joints[:, SMPL.index(joint)]).max() < 1e-4
+
+
+def test_deviations_are_columns_where_they_are_known(body, given, tmp_path):
+    one = replace(given.people[0], joints_std=np.full((30, 24, 2), [0.02, 0.05], np.float32))
+    scene = build_scene(replace(given, people=(one, given.people[1])), body, SceneOptions())
+    write_csv(tmp_path / "x.csv", scene)
+    with (tmp_path / "x.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    for row in table:
+        cells = row["left_knee_std_across_m"], row["left_knee_std_along_m"]
+        assert cells == (("0.02000", "0.05000") if row["person"] == "1" else ("", ""))
 
 
 def test_opensim_s_table_has_its_head_and_the_joints_as_markers(body, given, tmp_path):

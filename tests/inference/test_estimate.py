@@ -61,6 +61,8 @@ def test_the_record_agrees_with_itself() -> None:
     assert_allclose(weak, motion.transl, atol=1e-3)
     pelvis = rest_joints(load_body(), as_tensors(motion.smpl.betas))[0].numpy()
     assert_allclose(motion.transl + pelvis, motion.smpl.pelvis, atol=1e-6)
+    assert motion.joints_std is not None and motion.joints_std.shape == (40, 24, 2) and (motion.joints_std > 0).all()
+    assert estimated(track, clip, camera, refine=False).joints_std is None, "nobody calibrated that"
 
 
 def test_the_fitted_body_lies_on_its_keypoints() -> None:

@@ -33,7 +33,7 @@ CONTRACT = {
     "confidence": (7,),
 }
 HANDS = {"left_hand_pose": (7, 45), "right_hand_pose": (7, 45), "hand_confidence": (7, 2)}
-MAYBE = ("betas_per_frame", "contacts", "R_world_cam", "t_world_cam", *HANDS)
+MAYBE = ("betas_per_frame", "contacts", "joints_std", "R_world_cam", "t_world_cam", *HANDS)
 VERSION_1 = Path(__file__).parents[1] / "fixtures" / "motion_version_1.npz"
 """Two people on the open body, the second with a shape a frame, as the first version wrote them."""
 
@@ -144,6 +144,16 @@ def test_fingers_are_written_and_read_back_and_are_there_whole_or_not_at_all(tmp
     np.savez(tmp_path / "part.npz", **part, sha256=np.array(npz.arrays_checksum(part)))
     with pytest.raises(ValueError, match="fingers of person 1, but lacks 1/hand_confidence"):
         load(tmp_path / "part.npz")
+
+
+def test_deviations_are_written_and_read_back_and_none_is_negative(tmp_path, result):
+    std = np.abs(np.random.default_rng(3).standard_normal((7, 24, 2))).astype(np.float32)
+    one = replace(result.people[0], joints_std=std)
+    replace(result, people=(one, *result.people[1:])).save(tmp_path / "motion.npz")
+    back, other = load(tmp_path / "motion.npz").people
+    assert same(one, back, 1e-6) and other.joints_std is None
+    with pytest.raises(ValueError, match="1/joints_std is less than 0 somewhere"):
+        load(changed(tmp_path / "less.npz", result, **{"1/joints_std": -std}))
 
 
 def test_a_world_is_written_whole_whatever_the_people_say(tmp_path, result):

@@ -68,6 +68,15 @@ def test_the_page_is_told_signed_angles_to_a_tenth_of_a_degree(result, body, tol
     assert quantised_angles(np.array([[-0.26, 7200.4]])).tolist() == [[-3, 4]]
 
 
+def test_the_page_is_told_how_far_joints_may_be_off_where_that_is_known(result, body, told):
+    std = np.random.default_rng(0).random((FRAMES, 24, 2), np.float32)
+    sure = replace(result, people=(replace(result.people[0], joints_std=std), result.people[1]))
+    one, two = unpacked(json.loads(motion_json(sure, body)))["people"]
+    mean = np.sqrt((2 * std[..., 0] ** 2 + std[..., 1] ** 2) / 3)
+    assert np.abs(one["std"].reshape(FRAMES, 24) / 1000 - mean).max() < 0.00051
+    assert "std" not in two and "std" not in told["people"][0]
+
+
 def skinned(told, person) -> np.ndarray:
     """The surface as a graphics card makes it from what the page is told, in the camera's frame."""
     rest, parents = person["rest"].reshape(-1, 3), told["parents"]

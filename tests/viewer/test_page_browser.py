@@ -62,7 +62,8 @@ def result(body):
     people = [replace(one, joints_px=joints_px) for one, joints_px in zip(people, seen, strict=True)]
     for one in people:
         one.keypoints_px[..., 2] = np.linspace(0.3, 1, one.keypoints_px[..., 2].size).reshape(-1, 17)
-    shown = performers.show(body, *people)
+    std = np.full((FRAMES, 24, 2), [0.02, 0.05], np.float32)
+    shown = performers.show(body, replace(people[0], joints_std=std), people[1])
     times = np.array(TIMES, np.float64)
     clip = replace(shown.clip, path=Path(HOSTILE), width=WIDTH, height=HEIGHT, timestamps=times)
     return replace(shown, clip=clip, camera=as_numpy(camera), notes=(HOSTILE,))
@@ -363,7 +364,7 @@ def test_the_joint_under_the_pointer_is_named_and_a_click_plots_it(tab, result):
     wrist = tab.ask("vibe.names.jointsPx(1)[20]")
     tab.tab.mouse.move(box["x"] + wrist[0], box["y"] + wrist[1])
     angle = float(result.people[0].joint_angles()["left_wrist_flexion"].values[10, 0])
-    assert tab.tab.locator(".joint-name").text_content() == f"left wrist · {angle:.0f}°"
+    assert tab.tab.locator(".joint-name").text_content() == f"left wrist · {angle:.0f}° · ± 3.3 cm"
     tab.tab.mouse.down()
     tab.tab.mouse.up()
     assert tab.ask("vibe.plots.joint") == 20

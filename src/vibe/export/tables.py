@@ -14,6 +14,12 @@ from vibe.motion.joint_angles import angle_names
 from vibe.motion.scene import Scene
 from vibe.skeletons import CONTACTS, SMPL
 
+MAYBE = {
+    "contacts": [f"contact_{point}" for point in CONTACTS],
+    "joints_std": [f"{joint}_std_{way}_m" for joint in SMPL for way in ("across", "along")],
+}
+"""Columns of what not everybody has, by its name in `Character`."""
+
 
 def number_rows(numbers: Float[ndarray, "row *column"], between: str) -> list[str]:
     """One line for each row, numbers to the fifth decimal, each line ended."""
@@ -27,23 +33,23 @@ def write_csv(path: Path, scene: Scene) -> None:
 
     Columns: person, frame of the export, time in the video (s), confidence, then x, y, z of each joint in metres, with
     the axis that points up in the name of its column: `pelvis_y_up_m`; then joint angles such as
-    `right_knee_flexion_deg`; then `contact_left_heel` and so on where anybody has them, empty of those who have not.
+    `right_knee_flexion_deg`; then `contact_left_heel` and so on, and `pelvis_std_across_m`, `pelvis_std_along_m` and so
+    on, where anybody has them, empty of those who have not.
     """
     axes = [axis + ("_up" if axis == scene.up else "") for axis in "xyz"]
     names = ["person", "frame", "time_s", "confidence", *(f"{joint}_{axis}_m" for joint in SMPL for axis in axes)]
     names += [f"{angle}_deg" for angle in angle_names()]
-    touching = any(character.contacts is not None for character in scene.characters)
-    names += [f"contact_{point}" for point in CONTACTS] if touching else []
+    more = [name for name in MAYBE if any(getattr(each, name) is not None for each in scene.characters)]
+    names += [column for name in more for column in MAYBE[name]]
     text = [",".join(names) + "\n"]
     for character in scene.characters:
         frames = character.first + np.arange(len(character.joints))
         times = scene.start + frames / scene.fps
-        numbers = np.concatenate([character.joints.reshape(len(frames), -1), scene.angles_deg(character)], 1)
-        if character.contacts is not None:
-            numbers = np.concatenate([numbers, character.contacts], 1)
-        lines = number_rows(numbers, ",")
-        if touching and character.contacts is None:
-            lines = [line.replace("\n", "," * len(CONTACTS) + "\n") for line in lines]
+        unknown = {name: np.full((len(frames), len(MAYBE[name])), np.nan) for name in more}
+        known = {name: array for name in more if (array := getattr(character, name)) is not None}
+        parts = [character.joints, scene.angles_deg(character), *(unknown | known).values()]
+        lines = number_rows(np.concatenate([part.reshape(len(frames), -1) for part in parts], 1), ",")
+        lines = [line.replace("nan", "") for line in lines]
         rows = zip(frames, times, character.confidence, lines, strict=True)
         text += [f"{character.number},{frame},{time:.6f},{sure:.3f},{line}" for frame, time, sure, line in rows]
     assets.write_whole(path, "".join(text).encode())

@@ -73,7 +73,12 @@ def refine_track(
         rotmat[rows], pelvis[rows] = part.rotmat, part.pelvis
         betas.append(part.betas)
     shape = betas[0] if betas[0].ndim == 1 else torch.cat(betas)
-    return to_motion(SmplParams(rotmat, shape, pelvis), track, times, camera, body)
+    motion = to_motion(SmplParams(rotmat, shape, pelvis), track, times, camera, body)
+    if how.fitting is None or not how.fitting.grounded:
+        return motion
+    from vibe.inference.uncertainty import motion_std
+
+    return replace(motion, joints_std=motion_std(motion, straight, predicted, camera, body))
 
 
 def _sections(

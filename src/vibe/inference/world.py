@@ -257,7 +257,8 @@ def _finished(one: _Person, camera: Camera, body: Body, seen: CameraMotion) -> M
     motion = one.motion
     tensors = as_tensors(camera)
     track = Track(*(torch.from_numpy(getattr(motion, name)) for name in ("frames", "box_px", "keypoints_px")))
-    return to_motion(as_tensors(_in_camera(one, seen)), track, torch.from_numpy(motion.times), tensors, body)
+    placed = to_motion(as_tensors(_in_camera(one, seen)), track, torch.from_numpy(motion.times), tensors, body)
+    return replace(placed, joints_std=motion.joints_std)
 
 
 def _world(

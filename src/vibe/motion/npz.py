@@ -107,6 +107,7 @@ PERSON: Layout = {
     "pelvis": (("time", 3), "f"),
     "transl": (("time", 3), "f"),
     "contacts": (("time", 4), "f"),
+    "joints_std": (("time", len(SMPL), 2), "f"),
     **PERSON_HANDS,
     "name": ((), "U"),
     **PERSON_WORLD,
@@ -116,6 +117,7 @@ OPTIONAL = (
     "name",
     "betas_per_frame",
     "contacts",
+    "joints_std",
     "notes",
     *LENS_ARRAYS,
     *WORLD_ARRAYS,
@@ -313,6 +315,8 @@ def _person(
     for name, array in here.items():
         if name not in UNBOUNDED and not np.isfinite(array).all():
             raise ValueError(f"{path}: {number}/{name} has numbers that are not finite: {DAMAGED}")
+    if (here.get("joints_std", np.zeros(1)) < 0).any():
+        raise ValueError(f"{path}: {number}/joints_std is less than 0 somewhere: {DAMAGED}")
     frames, count = here["frames"], len(head["timestamps"])
     if not (np.diff(frames) > 0).all() or (len(frames) and not 0 <= frames[0] <= frames[-1] < count):
         raise ValueError(f"{path}: {number}/frames are not increasing indices into the video: {DAMAGED}")

@@ -30,7 +30,7 @@ SAME = ("frames", "box_px", "transl", "pred_cam", "joints_px", "keypoints_px", "
 """Fields of a motion that its file has under their own names."""
 NO_WORLD = "the motion has no world: people are as the camera sees them"
 """What is said where it was asked for."""
-MAYBE = ("betas_per_frame", "contacts", *npz.PERSON_HANDS)
+MAYBE = ("betas_per_frame", "contacts", "joints_std", *npz.PERSON_HANDS)
 """Likewise, where a motion has them."""
 
 
@@ -78,6 +78,9 @@ class Motion:
     one shape is their mean."""
     contacts: Float[ndarray, "time 4"] | None = None
     """Probability that the left heel, left toe, right heel and right toe stand; None where it was not estimated."""
+    joints_std: Float[ndarray, "time 24 2"] | None = None
+    """Standard deviation along either axis across the line of sight, and along it, metres: first of the pelvis's place
+    in the camera's frame, then of joints about the pelvis; None where it was not calibrated."""
     R_world_cam: Float[ndarray, "time 3 3"] | None = None
     """The camera's, at the motion's frames; None where no world is known."""
     t_world_cam: Float[ndarray, "time 3"] | None = None
@@ -214,8 +217,7 @@ class Motion:
             from vibe.body.placed import keypoints_cam
 
             places = keypoints_cam(self.smpl_shaped, find_body(self.body, body), set)
-        places = self._placed(places, space)
-        return Series(places, tuple(JOINT_SETS[set]), self.times, self.frames, "m", SPACES[space])
+        return Series(self._placed(places, space), tuple(JOINT_SETS[set]), self.times, self.frames, "m", SPACES[space])
 
     def joint_angles(self, body: Body | Path | str | None = None) -> Series:
         """Signed joint angles in degrees, such as right_knee_flexion: [time, angle], named as in docs/biomechanics.md.
@@ -223,8 +225,8 @@ class Motion:
         The pelvis's are against the world, or where there is none the camera, held level. Errors as of `joints`, of
         whose `body` the bones are.
         """
-        R_world_cam = np.eye(3) if self.R_world_cam is None else self.R_world_cam
-        R_ground_cam = np.array(R_GROUND_SPACE[self.space]) @ R_world_cam
+        R = np.array(R_GROUND_SPACE[self.space])
+        R_ground_cam = R if self.R_world_cam is None else R @ self.R_world_cam
         rest = rest_joints(as_numpy(find_body(self.body, body)), self.smpl.betas)
         angles = joint_angles_deg(self.smpl.rotmat, rest, R_ground_cam)
         return Series(angles, tuple(angle_names()), self.times, self.frames, "deg", SEGMENTS)
@@ -241,12 +243,9 @@ class Motion:
 
         Its faces are `vibe.load_body().faces`.
 
-            for second in range(60):
-                surface = motion[second : second + 1].vertices()
-
         The body is found by its checksum; `body` names a file of one's own, or is a body such as
         `vibe.load_body(detail="low")`. ValueError if all would take more than 2.1 GB (13,000 frames of the open body's
-        13,524 vertices): then go through it in parts. FileNotFoundError if the body is not here.
+        13,524 vertices): then take parts, as `motion[0:60].vertices()`. FileNotFoundError if the body is not here.
         """
         from vibe.body.placed import vertices_cam
 
@@ -257,11 +256,14 @@ class Motion:
     ) -> DataFrame:
         """A row for each frame and joint: frame, time_s, joint, x_m, y_m, z_m, confidence (of the frame).
 
-        In the camera's frame or the world's. Errors as of `joints`; needs pandas (ImportError says how to get it).
+        In the camera's frame or the world's; std_across_m and std_along_m of SMPL's joints, if known. Errors as of
+        `joints`; needs pandas (ImportError says how to get it).
         """
         series = self.joints(set, body, space)
         table = series.to_dataframe()
         table["confidence"] = np.repeat(self.confidence, len(series.names))
+        if set == "smpl24" and self.joints_std is not None:
+            table["std_across_m"], table["std_along_m"] = self.joints_std.reshape(-1, 2).T
         return table
 
 
@@ -360,11 +362,7 @@ class Result:
     def to_dataframe(
         self, set: str = "smpl24", body: Body | Path | str | None = None, space: str = "camera"
     ) -> DataFrame:
-        """A row for each person, frame and joint: person (from 1), frame, time_s, joint, x_m, y_m, z_m, confidence.
-
-        In the camera's frame or the world's. Errors as of `Motion.joints`; needs pandas (ImportError says how to get
-        it).
-        """
+        """The rows of `Motion.to_dataframe` of everybody, in each first the number of the person, from 1."""
         return together([motion.to_dataframe(set, body, space) for motion in self.people])
 
 
@@ -397,7 +395,6 @@ def _motion(person: dict[str, ndarray], clip: Clip, body: Weights) -> Motion:
         smpl=SmplParams(rotmat_from_rotvec(rotvec), person["betas"], person["pelvis"]),
         joints_cam=person["joints"],
         body=body,
-        **{name: person[name] for name in SAME},
-        **{name: person[name] for name in MAYBE if name in person},
+        **{name: person[name] for name in (*SAME, *MAYBE) if name in person},
         name=str(person.get("name", "")),
     )

@@ -280,6 +280,10 @@ def _character(
     contacts = None
     if motion.contacts is not None:
         contacts = np.where(gap[:, None], 0, straight_between(motion.contacts, before, after, part)).astype(np.float32)
+    deviations = None
+    if motion.joints_std is not None:
+        flat = straight_between(motion.joints_std.reshape(len(motion), -1), before, after, part)
+        deviations = flat.reshape(-1, *motion.joints_std.shape[1:])
     fingers = None
     if motion.left_hand_pose is not None and motion.right_hand_pose is not None and body.hands is not None:
         fingers = rotations_between(fingers_rotmat(motion.left_hand_pose, motion.right_hand_pose), before, after, part)
@@ -289,7 +293,7 @@ def _character(
     rest = rest_joints(body, motion.smpl.betas)
     joints = pose_joints(body, turned, motion.smpl.betas)[1] - rest[0] + pelvis[:, None]
     smpl = SmplParams(turned, motion.smpl.betas, pelvis)
-    return Character(number, first, smpl, rest, joints, sure, contacts, fingers)
+    return Character(number, first, smpl, rest, joints, sure, contacts, deviations, fingers)
 
 
 def _camera(

@@ -148,10 +148,14 @@ def _person(number: int, motion: Motion, body: Body, plain: Body) -> dict[str, A
     if motion.R_world_cam is not None:
         rotmat, pelvis = rotmat.copy(), motion.pelvis_world @ R_SCENE.T
         rotmat[:, 0] = R_SCENE @ motion.R_world_cam @ rotmat[:, 0]
-    contacts = {} if motion.contacts is None else {"contacts": _levels(motion.contacts)}
+    maybe = {} if motion.contacts is None else {"contacts": _levels(motion.contacts)}
+    if motion.joints_std is not None:
+        # of the mean axis: one number says on a page how far a joint may be off
+        mean = np.sqrt(np.square(motion.joints_std[..., [0, 0, 1]]).mean(-1))
+        maybe["std"] = _array(np.rint(1000 * mean).clip(max=np.iinfo(np.uint16).max).astype(np.uint16))
     return {
         **at_rest(number, motion.smpl.betas, body),
-        **contacts,
+        **maybe,
         "frames": _array(motion.frames.astype(np.int32)),
         "rotations": _array(quantised_rotations(_with_fingers(rotmat, motion, body, plain))),
         "angles": _array(quantised_angles(motion.joint_angles(plain)[list(MAIN_ANGLES.values())].values)),
