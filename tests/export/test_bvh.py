@@ -9,18 +9,11 @@ import roma
 import torch
 from readers import bvh_joints
 
-from vibe.arrays import as_numpy
-from vibe.body import load_body
 from vibe.data.sets.bvh import read_bvh
 from vibe.export.bvh import ORDER, UNITS, write_bvh
 from vibe.motion.scene import SceneOptions, build_scene
 from vibe.rotations import steady_angles
 from vibe.skeletons import SMPL
-
-
-@pytest.fixture(scope="module")
-def body():
-    return as_numpy(load_body(detail="low"))
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,6 @@ import torch
 from readers import glb_joints
 from resting_fbx import resting_fbx
 
-from vibe.arrays import as_numpy
-from vibe.body import load_body
 from vibe.errors import Misuse
 from vibe.export import fbx
 from vibe.export.fbx import find_blender, write_fbx, write_onto_fbx
@@ -44,11 +42,6 @@ ops = types.SimpleNamespace(
 )
 """
 """Blender's package, as far as the script needs it."""
-
-
-@pytest.fixture(scope="module")
-def body():
-    return as_numpy(load_body(detail="low"))
 
 
 @pytest.fixture(scope="module")
@@ -89,14 +82,14 @@ def test_blender_is_given_one_person_at_rest_and_a_script_without_the_user_s_set
 ):
     copy, told = tmp_path / "bin" / "copy.glb", tmp_path / "bin" / "told"
     program = blender(
-        f"import shutil; shutil.copy(given[-4], {str(copy)!r}); shutil.copy({str(rest)!r}, given[-3])\n"
+        f"import shutil; shutil.copy(given[-6], {str(copy)!r}); shutil.copy({str(rest)!r}, given[-5])\n"
         f"open({str(told)!r}, 'w').write('|'.join(given))"
     )
     write_fbx(tmp_path / "x.fbx", scene, scene.characters[1], body, program)
     given = told.read_text().split("|")
     assert given[:4] == ["--background", "--factory-startup", "--python-exit-code", "1"]
     assert given[4] == "--python" and Path(given[5]).is_file() and given[6] == "--"
-    assert given[-2:] == ["29.97", "5"]
+    assert given[-4:] == ["29.97", "5", "person 2", ""]
     (found,) = glb_joints(copy)
     assert len(found) == 1 and abs(found - scene.characters[1].joints[:1]).max() < 1e-4
     assert left(tmp_path) == ["x.fbx"] and len((tmp_path / "x.fbx").read_bytes()) > 1000
@@ -107,8 +100,8 @@ def test_blender_is_given_one_person_at_rest_and_a_script_without_the_user_s_set
     [
         ("print('a sad end', file=sys.stderr); sys.exit(3)", "code 3: a sad end"),
         ("sys.exit(1)", "it said nothing"),
-        ("open(given[-3] + '.part', 'w')", "without motion.fbx"),
-        ("open(given[-3], 'w').write('text')", "an FBX that can't take a motion"),
+        ("open(given[-5] + '.part', 'w')", "without motion.fbx"),
+        ("open(given[-5], 'w').write('text')", "an FBX that can't take a motion"),
         ("import time; time.sleep(60)", "longer than 1 s"),
     ],
     ids=["fails", "fails silently", "writes nothing", "writes nonsense", "never ends"],

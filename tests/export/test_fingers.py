@@ -8,8 +8,6 @@ import pytest
 import torch
 from readers import glb_joints, usd_joints, usd_surface
 
-from vibe.arrays import as_numpy
-from vibe.body import load_body
 from vibe.body.outfit import dressed
 from vibe.body.placed import vertices_cam
 from vibe.data.sets.bvh import read_bvh
@@ -19,11 +17,6 @@ from vibe.export.gltf import write_glb
 from vibe.export.usd import write_usd
 from vibe.motion.scene import SceneOptions, build_scene
 from vibe.skeletons import SMPLH
-
-
-@pytest.fixture(scope="module")
-def body():
-    return as_numpy(load_body(detail="low"))
 
 
 @pytest.fixture(scope="module")

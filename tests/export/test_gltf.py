@@ -9,19 +9,12 @@ import pytest
 import torch
 from readers import glb_array, glb_matrices, read_glb
 
-from vibe.arrays import as_numpy
-from vibe.body import load_body
 from vibe.body.hand_joints import relaxed
 from vibe.body.outfit import dressed, vertex_colours
 from vibe.body.placed import vertices_cam
 from vibe.export.gltf import write_glb
 from vibe.motion.scene import SceneOptions, build_scene
 from vibe.skeletons import SMPL
-
-
-@pytest.fixture(scope="module")
-def body():
-    return as_numpy(load_body(detail="low"))
 
 
 @pytest.fixture(scope="module")

@@ -5,19 +5,12 @@ import performers
 import pytest
 import torch
 
-from vibe.arrays import as_numpy
 from vibe.assets.paths import whole_folder
-from vibe.body import load_body
 from vibe.body.hand_joints import relaxed
 from vibe.body.outfit import dressed, vertex_colours
 from vibe.body.placed import vertices_cam
 from vibe.export.export import write_meshes
 from vibe.motion.scene import SceneOptions, build_scene
-
-
-@pytest.fixture(scope="module")
-def body():
-    return as_numpy(load_body(detail="low"))
 
 
 @pytest.fixture(scope="module")

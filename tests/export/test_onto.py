@@ -13,8 +13,7 @@ import walkers
 from readers import glb_array, read_glb
 from scipy.spatial.transform import Rotation
 
-from vibe.arrays import as_numpy, as_tensors
-from vibe.body import load_body
+from vibe.arrays import as_tensors
 from vibe.body.soles import standing_spans
 from vibe.errors import Misuse
 from vibe.export.bone_names import find_bones
@@ -27,21 +26,6 @@ from vibe.motion.scene import Character, Scene, SceneOptions, build_scene
 from vibe.skeletons import SMPL
 
 CHARACTERS = ("human-male.glb", "human-female.glb")
-
-
-@pytest.fixture(scope="module")
-def body():
-    return as_numpy(load_body(detail="low"))
-
-
-@pytest.fixture(scope="module")
-def given(body):
-    return performers.show(body, performers.fingered(performers.performer(body, torch.arange(30))))
-
-
-@pytest.fixture(scope="module")
-def scene(body, given):
-    return build_scene(given, body, SceneOptions())
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,8 @@
 import numpy as np
 import performers
 import pytest
-import torch
 from readers import glb_array, glb_matrices, read_glb
 
-from vibe.arrays import as_numpy
-from vibe.body import load_body
 from vibe.body.placed import vertices_cam
 from vibe.data.sets.bvh import read_bvh
 from vibe.errors import Misuse
@@ -21,21 +18,6 @@ from vibe.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 from vibe.skeletons import SMPL, SMPLH
 
 OTHERS = [name for name in RIGS if name != "smpl"]
-
-
-@pytest.fixture(scope="module")
-def body():
-    return as_numpy(load_body(detail="low"))
-
-
-@pytest.fixture(scope="module")
-def given(body):
-    return performers.show(body, performers.fingered(performers.performer(body, torch.arange(30))))
-
-
-@pytest.fixture(scope="module")
-def scene(body, given):
-    return build_scene(given, body, SceneOptions())
 
 
 def places_of_joints(rig, bones):

@@ -8,8 +8,6 @@ import performers
 import pytest
 import torch
 
-from vibe.arrays import as_numpy
-from vibe.body import load_body
 from vibe.body.markers import MARKERS, marker_places
 from vibe.export.opensim import write_trc
 from vibe.export.tables import write_csv, write_gait
@@ -17,11 +15,6 @@ from vibe.motion.gait import FootContact, Gait
 from vibe.motion.joint_angles import angle_names
 from vibe.motion.scene import Scene, SceneOptions, build_scene
 from vibe.skeletons import SMPL
-
-
-@pytest.fixture(scope="module")
-def body():
-    return as_numpy(load_body(detail="low"))
 
 
 @pytest.fixture(scope="module")

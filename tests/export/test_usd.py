@@ -6,8 +6,6 @@ import pytest
 import torch
 from readers import usd_joints, usd_surface
 
-from vibe.arrays import as_numpy
-from vibe.body import load_body
 from vibe.body.hand_joints import relaxed
 from vibe.body.outfit import dressed
 from vibe.body.placed import vertices_cam
@@ -15,11 +13,6 @@ from vibe.export.usd import SUFFIXES, write_usd
 from vibe.motion.scene import SceneOptions, build_scene
 
 pxr = pytest.importorskip("pxr", reason="the extra usd is not installed")
-
-
-@pytest.fixture(scope="module")
-def body():
-    return as_numpy(load_body(detail="low"))
 
 
 @pytest.fixture(scope="module")

@@ -7,16 +7,9 @@ import torch
 from readers import glb_array, read_glb
 from scipy.spatial.transform import Rotation
 
-from vibe.arrays import as_numpy
-from vibe.body import load_body
 from vibe.export.export import export
 from vibe.motion.scene import SceneOptions, build_scene
 from vibe.skeletons import SMPL
-
-
-@pytest.fixture(scope="module")
-def body():
-    return as_numpy(load_body(detail="low"))
 
 
 @pytest.fixture(scope="module")
