@@ -39,7 +39,7 @@ GROUND = (
 )
 ROOMS = ("edits", "tracking", "features", "models", "refine", "world", "views", "export", "render", "viewer")
 CORRIDOR = ("inference",)
-WINGS = ("convert", "data", "synthetic", "evaluate", "train", "batch", "live", "app", "bench")
+WINGS = ("convert", "data", "synthetic", "evaluate", "train", "batch", "live", "editing", "app", "bench")
 ORDER = (*GROUND, *ROOMS, *CORRIDOR, *WINGS, "cli", "__main__")
 ROOT = SOURCE.parents[1]
 HOUSE = SourceTree(ROOT)

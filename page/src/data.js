@@ -35,8 +35,8 @@ export function unpacked(value) {
 }
 
 /** The motion: see `src/vibe/viewer/motion_json.py` for its names, units and frames. */
-export function readMotion() {
-  const motion = unpacked(JSON.parse(document.getElementById("motion").textContent));
+export function readMotion(text = document.getElementById("motion").textContent) {
+  const motion = unpacked(JSON.parse(text));
   for (const person of motion.people) {
     person.rows = new Int32Array(motion.timestamps.length).fill(-1); // row of the person in each frame, or -1
     person.frames.forEach((frame, row) => (person.rows[frame] = row));

@@ -31,10 +31,11 @@ export function bindKeys(page) {
     "-": () => view.orbit(0, 0, NEARER),
     0: () => page.showAll(),
     "?": () => page.toggleHelp(),
+    ...page.editing?.keys,
   };
   for (let number = 1; number <= 9; number++) actions[number] = () => page.togglePerson(number);
   document.addEventListener("keydown", (event) => {
-    const own = event.target.closest("select, input, dialog");
+    const own = event.target.closest("select, input, dialog, .handle");
     const button = event.target.closest("button") && [" ", "Enter"].includes(event.key);
     if (own || button || event.ctrlKey || event.metaKey || event.altKey) return;
     const action = actions[event.key] ?? actions[event.key.toLowerCase()];

@@ -2,6 +2,7 @@
 
 import { Clock } from "./clock.js";
 import { readFilm, readMotion } from "./data.js";
+import { Editing } from "./edit.js";
 import { bindKeys } from "./keys.js";
 import { layOut } from "./layout.js";
 import { Live } from "./live.js";
@@ -34,7 +35,9 @@ class Page {
     this.plots = new Plots($("plots"), this.motion, this.people, this.clock.duration, seek);
     this.scrubber = new Scrubber($("scrubber"), this.motion, this.people, this.clock);
     this.#words();
+    this.#chips();
     this.#buttons();
+    if (motion.edits) this.editing = new Editing(this);
     bindKeys(this);
     new ResizeObserver(() => this.arrange()).observe($("stage"));
     new ResizeObserver(() => this.redrawCurves()).observe($("plots"));
@@ -56,6 +59,7 @@ class Page {
       this.names.update(this.view.draw(frame, time));
       this.plots.follow(frame, time);
       this.scrubber.follow(this.clock);
+      this.editing?.follow(frame);
       const last = Math.max(0, this.motion.timestamps.length - 1);
       $("time").textContent = `${time.toFixed(2)} s`;
       $("frame").textContent = `frame ${frame} of ${last}`;
@@ -64,6 +68,16 @@ class Page {
       for (const name of ["title", "aria-label"]) $("play").setAttribute(name, next);
       $("pace").textContent = `${this.clock.rate}×`;
     });
+  }
+
+  /** Show another motion of the same video in the place of this one. */
+  become(motion) {
+    for (const person of this.people) this.names.leave(person);
+    Object.assign(this.motion, motion);
+    this.view.refill();
+    this.#chips();
+    this.plots.choose(this.plots.joint);
+    this.redrawCurves();
   }
 
   redrawCurves() {
@@ -176,18 +190,23 @@ class Page {
     if (!this.people.length) this.say("nobody was found in this video");
   }
 
-  #buttons() {
+  #chips() {
+    $("people").replaceChildren();
     for (const person of this.people) {
       const chip = document.createElement("button");
       chip.className = "chip";
-      chip.title = `Person ${person.number}: show or hide (${person.number})`;
+      const name = person.given.name ? `, ${person.given.name}` : "";
+      chip.title = `Person ${person.number}${name}: show or hide (${person.number})`;
       chip.textContent = person.number;
       chip.style.setProperty("--colour", css(person.given.colour));
       press(chip, true);
-      chip.setAttribute("aria-label", `Person ${person.number}`);
+      chip.setAttribute("aria-label", `Person ${person.number}${name}`);
       chip.addEventListener("click", () => this.togglePerson(person.number));
       $("people").append(chip);
     }
+  }
+
+  #buttons() {
     const clicks = {
       play: () => this.clock.toggle(),
       back: () => this.clock.step(-1),

@@ -67,7 +67,7 @@ export class Names {
     if (!this.badges.has(person)) {
       const badge = this.layer.appendChild(document.createElement("div"));
       badge.className = "badge";
-      badge.textContent = person.number;
+      badge.textContent = person.given.name || person.number;
       badge.style.background = css(person.given.colour);
       this.badges.set(person, badge);
     }

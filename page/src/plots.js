@@ -67,6 +67,7 @@ export class Plots {
     this.joint = joint;
     for (const kind of this.kinds) {
       kind.curves = this.people.map((person) => kind.of(person.given));
+      kind.values.replaceChildren();
       const most = kind.curves.reduce((top, curve) => curve.reduce((a, b) => (b > a ? b : a), top), kind.least);
       const least = kind.curves.reduce((low, curve) => curve.reduce((a, b) => (b < a ? b : a), low), 0);
       kind.top = roundUp(most);

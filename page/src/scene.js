@@ -31,16 +31,12 @@ export class View3D {
     this.bodies = new Group();
     this.bodies.matrixAutoUpdate = false;
     this.floor = makeFloor();
-    this.platforms = new Platforms(motion.platforms);
-    this.floor.group.add(this.platforms.group);
     this.bend = new LensBend(motion);
     this.people = [];
     this.footprints = [];
-    for (const given of motion.people) this.join(given);
-    this.film = new FilmCamera(motion, NEAR, FAR);
-    this.scene.add(this.bodies, this.floor.group, this.film.marker);
+    this.#fill();
+    this.scene.add(this.bodies, this.floor.group);
     this.#light();
-    this.#stand(0, 0);
     this.freeCamera = new PerspectiveCamera(FIELD_OF_VIEW, 1, NEAR, FAR);
     this.controls = new OrbitControls(this.freeCamera, canvas);
     this.controls.enableDamping = false;
@@ -65,6 +61,27 @@ export class View3D {
     const rim = new DirectionalLight(0xbfd4ff, 0.9);
     rim.position.set(3, 2.5, -5);
     this.scene.add(this.sun, this.sun.target, rim);
+  }
+
+  /** All that the motion says of people, what they stand on and the camera. */
+  #fill() {
+    this.platforms = new Platforms(this.motion.platforms);
+    this.floor.group.add(this.platforms.group);
+    for (const given of this.motion.people) this.join(given);
+    this.film = new FilmCamera(this.motion, NEAR, FAR);
+    this.scene.add(this.film.marker);
+    this.#stand(0, 0);
+  }
+
+  /** The same anew, once the motion says something else. */
+  refill() {
+    for (const person of [...this.people]) this.leave(person);
+    for (const prints of this.footprints.splice(0)) this.floor.group.remove(prints.group);
+    this.floor.group.remove(this.platforms.group);
+    this.scene.remove(this.film.marker);
+    this.#fill();
+    this.measure();
+    this.setView(this.view);
   }
 
   /** Someone more; `given` is as one of `motion.people`. */

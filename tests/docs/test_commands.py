@@ -19,6 +19,7 @@ from vibe.synthetic import clips
 
 NOT_RUN = {
     r"vibe fetch": "needs a network",
+    r"vibe edit": "serves a page until it is ended",
     r"vibe refit": "needs what was put right",
     r"vibe assets add": "needs files of others, under their terms",
     r"vibe estimate .*--weights official": "needs the published weights",

@@ -2,72 +2,34 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import roma
 import torch
+from quick_method import quick, waving, with_sums
 from torch import Tensor, nn
 from two_views import two_views
 
-from vibe import cameras
-from vibe.body.keypoint_regressor import joints_and_keypoints
-from vibe.body.load import load_body
 from vibe.edits.record import Edit
 from vibe.features import video_features
 from vibe.inference import predict, refine, track
-from vibe.inference.config import EstimatorConfig
-from vibe.inference.estimate import Estimator, load_estimator
+from vibe.inference.estimate import Estimator
 from vibe.inference.refit import open_refit
 from vibe.models.generator import VIBE
 from vibe.models.gru import EncoderConfig, GRUEncoder
-from vibe.models.keypoint_embedding import EmbeddingConfig
-from vibe.models.network import NetworkConfig, build_network, load_network
+from vibe.models.network import load_network
 from vibe.models.regressor import Regressor, RegressorConfig
 from vibe.motion import Motion, Result, load
 from vibe.records import Clip, Track, Weights
-from vibe.refine.presets import FITTINGS, SMOOTHING
-from vibe.tracking.detector import Detections
-from vibe.tracking.pose_model import Landmarks
+from vibe.refine.presets import SMOOTHING
 from vibe.video import read
 from vibe.video.read import Video
 from vibe.video.stream import Mark
 from vibe.video.write import VideoWriter
 
 FRAMES = 90
-
-
-def nobody(rgb: np.ndarray) -> Detections:
-    return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-
-
-class Blind:
-    def start(self, box_px: np.ndarray, keypoints_px: np.ndarray | None) -> np.ndarray:
-        return np.zeros(4)
-
-    def __call__(self, rgb: np.ndarray, region: np.ndarray) -> Landmarks:
-        return Landmarks(np.zeros((17, 3)), 0.0, region, region)
-
-
-BLIND = Blind()
-
-
-@cache
-def waving(frames: int, seed: int) -> Track:
-    """Somebody who waves, as a camera of 1280 x 720 sees them from 4 metres, nearly without error."""
-    time = torch.arange(frames) / 30 + seed
-    rotvec = torch.zeros(frames, 24, 3)
-    rotvec[:, 16, 2], rotvec[:, 17, 2] = -1.0 + 0.4 * torch.sin(3 * time), 1.0 - 0.3 * torch.sin(2 * time)
-    rotmat = roma.rotvec_to_rotmat(rotvec)
-    rotmat[:, 0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
-    _, keypoints = joints_and_keypoints(load_body(), rotmat, torch.zeros(10))
-    seen = cameras.project(keypoints + torch.tensor([0.5 * seed, 0.0, 4.0]), cameras.default_camera(1280, 720).K_px)
-    noise = torch.randn(seen.shape, generator=torch.Generator().manual_seed(seed))
-    points = torch.nn.functional.pad(seen + noise, (0, 1), value=0.9)
-    return Track(torch.arange(frames), cameras.box_from_keypoints(points), points)
 
 
 @pytest.fixture
@@ -90,27 +52,6 @@ def found(path: Path, *_: object) -> track.Tracking:
     times = torch.arange(FRAMES, dtype=torch.float64) / 30
     clip = Clip(path, 30.0, 1280, 720, times, 0)
     return track.Tracking(clip, [waving(FRAMES, 0), waving(30, 1)], ["one person left"])
-
-
-def quick(**options: object) -> Estimator:
-    """The default method with a short search and, not to be waited for, a small network."""
-    config = EstimatorConfig(detector=nobody, pose_model=BLIND, **options).resolved()  # pyright: ignore[reportArgumentType]
-    chosen = load_estimator(with_sums(config, detector="d", pose_model="p"))
-    small = NetworkConfig(
-        EmbeddingConfig(features=8, blocks=1),
-        EncoderConfig(features=8, hidden=4, bidirectional=True),
-        RegressorConfig(features=8, hidden=8, dropout=0.0),
-    )
-    torch.manual_seed(0)
-    network = replace(chosen.network, model=build_network(small).eval().requires_grad_(False), window=12)
-    how = FITTINGS["open"]
-    short = replace(how, window=24, overlap=8, stages=(replace(how.stages[0], evaluations=3),))
-    refinement = replace(chosen.refinement, fitting=chosen.refinement.fitting and short)
-    return replace(chosen, network=network, refinement=refinement)
-
-
-def with_sums(config: EstimatorConfig, **sums: str) -> EstimatorConfig:
-    return replace(config, checksums={**config.checksums, **sums})
 
 
 def but(method: Estimator, sums: Mapping[str, str] | None = None, **options: Any) -> Estimator:

@@ -14,7 +14,7 @@ from tyro.conf import subcommand
 from vibe import __version__
 from vibe.cli.assets import assets, fetch
 from vibe.cli.console import DONE, FAILED, INTERRUPTED, USAGE, parse_arguments, print_error, usage_error
-from vibe.cli.edit import refit
+from vibe.cli.edit import edit, refit
 from vibe.cli.estimate import clean, estimate
 from vibe.cli.evaluate import bench, evaluate
 from vibe.cli.export import export
@@ -32,6 +32,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "export": export,
     "render": render,
     "view": view,
+    "edit": edit,
     "refit": refit,
     "live": live,
     "app": app,

@@ -1,14 +1,15 @@
-"""`vibe refit`: a motion with what was put right by hand."""
+"""`vibe refit` and `vibe edit`: a motion with what was put right by hand, in a file or on a page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from vibe.cli.console import DONE, motion_file, named_video, print_info, usage_error
+from vibe.cli.console import DONE, motion_file, named_video, print_info, print_note, usage_error
 from vibe.cli.estimate import AS_USUAL, READS_IMAGES, READS_KEYPOINTS, method_config
 from vibe.cli.progress import ProgressLine
 from vibe.cli.render import VIDEO
@@ -76,6 +77,67 @@ def refit(
         _draw(result, opened, files[1:], progress)
     people = f"{len(result)} {'person' if len(result) == 1 else 'people'}"
     print_info(f"written to {', '.join(map(str, files))}: {people}, with {len(made)} edits")
+    return DONE
+
+
+def edit(
+    motion: Annotated[Positional[Path], arg(metavar="MOTION.npz|DIR")],
+    video: Annotated[Positional[Path | None], VIDEO] = None,
+    /,
+    *,
+    edits: Annotated[Path | None, EDITS_FILE] = None,
+    out: Annotated[Path | None, OUT] = None,
+    port: Annotated[int, arg(metavar="PORT")] = 8767,
+    no_browser: Flag = False,
+    refine: Annotated[FlagCreatePairsOff[bool], READS_KEYPOINTS] = False,
+    no_refine: Annotated[FlagCreatePairsOff[bool], READS_IMAGES] = False,
+    method: Annotated[EstimatorConfig, arg(name="")] = AS_USUAL,
+) -> int:
+    """Put a motion right on a page in the browser, which shows the new motion with every edit.
+
+    The page is served on 127.0.0.1 alone, to those who have the address that is printed. Edits are kept in EDITS.json
+    and the motion with them in OUT.npz, whenever something is changed; the motion that was named stays as it is. Where
+    it was not made with `--keep-stages`, people are followed once more at first.
+
+    Exit code: 0 done (by Ctrl-C), 1 the motion can't be corrected, 2 wrong usage.
+
+    Args:
+        motion: The motion.npz of a video, or the folder that holds it.
+        video: The video that it was made from.
+        edits: Where the edits are kept (docs/edit.md); those that are there are made.
+        out: The file to write; replaced if it is there.
+        port: Where the page is served; 0 takes any that is free.
+        no_browser: Don't open the browser.
+        refine: As in `vibe estimate`.
+        no_refine: As in `vibe estimate`.
+    """
+    if not 0 <= port <= 65535:
+        return usage_error(f"--port is {port}: give 0 to 65535")
+    from vibe.arrays import as_numpy
+    from vibe.assets import keep_inputs
+    from vibe.auth import browser_at
+    from vibe.editing.server import EditedFiles, Editor, EditServer
+    from vibe.viewer.page import TooLarge, page_template, read_film
+
+    page_template()
+    motion = motion_file(motion)
+    edits = edits or motion.with_name(EDITS)
+    out = out or motion.with_name(f"{motion.stem}_edited.npz")
+    keep_inputs([out, edits], motion, video)
+    keep_inputs([out], edits)
+    with ProgressLine(motion.name) as progress:
+        opened = open_motion(motion, video, method_config(method, refine, no_refine), progress, anew=True)
+        clip, film = as_numpy(opened.found.clip), None
+        try:
+            film = read_film(clip.path, clip, progress=progress)
+        except TooLarge as error:
+            print_note(f"the page shows the bodies alone: {error}")
+        editor = Editor(opened, EditedFiles(edits, out), film, progress)
+    with EditServer(editor, port) as server:
+        print_note(f"page: {server.address}")
+        print_note(f"edits: {edits}; motion: {out}; Ctrl-C ends it")
+        with suppress(KeyboardInterrupt), browser_at(server.address, not no_browser):
+            server.serve_forever()
     return DONE
 
 

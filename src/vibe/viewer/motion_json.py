@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -54,10 +55,11 @@ R_SCENE = np.array(R_SCENE_WORLD["y"], np.float32)
 """From the world to the page's axes, whose y points up."""
 
 
-def motion_json(result: Result, body: Body) -> str:
+def motion_json(result: Result, body: Body, edits: Mapping[str, Any] | None = None) -> str:
     """The whole motion, without a character that would end the script it stands in; raises ValueError.
 
-    `body` is the one that the motion was made with. A shape in every frame becomes their mean.
+    `body` is the one that the motion was made with. A shape in every frame becomes their mean. With `edits`, what their
+    file says, they can be changed on the page.
     """
     plain = as_numpy(body)
     body, level, notes, world = plain, UNKNOWN_LEVEL, list(result.notes), result.world
@@ -79,8 +81,11 @@ def motion_json(result: Result, body: Body) -> str:
         timestamps=_array(result.clip.timestamps.astype(np.float64)),
         platforms=[_platform(each) for each in find_platforms(result.numbered())] if world is not None else [],
         people=[
-            _person(number, motion.in_world(world), body, plain) for number, motion in enumerate(result.people, start=1)
+            _person(number, motion.in_world(world), body, plain)
+            | ({} if edits is None else {"keypoints": _array(motion.keypoints_px[..., :2].astype(np.float32))})
+            for number, motion in enumerate(result.people, start=1)
         ],
+        edits=edits,
         notes=notes,
     )
 
@@ -156,6 +161,7 @@ def _person(number: int, motion: Motion, body: Body, plain: Body) -> dict[str, A
     return {
         **at_rest(number, motion.smpl.betas, body),
         **maybe,
+        "name": motion.name,
         "frames": _array(motion.frames.astype(np.int32)),
         "rotations": _array(quantised_rotations(_with_fingers(rotmat, motion, body, plain))),
         "angles": _array(quantised_angles(motion.joint_angles(plain)[list(MAIN_ANGLES.values())].values)),

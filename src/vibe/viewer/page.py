@@ -21,7 +21,7 @@ from vibe.video.sound import browser_kind, has_sound
 from vibe.video.write import VideoWriter
 from vibe.viewer.motion_json import live_json, motion_json
 
-__all__ = ["TooLarge", "live_page", "page", "page_template", "view"]
+__all__ = ["TooLarge", "edit_page", "live_page", "page", "page_template", "view"]
 TEMPLATE = Path(__file__).with_name("page.html")
 """The page with places for the data; `hatch_build.py` makes it when the package is installed."""
 NAME = "page.html"
@@ -83,9 +83,19 @@ def page(template: str, result: Result, body: Body, film: PageVideo | None) -> s
 
 def live_page(template: str, name: str, camera: Camera, body: Body) -> str:
     """The page that is told by the server it came from, over a WebSocket, how people move."""
+    return _filled(_asking(template), live_json(name, camera, body), None)
+
+
+def edit_page(template: str, motion: str, film: PageVideo | None) -> str:
+    """The page that sends what is put right on it to the server it came from, of what `motion_json` says."""
+    return _filled(_asking(template), motion, film)
+
+
+def _asking(template: str) -> str:
+    """The page with leave to ask the server it came from."""
     policy, open_policy = ("default-src 'none';", "default-src 'none'; connect-src 'self';")
     assert policy in template
-    return _filled(template.replace(policy, open_policy, 1), live_json(name, camera, body), None)
+    return template.replace(policy, open_policy, 1)
 
 
 def _filled(template: str, motion: str, film: PageVideo | None) -> str:

@@ -1,0 +1,142 @@
+"""The page on which a motion is corrected, on this machine alone, for those who know the token (`vibe.auth`)."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from vibe.auth import HEADERS, listening_error, refusal_reason
+from vibe.edits.file import FORMAT, LARGEST, parse_edits, read_edits, write_edits
+from vibe.edits.record import Edits
+from vibe.errors import EXPECTED, explain
+from vibe.inference.refit import Refit
+from vibe.motion import Result
+from vibe.records import Progress
+from vibe.viewer.motion_json import motion_json
+from vibe.viewer.page import PageVideo, edit_page, page_template
+
+HOST = "127.0.0.1"
+PATIENCE = 30.0
+"""Seconds that a request may take on its way."""
+
+
+@dataclass(frozen=True)
+class EditedFiles:
+    """Where edits are kept, and the motion with them."""
+
+    edits: Path
+    motion: Path
+
+
+class Editor:
+    """One motion with its edits, of which each list that comes is solved, written and shown, or refused as a whole."""
+
+    def __init__(self, opened: Refit, files: EditedFiles, film: PageVideo | None, progress: Progress | None) -> None:
+        """With the edits that are there already; raises ValueError if they do not fit, OSError."""
+        self._opened, self._files, self._film = opened, files, film
+        self._lock, self._template = threading.Lock(), page_template()
+        edits = read_edits(files.edits, opened.video) if files.edits.exists() else Edits(opened.video)
+        self._edits, self._result = edits, opened.solve(edits.edits, progress)
+
+    def page(self) -> str:
+        """The page with the motion as it is now."""
+        with self._lock:
+            return edit_page(self._template, self._shown(), self._film)
+
+    def change(self, content: bytes) -> str:
+        """The motion with the edits of this file's content, as the page wants it; raises ValueError, OSError."""
+        edits = parse_edits(content, self._opened.video, "the edits")
+        with self._lock:
+            result = self._opened.solve(edits.edits)
+            write_edits(self._files.edits, edits)
+            result.save(self._files.motion)
+            self._edits, self._result = edits, result
+            return self._shown()
+
+    def _shown(self) -> str:
+        video, edits = vars(self._opened.video), [{"edit": each.kind, **each.values} for each in self._edits.edits]
+        return motion_json(
+            self._result, self._opened.estimator.body, {"format": FORMAT, "video": video, "edits": edits}
+        )
+
+    @property
+    def result(self) -> Result:
+        """The motion as it is now."""
+        return self._result
+
+
+class EditServer(ThreadingHTTPServer):
+    """Serves an editor's page, and takes its edits."""
+
+    daemon_threads = True
+
+    def __init__(self, editor: Editor, port: int = 0) -> None:
+        """Listens from now on, and answers once it is told to serve; port 0 takes a free one. Raises OSError."""
+        self.editor, self.token = editor, secrets.token_urlsafe(16)
+        try:
+            super().__init__((HOST, port), _Handler)
+        except OSError as error:
+            raise listening_error(error, HOST, port) from error
+
+    @property
+    def address(self) -> str:
+        """The page's, with the token."""
+        return f"http://{HOST}:{self.server_port}/?token={self.token}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One request."""
+
+    server: EditServer
+    timeout = PATIENCE
+    server_version, sys_version = "vibe", ""
+
+    def do_GET(self) -> None:
+        self._answered("/", lambda: ("text/html", self.server.editor.page()))
+
+    def do_POST(self) -> None:
+        self._answered("/edits", lambda: ("application/json", self.server.editor.change(self._body())))
+
+    def _answered(self, place: str, work: Callable[[], tuple[str, str]]) -> None:
+        """Do what is asked of a place, for who may ask; what goes wrong is a sentence."""
+        reason = refusal_reason(self.path, self.headers.items(), self.server.token, HOST)
+        if reason is not None:
+            return self._send(HTTPStatus.FORBIDDEN, "text/plain", reason)
+        if self.path.partition("?")[0] != place:
+            return self._send(HTTPStatus.NOT_FOUND, "text/plain", "there is nothing here")
+        try:
+            kind, text = work()
+        except Exception as error:
+            status = HTTPStatus.BAD_REQUEST if isinstance(error, EXPECTED) else HTTPStatus.INTERNAL_SERVER_ERROR
+            return self._send(status, "application/json", json.dumps({"error": explain(error)}))
+        return self._send(HTTPStatus.OK, kind, text)
+
+    def _body(self) -> bytes:
+        """What a request brings; raises ValueError where that is too much."""
+        length = self.headers.get("Content-Length", "")
+        if not (length.isascii() and length.isdecimal()) or int(length[:9]) > LARGEST or len(length) > 9:
+            self.close_connection = True
+            raise ValueError(f"edits have at most {LARGEST >> 20} MB")
+        return self.rfile.read(int(length))
+
+    def _send(self, status: HTTPStatus, kind: str, text: str) -> None:
+        content = text.encode()
+        self.send_response(status)
+        for name, value in {
+            "Content-Type": f"{kind}; charset=utf-8",
+            "Content-Length": len(content),
+            **HEADERS,
+        }.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing is said of requests."""
