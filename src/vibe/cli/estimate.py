@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -84,7 +85,8 @@ def estimate(
         order, plan = _prepare(videos, out, config, files, ray, again, keep_stages)
         estimator = None
         if plan.jobs:  # what is wrong with a model is found before the work
-            from vibe.inference.estimate import load_estimator
+            with _uncollected():
+                from vibe.inference.estimate import load_estimator
 
             estimator = load_estimator(order.config)
     except (ValueError, OSError, ImportError) as error:
@@ -93,6 +95,17 @@ def estimate(
         for content in () if keep_stages else plan.finished:
             order.store.forget(content)
         return _one(plan, order, estimator) if len(plan.order) == 1 else _many(plan, order, workers, ray)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Nothing is looked through for garbage while modules are read, nor later what they hold: all of it stays."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _views(videos: Sequence[str], out: str, method: EstimatorConfig, refined: tuple[bool, bool], *rest: bool) -> int:
