@@ -218,6 +218,7 @@ export class Editing {
         return item;
       }),
     );
+    $("edit-list").scrollTop = $("edit-list").scrollHeight;
     $("edit-undo").disabled = !this.edits.length;
     this.page.redraw();
   }

@@ -79,7 +79,7 @@ class Tab:
 def tab(server) -> Iterator[Tab]:
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=BROWSER, args=FLAGS, timeout=1000 * PATIENCE)
-        yield Tab(browser.new_page(viewport={"width": 640, "height": 640}), server.address)
+        yield Tab(browser.new_page(viewport={"width": 640, "height": 640}, has_touch=True), server.address)
         browser.close()
 
 
@@ -145,12 +145,24 @@ def test_points_are_moved_by_pointer_and_by_keyboard_to_where_they_are_put(tab):
         tab.tab.keyboard.press(key)
     tab.settle()
     assert np.allclose(place() - before, scale * np.array([12, -7]) + [11, 1], atol=0.1)
-    assert [edit["point"] for edit in tab.edits] == ["left_wrist"] * 2 and tab.complaints == []
+    before, scale = place(), 1280 / tab.ask("document.getElementById('picture').clientWidth")
+    box = wrist.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    finger = tab.tab.context.new_cdp_session(tab.tab)
+    for kind, points in (("Start", [(x, y)]), ("Move", [(x - 9, y + 5)]), ("Move", [(x - 14, y + 9)]), ("End", [])):
+        at = [{"x": x, "y": y} for x, y in points]
+        finger.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": at})
+    tab.settle()
+    assert np.allclose(place() - before, scale * np.array([-14, 9]), atol=0.15), "by a finger too"
+    assert [edit["point"] for edit in tab.edits] == ["left_wrist"] * 3 and tab.complaints == []
     wrist.focus()
     for key in ("ArrowLeft", "Escape", "Enter"):
         tab.tab.keyboard.press(key)
     tab.settle()
-    assert len(tab.edits) == 2, "taken back before it was made"
+    assert len(tab.edits) == 3, "taken back before it was made"
+    tab.tab.locator("#edit-undo").tap()
+    tab.settle()
+    assert len(tab.edits) == 2
 
 
 def test_what_cannot_be_made_is_said_and_nothing_changes(tab):
