@@ -21,6 +21,8 @@ const RESULTS = {
   "page.html": "the page that Play opens; it works anywhere",
   "motion.npz": "all that was found, for vibe",
   "summary.json": "who was seen, and when",
+  "motion_edited.npz": "the same with your corrections; formats are made of it",
+  "edits.json": "your corrections",
 };
 const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 
@@ -69,6 +71,7 @@ class Row {
     this.#rigs();
     this.part(".save").addEventListener("click", () => this.#unfold());
     this.part("form").addEventListener("submit", (event) => this.#make(event));
+    this.part(".correct").addEventListener("click", () => this.#correct());
     this.part(".stop").addEventListener("click", () => this.#act("POST", "/stop"));
     this.part(".again").addEventListener("click", () => this.#act("POST", "/again"));
     this.part(".remove").addEventListener("click", () => this.#remove());
@@ -89,6 +92,7 @@ class Row {
     this.part(".play").hidden = !files.includes("page.html");
     this.part(".play").href = link(`jobs/${job.job_id}/files/page.html`);
     this.part(".save").hidden = !files.length;
+    this.part(".correct").hidden = !(files.includes("motion.npz") && job.people);
     this.part(".stop").hidden = !(state === "working" || state === "waiting");
     this.part(".again").hidden = !(state === "stopped" || state === "failed");
     this.#label(this.part(".again"), state === "failed" ? "Try again" : "Go on", job.name);
@@ -161,6 +165,25 @@ class Row {
       said.textContent = error instanceof Refusal ? error.message : "vibe does not answer: is it still running?";
     }
     button.disabled = false;
+  }
+
+  /** Open the page on which the motion is put right; it takes some seconds, and a window opened later would be barred. */
+  async #correct() {
+    const opened = window.open("about:blank");
+    if (opened) {
+      opened.opener = null;
+      opened.document.body.textContent = "vibe opens the motion …";
+    }
+    this.part(".correct").disabled = true;
+    this.app.say(`${this.job.name}: being opened`);
+    try {
+      const { address } = await ask("POST", `jobs/${this.job.job_id}/correct`);
+      (opened ?? window).location.replace(address);
+    } catch (error) {
+      opened?.close();
+      show(`${this.job.name}: ${error instanceof Refusal ? error.message : "vibe does not answer: is it still running?"}`);
+    }
+    this.part(".correct").disabled = false;
   }
 
   async #remove() {

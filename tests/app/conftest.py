@@ -11,9 +11,11 @@ import pytest
 import torch
 
 from vibe.app import jobs as jobs_module
+from vibe.app.correct import Correcting
 from vibe.app.jobs import Job, JobFolder
 from vibe.app.work import Runner
 from vibe.body import load_body
+from vibe.inference.config import EstimatorConfig
 
 Ask = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -73,7 +75,7 @@ def server(jobs, idle, monkeypatch, tmp_path) -> Iterator[Any]:
         template = tmp_path / "page.html"
         template.write_text('<script type="application/json" id="setup">%setup%</script>')
         monkeypatch.setattr(module, "TEMPLATE", template)
-    opened = module.AppServer(jobs, idle)
+    opened = module.AppServer(jobs, idle, Correcting(jobs, EstimatorConfig()))
     thread = threading.Thread(target=opened.run)
     thread.start()
     yield opened

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from vibe.app import server as server_module
+from vibe.app.correct import Correcting
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -141,6 +143,25 @@ def test_what_is_done_is_played_downloaded_and_deleted_by_keyboard_alone(open_pa
     tab.keyboard.press("Enter")
     tab.get_by_text("None yet.").wait_for()
     assert jobs.jobs() == []
+
+
+def test_the_page_on_which_a_motion_is_put_right_opens_when_it_is_ready(open_page, server, done, monkeypatch):
+    gate = threading.Event()
+
+    def opened(self, job_id: str) -> str:
+        gate.wait(PATIENCE)
+        return server.address.replace("/?", f"/jobs/{job_id}/files/page.html?")
+
+    monkeypatch.setattr(Correcting, "open", opened)
+    tab = open_page()
+    with tab.context.expect_page() as found:
+        tab.get_by_role("button", name="Correct dance.mp4").click()
+    assert found.value.locator("body").text_content() == "vibe opens the motion …"
+    gate.set()
+    until(tab, lambda: found.value.title() == "played")
+    monkeypatch.setattr(Correcting, "open", lambda *_: 1 / 0)
+    tab.get_by_role("button", name="Correct dance.mp4").click()
+    tab.get_by_role("alert").get_by_text("dance.mp4: a fault of vibe's own").wait_for()
 
 
 def made(jobs, job, to: str, rig: str | None) -> str:

@@ -4,7 +4,9 @@ from collections import namedtuple
 
 import pytest
 
+from vibe.app.correct import Correcting
 from vibe.app.jobs import JobFolder
+from vibe.inference.config import EstimatorConfig
 
 
 @pytest.mark.parametrize(
@@ -113,4 +115,4 @@ def test_a_download_is_made_and_fetched_and_what_can_not_be_made_says_why(ask, d
 
 def test_a_port_that_is_taken_is_said_to_be(server, jobs, idle):
     with pytest.raises(OSError, match=f"port {server.port} is taken: give another one with --port"):
-        type(server)(jobs, idle, server.port)
+        type(server)(jobs, idle, Correcting(jobs, EstimatorConfig()), server.port)

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from vibe import assets
+from vibe.app.correct import Correcting
 from vibe.app.jobs import PIECE, Job, JobFolder
-from vibe.app.work import DOWNLOADS, Runner, make_download
+from vibe.app.work import DOWNLOADS, EDITED, EDITS, Runner, make_download
 from vibe.auth import HEADERS, listening_error, refusal_reason
 from vibe.batch.manifest import PAGE
 from vibe.errors import EXPECTED, explain, needs_extra
@@ -35,7 +36,7 @@ MISSING = "vibe was installed without its pages (npm could not fetch its package
 class AppServer:
     """Serves the page, the jobs, their results and downloads of them."""
 
-    def __init__(self, jobs: JobFolder, runner: Runner, port: int = 0) -> None:
+    def __init__(self, jobs: JobFolder, runner: Runner, correcting: Correcting, port: int = 0) -> None:
         """Listens from now on, and answers once it runs; port 0 takes a free one.
 
         Raises OSError if the port is taken, FileNotFoundError without the page, ImportError without Starlette.
@@ -46,7 +47,8 @@ class AppServer:
         if not TEMPLATE.is_file():
             raise FileNotFoundError(MISSING)
         self.token = secrets.token_urlsafe(16)
-        self._jobs, self._runner, self._making = jobs, runner, threading.Lock()
+        self._jobs, self._runner, self._correcting = jobs, runner, correcting
+        self._making = threading.Lock()
         try:
             self._socket = socket.create_server((HOST, port))
         except OSError as error:
@@ -84,6 +86,7 @@ class AppServer:
             Route("/jobs", self._add, methods=["POST"]),
             Route(f"{job}/video", self._receive, methods=["PUT"]),
             Route(f"{job}/stop", self._act(self._stop), methods=["POST"]),
+            Route(f"{job}/correct", self._act(self._correct), methods=["POST"]),
             Route(f"{job}/again", self._act(self._again), methods=["POST"]),
             Route(job, self._act(self._remove), methods=["DELETE"]),
             Route(f"{job}/{DOWNLOADS}", self._make, methods=["POST"]),
@@ -166,7 +169,7 @@ class AppServer:
         return FileResponse(path, filename=whole)
 
     def _files(self, job: Job) -> dict[str, list[Path]]:
-        results = [self._jobs.result(job) / name for name in job.files]
+        results = [self._jobs.result(job) / name for name in (*job.files, EDITED, EDITS) if job.files]
         made = self._jobs.folder(job.job_id) / DOWNLOADS
         return {
             "files": [path for path in results if path.is_file()],
@@ -180,7 +183,7 @@ class AppServer:
         mine = progress if progress and progress["job_id"] == job.job_id and job.state == "working" else None
         return {**asdict(job), "received": self._jobs.received(job), "progress": mine, **names}
 
-    def _act(self, act: Callable[[str], None]) -> Callable[[Any], Any]:
+    def _act(self, act: Callable[[str], Mapping[str, Any] | None]) -> Callable[[Any], Any]:
         """What answers a request with nothing in it to do something with a job."""
 
         async def answer(request: Any) -> Any:
@@ -188,6 +191,9 @@ class AppServer:
             return await _answer(lambda: act(job_id) or {})
 
         return answer
+
+    def _correct(self, job_id: str) -> Mapping[str, Any]:
+        return {"address": self._correcting.open(job_id)}
 
     def _stop(self, job_id: str) -> None:
         self._runner.stop(job_id)
@@ -199,6 +205,7 @@ class AppServer:
 
     def _remove(self, job_id: str) -> None:
         self._runner.stop(job_id)
+        self._correcting.close(job_id)
         self._jobs.remove(job_id)
 
 

@@ -32,6 +32,8 @@ STAGES = {"people": 55, "features": 0, "motion": 10, "writing": 2, "overlay": 28
 PULSE = 0.5
 """Seconds between two signs of life, at each of which the work can be stopped."""
 DOWNLOADS = "downloads"
+EDITS, EDITED = "edits.json", "motion_edited.npz"
+"""What was put right by hand, and the motion with it, as `vibe edit` names them."""
 
 
 class Stopped(Exception):
@@ -131,13 +133,17 @@ class Runner:
             self._stage = stage
 
 
+def job_config(job: Job, config: EstimatorConfig) -> EstimatorConfig:
+    """The options of a job: those of all, but for what it was given itself."""
+    return replace(config, quality=job.quality or config.quality, height_m=job.height_m or config.height_m)
+
+
 def estimate_job(job: Job, jobs: JobFolder, config: EstimatorConfig, told: Callable[[int, int, Any], None]) -> Outcome:
     """What came of a job's video, as `vibe estimate --page --keep-stages` would do it, in a process of its own.
 
     `told` gets what `vibe.parallel.run_tasks` passes on, None among it; what it raises ends the process.
     """
-    config = replace(config, quality=job.quality or config.quality, height_m=job.height_m or config.height_m)
-    config = config.resolved()
+    config = job_config(job, config).resolved()
     store = OutputStorage(str(jobs.folder(job.job_id) / RESULT))
     files = (MOTION, *((OVERLAY,) if job.overlay else ()), PAGE)
     source = VideoSource(str(jobs.video(job)))
@@ -149,16 +155,20 @@ def estimate_job(job: Job, jobs: JobFolder, config: EstimatorConfig, told: Calla
 
 
 def _begin(order: EstimateOptions, worker: Worker) -> Callable[[VideoJob], Outcome]:
-    """A worker that gives signs of life, also in stages that tell nothing."""
+    pulse(worker)
+    return begin_worker(order, worker)
 
-    def pulse() -> None:
+
+def pulse(worker: Worker) -> None:
+    """Give signs of life from now on, also in work that tells nothing."""
+
+    def beat() -> None:
         with suppress(OSError):  # nobody listens any more
             while True:
                 time.sleep(PULSE)
                 worker.send(None)
 
-    threading.Thread(target=pulse, daemon=True).start()
-    return begin_worker(order, worker)
+    threading.Thread(target=beat, daemon=True).start()
 
 
 @dataclass(frozen=True)
@@ -175,11 +185,15 @@ class Download:
 def make_download(job: Job, jobs: JobFolder, to: str, rig: str | None) -> tuple[str, tuple[str, ...]]:
     """Write a job's motion in a format, by a process of its own; the name of the file and what to know about it.
 
-    Several files become a .zip. Raises KeyError for a job without results, and what `vibe.export` raises.
+    It is the one that was put right by hand, if there is one. Several files become a .zip. Raises KeyError for a job
+    without results, and what `vibe.export` raises.
     """
     if MOTION not in job.files:
         raise KeyError(job.job_id)
-    task = Download(jobs.result(job) / MOTION, jobs.folder(job.job_id) / DOWNLOADS, to, rig)
+    edited = jobs.result(job) / EDITED
+    task = Download(
+        edited if edited.is_file() else jobs.result(job) / MOTION, jobs.folder(job.job_id) / DOWNLOADS, to, rig
+    )
     ((_, answer),) = run_tasks(_begin_download, [task], 1, on_lost=_lost_download)
     if isinstance(answer, str):
         raise OSError(answer)

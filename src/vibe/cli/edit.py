@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from vibe.inference.refit import Refit
     from vibe.motion import Result
 
-EDITS = "edits.json"
 EDITS_FILE = arg(metavar="EDITS.json", help_behavior_hint="(default: edits.json beside the motion)")
 OUT = arg(aliases=["-o"], metavar="OUT.npz", help_behavior_hint="(default: <name of the motion>_edited.npz beside it)")
 Flag = Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")]
@@ -54,16 +53,17 @@ def refit(
         no_refine: As in `vibe estimate`.
     """
     from vibe.assets import keep_inputs
+    from vibe.editing.open import files_beside
     from vibe.edits.file import read_edits, write_edits
     from vibe.edits.record import Edits
 
     motion = motion_file(motion)
-    edits = edits or motion.with_name(EDITS)
-    out = out or motion.with_name(f"{motion.stem}_edited.npz")
+    usual = files_beside(motion)
+    edits, out = edits or usual.edits, out or usual.motion
     files = [out, *(out.with_suffix(ending) for ending, asked in ((".html", page), (".mp4", overlay)) if asked)]
     keep_inputs(files, motion, edits, video)
     with ProgressLine(motion.name) as progress:
-        opened = open_motion(motion, video, method_config(method, refine, no_refine), progress)
+        opened = _opened(motion, video, method_config(method, refine, no_refine), progress)
         if not edits.exists():
             write_edits(edits, Edits(opened.video))
             return usage_error(f"there was no {edits}: it is there now, with no edits yet: write them into it")
@@ -113,26 +113,23 @@ def edit(
     """
     if not 0 <= port <= 65535:
         return usage_error(f"--port is {port}: give 0 to 65535")
-    from vibe.arrays import as_numpy
     from vibe.assets import keep_inputs
     from vibe.auth import browser_at
-    from vibe.editing.server import EditedFiles, Editor, EditServer
-    from vibe.viewer.page import TooLarge, page_template, read_film
+    from vibe.editing.open import files_beside, open_editor
+    from vibe.editing.server import EditedFiles, EditServer
+    from vibe.viewer.page import page_template
 
     page_template()
     motion = motion_file(motion)
-    edits = edits or motion.with_name(EDITS)
-    out = out or motion.with_name(f"{motion.stem}_edited.npz")
+    usual = files_beside(motion)
+    edits, out = edits or usual.edits, out or usual.motion
     keep_inputs([out, edits], motion, video)
     keep_inputs([out], edits)
     with ProgressLine(motion.name) as progress:
-        opened = open_motion(motion, video, method_config(method, refine, no_refine), progress, anew=True)
-        clip, film = as_numpy(opened.found.clip), None
-        try:
-            film = read_film(clip.path, clip, progress=progress)
-        except TooLarge as error:
-            print_note(f"the page shows the bodies alone: {error}")
-        editor = Editor(opened, EditedFiles(edits, out), film, progress)
+        opened = _opened(motion, video, method_config(method, refine, no_refine), progress, anew=True)
+        editor, note = open_editor(opened, EditedFiles(edits, out), progress)
+    if note:
+        print_note(note)
     with EditServer(editor, port) as server:
         print_note(f"page: {server.address}")
         print_note(f"edits: {edits}; motion: {out}; Ctrl-C ends it")
@@ -155,27 +152,15 @@ def _draw(result: Result, opened: Refit, files: Sequence[Path], progress: Progre
             write_overlay(video, result, path, body, progress)
 
 
-def open_motion(
+def _opened(
     motion: Path, video: Path | None, config: EstimatorConfig, progress: ProgressLine, anew: bool = False
 ) -> Refit:
-    """What corrects a motion file; raises OSError or ValueError where it, its video or its tracks are not here."""
-    from vibe.batch.manifest import MOTION
-    from vibe.batch.storage import OutputStorage
-    from vibe.cache import content_key
-    from vibe.inference.estimate import load_estimator
-    from vibe.inference.refit import open_refit
+    """What corrects a motion file, by the video that it names unless one is given; raises OSError or ValueError."""
+    from vibe.editing.open import open_motion
     from vibe.motion import load
 
     result = load(motion)
     video = video or named_video(motion, result)
     if video is None:
         raise FileNotFoundError(f"{result.clip.path}, the motion's video, is not here: give it after the motion")
-    content, estimator = content_key(video), load_estimator(config)
-    manifest = OutputStorage(str(motion.parent)).look(".")
-    known = manifest if motion.name == MOTION and manifest and manifest.content == content else None
-    if known and known.keys[MOTION] != estimator.config.keys(content)["result"]:
-        raise ValueError(f"{motion} was made with other options, or by another version: give it those that it had")
-    places = [OutputStorage(str(folder)).stages(content) for folder in motion.absolute().parents]
-    folder = next((place for place in places if place and place.is_dir()), None) or places[min(1, len(places) - 1)]
-    assert folder is not None, "a folder of this machine has stages"
-    return open_refit(result, video, estimator, folder, progress, anew)
+    return open_motion(motion, result, video, config, progress, anew)

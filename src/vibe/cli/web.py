@@ -36,6 +36,7 @@ def app(
         port: Where the page is served; 0 takes any that is free.
         no_browser: Don't open the browser.
     """
+    from vibe.app.correct import Correcting
     from vibe.app.jobs import JobFolder
     from vibe.app.server import AppServer
     from vibe.app.work import Runner
@@ -52,8 +53,8 @@ def app(
     folder.mkdir(parents=True, exist_ok=True)
     with only_writer(folder):
         jobs = JobFolder(folder.absolute())
-        with closing(Runner(jobs, method)) as runner:
-            server = AppServer(jobs, runner, port)
+        with closing(Runner(jobs, method)) as runner, closing(Correcting(jobs, method)) as correcting:
+            server = AppServer(jobs, runner, correcting, port)
             print_note(f"page: {server.address}")
             print_note(f"videos and results: {jobs.root}; Ctrl-C ends it")
             with suppress(KeyboardInterrupt), ended_by_signals(), browser_at(server.address, not no_browser):

@@ -1,0 +1,71 @@
+"""One motion at a time is open to be put right; another one, the end, or a fault of its own ends that."""
+
+import time
+
+import pytest
+
+from vibe.app import correct
+from vibe.app.correct import Correcting
+from vibe.inference.config import EstimatorConfig
+
+
+@pytest.fixture
+def correcting(jobs, monkeypatch):
+    """Opens pages that are no more than an address; `alive` are the motions that are open."""
+    alive = []
+
+    def run_tasks(begin, tasks, workers, on_message, on_lost):
+        (task,) = tasks
+        if not task.motion.is_file():
+            raise FileNotFoundError("no motion")
+        alive.append(task.motion)
+        try:
+            on_message(0, 0, f"http://127.0.0.1:1/{len(alive)}")
+            while True:
+                on_message(0, 0, None)
+                time.sleep(0.01)
+        finally:
+            alive.remove(task.motion)
+        yield
+
+    monkeypatch.setattr(correct, "run_tasks", run_tasks)
+    opened = Correcting(jobs, EstimatorConfig())
+    opened.alive = alive
+    yield opened
+    opened.close()
+    assert alive == []
+
+
+def test_a_motion_that_is_open_is_not_opened_again_and_another_takes_its_place(correcting, jobs, done, motion):
+    first = correcting.open(done.job_id)
+    assert correcting.open(done.job_id) == first and correcting.alive == [jobs.result(done) / "motion.npz"]
+    other = jobs.change(jobs.add("b.mp4", 1, 0).job_id, state="done", place="b", files=("motion.npz",))
+    jobs.result(other).mkdir(parents=True)
+    (jobs.result(other) / "motion.npz").write_bytes(motion)
+    assert correcting.open(other.job_id) and correcting.alive == [jobs.result(other) / "motion.npz"]
+    correcting.close(done.job_id)
+    assert len(correcting.alive) == 1, "the one that is open is not the one that was closed"
+    correcting.close(other.job_id)
+    assert correcting.alive == []
+    assert correcting.open(done.job_id) and len(correcting.alive) == 1
+
+
+def test_what_can_not_be_opened_says_why_and_can_be_tried_again(correcting, jobs, done, motion):
+    (jobs.result(done) / "motion.npz").unlink()
+    with pytest.raises(FileNotFoundError, match="no motion"):
+        correcting.open(done.job_id)
+    (jobs.result(done) / "motion.npz").write_bytes(motion)
+    assert correcting.open(done.job_id)
+    with pytest.raises(KeyError):
+        correcting.open(jobs.add("c.mp4", 1, 0).job_id)
+
+
+def test_a_corrected_motion_is_what_is_given_in_other_formats(jobs, done, motion, monkeypatch):
+    from vibe.app import work
+
+    seen = []
+    monkeypatch.setattr(work, "run_tasks", lambda begin, tasks, *_, **__: [(0, (str(seen.append(*tasks)), ()))])
+    work.make_download(done, jobs, "bvh", None)
+    (jobs.result(done) / "motion_edited.npz").write_bytes(motion)
+    work.make_download(done, jobs, "bvh", None)
+    assert [task.motion.name for task in seen] == ["motion.npz", "motion_edited.npz"]
