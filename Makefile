@@ -143,7 +143,8 @@ $(MEDIAPIPE)/.ready: | $(BIN)/python
 
 $(VENV)/.ready-to-run: EXTRAS :=
 $(VENV)/.ready-to-test: EXTRAS := [dev]
-$(VENV)/.ready-to-run $(VENV)/.ready-to-test: pyproject.toml constraints.txt hatch_build.py $(wildcard page/*.json page/src/*) \
+$(VENV)/.ready-to-run $(VENV)/.ready-to-test: pyproject.toml constraints.txt hatch_build.py src/vibe/assets/download.py \
+		$(wildcard page/*.json page/src/*) \
 		| $(BIN)/python
 	@echo "setting up $(VENV): this takes some minutes, once"
 	$(PIP) install --quiet $(TORCH_FLAGS) "$$(grep '^torch==' constraints.txt)"

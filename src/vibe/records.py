@@ -178,6 +178,25 @@ class Track:
 
 
 @dataclass(frozen=True)
+class HandReadings:
+    """What was seen of hands in a clip, one after the other, whosever they are; points in MediaPipe's order."""
+
+    frames: Int[Array, "reading"]
+    """Indices into the clip, not decreasing."""
+    points_px: Float[Array, "reading 21 2"]
+    places: Float[Array, "reading 21 3"]
+    """Metres from about the middle finger's knuckle, in axes of which z is the line of sight to the hand."""
+    presence: Float[Array, "reading"]
+    """Probability that there is a hand."""
+    right: Float[Array, "reading"]
+    """Probability that it is a right one."""
+
+    def at(self, rows: Any) -> HandReadings:
+        """Some of them."""
+        return HandReadings(*(each[rows] for each in vars(self).values()))
+
+
+@dataclass(frozen=True)
 class Observation:
     """The evidence of one person as the network reads it, frame by frame; points are `skeletons.DETECTED27`."""
 

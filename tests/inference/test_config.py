@@ -61,6 +61,7 @@ def test_a_setting_changes_the_keys_of_its_stage_and_of_those_after_it(plain: Es
     assert changed(plain, but(fov_deg=70.0)) == ["motion", "refinement", "result"]
     assert changed(plain, but(height_m=1.8)) == ["refinement", "result"]
     assert changed(plain, but(fps=25.0))[0] == "tracks"
+    assert changed(plain, but(hands=False)) == (["tracks", *list(plain.keys("film"))[1:]] if plain.hands else [])
 
 
 def test_another_video_or_version_changes_all_keys(plain: EstimatorConfig, monkeypatch: pytest.MonkeyPatch) -> None:

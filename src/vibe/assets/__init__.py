@@ -1,11 +1,12 @@
 """Where weights and licensed files live: find, fetch, verify; `vibe.convert` adds the user's own."""
 
-from vibe.assets.download import MODEL_SHA256, MODELS, fetch, find_model
-from vibe.assets.paths import folders, home, keep_inputs, library, sha256, whole_file, write_whole
+from vibe.assets.download import HAND_MODELS, MODEL_SHA256, MODELS, fetch, find_model
+from vibe.assets.paths import folders, home, keep_inputs, library, lying, sha256, whole_file, write_whole
 from vibe.assets.registry import catalogue
 from vibe.assets.weights import body_path, load_recipe, load_weights, weights_bytes, weights_path
 
 __all__ = [
+    "HAND_MODELS",
     "MODELS",
     "MODEL_SHA256",
     "body_path",
@@ -16,6 +17,7 @@ __all__ = [
     "home",
     "keep_inputs",
     "library",
+    "lying",
     "load_recipe",
     "load_weights",
     "sha256",

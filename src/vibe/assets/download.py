@@ -17,12 +17,16 @@ from pathlib import Path
 from vibe.assets.paths import folders, home, lying, sha256, write_whole
 
 WHEEL = "mediapipe==0.10.21"
-"""Apache-2.0; holds the two model files, which are its only parts that are read."""
+"""Apache-2.0; holds the model files, which are its only parts that are read."""
 MODELS = {
     "pose_detection.tflite": "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",
     "pose_landmark_full.tflite": "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
+    "hand_recrop.tflite": "67d996ce96f9d36fe17d2693022c6da93168026ab2f028f9e2365398d8ac7d5d",
+    "hand_landmark_full.tflite": "11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3",
 }
 """SHA-256 of each file of the wheel."""
+HAND_MODELS = ("hand_recrop.tflite", "hand_landmark_full.tflite")
+"""Those of them that read hands."""
 NPM_PACKAGE = "@mediapipe/pose@0.5.1675469404"
 """Apache-2.0; holds the landmark models of other sizes, beside the wheel's own."""
 NPM_MODELS = {
@@ -52,7 +56,7 @@ def find_model(name: str) -> Path:
 def fetch(
     into: Path | None = None, model: str | None = None, download: Callable[[Path, str], Path] | None = None
 ) -> tuple[Path, ...]:
-    """Download the wheel by name, take its two model files out, and return where they lie.
+    """Download the wheel by name, take its model files out, and return where they lie.
 
     `model`, one of `NPM_MODELS`, comes out of another package besides. Nothing is downloaded for what lies verified
     already. `into` defaults to `home()`; `download` puts a package into a folder and returns its path (default: pip,

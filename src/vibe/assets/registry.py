@@ -40,6 +40,8 @@ WHEEL_OWNER, NPM_OWNER = "the Python package mediapipe", "the npm package @media
 FETCHED = {
     "pose_detection.tflite": ("finds people in a picture", WHEEL_OWNER),
     "pose_landmark_full.tflite": ("finds a person's 2D keypoints", WHEEL_OWNER),
+    "hand_recrop.tflite": ("finds a person's hands", WHEEL_OWNER),
+    "hand_landmark_full.tflite": ("finds the fingers' joints", WHEEL_OWNER),
     "pose_landmark_lite.tflite": ("the same, for --quality fast", NPM_OWNER),
     "pose_landmark_heavy.tflite": ("the same, for --quality best", NPM_OWNER),
 }

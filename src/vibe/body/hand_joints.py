@@ -92,6 +92,32 @@ def hand_rotmat(skeleton: HandSkeleton, angles: Float[Array, "*b 21"]) -> Float[
     return turned.reshape(*angles.shape[:-1], len(HAND15), 3, 3)
 
 
+def hand_points(
+    skeleton: HandSkeleton, R_wrist: Float[Array, "*b 3 3"], rotmat: Float[Array, "*b 15 3 3"]
+) -> Float[Array, "*b 21 3"]:
+    """Wrist, then thumb, index, middle, ring and little finger, each from the palm outwards, about the wrist, metres.
+
+    `R_wrist` is the wrist's rotation in the axes of what is returned.
+    """
+    local = rotmat.reshape(*rotmat.shape[:-3], 5, 3, 3, 3)
+    R_world, place = R_wrist[..., None, :, :], 0 * R_wrist[..., None, :, 0]
+    chains = []
+    for bone in range(4):
+        place = place + (R_world @ skeleton.steps[:, bone, :, None])[..., 0]
+        chains.append(place[..., None, :])
+        R_world = R_world @ local[..., bone, :, :] if bone < 3 else R_world
+    fingers = concatenate(chains, -2)[..., POINT_ORDER, :, :]
+    wrist = 0 * R_wrist[..., None, :, 0]
+    return concatenate([wrist, fingers.reshape(*fingers.shape[:-3], 20, 3)], -2)
+
+
+def angle_limits() -> tuple[Float[ndarray, "21"], Float[ndarray, "21"]]:
+    """The least and the greatest angles, radians."""
+    bends = [pair for name in FINGERS for pair in BEND_DEG[name]]
+    pairs = np.radians([*bends, *(SPREAD_DEG[name] for name in FINGERS), TWIST_DEG]).astype(np.float32)
+    return pairs[:, 0], pairs[:, 1]
+
+
 def relaxed_angles() -> Float[ndarray, "21"]:
     """Those of a hand that nobody uses, radians."""
     bends = [bend for name in FINGERS for bend in RELAXED_DEG[name][:3]]

@@ -87,6 +87,8 @@ class EstimatorConfig:
     world: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = True
     """One world for everybody: up, the floor, feet that stand on it, the camera's path. Without it (--no-world)
     everybody is where a single view of them has them, in the camera's frame only."""
+    hands: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = True
+    """Fingers, of hands that are large enough in the picture; others hang relaxed, without it (--no-hands) all."""
     height_m: Annotated[float | None, arg(name="height", metavar="M", help_behavior_hint="(default: a guess)")] = None
     """How tall everybody in view is, barefoot, metres, 0.5 to 2.5: a picture hardly tells."""
     fps: Annotated[float | None, arg(metavar="RATE", help_behavior_hint="(default: 30)")] = None
@@ -125,16 +127,19 @@ class EstimatorConfig:
         if not images and self.runtime != "torch":
             raise ValueError(f"the weights {weights.stem} read keypoints, not images: leave the runtime out")
         refine = (not images or self.fitting is not None) if self.refine is None else self.refine
+        pose_model = self.quality or ("standard" if self.pose_model is None else self.pose_model)
+        body, fetched = _body(self.body, str(recipe.get("body", "open"))), all(map(assets.lying, assets.HAND_MODELS))
         filled = replace(
             self,
             weights=weights,
-            body=_body(self.body, str(recipe.get("body", "open"))),
+            body=body,
             refine=refine,
             fitting=(self.fitting or "open") if refine else None,
             prior=self.prior or MIXTURE,
             smoothing=self.smoothing or ("none" if images else "light"),
             detector="blazepose" if self.detector is None else self.detector,
-            pose_model=self.quality or ("standard" if self.pose_model is None else self.pose_model),
+            pose_model=pose_model,
+            hands=self.hands and fetched and body == "open" and pose_model in list(POSE_MODELS),
         )
         return replace(filled, checksums=_checksums(filled, images))
 
@@ -171,12 +176,16 @@ class EstimatorConfig:
 
         The device is none of it: results on another one differ by rounding.
         """
+        from vibe import assets
+
         sums = self.checksums
         fitting = asdict(FITTINGS[self.fitting]) if self.fitting else None
         if fitting and "pose_prior" in sums:
             fitting |= {"pose_prior": sums["pose_prior"]}
         models = {name: sums[name] for name in ("detector", "pose_model")}
         tracks = {"vibe": __version__, **models, "background": True}
+        if self.hands:
+            tracks["hands"] = [assets.MODEL_SHA256[name] for name in assets.HAND_MODELS]
         features = {"backbone": sums.get("backbone"), "runtime": self.runtime, "int8": self.int8}
         motion = {"weights": sums["weights"], "body": sums["body"], "fov_deg": self.fov_deg}
         if "camera" in sums:

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vibe import assets
 from vibe.arrays import as_numpy
 from vibe.body.record import Body
 from vibe.cache import StageCache, content_key
@@ -23,11 +24,11 @@ from vibe.inference.config import EstimatorConfig, Refinement, choose_body, ener
 from vibe.inference.lens import find_lens
 from vibe.inference.predict import Features, feature_extractor, predict_track, timeline
 from vibe.inference.refine import Ticks, refine_track
-from vibe.inference.track import Tracking, load_detector, load_pose_model, track_people
+from vibe.inference.track import Tracking, load_detector, load_hand_model, load_pose_model, track_people
 from vibe.models.network import Network, load_network
 from vibe.motion import Motion, Result
 from vibe.parallel import one_thread
-from vibe.records import Camera, Clip, Lens, Progress, Track, takes_options
+from vibe.records import Camera, Clip, HandReadings, Lens, Progress, Track, takes_options
 from vibe.refine.presets import FITTINGS, SMOOTHING, TOGETHER
 from vibe.tracking.detector import Detector
 from vibe.tracking.pose_model import PoseModel
@@ -35,6 +36,7 @@ from vibe.video.read import open_video
 
 if TYPE_CHECKING:
     from vibe.edits.record import Corrected
+    from vibe.tracking.hand_model import HandModel
     from vibe.world.camera_motion import CameraMotion
 
 
@@ -85,7 +87,7 @@ def load_estimator(config: EstimatorConfig | None = None, /, **options: Any) -> 
     """
     if options or config is None:
         config = replace(config or EstimatorConfig(), **options, checksums={})
-    config = config.resolved()
+    asked, config = config, config.resolved()
     device = _device(config.device)
     terms = energies(config.prior or "mixture")
     network = load_network(config.weights, device)
@@ -100,7 +102,10 @@ def load_estimator(config: EstimatorConfig | None = None, /, **options: Any) -> 
     fitting = replace(FITTINGS[config.fitting], points=config.fitted_points) if config.fitting else None
     refinement = Refinement(SMOOTHING[config.smoothing or "none"], fitting, terms, config.height_m)
     detector, pose_model = load_detector(config.detector), load_pose_model(config.pose_model)
-    return Estimator(config, detector, pose_model, network, body, refinement, tuple(remarks))
+    hand_model = load_hand_model() if config.hands else None
+    if asked.hands and not all(map(assets.lying, assets.HAND_MODELS)):
+        remarks.append("fingers were not looked for, because the models of hands are not here: run `vibe fetch`")
+    return Estimator(config, detector, pose_model, network, body, refinement, tuple(remarks), hand_model)
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,8 @@ class Estimator:
     refinement: Refinement
     remarks: tuple[str, ...]
     """Notes that every result gets."""
+    hand_model: HandModel | None = None
+    """What reads hands; None leaves fingers relaxed."""
 
     def estimate(
         self, video: Path | str, *, cache: Path | str | None = None, progress: Progress | None = None
@@ -136,7 +143,7 @@ class Estimator:
         """
         path = Path(video)
         with StageCache(*_cached(path, self.config, cache)) as stages:
-            found = track_people(path, self.detector, self.pose_model, stages, progress, self.config.fps)
+            found = self.track(path, stages, progress)
             return self.solve(found, stages, progress)
 
     def solve(
@@ -176,6 +183,7 @@ class Estimator:
             how = self.refinement
             people, world, remarks = place_in_world(people, clip, lens, self.body, moved, how, False, said)
             notes += remarks
+        people = self._with_fingers(people, tracks, found.hands, lens.camera)
         return Result(clip, lens.camera, people, self.body.origin, self.network.about, tuple(notes), world)
 
     def estimate_together(
@@ -189,10 +197,11 @@ class Estimator:
 
         paths = together.check_videos(videos, self.config, self.network)
         with ExitStack() as opened:
-            views, moved = [], []
+            views, moved, hands = [], [], []
             for path in paths:
                 stages = opened.enter_context(StageCache(*_cached(path, self.config, cache)))
-                found = track_people(path, self.detector, self.pose_model, stages, progress, self.config.fps)
+                found = self.track(path, stages, progress)
+                hands.append(found.hands)
                 lens = find_lens(self.config, found.clip, found.background)
                 models = lens.camera, self.network, self.body, None, stages
                 predictions = [
@@ -218,8 +227,24 @@ class Estimator:
 
                 people, world, said = place_in_world(people, clip, lens, self.body, moved[0], how, True)
                 notes += said
+            people = self._with_fingers(people, [who.track for who in joined.people], hands[0], camera)
             records = together.view_records(joined)
             return Result(clip, lens.camera, people, self.body.origin, self.network.about, tuple(notes), world, records)
+
+    def track(self, path: Path, stages: StageCache, progress: Progress | None) -> Tracking:
+        """What a pass over a video finds, or found once; errors as of `vibe.estimate`."""
+        models = self.detector, self.pose_model, stages, progress
+        return track_people(path, *models, self.config.fps, self.hand_model)
+
+    def _with_fingers(
+        self, people: tuple[Motion, ...], tracks: Sequence[Track], readings: HandReadings | None, camera: Camera
+    ) -> tuple[Motion, ...]:
+        """The people with the fingers of those hands that were read."""
+        if readings is None or not len(readings.frames):
+            return people
+        from vibe.inference.hands import add_fingers
+
+        return add_fingers(people, tracks, readings, camera, self.body)
 
     def _camera_motion(
         self, found: Tracking, lens: Lens, still: bool = False

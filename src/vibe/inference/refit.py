@@ -14,7 +14,7 @@ from vibe.errors import Misuse
 from vibe.inference.config import EstimatorConfig
 from vibe.inference.estimate import Estimator
 from vibe.inference.lens import find_lens
-from vibe.inference.track import Tracking, kept_tracks, track_people
+from vibe.inference.track import Tracking, kept_tracks
 from vibe.models.network import Network
 from vibe.motion import Result
 from vibe.records import Camera, Progress, Track
@@ -66,7 +66,7 @@ def open_refit(
             "with the motion's options and folder once"
         )
     if found is None:
-        found = track_people(video, estimator.detector, estimator.pose_model, stages, progress, estimator.config.fps)
+        found = estimator.track(video, stages, progress)
     its = found.clip
     if (len(its.timestamps), its.width, its.height) != (len(clip.timestamps), clip.width, clip.height):
         raise Misuse(f"{video} is another video than the motion's: give the one that it was made from")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from vibe import __version__, cache
 from vibe.assets import find_model
 from vibe.cache import Piece, StageCache
 from vibe.inference.config import DETECTORS, POSE_MODELS
-from vibe.records import Clip, Progress, Track
+from vibe.records import Clip, HandReadings, Progress, Track
 from vibe.tracking.detector import BlazePoseDetector, Detector
 from vibe.tracking.pose_model import BlazePose, PoseModel
 from vibe.tracking.rows import STAGE as STAGE_OF_ROWS
@@ -31,13 +31,17 @@ from vibe.video.stream import Mark
 from vibe.world.background import STAGE as STAGE_OF_BACKGROUND
 from vibe.world.background import Background, BackgroundTracker
 
+if TYPE_CHECKING:
+    from vibe.tracking.hand_model import HandModel
+    from vibe.tracking.hand_reader import HandReader
+
 EVERY = 20.0
 """Seconds of work between two states."""
 STATE = "state"
 UNSURE, AROUND = 0.2, 0.15
 """Confidence of keypoints that a person's box leaves out, and how much larger than the others it is on each side, in
 longer sides: the crown, the hands and the toes lie outside."""
-Keep = Callable[[Video, Tracker, BackgroundTracker | None], None]
+Keep = Callable[[Video, Tracker, BackgroundTracker | None, "HandReader | None"], None]
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Tracking:
     """What was dropped or repaired."""
     background: Background | None = None
     """What stands behind the people, where it was followed."""
+    hands: HandReadings | None = None
+    """Where they were looked for."""
 
 
 def track_video(
@@ -59,42 +65,47 @@ def track_video(
     folder: Path | None = None,
     progress: Progress | None = None,
     fps: float | None = None,
+    hand_model: HandModel | None = None,
 ) -> Tracking:
     """One pass over a video: everyone in it, with their keypoints, and what was dropped or repaired.
 
     With a folder, which is for this video alone, the pass goes on where an earlier one ended, however that ended, and
     finds what an undisturbed one finds; the folder is empty when all is done. A detector or pose model that answers
-    the same picture differently each time cannot be gone on with. `fps` is the rate of a folder of pictures. Errors as
-    of `open_video`, OSError where the folder cannot be written.
+    the same picture differently each time cannot be gone on with. `fps` is the rate of a folder of pictures. Hands are
+    read with a `hand_model`. Errors as of `open_video`, OSError where the folder cannot be written.
     """
     if folder is None:
+        watchers = BackgroundTracker(), _hand_reader(hand_model)
         with open_video(path, fps=fps) as video:
-            return track_frames(video, Tracker(detector, pose_model), progress, None, BackgroundTracker())
-    journal = TrackingJournal(folder, path, detector, pose_model, fps)
-    video, tracker, background = journal.resumed() or journal.begun()
-    with video, closing(tracker), closing(background):
-        found = track_frames(video, tracker, progress, journal.keep, background)
+            return track_frames(video, Tracker(detector, pose_model), progress, None, *watchers)
+    journal = TrackingJournal(folder, path, detector, pose_model, fps, hand_model)
+    video, tracker, background, hands = journal.resumed() or journal.begun()
+    with video, closing(tracker), closing(background), closing(hands) if hands else nullcontext():
+        found = track_frames(video, tracker, progress, journal.keep, background, hands)
     journal.clear()
     return replace(found, notes=found.notes + journal.notes)
 
 
 def track_frames(
     video: Video, tracker: Tracker, progress: Progress | None = None, keep: Keep | None = None,
-    background: BackgroundTracker | None = None,
+    background: BackgroundTracker | None = None, hands: HandReader | None = None,
 ) -> Tracking:  # fmt: skip
-    """Show a tracker all frames of a video, and another one what is behind the people that the first one sees."""
+    """Show a tracker all frames of a video, and others what is behind the people that it sees, and their hands."""
     for frame in ahead(video):
         people = tracker.step(frame.index, frame.time, frame.rgb)
         if background:
             is_cut = tracker.scenes[-1] == frame.time
             background.step(frame.index, frame.time, frame.rgb, _boxes(people), is_cut)
+        if hands:
+            hands.step(frame.index, frame.time, frame.rgb, people)
         if keep:
-            keep(video, tracker, background)
+            keep(video, tracker, background, hands)
         if progress:
             progress("people", frame.index + 1, video.expected_frames)
     clip = video.clip()
     tracks, notes = tracker.finish()
-    return Tracking(clip, tracks, notes + list(video.notes), background.finish() if background else None)
+    behind, read = background.finish() if background else None, hands.finish() if hands else None
+    return Tracking(clip, tracks, notes + list(video.notes), behind, read)
 
 
 def _boxes(people: Sequence[TrackedPerson]) -> Float[np.ndarray, "person 4"]:
@@ -119,20 +130,21 @@ class TrackingJournal:
         detector: Detector | None = None,
         pose_model: PoseModel | None = None,
         fps: float | None = None,
+        hand_model: HandModel | None = None,
     ) -> None:
         """Of the pass over the video at `path`; raises OSError if the folder is none."""
         self.notes: list[str] = []
         """What of an earlier pass could not be used."""
-        self._path, self._models, self._fps = path, (detector, pose_model), fps
+        self._path, self._models, self._fps, self._hand_model = path, (detector, pose_model), fps, hand_model
         self._cache = StageCache(folder)
         self._since = time.monotonic()
 
-    def begun(self) -> tuple[Video, Tracker, BackgroundTracker]:
+    def begun(self) -> tuple[Video, Tracker, BackgroundTracker, HandReader | None]:
         """At the first frame."""
-        video = open_video(self._path, fps=self._fps)
-        return video, Tracker(*self._models, rows=Rows(self._cache)), BackgroundTracker(self._cache)
+        video, tracker = open_video(self._path, fps=self._fps), Tracker(*self._models, rows=Rows(self._cache))
+        return video, tracker, BackgroundTracker(self._cache), _hand_reader(self._hand_model)
 
-    def resumed(self) -> tuple[Video, Tracker, BackgroundTracker] | None:
+    def resumed(self) -> tuple[Video, Tracker, BackgroundTracker, HandReader | None] | None:
         """Where an earlier pass ended; None if none did, or not so that it can be gone on with."""
         if (kept := self._cache.get(STATE, STATE)) is None:
             self.notes += [f"{note}: all were followed from the first frame" for note in self._cache.notes]
@@ -147,26 +159,32 @@ class TrackingJournal:
             tracker.restore(state["tracker"])
             background = BackgroundTracker(self._cache)
             background.restore(state["background"])
+            if hands := _hand_reader(self._hand_model):
+                hands.restore(state["hands"])
             times = array("d", state["tracker"]["times"])
             seen = {name: tuple(state["mark"][name]) for name in ("stamps", "checks")}
             notes = tuple((note, count) for note, count in state["mark"]["notes"])
             mark = Mark(**state["mark"] | seen | {"times": times, "notes": notes})
-            return open_video(self._path, after=mark, fps=self._fps), tracker, background
+            return open_video(self._path, after=mark, fps=self._fps), tracker, background, hands
         except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
             self.notes.append(f"the state of an earlier pass was of no use ({error}): all were followed anew")
             return None
 
-    def keep(self, video: Video, tracker: Tracker, background: BackgroundTracker | None) -> None:
+    def keep(
+        self, video: Video, tracker: Tracker, background: BackgroundTracker | None, hands: HandReader | None
+    ) -> None:
         """Write down the state, if it is time; raises OSError."""
         if time.monotonic() - self._since >= EVERY:
-            self.write(video, tracker, background)
+            self.write(video, tracker, background, hands)
             self._since = time.monotonic()
 
-    def write(self, video: Video, tracker: Tracker, background: BackgroundTracker | None) -> None:
+    def write(
+        self, video: Video, tracker: Tracker, background: BackgroundTracker | None, hands: HandReader | None = None
+    ) -> None:
         """Write down how far the pass is; raises OSError."""
         mark, tensors = vars(video.mark()) | {"times": None}, {}
         whole = {"key": self._key, "tracker": tracker.state(), "mark": mark, "rows": tracker.rows.state()}
-        whole["background"] = background.state() if background else None
+        whole |= {"background": background and background.state(), "hands": hands and hands.state()}
         self._cache.put(STATE, STATE, tensors, _packed(whole, tensors))
 
     def clear(self) -> None:
@@ -182,7 +200,8 @@ class TrackingJournal:
     def _key(self) -> str:
         """Of the video's content and all that decides what is seen in it."""
         models = [f"{type(model).__module__}.{type(model).__qualname__}" for model in self._models]
-        return cache.key(cache.content_key(self._path), __version__, asdict(TrackerConfig()), models, self._fps)
+        settings = asdict(TrackerConfig()), models, self._fps, self._hand_model is not None
+        return cache.key(cache.content_key(self._path), __version__, *settings)
 
 
 def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
@@ -230,7 +249,24 @@ def load_pose_model(model: PoseModel | Path | str) -> PoseModel:
     return OnnxPose(Path(model))
 
 
-STAGE, BACKGROUND = "tracks", "background"
+def _hand_reader(model: HandModel | None) -> HandReader | None:
+    """What reads hands with a model, if there is one."""
+    if model is None:
+        return None
+    from vibe.tracking.hand_reader import HandReader
+
+    return HandReader(model)
+
+
+def load_hand_model() -> HandModel:
+    """What reads hands; raises FileNotFoundError where it is not fetched."""
+    from vibe.tracking.hand_model import HandModel
+
+    return HandModel()
+
+
+STAGE, BACKGROUND, HANDS = "tracks", "background", "hands"
+Stored = TypeVar("Stored", Background, HandReadings)
 FIELDS = ("frames", "box_px", "keypoints_px", "landmarks")
 """The last one only where a pose model has it."""
 
@@ -242,6 +278,7 @@ def track_people(
     stages: StageCache,
     progress: Progress | None,
     fps: float | None = None,
+    hand_model: HandModel | None = None,
 ) -> Tracking:
     """What a pass over a video finds, or found once. Errors as of `open_video`."""
 
@@ -249,7 +286,7 @@ def track_people(
         state = stages.place(STAGE) / "state" if stages.keeps else None
         if state:
             state.mkdir(exist_ok=True)
-        found = track_video(path, detector, pose_model, state, progress, fps)
+        found = track_video(path, detector, pose_model, state, progress, fps, hand_model)
         clip, tracks, notes = found.clip, found.tracks, found.notes
         if state:
             with suppress(OSError):
@@ -257,8 +294,9 @@ def track_people(
         tensors = {"timestamps": clip.timestamps}
         for number, track in enumerate(tracks):
             tensors |= {f"{number}/{name}": value for name in FIELDS if (value := getattr(track, name)) is not None}
-        for field in fields(found.background) if found.background else ():
-            tensors[f"{BACKGROUND}/{field.name}"] = torch.from_numpy(getattr(found.background, field.name))
+        for kind, record in ((BACKGROUND, found.background), (HANDS, found.hands)):
+            for name, values in vars(record).items() if record else ():
+                tensors[f"{kind}/{name}"] = torch.from_numpy(np.ascontiguousarray(values))
         about = {"fps": clip.fps, "width": clip.width, "height": clip.height, "damaged": clip.damaged}
         return tensors, {"clip": about, "notes": notes, "people": len(tracks)}
 
@@ -274,6 +312,12 @@ def kept_tracks(path: Path, stages: StageCache) -> Tracking | None:
 def _tracking(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> Tracking:
     """What the cache holds, as it was found."""
     tracks = [Track(*(tensors.get(f"{n}/{name}") for name in FIELDS)) for n in range(about["people"])]
-    seen = [tensors.get(f"{BACKGROUND}/{field.name}") for field in fields(Background)]
-    background = Background(*(each.numpy() for each in seen if each is not None)) if seen[0] is not None else None
-    return Tracking(Clip(path, timestamps=tensors["timestamps"], **about["clip"]), tracks, about["notes"], background)
+    clip = Clip(path, timestamps=tensors["timestamps"], **about["clip"])
+    background, hands = _stored(Background, BACKGROUND, tensors), _stored(HandReadings, HANDS, tensors)
+    return Tracking(clip, tracks, about["notes"], background, hands)
+
+
+def _stored(record: type[Stored], name: str, tensors: Mapping[str, Tensor]) -> Stored | None:
+    """A record of NumPy's arrays whose fields these tensors have under a name; None where they have none."""
+    seen = [tensors.get(f"{name}/{field.name}") for field in fields(record)]
+    return None if seen[0] is None else record(*(each.numpy() for each in seen if each is not None))

@@ -72,7 +72,7 @@ def region_from_circle(centre: Float[Array, "2"], rim: Float[Array, "2"]) -> Flo
 
 def to_picture(points: Float[Array, "*b 2"], region: Float[Array, "4"]) -> Float[Array, "*b 2"]:
     """Points of the crop (0 to 1) in picture pixels."""
-    return (points - 0.5) * region[2] @ _turn(region[3]).T + region[:2]
+    return (points - 0.5) * region[2] @ screen_turn(region[3]).T + region[:2]
 
 
 def crop_person(
@@ -83,7 +83,7 @@ def crop_person(
     A large region is averaged down first, so that small shifts of it do not make its pixels flicker.
     """
     rgb, region = _reduced(rgb, region, int(region[2] // size[1]))
-    matrix = _turn(region[3]) * region[2] / size[1]
+    matrix = screen_turn(region[3]) * region[2] / size[1]
     shift = region[:2] - matrix @ ((np.array(size) - 1) / 2) - 0.5
     picture_crop = np.concatenate([matrix, shift[:, None]], 1)
     return cv2.warpAffine(rgb, picture_crop, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
@@ -130,7 +130,7 @@ class BlazePose:
         numbers, world = seen[1, 195].reshape(39, 5), seen[1, 117].reshape(39, 3)
         points, peaks = refine_with_heat(numbers[:, :2] / SIDE, seen[1, 64, 64, 39][0])
         picture_px = to_picture(points, region)
-        world = np.concatenate([world[:, :2] @ _turn(region[3]).T, world[:, 2:]], 1)
+        world = np.concatenate([world[:, :2] @ screen_turn(region[3]).T, world[:, 2:]], 1)
         whole = np.concatenate([picture_px, world, _sigmoid(numbers[:, 3:]), peaks[:, None]], 1)
         coco = whole[COCO_FROM_MODEL]
         return Landmarks(
@@ -156,7 +156,7 @@ def _reduced(rgb: Array, region: Array, factor: int) -> tuple[Array, Array]:
     return cv2.resize(part, (int(columns), int(rows)), interpolation=cv2.INTER_AREA), moved
 
 
-def _turn(angle: float) -> Float[Array, "2 2"]:
+def screen_turn(angle: float) -> Float[Array, "2 2"]:
     """Rotation on the screen, clockwise."""
     return np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
 

@@ -34,13 +34,17 @@ class Model:
 
     def __call__(self, picture: Float[Array, "1 side side 3"]) -> dict[tuple[int, ...], Float[Array, "..."]]:
         """The outputs, by shape."""
+        return {tuple(seen.shape): seen for seen in self.in_order(picture)}
+
+    def in_order(self, picture: Float[Array, "1 side side 3"]) -> list[Float[Array, "..."]]:
+        """The outputs as the model has them one after the other, also several of one shape."""
         try:
             net = self._idle.pop()
         except IndexError:
             net = _open(self._model)
         net.set_tensor(net.get_input_details()[0]["index"], picture)
         net.invoke()
-        seen = {tuple(output["shape"].tolist()): net.get_tensor(output["index"]) for output in net.get_output_details()}
+        seen = [net.get_tensor(output["index"]) for output in net.get_output_details()]
         self._idle.append(net)
         return seen
 

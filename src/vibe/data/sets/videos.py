@@ -16,6 +16,7 @@ from vibe.tracking.tracker import Tracker, TrackerConfig
 from vibe.video import SUFFIXES
 from vibe.video.read import open_video
 
+MODELS = {name: assets.MODELS[name] for name in ("pose_detection.tflite", "pose_landmark_full.tflite")}
 WINDOW = 16
 """Frames in a row for which a person has to be followed: those of the paper's windows."""
 WHOLE = 0.9
@@ -60,7 +61,7 @@ def label_video(raw: Path, name: str, path: Path) -> Iterator[Recording]:
 
 def _files(raw: Path, in_split: bool) -> list[File]:
     """All videos, or those of a split; raises FileNotFoundError if the detector is not here."""
-    for model in assets.MODELS:
+    for model in MODELS:
         assets.find_model(model)
     paths = [path for path in find_files(raw, "**/*") if path.suffix.lower() in SUFFIXES]
     return [(path.relative_to(raw).as_posix(), path) for path in paths if not in_split or split_of(path, raw)]
@@ -75,7 +76,7 @@ VIDEOS = RawSet(
     files=partial(_files, in_split=False),
     read=label_video,
     beside=None,
-    recipe={"window": WINDOW, "models": dict(assets.MODELS), "confidence": "the detector's, 0 where a gap was filled"},
+    recipe={"window": WINDOW, "models": MODELS, "confidence": "the detector's, 0 where a gap was filled"},
 )
 KINETICS = replace(
     VIDEOS,
