@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # C3D, points that were not seen, c3d 0.6.0 and ezc3d 1.7.2. Whatever place c3d's writer is given for a point of residual -1,
-# it writes the place of the frame before, and its reader gives that back with residual -1 and
-# 127 as the camera byte, where its documentation says -1: who looks at x, y, z alone sees a marker that stops. ezc3d writes
-# NaN with residual 0, which says "filled in", and that is what it reads back; c3d makes the origin and residual -1 of it.
-# Go by NaN in ezc3d, by residual below 0 in c3d, and never by the place. Prints what each reads of each; exits with 1 if
-# all four readings of the gap are alike.
+# it writes the place of the frame before, and its reader gives that back with residual -1 and 127 as the camera byte, where
+# its documentation says -1: who looks at x, y, z alone sees a marker that stops. ezc3d writes NaN with residual 0, which
+# says "filled in", and that is what it reads back; c3d makes the origin and residual -1 of it. Go by NaN in ezc3d, by a
+# residual below 0 in c3d, and never by the place.
+# Prints what each reads of each; exits with 1 if all four readings of the gap are alike.
 set -euo pipefail
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
