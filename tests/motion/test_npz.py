@@ -87,11 +87,12 @@ def same(one: Motion, two: Motion, off: float = 0.0) -> bool:
     """Whether all arrays are the same, rotations to rounding."""
     if [name for name in MAYBE if (getattr(one, name) is None) != (getattr(two, name) is None)]:
         return False
-    plain = [each.name for each in fields(Motion) if each.name not in ("smpl", "body", "betas_per_frame")]
+    plain = [each.name for each in fields(Motion) if each.name not in ("smpl", "body", "betas_per_frame", "name")]
     plain = [name for name in plain if getattr(one, name) is not None]
     pairs = [(getattr(one, name), getattr(two, name)) for name in plain]
     pairs += [(one.smpl_shaped.betas, two.smpl_shaped.betas), (one.smpl.pelvis, two.smpl.pelvis)]
     exact = all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in pairs)
+    exact = exact and one.name == two.name
     return exact and np.allclose(one.smpl.rotmat, two.smpl.rotmat, rtol=0, atol=off)
 
 
