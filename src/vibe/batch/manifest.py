@@ -30,7 +30,9 @@ def write_summary(
     `seconds` is the work that each stage took, `files` the names of what was written beside it, `origin` what tells
     whether it would come out the same again (docs/conventions.md).
     """
-    clip, people = result.clip, []
+    from vibe.inference.doubt import doubtful_stretches
+
+    clip, people, doubtful = result.clip, [], []
     for person, motion in enumerate(result.people, start=1):
         seen = motion.confidence[motion.confidence > 0]  # others were filled in
         coverage = len(motion.frames) / max(len(clip.timestamps), 1)
@@ -40,6 +42,9 @@ def write_summary(
         walk = motion.gait().summary if walks else {"steps": 0}
         steps = {name: round(value, 4) for name, value in walk.items()} if walk["steps"] else {}
         people.append(row | {"confidence": round(mean, 4)} | steps)
+        for doubt in doubtful_stretches(motion, result.camera):
+            span = {"start_s": round(doubt.start, 3), "end_s": round(doubt.end, 3)}
+            doubtful.append({"person": person, **span, "cause": doubt.cause})
     content = {
         "video": str(clip.path),
         "width_px": clip.width,
@@ -49,6 +54,7 @@ def write_summary(
         "damaged_packets": clip.damaged,
         "camera": {"fov_deg": round(angle_of_view(result.camera), 2), "source": result.camera.source},
         "people": people,
+        "doubtful": doubtful,
         "world": None if result.world is None else result.world.about,
         "notes": list(result.notes),
         "seconds": {stage: round(spent, 3) for stage, spent in seconds.items()},
