@@ -48,6 +48,9 @@ export class Editing {
     $("edit-points").addEventListener("click", this.keys.k);
     $("edit-person").addEventListener("change", () => this.follow(page.clock.frame));
     $("edit-name").addEventListener("keydown", (event) => event.key === "Enter" && this.make("name"));
+    document.addEventListener("keydown", (event) => {
+      if ((event.ctrlKey || event.metaKey) && event.key === "z" && !event.target.closest("input")) this.undo();
+    });
     for (const button of document.querySelectorAll("[data-edit]")) {
       button.addEventListener("click", () => this.make(button.dataset.edit));
     }
@@ -198,7 +201,8 @@ export class Editing {
   #wait(busy) {
     this.busy = busy;
     $("edit").setAttribute("aria-busy", String(busy));
-    for (const button of $("edit").querySelectorAll("button")) button.disabled = busy;
+    // Not `disabled`, which takes the keyboard from the button that has it.
+    for (const button of $("edit").querySelectorAll("button")) button.setAttribute("aria-disabled", String(busy));
     if (busy) $("edit-said").textContent = "the motion is made again …";
   }
 
@@ -219,7 +223,7 @@ export class Editing {
       }),
     );
     $("edit-list").scrollTop = $("edit-list").scrollHeight;
-    $("edit-undo").disabled = !this.edits.length;
+    $("edit-undo").setAttribute("aria-disabled", String(!this.edits.length));
     this.page.redraw();
   }
 }

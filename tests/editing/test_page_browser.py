@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from itertools import product
 from time import monotonic, sleep
 from typing import Any
 
@@ -75,19 +76,26 @@ class Tab:
             self.tab.keyboard.press(key)
 
 
-@pytest.fixture
-def tab(server) -> Iterator[Tab]:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=FLAGS, timeout=1000 * PATIENCE)
-        yield Tab(browser.new_page(viewport={"width": 640, "height": 640}, has_touch=True), server.address)
-        browser.close()
+        opened = driver.chromium.launch(executable_path=BROWSER, args=FLAGS, timeout=1000 * PATIENCE)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def tab(browser, server) -> Iterator[Tab]:
+    page = browser.new_page(viewport={"width": 640, "height": 640}, has_touch=True)
+    yield Tab(page, server.address)
+    page.close()
 
 
 def test_every_button_makes_its_edit_by_pointer_and_by_keyboard_and_undo_takes_it_back(tab, opened, files):
-    for number, (kind, made) in enumerate(MADE.items()):
+    for (kind, made), by_keyboard in product(MADE.items(), (False, True)):
         tab.choose()
-        button = tab.tab.locator(f"[data-edit={kind}]")
-        if number % 2:
+        button, undo = tab.tab.locator(f"[data-edit={kind}]"), tab.tab.locator("#edit-undo")
+        if by_keyboard:
             button.focus()
             tab.tab.keyboard.press("Enter")
         else:
@@ -98,13 +106,14 @@ def test_every_button_makes_its_edit_by_pointer_and_by_keyboard_and_undo_takes_i
         (kept,) = read_edits(files.edits, opened.video).edits
         assert (kept.kind, kept.values) == (made["edit"], values)
         assert tab.ask("vibe.people.length") == len(opened.solve([kept]))
-        if number % 2:
-            tab.tab.locator("#edit-undo").click()
+        if by_keyboard:
+            assert tab.ask(f"document.activeElement.dataset.edit === '{kind}'"), "the keyboard stays where it was"
+            tab.tab.keyboard.press("Control+z" if made.get("foot") else "z")
         else:
-            tab.ask("document.activeElement.blur()")
-            tab.tab.keyboard.press("z")
+            undo.click()
         tab.settle()
         assert tab.edits == [] and tab.ask("vibe.people.length") == 2
+        assert undo.get_attribute("aria-disabled") == "true"
     assert tab.complaints == []
 
 

@@ -55,8 +55,8 @@ class Editor:
         edits = parse_edits(content, self._opened.video, "the edits")
         with self._lock:
             result = self._opened.solve(edits.edits)
-            write_edits(self._files.edits, edits)
             result.save(self._files.motion)
+            write_edits(self._files.edits, edits)
             self._edits, self._result = edits, result
             return self._shown()
 
