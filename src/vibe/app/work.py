@@ -47,7 +47,7 @@ class Runner:
         """`config` holds for all jobs, but for what each was given itself."""
         self._jobs, self._config = jobs, config
         self._news = threading.Condition()
-        self._current, self._stopping, self._closing = "", False, False
+        self._current, self._stopping, self._closing, self._costs = "", False, False, STAGES
         self._stage, self._share, self._since = "", 0.0, (0.0, 0.0)
         self._thread = threading.Thread(target=self._run, name="vibe-app-jobs", daemon=True)
         self._thread.start()
@@ -92,6 +92,7 @@ class Runner:
                 if self._closing or job is None:
                     return
                 self._current, self._stopping = job.job_id, False
+                self._costs = STAGES if job.overlay else {**STAGES, "overlay": 0}
                 self._stage, self._share, self._since = "", 0.0, (time.monotonic(), 0.0)
             values = self._worked(job)
             with self._news:
@@ -126,8 +127,8 @@ class Runner:
         stage, done, total = message
         with self._news:
             part = min(1.0, done / total) if total else 0.0
-            before = sum(list(STAGES.values())[: list(STAGES).index(stage)])
-            self._share = max(self._share, (before + STAGES[stage] * part) / sum(STAGES.values()))
+            before = sum(list(self._costs.values())[: list(STAGES).index(stage)])
+            self._share = max(self._share, (before + self._costs[stage] * part) / sum(self._costs.values()))
             if not self._stage:  # what was cached is passed over at once
                 self._since = time.monotonic(), self._share
             self._stage = stage

@@ -52,7 +52,6 @@ def estimate(
     """Find everyone in each video and write their 3D motion in SMPL's format.
 
     Writes OUT/<name of the video>/motion.npz, overlay.mp4 and summary.json, and prints a table of the people.
-
     Several videos are shared out among workers; one that fails does not stop the others. At the end a table says what
     was done, skipped and failed, and so do OUT/report.csv and OUT/report.json. What is there already and would come out
     the same is skipped; a run that was killed goes on where it was.
