@@ -133,7 +133,7 @@ def test_what_is_done_is_played_downloaded_and_deleted_by_keyboard_alone(open_pa
     reach(tab, "Make")
     with tab.expect_download() as download:
         tab.keyboard.press("Enter")
-    assert download.value.suggested_filename == "dance-glb-ue5.glb"
+    assert download.value.suggested_filename == "dance-ue5.glb"
     tab.get_by_role("link", name="glb-ue5.glb").wait_for()
     tab.get_by_role("status").get_by_text("so", exact=True).wait_for()
     reach(tab, "Delete dance.mp4", back=True)

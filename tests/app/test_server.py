@@ -84,7 +84,7 @@ def test_a_video_for_which_the_disk_has_no_room_is_refused(ask, monkeypatch):
 def test_results_are_given_and_nothing_else_is(ask, jobs, done, motion):
     place = f"/jobs/{done.job_id}/files"
     assert ask("GET", f"{place}/motion.npz") == (200, motion)
-    assert 'filename="dance.motion.npz"' in ask.headers["content-disposition"]
+    assert 'filename="dance-motion.npz"' in ask.headers["content-disposition"]
     assert ask("GET", f"{place}/motion.npz", Range="bytes=0-3") == (206, motion[:4])
     assert ask("GET", f"{place}/page.html")[1].startswith(b"<!doctype") and "content-disposition" not in ask.headers
     for name in ("job.json", "../../job.json", "..%2f..%2fjob.json", "overlay.mp4", "%00", ""):
@@ -107,7 +107,7 @@ def test_a_download_is_made_and_fetched_and_what_can_not_be_made_says_why(ask, d
     status, made = ask("POST", place, {"to": "glb", "rig": "mixamo"})
     assert (status, made["name"]) == (200, "glb-mixamo.glb")
     assert ask("GET", f"{place}/glb-mixamo.glb")[1][:4] == b"glTF"
-    assert 'filename="dance-glb-mixamo.glb"' in ask.headers["content-disposition"]
+    assert 'filename="dance-mixamo.glb"' in ask.headers["content-disposition"]
     assert ask("GET", "/jobs")[1]["jobs"][0]["downloads"] == ["glb-mixamo.glb"]
     status, answer = ask("POST", place, {"to": "../x", "rig": None})
     assert status == 400 and answer["error"].startswith("no format is called ../x")

@@ -164,9 +164,8 @@ class AppServer:
             raise KeyError(name)
         if name == PAGE and "download" not in request.query_params:
             return FileResponse(path, media_type="text/html; charset=utf-8")
-        stem = Path(job.name).stem
-        whole = f"{stem}-{name}" if kind == DOWNLOADS else f"{stem}.{name}" if name != PAGE else f"{stem}.html"
-        return FileResponse(path, filename=whole)
+        kind = path.stem.removeprefix(path.suffix[1:]).strip("-")  # bvh-mixamo.bvh is saved as dance-mixamo.bvh
+        return FileResponse(path, filename=f"{'-'.join(filter(None, (Path(job.name).stem, kind)))}{path.suffix}")
 
     def _files(self, job: Job) -> dict[str, list[Path]]:
         results = [self._jobs.result(job) / name for name in (*job.files, EDITED, EDITS) if job.files]
