@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# C3D whose POINT:UNITS is empty: ezc3d 1.7.2 writes it so where nobody names a unit, and reads it. kineticstoolkit 0.17.0 and
+# C3D whose POINT:UNITS is empty: ezc3d 1.7.2 writes it so if nobody names a unit, and reads it. kineticstoolkit 0.17.0 and
 # pyomeca 2026.0.2, which both read with ezc3d, stop with IndexError at such a file, kineticstoolkit also when it is told not
 # to convert units, and neither names the unit. c3d 0.6.0 writes "mm" unasked, also over metres, hence its files can be read
 # by both and kineticstoolkit makes them a thousand times smaller. Always write the unit yourself.
