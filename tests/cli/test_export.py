@@ -220,6 +220,7 @@ def test_the_options_reach_the_file(write_people, tmp_path, capsys):
         (["--to", "nothing"], 2, "no format is called nothing"),
         ([], 2, "no format is given with --to"),
         (["--onto", "nowhere.glb"], 1, "nowhere.glb"),
+        (["--onto", "nowhere.fbx", "--person", 1], 1, "nowhere.fbx"),
         (["--to", "csv", "-o", "motion.npz"], 2, "overwritten"),
         (["--to", "csv", "-o", "motion.npz/x.csv"], 1, ""),
         (["--to", "ply", "-o", "."], 2, "not empty"),

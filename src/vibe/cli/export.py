@@ -12,7 +12,7 @@ from vibe.cli.progress import ProgressLine
 from vibe.export.formats import FORMATS, ExportOptions
 
 OUT = arg(aliases=["-o"], metavar="PATH", help_behavior_hint="(default: beside the motion file)")
-TO_HINT = "(required, but with --onto: glb)"
+TO_HINT = "(required, but with --onto: as the character)"
 AS_USUAL = ExportOptions()
 
 
@@ -48,7 +48,8 @@ def export(
     from vibe.export.export import export as write
     from vibe.motion import load
 
-    to = to or ("glb" if options.onto else None)
+    if options.onto and not to:
+        to = "fbx" if Path(options.onto).suffix.lower() == ".fbx" else "glb"
     if to not in FORMATS:
         said = f"no format is called {to}" if to else "no format is given with --to"
         return usage_error(f"{said}: choose one of {', '.join(FORMATS)}")
