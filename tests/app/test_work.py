@@ -1,5 +1,6 @@
 """Jobs are worked on one after the other; bad ones fail in a sentence, stopped ones stop; every format is written."""
 
+import json
 import time
 import zipfile
 from importlib.util import find_spec
@@ -15,6 +16,9 @@ from vibe.inference.config import EstimatorConfig
 PATIENCE = 120.0
 """Seconds that anything has, on a machine that does much else."""
 NEEDED = {"usd": "pxr", "c3d": "ezc3d", "fbx": "bpy"}
+
+
+DOUBT = {"person": 2, "start_s": 0.5, "end_s": 1.25, "cause": "hidden"}
 
 
 def until(true) -> None:
@@ -59,7 +63,11 @@ def pretended(jobs, seen, gate):
             told(0, 0, None)
             told(0, 0, ("people", 1, 2))
             time.sleep(0.01)
-        return Outcome(job.name, "done", "", str(jobs.folder(job.job_id) / "result" / "x"), files=("motion.npz",))
+        place = jobs.folder(job.job_id) / "result" / "x"
+        place.mkdir(parents=True)
+        (place / "summary.json").write_text(json.dumps({"doubtful": [DOUBT]}))
+        said = {"notes": (f"{jobs.video(job)} is short",), "licences": ("weights open: free",)}
+        return Outcome(job.name, "done", "", str(place), files=("motion.npz",), **said)
 
     return estimate_job
 
@@ -70,7 +78,7 @@ def test_videos_are_worked_on_in_turn_and_one_can_be_stopped_and_taken_up_again(
     first, second, third = (handed_in(jobs, name) for name in ("a.mp4", "b.mp4", "c.mp4"))
     working = runner()
     until(lambda: (working.progress() or {}).get("stage") == "people")
-    assert jobs.get(first.job_id).state == "working" and 0.2 < working.progress()["share"] < 0.4
+    assert jobs.get(first.job_id).state == "working" and 0.2 < working.progress()["share"] < 0.3
     working.stop(third.job_id)
     working.stop(first.job_id)
     assert [jobs.get(job.job_id).state for job in (first, third)] == ["stopped", "stopped"]
@@ -80,6 +88,9 @@ def test_videos_are_worked_on_in_turn_and_one_can_be_stopped_and_taken_up_again(
     jobs.change(first.job_id, state="waiting")
     working.wake()
     until(lambda: jobs.get(first.job_id).state == "done")
+    doubt, note, licence = jobs.get(second.job_id).notes
+    assert doubt == "not to be trusted: person 2, 0.5 to 1.2 s (hidden)"
+    assert (note, licence) == ("b.mp4 is short", "weights open: free")
     assert jobs.get(third.job_id).state == "stopped" and jobs.result(jobs.get(first.job_id)).name == "x"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import threading
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vibe.app.jobs import RESULT, Job, JobFolder
-from vibe.batch.manifest import MOTION, OVERLAY, PAGE
+from vibe.batch.manifest import MOTION, OVERLAY, PAGE, SUMMARY
 from vibe.batch.plan import VideoJob, make_plan
 from vibe.batch.report import Outcome
 from vibe.batch.sources import VideoSource
@@ -27,7 +28,7 @@ from vibe.parallel import Worker, run_tasks
 if TYPE_CHECKING:
     from vibe.inference.config import EstimatorConfig
 
-STAGES = {"people": 55, "features": 0, "motion": 10, "writing": 2, "overlay": 28, "page": 1, "video": 4}
+STAGES = {"people": 45, "features": 0, "motion": 9, "writing": 1, "overlay": 42, "page": 1, "video": 2}
 """What is told of the work, in order, and about how much of its time each takes."""
 PULSE = 0.5
 """Seconds between two signs of life, at each of which the work can be stopped."""
@@ -115,7 +116,8 @@ class Runner:
             return {"state": "failed", "reason": explain(error)}
         if outcome.state == "failed" or not outcome.files:
             return {"state": "failed", "reason": outcome.reason.replace(str(self._jobs.video(job)), job.name)}
-        notes = tuple(note.replace(str(self._jobs.video(job)), job.name) for note in outcome.notes)
+        notes = (*_doubts(Path(outcome.results) / SUMMARY), *outcome.notes, *outcome.licences)
+        notes = tuple(note.replace(str(self._jobs.video(job)), job.name) for note in notes)
         found = {"people": len(outcome.rows), "frames": outcome.frames, "files": outcome.files, "notes": notes}
         return {"state": "done", "place": Path(outcome.results).name, **found}
 
@@ -132,6 +134,13 @@ class Runner:
             if not self._stage:  # what was cached is passed over at once
                 self._since = time.monotonic(), self._share
             self._stage = stage
+
+
+def _doubts(summary: Path) -> list[str]:
+    """The stretches of a result that are not to be trusted, as sentences."""
+    doubtful = json.loads(summary.read_bytes()).get("doubtful", []) if summary.is_file() else []
+    told = "not to be trusted: person {person}, {start_s:.1f} to {end_s:.1f} s ({cause})"
+    return [told.format(**stretch) for stretch in doubtful]
 
 
 def job_config(job: Job, config: EstimatorConfig) -> EstimatorConfig:
