@@ -299,6 +299,13 @@ def test_without_corrections_it_is_the_same_motion_and_with_some_only_they_are_s
     assert one.notes[-1] == "1 correction by hand"
 
 
+def test_a_point_is_in_the_result_where_it_was_put_as_sure_as_can_be(opened):
+    moved = Edit("move_point", {"person": 1, "frame": 30, "point": "left_wrist", "x_px": 500.0, "y_px": 300.0})
+    seen = opened[1].solve([moved]).people[0]
+    assert np.allclose(seen.keypoints_px[30, 9], [500, 300, 1])
+    assert seen.keypoints_px[..., 2].max() == 1 and seen.confidence.max() <= 1
+
+
 def test_the_name_is_in_the_file(opened, tmp_path):
     opened[1].solve([Edit("name", {"person": 1, "name": "Ånna"})]).save(tmp_path / "motion.npz")
     assert [one.name for one in load(tmp_path / "motion.npz")] == ["Ånna", ""]

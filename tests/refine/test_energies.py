@@ -6,7 +6,7 @@ import roma
 import torch
 
 from vibe import cameras, skeletons
-from vibe.records import SmplParams
+from vibe.records import BY_HAND, SmplParams
 from vibe.refine import energies
 from vibe.refine.energies import FitEvidence, FitPose, acceleration, bones_in_depth
 from vibe.refine.presets import OPEN
@@ -32,6 +32,16 @@ def test_a_keypoint_costs_at_most_its_confidence_squared(pose_and_evidence):
     keypoints_px = seen.keypoints_px.clone()
     keypoints_px[3, 7] = torch.tensor([1e6, 1e6, 0.5])
     assert abs(float(ENERGIES["reprojection"](pose, replace(seen, keypoints_px=keypoints_px))) - 0.25) < 1e-3
+
+
+def test_a_keypoint_that_somebody_put_there_costs_the_square_of_its_distance_however_far_it_is(pose_and_evidence):
+    pose, seen = pose_and_evidence
+    costs = []
+    for away in (1e3, 2e3):
+        keypoints_px = seen.keypoints_px.clone()
+        keypoints_px[3, 7] += torch.tensor([away, 0.0, BY_HAND - 1])
+        costs.append(float(ENERGIES["reprojection"](pose, replace(seen, keypoints_px=keypoints_px))))
+    assert costs[0] > 1000 and costs[1] == pytest.approx(4 * costs[0], rel=0.01)
 
 
 def test_an_unsure_keypoint_s_error_counts_by_the_fourth_power_of_its_confidence(pose_and_evidence):
