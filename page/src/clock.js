@@ -31,9 +31,33 @@ export class Clock {
     const last = times.length - 1;
     this.duration = last > 0 ? (times[last] * (last + 1)) / last : times.length ? 0.04 : 0;
     this.film = null;
+    this.shots = times; // when the film shows each of its frames, on its own clock
+    this.ahead = 0; // seconds by which that clock is ahead
     this.running = false;
     this.wanted = -1; // frame that the film has been sent to and has not reached
     if (film) this.#follow(film);
+  }
+
+  /** Go by another film on the same element, with these times on a clock that is so far ahead; or by none, for null. */
+  watch(film, shots, ahead) {
+    const { frame } = this;
+    const arrive = () => {
+      this.wanted = -1;
+      this.seekFrame(frame);
+    };
+    [this.shots, this.ahead, this.running] = [shots, ahead, false];
+    if (film && !this.followed) this.#follow(film);
+    this.film = film;
+    arrive(); // a film that is loading shows its first picture, which is no reason to go there
+    if (film) film.addEventListener("loadeddata", arrive, { once: true });
+  }
+
+  /** The playhead where the film shows this frame of its own. */
+  #stand(shot) {
+    const last = this.times.length - 1;
+    this.time = Math.max(this.times[0], Math.min(this.times[last], this.shots[shot] - this.ahead));
+    this.frame = frameAt(this.times, this.time + EARLY);
+    if (this.shots === this.times) this.time = this.times[this.frame];
   }
 
   get playing() {
@@ -43,15 +67,15 @@ export class Clock {
   /** Take the time from the film: every picture that it shows says which one it is. */
   #follow(film) {
     this.film = film;
+    this.followed = true;
     film.loop = true;
     const exact = "requestVideoFrameCallback" in film;
     const show = (time) => {
       if (film !== this.film) return;
-      this.pictured = frameAt(this.times, time + EARLY);
+      this.pictured = frameAt(this.shots, time + EARLY);
       if (this.wanted >= 0) this.#arrive();
       if (this.wanted >= 0 || film.seeking) return;
-      this.frame = this.pictured;
-      this.time = this.times[this.frame];
+      this.#stand(this.pictured);
       this.changed(this);
     };
     const next = () => {
@@ -132,12 +156,14 @@ export class Clock {
     if (!this.times.length) return;
     this.frame = Math.max(0, Math.min(this.times.length - 1, frame));
     this.time = this.times[this.frame];
-    if (this.film) {
-      const busy = this.wanted >= 0;
-      this.wanted = this.frame;
-      if (!busy) this.#send(0);
-    }
+    if (this.film) this.#want(frameAt(this.shots, this.time + this.ahead + EARLY));
     this.changed(this);
+  }
+
+  #want(shot) {
+    const busy = this.wanted >= 0;
+    this.wanted = shot;
+    if (!busy) this.#send(0);
   }
 
   /** Show the frame of this time; times before the first and after the last are those. */
@@ -148,7 +174,14 @@ export class Clock {
   /** One frame on or back; the film stands still. */
   step(frames) {
     this.pause();
-    this.seekFrame(this.frame + frames);
+    if (!this.film || this.shots === this.times) {
+      this.seekFrame(this.frame + frames);
+      return;
+    }
+    const shot = frameAt(this.shots, this.time + this.ahead + EARLY) + frames;
+    this.#want(Math.max(0, Math.min(this.shots.length - 1, shot)));
+    this.#stand(this.wanted);
+    this.changed(this);
   }
 
   /** The film stands still somewhere: go on to where it is wanted now, or deeper into the frame if it shows another. */
@@ -159,8 +192,7 @@ export class Clock {
     else if (this.pictured >= 0 && this.tries + 1 < DEPTHS.length) this.#send(this.tries + 1);
     else if (this.pictured >= 0) {
       this.wanted = -1;
-      this.frame = this.pictured;
-      this.time = this.times[this.frame];
+      this.#stand(this.pictured);
       this.changed(this);
     }
   }
@@ -171,8 +203,9 @@ export class Clock {
     this.tries = tries;
     this.trip = (this.trip ?? 0) + 1;
     this.pictured = -1;
-    const here = this.times[this.wanted];
-    const next = this.wanted + 1 < this.times.length ? this.times[this.wanted + 1] : this.duration;
+    const here = this.shots[this.wanted];
+    const last = this.shots === this.times ? this.duration : here + 0.02;
+    const next = this.wanted + 1 < this.shots.length ? this.shots[this.wanted + 1] : last;
     this.film.currentTime = here + DEPTHS[tries] * (next - here);
   }
 }

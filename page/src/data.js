@@ -44,12 +44,15 @@ export function readMotion(text = document.getElementById("motion").textContent)
   return motion;
 }
 
-/** The video that the page carries: its address and whether it has sound; null where it carries none. */
-export function readFilm() {
-  const element = document.getElementById("film-data");
-  const text = element.textContent.trim();
-  if (!text) return null;
-  const blob = new Blob([bytes(text)], { type: element.dataset.kind });
-  element.remove();
-  return { address: URL.createObjectURL(blob), sound: Boolean(element.dataset.sound) };
+const films = new Map(); // those that were read, by the number of their view
+
+/** The video that the page carries of a view, from 1: its address and whether it has sound; null where there is none. */
+export function readFilm(view) {
+  const element = document.getElementById(`film-data-${view}`);
+  if (element) {
+    const blob = new Blob([bytes(element.textContent.trim())], { type: element.dataset.kind });
+    element.remove();
+    films.set(view, { address: URL.createObjectURL(blob), sound: Boolean(element.dataset.sound) });
+  }
+  return films.get(view) ?? null;
 }

@@ -17,6 +17,7 @@ export function bindKeys(page) {
     "[": () => page.pace(-1),
     "]": () => page.pace(1),
     c: () => page.setView(view.view === "free" ? "camera" : "free"),
+    n: () => page.nextCamera(),
     v: () => page.toggleFilm(),
     p: () => page.togglePlots(),
     f: () => page.toggleFollow(),

@@ -20,13 +20,12 @@ class Page {
   constructor(motion) {
     this.motion = motion;
     this.film = $("film");
-    const film = readFilm();
+    const film = readFilm(1);
+    this.seen = this.motion; // whose picture it is: the motion's own camera's, or one of its views
     this.clock = new Clock(this.motion.timestamps, film && this.film, () => this.redraw());
     this.filmShown = Boolean(film);
     if (film) {
-      this.film.addEventListener("error", () => this.#withoutFilm());
-      this.film.src = film.address;
-      $("sound").hidden = !film.sound;
+      this.#load(film);
     } else this.#withoutFilm("");
     this.view = new View3D($("scene"), this.motion, () => this.redraw());
     this.people = this.view.people;
@@ -87,7 +86,7 @@ class Page {
   }
 
   arrange() {
-    const { width, height } = this.motion;
+    const { width, height } = this.seen;
     layOut($("stage"), this.film, $("picture"), width / height, this.view.view, this.filmShown);
     this.view.resize($("picture").clientWidth, $("picture").clientHeight);
     this.scrubber.draw();
@@ -99,6 +98,33 @@ class Page {
     document.body.dataset.view = view;
     for (const name of ["free", "camera"]) press($(`view-${name}`), name === view);
     this.arrange();
+  }
+
+  #load(film) {
+    if (!this.film.src) this.film.addEventListener("error", () => this.#withoutFilm());
+    this.film.src = film.address;
+    $("sound").hidden = !film.sound;
+  }
+
+  /** Show another of several cameras' videos, and stand where it stood; numbers are from 1. */
+  chooseCamera(number) {
+    const camera = this.motion.views[number - 1];
+    const film = this.film.isConnected ? readFilm(number) : null;
+    this.clock.pause();
+    this.seen = camera;
+    $("shot").value = number;
+    if (film) this.#load(film);
+    this.clock.watch(film && this.film, number > 1 ? camera.timestamps : this.motion.timestamps, camera.offset);
+    this.filmShown = Boolean(film);
+    $("film-button").hidden = !film;
+    press($("film-button"), this.filmShown);
+    this.view.lookWith(camera);
+    this.arrange();
+  }
+
+  nextCamera() {
+    const { length } = this.motion.views;
+    if (length > 1 && !this.motion.edits) this.chooseCamera((Number($("shot").value) % length) + 1);
   }
 
   toggleFilm() {
@@ -181,6 +207,13 @@ class Page {
       $("joint").append(option);
     }
     $("joint").value = this.plots.joint;
+    for (const [place, { video }] of motion.views.entries()) {
+      const option = document.createElement("option");
+      option.value = place + 1;
+      option.textContent = `${place + 1} · ${video}`;
+      $("shot").append(option);
+    }
+    $("views").hidden = motion.views.length < 2 || Boolean(motion.edits);
     const { name, licence } = motion.body;
     for (const note of [...motion.notes, `Body ${name}: ${licence}`, `Made by vibe ${motion.version}.`]) {
       const item = document.createElement("li");
@@ -222,6 +255,10 @@ class Page {
       "help-button": () => this.toggleHelp(),
     };
     for (const [id, click] of Object.entries(clicks)) $(id).addEventListener("click", click);
+    $("shot").addEventListener("change", () => {
+      this.chooseCamera(Number($("shot").value));
+      $("shot").blur();
+    });
     $("joint").addEventListener("change", () => {
       this.chooseJoint(Number($("joint").value));
       $("joint").blur();

@@ -68,9 +68,19 @@ export class View3D {
     this.platforms = new Platforms(this.motion.platforms);
     this.floor.group.add(this.platforms.group);
     for (const given of this.motion.people) this.join(given);
-    this.film = new FilmCamera(this.motion, NEAR, FAR);
+    this.reference = new FilmCamera(this.motion, NEAR, FAR); // in whose frame people are, where they are in no world
+    this.film = this.reference;
     this.scene.add(this.film.marker);
     this.#stand(0, 0);
+  }
+
+  /** Look with another of several still cameras: one of `motion.views`. */
+  lookWith(camera) {
+    this.scene.remove(this.film.marker);
+    const first = camera === this.motion.views[0];
+    this.film = first ? this.reference : new FilmCamera({ ...camera, timestamps: this.motion.timestamps }, NEAR, FAR);
+    this.scene.add(this.film.marker);
+    this.setView(this.view);
   }
 
   /** The same anew, once the motion says something else. */
@@ -112,7 +122,7 @@ export class View3D {
   /** The video's camera where it was, with everybody who is in its frame. */
   #stand(frame, time) {
     this.film.stand(frame, time);
-    if (!this.inWorld) this.bodies.matrix.copy(this.film.pose);
+    if (!this.inWorld) this.bodies.matrix.copy(this.reference.pose);
   }
 
   /** The space in which people move: its middle, its reach along the ground and half its height, metres. */
@@ -141,7 +151,7 @@ export class View3D {
     this.view = view;
     const free = view === "free";
     this.camera = free ? this.freeCamera : this.film.lens;
-    this.bend.use(!free);
+    this.bend.use(!free && this.film === this.reference); // how others' lenses bend is not known
     this.controls.enabled = free;
     this.floor.group.visible = this.film.marker.visible = free;
     this.renderer.shadowMap.autoUpdate = free;

@@ -40,16 +40,16 @@ def part(text: str, name: str) -> str:
 def test_the_page_holds_the_motion_and_the_film_and_names_no_place_to_fetch_from(result, body):
     text = page.page(page.page_template(), result, body, PageVideo(b"film", "video/webm", sound=True))
     assert json.loads(part(text, "motion"))["people"][0]["number"] == 1
-    assert base64.b64decode(part(text, "film-data")) == b"film"
+    assert base64.b64decode(part(text, "film-data-1")) == b"film"
     assert 'data-kind="video/webm" data-sound="yes"' in text
-    assert "%film%" not in text and "%motion%" not in text
+    assert "%films%" not in text and "%motion%" not in text
     assert not re.search(r"<(link|img|iframe|script|video)[^>]*(src|href)=", text)
 
 
 def test_what_stands_in_the_data_is_never_taken_for_a_place_of_the_page(result, body):
-    named = replace(result, notes=("%film% %kind% %motion%",))
+    named = replace(result, notes=("%films% %motion%",))
     text = page.page(page.page_template(), named, body, None)
-    assert json.loads(part(text, "motion"))["notes"][0] == "%film% %kind% %motion%"
+    assert json.loads(part(text, "motion"))["notes"][0] == "%films% %motion%"
 
 
 def test_the_policy_lets_no_script_run_but_the_pages_own():

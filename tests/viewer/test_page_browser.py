@@ -14,11 +14,13 @@ import numpy as np
 import performers
 import pytest
 import torch
+from two_views import two_views
 
 from vibe import cameras
 from vibe.arrays import as_numpy, as_tensors
 from vibe.body import load_body
 from vibe.distortion import distort
+from vibe.motion.other_view import seen_from
 from vibe.render import rasterizer
 from vibe.render.compositor import Poser
 from vibe.video.write import VideoWriter
@@ -544,3 +546,49 @@ def test_no_other_script_can_run_in_the_page(open_page, files, tmp_path):
     (tmp_path / "planted.html").write_text(planted, encoding="utf-8")
     watched = open_page(tmp_path / "planted.html")
     assert watched.ask("window.hit") is None
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory) -> tuple[Path, Any]:
+    """The page of two cameras, with both films, whose brightness numbers their frames; and what is in it."""
+    folder, result = tmp_path_factory.mktemp("both"), two_views()
+    videos = [folder / f"{number}.webm" for number in (1, 2)]
+    for video, view in zip(videos, result.views, strict=True):
+        with VideoWriter(video, view.clip.width, view.clip.height, view.clip.fps) as writer:
+            for index, time in enumerate(view.clip.timestamps.tolist()):
+                writer.write(np.full((view.clip.height, view.clip.width, 3), 20 + 3 * index, np.uint8), time)
+    page.view(result, folder / "both.html", videos)
+    return folder / "both.html", result
+
+
+@pytest.mark.parametrize("by_key", [False, True])
+def test_the_camera_that_is_picked_gives_its_film_at_the_same_moment_and_its_view(open_page, both, by_key):
+    tab, result = open_page(both[0]), both[1]
+    tab.seek(20)
+    if by_key:
+        tab.press("n")
+    else:
+        tab.tab.locator("#shot").select_option("2", timeout=20_000)
+    tab.until("vibe.film.readyState >= 2")
+    tab.settle()
+    assert tab.ask("vibe.clock.frame") == 20 and abs(tab.ask("vibe.film.currentTime") - 0.51) < 0.011
+    assert abs(np.median(tab.picture("#film")) - (20 + 3 * 25)) < 3
+    tab.press("c")
+    seen = seen_from(result, 1)
+    there = np.array(tab.ask("vibe.names.jointsPx(1)")) / tab.ask("vibe.view.size[0]") * seen.camera.width
+    row = seen.people[0].frames.tolist().index(25)
+    assert np.abs(there - seen.people[0].joints_px[row]).max() < 0.5
+    tab.press(".", ".", ".")
+    assert abs(tab.ask("vibe.clock.time") - 1.06) < 1e-6, "three pictures of the faster camera"
+    tab.press("n")
+    tab.until("vibe.film.readyState >= 2")
+    tab.settle()
+    assert tab.ask("vibe.clock.frame") == 21 and not tab.complaints
+    there = np.array(tab.ask("vibe.names.jointsPx(1)")) / tab.ask("vibe.view.size[0]") * result.camera.width
+    assert np.abs(there - result.people[0].joints_px[21]).max() < 0.5
+
+
+def test_where_there_is_one_camera_there_is_none_to_pick(tab):
+    assert not tab.tab.locator("#views").is_visible()
+    tab.press("n")
+    assert tab.ask("vibe.seen === vibe.motion")

@@ -104,7 +104,9 @@ def view(
             print_note(f"{motion.name}: its video {result.clip.path} is not here: the bodies are shown alone")
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
+    # where the first of several cameras' videos is wanted, so are the others that are here
+    others = [named_video(motion, replace(result, clip=each.clip)) for each in result.views[1:] if video]
     with ProgressLine(motion.name) as progress:
-        written = page.view(result, out, video, body, limit, progress, space)
+        written = page.view(result, out, [video, *others], body, limit, progress, space)
     print_info(written)
     return DONE

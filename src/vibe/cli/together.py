@@ -76,7 +76,7 @@ def estimate_views(
 def _drawn(
     result: Result, estimator: Estimator, place: Path, overlay: bool, page: bool, progress: ProgressLine
 ) -> list[str]:
-    """Names of what was drawn: an overlay for each view, and the page of the first."""
+    """Names of what was drawn: an overlay for each view, and the page with all of them."""
     from vibe.motion.other_view import seen_from
     from vibe.render.film import write_overlay
     from vibe.viewer.page import view
@@ -88,7 +88,8 @@ def _drawn(
         write_overlay(camera.clip.path, seen, place / names[-1], estimator.body, progress)
     if page:
         names.append("page.html")
-        view(result, place / names[-1], result.clip.path, estimator.body, progress=progress)
+        videos = [each.clip.path for each in result.views]
+        view(result, place / names[-1], videos, estimator.body, progress=progress)
     return names
 
 

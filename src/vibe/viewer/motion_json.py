@@ -37,10 +37,8 @@ QUATERNION_UNIT = 32767
 """What 1 becomes in a quaternion."""
 WEIGHT_UNIT = 65535
 """What 1 becomes in a weight of the skin."""
-UNKNOWN_LEVEL = {
-    "space": "camera", "R_scene_cam": np.array(R_SCENE_CAM["y"]).flatten().tolist(), "t_scene_cam": [0.0, 1.5, 0.0],
-}  # fmt: skip
-"""From the camera to a level scene with y up and the lowest foot at height 0, where nobody tells it."""
+LEVEL = np.array(R_SCENE_CAM["y"])[None], np.array([[0.0, 1.5, 0.0]])
+"""R and t from the camera to a level scene with y up and the lowest foot at height 0, where nobody tells it."""
 ANGLE_UNIT = 10
 """What a degree becomes in a joint angle."""
 SIDE_ANGLES = {
@@ -62,14 +60,14 @@ def motion_json(result: Result, body: Body, edits: Mapping[str, Any] | None = No
     file says, they can be changed on the page.
     """
     plain = as_numpy(body)
-    body, level, notes, world = plain, UNKNOWN_LEVEL, list(result.notes), result.world
+    body, notes, world, where = plain, list(result.notes), result.world, LEVEL
     if any(len(motion.frames) for motion in result.people):
         scene = build_scene(result, body, SceneOptions(up="y", ground=True))
         assert scene.t_scene_cam is not None
-        level = _camera_path("camera", scene.R_scene_cam[:1], scene.t_scene_cam[:1])
+        where = scene.R_scene_cam[:1], scene.t_scene_cam[:1]
         notes += [note for note in scene.notes if world is None and not note.startswith("person")]
     if world is not None:
-        level = _camera_path("world", R_SCENE @ world.R_world_cam, world.t_world_cam @ R_SCENE.T)
+        where = R_SCENE @ world.R_world_cam, world.t_world_cam @ R_SCENE.T
         notes.append(f"The world: {world}.")
     if body.hands is not None and any(motion.left_hand_pose is not None for motion in result.people):
         body = with_fingers(body)
@@ -77,7 +75,8 @@ def motion_json(result: Result, body: Body, edits: Mapping[str, Any] | None = No
         result.clip.path.name,
         result.camera,
         body,
-        **level,
+        **_camera_path("camera" if world is None else "world", *where),
+        views=_views(result, where[0][0], where[1][0]) if len(where[0]) else [],
         timestamps=_array(result.clip.timestamps.astype(np.float64)),
         platforms=[_platform(each) for each in find_platforms(result.numbered())] if world is not None else [],
         people=[
@@ -100,6 +99,30 @@ def _camera_path(
     return {"space": space, **{name: _array(path.astype(np.float32)) for name, path in paths.items()}}
 
 
+def _views(
+    result: Result, R_scene_cam: Float[ndarray, "3 3"], t_scene_cam: Float[ndarray, "3"]
+) -> list[dict[str, Any]]:
+    """The still cameras of several videos in the scene, where the first stands there; empty of one video."""
+    views = []
+    for view in result.views:
+        R_scene_view = R_scene_cam @ view.R_view_ref.T
+        t_scene_view = t_scene_cam - R_scene_view @ view.t_view_ref
+        views.append({
+            "video": view.clip.path.name,
+            "timestamps": _array(view.clip.timestamps.astype(np.float64)),
+            "offset": view.offset_s,
+            **_seen_with(view.camera),
+            "R_scene_cam": R_scene_view.astype(np.float64).flatten().tolist(),
+            "t_scene_cam": t_scene_view.astype(np.float64).tolist(),
+        })  # fmt: skip
+    return views
+
+
+def _seen_with(camera: Camera) -> dict[str, Any]:
+    """What a page knows of a pinhole."""
+    return {"width": camera.width, "height": camera.height, "K": camera.K_px.flatten().tolist()}
+
+
 def _platform(platform: Platform) -> dict[str, Any]:
     """What people stand on above the floor, from a frame to a frame, in the page's axes."""
     centre = R_SCENE @ np.append(platform.centre, platform.height)
@@ -111,7 +134,7 @@ def _platform(platform: Platform) -> dict[str, Any]:
 
 def live_json(name: str, camera: Camera, body: Body) -> str:
     """The same for a page that people's poses are sent to as they happen: nobody is in it yet."""
-    nothing = {"platforms": [], "people": [], "notes": [], **UNKNOWN_LEVEL}
+    nothing = {"platforms": [], "people": [], "notes": [], "views": [], **_camera_path("camera", *LEVEL)}
     return _json(name, camera, body, live=True, timestamps=_array(np.zeros(1)), **nothing)
 
 
@@ -121,9 +144,7 @@ def _json(video: str, camera: Camera, body: Body, **rest: Any) -> str:
     content = {
         "version": __version__,
         "video": video,
-        "width": camera.width,
-        "height": camera.height,
-        "K": camera.K_px.flatten().tolist(),
+        **_seen_with(camera),
         "lens": _lens(camera),
         "joint_names": SMPL if body.parents == SMPL_PARENTS else SMPLH,
         "angle_names": MAIN_ANGLES,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import tempfile
 import webbrowser
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,7 +36,7 @@ LONGEST_PX = 1280
 def view(
     result: Result,
     path: Path | str | None = None,
-    video: Path | str | None = None,
+    video: Path | str | Sequence[Path | str | None] | None = None,
     body: Body | Path | str | None = None,
     limit_mb: float = LIMIT_MB,
     progress: Progress | None = None,
@@ -48,7 +49,8 @@ def view(
         result = vibe.load("out/dance/motion.npz")
         vibe.view(result, "dance.html", "dance.mp4")
 
-    `video` is the one that the motion was made from; without it the bodies move alone. `body` is found by the motion
+    `video` is the one that the motion was made from, or of several cameras those of `Result.views`, in order, which
+    share `limit_mb`; without it the bodies move alone. `body` is found by the motion
     itself, unless it was made with a file of your own. `space` is world (by itself, where the motion knows it) or
     camera. Raises FileNotFoundError or ValueError if the video, the body or
     the motion is not what it should be or the video takes more than `limit_mb`, OSError if the file can't be written.
@@ -56,9 +58,13 @@ def view(
     template = page_template()
     result, remarks = result.in_space(space)
     result = replace(result, notes=result.notes + remarks)
-    assets.keep_inputs([path], video, body if isinstance(body, str | Path) else None)
-    film = None if video is None else read_film(video, result.clip, limit_mb, progress)
-    content = page(template, result, find_body(result.body, body), film)
+    videos = [video] if video is None or isinstance(video, str | Path) else list(video)
+    assets.keep_inputs([path], *videos, body if isinstance(body, str | Path) else None)
+    clips, share = [result.clip, *(view.clip for view in result.views[1:])], limit_mb / max(len(videos), 1)
+    films = [
+        None if one is None else read_film(one, clip, share, progress) for one, clip in zip(videos, clips, strict=False)
+    ]
+    content = page(template, result, find_body(result.body, body), *films)
     place = Path(tempfile.mkdtemp(prefix="vibe-")) / NAME if path is None else Path(path)
     assets.write_whole(place, content.encode())
     if path is None:
@@ -76,14 +82,14 @@ def page_template() -> str:
     return TEMPLATE.read_text(encoding="utf-8")
 
 
-def page(template: str, result: Result, body: Body, film: PageVideo | None) -> str:
-    """The whole page as text; raises ValueError."""
-    return _filled(template, motion_json(result, body), film)
+def page(template: str, result: Result, body: Body, *films: PageVideo | None) -> str:
+    """The whole page as text, with the film of each view; raises ValueError."""
+    return _filled(template, motion_json(result, body), *films)
 
 
 def live_page(template: str, name: str, camera: Camera, body: Body) -> str:
     """The page that is told by the server it came from, over a WebSocket, how people move."""
-    return _filled(_asking(template), live_json(name, camera, body), None)
+    return _filled(_asking(template), live_json(name, camera, body))
 
 
 def edit_page(template: str, motion: str, film: PageVideo | None) -> str:
@@ -98,17 +104,21 @@ def _asking(template: str) -> str:
     return template.replace(policy, open_policy, 1)
 
 
-def _filled(template: str, motion: str, film: PageVideo | None) -> str:
+def _filled(template: str, motion: str, *films: PageVideo | None) -> str:
     """The page with what belongs in its places, which stand in this order; what fills one is not looked into."""
-    places = {"%motion%": motion, "%kind%": "", "%sound%": "", "%film%": ""}
-    if film:
-        content = base64.b64encode(film.content).decode()
-        places |= {"%kind%": film.kind, "%sound%": "yes" if film.sound else "", "%film%": content}
     parts, rest = [], template
-    for place, content in places.items():
+    elements = [_film_element(number, film) for number, film in enumerate(films, start=1) if film is not None]
+    for place, content in {"%motion%": motion, "%films%": "\n".join(elements)}.items():
         before, _, rest = rest.partition(place)
         parts += [before, content]
     return "".join([*parts, rest])
+
+
+def _film_element(number: int, film: PageVideo) -> str:
+    """A film as the page carries it, under the number of its view."""
+    content, sound = base64.b64encode(film.content).decode(), "yes" if film.sound else ""
+    about = f'id="film-data-{number}" data-kind="{film.kind}" data-sound="{sound}"'
+    return f'<script type="text/plain" {about}>{content}</script>'
 
 
 @dataclass(frozen=True)
