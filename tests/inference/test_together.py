@@ -92,6 +92,8 @@ def test_two_views_together_are_nearer_to_the_truth_than_either_alone(models, vi
     both = refine_track(person.track, person.prediction, views[0].clip, joined.camera, body, HOW, others=person.others)
     alone = [estimate_track(view.tracks[0], view.clip, view.lens.camera, network, body, [HOW])[0] for view in views]
     assert error_mm(both, body) < 0.9 * min(error_mm(motion, body, view) for view, motion in enumerate(alone))
+    surer = both.joints_std[:, 1:].mean((0, 1)) / alone[0].joints_std[:, 1:].mean((0, 1))
+    assert surer[1] < 0.9 and surer[1] < surer[0], "the other view sees the depth of the first"
 
 
 def test_frames_that_the_first_view_does_not_see_are_told_by_the_other(models, views):

@@ -78,7 +78,7 @@ def refine_track(
         return motion
     from vibe.inference.uncertainty import motion_std
 
-    return replace(motion, joints_std=motion_std(motion, straight, predicted, camera, body))
+    return replace(motion, joints_std=motion_std(motion, straight, predicted, camera, body, others))
 
 
 def _sections(
