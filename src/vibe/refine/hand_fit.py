@@ -18,7 +18,7 @@ MOST_TURN = 1.0
 """Radians about each axis by which the wrist may turn from where the body has it."""
 TOLERANCE = 0.012
 """Metres from which an error of a point counts less than by its square."""
-PLAIN, TURNED = 2e-6, 4e-6
+PLAIN, TURNED = 1e-4, 4e-6
 """Price of a squared radian away from a relaxed hand, and of the wrist's turn; against the squares of metres."""
 MOST_SCALE = 1.35
 """By how much a hand may be larger or smaller than the model has it, which does not know its size."""
