@@ -213,7 +213,9 @@ export class Editing {
       const people = this.motion.people.map(({ number, name }) => new Option(name || number, number));
       $(id).replaceChildren(...people);
       if (before && Number(before) <= people.length) $(id).value = before;
-      else if (id === "edit-other" && people.length > 1) $(id).value = 2;
+    }
+    if ($("edit-other").value === $("edit-person").value) {
+      $("edit-other").value = $("edit-person").value === "1" && this.motion.people.length > 1 ? 2 : 1;
     }
     $("edit-list").replaceChildren(
       ...this.edits.map((edit) => {

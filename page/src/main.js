@@ -12,6 +12,7 @@ import { View3D } from "./scene.js";
 import { Scrubber } from "./scrubber.js";
 
 const PACES = [0.1, 0.25, 0.5, 1, 1.5, 2, 4];
+const NOBODY = "nobody was found in this video";
 const LOW = 520; // CSS pixels of height below which the curves wait until they are asked for
 const $ = (id) => document.getElementById(id);
 const press = (button, on) => button.setAttribute("aria-pressed", String(on));
@@ -73,6 +74,8 @@ class Page {
   become(motion) {
     for (const person of this.people) this.names.leave(person);
     Object.assign(this.motion, motion);
+    if ($("notice").textContent === NOBODY) $("notice").hidden = true;
+    if (!motion.people.length) this.say(NOBODY);
     this.view.refill();
     this.#chips();
     this.plots.choose(this.plots.joint);
@@ -220,7 +223,7 @@ class Page {
       item.textContent = note;
       $("notes").append(item);
     }
-    if (!this.people.length) this.say("nobody was found in this video");
+    if (!this.people.length) this.say(NOBODY);
   }
 
   #chips() {

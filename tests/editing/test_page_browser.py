@@ -183,6 +183,17 @@ def test_what_cannot_be_made_is_said_and_nothing_changes(tab):
     assert tab.complaints == ["Failed to load resource: the server responded with a status of 400 (Bad Request)"]
 
 
+def test_when_everybody_is_deleted_the_page_says_so_until_that_is_taken_back(tab):
+    notice = lambda: tab.ask("!document.getElementById('notice').hidden")  # noqa: E731
+    for people in (1, 0):
+        tab.tab.locator("[data-edit=delete]").click()
+        tab.settle()
+        assert tab.ask("vibe.people.length") == people and notice() == (people == 0)
+    tab.tab.locator("#edit-undo").click()
+    tab.settle()
+    assert not notice() and tab.complaints == []
+
+
 def test_everything_has_a_name_for_who_does_not_see_it(tab):
     bare = """[...document.querySelectorAll('#edit button, #edit select, #edit input')].filter(
         (one) => !(one.textContent.trim() || one.getAttribute('aria-label') || one.closest('label')?.textContent.trim())

@@ -11,7 +11,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from vibe.cli.console import DONE, motion_file, named_video, print_info, print_note, usage_error
 from vibe.cli.estimate import AS_USUAL, READS_IMAGES, READS_KEYPOINTS, method_config
-from vibe.cli.progress import ProgressLine
+from vibe.cli.progress import ProgressLine, ended_by_signals
 from vibe.cli.render import VIDEO
 from vibe.inference.config import EstimatorConfig
 
@@ -133,7 +133,7 @@ def edit(
     with EditServer(editor, port) as server:
         print_note(f"page: {server.address}")
         print_note(f"edits: {edits}; motion: {out}; Ctrl-C ends it")
-        with suppress(KeyboardInterrupt), browser_at(server.address, not no_browser):
+        with suppress(KeyboardInterrupt), ended_by_signals(), browser_at(server.address, not no_browser):
             server.serve_forever()
     return DONE
 
