@@ -33,7 +33,17 @@ bl_info = {
 FORMAT = "vibe-motion 2"
 LARGEST, MOST_FRAMES, MOST_PEOPLE, FASTEST = 1 << 31, 1 << 19, 1000, 1000.0
 """Bytes of a file unpacked, frames of all people together, people, and frames a second."""
-BROKEN = (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+BROKEN = (
+    OSError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 """What NumPy raises of a damaged archive."""
 NAMES = (
     "pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot right_foot "
@@ -311,7 +321,7 @@ def open_glb(scene, path):
         add_floor(scene.collection)
     cameras = [each for each in scene.objects if each.type == "CAMERA" and each not in before]
     if cameras:
-        shape = next(iter(head.get("cameras", [])), {}).get("perspective", {}).get("aspectRatio", 16 / 9)
+        shape = next(iter(head.get("cameras", [])), {}).get("perspective", {}).get("aspectRatio") or 16 / 9
         scene.render.resolution_y = max(4, round(scene.render.resolution_x / shape))
     return (cameras or [None])[0], about
 
