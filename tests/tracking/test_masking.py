@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from vibe.tracking.active_track import ActiveTrack
 from vibe.tracking.appearance import clothing, dissimilarity
 from vibe.tracking.masking import paint_out, restore, share_shown
+from vibe.tracking.pose_model import Landmarks
 
 POSE = np.array(
     [
@@ -63,3 +65,10 @@ def test_the_clothes_of_whoever_stands_before_others_are_not_theirs():
     paint_out(picture, *body(95))
     mixed, seen = clothing(rgb, body(130)[0]), clothing(rgb, body(130)[0], picture)
     assert dissimilarity(seen, own) < 0.5 * dissimilarity(mixed, own)
+
+
+def test_who_was_lost_a_moment_ago_is_painted_out_where_they_are_by_now(rgb):
+    lost = ActiveTrack(1, Landmarks(*body(80)[:1], 1.0, body(80)[1], body(80)[1]))
+    lost.add(0, 0.0, lost.last, np.zeros(128))
+    paint_out(picture := rgb.copy(), lost.keypoints_at(body(110)[1]), body(110)[1])
+    assert share_shown(picture, rgb, body(110)[0]) == 0

@@ -112,6 +112,11 @@ class ActiveTrack:
                 region[3] += math.remainder(old[3] - region[3], 2 * math.pi) * part
         return region
 
+    def keypoints_at(self, region: Float[Array, "4"]) -> Float[Array, "17 3"]:
+        """The last keypoints, moved along with the region."""
+        moved = region[:2] - self.regions[-1][:2]
+        return self.keypoints[-1] + np.array([*moved, 0], np.float32)
+
     def surprise(self) -> float:
         """How far the last keypoints lie from where constant velocity puts them, over the person's size."""
         if len(self.times) < 3:

@@ -253,8 +253,8 @@ class Tracker:
     def _read_contested(self, index: int, time: float, rgb: Array, ahead: list[Array], contested: set[int]) -> None:
         """Read the others from front to back, each in a picture without the others, and tell who is who.
 
-        Those behind are painted out where they are expected, those before where they are. They keep the look that
-        they had before: half of it may be of whoever stands before them.
+        Those behind, lost ones too, are painted out where they are expected, those before where they are. But for new
+        ones they keep the look that they had before: half of it may be of whoever stands before them.
         """
         readings: list[tuple[Landmarks, Array]] = []
         missed = {n for n in contested if self._live[n].frames[-1] < index - 1}
@@ -263,8 +263,7 @@ class Tracker:
             n = left.pop(0)
             picture = self._copied(rgb)
             for m in left:
-                if m not in missed:
-                    paint_out(picture, self._live[m].keypoints[-1], ahead[m])
+                paint_out(picture, self._live[m].keypoints_at(ahead[m]), ahead[m])
             restore(picture, rgb, self._live[n].keypoints[-1], ahead[n])
             for reading, _ in readings:
                 paint_out(picture, reading.keypoints_px, reading.follow)
@@ -282,8 +281,9 @@ class Tracker:
             seekers = [(ahead[n], self._live[n].look()) for n in people]
             found = assign_readings(seekers, readings, LIKELY, self._config.same_person)
             for which, n in found.items():
-                person, region = self._live[people[which]], ahead[people[which]]
-                person.add(index, time, replace(readings[n][0], region=region), person.looks[-1])
+                person, (reading, look) = self._live[people[which]], readings[n]
+                reading = replace(reading, region=ahead[people[which]])
+                person.add(index, time, reading, look if young else person.looks[-1])
             readings = [each for n, each in enumerate(readings) if n not in found.values()]
 
     def _search_near(self, time: float, rgb: Array) -> tuple[list[Detections], Array] | None:
