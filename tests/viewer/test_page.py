@@ -46,6 +46,11 @@ def test_the_page_holds_the_motion_and_the_film_and_names_no_place_to_fetch_from
     assert not re.search(r"<(link|img|iframe|script|video)[^>]*(src|href)=", text)
 
 
+def test_more_videos_than_the_motion_has_cameras_are_refused(result, body, tmp_path):
+    with pytest.raises(ValueError, match="2 videos were given for a motion of 1: leave out"):
+        page.view(result, tmp_path / "page.html", ["one.mp4", "two.mp4"], body)
+
+
 def test_what_stands_in_the_data_is_never_taken_for_a_place_of_the_page(result, body):
     named = replace(result, notes=("%films% %motion%",))
     text = page.page(page.page_template(), named, body, None)

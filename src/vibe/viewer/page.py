@@ -61,9 +61,9 @@ def view(
     videos = [video] if video is None or isinstance(video, str | Path) else list(video)
     assets.keep_inputs([path], *videos, body if isinstance(body, str | Path) else None)
     clips, share = [result.clip, *(view.clip for view in result.views[1:])], limit_mb / max(len(videos), 1)
-    films = [
-        None if one is None else read_film(one, clip, share, progress) for one, clip in zip(videos, clips, strict=False)
-    ]
+    if len(videos) > len(clips):
+        raise ValueError(f"{len(videos)} videos were given for a motion of {len(clips)}: leave out those of others")
+    films = [None if one is None else read_film(one, clip, share, progress) for one, clip in zip(videos, clips)]
     content = page(template, result, find_body(result.body, body), *films)
     place = Path(tempfile.mkdtemp(prefix="vibe-")) / NAME if path is None else Path(path)
     assets.write_whole(place, content.encode())
