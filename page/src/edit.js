@@ -98,7 +98,7 @@ export class Editing {
     if (on) {
       this.page.clock.pause();
       this.page.setView("camera");
-      this.handles = this.motion.keypoint_names.map((point, row) => this.#handle(point, row));
+      this.handles = this.motion.edits.points.map((point, row) => this.#handle(point, row));
     }
     this.page.redraw();
   }
@@ -112,7 +112,8 @@ export class Editing {
       if (handle.hidden) continue;
       handle.style.setProperty("--colour", css(given.colour));
       const at = 2 * (row * this.handles.length + handle.row);
-      if (!handle.moved) handle.at = [given.keypoints[at], given.keypoints[at + 1]];
+      if (!handle.moved) handle.at = [given.points[at], given.points[at + 1]];
+      handle.hidden = !handle.at[0] && !handle.at[1]; // the pose model has no such point
       this.#put(handle);
     }
   }

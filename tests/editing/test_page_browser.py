@@ -139,7 +139,7 @@ def test_points_are_moved_by_pointer_and_by_keyboard_to_where_they_are_put(tab):
     tab.tab.keyboard.press("k")
     tab.settle()
     scale = 1280 / tab.ask("document.getElementById('picture').clientWidth")
-    place = lambda: np.array(tab.ask("[...vibe.motion.people[0].keypoints.slice(2 * 17 * 12).slice(18, 20)]"))  # noqa: E731
+    place = lambda: np.array(tab.ask("[...vibe.motion.people[0].points.slice(2 * 27 * 12).slice(18, 20)]"))  # noqa: E731
     before, wrist = place(), tab.tab.get_by_label("left wrist: move with the arrows, then enter")
     box = wrist.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2

@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from vibe.auth import HEADERS, listening_error, refusal_reason
+from vibe.edits.apply import apply_edits
 from vibe.edits.file import FORMAT, LARGEST, parse_edits, read_edits, write_edits
 from vibe.edits.record import Edits
 from vibe.errors import EXPECTED, explain
 from vibe.inference.refit import Refit
+from vibe.models.keypoint_embedding import detected_points
 from vibe.motion import Result
 from vibe.records import Progress
+from vibe.skeletons import DETECTED27
 from vibe.viewer.motion_json import motion_json
 from vibe.viewer.page import PageVideo, edit_page, page_template
 
@@ -62,9 +65,11 @@ class Editor:
 
     def _shown(self) -> str:
         video, edits = vars(self._opened.video), [{"edit": each.kind, **each.values} for each in self._edits.edits]
-        return motion_json(
-            self._result, self._opened.estimator.body, {"format": FORMAT, "video": video, "edits": edits}
-        )
+        found = self._opened.found
+        people = apply_edits(found.tracks, found.clip.timestamps, self._edits.edits).people
+        seen = [detected_points(one.track.keypoints_px, one.track.landmarks)[..., :2].numpy() for one in people]
+        about = {"format": FORMAT, "points": DETECTED27, "video": video, "edits": edits}
+        return motion_json(self._result, self._opened.estimator.body, about, seen)
 
     @property
     def result(self) -> Result:
