@@ -244,7 +244,8 @@ class Estimator:
             return people
         from vibe.inference.hands import add_fingers
 
-        return add_fingers(people, tracks, readings, camera, self.body)
+        with one_thread():
+            return add_fingers(people, tracks, readings, camera, self.body)
 
     def _camera_motion(
         self, found: Tracking, lens: Lens, still: bool = False
