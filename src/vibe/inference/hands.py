@@ -54,10 +54,10 @@ def _owners(tracks: Sequence[Track], readings: HandReadings) -> Int[ndarray, "re
     size = np.linalg.norm(readings.points_px[:, 9] - readings.points_px[:, 0], axis=-1).clip(1)
     nearest, owners = np.full(len(palm), np.inf), np.full(len(palm), -1)
     for number, track in enumerate(tracks):
+        if (landmarks := track.landmarks) is None or not len(track.frames):
+            continue
         row = np.searchsorted(track.frames, readings.frames).clip(max=len(track.frames) - 1)
         here = track.frames[row] == readings.frames
-        if (landmarks := track.landmarks) is None:
-            continue
         for right, side in enumerate(SIDES):
             index, pinky = (landmarks[row, BLAZEPOSE.index(f"{side}_{name}"), :2] for name in ("index", "pinky"))
             likely = readings.right if right else 1 - readings.right
