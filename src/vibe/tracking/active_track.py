@@ -127,9 +127,9 @@ class ActiveTrack:
         return float(np.linalg.norm(now - expected, axis=-1).mean() / appearance.size_px(self.keypoints[-2]))
 
     def look(self) -> Float[Array, "128"]:
-        """Mean appearance of the clothes up to half a second before."""
+        """Mean appearance of the clothes in the half second that ended half a second before, always in memory."""
         kept = max(1, len(self.times) - SLIDE // 2)
-        mean = (np.stack(self.looks[:kept]).astype(np.float32) ** 2).mean(0)
+        mean = (np.stack(self.looks[:kept][-SLIDE // 2 :]).astype(np.float32) ** 2).mean(0)
         return np.sqrt(mean / (mean.sum() / 2))
 
     def strayed(self) -> float:

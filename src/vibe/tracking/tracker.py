@@ -175,6 +175,7 @@ class Tracker:
         return {
             "people": [person_state(person) for person in self._live],
             "stretches": stretches_state(self._stretches),
+            "gone": stretches_state(self._gone),
             "times": np.array(self._times),
             "cuts": self._cuts.state(),
             "scenes": self.scenes,
@@ -188,14 +189,13 @@ class Tracker:
         Raises KeyError, TypeError or ValueError for what is no such state.
         """
         people = [person_from(one) for one in state["people"]]
-        stretches = stretches_from(state["stretches"])
+        stretches, self._gone = (stretches_from(state[name]) for name in ("stretches", "gone"))
         times = array("d", state["times"].astype(float).tobytes())
         self._cuts.restore(state["cuts"])
         self.scenes = [float(each) for each in state["scenes"]]
         self._search.restore(state["search"])
         self._last_number = int(state["last_number"])
         self._live, self._stretches, self._times, self._count = people, stretches, times, len(times)
-        self._gone = list(stretches)
 
     def _begin_scene(self, time: float) -> None:
         """End all tracks at a cut, and search for people as in the first frame."""
