@@ -26,7 +26,7 @@ BACKBONE = "official-frame"
 """The weights whose ResNet-50 makes the features that generators read; they hold the single-frame baseline too."""
 SHIPPED_SHA256 = {
     "mposer.safetensors": "125295f00eebb571fae61198addf7cd84d87b9714c0c48fbbaf2e6372310eee0",
-    "open.safetensors": "f71cc4621275db982fb516f0441c5fb771ab57d8db95fc3cf495dd37e390695b",
+    "open.safetensors": "f88f482acc3754a13f09f3cc855c25e3778d4504dfd8d259372ee398f96abc93",
     "vposer.safetensors": "e38a6b53582fc826863512fc2c557b3cbd99383d0319056fa6c10e644f104d14",
 }
 """Of the weights that come with the package."""
