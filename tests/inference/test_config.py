@@ -61,7 +61,20 @@ def test_a_setting_changes_the_keys_of_its_stage_and_of_those_after_it(plain: Es
     assert changed(plain, but(fov_deg=70.0)) == ["motion", "refinement", "result"]
     assert changed(plain, but(height_m=1.8)) == ["refinement", "result"]
     assert changed(plain, but(fps=25.0))[0] == "tracks"
-    assert changed(plain, but(hands=False)) == (["tracks", *list(plain.keys("film"))[1:]] if plain.hands else [])
+    assert changed(plain, but(hands=False)) == (
+        ["tracks", *list(plain.keys("film"))[1:]] if "hands" in plain.checksums else []
+    )
+
+
+def test_a_missing_model_of_hands_is_told_and_none_that_was_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    lying = assets.lying
+    monkeypatch.setattr(assets, "lying", lambda name: None if name in assets.HAND_MODELS else lying(name))
+    resolved = but()
+    assert "hands" not in resolved.checksums and "hands" not in resolved.settings()["tracks"]
+    found = load_estimator(resolved)
+    assert found.hand_model is None and any("fingers were not looked for" in remark for remark in found.remarks)
+    for other in (but(hands=False), but(pose_model=BLIND)):
+        assert not other.wants_hands
 
 
 def test_another_video_or_version_changes_all_keys(plain: EstimatorConfig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,7 +120,7 @@ def live(
     if fault := options.fault():
         return usage_error(fault)
     keep_inputs([options.out, options.json if options.json != "-" else None], source, weights, body)
-    config = EstimatorConfig(weights=weights, body=body, fov_deg=fov, quality=quality)
+    config = EstimatorConfig(weights=weights, body=body, fov_deg=fov, quality=quality, hands=False)
     return _open_and_run(source, options, config)
 
 

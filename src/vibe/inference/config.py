@@ -128,7 +128,7 @@ class EstimatorConfig:
             raise ValueError(f"the weights {weights.stem} read keypoints, not images: leave the runtime out")
         refine = (not images or self.fitting is not None) if self.refine is None else self.refine
         pose_model = self.quality or ("standard" if self.pose_model is None else self.pose_model)
-        body, fetched = _body(self.body, str(recipe.get("body", "open"))), all(map(assets.lying, assets.HAND_MODELS))
+        body = _body(self.body, str(recipe.get("body", "open")))
         filled = replace(
             self,
             weights=weights,
@@ -139,7 +139,6 @@ class EstimatorConfig:
             smoothing=self.smoothing or ("none" if images else "light"),
             detector="blazepose" if self.detector is None else self.detector,
             pose_model=pose_model,
-            hands=self.hands and fetched and body == "open" and pose_model in list(POSE_MODELS),
         )
         return replace(filled, checksums=_checksums(filled, images))
 
@@ -176,16 +175,14 @@ class EstimatorConfig:
 
         The device is none of it: results on another one differ by rounding.
         """
-        from vibe import assets
-
         sums = self.checksums
         fitting = asdict(FITTINGS[self.fitting]) if self.fitting else None
         if fitting and "pose_prior" in sums:
             fitting |= {"pose_prior": sums["pose_prior"]}
         models = {name: sums[name] for name in ("detector", "pose_model")}
         tracks = {"vibe": __version__, **models, "background": True}
-        if self.hands:
-            tracks["hands"] = [assets.MODEL_SHA256[name] for name in assets.HAND_MODELS]
+        if "hands" in sums:
+            tracks["hands"] = sums["hands"]
         features = {"backbone": sums.get("backbone"), "runtime": self.runtime, "int8": self.int8}
         motion = {"weights": sums["weights"], "body": sums["body"], "fov_deg": self.fov_deg}
         if "camera" in sums:
@@ -208,6 +205,14 @@ class EstimatorConfig:
         for stage, settings in self.settings().items():
             found[stage] = before = key(stage, before, settings)
         return found
+
+    @property
+    def wants_hands(self) -> bool:
+        """Of a resolved configuration: whether fingers are found once the models of hands are here.
+
+        `checksums` have those where they are.
+        """
+        return self.hands and self.body == "open" and self.pose_model in list(POSE_MODELS)
 
     @property
     def fitted_points(self) -> str:
@@ -263,6 +268,8 @@ def _checksums(config: EstimatorConfig, images: bool) -> dict[str, str]:
         calibration, name = split_name(config.camera_file)
         read_cameras(calibration)  # what is wrong with it is found before the work
         sums["camera"] = " ".join([assets.sha256(calibration), *([name] if name else [])])
+    if config.wants_hands and all(map(assets.lying, assets.HAND_MODELS)):
+        sums["hands"] = " ".join(assets.MODEL_SHA256[name] for name in assets.HAND_MODELS)
     if config.fitting == "paper":
         sums["pose_prior"] = _prior_sum(config.prior or MIXTURE)
     return sums

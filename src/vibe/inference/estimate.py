@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vibe import assets
 from vibe.arrays import as_numpy
 from vibe.body.record import Body
 from vibe.cache import StageCache, content_key
@@ -87,7 +86,7 @@ def load_estimator(config: EstimatorConfig | None = None, /, **options: Any) -> 
     """
     if options or config is None:
         config = replace(config or EstimatorConfig(), **options, checksums={})
-    asked, config = config, config.resolved()
+    config = config.resolved()
     device = _device(config.device)
     terms = energies(config.prior or "mixture")
     network = load_network(config.weights, device)
@@ -102,8 +101,8 @@ def load_estimator(config: EstimatorConfig | None = None, /, **options: Any) -> 
     fitting = replace(FITTINGS[config.fitting], points=config.fitted_points) if config.fitting else None
     refinement = Refinement(SMOOTHING[config.smoothing or "none"], fitting, terms, config.height_m)
     detector, pose_model = load_detector(config.detector), load_pose_model(config.pose_model)
-    hand_model = load_hand_model() if config.hands else None
-    if asked.hands and not all(map(assets.lying, assets.HAND_MODELS)):
+    hand_model = load_hand_model() if "hands" in config.checksums else None
+    if config.wants_hands and hand_model is None:
         remarks.append("fingers were not looked for, because the models of hands are not here: run `vibe fetch`")
     return Estimator(config, detector, pose_model, network, body, refinement, tuple(remarks), hand_model)
 

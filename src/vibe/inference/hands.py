@@ -57,7 +57,8 @@ def _owners(tracks: Sequence[Track], readings: HandReadings) -> Int[ndarray, "re
         if (landmarks := track.landmarks) is None or not len(track.frames):
             continue
         row = np.searchsorted(track.frames, readings.frames).clip(max=len(track.frames) - 1)
-        here = track.frames[row] == readings.frames
+        # who was not seen in a frame has places there that are no evidence
+        here = (track.frames[row] == readings.frames) & track.keypoints_px[row, :, 2].any(1)
         for right, side in enumerate(SIDES):
             index, pinky = (landmarks[row, BLAZEPOSE.index(f"{side}_{name}"), :2] for name in ("index", "pinky"))
             likely = readings.right if right else 1 - readings.right

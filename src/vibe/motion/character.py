@@ -61,7 +61,7 @@ class Character:
 
     def at_first(self) -> Character:
         """The first frame alone."""
-        one = {name: getattr(self, name) for name in ("joints", "confidence", "contacts", "fingers")}
+        one = {name: getattr(self, name) for name in ("joints", "confidence", "contacts", "joints_std", "fingers")}
         cut = {name: None if array is None else array[:1] for name, array in one.items()}
         return replace(self, first=0, smpl=self.smpl.at(slice(1)), **cut)
 
