@@ -191,9 +191,9 @@ export class Editing {
       const text = await answer.text();
       if (answer.ok) this.page.become(readMotion(text));
       const end = edits.length ? told(edits.at(-1)) : "nothing is put right";
-      $("edit-said").textContent = answer.ok ? `made: ${end}` : JSON.parse(text).error;
+      $("edit-said").textContent = answer.ok ? `made: ${end}` : answer.status === 403 ? text : JSON.parse(text).error;
     } catch {
-      $("edit-said").textContent = "vibe does not answer: is `vibe edit` still running?";
+      $("edit-said").textContent = "vibe does not answer: is `vibe edit` still running? In the app, press Correct again";
     }
     this.#wait(false);
     this.#list();

@@ -1,5 +1,6 @@
 """One motion at a time is open to be put right; another one, the end, or a fault of its own ends that."""
 
+import threading
 import time
 
 import pytest
@@ -48,6 +49,32 @@ def test_a_motion_that_is_open_is_not_opened_again_and_another_takes_its_place(c
     correcting.close(other.job_id)
     assert correcting.alive == []
     assert correcting.open(done.job_id) and len(correcting.alive) == 1
+
+
+def test_who_waits_for_a_motion_to_open_waits_no_longer_once_it_is_closed(jobs, done, monkeypatch):
+    begun = threading.Event()
+
+    def run_tasks(begin, tasks, workers, on_message, on_lost):
+        begun.set()
+        while True:
+            on_message(0, 0, None)
+            time.sleep(0.01)
+        yield
+
+    monkeypatch.setattr(correct, "run_tasks", run_tasks)
+    opened, found = Correcting(jobs, EstimatorConfig()), []
+
+    def wait():
+        with pytest.raises(KeyError):
+            opened.open(done.job_id)
+        found.append(True)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    assert begun.wait(10)
+    opened.close(done.job_id)
+    thread.join(10)
+    assert found == [True]
 
 
 def test_what_can_not_be_opened_says_why_and_can_be_tried_again(correcting, jobs, done, motion):

@@ -1,5 +1,6 @@
 """Videos that were handed in: whole or broken off, kept over a restart, and never outside their folder."""
 
+import json
 import shutil
 from collections import namedtuple
 from pathlib import Path
@@ -62,6 +63,16 @@ def test_a_deleted_job_leaves_nothing(jobs, done):
     assert list(jobs.root.iterdir()) == [] and jobs.jobs() == []
     with pytest.raises(KeyError):
         jobs.get(done.job_id)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"files": ["../../secret"]}, {"files": [".."]}, {"place": ".."}, {"place": "/"}, {"bytes": "3"}, {"state": "?"}],
+)
+def test_a_record_that_names_what_is_elsewhere_is_not_believed(jobs, done, values):
+    record = jobs.folder(done.job_id) / "job.json"
+    record.write_text(json.dumps({**json.loads(record.read_bytes()), **values}))
+    assert JobFolder(jobs.root).jobs() == [] and record.exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"job_id": 3}', "[" * 100_000, '{"job_id": "../../../../etc"}'])

@@ -1,9 +1,15 @@
 """What the app answers: to whom, and what comes of videos that are good, bad or broken off."""
 
+import os
+import threading
+import time
 from collections import namedtuple
+from contextlib import suppress
+from http.client import HTTPException
 
 import pytest
 
+from vibe.app import correct
 from vibe.app.correct import Correcting
 from vibe.app.jobs import JobFolder
 from vibe.inference.config import EstimatorConfig
@@ -102,15 +108,43 @@ def test_a_job_is_stopped_taken_up_again_and_deleted(ask, jobs, done):
     assert ask("DELETE", f"/jobs/{done.job_id}")[0] == 404 and not list(jobs.root.iterdir())
 
 
-def test_a_download_is_made_and_fetched_and_what_can_not_be_made_says_why(ask, done):
+def test_a_download_is_made_and_fetched_and_what_can_not_be_made_says_why(ask, done, jobs, motion):
     place = f"/jobs/{done.job_id}/downloads"
     status, made = ask("POST", place, {"to": "glb", "rig": "mixamo"})
     assert (status, made["name"]) == (200, "glb-mixamo.glb")
     assert ask("GET", f"{place}/glb-mixamo.glb")[1][:4] == b"glTF"
     assert 'filename="dance-mixamo.glb"' in ask.headers["content-disposition"]
     assert ask("GET", "/jobs")[1]["jobs"][0]["downloads"] == ["glb-mixamo.glb"]
+    os.utime(jobs.folder(done.job_id) / "downloads" / "glb-mixamo.glb", (1, 1))
+    (jobs.result(done) / "motion_edited.npz").write_bytes(motion)
+    assert ask("GET", "/jobs")[1]["jobs"][0]["downloads"] == [], "it was put right since"
     status, answer = ask("POST", place, {"to": "../x", "rig": None})
     assert status == 400 and answer["error"].startswith("no format is called ../x")
+
+
+def test_the_end_does_not_wait_for_a_motion_that_is_being_opened(server, ask, done, monkeypatch):
+    begun = threading.Event()
+
+    def run_tasks(begin, tasks, workers, on_message, on_lost):
+        begun.set()
+        while True:
+            on_message(0, 0, None)
+            time.sleep(0.01)
+        yield
+
+    monkeypatch.setattr(correct, "run_tasks", run_tasks)
+
+    def wait():
+        with suppress(OSError, HTTPException):
+            ask("POST", f"/jobs/{done.job_id}/correct")
+
+    threading.Thread(target=wait, daemon=True).start()
+    assert begun.wait(10)
+    server.close()
+    until = time.monotonic() + 10
+    while any(each.name.startswith(("asyncio", "vibe-app-edit")) for each in threading.enumerate()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_a_port_that_is_taken_is_said_to_be(server, jobs, idle):

@@ -350,7 +350,7 @@ def find_video(told, motion, chosen):
     """
     name = PureWindowsPath(told).name
     places = [folder / name for folder in (motion.parent, *list(motion.parent.parents)[:3])] if name else []
-    if Path(told).is_absolute() and not told.startswith(("//", "\\\\")):
+    if Path(told).is_absolute() and not str(PureWindowsPath(told)).startswith("\\\\"):  # by either slash, or both
         places.append(Path(told))
     return next((each for each in ([Path(chosen)] if chosen else places) if each.is_file()), None)
 

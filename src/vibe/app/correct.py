@@ -38,7 +38,10 @@ class Correcting:
         self._thread: threading.Thread | None = None
 
     def open(self, job_id: str) -> str:
-        """The address of the page for a job; raises KeyError for one without results, and what opening raises."""
+        """The address of the page for a job; raises what opening raises.
+
+        KeyError for a job without results, or where it was closed in between.
+        """
         job = self._jobs.get(job_id)
         if MOTION not in job.files:
             raise KeyError(job_id)
@@ -54,10 +57,16 @@ class Correcting:
                 self._news.wait_for(lambda: self._address or self._ended)
             if self._error:
                 raise self._error
+            if not self._address:
+                raise KeyError(job_id)
             return self._address
 
     def close(self, job_id: str = "") -> None:
-        """End the process, or that of one job."""
+        """End the process, or that of one job; who waits for it to open waits no longer."""
+        if job_id in ("", self._job_id):
+            with self._news:
+                self._ended = True
+                self._news.notify_all()
         with self._lock:
             if job_id in ("", self._job_id):
                 self._end()

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from vibe.assets import write_whole
 
@@ -188,7 +188,10 @@ def _read(path: Path) -> Job | None:
             content = json.loads(path.read_bytes())
             known = {each.name: content[each.name] for each in fields(Job) if each.name in content}
             job = Job(**{**known, "notes": tuple(known["notes"]), "files": tuple(known["files"])})
-            if job.job_id == path.parent.name and JOB_ID.fullmatch(job.job_id) and safe_name(job.name) == job.name:
+            inside = not any(re.search(r"[\\/\0]|^\.\.?$", name) for name in (job.place, *job.files))
+            numbers = all(type(each) is int for each in (job.bytes, job.modified, job.people, job.frames))
+            mine = job.job_id == path.parent.name and JOB_ID.fullmatch(job.job_id) and safe_name(job.name) == job.name
+            if mine and inside and numbers and job.state in get_args(State) and isinstance(job.created, int | float):
                 return job
     return None
 

@@ -86,7 +86,7 @@ class AppServer:
             Route("/jobs", self._add, methods=["POST"]),
             Route(f"{job}/video", self._receive, methods=["PUT"]),
             Route(f"{job}/stop", self._act(self._stop), methods=["POST"]),
-            Route(f"{job}/correct", self._act(self._correct), methods=["POST"]),
+            Route(f"{job}/correct", self._correct, methods=["POST"]),
             Route(f"{job}/again", self._act(self._again), methods=["POST"]),
             Route(job, self._act(self._remove), methods=["DELETE"]),
             Route(f"{job}/{DOWNLOADS}", self._make, methods=["POST"]),
@@ -169,10 +169,12 @@ class AppServer:
 
     def _files(self, job: Job) -> dict[str, list[Path]]:
         results = [self._jobs.result(job) / name for name in (*job.files, EDITED, EDITS) if job.files]
-        made = self._jobs.folder(job.job_id) / DOWNLOADS
+        made, edited = self._jobs.folder(job.job_id) / DOWNLOADS, self._jobs.result(job) / EDITED
+        since = edited.stat().st_mtime if edited.is_file() else 0.0  # what was made before is of another motion
+        there = sorted(path for path in made.iterdir() if path.is_file()) if made.is_dir() else []
         return {
             "files": [path for path in results if path.is_file()],
-            DOWNLOADS: sorted(path for path in made.iterdir() if path.is_file()) if made.is_dir() else [],
+            DOWNLOADS: [path for path in there if path.stat().st_mtime >= since],
         }
 
     def _told(self, job: Job) -> dict[str, Any]:
@@ -191,8 +193,12 @@ class AppServer:
 
         return answer
 
-    def _correct(self, job_id: str) -> Mapping[str, Any]:
-        return {"address": self._correcting.open(job_id)}
+    async def _correct(self, request: Any) -> Any:
+        try:
+            return await self._act(lambda job_id: {"address": self._correcting.open(job_id)})(request)
+        except asyncio.CancelledError:  # the program ends, and would wait until the motion is open
+            self._correcting.close()
+            raise
 
     def _stop(self, job_id: str) -> None:
         self._runner.stop(job_id)

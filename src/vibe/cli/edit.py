@@ -63,8 +63,9 @@ def refit(
     files = [out, *(out.with_suffix(ending) for ending, asked in ((".html", page), (".mp4", overlay)) if asked)]
     keep_inputs(files, motion, edits, video)
     with ProgressLine(motion.name) as progress:
-        opened = _opened(motion, video, method_config(method, refine, no_refine), progress)
+        opened = _opened(motion, video, files, method_config(method, refine, no_refine), progress)
         if not edits.exists():
+            edits.parent.mkdir(parents=True, exist_ok=True)
             write_edits(edits, Edits(opened.video))
             return usage_error(f"there was no {edits}: it is there now, with no edits yet: write them into it")
         made = read_edits(edits, opened.video).edits
@@ -126,7 +127,10 @@ def edit(
     keep_inputs([out, edits], motion, video)
     keep_inputs([out], edits)
     with ProgressLine(motion.name) as progress:
-        opened = _opened(motion, video, method_config(method, refine, no_refine), progress, anew=True)
+        files = [out, edits]
+        opened = _opened(motion, video, files, method_config(method, refine, no_refine), progress, anew=True)
+        for path in files:
+            path.parent.mkdir(parents=True, exist_ok=True)
         editor, note = open_editor(opened, EditedFiles(edits, out), progress)
     if note:
         print_note(note)
@@ -153,9 +157,11 @@ def _draw(result: Result, opened: Refit, files: Sequence[Path], progress: Progre
 
 
 def _opened(
-    motion: Path, video: Path | None, config: EstimatorConfig, progress: ProgressLine, anew: bool = False
-) -> Refit:
+    motion: Path, video: Path | None, outputs: Sequence[Path], config: EstimatorConfig, progress: ProgressLine,
+    anew: bool = False,
+) -> Refit:  # fmt: skip
     """What corrects a motion file, by the video that it names unless one is given; raises OSError or ValueError."""
+    from vibe.assets import keep_inputs
     from vibe.editing.open import open_motion
     from vibe.motion import load
 
@@ -163,4 +169,5 @@ def _opened(
     video = video or named_video(motion, result)
     if video is None:
         raise FileNotFoundError(f"{result.clip.path}, the motion's video, is not here: give it after the motion")
+    keep_inputs(outputs, video)
     return open_motion(motion, result, video, config, progress, anew)

@@ -6,6 +6,7 @@ import json
 import secrets
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -46,7 +47,10 @@ class Editor:
         self._opened, self._files, self._film = opened, files, film
         self._lock, self._template = threading.Lock(), page_template()
         edits = read_edits(files.edits, opened.video) if files.edits.exists() else Edits(opened.video)
-        self._edits, self._result = edits, opened.solve(edits.edits, progress)
+        try:
+            self._edits, self._result = edits, opened.solve(edits.edits, progress)
+        except ValueError as error:
+            raise ValueError(f"{files.edits}: {error}") from error
 
     def page(self) -> str:
         """The page with the motion as it is now."""
@@ -140,8 +144,9 @@ class _Handler(BaseHTTPRequestHandler):
             **HEADERS,
         }.items():
             self.send_header(name, str(value))
-        self.end_headers()
-        self.wfile.write(content)
+        with suppress(ConnectionError):  # the page was closed, or loaded again, before all of it was there
+            self.end_headers()
+            self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing is said of requests."""
