@@ -116,6 +116,8 @@ def test_the_command_says_what_is_wrong_and_begins_a_file_where_there_is_none(mo
     assert code == 2 and "with no edits yet" in text
     assert read_edits(files.edits, opened.video).edits == ()
     assert said()[0] == 0 and files.motion.is_file()
+    assert "two files" in said("-o", motion.with_name("a.html"), "--page")[1]
+    assert "two files" in said("-o", motion.with_name("a.json"), "--edits", motion.with_name("a.json"))[1]
     assert "would be overwritten" in said("-o", motion)[1] and "would be overwritten" in said("-o", files.edits)[1]
     files.edits.write_text(content(opened).replace(opened.video.sha256, "0" * 64))
     assert "it is of another video (sha256)" in said()[1]

@@ -62,6 +62,8 @@ def refit(
     edits, out = edits or usual.edits, out or usual.motion
     files = [out, *(out.with_suffix(ending) for ending, asked in ((".html", page), (".mp4", overlay)) if asked)]
     keep_inputs(files, motion, edits, video)
+    if len({*files, edits}) <= len(files):
+        return usage_error(f"{out} stands for two files: give -o a name that ends in .npz")
     with ProgressLine(motion.name) as progress:
         opened = _opened(motion, video, files, method_config(method, refine, no_refine), progress)
         if not edits.exists():
@@ -126,6 +128,8 @@ def edit(
     edits, out = edits or usual.edits, out or usual.motion
     keep_inputs([out, edits], motion, video)
     keep_inputs([out], edits)
+    if out == edits:
+        return usage_error(f"{out} stands for two files: give -o a name that ends in .npz")
     with ProgressLine(motion.name) as progress:
         files = [out, edits]
         opened = _opened(motion, video, files, method_config(method, refine, no_refine), progress, anew=True)
