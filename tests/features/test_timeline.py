@@ -20,6 +20,16 @@ def test_other_rates_become_a_whole_fraction_or_multiple_near_thirty(rate: float
     assert float(1 / moments.diff().mean()) == pytest.approx(expected, rel=0.02)
 
 
+@pytest.mark.parametrize("rate", [24.0, 29.97, 30.0, 60.0])
+@pytest.mark.parametrize("digits", [9, 3])
+def test_frames_that_are_left_out_leave_the_moments_where_they_are(rate: float, digits: int) -> None:
+    times = clock(rate, 10).round(decimals=digits)
+    left = torch.ones(len(times), dtype=torch.bool)
+    left[100 : 100 + round(0.4 * rate)] = left[200] = False
+    whole, moments = predict.even_times(times), predict.even_times(times[left])
+    torch.testing.assert_close(moments, whole, atol=0.03 / rate, rtol=0)
+
+
 def test_equal_times_change_nothing() -> None:
     times = clock(30.0, 1)
     points, boxes = torch.rand(30, 17, 3), torch.rand(30, 4)

@@ -53,11 +53,14 @@ def even_times(times: Float[Tensor, "time"]) -> Float[Tensor, "moment"]:
     """Evenly spaced moments from the first time to the last or just beyond, in seconds.
 
     A whole fraction or multiple of the mean frame rate is chosen, so that at an even rate of 20 to 45 frames a second
-    they are the times themselves, if need be with a file's rounding (up to a twentieth of a step).
+    they are the times themselves, if need be with a file's rounding (up to a twentieth of a step), and in a hole those
+    of the frames that are left out.
     """
     if len(times) < 2:
         return times
-    rate = (len(times) - 1) / float(times[-1] - times[0])
+    steps = times.diff()
+    usual = steps[steps < 1.5 * steps.median()].mean()
+    rate = float((steps / usual).round().clamp_min(1).sum() / (times[-1] - times[0]))
     rate = rate / round(rate / RATE) if rate > RATE else rate * round(RATE / rate)
     count = math.ceil(float(times[-1] - times[0]) * rate - 0.01) + 1
     moments = times[0] + torch.arange(count, dtype=times.dtype) / rate
