@@ -51,6 +51,14 @@ def test_made_twice_it_is_undone(twice):
     assert not same(applied(twice).people[0].track, TRACKS[0])
 
 
+def test_a_foot_that_stands_is_the_other_one_where_sides_are_exchanged_afterwards():
+    stands = ("foot_stands", {"person": 1, "foot": "left", "first": 5, "last": 20})
+    one = applied(stands, ("swap_sides", {"person": 1, "first": 10, "last": 30})).people[0]
+    frames = one.track.frames
+    assert torch.equal(one.stands[:, 0], (frames >= 5) & (frames < 10))
+    assert torch.equal(one.stands[:, 1], (frames >= 10) & (frames <= 20))
+
+
 def test_sides_are_exchanged_inside_of_the_stretch_alone():
     changed = applied(("swap_sides", {"person": 2, "first": 20, "last": 29})).people[1].track
     before, inside = TRACKS[1], (TRACKS[1].frames >= 20) & (TRACKS[1].frames <= 29)

@@ -33,11 +33,12 @@ def _swap_sides(whole: Corrected, person: int, first: int, last: int) -> Correct
     keypoints_px, landmarks, placed = track.keypoints_px.clone(), track.landmarks, one.placed.clone()
     keypoints_px[rows] = keypoints_px[rows][:, mirrored(COCO)]
     placed[rows] = placed[rows][:, mirrored(BLAZEPOSE)]
+    stands = torch.where(rows[:, None], one.stands.flip(1), one.stands)
     if landmarks is not None:
         landmarks = landmarks.clone()
         landmarks[rows] = landmarks[rows][:, mirrored(BLAZEPOSE)]
     track = replace(track, keypoints_px=keypoints_px, landmarks=landmarks)
-    return _with(whole, person, replace(one, track=track, placed=placed))
+    return _with(whole, person, replace(one, track=track, placed=placed, stands=stands))
 
 
 def _exchange(whole: Corrected, person: int, other: int, first: int, last: int) -> Corrected:
