@@ -186,8 +186,10 @@ export class Editing {
     if (this.busy) return;
     this.#wait(true);
     try {
-      const body = JSON.stringify({ format: this.motion.edits.format, video: this.motion.edits.video, edits });
-      const answer = await fetch(`/edits${location.search}`, { method: "POST", body });
+      const { format, video, revision } = this.motion.edits;
+      const body = JSON.stringify({ format, video, edits });
+      const headers = { "Edits-Revision": revision }; // another page may have changed them
+      const answer = await fetch(`/edits${location.search}`, { method: "POST", body, headers });
       const text = await answer.text();
       if (answer.ok) this.page.become(readMotion(text));
       const end = edits.length ? told(edits.at(-1)) : "nothing is put right";

@@ -183,6 +183,24 @@ def test_what_cannot_be_made_is_said_and_nothing_changes(tab):
     assert tab.complaints == ["Failed to load resource: the server responded with a status of 400 (Bad Request)"]
 
 
+def test_a_page_that_was_opened_before_another_made_an_edit_drops_none(tab, browser, server, opened, files):
+    late = browser.new_page()
+    other = Tab(late, server.address)
+    tab.choose()
+    tab.tab.keyboard.press("l")
+    tab.settle()
+    late.keyboard.press("l")
+    other.settle()
+    assert other.said == "another page changed the edits: reload this one" and len(tab.edits) == 1
+    assert len(read_edits(files.edits, opened.video).edits) == 1
+    late.reload()
+    other.settle()
+    late.keyboard.press("l")
+    other.settle()
+    late.close()
+    assert len(read_edits(files.edits, opened.video).edits) == 2
+
+
 def test_when_everybody_is_deleted_the_page_says_so_until_that_is_taken_back(tab):
     notice = lambda: tab.ask("!document.getElementById('notice').hidden")  # noqa: E731
     for people in (1, 0):

@@ -23,7 +23,8 @@ def ask(server):
 
     def asked(method, path="/edits", body=None, **headers):
         connection = HTTPConnection("127.0.0.1", server.server_port, timeout=60)
-        connection.request(method, path, body, {"Authorization": f"Bearer {server.token}", **headers})
+        ours = {"Authorization": f"Bearer {server.token}", "Edits-Revision": server.editor._revision()}
+        connection.request(method, path, body, {**ours, **headers})
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
 
@@ -73,6 +74,22 @@ def test_what_does_not_fit_is_one_sentence_and_changes_nothing(wrong, why, ask, 
     status, text = ask("POST", body=wrong(opened).encode())
     assert status == 400 and re.search(why, json.loads(text)["error"])
     assert before == (files.edits.read_bytes(), files.motion.read_bytes())
+
+
+def test_a_page_that_does_not_show_anothers_edits_is_refused_and_changes_nothing(ask, opened, files):
+    revision = lambda text: json.loads(text)["edits"]["revision"]  # noqa: E731
+    first = json.loads(re.search(r'"revision": ?("\w{64}")', ask("GET", "/")[1])[1])
+    status, text = ask("POST", body=content(opened, NAME).encode(), **{"Edits-Revision": first})
+    assert status == 200 and revision(text) != first
+    before = files.edits.read_bytes(), files.motion.read_bytes()
+    for late in (first, "no"):
+        status, refused = ask("POST", body=content(opened, SWAP).encode(), **{"Edits-Revision": late})
+        assert status == 409
+        assert json.loads(refused) == {"error": "another page changed the edits: reload this one"}
+        assert before == (files.edits.read_bytes(), files.motion.read_bytes())
+    both = content(opened, NAME, SWAP).encode()
+    assert ask("POST", body=both, **{"Edits-Revision": revision(text)})[0] == 200
+    assert [each.kind for each in read_edits(files.edits, opened.video).edits] == ["name", "swap_sides"]
 
 
 def test_no_more_is_read_than_edits_have(ask):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import threading
@@ -15,7 +16,7 @@ from typing import Any
 
 from vibe.auth import HEADERS, listening_error, refusal_reason
 from vibe.edits.apply import apply_edits
-from vibe.edits.file import FORMAT, LARGEST, parse_edits, read_edits, write_edits
+from vibe.edits.file import FORMAT, LARGEST, edits_text, parse_edits, read_edits, write_edits
 from vibe.edits.record import Edits
 from vibe.errors import EXPECTED, explain
 from vibe.inference.refit import Refit
@@ -29,6 +30,8 @@ from vibe.viewer.page import PageVideo, edit_page, page_template
 HOST = "127.0.0.1"
 PATIENCE = 30.0
 """Seconds that a request may take on its way."""
+REVISION = "Edits-Revision"
+"""The header by which a page says which edits it changes."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,10 @@ class EditedFiles:
 
     edits: Path
     motion: Path
+
+
+class _Outdated(ValueError):
+    """A page would change edits that are no longer those that it shows."""
 
 
 class Editor:
@@ -57,22 +64,30 @@ class Editor:
         with self._lock:
             return edit_page(self._template, self._shown(), self._film)
 
-    def change(self, content: bytes) -> str:
-        """The motion with the edits of this file's content, as the page wants it; raises ValueError, OSError."""
+    def change(self, content: bytes, revision: str | None) -> str:
+        """The motion with the edits of this file's content, as the page wants it; raises ValueError, OSError.
+
+        `revision` is what the page was told of the edits that it changes: those of another are refused.
+        """
         edits = parse_edits(content, self._opened.video, "the edits")
         with self._lock:
+            if revision != self._revision():
+                raise _Outdated("another page changed the edits: reload this one")
             result = self._opened.solve(edits.edits)
             result.save(self._files.motion)
             write_edits(self._files.edits, edits)
             self._edits, self._result = edits, result
             return self._shown()
 
+    def _revision(self) -> str:
+        return hashlib.sha256(edits_text(self._edits).encode("utf-8", "backslashreplace")).hexdigest()
+
     def _shown(self) -> str:
         video, edits = vars(self._opened.video), [{"edit": each.kind, **each.values} for each in self._edits.edits]
         found = self._opened.found
         people = apply_edits(found.tracks, found.clip.timestamps, self._edits.edits).people
         seen = [detected_points(one.track.keypoints_px, one.track.landmarks)[..., :2].numpy() for one in people]
-        about = {"format": FORMAT, "points": DETECTED27, "video": video, "edits": edits}
+        about = {"format": FORMAT, "revision": self._revision(), "points": DETECTED27, "video": video, "edits": edits}
         return motion_json(self._result, self._opened.estimator.body, about, seen)
 
     @property
@@ -111,7 +126,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._answered("/", lambda: ("text/html", self.server.editor.page()))
 
     def do_POST(self) -> None:
-        self._answered("/edits", lambda: ("application/json", self.server.editor.change(self._body())))
+        editor, revision = self.server.editor, self.headers.get(REVISION)
+        self._answered("/edits", lambda: ("application/json", editor.change(self._body(), revision)))
 
     def _answered(self, place: str, work: Callable[[], tuple[str, str]]) -> None:
         """Do what is asked of a place, for who may ask; what goes wrong is a sentence."""
@@ -124,6 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
             kind, text = work()
         except Exception as error:
             status = HTTPStatus.BAD_REQUEST if isinstance(error, EXPECTED) else HTTPStatus.INTERNAL_SERVER_ERROR
+            status = HTTPStatus.CONFLICT if isinstance(error, _Outdated) else status
             return self._send(status, "application/json", json.dumps({"error": explain(error)}))
         return self._send(HTTPStatus.OK, kind, text)
 
