@@ -21,7 +21,7 @@ const RESULTS = {
   "page.html": "the page that Play opens; it works anywhere",
   "motion.npz": "all that was found, for vibe",
   "summary.json": "who was seen, and when",
-  "motion_edited.npz": "the same with your corrections; formats are made of it",
+  "motion_edited.npz": "the same with your corrections; formats are made of it, Play and the film show the motion before",
   "edits.json": "your corrections",
 };
 const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;
