@@ -131,9 +131,8 @@ def edit(
     if out == edits:
         return usage_error(f"{out} stands for two files: give -o a name that ends in .npz")
     with ProgressLine(motion.name) as progress:
-        files = [out, edits]
-        opened = _opened(motion, video, files, method_config(method, refine, no_refine), progress, anew=True)
-        for path in files:
+        opened = _opened(motion, video, [out, edits], method_config(method, refine, no_refine), progress, anew=True)
+        for path in (out, edits):
             path.parent.mkdir(parents=True, exist_ok=True)
         editor, note = open_editor(opened, EditedFiles(edits, out), progress)
     if note:
