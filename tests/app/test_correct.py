@@ -2,12 +2,18 @@
 
 import threading
 import time
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
 from vibe.app import correct
 from vibe.app.correct import Correcting
+from vibe.batch.storage import OutputStorage
+from vibe.cache import content_key
+from vibe.editing import open as opening
 from vibe.inference.config import EstimatorConfig
+from vibe.parallel import Worker
 
 
 @pytest.fixture
@@ -85,6 +91,17 @@ def test_what_can_not_be_opened_says_why_and_can_be_tried_again(correcting, jobs
     assert correcting.open(done.job_id)
     with pytest.raises(KeyError):
         correcting.open(jobs.add("c.mp4", 1, 0).job_id)
+
+
+def test_a_motion_of_another_version_is_to_be_handed_in_again(jobs, done, monkeypatch):
+    config = SimpleNamespace(keys=lambda content: {"result": "this version's"})
+    monkeypatch.setattr(opening, "load_estimator", lambda _: SimpleNamespace(config=config))
+    older = SimpleNamespace(content=content_key(jobs.video(done)), keys={"motion.npz": "another's"})
+    monkeypatch.setattr(OutputStorage, "look", lambda *_: older)
+    monkeypatch.setattr(correct, "pulse", lambda _: None)
+    task = correct.Correction(jobs.result(done) / "motion.npz", jobs.video(done), EstimatorConfig())
+    with pytest.raises(ValueError, match="by another version: to correct it, hand the video in again$"):
+        correct._serve_editor(Mock(spec=Worker), task)
 
 
 def test_a_corrected_motion_is_what_is_given_in_other_formats(jobs, done, motion, monkeypatch):

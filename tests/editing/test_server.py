@@ -9,8 +9,8 @@ import pytest
 
 import vibe
 from vibe import cli
+from vibe.editing import open as opening
 from vibe.edits.file import FORMAT, LARGEST, read_edits
-from vibe.inference import estimate
 from vibe.inference.track import STAGE
 
 SWAP = {"edit": "swap_sides", "person": 2, "first": 3, "last": 9}
@@ -107,7 +107,7 @@ def motion(opened, files, monkeypatch):
         tensors |= {f"{number}/{name}": value for name, value in fields.items()}
     clip = {"fps": 30.0, "width": 1280, "height": 720, "damaged": 0}
     opened.stages.put(STAGE, STAGE, tensors, {"clip": clip, "notes": [], "people": 2})
-    monkeypatch.setattr(estimate, "load_estimator", lambda config: opened.estimator)
+    monkeypatch.setattr(opening, "load_estimator", lambda config: opened.estimator)
     opened.solve([]).save(files.edits.with_name("motion.npz"))
     return files.edits.with_name("motion.npz")
 

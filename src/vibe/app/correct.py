@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from vibe.inference.config import EstimatorConfig
 
 
+HAND_IN = "to correct it, hand the video in again"
+"""What the app's user can do about a motion that this version, as it was started, would not make."""
+
+
 @dataclass(frozen=True)
 class Correction:
     """A motion that is to be put right."""
@@ -111,7 +115,7 @@ def _serve_editor(worker: Worker, task: Correction) -> None:
     from vibe.motion import load
 
     pulse(worker)
-    opened = open_motion(task.motion, load(task.motion), task.video, task.config, anew=True)
+    opened = open_motion(task.motion, load(task.motion), task.video, task.config, anew=True, advice=HAND_IN)
     editor, _ = open_editor(opened, files_beside(task.motion))
     with EditServer(editor) as server:
         worker.send(server.address)

@@ -24,17 +24,17 @@ def files_beside(motion: Path) -> EditedFiles:
 
 def open_motion(
     motion: Path, result: Result, video: Path, config: EstimatorConfig, progress: Progress | None = None,
-    anew: bool = False,
+    anew: bool = False, advice: str = "give it those that it had",
 ) -> Refit:  # fmt: skip
     """What corrects a motion file, which holds `result`; raises OSError or ValueError if video or tracks aren't here.
 
-    Tracks that are not here are made `anew`.
+    Tracks that are not here are made `anew`; `advice` is for a motion of other options or another version.
     """
     content, estimator = content_key(video), load_estimator(config)
     manifest = OutputStorage(str(motion.parent)).look(".")
     known = manifest if motion.name == MOTION and manifest and manifest.content == content else None
     if known and known.keys[MOTION] != estimator.config.keys(content)["result"]:
-        raise ValueError(f"{motion} was made with other options, or by another version: give it those that it had")
+        raise ValueError(f"{motion} was made with other options, or by another version: {advice}")
     places = [OutputStorage(str(folder)).stages(content) for folder in motion.absolute().parents]
     folder = next((place for place in places if place and place.is_dir()), None) or places[min(1, len(places) - 1)]
     assert folder is not None, "a folder of this machine has stages"
