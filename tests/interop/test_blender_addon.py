@@ -67,6 +67,21 @@ def test_people_stand_in_the_world_and_in_the_picture(blender_python, given, bod
     assert found["shown"].tolist() == ["clip.mp4"] and found["video"].tolist() == [0], "frame 0 is the video's first"
 
 
+def test_people_are_called_what_they_were_named(blender_python, given, folder):
+    one, two = given.people
+    for name, called in (("Ånna", ["Ånna", "person 2"]), ("\U0001f483" * 60, ["\U0001f483" * 15, "person 2"])):
+        replace(given, people=(replace(one, name=name), two)).save(folder / "named.npz")
+        found, said = opened(blender_python, folder / "named.npz")
+        shown = found["objects"].tolist()[:2]
+        assert shown[0].startswith(called[0]) and shown[1] == called[1] and "Error" not in said
+
+
+def test_a_motion_with_nobody_in_it_says_so(blender_python, given, folder):
+    replace(given, people=()).save(folder / "nobody.npz")
+    found, said = opened(blender_python, folder / "nobody.npz")
+    assert not found and "nobody.npz has nobody in it: choose the motion of a video in which" in said
+
+
 def test_a_camera_off_the_middle_with_oblong_pixels_is_the_camera(blender_python, given, folder):
     K_px = np.array([[900, 0, 600], [0, 1000, 400], [0, 0, 1]], np.float32)
     seen = []
@@ -98,6 +113,7 @@ def test_a_glb_comes_with_skin_camera_and_video(blender_python, given, body, fol
         (b"no archive", "give a motion.npz that this version of vibe wrote"),
         ("vibe-motion 1", "has format 'vibe-motion 1'"),
         ("1/joints", "damaged numbers in 1/joints"),
+        ("1/name", "damaged name of person 1"),
         ("timestamps", "lacks 'timestamps"),
     ],
 )
@@ -107,6 +123,8 @@ def test_what_is_no_motion_is_refused_in_a_sentence(content, reason, blender_pyt
         arrays = dict(file)
     if content == "1/joints":
         arrays[content] = arrays[content] * np.nan
+    elif content == "1/name":
+        arrays[content] = np.array("a\nb")
     elif content == "timestamps":
         del arrays[content]
     else:

@@ -80,6 +80,8 @@ class Person:
     """[T, 3]"""
     rest: np.ndarray
     """[24, 3] the T-pose, its lowest joint at height 0."""
+    name: str
+    """That somebody gave them, else their number."""
 
 
 def read_motion(path):
@@ -104,7 +106,7 @@ def _checked(arrays):
     shapes = {"camera/K": (3, 3), "timestamps": (len(times),)}
     if "camera/R_world_cam" in arrays:
         shapes |= {"camera/R_world_cam": (len(times), 3, 3), "camera/t_world_cam": (len(times), 3)}
-    if not 0 < people <= MOST_PEOPLE or not 0 < fps <= FASTEST:
+    if not 0 <= people <= MOST_PEOPLE or not 0 < fps <= FASTEST:
         raise ValueError(f"has {people} people at {fps:g} frames a second, which can't be shown")
     world = "_world" if "camera/R_world_cam" in arrays else ""
     rows = 0
@@ -118,7 +120,9 @@ def _checked(arrays):
             **{f"{number}/{name}{world}": (length, 3) for name in ("global_orient", "pelvis")},
             f"{number}/global_orient": (length, 3),
         }
-        frames = arrays[f"{number}/frames"]
+        frames, name = arrays[f"{number}/frames"], arrays.get(f"{number}/name", np.array(""))
+        if name.dtype.kind != "U" or name.shape or not name.item().isprintable():
+            raise ValueError(f"has a damaged name of person {number}")
         if not length or frames.dtype.kind != "i" or not 0 <= frames.min() <= frames.max() < len(times):
             raise ValueError(f"has frames of person {number} that the video has not")
     for name, shape in shapes.items():
@@ -151,6 +155,7 @@ def people_of(arrays):
                 rotvec=np.concatenate([turns[:, None], local @ R_Z_UP_Y_UP.T], 1),
                 pelvis=arrays[f"{number}/pelvis{suffix}"].astype(float) @ R_scene.T,
                 rest=rest,
+                name=str(arrays.get(f"{number}/name", "")) or f"person {number}",
             )
         )
     return people
@@ -195,9 +200,9 @@ def quaternions(rotvec):
     return turns
 
 
-def add_person(collection, name, person):
+def add_person(collection, person):
     """An armature whose action has a key in each of the person's frames."""
-    armature = bpy.data.objects.new(name, bpy.data.armatures.new(name))
+    armature = bpy.data.objects.new(person.name, bpy.data.armatures.new(person.name))
     collection.objects.link(armature)
     bpy.context.view_layer.objects.active = armature
     bpy.ops.object.mode_set(mode="EDIT")
@@ -207,7 +212,7 @@ def add_person(collection, name, person):
         bone.head, bone.tail = place, place + (way if np.linalg.norm(way) > TIP / 10 else [0, 0, TIP])
         bone.parent = armature.data.edit_bones[NAMES[parent]] if joint else None
     bpy.ops.object.mode_set(mode="OBJECT")
-    action = new_action(armature, name)
+    action = new_action(armature, person.name)
     for joint, name in enumerate(NAMES):
         R_body_bone = np.array(armature.data.bones[name].matrix_local)[:3, :3]
         path = f'pose.bones["{name}"].'
@@ -330,10 +335,12 @@ def open_motion(scene, path):
     """People as armatures, the camera and the floor of a motion.npz; the camera and what is known of the video."""
     arrays = read_motion(path)
     people = people_of(arrays)
+    if not people:
+        raise ValueError(f"{path.name} has nobody in it: choose the motion of a video in which somebody was found")
     collection = bpy.data.collections.new(path.parent.name or path.stem)
     scene.collection.children.link(collection)
-    for number, person in enumerate(people, start=1):
-        add_person(collection, f"person {number}", person)
+    for person in people:
+        add_person(collection, person)
     if "camera/R_world_cam" in arrays:
         add_floor(collection)
     scene.frame_end = max(1, len(arrays["timestamps"]) - 1)
