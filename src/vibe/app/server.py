@@ -41,7 +41,7 @@ class AppServer:
 
         Raises OSError if the port is taken, FileNotFoundError without the page, ImportError without Starlette.
         """
-        with needs_extra("the app", "Starlette with uvicorn", "app"):
+        with needs_extra("the app", "starlette", "app"):
             import starlette  # noqa: F401
             import uvicorn
         if not TEMPLATE.is_file():
