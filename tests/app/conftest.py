@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from typing import Any
@@ -10,6 +11,7 @@ import performers
 import pytest
 import torch
 
+from vibe.app import correct
 from vibe.app import jobs as jobs_module
 from vibe.app.correct import Correcting
 from vibe.app.jobs import Job, JobFolder
@@ -97,3 +99,19 @@ def ask(server) -> Ask:
         return answer.status, json.loads(text) if "json" in (answer.getheader("Content-Type") or "") else text
 
     return asked
+
+
+@pytest.fixture
+def endless_opening(monkeypatch):
+    """Set once a motion is being opened, which then never comes to an end by itself."""
+    begun = threading.Event()
+
+    def run_tasks(begin, tasks, workers, on_message, on_lost):
+        begun.set()
+        while True:
+            on_message(0, 0, None)
+            time.sleep(0.01)
+        yield
+
+    monkeypatch.setattr(correct, "run_tasks", run_tasks)
+    return begun

@@ -57,17 +57,7 @@ def test_a_motion_that_is_open_is_not_opened_again_and_another_takes_its_place(c
     assert correcting.open(done.job_id) and len(correcting.alive) == 1
 
 
-def test_who_waits_for_a_motion_to_open_waits_no_longer_once_it_is_closed(jobs, done, monkeypatch):
-    begun = threading.Event()
-
-    def run_tasks(begin, tasks, workers, on_message, on_lost):
-        begun.set()
-        while True:
-            on_message(0, 0, None)
-            time.sleep(0.01)
-        yield
-
-    monkeypatch.setattr(correct, "run_tasks", run_tasks)
+def test_who_waits_for_a_motion_to_open_waits_no_longer_once_it_is_closed(jobs, done, endless_opening):
     opened, found = Correcting(jobs, EstimatorConfig()), []
 
     def wait():
@@ -77,7 +67,7 @@ def test_who_waits_for_a_motion_to_open_waits_no_longer_once_it_is_closed(jobs, 
 
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()
-    assert begun.wait(10)
+    assert endless_opening.wait(10)
     opened.close(done.job_id)
     thread.join(10)
     assert found == [True]

@@ -9,7 +9,6 @@ from http.client import HTTPException
 
 import pytest
 
-from vibe.app import correct
 from vibe.app.correct import Correcting
 from vibe.app.jobs import JobFolder
 from vibe.inference.config import EstimatorConfig
@@ -122,24 +121,13 @@ def test_a_download_is_made_and_fetched_and_what_can_not_be_made_says_why(ask, d
     assert status == 400 and answer["error"].startswith("no format is called ../x")
 
 
-def test_the_end_does_not_wait_for_a_motion_that_is_being_opened(server, ask, done, monkeypatch):
-    begun = threading.Event()
-
-    def run_tasks(begin, tasks, workers, on_message, on_lost):
-        begun.set()
-        while True:
-            on_message(0, 0, None)
-            time.sleep(0.01)
-        yield
-
-    monkeypatch.setattr(correct, "run_tasks", run_tasks)
-
+def test_the_end_does_not_wait_for_a_motion_that_is_being_opened(server, ask, done, endless_opening):
     def wait():
         with suppress(OSError, HTTPException):
             ask("POST", f"/jobs/{done.job_id}/correct")
 
     threading.Thread(target=wait, daemon=True).start()
-    assert begun.wait(10)
+    assert endless_opening.wait(10)
     server.close()
     until = time.monotonic() + 10
     while any(each.name.startswith(("asyncio", "vibe-app-edit")) for each in threading.enumerate()):

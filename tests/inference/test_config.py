@@ -4,33 +4,14 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from quick_method import BLIND, nobody
 
 from vibe import assets
 from vibe.body.load import load_body
 from vibe.inference import config
 from vibe.inference.config import EstimatorConfig
 from vibe.inference.estimate import estimate, load_estimator
-from vibe.tracking.detector import Detections
-from vibe.tracking.pose_model import Landmarks
-
-
-def nobody(rgb: np.ndarray) -> Detections:
-    return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-
-
-class Blind:
-    """A pose model that sees nothing."""
-
-    def start(self, box_px: np.ndarray, keypoints_px: np.ndarray | None) -> np.ndarray:
-        return np.zeros(4)
-
-    def __call__(self, rgb: np.ndarray, region: np.ndarray) -> Landmarks:
-        return Landmarks(np.zeros((17, 3)), 0.0, region, region)
-
-
-BLIND = Blind()
 
 
 @pytest.fixture(scope="module")
