@@ -19,6 +19,12 @@ osc_packet = pytest.importorskip("pythonosc.osc_packet", reason="python-osc is n
 UNITY = """Hips Spine Chest UpperChest Neck Head LeftShoulder LeftUpperArm LeftLowerArm LeftHand RightShoulder
 RightUpperArm RightLowerArm RightHand LeftUpperLeg LeftLowerLeg LeftFoot LeftToes RightUpperLeg RightLowerLeg RightFoot
 RightToes""".split()
+FINGERS = [
+    f"{side}{finger}{bone}"
+    for side in ("Left", "Right")
+    for finger in ("Thumb", "Index", "Middle", "Ring", "Little")
+    for bone in ("Proximal", "Intermediate", "Distal")
+]
 
 
 def messages(bundles) -> list[tuple[str, list]]:
@@ -43,7 +49,7 @@ def test_what_is_sent_is_whole_and_of_the_types_that_receivers_want(moment, body
     assert found[0][1] == [1, 3, 0] and all(type(each) is int for each in found[0][1])
     assert found[1][1] == [pytest.approx(moment.time, rel=1e-6)]
     assert found[2][1] == ["root", 0, 0, 0, 0, 0, 0, 1]
-    assert sorted(bones(found)) == sorted(UNITY) and len(found) == 3 + len(UNITY)
+    assert sorted(bones(found)) == sorted(UNITY + FINGERS) and len(found) == 3 + len(UNITY + FINGERS)
     for address, values in found[1:]:
         assert all(type(each) is float for each in values[address.endswith("Pos") :])
     for *_, x, y, z, w in bones(found).values():
@@ -55,15 +61,15 @@ def test_bones_put_together_are_the_person_in_the_mirror_with_a_foot_on_the_floo
     found = bones(messages(VmcAvatar(body).bundles(moment)))
     flip = np.diag([-1.0, 1, 1])
     turns, places = {}, {}
-    for joint, name in BONES.items():  # Unity's rotations are ours in its mirrored axes
-        parent = SMPL_PARENTS[SMPL.index(joint)]
+    for joint in SMPL[: len(UNITY)]:  # Unity's rotations are ours in its mirrored axes
+        name, parent = BONES[joint], SMPL_PARENTS[SMPL.index(joint)]
         local = flip @ Rotation.from_quat(np.array(found[name][3:]) * [1, -1, -1, 1]).as_matrix() @ flip
         above = SMPL[parent] if parent >= 0 else None
         turns[joint] = local if above is None else turns[above] @ local
         offset = np.array(found[name][:3])
         places[joint] = offset if above is None else places[above] + turns[above] @ offset
     level = pose.joints.numpy() * [1, -1, -1]
-    for joint in BONES:
+    for joint in places:
         mine = places[joint] - places["pelvis"]
         true = (level[SMPL.index(joint)] - level[0]) * [-1, 1, 1]
         assert np.abs(mine - true).max() < 1e-3, joint
@@ -79,8 +85,21 @@ def test_who_faces_the_camera_at_rest_is_an_avatar_that_faces_z_in_its_own_t_pos
     rest[0] = np.diag([1.0, -1, -1])
     still = replace(pose, rotmat=pose.rotmat.new_tensor(rest))
     found = bones(messages(VmcAvatar(body).bundles(replace(moment, people=(still,)))))
-    assert all(np.allclose(np.abs(values[3:]), [0, 0, 0, 1], atol=1e-6) for values in found.values())
+    assert all(np.allclose(np.abs(found[name][3:]), [0, 0, 0, 1], atol=1e-6) for name in UNITY)
     assert found["LeftUpperArm"][0] < 0 < found["RightUpperArm"][0] and found["Spine"][1] > 0
+
+
+def test_fingers_hang_relaxed_towards_the_palm_and_a_body_without_any_sends_none(moment, body):
+    found = bones(messages(VmcAvatar(body).bundles(moment)))
+    for side, sign in (("Left", 1), ("Right", -1)):  # of arms to the sides, palms down
+        for finger in ("Index", "Middle", "Ring", "Little"):
+            R = Rotation.identity()
+            for bone in ("Proximal", "Intermediate", "Distal"):
+                R = R * Rotation.from_quat(found[f"{side}{finger}{bone}"][3:])
+            tip = R.apply([-sign, 0, 0])
+            assert tip[1] < -0.5, (side, finger)
+    without = replace(body, hands=None)
+    assert sorted(bones(messages(VmcAvatar(without).bundles(moment)))) == sorted(UNITY)
 
 
 def test_a_step_to_the_left_and_back_moves_the_hips_so(moment, body):
@@ -114,9 +133,9 @@ def test_packets_arrive_where_they_are_sent_to(moment, shot, body):
         receiver.settimeout(60)
         outbox = vmc(f"127.0.0.1:{receiver.getsockname()[1]}", as_numpy(body))
         outbox.put(moment, shot, 80.0)
-        got = [osc_packet.OscPacket(receiver.recv(65536)) for _ in range(3)]
+        got = [osc_packet.OscPacket(receiver.recv(65536)) for _ in range(5)]
         outbox.close()
     names = [each.message.params[0] for packet in got[1:] for each in packet.messages]
-    assert sorted(names) == sorted(UNITY)
+    assert sorted(names) == sorted(UNITY + FINGERS)
     with pytest.raises(OSError, match="give --vmc an address"):
         vmc("a" * 70 + ".example:39539", body)

@@ -14,6 +14,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from vibe.arrays import as_numpy
+from vibe.body.fingers import ARMS, with_fingers
+from vibe.body.hand_joints import relaxed_rotmat
 from vibe.body.pose import rest_joints, rest_vertices
 from vibe.body.record import Body
 from vibe.export.rigs import RIGS
@@ -21,7 +23,7 @@ from vibe.live.outputs import Outbox, osc_bundle, osc_client
 from vibe.live.person import LivePose
 from vibe.live.pose import LivePoses
 from vibe.rotations import quaternions_from_rotmat
-from vibe.skeletons import SMPL, SMPL_PARENTS
+from vibe.skeletons import SMPL, SMPLH
 
 MOST_BONES = 16
 """Of a packet, so that it fits one of Ethernet's."""
@@ -29,8 +31,18 @@ READY = [1, 3, 0]
 """An avatar is loaded, calibrated, in the ordinary mode."""
 R_LEVEL_CAM = np.diag([1.0, -1.0, -1.0]).astype(np.float32)
 """From the camera's axes to y up, z towards the camera."""
-BONES = {joint: name[0].upper() + name[1:] for joint, name in RIGS["vrm"].bones.items() if joint in SMPL}
-"""Unity's names of SMPL's joints."""
+_THUMBS = (("ThumbProximal", "ThumbIntermediate"), ("ThumbMetacarpal", "ThumbProximal"))
+
+
+def _unity_name(name: str) -> str:
+    """From VRM 1.0's, which begins with a small letter and names the thumb's bones otherwise."""
+    for theirs, unity in _THUMBS:
+        name = name.replace(theirs, unity)
+    return name[0].upper() + name[1:]
+
+
+BONES = {joint: _unity_name(name) for joint, name in RIGS["vrm"].bones.items()}
+"""Unity's names of SMPL-H's joints."""
 FEET = [SMPL.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("ankle", "foot")]
 
 
@@ -46,10 +58,15 @@ def vmc(address: str, body: Body) -> Outbox:
 
 
 class VmcAvatar:
-    """The messages of one avatar: it stays with a person as long as they are in view."""
+    """The messages of one avatar: it stays with a person as long as they are in view.
+
+    Its fingers hang relaxed, since nobody looks at hands live; of a body without fingers it keeps its own.
+    """
 
     def __init__(self, body: Body) -> None:
-        self._body = as_numpy(body)
+        body = as_numpy(body)
+        fingers = np.zeros((0, 3, 3), np.float32) if body.hands is None else relaxed_rotmat(body)
+        self._body, self._fingers = body if body.hands is None else with_fingers(body), fingers
         self._number = 0
         self._begins = np.zeros(3, np.float32)
 
@@ -74,19 +91,19 @@ class VmcAvatar:
 
     def _bones(self, pose: LivePose) -> Iterator[list]:
         """Name, place in the bone above and turn of each bone: x, y, z, then the quaternion x, y, z, w."""
-        rotmat, betas = as_numpy(pose.rotmat).copy(), as_numpy(pose.betas)
+        rotmat, betas = np.concatenate([as_numpy(pose.rotmat)[:ARMS], self._fingers]), as_numpy(pose.betas)
         rest = rest_joints(self._body, betas)
         rotmat[0] = R_LEVEL_CAM @ rotmat[0]
-        offsets = rest - rest[list(SMPL_PARENTS)]
+        offsets = rest - rest[list(self._body.parents)]
         offsets[0] = R_LEVEL_CAM @ as_numpy(pose.trans) - self._begins
         offsets[0, 1] = self._height(as_numpy(pose.joints) @ R_LEVEL_CAM.T, rest, betas)
         quaternions = quaternions_from_rotmat(rotmat)
-        for joint, name in BONES.items():
-            place = SMPL.index(joint)
+        for place, joint in enumerate(SMPLH[: len(rotmat)]):
+            name = BONES[joint]
             yield [name, *unity_place(offsets[place]).tolist(), *unity_turn(quaternions[place]).tolist()]
 
     def _height(
-        self, joints: Float[ndarray, "24 3"], rest: Float[ndarray, "24 3"], betas: Float[ndarray, "10"]
+        self, joints: Float[ndarray, "24 3"], rest: Float[ndarray, "joint 3"], betas: Float[ndarray, "10"]
     ) -> float:
         """Of the pelvis above the floor, on which the lower foot stands: a camera alone does not know its floor."""
         soles = rest[FEET, 1] - rest_vertices(self._body, betas)[:, 1].min()
