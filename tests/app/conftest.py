@@ -11,7 +11,7 @@ import performers
 import pytest
 import torch
 
-from vibe.app import correct
+from vibe.app import correct, work
 from vibe.app import jobs as jobs_module
 from vibe.app.correct import Correcting
 from vibe.app.jobs import Job, JobFolder
@@ -102,8 +102,8 @@ def ask(server) -> Ask:
 
 
 @pytest.fixture
-def endless_opening(monkeypatch):
-    """Set once a motion is being opened, which then never comes to an end by itself."""
+def endless_work(monkeypatch):
+    """Set once a motion is being opened or a download made, which then never comes to an end by itself."""
     begun = threading.Event()
 
     def run_tasks(begin, tasks, workers, on_message, on_lost):
@@ -113,5 +113,6 @@ def endless_opening(monkeypatch):
             time.sleep(0.01)
         yield
 
-    monkeypatch.setattr(correct, "run_tasks", run_tasks)
+    for module in (correct, work):
+        monkeypatch.setattr(module, "run_tasks", run_tasks)
     return begun

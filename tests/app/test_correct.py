@@ -57,7 +57,7 @@ def test_a_motion_that_is_open_is_not_opened_again_and_another_takes_its_place(c
     assert correcting.open(done.job_id) and len(correcting.alive) == 1
 
 
-def test_who_waits_for_a_motion_to_open_waits_no_longer_once_it_is_closed(jobs, done, endless_opening):
+def test_who_waits_for_a_motion_to_open_waits_no_longer_once_it_is_closed(jobs, done, endless_work):
     opened, found = Correcting(jobs, EstimatorConfig()), []
 
     def wait():
@@ -67,7 +67,7 @@ def test_who_waits_for_a_motion_to_open_waits_no_longer_once_it_is_closed(jobs, 
 
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()
-    assert endless_opening.wait(10)
+    assert endless_work.wait(10)
     opened.close(done.job_id)
     thread.join(10)
     assert found == [True]
@@ -99,7 +99,7 @@ def test_a_corrected_motion_is_what_is_given_in_other_formats(jobs, done, motion
 
     seen = []
     monkeypatch.setattr(work, "run_tasks", lambda begin, tasks, *_, **__: [(0, (str(seen.append(*tasks)), ()))])
-    work.make_download(done, jobs, "bvh", None)
+    work.make_download(done, jobs, "bvh", None, threading.Event())
     (jobs.result(done) / "motion_edited.npz").write_bytes(motion)
-    work.make_download(done, jobs, "bvh", None)
+    work.make_download(done, jobs, "bvh", None, threading.Event())
     assert [task.motion.name for task in seen] == ["motion.npz", "motion_edited.npz"]

@@ -121,13 +121,14 @@ def test_a_download_is_made_and_fetched_and_what_can_not_be_made_says_why(ask, d
     assert status == 400 and answer["error"].startswith("no format is called ../x")
 
 
-def test_the_end_does_not_wait_for_a_motion_that_is_being_opened(server, ask, done, endless_opening):
+@pytest.mark.parametrize("what", ["correct", "downloads"])
+def test_the_end_does_not_wait_for_what_is_being_opened_or_made(server, ask, done, endless_work, what):
     def wait():
         with suppress(OSError, HTTPException):
-            ask("POST", f"/jobs/{done.job_id}/correct")
+            ask("POST", f"/jobs/{done.job_id}/{what}", {"to": "glb", "rig": None})
 
     threading.Thread(target=wait, daemon=True).start()
-    assert endless_opening.wait(10)
+    assert endless_work.wait(10)
     server.close()
     until = time.monotonic() + 10
     while any(each.name.startswith(("asyncio", "vibe-app-edit")) for each in threading.enumerate()):

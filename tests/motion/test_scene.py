@@ -189,13 +189,16 @@ def test_what_is_not_known_of_the_world_is_noted(body, moving):
     assert [word in " ".join(notes) for word in ("taken for still", "the picture's", "lowest foot's")] == [True] * 3
 
 
-def test_contacts_are_straight_between_frames_and_none_in_gaps(body):
+def test_contacts_and_deviations_are_straight_between_frames_and_none_in_gaps(body):
     motion = performers.standing(body, 60)
     stands = np.repeat(np.arange(60) % 2, 4).reshape(60, 4).astype(np.float32)
     kept = np.array([frame for frame in range(60) if not 20 < frame < 24])
-    given = performers.show(body, replace(motion, contacts=stands).at(kept))
+    deviations = np.broadcast_to(0.02 + 0.01 * stands[:, :1, None], (60, 24, 2)).astype(np.float32)
+    given = performers.show(body, replace(motion, contacts=stands, joints_std=deviations).at(kept))
     (character,) = build_scene(given, body, SceneOptions(fps=50.0)).characters
-    assert character.contacts is not None
+    assert character.contacts is not None and character.joints_std is not None
+    assert np.allclose(character.joints_std[1:40:2], 0.025) and np.isnan(character.joints_std[41:48]).all()
+    assert np.isfinite(character.joints_std[48:]).all()
     assert np.allclose(character.contacts[:41:2], stands[:21]) and np.allclose(character.contacts[1:40:2], 0.5)
     assert not character.contacts[41:48].any()
     (character,) = build_scene(performers.show(body, motion), body, SceneOptions()).characters

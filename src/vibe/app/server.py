@@ -48,7 +48,7 @@ class AppServer:
             raise FileNotFoundError(MISSING)
         self.token = secrets.token_urlsafe(16)
         self._jobs, self._runner, self._correcting = jobs, runner, correcting
-        self._making = threading.Lock()
+        self._making, self._ending = threading.Lock(), threading.Event()
         try:
             self._socket = socket.create_server((HOST, port))
         except OSError as error:
@@ -148,10 +148,14 @@ class AppServer:
 
         def make() -> dict[str, Any]:
             with self._making:  # one at a time
-                name, notes = make_download(self._jobs.get(job_id), self._jobs, to, rig)
+                name, notes = make_download(self._jobs.get(job_id), self._jobs, to, rig, self._ending)
             return {"name": name, "notes": notes}
 
-        return await _answer(make)
+        try:
+            return await _answer(make)
+        except asyncio.CancelledError:  # the program ends, and would wait until the file is written
+            self._ending.set()
+            raise
 
     async def _file(self, request: Any) -> Any:
         """A result, or a download that was made."""

@@ -192,11 +192,13 @@ class Download:
     rig: str | None
 
 
-def make_download(job: Job, jobs: JobFolder, to: str, rig: str | None) -> tuple[str, tuple[str, ...]]:
+def make_download(
+    job: Job, jobs: JobFolder, to: str, rig: str | None, ending: threading.Event
+) -> tuple[str, tuple[str, ...]]:
     """Write a job's motion in a format, by a process of its own; the name of the file and what to know about it.
 
     It is the one that was put right by hand, if there is one. Several files become a .zip. Raises KeyError for a job
-    without results, and what `vibe.export` raises.
+    without results, what `vibe.export` raises, and `Stopped` once the program is `ending`.
     """
     if MOTION not in job.files:
         raise KeyError(job.job_id)
@@ -204,7 +206,12 @@ def make_download(job: Job, jobs: JobFolder, to: str, rig: str | None) -> tuple[
     task = Download(
         edited if edited.is_file() else jobs.result(job) / MOTION, jobs.folder(job.job_id) / DOWNLOADS, to, rig
     )
-    ((_, answer),) = run_tasks(_begin_download, [task], 1, on_lost=_lost_download)
+
+    def told(worker_id: int, number: int, message: Any) -> None:
+        if ending.is_set():
+            raise Stopped
+
+    ((_, answer),) = run_tasks(_begin_download, [task], 1, on_message=told, on_lost=_lost_download)
     if isinstance(answer, str):
         raise OSError(answer)
     return answer
@@ -215,6 +222,7 @@ def _lost_download(task: Download, how: str) -> str:
 
 
 def _begin_download(worker: Worker) -> Callable[[Download], tuple[str, tuple[str, ...]]]:
+    pulse(worker)
     return _write_download
 
 

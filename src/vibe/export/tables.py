@@ -34,7 +34,7 @@ def write_csv(path: Path, scene: Scene) -> None:
     Columns: person, frame of the export, time in the video (s), confidence, then x, y, z of each joint in metres, with
     the axis that points up in the name of its column: `pelvis_y_up_m`; then joint angles such as
     `right_knee_flexion_deg`; then `contact_left_heel` and so on, and `pelvis_std_across_m`, `pelvis_std_along_m` and so
-    on, where anybody has them, empty of those who have not.
+    on, where anybody has them, empty of those who have not; deviations are empty too in frames that are filled in.
     """
     axes = [axis + ("_up" if axis == scene.up else "") for axis in "xyz"]
     names = ["person", "frame", "time_s", "confidence", *(f"{joint}_{axis}_m" for joint in SMPL for axis in axes)]

@@ -74,8 +74,8 @@ def refine_track(
         betas.append(part.betas)
     shape = betas[0] if betas[0].ndim == 1 else torch.cat(betas)
     motion = to_motion(SmplParams(rotmat, shape, pelvis), track, times, camera, body)
-    if how.fitting is None or not how.fitting.grounded:
-        return motion
+    if how.fitting is None or not how.fitting.grounded or predicted.timeline.everywhere:
+        return motion  # deviations are fitted to errors of our own fit of what networks say of keypoints
     from vibe.inference.uncertainty import motion_std
 
     return replace(motion, joints_std=motion_std(motion, straight, predicted, camera, body, others))

@@ -35,7 +35,7 @@ class Character:
     contacts: Float[ndarray, "time 4"] | None = None
     """Probability that left heel, left toe, right heel and right toe stand; 0 in gaps."""
     joints_std: Float[ndarray, "time 24 2"] | None = None
-    """Standard deviations as `vibe.motion.Motion` has them, metres; None where they are not known."""
+    """Standard deviations as `vibe.motion.Motion` has them, metres; NaN in gaps, None where they are not known."""
     fingers: Float[ndarray, "time 30 3 3"] | None = None
     """Rotations of the fingers in SMPL-H's order, the left hand's first; None of who has none."""
 

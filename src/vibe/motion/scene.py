@@ -283,7 +283,7 @@ def _character(
     deviations = None
     if motion.joints_std is not None:
         flat = straight_between(motion.joints_std.reshape(len(motion), -1), before, after, part)
-        deviations = flat.reshape(-1, *motion.joints_std.shape[1:])
+        deviations = np.where(gap[:, None], np.nan, flat).reshape(-1, *motion.joints_std.shape[1:]).astype(np.float32)
     fingers = None
     if motion.left_hand_pose is not None and motion.right_hand_pose is not None and body.hands is not None:
         fingers = rotations_between(fingers_rotmat(motion.left_hand_pose, motion.right_hand_pose), before, after, part)
