@@ -33,16 +33,16 @@ def test_smoothed_targets_lie_a_tenth_at_most_below_one_and_follow_the_seed() ->
 
 def test_smoothing_moves_the_term_of_real_motion_alone() -> None:
     judge, real, fake = discriminator().eval(), torch.randn(6, 5, 69), torch.randn(4, 5, 69)
-    plain, pull = discriminate(judge, real, fake)
+    plain, pull = discriminate(judge, real, fake, PLAIN)
     target = smoothed_target(torch.ones(6), torch.Generator().manual_seed(0))
-    smooth, same = discriminate(judge, real, fake, target=target)
+    smooth, same = discriminate(judge, real, fake, PLAIN, target)
     assert plain["fake"] == smooth["fake"] and plain["real"] != smooth["real"]
     torch.testing.assert_close(pull, same)
 
 
 def test_the_discriminator_learns_without_touching_the_generator() -> None:
     judge, fake = discriminator(), torch.randn(4, 5, 69, requires_grad=True)
-    discriminate(judge, torch.randn(4, 5, 69), fake)
+    discriminate(judge, torch.randn(4, 5, 69), fake, PLAIN)
     assert fake.grad is None
     assert all(parameter.grad is not None for parameter in judge.parameters())
 
@@ -50,7 +50,7 @@ def test_the_discriminator_learns_without_touching_the_generator() -> None:
 def test_each_side_gets_the_gradient_of_its_own_equation() -> None:
     judge, real = discriminator().eval(), torch.randn(6, 5, 69)
     fake = torch.randn(4, 5, 69, requires_grad=True)
-    _, pull = discriminate(judge, real, fake, weight=2.0)
+    _, pull = discriminate(judge, real, fake, AdversarialConfig(weight=2.0))
     found = {name: parameter.grad for name, parameter in judge.named_parameters()}
     (wanted,) = torch.autograd.grad(2.0 * generator_loss(judge(fake)), fake)
     torch.testing.assert_close(pull, wanted, rtol=1e-4, atol=1e-7)
@@ -67,15 +67,15 @@ def test_a_score_of_exactly_zero_still_teaches_the_generator() -> None:
     with torch.no_grad():
         judge.fc.bias -= judge(fake)[0]
         judge.fc.bias -= judge(fake)[0]
-    _, pull = discriminate(judge, real, fake, 0.5)
+    _, pull = discriminate(judge, real, fake, AdversarialConfig(weight=0.5))
     (wanted,) = torch.autograd.grad(0.5 * generator_loss(judge(fake)), fake)
     torch.testing.assert_close(pull, wanted, rtol=1e-6, atol=1e-12)
 
 
 def test_weights_multiply() -> None:
     judge, real, fake = discriminator().eval(), torch.randn(6, 5, 69), torch.randn(4, 5, 69)
-    one, _ = discriminate(judge, real, fake)
-    three, _ = discriminate(judge, real, fake, weight=3.0)
+    one, _ = discriminate(judge, real, fake, PLAIN)
+    three, _ = discriminate(judge, real, fake, AdversarialConfig(weight=3.0))
     assert {name: float(3 * term) for name, term in one.items()} == pytest.approx(
         {name: float(term) for name, term in three.items()}
     )
@@ -91,7 +91,7 @@ def test_a_discriminator_tells_smooth_motion_from_jitter_after_a_few_steps() -> 
 
     for _ in range(60):
         optimiser.zero_grad()
-        discriminate(judge, motions(0.02), motions(0.5), target=smoothed_target(torch.ones(32), random))
+        discriminate(judge, motions(0.02), motions(0.5), PLAIN, smoothed_target(torch.ones(32), random))
         optimiser.step()
     judge.eval()
     with torch.no_grad():

@@ -10,20 +10,35 @@ import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils import parametrizations
 
 from vibe.models.priors import BODY_JOINTS
 from vibe.rotations import rotmat_to_6d
 
-FORMS: dict[str, Callable[[Tensor], Tensor]] = {"axis_angle": roma.rotmat_to_rotvec, "6d": rotmat_to_6d}
-"""How a rotation is written for the discriminator. Axis-angle is what was published; it jumps at half a turn."""
-WIDTHS = {"axis_angle": 3, "6d": 6}
+VELOCITY = 10.0
+"""Frames over which a velocity is told, so that its numbers are about as large as those of the rotations."""
+
+
+def with_velocity(rotmat: Float[Tensor, "*b time joint 3 3"]) -> Float[Tensor, "*b time joint 12"]:
+    """6D and its change since the frame before, 0 in the first, times VELOCITY."""
+    numbers = rotmat_to_6d(rotmat)
+    moved = functional.pad(numbers.diff(dim=-3), (0, 0, 0, 0, 1, 0))
+    return torch.cat([numbers, VELOCITY * moved], -1)
+
+
+FORMS: dict[str, Callable[[Tensor], Tensor]] = {
+    "axis_angle": roma.rotmat_to_rotvec, "6d": rotmat_to_6d, "6d_velocity": with_velocity,
+}  # fmt: skip
+"""How rotations are written for the discriminator. Axis-angle is what was published; it jumps at half a turn."""
+WIDTHS = {"axis_angle": 3, "6d": 6, "6d_velocity": 12}
 
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
     """Sizes of the discriminator; the defaults are those of the paper's best rows (table 3, appendix 6.1)."""
 
-    form: Literal["axis_angle", "6d"] = "axis_angle"
+    form: Literal["axis_angle", "6d", "6d_velocity"] = "axis_angle"
     """How the body's rotations are written."""
     hidden: int = 1024
     """Units of a GRU layer."""
@@ -37,6 +52,8 @@ class DiscriminatorConfig:
     """Units of each layer before the last."""
     dropout: float = 0.1
     """Of the attention's perceptron."""
+    spectral: bool = False
+    """Every weight matrix divided by its largest singular value (Miyato et al. 2018)."""
 
 
 PAPER = DiscriminatorConfig()
@@ -105,9 +122,16 @@ class MotionDiscriminator(nn.Module):
             self.attention = SelfAttention(*sizes, config.dropout)
         self.pooling = config.pooling
         self.fc = nn.Linear(config.hidden * (2 if config.pooling == "concat" else 1), 1)
+        self.spectral = config.spectral
+        if config.spectral:
+            for part in [part for part in self.modules() if isinstance(part, nn.Linear | nn.GRU)]:
+                for name in [name for name, _ in part.named_parameters(recurse=False) if name.startswith("weight")]:
+                    parametrizations.spectral_norm(part, name)
 
     def forward(self, motion: Float[Tensor, "*b time number"]) -> Float[Tensor, "*b"]:
         """One score a motion, of `motion_numbers` in the discriminator's form."""
+        if self.spectral:  # a GRU keeps a list of its weights, which does not see that they are parametrized
+            self.gru._flat_weights = [getattr(self.gru, name) for name in self.gru._flat_weights_names]
         states, _ = self.gru(motion.reshape(-1, *motion.shape[-2:]))
         pooled = POOLS[self.pooling](states) if self.attention is None else self.attention(states)
         return self.fc(pooled)[..., 0].reshape(motion.shape[:-2])

@@ -117,7 +117,8 @@ class SynthesisConfig:
     procedural: float = 0.0
     """Share of the imitated windows whose motion is made by rule (`vibe.synthetic.procedural_motion`), not captured."""
     labelled: float = 1.0
-    """Share of the windows whose 3D truth is known; of the others the losses see the detected keypoints alone."""
+    """Share of the windows whose 3D truth is known; of the others the losses see the detected keypoints alone, and
+    nothing of joints, rotations and shape. Parts of a window are rounded at random: the share holds over a run."""
     poses: PoseConfig = field(default_factory=PoseConfig)
     views: ViewConfig = field(default_factory=ViewConfig)
     noise: NoiseConfig = field(default_factory=NoiseConfig)
@@ -195,7 +196,14 @@ def synthesise(
     ends = torch.where(chosen, sure[:, :, core:], imitate_ends(truth, detected, metre, config.noise, seed))
     ends = ends * (torch.rand(config.batch, 1, 1, 1, generator=seed) < config.ends)
     keypoints = torch.cat([keypoints, ends], 2)
-    return build_example(people.rotmat, people.betas, people.view.zoom, points, truth, keypoints, box, config.labelled)
+    labelled = count_labelled(config, seed)
+    return build_example(people.rotmat, people.betas, people.view.zoom, points, truth, keypoints, box, labelled)
+
+
+def count_labelled(config: SynthesisConfig, seed: torch.Generator) -> int:
+    """Windows of a batch whose truth is known: whole ones, and one more as often as the rest of the share says."""
+    whole, rest = divmod(round(config.labelled * config.batch, 6), 1)
+    return int(whole) + (rest > 0 and float(torch.rand((), generator=seed)) < rest)
 
 
 def see_keypoints(
@@ -210,10 +218,13 @@ def see_keypoints(
 def build_example(
     rotmat: Float[Tensor, "batch time 24 3 3"], betas: Float[Tensor, "batch 10"], zoom: Float[Tensor, "batch"],
     points: Float[Tensor, "batch time 51 3"], truth: Float[Tensor, "batch time 27 2"],
-    keypoints: Float[Tensor, "batch time 27 3"], box: Float[Tensor, "batch time 4"], labelled: float,
+    keypoints: Float[Tensor, "batch time 27 3"], box: Float[Tensor, "batch time 4"], labelled: int,
     places: Float[Tensor, "batch time 27 3"] | None = None,
 ) -> Example:  # fmt: skip
-    """Evidence and truth of people in the camera's frame as the crops in these boxes see them."""
+    """Evidence and truth of people in the camera's frame as the crops in these boxes see them.
+
+    The truth of the first `labelled` windows is known.
+    """
     identity = torch.eye(3)
     true_box = torch.cat([box[..., :2] / zoom[:, None, None], box[..., 2:]], -1)
     R_crop_cam, _, _ = cameras.crop_view(true_box, identity)
@@ -225,7 +236,7 @@ def build_example(
         points=points @ R_crop_cam.mT,
         keypoints_2d=observe(functional.pad(truth, (0, 1), value=1.0), box, identity).keypoints[..., :2],
         half_side=evidence.box[..., 2].exp(),
-        labelled=torch.arange(len(rotmat)) < round(labelled * len(rotmat)),
+        labelled=torch.arange(len(rotmat)) < labelled,
     )
 
 

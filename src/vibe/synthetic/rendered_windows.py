@@ -107,4 +107,5 @@ def rendered_example(
     places[bare], keypoints[bare, :, len(COCO) :] = 0.0, 0.0
     core, wobble = len(COCO), torch.full((count,), 0.0 if plain else 0.04)
     box = examples.steady_boxes(keypoints[:, :, :core], truth[:, :, :core], wobble, seed)
-    return examples.build_example(rotmat, betas, zoom, points, truth, keypoints, box, config.labelled, places)
+    labelled = examples.count_labelled(config, seed)
+    return examples.build_example(rotmat, betas, zoom, points, truth, keypoints, box, labelled, places)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from vibe.arrays import converted
 from vibe.models.discriminator import motion_numbers
@@ -20,7 +21,7 @@ from vibe.records import GeneratorOutput, Observation, Progress
 from vibe.train.checkpoints import save_weights
 from vibe.train.distributed import ProcessGroup, all_reduce_mean, join_process_group, leave_process_group, shard_batch
 from vibe.train.losses_temporal import temporal_losses
-from vibe.train.recipes import GeneratorRecipe, PaperRecipe, Recipe
+from vibe.train.recipes import AdversarialConfig, GeneratorRecipe, PaperRecipe, Recipe
 from vibe.train.state import Task, TrainState, build_train_state
 from vibe.train.task_features import features_task
 from vibe.train.task_keypoints import keypoints_task
@@ -43,6 +44,11 @@ TASKS: Mapping[type[GeneratorRecipe], Callable[[Any, ProcessGroup], Task]] = {
     PaperRecipe: features_task,
 }
 """What the recipes of each kind learn from."""
+LOSSES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "squares": functional.mse_loss,
+    "logistic": functional.binary_cross_entropy_with_logits,
+}
+"""Of scores and their targets."""
 LEAST_GRADIENT = 1e-12
 """The least gradient at a score; a fainter one could not be turned into the other side's."""
 
@@ -121,7 +127,7 @@ def train_step(
         assert real is not None
         fake = motion_numbers(output.rotmat, recipe.discriminator.form)
         adversarial, pull = discriminate(
-            state.discriminator.train(), real.motion, fake, recipe.adversarial.weight, real.target
+            state.discriminator.train(), real.motion, fake, recipe.adversarial, real.target
         )
         check_finite(torch.stack(list(adversarial.values())).sum(), "discriminator's loss", step, batch)
         terms, total = terms | adversarial, total + adversarial["adversarial"]
@@ -153,42 +159,63 @@ def generate(
 
 def discriminate(
     discriminator: nn.Module, real: Float[Tensor, "real time number"], fake: Float[Tensor, "batch frames number"],
-    weight: float = 1.0, target: Float[Tensor, "real"] | None = None,
+    config: AdversarialConfig, target: Float[Tensor, "real"] | None = None,
 ) -> tuple[dict[str, Float[Tensor, ""]], Float[Tensor, "batch frames number"]]:  # fmt: skip
     """Equations 2 and 3 in one run: adds D's gradients, returns the terms and the generator's gradient at `fake`.
 
     A motion's score is one number, so the two sides' gradients at the motion differ by a factor only: that of their
     gradients at the score. One way back from the scores, with D's, therefore serves both. As published, D's terms
-    ("real" and "fake") have the weight too. `target` is what real motions are to score: 1, unless smoothed.
+    ("real" and "fake", and its "penalty") have the weight too. `target` is what real motions are to score: 1, unless smoothed.
     """
     fake = fake.detach().requires_grad_()
+    penalty = {}
+    if config.penalty:
+        penalty["penalty"] = config.weight * real_gradient_penalty(discriminator, real, config.penalty)
+        penalty["penalty"].backward()
     scores = discriminator(torch.cat([real, fake]))
     leaf = scores.detach().requires_grad_()
     score_real, score_fake = leaf.split([len(real), len(fake)])
-    terms = {"adversarial": generator_loss(score_fake)} | discriminator_losses(score_real, score_fake, target)
-    terms = {name: weight * term for name, term in terms.items()}
+    terms = {"adversarial": generator_loss(score_fake, config.loss)}
+    terms |= discriminator_losses(score_real, score_fake, target, config.loss)
+    terms = {name: config.weight * term for name, term in terms.items()}
     (gradient_d,) = torch.autograd.grad(terms["real"] + terms["fake"], leaf, retain_graph=True)
     (gradient_g,) = torch.autograd.grad(terms["adversarial"], leaf)
     gradient_d = torch.where(gradient_d.abs() < LEAST_GRADIENT, LEAST_GRADIENT, gradient_d)
     scores.backward(gradient_d)
     assert fake.grad is not None
     pull = fake.grad * (gradient_g / gradient_d)[len(real) :, None, None]
-    return {name: term.detach() for name, term in terms.items()}, pull
+    return {name: term.detach() for name, term in (terms | penalty).items()}, pull
 
 
-def generator_loss(score_fake: Float[Tensor, "*b"]) -> Float[Tensor, ""]:
-    """Equation 2: mean squared distance of the scores of generated motions from 1."""
-    return (score_fake - 1).square().mean()
+def real_gradient_penalty(
+    discriminator: nn.Module, real: Float[Tensor, "real time number"], weight: float
+) -> Float[Tensor, ""]:
+    """R1 of Mescheder et al. 2018: half the squared length of the gradient of each real motion's score at the motion.
+
+    Without cuDNN, which has no second derivative of a GRU.
+    """
+    real = real.detach().requires_grad_()
+    with torch.backends.cudnn.flags(enabled=False):
+        (slope,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
+    return weight / 2 * slope.square().sum((-1, -2)).mean()
+
+
+def generator_loss(score_fake: Float[Tensor, "*b"], kind: str = "squares") -> Float[Tensor, ""]:
+    """Equation 2: mean squared distance of the scores of generated motions from 1, or another of the LOSSES."""
+    return LOSSES[kind](score_fake, torch.ones_like(score_fake))
 
 
 def discriminator_losses(
     score_real: Float[Tensor, "*real"], score_fake: Float[Tensor, "*fake"],
-    target: Float[Tensor, "*real"] | None = None,
+    target: Float[Tensor, "*real"] | None = None, kind: str = "squares",
 ) -> dict[str, Float[Tensor, ""]]:  # fmt: skip
     """The two terms of equation 3: scores of real motions from 1, or their smoothed target, and of generated ones
-    from 0."""
+    from 0; or another of the LOSSES."""
     wanted = torch.ones_like(score_real) if target is None else target
-    return {"real": (score_real - wanted).square().mean(), "fake": score_fake.square().mean()}
+    return {
+        "real": LOSSES[kind](score_real, wanted),
+        "fake": LOSSES[kind](score_fake, torch.zeros_like(score_fake)),
+    }
 
 
 def smoothed_target(

@@ -34,6 +34,10 @@ class AdversarialConfig:
     """Weight decay; the published configuration has 1e-4."""
     smoothing: float = 0.1
     """Most that the target of a real motion falls short of 1 (appendix 6.1)."""
+    loss: Literal["squares", "logistic"] = "squares"
+    """Of scores against targets: equations 2 and 3, or the logarithm of the odds (Goodfellow et al. 2014)."""
+    penalty: float = 0.0
+    """Weight of the squared gradient of real motions' scores (R1 of Mescheder et al. 2018); its half enters."""
 
 
 @dataclass(frozen=True)
