@@ -8,6 +8,7 @@ from vibe.models.discriminator import (
     PAPER,
     POOLS,
     RELEASED,
+    VELOCITY,
     DiscriminatorConfig,
     MotionDiscriminator,
     SelfAttention,
@@ -72,6 +73,33 @@ def test_a_motion_is_the_body_without_its_heading(form: str) -> None:
     turned = torch.cat([roma.random_rotmat((2, 5, 1)), rotmat[..., 1:, :, :]], -3)
     torch.testing.assert_close(motion_numbers(turned, form), numbers)
     assert MotionDiscriminator(replace(SMALL, form=form))(numbers).shape == (2,)
+
+
+def test_velocities_stand_behind_6d_and_are_nothing_where_nothing_moves() -> None:
+    rotmat = roma.random_rotmat((2, 5, 24))
+    numbers = motion_numbers(rotmat, "6d_velocity").unflatten(-1, (23, 12))
+    torch.testing.assert_close(numbers[..., :6].flatten(-2), motion_numbers(rotmat, "6d"))
+    assert not numbers[:, 0, :, 6:].any()
+    torch.testing.assert_close(numbers[:, 1:, :, 6:], VELOCITY * numbers[..., :6].diff(dim=1))
+    assert (
+        not motion_numbers(rotmat[:, :1].expand(-1, 5, -1, -1, -1), "6d_velocity")
+        .unflatten(-1, (23, 12))[..., 6:]
+        .any()
+    )
+
+
+def test_spectral_norm_leaves_no_matrix_that_stretches_and_every_one_learns() -> None:
+    judge = MotionDiscriminator(replace(SMALL, spectral=True))
+    with torch.no_grad():
+        judge.gru.parametrizations["weight_ih_l0"].original.mul_(9.0)
+        for _ in range(30):  # the largest singular value is found step by step
+            before = judge(torch.randn(3, 5, 69))
+    for layer in ("weight_ih_l0", "weight_hh_l1"):
+        largest = torch.linalg.matrix_norm(getattr(judge.eval().gru, layer), 2)
+        assert float(largest) == pytest.approx(1, abs=0.05)
+    judge(torch.randn(3, 5, 69)).sum().backward()
+    assert before.shape == (3,)
+    assert all(each.grad is not None and each.grad.abs().sum() > 0 for each in judge.gru.parameters())
 
 
 def test_axis_angle_is_what_the_rotations_were_made_of() -> None:

@@ -1,8 +1,19 @@
+from typing import Literal
+
 import pytest
 import torch
 
 from vibe.models.discriminator import DiscriminatorConfig, MotionDiscriminator
-from vibe.train.loop import discriminate, discriminator_losses, generator_loss, smoothed_target
+from vibe.train.loop import (
+    discriminate,
+    discriminator_losses,
+    generator_loss,
+    real_gradient_penalty,
+    smoothed_target,
+)
+from vibe.train.recipes import AdversarialConfig
+
+PLAIN = AdversarialConfig(weight=1.0)
 
 
 def discriminator() -> MotionDiscriminator:
@@ -47,15 +58,16 @@ def test_the_discriminator_learns_without_touching_the_generator() -> None:
     assert all(parameter.grad is not None for parameter in judge.parameters())
 
 
-def test_each_side_gets_the_gradient_of_its_own_equation() -> None:
+@pytest.mark.parametrize("kind", ["squares", "logistic"])
+def test_each_side_gets_the_gradient_of_its_own_equation(kind: Literal["squares", "logistic"]) -> None:
     judge, real = discriminator().eval(), torch.randn(6, 5, 69)
     fake = torch.randn(4, 5, 69, requires_grad=True)
-    _, pull = discriminate(judge, real, fake, AdversarialConfig(weight=2.0))
+    _, pull = discriminate(judge, real, fake, AdversarialConfig(weight=2.0, loss=kind))
     found = {name: parameter.grad for name, parameter in judge.named_parameters()}
-    (wanted,) = torch.autograd.grad(2.0 * generator_loss(judge(fake)), fake)
+    (wanted,) = torch.autograd.grad(2.0 * generator_loss(judge(fake), kind), fake)
     torch.testing.assert_close(pull, wanted, rtol=1e-4, atol=1e-7)
     judge.zero_grad()
-    terms = discriminator_losses(judge(real), judge(fake.detach()))
+    terms = discriminator_losses(judge(real), judge(fake.detach()), kind=kind)
     (2.0 * (terms["real"] + terms["fake"])).backward()
     for name, parameter in judge.named_parameters():
         torch.testing.assert_close(found[name], parameter.grad, rtol=1e-4, atol=1e-6, msg=name)
@@ -70,6 +82,23 @@ def test_a_score_of_exactly_zero_still_teaches_the_generator() -> None:
     _, pull = discriminate(judge, real, fake, AdversarialConfig(weight=0.5))
     (wanted,) = torch.autograd.grad(0.5 * generator_loss(judge(fake)), fake)
     torch.testing.assert_close(pull, wanted, rtol=1e-6, atol=1e-12)
+
+
+def test_the_penalty_is_half_the_squared_slope_at_real_motion_and_teaches_the_discriminator_alone() -> None:
+    judge, real, fake = discriminator().eval().double(), torch.randn(3, 5, 69).double(), torch.randn(4, 5, 69).double()
+    step = 1e-5 * torch.eye(5 * 69).double().reshape(-1, 5, 69)
+    with torch.no_grad():
+        slopes = [(judge(each + step) - judge(each - step)) / 2e-5 for each in real]
+    wanted = 4.0 / 2 * torch.stack(slopes).square().sum(-1).mean()
+    torch.testing.assert_close(real_gradient_penalty(judge, real, 4.0), wanted, rtol=1e-6, atol=0)
+    _, pull = discriminate(judge, real, fake, PLAIN)
+    plain = judge.fc.weight.grad
+    judge.zero_grad()
+    terms, same = discriminate(judge, real, fake, AdversarialConfig(weight=1.0, penalty=4.0))
+    torch.testing.assert_close(terms["penalty"], wanted, rtol=1e-6, atol=0)
+    torch.testing.assert_close(same, pull)
+    assert plain is not None and judge.fc.weight.grad is not None
+    assert not torch.allclose(judge.fc.weight.grad, plain)
 
 
 def test_weights_multiply() -> None:

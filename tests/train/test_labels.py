@@ -8,7 +8,7 @@ from vibe.body.load import load_body
 from vibe.body.record import Body
 from vibe.data.motion import Motions, clip_weights, find_motion, load_motions
 from vibe.records import GeneratorOutput
-from vibe.synthetic.examples import Example, SynthesisConfig, synthesise
+from vibe.synthetic.examples import Example, SynthesisConfig, count_labelled, synthesise
 from vibe.train.labels import LabelConfig, fit_labels
 from vibe.train.losses_keypoints import LossConfig, keypoint_losses
 from vibe.train.recipes import Recipe
@@ -46,6 +46,17 @@ def test_the_share_of_labelled_windows_is_as_asked_for_and_changes_nothing_else(
     whole, half = (example(motions, body, replace(HALF, labelled=share)) for share in (1.0, 0.5))
     assert whole.labelled.all() and half.labelled.tolist() == [True] * 3 + [False] * 3
     assert torch.equal(whole.points, half.points) and torch.equal(whole.evidence.keypoints, half.evidence.keypoints)
+
+
+def test_a_share_smaller_than_a_window_holds_over_a_run() -> None:
+    seed, few = torch.Generator().manual_seed(0), SynthesisConfig(batch=24, labelled=0.02)
+    counts = [count_labelled(few, seed) for _ in range(4000)]
+    assert set(counts) == {0, 1}
+    assert sum(counts) / len(counts) == pytest.approx(0.48, abs=0.03)
+    for share, whole in ((0.0, 0), (0.5, 12), (1.0, 24)):
+        state = seed.get_state()
+        assert count_labelled(replace(few, labelled=share), seed) == whole
+        assert torch.equal(seed.get_state(), state)
 
 
 def test_the_truth_of_windows_without_labels_moves_no_loss(motions: Motions, body: Body) -> None:

@@ -165,7 +165,8 @@ def discriminate(
 
     A motion's score is one number, so the two sides' gradients at the motion differ by a factor only: that of their
     gradients at the score. One way back from the scores, with D's, therefore serves both. As published, D's terms
-    ("real" and "fake", and its "penalty") have the weight too. `target` is what real motions are to score: 1, unless smoothed.
+    ("real" and "fake", and its "penalty") have the weight too. `target` is what real motions are to score: 1, unless
+    smoothed.
     """
     fake = fake.detach().requires_grad_()
     penalty = {}
