@@ -1,12 +1,12 @@
 """Where the motion discriminator pays: the share of windows with 3D truth swept, for G with and without D_M and MPoser.
 
-    python benchmarks/regimes.py [--steps 300] [--only NAME ...] [--share S ...] [--seeds N] [--runs runs/regimes]
+    python benchmarks/regimes.py [--steps 160] [--rows NAME ...] [--shares S ...] [--seeds N ...] [--runs runs/regimes]
 
 Design. Every run begins from nothing but the mean pose of real motion; runs of one seed have the same first parameters
 (but for D_M's) and see the same windows. Of a share of the windows (1, 0.4, 0.1, 0.02, 0) the 3D truth is known; the
 others have no loss of joints, rotations or shape, and teach by the detected keypoints alone. At 0 there is 2D evidence
-and, for D_M and MPoser, real motion of the training subjects. Sizes are such that a run takes about half a minute of
-one core: see `BASE`. D_M's variants are chosen on the subjects that are set aside among the training's (`TRIALS`,
+and, for D_M and MPoser, real motion of the training subjects. Sizes are such that a run takes about a quarter of a
+minute of one core: see `BASE`. D_M's variants are chosen on the subjects that are set aside among the training's (`TRIALS`,
 little truth or none), and all rows are measured on the held-out ones: windows as long as the training's, imitated
 detections.
 
@@ -62,8 +62,8 @@ BASE = ablation_base(
         RegressorConfig(features=WIDTH, hidden=192, dropout=0.0, activation="relu"),
     ),
 )
-BASE = replace(BASE, synthesis=replace(BASE.synthesis, batch=24, frames=16, ends=0.0))
-"""24 windows of 16 frames, COCO's 17 keypoints alone, poses as captured, no rendered evidence."""
+BASE = replace(BASE, synthesis=replace(BASE.synthesis, batch=16, frames=16, ends=0.0))
+"""16 windows of 16 frames, COCO's 17 keypoints alone, poses as captured, no rendered evidence."""
 SHARES = (1.0, 0.4, 0.1, 0.02, 0.0)
 SCARCE = (0.0, 0.02)
 """Where D_M's variants are tried."""
@@ -129,7 +129,7 @@ FPS = 30.0
 
 @dataclass(frozen=True)
 class Options:
-    steps: int = 300
+    steps: int = 160
     """Of every run."""
     seeds: tuple[int, ...] = (0, 1, 2)
     rows: tuple[str, ...] = ("g", "g-dm", "g-dm-improved", "g-mposer")
@@ -188,7 +188,7 @@ def folder_of(row: str, share: float, seed: int, runs: Path) -> Path:
     return runs / f"{row}-{share:g}-{seed}"
 
 
-def finish(row: str, share: float, seed: int, options: Options, people: Mapping[str, Motions]) -> None:
+def finish(row: str, share: float, seed: int, options: Options, people: Mapping[str, Motions], commit: str) -> None:
     """Train and measure one run, unless both are done."""
     folder = folder_of(row, share, seed, options.runs)
     if (folder / "scores.json").exists():
@@ -200,7 +200,7 @@ def finish(row: str, share: float, seed: int, options: Options, people: Mapping[
         print(f"{folder.name}: step {last['step']:.0f}, loss {last['loss']:.4f}", flush=True)
     terms = {name: last[name] for name in ("real", "fake", "adversarial", "seconds_a_step") if name in last}
     scores = {name: measure(folder / WEIGHTS, BASE.synthesis.frames, each) for name, each in people.items()}
-    write_whole(folder / "scores.json", json.dumps({"commit": report.commit(), "last": terms} | scores).encode())
+    write_whole(folder / "scores.json", json.dumps({"commit": commit, "last": terms} | scores).encode())
     print(f"{folder.name}: {scores}", flush=True)
 
 
@@ -268,7 +268,7 @@ def write_table(options: Options) -> None:
 def main(options: Options) -> None:
     if unknown := set(options.rows) - {*ROWS, *TRIALS}:
         raise ValueError(f"there is no row {', '.join(sorted(unknown))}: choose among {', '.join({**ROWS, **TRIALS})}")
-    path = find_motion(BASE.motion[0])
+    commit, path = report.commit(), find_motion(BASE.motion[0])
     people = {
         name: load_motions([path], held_out=True, subjects=subjects)
         for name, subjects in (("held out", HELD_OUT), ("set aside", BASE.set_aside))
@@ -276,7 +276,7 @@ def main(options: Options) -> None:
     for seed in options.seeds:
         for share in options.shares:
             for row in options.rows:
-                finish(row, share, seed, options, people)
+                finish(row, share, seed, options, people, commit)
                 if options.table is not None:
                     write_table(options)
 
