@@ -6,9 +6,9 @@ Design. Every run begins from nothing but the mean pose of real motion; runs of 
 (but for D_M's) and see the same windows. Of a share of the windows (1, 0.4, 0.1, 0.02, 0) the 3D truth is known; the
 others have no loss of joints, rotations or shape, and teach by the detected keypoints alone. At 0 there is 2D evidence
 and, for D_M and MPoser, real motion of the training subjects. Sizes are such that a run takes about a quarter of a
-minute of one core: see `BASE`. D_M's variants are chosen on the subjects that are set aside among the training's (`TRIALS`,
-little truth or none), and all rows are measured on the held-out ones: windows as long as the training's, imitated
-detections.
+minute of one core: see `BASE`. D_M's variants are chosen on the subjects that are set aside among the training's
+(`TRIALS`, little truth or none), and all rows are measured on the held-out ones: windows as long as the training's,
+imitated detections.
 
 Each run is a folder, ROW-SHARE-SEED: started again, finished ones are skipped, the others go on where they stand. The
 table is written anew after each. Reads the motion capture in VIBE_MOTION.
