@@ -145,7 +145,7 @@ $(MEDIAPIPE)/.ready: | $(BIN)/python
 
 $(VENV)/.ready-to-run: EXTRAS :=
 $(VENV)/.ready-to-test: EXTRAS := [dev]
-$(VENV)/.ready-to-run $(VENV)/.ready-to-test: pyproject.toml constraints.txt hatch_build.py src/vibe/assets/download.py \
+$(VENV)/.ready-to-run $(VENV)/.ready-to-test: pyproject.toml constraints.txt hatch_build.py src/vibe/assets/registry.py \
 		$(wildcard page/*.json page/src/*) \
 		| $(BIN)/python
 	@echo "setting up $(VENV): this takes some minutes, once"

@@ -19,10 +19,10 @@ import report
 import torch
 import tyro
 
+from vibe.data.prepare import StoreWriter
 from vibe.data.recording import Recording
 from vibe.data.store import Store, open_store
 from vibe.data.windows import draw_clips, find_runs, portion, tile
-from vibe.data.writer import StoreWriter
 
 WINDOW, BATCH = 16, 32
 SEQUENCE = 500

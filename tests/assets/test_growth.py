@@ -14,7 +14,7 @@ import pytest
 from vibe import convert
 from vibe.assets import pickles
 from vibe.assets.archives import read_npz
-from vibe.assets.tflite_trim import trim
+from vibe.tracking.tflite import trim
 
 SIZE = 4_000
 SLACK_SECONDS, SLACK_BYTES = 0.1, 2 << 20

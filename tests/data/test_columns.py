@@ -17,9 +17,9 @@ from vibe import cli
 from vibe.data import columns
 from vibe.data.columns import AddedColumns, ReadOptions, add_evidence
 from vibe.data.pictures import decode_picture, read_pictures
+from vibe.data.prepare import StoreWriter
 from vibe.data.recording import Recording
 from vibe.data.store import open_store
-from vibe.data.writer import StoreWriter
 from vibe.features.crops import cut
 from vibe.features.extractor import Extractor
 from vibe.parallel import run_tasks

@@ -11,11 +11,10 @@ from data.sets import test_bandai
 from faults.kit import fill, full_disk, linux_only
 
 from vibe import assets, cli
-from vibe.data.prepare import prepare
+from vibe.data.prepare import StoreWriter, prepare
 from vibe.data.recording import File, RawSet, Recording
 from vibe.data.sets.catalogue import SETS
 from vibe.data.store import open_store
-from vibe.data.writer import StoreWriter
 
 READ: list[str] = []
 """Names of the files that were read, in order."""

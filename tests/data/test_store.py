@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from vibe.data.columns import ColumnWriter
+from vibe.data.prepare import StoreWriter
 from vibe.data.recording import Recording
 from vibe.data.store import open_store
-from vibe.data.writer import StoreWriter
 
 LICENCE = "Invented numbers, free for all."
 RECIPE = {"crop": 1.1, "sets": ["spin49"]}

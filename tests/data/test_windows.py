@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from vibe.data.prepare import StoreWriter
 from vibe.data.recording import Recording
 from vibe.data.store import Store, open_store
 from vibe.data.windows import Windows, draw_clips, find_runs, gather_held, portion, tile
-from vibe.data.writer import StoreWriter
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from world_takes import FRAMES, Walkers
 from vibe.body.keypoint_regressor import keypoints
 from vibe.body.load import load_body
 from vibe.body.pose import rest_joints
+from vibe.data.prepare import StoreWriter
 from vibe.data.recording import Recording
-from vibe.data.writer import StoreWriter
 from vibe.evaluate.measure import evaluate_protocol
 from vibe.evaluate.open_world_clips import FPS, joints_world
 from vibe.evaluate.scores import WORLD, systems

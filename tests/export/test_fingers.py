@@ -11,9 +11,9 @@ from readers import glb_joints, usd_joints, usd_surface
 from vibe.body.outfit import dressed
 from vibe.body.placed import vertices_cam
 from vibe.data.sets.bvh import read_bvh
-from vibe.export.amass import write_amass, write_smplx_json
 from vibe.export.bvh import write_bvh
 from vibe.export.gltf import write_glb
+from vibe.export.smpl_parameters import write_amass, write_smplx_json
 from vibe.export.usd import write_usd
 from vibe.motion.scene import SceneOptions, build_scene
 from vibe.skeletons import SMPLH

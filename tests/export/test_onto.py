@@ -16,12 +16,11 @@ from scipy.spatial.transform import Rotation
 from vibe.arrays import as_tensors
 from vibe.body.soles import standing_spans
 from vibe.errors import Misuse
-from vibe.export.bone_names import find_bones
 from vibe.export.character_file import read_character
 from vibe.export.export import export
 from vibe.export.gltf import write_glb
 from vibe.export.onto import write_onto
-from vibe.export.rigs import NEXT, RIGS
+from vibe.export.rigs import NEXT, RIGS, find_bones
 from vibe.motion.scene import Character, Scene, SceneOptions, build_scene
 from vibe.skeletons import SMPL
 

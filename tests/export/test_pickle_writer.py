@@ -7,7 +7,7 @@ import pickletools
 import numpy as np
 import pytest
 
-from vibe.export.legacy import PickleStream, write_pickle
+from vibe.export.smpl_parameters import PickleStream, write_pickle
 
 
 def written(content) -> bytes:

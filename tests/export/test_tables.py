@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vibe.body.markers import MARKERS, marker_places
-from vibe.export.opensim import write_trc
+from vibe.export.biomechanics import write_trc
 from vibe.export.tables import write_csv, write_gait
 from vibe.motion.gait import FootContact, Gait
 from vibe.motion.joint_angles import angle_names

@@ -13,7 +13,7 @@ from vibe.data.store import open_store
 from vibe.models.network import build_network
 from vibe.synthetic import rendered_evidence
 from vibe.synthetic.examples import example_points
-from vibe.synthetic.rendered_windows import load_rendered, rendered_example
+from vibe.synthetic.rendered_evidence import load_rendered, rendered_example
 from vibe.train.distributed import ProcessGroup
 from vibe.train.recipes import Recipe
 from vibe.train.task_keypoints import keypoints_task

@@ -1,16 +1,21 @@
-"""Up, floor, levels and sizes from how people stand."""
+"""Up, floor, levels and sizes from how people stand; heels and toes that stand, and what is under them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from walkers import walker
+from walkers import FPS, walker
 
 from vibe.arrays import as_numpy
+from vibe.body.pose import pose_joints
 from vibe.body.posture import posture
-from vibe.body.soles import sole_points
-from vibe.world.contacts import contact_probability
-from vibe.world.floor import Standing, find_floor
+from vibe.body.soles import rest_soles, sole_points, standing_spans
+from vibe.records import SmplParams
+from vibe.rotations import rotmat_from_rotvec
+from vibe.skeletons import SMPL
+from vibe.world.floor import Standing, contact_probability, find_floor, ground_heights
 
 PICTURE_UP = np.array([0.0, -1.0, 0.0])
 
@@ -58,3 +63,71 @@ def test_nobody_upright_is_said(low):
     turned = Standing(lying.times, lying.soles, lying.contacts, lying.rising[:, [1, 0, 2]], lying.upright)
     assert not find_floor([turned], PICTURE_UP).standing
     assert not find_floor([], PICTURE_UP).standing
+
+
+def _contacts(body, one, up=None):
+    soles, _ = sole_points(as_numpy(body), one.smpl, one.joints)
+    sight = one.smpl.pelvis / np.linalg.norm(one.smpl.pelvis, axis=-1, keepdims=True)
+    return soles, contact_probability(soles, one.joints, sight, one.up if up is None else up, one.times)
+
+
+def test_heels_lie_behind_toes_and_both_at_the_sole(low):
+    body = as_numpy(low)
+    points = rest_soles(body, np.zeros(10, np.float32))
+    soles, _ = sole_points(body, (one := walker(low, 2)).smpl, one.joints)
+    assert points[0, 2] < points[1, 2] and points[2, 2] < points[3, 2]
+    lengths = np.linalg.norm(soles[:, 1] - soles[:, 0], axis=-1)
+    assert (lengths > 0.12).all() and (lengths < 0.3).all()
+
+
+def test_a_walker_stands_on_the_foot_that_does_not_move(low):
+    soles, contacts = _contacts(low, one := walker(low))
+    speed = np.linalg.norm(np.gradient(soles, one.times, axis=0), axis=-1)
+    still, swinging = speed < 0.1, speed > 1.0
+    assert contacts[still].mean() > 0.8
+    assert contacts[swinging].max() < 0.3
+    # the walker made by rule slides by itself while the weight goes from foot to foot, so not in all frames
+    feet = contacts.reshape(len(contacts), 2, 2).max(-1) > 0.5
+    assert feet.any(-1).mean() > 0.5 and feet.all(-1).mean() < 0.3
+
+
+def test_whoever_is_upside_down_does_not_stand_on_the_feet(low):
+    one = walker(low)
+    _, contacts = _contacts(low, one, up=-one.up)
+    assert contacts.max() < 0.1
+
+
+def test_a_foot_that_is_held_up_does_not_stand_however_still_it_is(low):
+    one = walker(low, 30)
+    standing = SmplParams(one.smpl.rotmat[:1].repeat(30, 0), one.smpl.betas, one.smpl.pelvis[:1].repeat(30, 0))
+    hip, knee = SMPL.index("right_hip"), SMPL.index("right_knee")
+    bent = rotmat_from_rotvec(np.array([[-1.5, 0, 0], [1.5, 0, 0]], np.float32))
+    standing.rotmat[:, [hip, knee]] = bent
+    posed = pose_joints(as_numpy(low), standing.rotmat, standing.betas)[1]
+    joints = posed - posed[:, :1] + standing.pelvis[:, None]
+    _, contacts = _contacts(low, replace(one, smpl=standing, joints=joints))
+    assert contacts[:, 2:].max() < 0.1 < contacts[:, :2].max(-1).min()
+
+
+def test_a_stance_lasts_a_tenth_of_a_second():
+    standing = np.zeros(30, bool)
+    standing[[3, 4]] = True
+    standing[10:20] = True
+    assert standing_spans(standing, np.arange(30) / FPS) == [slice(10, 20)]
+
+
+@pytest.mark.parametrize(("height", "expected"), [(0.03, 0.0), (0.95, 1.0), (0.5, 0.5)])
+def test_a_stance_is_on_a_known_level_or_on_its_own(height, expected):
+    times, contacts = np.arange(40) / FPS, np.zeros((40, 4), np.float32)
+    contacts[:15], contacts[25:, 0] = 1.0, 1.0
+    heights = np.zeros((40, 4))
+    heights[25:] = height
+    ground = ground_heights(heights, contacts, np.array([1.0]), times)
+    assert np.allclose(ground[:15], 0.0)
+    assert np.allclose(ground[25:, 0], expected)
+    assert np.allclose(ground[15:25], 0.0)  # between two the lower one, so that nobody is lifted while they jump
+
+
+def test_one_frame_tells_nothing(low):
+    one = walker(low, 1)
+    assert (_contacts(low, one)[1] == 0.5).all()

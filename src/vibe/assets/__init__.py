@@ -1,8 +1,7 @@
 """Where weights and licensed files live: find, fetch, verify; `vibe.convert` adds the user's own."""
 
-from vibe.assets.download import HAND_MODELS, MODEL_SHA256, MODELS, fetch, find_model
 from vibe.assets.paths import folders, home, keep_inputs, library, lying, sha256, whole_file, write_whole
-from vibe.assets.registry import catalogue
+from vibe.assets.registry import HAND_MODELS, MODEL_SHA256, MODELS, catalogue, fetch, find_model
 from vibe.assets.weights import body_path, load_recipe, load_weights, weights_bytes, weights_path
 
 __all__ = [

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from vibe.assets import pickles
 from vibe.assets.archives import MAX_ARRAY, Zip, is_shape
-from vibe.assets.pickle_names import STORAGES
-from vibe.assets.pickles import Made, Name
+from vibe.assets.pickles import STORAGES, Made, Name
 from vibe.assets.weights import MAX_WEIGHTS_BYTES
 
 MAGIC = 0x1950A86A20F9469CFC6C

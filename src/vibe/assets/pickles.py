@@ -1,9 +1,9 @@
 """A reader of pickles that runs nothing: it builds plain values and notes by name what an unpickler would call.
 
 Python's `pickletools` reads what follows each opcode. Numbers, strings, tuples, lists and dicts come out as themselves,
-sets as lists; everything else is a `Made`, a note.
-What the reader keeps is bounded by the size of the data, so neither repeated references nor announced lengths fill the
-memory.
+sets as lists; everything else is a `Made`, a note, and its name is one of those that SMPL's files, numpy's arrays and
+torch's checkpoints need. What the reader keeps is bounded by the size of the data, so neither repeated references nor
+announced lengths fill the memory.
 """
 
 from __future__ import annotations
@@ -11,11 +11,67 @@ from __future__ import annotations
 import codecs
 import io
 import pickletools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from vibe.assets.pickle_names import known
+STORAGES = {
+    "DoubleStorage": "<f8",
+    "FloatStorage": "<f4",
+    "HalfStorage": "<f2",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "|i1",
+    "ByteStorage": "|u1",
+    "BoolStorage": "|b1",
+}
+"""What numbers a torch storage holds, by its name."""
+KNOWN = {
+    "numpy.ndarray": "numpy.ndarray",
+    "numpy.dtype": "numpy.dtype",
+    "collections.OrderedDict": "dict",
+    "copyreg._reconstructor": "object of a class",
+    "copyreg.__newobj__": "object of a class",
+    "builtins.object": "object",
+    "builtins.set": "set",
+    "builtins.frozenset": "set",
+    "builtins.bytes": "bytes",
+    "builtins.bytearray": "bytes",
+    "_codecs.encode": "bytes",
+    "torch._utils._rebuild_tensor": "torch.Tensor",
+    "torch._utils._rebuild_tensor_v2": "torch.Tensor",
+    "torch._utils._rebuild_parameter": "torch.nn.Parameter",
+    "torch.Size": "torch.Size",
+    "torch.device": "torch.device",
+    **{f"torch.{name}": f"torch.{name}" for name in STORAGES},
+    **{f"numpy.{core}.multiarray._reconstruct": "array" for core in ("core", "_core")},
+    **{f"numpy.{core}.multiarray.scalar": "scalar" for core in ("core", "_core")},
+    **{f"numpy.{core}.numeric._frombuffer": "array of bytes" for core in ("core", "_core")},
+    **{f"scipy.sparse.{old}{kind}.{kind}_matrix": kind for old in ("", "_") for kind in ("csc", "csr", "coo")},
+    **{f"scipy.sparse._{kind}.{kind}_array": kind for kind in ("csc", "csr", "coo")},
+}
+"""What each name is to us; several names of one thing are one."""
+RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg"}
+"""Modules of Python 2."""
+CHUMPY = re.compile(r"chumpy(\.[A-Za-z_]\w*)+", re.ASCII)
+
+
+def known(module: str, name: str) -> str:
+    """What a module's name is to us; raises ValueError, which names it, if it has no business in these files.
+
+    Nothing is imported. Every class of chumpy is let through, since an object of it is only kept and never made.
+    """
+    dotted = f"{RENAMED.get(module, module)}.{name}"
+    if kind := KNOWN.get(dotted):
+        return kind
+    if CHUMPY.fullmatch(dotted):
+        return dotted
+    shown = f"{module}.{name}"
+    raise ValueError(f"it names {ascii(shown[:80])}, which none of the files that can be added holds: nothing was run")
+
 
 MAX_OPCODES = 1_000_000
 MAX_DEPTH = 200

@@ -22,11 +22,10 @@ from vibe.body.pose import joints, rest_joints
 from vibe.body.record import Body
 from vibe.data.motion import FPS, find_motion, read_motion_clips
 from vibe.records import Progress, SmplParams
-from vibe.synthetic.camera_paths import MOTIONS, Filming, film
+from vibe.synthetic.camera_paths import MOTIONS, Filming, film, virtual_pan
 from vibe.synthetic.clips import render_world_clip
 from vibe.synthetic.scenery import make_scenery
 from vibe.synthetic.standing import foot_points, stand_on_floor
-from vibe.synthetic.virtual_pan import virtual_pan
 
 MANIFEST = "open_world.json"
 MOTION = "open2_30fps.npz"

@@ -21,10 +21,9 @@ from vibe.body.posture import unit
 from vibe.body.record import Body
 from vibe.body.soles import sole_points, standing_spans
 from vibe.export.armature import orthonormal
-from vibe.export.bone_names import find_bones
 from vibe.export.character_file import CharacterFile, read_character
 from vibe.export.gltf_file import GltfFile, sampled
-from vibe.export.rigs import GROUPS, NEXT, SIDES
+from vibe.export.rigs import GROUPS, NEXT, SIDES, find_bones
 from vibe.motion.gravity import DIRECTIONS
 from vibe.motion.scene import Character, Scene
 from vibe.records import SmplParams, Weights

@@ -26,8 +26,7 @@ from vibe.records import Camera, Clip, Lens, SmplParams, Track, World
 from vibe.skeletons import COCO
 from vibe.world.background import Background
 from vibe.world.camera_motion import CameraMotion, solve_rotations, standing_camera
-from vibe.world.contacts import contact_probability, ground_heights
-from vibe.world.floor import Floor, Standing, find_floor
+from vibe.world.floor import Floor, Standing, contact_probability, find_floor, ground_heights
 from vibe.world.trajectories import Walk, solve_paths
 
 LENGTHS = np.append(0.0, 0.1 * 1.15 ** np.arange(48))

@@ -24,7 +24,7 @@ from vibe.skeletons import SMPL, SMPL_PARENTS
 from vibe.synthetic.examples import Example, example_points, join_examples, synthesise
 from vibe.synthetic.poses import CAPTURED_POSES
 from vibe.synthetic.procedural_motion import POOL_MINUTES, procedural_motions, with_procedural
-from vibe.synthetic.rendered_windows import RenderedWindows, load_rendered, rendered_example
+from vibe.synthetic.rendered_evidence import RenderedWindows, load_rendered, rendered_example
 from vibe.train.checkpoints import data_checksum
 from vibe.train.distributed import ProcessGroup
 from vibe.train.labels import fit_labels

