@@ -37,7 +37,7 @@ from vibe.models.network import Network, load_network
 from vibe.models.priors import KINDS, load_prior, pose_energy
 from vibe.motion import Motion
 from vibe.records import Camera, Clip, Track
-from vibe.refine.mixture import load_mixture, mixture_energy
+from vibe.refine.energies_paper import load_mixture, mixture_energy
 from vibe.refine.presets import FITTINGS, SMOOTHING
 from vibe.train.distributed import ProcessGroup
 from vibe.train.priors import PRIOR_RECIPES, draw_batch, take_step, vae_points, validate_prior

@@ -44,9 +44,8 @@ ORDER = (*GROUND, *ROOMS, *CORRIDOR, *WINGS, "cli", "__main__")
 ROOT = SOURCE.parents[1]
 HOUSE = SourceTree(ROOT)
 FILES = sorted(SOURCE.rglob("*.py"))
-MOST_LOADED = 90
-"""Files of ours that `vibe.inference.estimate` may load: the 80 of the house, and what lenses, backgrounds,
-fingers, joint angles and gait need."""
+MOST_LOADED = 80
+"""Files of ours that `vibe.inference.estimate` may load."""
 SMALL = {
     "bench/mediapipe_pose.py": "a program for another Python, which has MediaPipe",
     "body/mesh.py": "the one jit that numba's users share",

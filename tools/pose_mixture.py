@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vibe import assets, skeletons
 from vibe.data.motion import Motions, clip_weights, draw_windows, find_motion, load_motions
-from vibe.refine.mixture import OPEN, SMPL_BODY_POSE
+from vibe.refine.energies_paper import OPEN, SMPL_BODY_POSE
 from vibe.train.recipes import RECIPES
 
 PARTS = 8

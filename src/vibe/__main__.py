@@ -6,9 +6,9 @@ import sys
 def main() -> int:
     """Run the command line; 130 if interrupted."""
     try:
-        from vibe import cli
+        from vibe.cli import app
 
-        return cli.main()
+        return app.main()
     except KeyboardInterrupt:
         sys.stderr.write("vibe: interrupted\n")
         return 130

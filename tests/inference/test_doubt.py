@@ -11,7 +11,7 @@ from vibe.arrays import as_numpy
 from vibe.body import load_body
 from vibe.cameras import default_camera
 from vibe.inference.doubt import DOUBTFUL, doubtful_stretches
-from vibe.refine.mixture import load_mixture
+from vibe.refine.energies_paper import load_mixture
 from vibe.rotations import rotmat_from_rotvec
 
 CAMERA = as_numpy(default_camera(10_000, 10_000))

@@ -3,11 +3,10 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from vibe.models.attention import AttentionConfig
+from vibe.models.attention import AttentionConfig, TransformerConfig
 from vibe.models.convolutional import ConvolutionalConfig, HallucinatorConfig
 from vibe.models.encoders import ENCODERS, AnyEncoderConfig, begin_at_input, build_encoder, encoder_config
 from vibe.models.gru import EncoderConfig
-from vibe.models.transformer import TransformerConfig
 
 SMALL: list[AnyEncoderConfig] = [
     EncoderConfig(features=16, hidden=16),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from vibe.models.transformer import TransformerConfig, TransformerEncoder, attend, turn
+from vibe.models.attention import TransformerConfig, TransformerEncoder, attend, turn
 
 SMALL = TransformerConfig(features=12, hidden=16, heads=2, layers=2, reach=3)
 

@@ -5,7 +5,7 @@ import torch
 from pose_mixture import FLOOR, body_poses, fit_mixture, log_densities
 from vibe.body.pose import mirror_rotmat
 from vibe.data.motion import load_motions
-from vibe.refine.mixture import OPEN
+from vibe.refine.energies_paper import OPEN
 
 
 def test_parts_that_lie_apart_are_found():

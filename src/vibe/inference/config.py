@@ -319,8 +319,7 @@ def energies(prior: Path | str = MIXTURE) -> Mapping[str, Energy]:
     """
     from vibe import assets
     from vibe.models.priors import load_prior
-    from vibe.refine.energies_paper import mixture_prior
-    from vibe.refine.mixture import load_mixture
+    from vibe.refine.energies_paper import load_mixture, mixture_prior
     from vibe.refine.smplify import ENERGIES
 
     if prior != MIXTURE:

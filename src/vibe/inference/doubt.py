@@ -13,7 +13,7 @@ from scipy.ndimage import binary_closing, binary_opening
 
 from vibe.motion import Motion
 from vibe.records import Camera
-from vibe.refine.mixture import axis_angle, load_mixture, mixture_energy
+from vibe.refine.energies_paper import axis_angle, load_mixture, mixture_energy
 
 DOUBTFUL = 0.12
 """Metres: mean over the joints of how far they may be off in space, from which a frame is not to be trusted. On

@@ -23,7 +23,6 @@ from vibe.body.pose import mirror_rotmat, rest_joints
 from vibe.body.record import Body
 from vibe.cache import Chunks, Piece, StageCache, chunked, rows_of
 from vibe.distortion import undistort_track
-from vibe.features.crops import SIDE, cut
 from vibe.features.runtimes import ReadFeatures
 from vibe.inference.config import EstimatorConfig
 from vibe.models.generator import VIBE, run_generator
@@ -334,6 +333,8 @@ def in_eight_bits(
 
 def sample_crops(path: Path, tracks: Sequence[Track], count: int = 64) -> UInt8[ndarray, "crop 224 224 3"]:
     """Crops of people, evenly spread over all frames in which somebody is."""
+    from vibe.features.crops import SIDE, cut
+
     places = [(int(frame), box) for track in tracks for frame, box in zip(track.frames, track.box_px, strict=True)]
     wanted: defaultdict[int, list[Tensor]] = defaultdict(list)
     for index, box_px in places[:: max(1, len(places) // count)]:

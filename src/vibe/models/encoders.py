@@ -8,10 +8,9 @@ from typing import Any
 from torch import nn
 
 from vibe.errors import damaged
-from vibe.models.attention import AttentionConfig, AttentionEncoder
+from vibe.models.attention import AttentionConfig, AttentionEncoder, TransformerConfig, TransformerEncoder
 from vibe.models.convolutional import ConvolutionalConfig, ConvolutionalEncoder, Hallucinator, HallucinatorConfig
 from vibe.models.gru import EncoderConfig, GRUEncoder
-from vibe.models.transformer import TransformerConfig, TransformerEncoder
 
 AnyEncoderConfig = EncoderConfig | ConvolutionalConfig | HallucinatorConfig | AttentionConfig | TransformerConfig
 

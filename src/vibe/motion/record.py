@@ -15,8 +15,6 @@ from vibe.arrays import as_numpy
 from vibe.body import Body, find_body, rest_joints
 from vibe.body.fingers import smplh_rotmat, with_fingers
 from vibe.motion import npz
-from vibe.motion.gait import Gait, gait
-from vibe.motion.joint_angles import R_GROUND_SPACE, angle_names, joint_angles_deg
 from vibe.motion.series import SEGMENTS, SPACES, Series, together, within
 from vibe.records import Camera, Clip, SmplParams, View, Weights, World
 from vibe.rotations import rotmat_from_rotvec, rotvec_from_rotmat
@@ -25,11 +23,11 @@ from vibe.skeletons import JOINT_SETS, SMPL, SMPLH
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from vibe.motion.gait import Gait
 
 SAME = ("frames", "box_px", "transl", "pred_cam", "joints_px", "keypoints_px", "confidence")
 """Fields of a motion that its file has under their own names."""
 NO_WORLD = "the motion has no world: people are as the camera sees them"
-"""What is said where it was asked for."""
 MAYBE = ("betas_per_frame", "contacts", "joints_std", *npz.PERSON_HANDS)
 """Likewise, where a motion has them."""
 
@@ -225,10 +223,11 @@ class Motion:
         The pelvis's are against the world, or where there is none the camera, held level. Errors as of `joints`, of
         whose `body` the bones are.
         """
+        from vibe.motion.joint_angles import R_GROUND_SPACE, angle_names, joint_angles_deg
+
         R = np.array(R_GROUND_SPACE[self.space])
-        R_ground_cam = R if self.R_world_cam is None else R @ self.R_world_cam
         rest = rest_joints(as_numpy(find_body(self.body, body)), self.smpl.betas)
-        angles = joint_angles_deg(self.smpl.rotmat, rest, R_ground_cam)
+        angles = joint_angles_deg(self.smpl.rotmat, rest, R if self.R_world_cam is None else R @ self.R_world_cam)
         return Series(angles, tuple(angle_names()), self.times, self.frames, "deg", SEGMENTS)
 
     def gait(self) -> Gait:
@@ -236,6 +235,8 @@ class Motion:
 
         ValueError where it is not known which feet stand, or there is no world.
         """
+        from vibe.motion.gait import gait
+
         return gait(self.contacts, self.joints_world, np.array([0.0, 0.0, 1.0]), self.times)
 
     def vertices(self, body: Body | Path | str | None = None, space: str = "camera") -> Float[ndarray, "time vertex 3"]:

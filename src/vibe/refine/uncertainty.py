@@ -17,7 +17,7 @@ from torch.nn.functional import max_pool1d, normalize
 
 from vibe import cameras, skeletons
 from vibe.refine.energies import HEIGHT
-from vibe.refine.mixture import axis_angle, load_mixture, mixture_energy
+from vibe.refine.energies_paper import axis_angle, load_mixture, mixture_energy
 from vibe.skeletons import DETECTED27, SMPL, SMPL_PARENTS
 
 MODEL = Path(__file__).parent / "joint_uncertainty.npz"

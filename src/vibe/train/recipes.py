@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from vibe.models.attention import AttentionConfig
+from vibe.models.attention import AttentionConfig, TransformerConfig
 from vibe.models.convolutional import ConvolutionalConfig
 from vibe.models.discriminator import PAPER, RELEASED, DiscriminatorConfig
 from vibe.models.encoders import AnyEncoderConfig
 from vibe.models.gru import EncoderConfig
 from vibe.models.network import WIDTH, NetworkConfig
 from vibe.models.regressor import RegressorConfig
-from vibe.models.transformer import TransformerConfig
 from vibe.synthetic.examples import SynthesisConfig
 from vibe.synthetic.poses import CAPTURED_POSES, PoseConfig
 from vibe.train.labels import LabelConfig
