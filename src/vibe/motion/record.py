@@ -29,7 +29,7 @@ SAME = ("frames", "box_px", "transl", "pred_cam", "joints_px", "keypoints_px", "
 """Fields of a motion that its file has under their own names."""
 NO_WORLD = "the motion has no world: people are as the camera sees them"
 MAYBE = ("betas_per_frame", "contacts", "joints_std", *npz.PERSON_HANDS)
-"""Likewise, where a motion has them."""
+"""Fields that it has where a motion has them."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -340,13 +340,12 @@ class Result:
 
     def save(self, path: Path | str) -> None:
         """Write motion.npz (docs/conventions.md), whole or not at all; `vibe.load` reads it. Raises OSError."""
-        clip = self.clip
         head = {
-            "video": str(clip.path),
-            "fps": clip.fps,
-            "width": clip.width,
-            "height": clip.height,
-            "timestamps": clip.timestamps,
+            "video": str(self.clip.path),
+            "fps": self.clip.fps,
+            "width": self.clip.width,
+            "height": self.clip.height,
+            "timestamps": self.clip.timestamps,
             "body": [self.body.name, self.body.sha256],
             "weights": [self.weights.name, self.weights.sha256],
             "camera/K": self.camera.K_px,
