@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vibe import assets
 from vibe.tracking import detector, pose_model
-from vibe.tracking.tflite import Model, trim
+from vibe.tracking.tflite import Model, close_idle_models, trim
 
 
 def test_what_is_no_model_is_refused_and_standard_error_still_speaks(tmp_path, capfd):
@@ -32,6 +32,18 @@ def test_calls_at_once_give_what_calls_one_by_one_give():
         together = list(pool.map(model, pictures))
     for one, other in zip(alone, together, strict=True):
         assert all(np.array_equal(one[shape], other[shape]) for shape in pose_model.OUTPUTS)
+
+
+def test_a_model_that_was_closed_answers_as_before():
+    try:
+        model = Model(assets.find_model("pose_landmark_full.tflite"), pose_model.OUTPUTS)
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    picture = np.random.default_rng(1).random((1, 256, 256, 3), np.float32)
+    before = model(picture)
+    close_idle_models()
+    after = model(picture)
+    assert all(np.array_equal(before[shape], after[shape]) for shape in pose_model.OUTPUTS)
 
 
 OUTLINE = (1, 256, 256, 1)

@@ -21,7 +21,7 @@ from vibe.batch.report import Outcome, failed_outcome, found_outcome
 from vibe.batch.storage import OutputStorage, Storage, joined, local
 from vibe.cache import SUFFIX, content_key
 from vibe.errors import Misuse, explain, redact
-from vibe.parallel import TRIES, Worker
+from vibe.parallel import TRIES, Worker, give_back_memory
 
 if TYPE_CHECKING:
     from vibe.inference.config import EstimatorConfig
@@ -231,6 +231,10 @@ def _render(
     if OVERLAY in wanted:
         clock("overlay", 0, None)
         from vibe.render.film import write_overlay
+        from vibe.tracking.tflite import close_idle_models
+
+        close_idle_models()
+        give_back_memory()
 
         notes += write_overlay(video, result, made / OVERLAY, estimator.body, clock)
     if PAGE in wanted:

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from jaxtyping import Float
 from numpy import ndarray as Array
@@ -115,6 +116,7 @@ def _places(data: bytearray, field: int) -> list[int]:
 
 
 _SILENCE = threading.Lock()
+_MODELS: WeakSet[Model] = WeakSet()
 
 
 class Model:
@@ -127,6 +129,7 @@ class Model:
             self._idle = [_open(self._model)]
         except ValueError as error:
             raise ValueError(f"{path} cannot be used as a model: {error}") from error
+        _MODELS.add(self)
 
     def __call__(self, picture: Float[Array, "1 side side 3"]) -> dict[tuple[int, ...], Float[Array, "..."]]:
         """The outputs, by shape."""
@@ -143,6 +146,12 @@ class Model:
         seen = [net.get_tensor(output["index"]) for output in net.get_output_details()]
         self._idle.append(net)
         return seen
+
+
+def close_idle_models() -> None:
+    """Close what no call uses now, about 25 MB a copy of a model; the next call opens one again."""
+    for model in list(_MODELS):
+        model._idle.clear()
 
 
 def _open(model: bytes) -> Interpreter:
