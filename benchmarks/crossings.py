@@ -140,6 +140,10 @@ CHOOSING = {
 """On which what the tracker does is chosen."""
 
 
+COLUMNS = ["scene", "people", "tracks", "person-frames", "coverage", "IDF1", "false person-frames"]
+COLUMNS += ["exchanged numbers", "longest loss, frames"]
+
+
 @dataclass(frozen=True)
 class Truth:
     """Where everybody is."""
@@ -170,6 +174,11 @@ class Score:
         for name in ("visible", "covered", "right", "readings", "exchanged"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.longest = max(self.longest, other.longest)
+
+    @property
+    def false(self) -> int:
+        """Person-frames where nobody is."""
+        return self.readings - self.covered
 
     @property
     def idf1(self) -> float:
@@ -328,7 +337,7 @@ def main(options: Options) -> None:
     people, tracks = (sum(int(str(each[column])) for each in rows) for column in (1, 2))
     report.table(
         "People who pass before one another",
-        ["scene", "people", "tracks", "person-frames", "coverage", "IDF1", "exchanged numbers", "longest loss, frames"],
+        COLUMNS,
         [*rows, row("all", people, tracks, total)],
         f"Rendered, {FRAMES} frames each at {FPS:g} a second, {CAMERA.width}x{CAMERA.height}; default detector",
         options.table,
@@ -338,7 +347,8 @@ def main(options: Options) -> None:
 def row(name: str, people: int, tracks: int, score: Score) -> list[object]:
     """A line of the table."""
     coverage = score.covered / max(score.visible, 1)
-    return [name, people, tracks, score.visible, f"{coverage:.3f}", f"{score.idf1:.3f}", score.exchanged, score.longest]
+    figures = f"{coverage:.3f}", f"{score.idf1:.3f}", score.false, score.exchanged, score.longest
+    return [name, people, tracks, score.visible, *figures]
 
 
 if __name__ == "__main__":

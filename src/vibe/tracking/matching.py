@@ -13,6 +13,8 @@ from scipy.optimize import linear_sum_assignment
 from vibe.tracking import appearance
 from vibe.tracking.pose_model import Landmarks
 
+CONTEST = 0.05
+"""Overlap of two people's bodies over the smaller one from which a place is contested."""
 SAME_PLACE, SAME_SIZE = 0.15, 0.5
 """Distance over the side, and logarithm of the growth, up to which a detection is of the person in a region."""
 AWAY, UNSURE, DRESSED = 1.5, 0.5, 0.8
@@ -36,12 +38,12 @@ def pair_regions(regions: Sequence[Float[Array, "4"]], starts: Sequence[Float[Ar
     return [(int(n), int(m)) for n, m in pairs if near[n, m]]
 
 
-def body_overlap(one: Float[Array, "4"], other: Float[Array, "4"]) -> float:
+def body_overlap(one: Float[Array, "*b 4"], other: Float[Array, "*b 4"]) -> Float[Array, "*b"]:
     """Of two people's regions: how far the narrow boxes of upright people in their middle overlap."""
-    boxes = np.array([one, other])[:, [0, 1, 2, 2]] * (1, 1, 0.35, 0.7)
-    low, high = boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2
-    shared = np.clip(high.min(0) - low.max(0), 0, None).prod()
-    return float(shared / boxes[:, 2:].prod(-1).min())
+    boxes = np.array([one, other])[..., [0, 1, 2, 2]] * (1, 1, 0.35, 0.7)
+    low, high = boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2
+    shared = np.clip(high.min(0) - low.max(0), 0, None).prod(-1)
+    return np.asarray(shared / boxes[..., 2:].prod(-1).min(0))
 
 
 def lowest(regions: Sequence[Float[Array, "4"]]) -> float:

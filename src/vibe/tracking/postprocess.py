@@ -8,14 +8,14 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from numpy import ndarray as Array
 from scipy.ndimage import median_filter
 
 from vibe import cameras, records, skeletons
 from vibe.tracking import appearance
 from vibe.tracking.rows import Rows
-from vibe.tracking.tracklets import StoredTracklet, Tracklet, link_tracklets
+from vibe.tracking.tracklets import SHORT, StoredTracklet, Tracklet, fill_gaps, link_tracklets, with_ends, without_slid
 
 HALVES = (tuple(range(1, 11)), tuple(range(11, 17)))
 """COCO's points that are exchanged together: face and arms, hips and legs."""
@@ -184,8 +184,8 @@ def finish_tracks(
 ) -> tuple[list[records.Track], list[str]]:
     """Tracks in order of first appearance, larger people first, and one sentence for each thing dropped.
 
-    `rows` hold the frames of the stretches, one person's at a time is in memory; `times` are those of the whole clip.
-    Scenes, each of which begins at one of the times `scenes` (seconds), share no track.
+    `rows` hold the frames of the stretches, one person's landmarks at a time are in memory; `times` are those of the
+    whole clip. Scenes, each of which begins at one of the times `scenes` (seconds), share no track.
     """
     frame = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
     results: list[tuple[tuple[int, float], records.Track | None, str | int]] = []
@@ -194,8 +194,10 @@ def finish_tracks(
     for one in stretches:
         in_scene.setdefault(int(np.searchsorted(scenes, one.first.times[0], side="right")), []).append(one)
     chains = [(scene, chain) for scene, each in in_scene.items() for chain in link_tracklets(each, config.most_gap)]
-    for scene, chain in chains:
-        person = rows.piece([block for one in chain for block in one.blocks])
+    blocks = [[block for one in chain for block in one.blocks] for _, chain in chains]
+    people = [replace(rows.piece(each), landmarks=None) for each in blocks]
+    for n, (scene, _) in enumerate(chains):
+        person = rows.piece(blocks[n])
         place = int(person.frames[0]), -float(np.median(person.region[:, 2]))
         seconds, confidence = (len(person.frames) - 1) * frame, surest(person.keypoints_px)
         dropped = f"a person seen for {seconds:.1f} s at {person.times[0]:.1f} s was dropped: too "
@@ -204,7 +206,10 @@ def finish_tracks(
         elif confidence < config.least_sure:
             results.append((place, None, dropped + f"unsure to be one (confidence {confidence:.2f})"))
         else:
-            results.append((place, *tidy_keypoints(person, times, config)))
+            others = [
+                one for m, one in enumerate(people) if m != n and chains[m][0] == scene and len(one.frames) >= SHORT
+            ]
+            results.append((place, *tidy_keypoints(person, times, config, others)))
     tracks, notes = [], []
     if (cuts := len(scenes) - 1) > 0:
         notes.append(
@@ -225,29 +230,6 @@ def surest(keypoints_px: Float[Array, "time 17 3"]) -> float:
     """Confidence of the surest keypoints of each frame, on the mean; between 0 and 1."""
     each = np.partition(keypoints_px[..., 2], -SUREST, axis=-1)[:, -SUREST:]
     return float(each.mean(-1).mean(dtype=np.float64))
-
-
-def fill_gaps(
-    piece: Tracklet, times: Float[Array, "frame"], max_gap: float
-) -> tuple[Int[Array, "_"], Float[Array, "_ 17 3"], Float[Array, "_ 33 8"] | None]:
-    """Frames, keypoints and landmarks with gaps filled linearly, at confidence 0, `max_gap` / 2 seconds from each end.
-
-    Whoever goes behind somebody, or comes forth, is in view for a while before and after the pose model can tell.
-    """
-    frames = np.arange(piece.frames[0], piece.frames[-1] + 1)
-    after = np.searchsorted(piece.frames, frames)
-    near = np.minimum(times[frames] - piece.times[np.maximum(after - 1, 0)], piece.times[after] - times[frames])
-    frames = frames[near <= max_gap / 2 + 1e-6]
-    new = ~np.isin(frames, piece.frames)
-
-    def filled(values: Array, sureness: slice) -> Array:
-        columns = [np.interp(times[frames], piece.times, column) for column in values.reshape(len(values), -1).T]
-        found = np.stack(columns, 1).reshape(-1, *values.shape[1:]).astype(values.dtype)
-        found[new, :, sureness] = 0
-        return found
-
-    landmarks = None if piece.landmarks is None else filled(piece.landmarks, slice(5, None))
-    return frames, filled(piece.keypoints_px, slice(2, None)), landmarks
 
 
 def find_spikes(
@@ -329,9 +311,11 @@ def _note(number: int, frames: int, what: str) -> list[str]:
 
 
 def tidy_keypoints(
-    person: Tracklet, times: Float[Array, "frame"], config: PostprocessConfig
+    person: Tracklet, times: Float[Array, "frame"], config: PostprocessConfig, others: Sequence[Tracklet] = ()
 ) -> tuple[records.Track, int]:
     """One finished track, and in how many frames left and right were exchanged; `times` are those of all frames."""
+    if others:
+        person = with_ends(without_slid(person, others), times, others, config.most_filled / 2)
     sides = correct_left_right(person.keypoints_px, person.times)
     flipped, cleaned = int((sides != person.keypoints_px).any((1, 2)).sum()), sides.copy()
     spiked = find_spikes(cleaned, person.times, config.spike_window, config.spike_least)
@@ -340,7 +324,7 @@ def tidy_keypoints(
     if person.landmarks is not None and person.landmarks.any():
         landmarks = exchange_landmarks(person.landmarks, person.keypoints_px, sides)
     frames, keypoints, landmarks = fill_gaps(
-        replace(person, keypoints_px=cleaned, landmarks=landmarks), times, config.most_filled
+        replace(person, keypoints_px=cleaned, landmarks=landmarks), times, config.most_filled, others
     )
     box = _boxes(cleaned, person)
     box = smooth_keypoints(box, person.times, config.box_sigma)

@@ -20,7 +20,7 @@ from vibe.tracking.active_track import SLIDE, ActiveTrack, person_from, person_s
 from vibe.tracking.cuts import CutDetector
 from vibe.tracking.detector import BlazePoseDetector, Detections, Detector, iou
 from vibe.tracking.masking import paint_out, restore, share_shown
-from vibe.tracking.matching import assign_readings, body_overlap, closer, lowest, pair_regions, sureness
+from vibe.tracking.matching import CONTEST, assign_readings, body_overlap, closer, lowest, pair_regions, sureness
 from vibe.tracking.pose_model import BlazePose, Landmarks, PoseModel
 from vibe.tracking.postprocess import PostprocessConfig, finish_tracks, surest
 from vibe.tracking.rows import Rows
@@ -31,8 +31,6 @@ TILTED, TURNS = 0.7, (-0.8, -0.4, 0.4, 0.8)
 """Radians from upright from which somebody whose reading fades is read at further turns, and by how much."""
 CLEAR, FADED = 0.4, 0.9
 """A reading fades if it is less sure than the first, and than the second times the one before."""
-CONTEST = 0.05
-"""Overlap of two people's bodies over the smaller one from which a place is contested."""
 LIKELY = 1.1
 """Cost of `assign_readings` up to which a reading is somebody's who is lost or whose place is contested."""
 SURE, SHOWN = 0.3, 0.4

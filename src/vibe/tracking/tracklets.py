@@ -1,26 +1,34 @@
-"""Pieces of a person's track, between two losses of sight, and which of them belong to one person."""
+"""Pieces of a person's track, between two losses of sight, which of them belong to one person, and what is between."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
+from scipy.ndimage import median_filter
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from vibe.tracking import appearance
+from vibe.tracking.matching import CONTEST, body_overlap
 
 END = 0.25
 """Seconds at a tracklet's end in which motion and appearance are measured."""
 SHORT = 5
 """Frames below which a tracklet is linked last: too few to compare by."""
+WEAK, USUAL = 0.8, 4.0
+"""A reading beside others is weak below this share of the median confidence in so many seconds around it ..."""
+SLID = 0.15
+"""... and of somebody else, if it is so far, over the person's size, from what the clear ones before and after tell."""
+MOSTLY = 0.5
+"""Share of a gap in which somebody else must be at the place of a person who is taken to be behind them."""
 Block = tuple[int, int]
 """Rows: which is the first, and how many."""
 
@@ -174,8 +182,8 @@ def gap_cost(before: TrackletEnd, after: TrackletEnd) -> float:
     """Cost of linking two ends by place, size and appearance; about 0 to 1 for the same person."""
     gap = after.times[0] - before.times[-1]
     size = np.median(np.concatenate([before.region[:, 2], after.region[:, 2]]))
-    forward = _place(before, after.times[0]) - after.region[0, :2]
-    backward = _place(after, before.times[-1]) - before.region[-1, :2]
+    forward = place_at(before.times, before.region, after.times[0]) - after.region[0, :2]
+    backward = place_at(after.times, after.region, before.times[-1]) - before.region[-1, :2]
     still = after.region[0, :2] - before.region[-1, :2]
     miss = min(np.linalg.norm(forward + -backward) / 2, np.linalg.norm(still)) / size
     growth = abs(np.log(np.median(after.region[:, 2]) / np.median(before.region[:, 2])))
@@ -183,19 +191,18 @@ def gap_cost(before: TrackletEnd, after: TrackletEnd) -> float:
     return float(miss / (0.25 + 0.5 * gap) * 0.5 + growth * 0.5 + max(unlike - 0.2, 0) * 1.2)
 
 
-def _place(end: TrackletEnd, time: float) -> Array:
-    """Where a person would be at another time, at their mean velocity there, which fades over half a second."""
-    times = end.times - end.times.mean()
-    spread = (times**2).sum()
-    velocity = times @ end.region[:, :2] / spread if spread > 1e-3 else np.zeros(2)
-    nearest = -1 if time > end.times[-1] else 0
-    ahead = time - end.times[nearest]
-    return end.region[nearest, :2] + velocity * np.clip(ahead, -0.5, 0.5)
+def place_at(times: Float[Array, "time"], region: Float[Array, "time 4"], time: float) -> Float[Array, "2"]:
+    """Where a person would be before or after some regions: at their mean velocity there, for half a second at most."""
+    centred = times - times.mean()
+    spread = (centred**2).sum()
+    velocity = centred @ region[:, :2] / spread if spread > 1e-3 else np.zeros(2)
+    nearest = -1 if time > times[-1] else 0
+    return region[nearest, :2] + velocity * np.clip(time - times[nearest], -0.5, 0.5)
 
 
 def place_ahead(end: TrackletEnd, time: float) -> Float[Array, "4"]:
     """The region of a person who is out of sight."""
-    return np.concatenate([_place(end, time), end.region[-1, 2:]])
+    return np.concatenate([place_at(end.times, end.region, time), end.region[-1, 2:]])
 
 
 def stretches_state(stretches: Sequence[StoredTracklet]) -> list[dict[str, Any]]:
@@ -213,3 +220,104 @@ def stretches_from(state: Sequence[Mapping[str, Any]]) -> list[StoredTracklet]:
         )
         for one in state
     ]
+
+
+def beside(
+    frames: Int[Array, "time"], region: Float[Array, "time 4"], others: Sequence[Tracklet]
+) -> Bool[Array, "time"]:
+    """In which frames a body in these regions would overlap that of somebody else who is seen there."""
+    found = np.zeros(len(frames), bool)
+    for other in others:
+        there = np.isin(frames, other.frames) & ~found
+        if there.any():
+            found[there] = body_overlap(region[there], _between(frames[there], other.frames, other.region)) > CONTEST
+    return found
+
+
+def without_slid(person: Tracklet, others: Sequence[Tracklet]) -> Tracklet:
+    """The person without weak readings, beside others, that leave the way between the clear ones around them."""
+    confidence = person.keypoints_px[..., 2].mean(-1)
+    window = round(USUAL / max(float(np.median(np.diff(person.times, prepend=-0.03))), 0.01)) | 1
+    weak = np.flatnonzero(confidence < WEAK * median_filter(confidence, window))
+    weak = weak[beside(person.frames[weak], person.region[weak], others)]
+    clear = np.setdiff1d(np.arange(len(confidence)), weak)
+    weak = weak[(weak > clear[0]) & (weak < clear[-1])]
+    expected = _between(person.times[weak], person.times[clear], person.keypoints_px[clear])
+    apart = (person.keypoints_px[weak] - expected)[..., :2]
+    away = np.linalg.norm(apart, axis=-1).mean(-1) / appearance.size_px(expected)
+    stays = ~np.isin(np.arange(len(confidence)), weak[away > SLID])
+    return person if stays.all() else _rows(person, stays)
+
+
+def with_ends(person: Tracklet, times: Float[Array, "frame"], others: Sequence[Tracklet], most: float) -> Tracklet:
+    """The person with one row more, at confidence 0, at each end at which they are behind others for a while.
+
+    There they are moved on as in the last `END` seconds, for `most` seconds and while the others are there.
+    """
+    for end, step in ((0, -1), (-1, 1)):
+        part = np.abs(person.times - person.times[end]) <= END
+        frames = person.frames[end] + step * np.arange(1, len(times))
+        frames = frames[(frames >= 0) & (frames < len(times))]
+        frames = frames[np.abs(times[frames] - person.times[end]) <= most + 1e-6]
+        region = np.repeat(person.region[[end]], len(frames), 0)
+        for row, frame in enumerate(frames):
+            region[row, :2] = place_at(person.times[part], person.region[part], float(times[frame]))
+        there = [one for one in others if one.frames[0] < person.frames[end] < one.frames[-1]]
+        count = int(np.append(beside(frames, region, there), False).argmin())
+        if count:
+            person = _moved_on(person, end, int(frames[count - 1]), times, region[count - 1])
+    return person
+
+
+def fill_gaps(
+    piece: Tracklet, times: Float[Array, "frame"], max_gap: float, others: Sequence[Tracklet] = ()
+) -> tuple[Int[Array, "_"], Float[Array, "_ 17 3"], Float[Array, "_ 33 8"] | None]:
+    """Frames, keypoints and landmarks with gaps filled linearly, at confidence 0, `max_gap` / 2 seconds from each end.
+
+    Whoever goes behind somebody, or comes forth, is in view for a while before and after the pose model can tell.
+    Longer gaps are filled wholly where the person is behind others meanwhile.
+    """
+    frames = np.arange(piece.frames[0], piece.frames[-1] + 1)
+    after = np.searchsorted(piece.frames, frames)
+    near = np.minimum(times[frames] - piece.times[np.maximum(after - 1, 0)], piece.times[after] - times[frames])
+    stays = near <= max_gap / 2 + 1e-6
+    for row in np.unique(after[~stays]):
+        inside = after == row
+        inside[np.isin(frames, piece.frames[[row - 1, row]])] = False
+        start, stop = piece.frames[[row - 1, row]]
+        there = [one for one in others if not start < one.frames[0] <= one.frames[-1] < stop]
+        region = _between(frames[inside], piece.frames, piece.region)
+        stays[inside] |= beside(frames[inside], region, there).mean() >= MOSTLY
+    frames = frames[stays]
+    new = ~np.isin(frames, piece.frames)
+
+    def filled(values: Array, sureness: slice) -> Array:
+        found = _between(times[frames], piece.times, values).astype(values.dtype)
+        found[new, :, sureness] = 0
+        return found
+
+    landmarks = None if piece.landmarks is None else filled(piece.landmarks, slice(5, None))
+    return frames, filled(piece.keypoints_px, slice(2, None)), landmarks
+
+
+def _between(wanted: Array, known: Array, values: Array) -> Array:
+    """Values linearly between those that are known, each along the first axis."""
+    columns = [np.interp(wanted, known, column) for column in values.reshape(len(values), -1).T]
+    return np.stack(columns, 1).reshape(-1, *values.shape[1:])
+
+
+def _rows(person: Tracklet, chosen: Array) -> Tracklet:
+    """Some rows of a person, copied."""
+    return replace(person, **{name: each[chosen] for name, each in vars(person).items() if each is not None})
+
+
+def _moved_on(person: Tracklet, end: int, frame: int, times: Array, region: Array) -> Tracklet:
+    """The person with one row more at an end, as the last one there, but moved to a region, at confidence 0."""
+    rows = np.arange(len(person.frames))
+    person = _rows(person, np.insert(rows, 0 if end == 0 else len(rows), rows[end]))
+    for points, sureness in ((person.keypoints_px, 2), (person.landmarks, 5)):
+        if points is not None:
+            points[end, :, :2] += region[:2] - person.region[end, :2]
+            points[end, :, sureness:] = 0
+    person.frames[end], person.times[end], person.region[end] = frame, times[frame], region
+    return person
