@@ -13,6 +13,7 @@ from vibe.body.hand_joints import hand_points, hand_rotmat, hand_skeleton, relax
 from vibe.cameras import default_camera, project
 from vibe.inference.hands import add_fingers
 from vibe.records import HandReadings, Track
+from vibe.refine.hand_fit import seen_skeleton
 from vibe.rotations import rotvec_from_rotmat
 from vibe.skeletons import BLAZEPOSE, SMPL
 
@@ -47,7 +48,7 @@ def readings(motion, body, camera):
     R_cam_joint, _ = pose_joints(body, motion.smpl.rotmat, motion.smpl.betas)
     skeleton, wrist = hand_skeleton(body, motion.smpl.betas, "left"), SMPL.index("left_wrist")
     rotmat = np.tile(hand_rotmat(skeleton, bent()), (FRAMES, 1, 1, 1))
-    places = hand_points(skeleton, R_cam_joint[:, wrist], rotmat)
+    places = hand_points(seen_skeleton(skeleton), R_cam_joint[:, wrist], rotmat)
     points_px = project(places + motion.joints_cam[:, wrist, None], camera.K_px)
     sure = np.full(FRAMES, 0.95, np.float32)
     return HandReadings(motion.frames, points_px, places.astype(np.float32), sure, 1 - sure)
@@ -65,7 +66,7 @@ def test_a_hand_that_was_read_is_bent_as_it_was_and_the_other_hangs(motion, trac
     (found,) = add_fingers([motion], [track], readings, camera, body)
     truth = rotvec_from_rotmat(hand_rotmat(hand_skeleton(body, motion.smpl.betas, "left"), bent())).ravel()
     off = np.abs(found.left_hand_pose - truth)
-    assert off[3:-3].mean() < 0.08
+    assert off[3:-3].mean() < 0.1
     other = rotvec_from_rotmat(relaxed_rotmat(body)[15:]).ravel()
     np.testing.assert_allclose(found.right_hand_pose, np.tile(other, (FRAMES, 1)), atol=0.05)
     assert found.hand_confidence[:, 0].min() > 0.7 and not found.hand_confidence[:, 1].any()

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from vibe import cameras
-from vibe.arrays import as_numpy, as_tensors
+from vibe.arrays import as_numpy
 from vibe.body.hand_joints import SIDES, hand_rotmat, hand_skeleton, relaxed_angles
 from vibe.body.placed import joints_cam
 from vibe.body.pose import pose_joints
@@ -27,8 +27,11 @@ FARTHEST = 1.0
 """Distance of a reading from the palm that the pose model sees, in palms, up to which it may be that hand's."""
 OTHER_SIDE = 0.15
 """Probability of the side under which it is the other hand, or one seen edge-on, whose fingers are not known."""
-MISSED = 0.015
-"""Metres by which points of a hand are missed on the mean where its fit is worth 0.6 of a perfect one."""
+MOST_SCALE = 1.6
+"""By how much a hand may be larger or smaller than the model has it, which does not know its size."""
+MISSED = 0.008
+"""Metres across the line of sight by which points of a hand are missed on the mean where its fit is worth 0.6 of a
+perfect one."""
 
 
 def add_fingers(
@@ -86,11 +89,9 @@ def _with_fingers(motion: Motion, hands: Sequence[HandReadings], camera: Camera,
         sure.append(np.zeros(len(motion), np.float32))
         if len(seen.frames):
             row = np.searchsorted(motion.frames, seen.frames)
-            numbers = (
-                torch.from_numpy(places_cam(seen, camera)).float(),
-                torch.from_numpy(R_cam_joint[row, wrist]).float(),
-            )
-            fitted, turn, missed = (each.numpy() for each in fit_hand(as_tensors(skeleton), *numbers))
+            away = np.linalg.norm(motion.joints_cam[row, wrist], axis=-1)
+            places, R_sight_cam = places_sight(seen, camera, away)
+            fitted, turn, missed = fit_hand(skeleton, places, R_sight_cam @ R_cam_joint[row, wrist])
             side_sure = seen.right if right else 1 - seen.right
             weight = seen.presence * side_sure * np.exp(-((missed / MISSED) ** 2) / 2)
             values, base = np.concatenate([fitted, turn], 1), np.append(relaxed_angles(), [0, 0, 0])
@@ -112,15 +113,19 @@ def _with_fingers(motion: Motion, hands: Sequence[HandReadings], camera: Camera,
     )
 
 
-def places_cam(seen: HandReadings, camera: Camera) -> Float[ndarray, "reading 21 3"]:
-    """The points of each hand about their middle in the camera's axes, metres; `camera` is of NumPy's arrays.
+def places_sight(
+    seen: HandReadings, camera: Camera, away: Float[ndarray, "reading"]
+) -> tuple[Float[ndarray, "reading 21 3"], Float[ndarray, "reading 3 3"]]:
+    """The points of hands at some distances from the camera, metres, z along the line of sight to each, and
+    R_sight_cam. `camera` is of NumPy's arrays.
 
-    Across the line of sight half is as the picture has them, which is nearer to the truth there.
+    Across the line of sight they are as the picture has them; the model tells how they lie along it.
     """
-    middle_px = seen.points_px.mean(1, keepdims=True)
-    across_px, places = seen.points_px - middle_px, seen.places - seen.places.mean(1, keepdims=True)
-    metres = (across_px * places[..., :2]).sum((1, 2)) / (across_px**2).sum((1, 2)).clip(1)
-    across = (places[..., :2] + metres[:, None, None] * across_px) / 2
-    box = torch.from_numpy(np.concatenate([middle_px[:, 0], np.ones_like(middle_px[:, 0])], 1)).float()
-    R_crop_cam = cameras.crop_view(box, torch.from_numpy(camera.K_px).float())[0].numpy()
-    return np.concatenate([across, places[..., 2:]], -1) @ R_crop_cam
+    middle_px = np.pad(seen.points_px.mean(1), ((0, 0), (0, 2)), constant_values=1).astype(np.float32)
+    R_sight_cam = cameras.crop_view(torch.from_numpy(middle_px), torch.from_numpy(camera.K_px).float())[0].numpy()
+    rays = cameras.rays(seen.points_px, camera.K_px) @ np.swapaxes(R_sight_cam, 1, 2)
+    across = rays[..., :2] / rays[..., 2:] * away[:, None, None]
+    across, places = (each - each.mean(1, keepdims=True) for each in (across, seen.places))
+    scale = np.square(across).sum((1, 2)) / (across * places[..., :2]).sum((1, 2)).clip(1e-6)
+    along = scale.clip(1 / MOST_SCALE, MOST_SCALE)[:, None] * places[..., 2]
+    return np.dstack([across * (1 + along / away[:, None])[..., None], along]), R_sight_cam

@@ -2,102 +2,125 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import roma
 import torch
 from jaxtyping import Float
 from numpy import ndarray
-from scipy import optimize
-from torch import Tensor
 
 from vibe.body.hand_joints import ANGLES, HandSkeleton, angle_limits, hand_points, hand_rotmat, relaxed_angles
+from vibe.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 
 RIGID = (0, 5, 9, 13, 17)
 """The wrist and the knuckles, which hardly move against each other."""
+BONES_MM = (
+    ((-19, 1, -4), (6, 2, 2), (-3, 4, 1), (-8, 11, -1)), ((-20, -2, 1), (5, 5, 1), (-4, 3, -1), (-7, 8, 0)),
+    ((-18, -2, 5), (3, 4, -1), (0, 4, 0), (-7, 7, 3)), ((-19, -3, 2), (4, 3, 1), (-4, 2, 0), (-10, 7, 2)),
+    ((-16, -10, 2), (12, 9, -4), (-7, 7, -8), (-12, 7, 3)),
+)  # fmt: skip
+"""What the bones between the hand model's points have over those of a left hand's `HandSkeleton.steps`: its wrist lies
+farther in the hand, its tips before their ends. By least squares in 200 rendered pictures (`benchmarks/hands.py`)."""
 MOST_TURN = 1.0
 """Radians about each axis by which the wrist may turn from where the body has it."""
-TOLERANCE = 0.012
-"""Metres from which an error of a point counts less than by its square."""
-PLAIN, TURNED = 1e-4, 4e-6
-"""Price of a squared radian away from a relaxed hand, and of the wrist's turn; against the squares of metres."""
-MOST_SCALE = 1.35
-"""By how much a hand may be larger or smaller than the model has it, which does not know its size."""
-EVALUATIONS = 40
-CHUNK = 512
+ACROSS, ALONG = 0.008, 0.02
+"""Metres by which points are off across and along the line of sight."""
+TOGETHER = 3.0
+"""So many points are off together, and count as one."""
+ROBUST = 2.0
+"""Errors from which an error of a point counts less than by its square."""
+TURNED, PLAIN, SIZED = np.radians(25.0), 1.0, 0.05
+"""By how much the body's wrist is off about each axis and fingers are from relaxed ones, radians, and the hand's size
+by its distance."""
+LARGEST = 0.3
+"""Logarithm of the size."""
+ROUNDS, STEP = 12, 1e-5
+CHUNK = 256
 """Readings that are fitted at a time."""
 WIDTH, NOTHING = 0.09, 0.05
 """Seconds of the bell that smooths over time, and the weight of what is taken where nothing is seen."""
 
 
 def fit_hand(
-    skeleton: HandSkeleton, places: Float[Tensor, "reading 21 3"], R_wrist: Float[Tensor, "reading 3 3"]
-) -> tuple[Float[Tensor, "reading 21"], Float[Tensor, "reading 3"], Float[Tensor, "reading"]]:
-    """The angles of each reading, the turn of the wrist (axis-angle, in its own axes) and the points' error in metres.
+    skeleton: HandSkeleton, places: Float[ndarray, "reading 21 3"], R_sight_wrist: Float[ndarray, "reading 3 3"]
+) -> tuple[Float[ndarray, "reading 21"], Float[ndarray, "reading 3"], Float[ndarray, "reading"]]:
+    """The angles of each reading, the turn of the wrist (axis-angle, in its own axes), and how far points are missed.
 
-    `places` are metres, from anywhere, in the axes that the body's `R_wrist` leads to. Each reading is by itself.
+    `places` are metres, from anywhere, z along the line of sight, in the axes that the body's `R_sight_wrist` leads
+    to; points are missed across the line of sight, metres in the mean. Each reading is by itself.
     """
+    skeleton = replace(skeleton, steps=np.asarray(skeleton.steps, np.float64))
     parts = [
-        _fitted(skeleton, places[first : first + CHUNK], R_wrist[first : first + CHUNK])
+        _fitted(skeleton, *(each[first : first + CHUNK].astype(np.float64) for each in (places, R_sight_wrist)))
         for first in range(0, len(places), CHUNK)
     ]
-    angles, turn, error = (torch.cat(each) for each in zip(*parts, strict=True))
-    return angles, turn, error
+    angles, turn, missed = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return angles, turn, missed
 
 
-def _fitted(skeleton: HandSkeleton, places: Tensor, R_wrist: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def seen_skeleton(skeleton: HandSkeleton) -> HandSkeleton:
+    """The bones between the points that the hand model sees, of a hand with these."""
+    mirror = [np.sign(skeleton.steps[1, 0, 0]), 1, 1]
+    return replace(skeleton, steps=skeleton.steps + np.array(BONES_MM, np.float32) / 1000 * mirror)
+
+
+def _fitted(skeleton: HandSkeleton, places: ndarray, R_wrist: ndarray) -> tuple[ndarray, ndarray, ndarray]:
     """The same of a few."""
-    # L-BFGS within bounds: what a joint cannot do is never tried
-    count = len(places)
-    low, high = (torch.from_numpy(each) for each in angle_limits())
-    relaxed = torch.from_numpy(relaxed_angles()).expand(count, ANGLES)
-    bounds = [torch.cat([edge, torch.full((3,), turn)]) for edge, turn in ((low, -MOST_TURN), (high, MOST_TURN))]
-    rest = hand_points(skeleton, R_wrist, hand_rotmat(skeleton, relaxed))
-    seen = places * _scales(rest, places)[:, None, None]
-    seen = seen - seen.mean(1, keepdim=True)
-    turn = roma.rotmat_to_rotvec(R_wrist.mT @ _palm_turn(rest, seen) @ R_wrist)
-    start = torch.cat([relaxed, turn.clamp(-MOST_TURN, MOST_TURN)], 1)
+    # Levenberg and Marquardt's steps of all hands at once, each with its own damping, by differences; what a joint
+    # cannot do is never tried. Points are known well across the line of sight alone
+    count, seen = len(places), places - places.mean(1, keepdims=True)
+    bones, (low, high), relaxed = seen_skeleton(skeleton), angle_limits(), relaxed_angles()
+    low, high = np.r_[low, [-MOST_TURN] * 3, -LARGEST], np.r_[high, [MOST_TURN] * 3, LARGEST]
+    usual, known = np.r_[relaxed, [0] * 4], 1 / np.r_[[PLAIN] * ANGLES, [TURNED] * 3, SIZED] ** 2
+    turn = rotvec_from_rotmat(np.swapaxes(R_wrist, 1, 2) @ _palm_turn(bones, R_wrist, seen) @ R_wrist)
+    x = np.clip(np.concatenate([np.tile(relaxed, (count, 1)), turn, np.zeros((count, 1))], 1), low, high)
 
-    def missed(numbers: Tensor) -> Tensor:
-        rotmat = R_wrist @ roma.rotvec_to_rotmat(numbers[:, ANGLES:])
-        points = hand_points(skeleton, rotmat, hand_rotmat(skeleton, numbers[:, :ANGLES]))
-        return (points - points.mean(1, keepdim=True) - seen).norm(dim=-1)
+    def off(x: ndarray) -> ndarray:
+        here = (slice(None), *[None] * (x.ndim - 2))
+        turned = R_wrist[here] @ rotmat_from_rotvec(x[..., ANGLES : ANGLES + 3])
+        points = hand_points(bones, turned, hand_rotmat(bones, x[..., :ANGLES]))
+        points = (points - points.mean(-2, keepdims=True)) * np.exp(x[..., -1:, None])
+        return (points - seen[here]) / (ACROSS, ACROSS, ALONG)
 
-    def evaluate(flat: Float[ndarray, "n"]) -> tuple[float, Float[ndarray, "n"]]:
-        numbers = torch.from_numpy(flat).float().view(count, -1).requires_grad_()
-        far = missed(numbers)
-        off = numbers - torch.cat([relaxed, torch.zeros(count, 3)], 1)
-        robust = TOLERANCE**2 * ((1 + (far / TOLERANCE) ** 2).sqrt() - 1)
-        energy = robust.sum() + PLAIN * off[:, :ANGLES].square().sum() + TURNED * off[:, ANGLES:].square().sum()
-        (slope,) = torch.autograd.grad(energy * 1e4, numbers)
-        return 1e4 * energy.item(), slope.double().numpy().ravel()
+    def energy(x: ndarray, off: ndarray) -> ndarray:
+        whole = 2 * ROBUST**2 * (1 / _weights(off)[..., 1:] - 1)
+        return whole.sum((1, 2)) / TOGETHER + (known * np.square(x - usual)).sum(1)
 
-    span = list(zip(*(edge.double().repeat(count).numpy() for edge in bounds), strict=True))
-    limits = {"maxfun": EVALUATIONS, "maxiter": EVALUATIONS, "ftol": 1e-7}
-    found = optimize.minimize(
-        evaluate, start.double().numpy().ravel(), jac=True, method="L-BFGS-B", bounds=span, options=limits
-    )
-    numbers = torch.from_numpy(found.x).float().view(count, -1)
-    with torch.no_grad():
-        return numbers[:, :ANGLES], numbers[:, ANGLES:], missed(numbers).mean(1)
+    error = off(x)
+    worth, damping = energy(x, error), np.full(count, 1e-2)
+    for _ in range(ROUNDS):
+        slope = ((off(x[:, None] + STEP * np.eye(len(usual))) - error[:, None]) / STEP).reshape(count, len(usual), -1)
+        weighted = slope * (_weights(error) / TOGETHER).reshape(count, 1, -1)
+        gradient = (weighted @ error.reshape(count, -1, 1))[..., 0] + known * (x - usual)
+        curve = weighted @ np.swapaxes(slope, 1, 2) + np.diag(known)
+        held = ((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0))
+        curve = np.where(held[:, :, None] | held[:, None], 0, curve) + held[:, None] * np.eye(len(usual))
+        curve *= 1 + damping[:, None, None] * np.eye(len(usual))
+        tried = np.clip(x - np.linalg.solve(curve, np.where(held, 0, gradient)[..., None])[..., 0], low, high)
+        missed = off(tried)
+        found = energy(tried, missed)
+        better = found < worth
+        x, error = np.where(better[:, None], tried, x), np.where(better[:, None, None], missed, error)
+        worth, damping = np.minimum(found, worth), damping * np.where(better, 0.3, 8.0)
+    away = ACROSS * np.linalg.norm(error[..., :2], axis=-1).mean(1)
+    return x[:, :ANGLES].astype(np.float32), x[:, ANGLES:-1].astype(np.float32), away.astype(np.float32)
 
 
-def _scales(rest: Float[Tensor, "reading 21 3"], places: Float[Tensor, "reading 21 3"]) -> Float[Tensor, "reading"]:
-    """The size of the palm at rest over that of the one seen."""
-    one, two = (_about_middle(each).norm(dim=(1, 2)) for each in (rest, places))
-    return (one / two.clamp_min(1e-3)).clamp(1 / MOST_SCALE, MOST_SCALE)
+def _weights(off: Float[ndarray, "*b 21 3"]) -> Float[ndarray, "*b 21 3"]:
+    """What a point's error counts across and along the line of sight, against its square."""
+    across = np.square(off[..., :2]).sum(-1)
+    return 1 / np.sqrt(1 + np.stack([across, across, off[..., 2] ** 2], -1) / ROBUST**2)
 
 
 def _palm_turn(
-    rest: Float[Tensor, "reading 21 3"], seen: Float[Tensor, "reading 21 3"]
-) -> Float[Tensor, "reading 3 3"]:
-    """The rotation that brings the palm at rest nearest to the one seen."""
-    return roma.special_procrustes(_about_middle(seen).mT @ _about_middle(rest))  # pyright: ignore[reportReturnType]
-
-
-def _about_middle(points: Float[Tensor, "reading 21 3"]) -> Float[Tensor, "reading 5 3"]:
-    """The palm's points about their middle."""
-    palm = points[:, list(RIGID)]
-    return palm - palm.mean(1, keepdim=True)
+    bones: HandSkeleton, R_wrist: Float[ndarray, "reading 3 3"], seen: Float[ndarray, "reading 21 3"]
+) -> Float[ndarray, "reading 3 3"]:
+    """The rotation that brings the palm of a relaxed hand nearest to the one seen."""
+    relaxed = hand_rotmat(bones, np.tile(relaxed_angles(), (len(seen), 1)))
+    palms = [each[:, list(RIGID)] for each in (hand_points(bones, R_wrist, relaxed), seen)]
+    here, there = (torch.from_numpy(each - each.mean(1, keepdims=True)).double() for each in palms)
+    return roma.special_procrustes(there.mT @ here).numpy()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def over_time(
