@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from vibe.assets import checkpoints, pickle_arrays, pickles, smpl_files
+from vibe.assets import pickle_arrays, pickles, smpl_files
 from vibe.assets.archives import Zip, npy, read_npz
-from vibe.assets.checkpoints import Checkpoint, StorageView, storage_view, storage_views
 from vibe.assets.paths import home, keep_inputs, lying, write_whole
+from vibe.assets.pickle_arrays import Checkpoint, StorageView, storage_view, storage_views
 from vibe.assets.registry import CONVERTED
 from vibe.assets.weights import BACKBONE, SHIPPED, load_recipe, load_weights, weights_bytes
 from vibe.errors import damaged
@@ -108,7 +108,7 @@ def _zip(path: Path, content: bytes) -> tuple[str, bytes]:
         names = archive.namelist()
         archive.check_size(names)
         if any(name.rsplit("/", 1)[-1] == "data.pkl" for name in names):
-            return _checkpoint(path, checkpoints.from_zip(archive))
+            return _checkpoint(path, pickle_arrays.from_zip(archive))
         arrays = (name[:-4] for name in names if name.endswith(".npy"))
         return _arrays(path, {name: partial(archive.array, name) for name in arrays})
 
@@ -116,8 +116,8 @@ def _zip(path: Path, content: bytes) -> tuple[str, bytes]:
 def _pickle(path: Path, content: bytes) -> tuple[str, bytes]:
     """A legacy checkpoint, or a pickle of arrays."""
     value, end = pickles.read_pickle(content)
-    if value == checkpoints.MAGIC:
-        return _checkpoint(path, checkpoints.from_legacy(content))
+    if value == pickle_arrays.MAGIC:
+        return _checkpoint(path, pickle_arrays.from_legacy(content))
     if end != len(content) or not isinstance(value, dict):
         raise ValueError(NOTHING)
     read = lambda name, item: pickle_arrays.text(item) or pickle_arrays.numbers(item, name)  # noqa: E731

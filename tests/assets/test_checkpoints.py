@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from vibe.assets import checkpoints
+from vibe.assets import pickle_arrays
 from vibe.assets.archives import Zip
 from vibe.assets.pickles import Made
 
@@ -23,11 +23,11 @@ def saved(value, legacy):
 
 
 def read(content, legacy):
-    return checkpoints.from_legacy(content) if legacy else checkpoints.from_zip(Zip(io.BytesIO(content)))
+    return pickle_arrays.from_legacy(content) if legacy else pickle_arrays.from_zip(Zip(io.BytesIO(content)))
 
 
 def numbers(checkpoint, value):
-    return torch.from_numpy(checkpoints.storage_view(checkpoint, value, "value").numbers().copy())
+    return torch.from_numpy(pickle_arrays.storage_view(checkpoint, value, "value").numbers().copy())
 
 
 both = pytest.mark.parametrize("legacy", [True, False])
@@ -75,7 +75,7 @@ def test_a_module_and_its_optimiser_come_back(legacy):
 def test_one_storage_is_read_once(monkeypatch):
     base = torch.randn(1000)
     archive = Zip(io.BytesIO(saved({"a": base[:500], "b": base[500:]}, legacy=False)))
-    checkpoint = checkpoints.from_zip(archive)
+    checkpoint = pickle_arrays.from_zip(archive)
     numbers(checkpoint, checkpoint.value["a"])
     monkeypatch.setattr(archive, "content", None)
     assert torch.equal(numbers(checkpoint, checkpoint.value["b"]), base[500:])
@@ -96,7 +96,7 @@ def test_a_checkpoint_with_some_bytes_changed_is_read_or_refused(legacy, data):
     try:
         checkpoint = read(bytes(content[:cut]), legacy)
         for name, value in checkpoint.value.items() if isinstance(checkpoint.value, dict) else ():
-            checkpoints.storage_view(checkpoint, value, str(name)).numbers()
+            pickle_arrays.storage_view(checkpoint, value, str(name)).numbers()
     except ValueError as error:
         assert str(error)
     assert process_time() - began < 2

@@ -10,7 +10,7 @@ from walkers import true_contacts, walker
 from vibe.arrays import as_numpy
 from vibe.body.feet import plant_feet
 from vibe.body.pose import pose_joints
-from vibe.body.soles import sole_points, standing_spans
+from vibe.body.skin_points import sole_points, standing_spans
 from vibe.rotations import rotvec_from_rotmat
 from vibe.skeletons import SMPL
 

@@ -10,7 +10,7 @@ from readers import mot_columns
 
 from vibe.arrays import as_numpy
 from vibe.body import load_body
-from vibe.body.markers import MARKERS, marker_places
+from vibe.body.skin_points import MARKERS, marker_places
 from vibe.export import biomechanics as written
 from vibe.export.biomechanics import coordinates, write_c3d, write_mot
 from vibe.motion.gait import FootContact, Gait

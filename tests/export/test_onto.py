@@ -14,7 +14,7 @@ from readers import glb_array, read_glb
 from scipy.spatial.transform import Rotation
 
 from vibe.arrays import as_tensors
-from vibe.body.soles import standing_spans
+from vibe.body.skin_points import standing_spans
 from vibe.errors import Misuse
 from vibe.export.character_file import read_character
 from vibe.export.export import export

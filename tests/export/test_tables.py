@@ -8,7 +8,7 @@ import performers
 import pytest
 import torch
 
-from vibe.body.markers import MARKERS, marker_places
+from vibe.body.skin_points import MARKERS, marker_places
 from vibe.export.biomechanics import write_trc
 from vibe.export.tables import write_csv, write_gait
 from vibe.motion.gait import FootContact, Gait

@@ -12,7 +12,7 @@ from readers import mot_columns
 
 from vibe.arrays import as_numpy
 from vibe.body import load_body
-from vibe.body.markers import MARKERS
+from vibe.body.skin_points import MARKERS
 from vibe.export.biomechanics import coordinates
 from vibe.export.export import export
 from vibe.motion.scene import SceneOptions, build_scene

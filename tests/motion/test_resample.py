@@ -1,4 +1,6 @@
-"""The low pass keeps what is slow where it is, halves the power at the cut-off, and takes away what is faster."""
+"""The low pass keeps what is slow where it is, halves the power at the cut-off, and takes away what is faster. People
+of several views are where another of the cameras sees them.
+"""
 
 from dataclasses import replace
 
@@ -6,10 +8,12 @@ import numpy as np
 import performers
 import pytest
 import torch
+from two_views import two_views
 
+import vibe
 from vibe.arrays import as_numpy
 from vibe.body import load_body
-from vibe.motion.resample import low_pass, low_pass_rotations
+from vibe.motion.resample import low_pass, low_pass_rotations, seen_from
 from vibe.motion.scene import SceneOptions, build_scene
 from vibe.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 
@@ -60,3 +64,44 @@ def test_joints_and_angles_of_a_scene_are_of_the_filtered_motion():
     bones = [np.linalg.norm(each.joints[:, 4] - each.joints[:, 1], axis=-1) for each in (one, two)]
     assert np.abs(bones[0] - bones[1]).max() < 1e-5
     assert any("4 Hz is filtered out" in note for note in steady.notes)
+
+
+@pytest.fixture(scope="module")
+def result():
+    return two_views()
+
+
+def test_the_first_view_sees_what_the_result_has(result):
+    seen = seen_from(result, 0)
+    assert np.allclose(seen.people[0].joints_cam, result.people[0].joints_cam, atol=1e-5)
+    assert np.allclose(seen.people[0].transl, result.people[0].transl, atol=1e-5)
+
+
+def test_another_view_has_people_where_the_cameras_say_at_its_own_times(result):
+    seen, view = seen_from(result, 1), result.views[1]
+    one, other = result.people[0], seen.people[0]
+    assert np.allclose(other.times, view.clip.timestamps[other.frames]) and len(other) == 60
+    at = np.searchsorted(one.times, other.times[5] + 0.5)
+    assert np.allclose(one.times[at], other.times[5] + 0.5)
+    assert np.allclose(other.joints_cam[5], one.joints_cam[at] @ view.R_view_ref.T + view.t_view_ref, atol=1e-4)
+    assert np.allclose(other.joints_world[5], one.joints_world[at], atol=1e-4)
+
+
+def test_there_is_no_third_view_of_two(result):
+    with pytest.raises(ValueError, match="has 2 views"):
+        seen_from(result, 2)
+
+
+def test_the_cameras_are_in_the_file_all_or_none(result, tmp_path):
+    result.save(tmp_path / "motion.npz")
+    again = vibe.load(tmp_path / "motion.npz")
+    assert [view.clip.path.name for view in again.views] == ["one.mp4", "two.mp4"]
+    for one, two in zip(result.views, again.views, strict=True):
+        assert np.array_equal(one.R_view_ref, two.R_view_ref) and one.offset_s == two.offset_s
+        assert np.array_equal(one.clip.timestamps, two.clip.timestamps)
+    replace(result, views=()).save(tmp_path / "one.npz")
+    assert vibe.load(tmp_path / "one.npz").views == ()
+    broken = replace(result.views[1], R_view_ref=np.zeros((3, 3), np.float32))
+    replace(result, views=(result.views[0], broken)).save(tmp_path / "broken.npz")
+    with pytest.raises(ValueError, match="views/ has numbers"):
+        vibe.load(tmp_path / "broken.npz")

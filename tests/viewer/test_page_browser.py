@@ -20,7 +20,7 @@ from vibe import cameras
 from vibe.arrays import as_numpy, as_tensors
 from vibe.body import load_body
 from vibe.distortion import distort
-from vibe.motion.other_view import seen_from
+from vibe.motion.resample import seen_from
 from vibe.render import rasterizer
 from vibe.render.compositor import Poser
 from vibe.video.write import VideoWriter

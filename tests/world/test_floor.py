@@ -11,7 +11,7 @@ from walkers import FPS, walker
 from vibe.arrays import as_numpy
 from vibe.body.pose import pose_joints
 from vibe.body.posture import posture
-from vibe.body.soles import rest_soles, sole_points, standing_spans
+from vibe.body.skin_points import rest_soles, sole_points, standing_spans
 from vibe.records import SmplParams
 from vibe.rotations import rotmat_from_rotvec
 from vibe.skeletons import SMPL

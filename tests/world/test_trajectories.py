@@ -6,7 +6,7 @@ import numpy as np
 from walkers import true_contacts, walker
 
 from vibe.arrays import as_numpy
-from vibe.body.soles import sole_points
+from vibe.body.skin_points import sole_points
 from vibe.world.trajectories import Walk, solve_paths
 
 

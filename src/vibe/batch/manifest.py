@@ -30,7 +30,7 @@ def write_summary(
     `seconds` is the work that each stage took, `files` the names of what was written beside it, `origin` what tells
     whether it would come out the same again (docs/conventions.md).
     """
-    from vibe.inference.doubt import doubtful_stretches
+    from vibe.inference.uncertainty import doubtful_stretches
 
     clip, people, doubtful = result.clip, [], []
     for person, motion in enumerate(result.people, start=1):

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 from vibe.body.pose import pose_joints
 from vibe.body.posture import unit
 from vibe.body.record import Body
-from vibe.body.soles import sole_points, standing_spans
+from vibe.body.skin_points import sole_points, standing_spans
 from vibe.records import SmplParams
 from vibe.rotations import rotmat_from_rotvec
 from vibe.skeletons import SMPL, SMPL_PARENTS

@@ -16,11 +16,10 @@ from vibe.cli.assets import assets, fetch
 from vibe.cli.console import DONE, FAILED, INTERRUPTED, USAGE, parse_arguments, print_error, usage_error
 from vibe.cli.estimate import clean, estimate
 from vibe.cli.evaluate import bench, evaluate
-from vibe.cli.export import export
 from vibe.cli.live import live
 from vibe.cli.pages import app, edit, refit
 from vibe.cli.prepare import evidence, make_clip, prepare
-from vibe.cli.render import render, view
+from vibe.cli.results import export, render, view
 from vibe.cli.train import train, train_by
 from vibe.errors import Misuse, explain
 

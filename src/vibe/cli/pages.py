@@ -12,7 +12,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from vibe.cli.console import DONE, motion_file, named_video, print_info, print_note, usage_error
 from vibe.cli.estimate import AS_USUAL, READS_IMAGES, READS_KEYPOINTS, method_config
 from vibe.cli.progress import ProgressLine, ended_by_signals
-from vibe.cli.render import VIDEO
+from vibe.cli.results import VIDEO
 from vibe.errors import one_line
 from vibe.inference.config import EstimatorConfig
 

@@ -77,7 +77,7 @@ def _drawn(
     result: Result, estimator: Estimator, place: Path, overlay: bool, page: bool, progress: ProgressLine
 ) -> list[str]:
     """Names of what was drawn: an overlay for each view, and the page with all of them."""
-    from vibe.motion.other_view import seen_from
+    from vibe.motion.resample import seen_from
     from vibe.render.film import write_overlay
     from vibe.viewer.page import view
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from vibe import __version__, assets
-from vibe.body.markers import MARKERS, marker_places
 from vibe.body.record import Body
+from vibe.body.skin_points import MARKERS, marker_places
 from vibe.errors import needs_extra
 from vibe.export.tables import number_rows
 from vibe.motion.joint_angles import PELVIS, SIDES, angle_names
@@ -65,7 +65,7 @@ def write_mot(path: Path, scene: Scene, character: Character) -> None:
 
 
 def write_trc(path: Path, scene: Scene, character: Character, body: Body) -> None:
-    """One person, joints and `vibe.body.markers.MARKERS` as markers, in metres, times from the scene's first frame.
+    """One person, joints and `vibe.body.skin_points.MARKERS` as markers, in metres, times from the scene's first frame.
 
     Written whole or not at all; raises OSError.
     """

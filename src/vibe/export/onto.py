@@ -19,7 +19,7 @@ from vibe.body.fingers import ARMS
 from vibe.body.pose import pose_joints, rest_vertices
 from vibe.body.posture import unit
 from vibe.body.record import Body
-from vibe.body.soles import sole_points, standing_spans
+from vibe.body.skin_points import sole_points, standing_spans
 from vibe.export.armature import orthonormal
 from vibe.export.character_file import CharacterFile, read_character
 from vibe.export.gltf_file import GltfFile, sampled

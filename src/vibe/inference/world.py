@@ -16,7 +16,7 @@ from vibe.body.feet import plant_feet
 from vibe.body.pose import pose_joints, rest_planes, shape_of_height
 from vibe.body.posture import posture, unit
 from vibe.body.record import Body
-from vibe.body.soles import sole_points
+from vibe.body.skin_points import sole_points
 from vibe.edits.record import CorrectedPerson
 from vibe.inference.config import Refinement
 from vibe.motion import Motion

@@ -16,7 +16,7 @@ from scipy.optimize import least_squares
 from scipy.special import expit
 
 from vibe.body.posture import mean_up, unit
-from vibe.body.soles import standing_spans
+from vibe.body.skin_points import standing_spans
 from vibe.skeletons import SMPL
 
 ODDS, PER_SPEED, PER_HEIGHT = -3.3, -3.1, -11.8

@@ -7,8 +7,8 @@ import pytest
 
 from vibe.arrays import as_numpy
 from vibe.body import load_body
-from vibe.body.markers import MARKERS, marker_places, marker_vertices
 from vibe.body.placed import vertices_cam
+from vibe.body.skin_points import MARKERS, marker_places, marker_vertices
 from vibe.records import SmplParams
 from vibe.rotations import rotmat_from_rotvec
 from vibe.skeletons import SMPL

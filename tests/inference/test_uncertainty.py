@@ -10,7 +10,7 @@ import torch
 from vibe.arrays import as_numpy
 from vibe.body import load_body
 from vibe.cameras import default_camera
-from vibe.inference.doubt import DOUBTFUL, doubtful_stretches
+from vibe.inference.uncertainty import DOUBTFUL, doubtful_stretches
 from vibe.refine.energies_paper import load_mixture
 from vibe.rotations import rotmat_from_rotvec
 
