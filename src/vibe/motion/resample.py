@@ -1,4 +1,4 @@
-"""Motions at other moments than their frames, without what is faster than people move, and as another camera sees them."""
+"""Motions at other moments than their frames, without what is faster than people move, and as other cameras see it."""
 
 from __future__ import annotations
 
