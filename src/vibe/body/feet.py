@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.ndimage import gaussian_filter1d
 
 from vibe.body.pose import pose_joints
 from vibe.body.posture import unit
@@ -70,6 +69,8 @@ def _spare_knees(
     A leg that is a centimetre too long for where it stands bends a straight knee by twelve degrees; the body is then
     rather that much too high.
     """
+    from scipy.ndimage import gaussian_filter1d
+
     hips = np.stack([joints[:, leg[0]] for leg in LEGS], 1)
     long = np.linalg.norm(hips - np.stack([joints[:, leg[2]] for leg in LEGS], 1), axis=-1)
     legs = hips - ankles

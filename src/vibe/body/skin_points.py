@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
-from scipy.ndimage import find_objects, label
 
 from vibe.body.lbs import vertices
 from vibe.body.pose import pose_joints, rest_joints, rest_vertices
@@ -62,6 +61,8 @@ def sole_points(
 
 def standing_spans(standing: Bool[ndarray, "time"], times: Float[ndarray, "time"]) -> list[slice]:
     """Stretches of at least `LEAST` seconds in which a sole stands."""
+    from scipy.ndimage import find_objects, label
+
     numbered: Any = label(standing)
     spans = [found[0] for found in find_objects(numbered[0])]
     return [span for span in spans if times[span.stop - 1] - times[span.start] >= LEAST]

@@ -9,7 +9,6 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from vibe.cameras import BOX_MARGIN, project, weak_from_translation
-from vibe.distortion import distort
 from vibe.motion.record import Motion, Result
 from vibe.records import SmplParams, View, World
 from vibe.rotations import interpolate
@@ -117,6 +116,8 @@ def _world(world: World, view: View, frames: int) -> World:
 
 def _moved(motion: Motion, view: View) -> Motion:
     """One person at the frames of the view's video in which they are known."""
+    from vibe.distortion import distort
+
     clip, times = view.clip, view.clip.timestamps - view.offset_s
     if not len(motion):
         return motion
