@@ -39,8 +39,9 @@ BONES = [
 """Pairs of points whose distance is known, whichever way somebody faces."""
 CLOCK = 0.05
 """Expected error of a time offset, seconds."""
-EVIDENCE = 200.0
-"""So many keypoints' worth are all of them, which err together."""
+EVIDENCE = 50.0
+"""So many keypoints' worth are all of them, which err together: with more, two views take errors of keypoints for other
+focal lengths, and turn their cameras with them."""
 MOMENTS = 80
 """That are looked at."""
 SEEN, FAR = 0.1, 0.05
