@@ -14,6 +14,8 @@ CROP_SCALE = 1.1
 """Side of the square crop over the longer side of the box, as in the published demo."""
 BOX_MARGIN = 1.2
 """Side of a person's box over that of their visible keypoints, which lack crown and toes."""
+CROP_PX, CROP_FOCAL_PX = 224.0, 5000.0
+"""Side of the published crop, and focal length of its camera, which gives its metres of depth their meaning."""
 LENS_SOURCES = {
     "calibration": "a calibration file",
     "fov": "the angle of view that was asked for",
@@ -124,20 +126,15 @@ def translation_from_weak(
     return rays(box_px[..., :2], K_px) * depth[..., None] + shift
 
 
-def project_in_crop(
-    points: Float[Array, "*b point 3"],
-    pred_cam: Float[Array, "*b 3"],
-    crop_px: float = 224.0,
-    focal_px: float = 5000.0,
-) -> Float[Array, "*b point 2"]:
+def project_in_crop(points: Float[Array, "*b point 3"], pred_cam: Float[Array, "*b 3"]) -> Float[Array, "*b point 2"]:
     """Body points, metres, seen in the crop: -1 to 1 from side to side, y down.
 
     The published code's form of the weak camera (paper, section 3): a pinhole of a long focal length, at the distance
     where a metre covers `s` half crops.
     """
-    distance = 2 * focal_px / (crop_px * pred_cam[..., :1] + 1e-9)
+    distance = 2 * CROP_FOCAL_PX / (CROP_PX * pred_cam[..., :1] + 1e-9)
     placed = points + concatenate([pred_cam[..., 1:], distance], -1)[..., None, :]
-    return placed[..., :2] / placed[..., 2:] * (2 * focal_px / crop_px)
+    return placed[..., :2] / placed[..., 2:] * (2 * CROP_FOCAL_PX / CROP_PX)
 
 
 def picture_camera(

@@ -19,8 +19,8 @@ SMPL: list[str] = [
     *"left_foot right_foot neck left_collar right_collar head left_shoulder right_shoulder".split(),
     *"left_elbow right_elbow left_wrist right_wrist left_hand right_hand".split(),
 ]
-SMPL_JOINTS, SMPL_BODY_JOINTS, SMPL_BODY_POSE = 24, 23, 69
-"""All joints, those that have a parent, and the numbers of their rotation vectors."""
+SMPL_JOINTS, SMPL_BODY_POSE = 24, 69
+"""All joints, and the numbers of the rotation vectors of those that have a parent."""
 SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 HAND15: list[str] = [f"{finger}{bone}" for finger in "index middle pinky ring thumb".split() for bone in (1, 2, 3)]
 """The joints of a hand in SMPL-H's order, those of each finger from the palm outwards."""

@@ -6,6 +6,7 @@ import numpy as np
 import official_files
 import pytest
 import torch
+from official_files import add
 from reference import recipe, state
 
 from vibe import assets, convert
@@ -46,20 +47,6 @@ def home(given, tmp_path_factory):
     assert {path.name for path in folder.iterdir()} == set(GIVEN.values())
     yield folder
     shutil.rmtree(folder)
-
-
-@pytest.fixture
-def empty(monkeypatch, tmp_path):
-    """A library with nothing in it."""
-    monkeypatch.setenv("VIBE_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("sys.prefix", str(tmp_path))
-    return tmp_path / "home"
-
-
-def add(path):
-    (answer,) = convert.add([path])
-    assert isinstance(answer, convert.Added), answer.reason
-    return answer.path
 
 
 @pytest.mark.parametrize(("gender", "shapes"), [("neutral", 10), ("male", 300), ("female", 10)])

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from official_files import save, small_generator
+from official_files import add, save, small_generator
 from reference import recipe, state
 from safetensors.torch import load_file
 from torch import nn
@@ -13,20 +13,6 @@ from vibe import assets, convert
 from vibe.models.generator import VIBE
 from vibe.models.gru import EncoderConfig, GRUEncoder
 from vibe.models.regressor import Regressor, RegressorConfig
-
-
-@pytest.fixture
-def empty(monkeypatch, tmp_path):
-    """A library with nothing in it."""
-    monkeypatch.setenv("VIBE_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("sys.prefix", str(tmp_path))
-    return tmp_path / "home"
-
-
-def add(path):
-    (answer,) = convert.add([path])
-    assert isinstance(answer, convert.Added), answer.reason
-    return answer.path
 
 
 def refused(path):

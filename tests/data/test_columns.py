@@ -20,8 +20,7 @@ from vibe.data.pictures import decode_picture, read_pictures
 from vibe.data.prepare import StoreWriter
 from vibe.data.recording import Recording
 from vibe.data.store import open_store
-from vibe.features.crops import cut
-from vibe.features.extractor import Extractor
+from vibe.features.extractor import Extractor, cut
 from vibe.parallel import run_tasks
 from vibe.video.write import VideoWriter
 

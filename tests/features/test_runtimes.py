@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from vibe.features.crops import cut
-from vibe.features.extractor import Extractor
+from vibe.features.extractor import Extractor, cut
 from vibe.features.onnx_graph import eight_bit, find_ranges, write_graph
 from vibe.features.resnet import ResNet50
 from vibe.features.runtimes import RUNTIMES

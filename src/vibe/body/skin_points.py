@@ -6,7 +6,6 @@ for every shape, so that markers of all people are at the same anatomical places
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -125,9 +124,9 @@ def marker_vertices(body: Body) -> Int[ndarray, "marker"]:
     return np.array(found)
 
 
-def marker_places(body: Body, smpl: SmplParams, of: Sequence[str] = tuple(MARKERS)) -> Float[ndarray, "time marker 3"]:
-    """Where the markers are in the frame that the pelvis's rotation maps to, metres; all is of NumPy's arrays."""
-    chosen = marker_vertices(body)[[MARKERS.index(name) for name in of]]
+def marker_places(body: Body, smpl: SmplParams) -> Float[ndarray, "time marker 3"]:
+    """Where `MARKERS` are in the frame that the pelvis's rotation maps to, metres; all is of NumPy's arrays."""
+    chosen = marker_vertices(body)
     posedirs = None if body.posedirs is None else body.posedirs[chosen]
     skin = replace(
         body, v_template=body.v_template[chosen], shapedirs=body.shapedirs[chosen], posedirs=posedirs,

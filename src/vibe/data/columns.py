@@ -24,8 +24,7 @@ from vibe.data.prepare import dropped_message
 from vibe.data.recording import Pictures, column_layout, fitted_columns
 from vibe.data.store import MANIFEST, Store, described, open_store, read_manifest
 from vibe.errors import check_same
-from vibe.features.crops import cut
-from vibe.features.extractor import BATCH, Extractor
+from vibe.features.extractor import BATCH, Extractor, cut
 from vibe.features.resnet import read_resnet
 from vibe.parallel import Worker, one_thread, run_tasks
 from vibe.records import Progress

@@ -108,15 +108,15 @@ def read_motion_clips(path: Path) -> tuple[Float[ndarray, "frame 72"], Float[nda
     return poses, trans, offsets.tolist(), names.astype(str).tolist()
 
 
-def clip_weights(motions: Motions, power: float = 0.5) -> Float[Tensor, "clip"]:
-    """How often to draw each clip: by its length, and by each subject's total to the `power`.
+def clip_weights(motions: Motions) -> Float[Tensor, "clip"]:
+    """How often to draw each clip: by its length, and the root of each subject's total.
 
-    A power below 1 keeps the longest takes (a quarter of the free motion is salsa) from filling the training.
+    The root keeps the longest takes (a quarter of the free motion is salsa) from filling the training.
     """
     totals: dict[str, float] = {}
     for subject, length in zip(motions.subjects, motions.lengths.tolist(), strict=True):
         totals[subject] = totals.get(subject, 0.0) + length
-    share = torch.tensor([totals[subject] ** (power - 1) for subject in motions.subjects])
+    share = torch.tensor([totals[subject] ** -0.5 for subject in motions.subjects])
     weights = motions.lengths * share
     return weights / weights.sum()
 

@@ -110,15 +110,15 @@ class Portion:
     """What `neutral_parameters` says of the store."""
 
 
-def portion(store: Store, frames: int, weight: float | None = None, split: str = "train") -> Portion:
-    """A split of a store as part of a mix; without a weight every window of every set is as likely.
+def portion(store: Store, frames: int, weight: float | None = None) -> Portion:
+    """What of a store is to train on, as part of a mix; without a weight every window of every set is as likely.
 
     Frames without features are gaps. Raises ValueError if no window fits in.
     """
     where = np.array(store.columns["has_features"]) if "has_features" in store.columns else None
-    starts = tile(find_runs(store, split, where), frames, 1).starts
+    starts = tile(find_runs(store, "train", where), frames, 1).starts
     if len(starts) == 0:
-        raise ValueError(f"{store.folder} has nowhere {frames} frames in a row in its split {split!r}")
+        raise ValueError(f"{store.folder} has nowhere {frames} frames in a row in its split 'train'")
     return Portion(store, frames, starts, float(len(starts)) if weight is None else weight, neutral_parameters(store))
 
 

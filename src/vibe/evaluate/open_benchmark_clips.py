@@ -231,9 +231,9 @@ class Listing:
     """Of the benchmark's arrays (`clips_checksum`)."""
 
 
-def read_listing(path: Path | None = None) -> Listing:
-    """The committed list, or another one in its form."""
-    given = json.loads((path or LISTING).read_text(encoding="utf-8"))
+def read_listing() -> Listing:
+    """The committed list."""
+    given = json.loads(LISTING.read_text(encoding="utf-8"))
     clips = tuple(HeldOut(**clip) for clip in given.pop("clips"))
     return Listing(clips=clips, **given)
 

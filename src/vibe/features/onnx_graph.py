@@ -13,8 +13,7 @@ from numpy import ndarray as Array
 from torch import Tensor, nn
 
 from vibe.errors import needs_extra
-from vibe.features.crops import SIDE
-from vibe.features.extractor import BATCH, Crops, Extractor
+from vibe.features.extractor import BATCH, SIDE, Crops, Extractor
 from vibe.features.resnet import FEATURES
 from vibe.features.runtimes import RUNTIMES, ReadFeatures
 

@@ -333,7 +333,7 @@ def in_eight_bits(
 
 def sample_crops(path: Path, tracks: Sequence[Track], count: int = 64) -> UInt8[ndarray, "crop 224 224 3"]:
     """Crops of people, evenly spread over all frames in which somebody is."""
-    from vibe.features.crops import SIDE, cut
+    from vibe.features.extractor import SIDE, cut
 
     places = [(int(frame), box) for track in tracks for frame, box in zip(track.frames, track.box_px, strict=True)]
     wanted: defaultdict[int, list[Tensor]] = defaultdict(list)

@@ -147,7 +147,7 @@ def whitening(
     offset = (still.clamp_min(LEAST)[:, None] + seen[:, None] * pull).diag_embed()
     offset = offset + weights.get("steadiness", 0.0) * steady + drag[:, None, None] * smooth
     root = weights.get("root_acceleration", 0.0) * smooth
-    metres = energies_paper.FOCAL_PX / (evidence.K_px[0, 0] * energies_paper.zoom(evidence)).double()
+    metres = cameras.CROP_FOCAL_PX / (evidence.K_px[0, 0] * energies_paper.zoom(evidence)).double()
     fixed = weights.get("depth", 0.0) * metres.square()
     across = (COUNT * pull + 0.1).diag_embed() + root
     along = (COUNT * sideways + fixed + 0.1).diag_embed() + root
@@ -167,7 +167,7 @@ def _pull(evidence: FitEvidence, weights: Mapping[str, float]) -> Float[Tensor, 
     confidence = evidence.keypoints_px[..., 2].double()
     seen, sure = (confidence.pow(power).sum(-1) / COUNT for power in (2, 4))
     torso = (confidence[:, evidence.torso] > 0).all(-1) * len(evidence.torso) / COUNT
-    crop = (energies_paper.CROP_PX / cameras.CROP_SCALE / energies.HEIGHT) ** 2
+    crop = (cameras.CROP_PX / cameras.CROP_SCALE / energies.HEIGHT) ** 2
     robust = weights.get("reprojection", 0.0) * CURVATURE / (energies.ROBUST * energies.HEIGHT) ** 2
     crops = weights.get("crop_reprojection", 0.0) * seen + weights.get("torso", 0.0) * torso
     return robust * sure + crop * crops

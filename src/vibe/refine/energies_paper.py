@@ -97,10 +97,6 @@ def load_mixture(path: Path = OPEN) -> Mixture:
     return mixture_model(*tensors)
 
 
-CROP_PX = 224.0
-"""Side of the square crop that the energies' pixels are of."""
-FOCAL_PX = 5000.0
-"""Focal length of the crop's camera, which gives its metres of depth their meaning."""
 ROBUST_PX = 100.0
 HINGES = skeletons.index(skeletons.SMPL, ["left_elbow", "right_elbow", "left_knee", "right_knee"])
 AXES = (1, 1, 0, 0)
@@ -109,9 +105,9 @@ OUTWARD = (1.0, -1.0, -1.0, -1.0)
 """The sign of its angle when bent the wrong way."""
 
 
-def geman_mcclure(x: Float[Tensor, "*b"], scale: float = ROBUST_PX) -> Float[Tensor, "*b"]:
-    """The square of `x` where it is small, the square of `scale` where it is large."""
-    return scale**2 * x.square() / (scale**2 + x.square())
+def geman_mcclure(x: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+    """The square of `x` where it is small, the square of `ROBUST_PX` where it is large."""
+    return ROBUST_PX**2 * x.square() / (ROBUST_PX**2 + x.square())
 
 
 def missed(
@@ -131,7 +127,7 @@ def bent_backwards(rotmat: Float[Tensor, "*b 24 3 3"]) -> Float[Tensor, "*b 4"]:
 
 def zoom(seen: FitEvidence) -> Float[Tensor, "time"]:
     """Crop pixels to a pixel of the picture, for a crop around the person as the network's (`cameras.CROP_SCALE`)."""
-    return CROP_PX / (cameras.CROP_SCALE * seen.size_px)
+    return cameras.CROP_PX / (cameras.CROP_SCALE * seen.size_px)
 
 
 def crop_reprojection(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
@@ -149,7 +145,7 @@ def torso(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
 
 def depth_energy(pose: FitPose, seen: FitEvidence) -> Float[Tensor, ""]:
     """Squared change of the pelvis's depth since the start, in metres of the crop's camera."""
-    metres = FOCAL_PX / (seen.K_px[0, 0] * zoom(seen))
+    metres = cameras.CROP_FOCAL_PX / (seen.K_px[0, 0] * zoom(seen))
     return (metres * (pose.smpl.pelvis[:, 2] - seen.depth)).square().sum()
 
 

@@ -44,10 +44,9 @@ class BackgroundGround:
         return points_cam - above[..., None] * along / (along @ self.up)
 
 
-def ground_below(height: float, pitch: float, roll: float = 0.0) -> BackgroundGround:
-    """The floor under a camera `height` metres up that looks down by `pitch` radians and is tilted by `roll`."""
-    up = np.array([np.sin(roll) * np.cos(pitch), -np.cos(roll) * np.cos(pitch), -np.sin(pitch)])
-    return BackgroundGround(up, height)
+def ground_below(height: float, pitch: float) -> BackgroundGround:
+    """The floor under a camera `height` metres up that looks down by `pitch` radians."""
+    return BackgroundGround(np.array([0.0, -np.cos(pitch), -np.sin(pitch)]), height)
 
 
 def background(
