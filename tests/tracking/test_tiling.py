@@ -38,6 +38,20 @@ def test_every_window_gets_its_turn():
     )
 
 
+def test_a_window_that_is_named_twice_changes_nothing():
+    rgb = np.zeros((1920, 1080, 3), np.uint8)
+    rgb[600:900, 400:640] = 255
+    parts = tiling.scheduled_tiles(1080, 1920, 0)
+    twice = np.concatenate([parts, parts[::-1]])
+    once = tiling.distinct(twice)
+    np.testing.assert_array_equal(once, parts)
+    found, more = (
+        tiling.merge_detections(tiling.detect_in_tiles(Square(), rgb, each), each, 1080, 1920) for each in (once, twice)
+    )
+    np.testing.assert_array_equal(found.box_px, more.box_px)
+    np.testing.assert_array_equal(found.score, more.score)
+
+
 def test_a_person_in_many_windows_is_found_once_and_whole():
     rgb = np.zeros((1920, 1080, 3), np.uint8)
     rgb[600:900, 400:640] = 255

@@ -53,6 +53,7 @@ def vertex_colours(body: Body, number: int) -> Float[ndarray, "vertex 3"]:
     return (worn @ np.array(palette)).astype(np.float32)
 
 
+@lru_cache
 def _open_body(sha256: str, vertices: int) -> Body | None:
     """The mesh of the open body with so many vertices, if that is the body of this checksum."""
     meshes = (read_body(detail=detail) for detail in ("full", "low"))

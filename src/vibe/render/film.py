@@ -214,8 +214,10 @@ def _enough(motion: Motion, body: Body, row: Sequence[Panel]) -> Body:
         for panel in row
     )
     wired = any("wireframe" in panel.show and "mesh" not in panel.show for panel in row)
+    if not wired and tallest > TALL_PX:
+        return body
     simple = load_body(detail="low")
-    return simple if body.origin == simple.origin and (wired or tallest <= TALL_PX) else body
+    return simple if body.origin == simple.origin else body
 
 
 def _during(cast: Sequence[tuple[int, Motion, Body]], film: Film) -> list[tuple[int, Motion, Body]]:

@@ -50,7 +50,7 @@ class Search:
         parts = self._postponed
         if not len(parts):
             each = [tiling.tiles_around(region, width, height) for region in around]
-            parts = np.concatenate([tiling.scheduled_tiles(width, height, self.count), *each])
+            parts = tiling.distinct(np.concatenate([tiling.scheduled_tiles(width, height, self.count), *each]))
             self.count += 1
             self._last = time
         self._postponed = parts[self._most or len(parts) :]
@@ -70,7 +70,9 @@ class Search:
         if self._most is not None:
             wanted, turned = [wanted[self._near_count % len(wanted)]], []
         parts, sideways = (
-            np.concatenate([np.zeros((0, 4), int), *(tiling.tiles_around(region, width, height) for region in regions)])
+            tiling.distinct(
+                np.concatenate([np.zeros((0, 4), int), *(tiling.tiles_around(each, width, height) for each in regions)])
+            )
             for regions in (wanted, turned)
         )
         upright = self._pool.submit(self._detect, rgb, parts).result()

@@ -59,6 +59,11 @@ def tiles_around(region: Float[Array, "4"], width: int, height: int) -> Int[Arra
     return np.array([[*low, *(high - low)]]) if (high - low).min() > half / 2 else np.zeros((0, 4), int)
 
 
+def distinct(parts: Int[Array, "n 4"]) -> Int[Array, "m 4"]:
+    """Each tile once, in the order in which they come first: around somebody large is the whole picture again."""
+    return np.array(list(dict.fromkeys(map(tuple, parts.tolist()))), int).reshape(-1, 4)
+
+
 def detect_in_tiles(
     detector: Detector, rgb: UInt8[Array, "height width 3"], parts: Int[Array, "n 4"]
 ) -> list[Detections]:
