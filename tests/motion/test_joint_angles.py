@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from vibe.arrays import as_numpy
 from vibe.body import load_body
@@ -147,3 +148,22 @@ def test_the_bent_elbow_shows_how_the_upper_arm_is_turned(rest):
     first, second = joint_angles_deg(rotmat, rest, UPRIGHT)
     told = [NAMES.index(f"right_{name}") for name in ("shoulder_flexion", "shoulder_rotation", "elbow_flexion")]
     assert np.allclose(first[told], second[told], atol=1e-3) and np.allclose(first[told], [0, 25, 70], atol=0.5)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_model_whose_knee_is_a_hinge_holds_a_bent_shin_as_it_is(rest, side):
+    rotmat = np.tile(np.eye(3), (1, 24, 1, 1))
+    for joint, rotvec_deg in (("hip", (-40, 5, 8)), ("knee", (60, -15, 20))):
+        rotmat[:, SMPL.index(f"{side}_{joint}")] = rotmat_from_rotvec(np.radians(np.array([rotvec_deg], float)))
+    turned = UPRIGHT @ rotmat[0, SMPL.index(f"{side}_hip")] @ rotmat[0, SMPL.index(f"{side}_knee")]
+    shin = (turned @ rest_frames(rest)[SMPL.index(f"{side}_knee")])[:, 1]
+    rotmat[:, 0] = UPRIGHT
+    off = []
+    for order in PELVIS_ORDERS:
+        found = dict(zip(NAMES, joint_angles_deg(rotmat, rest, np.eye(3), order)[0]))
+        sign = 1 if side == "right" else -1
+        hip = [found[f"{side}_hip_{name}"] for name in ("flexion", "adduction", "rotation")] * np.array([1, sign, sign])
+        model = Rotation.from_euler("ZXY", hip, degrees=True)
+        model *= Rotation.from_euler("Z", -found[f"{side}_knee_flexion"], degrees=True)
+        off.append(np.linalg.norm(model.as_matrix()[:, 1] - shin))
+    assert off[0] > 0.08 > 0.01 > off[1]

@@ -49,13 +49,14 @@ TRUNK = {
 LEFT_OUT = ("toes_inversion", "toes_rotation", "elbow_adduction", "elbow_rotation")
 """What is not told: the forefoot's; the elbow's, which are the upper arm's and the forearm's."""
 BENT_DEG = (5.0, 20.0)
-"""Flexion of the elbow up to which it does not show how the upper arm is turned, and from which it does."""
+"""Flexion of elbow or knee up to which it does not show how the bone above is turned, and from which it does."""
 PLAIN_DEG = (65.0, 150.0)
 """How far the middle angle and the others may be from zero where a joint's angles are the only sensible ones."""
 PELVIS = {"Z": "pelvis_tilt", "X": "pelvis_list", "Y": "pelvis_rotation"}
 """Angles of the pelvis in the ground by their axes."""
 PELVIS_ORDERS = {"walking": "YXZ", "opensim": "ZXY"}
-"""Tilt and list as they are whatever way somebody faces (Baker 2001), or from the ground's axes on, as OpenSim's."""
+"""Tilt and list as they are whatever way somebody faces (Baker 2001), or from the ground's axes on, as OpenSim's, whose
+knees are hinges besides."""
 
 
 def angle_names() -> list[str]:
@@ -76,7 +77,8 @@ def joint_angles_deg(
 
     `rotmat` are SMPL's rotations, the pelvis's in a space that the third turns to OpenSim's ground (x forward, y up, z
     right); `rest` are the joints at rest in the body's own axes (x left, y up, z forward), metres;
-    `pelvis` is a key of `PELVIS_ORDERS`.
+    `pelvis` is a key of `PELVIS_ORDERS`; with "opensim" knees are hinges, as in its models: thighs turn about
+    themselves as bent knees show, and shins do not.
     """
     R_ground_joint = R_ground_space[..., None, :, :].astype(np.float64) @ _global_rotations(rotmat)
     segments = {name: R_ground_joint[:, place] @ R for place, (name, R) in enumerate(zip(SMPL, rest_frames(rest)))}
@@ -86,7 +88,7 @@ def joint_angles_deg(
         angles = _joint_turns(segments[above].mT @ segments[below], order)
         found |= {f"{joint}_{what}": column for what, column in zip(turns, angles.T)}
     for side, sign in SIDES.items():
-        found |= {f"{side}_{name}": column for name, column in _side(segments, side, sign).items()}
+        found |= {f"{side}_{name}": column for name, column in _side(segments, side, sign, pelvis == "opensim").items()}
     return np.stack([found[name] for name in angle_names()], 1)
 
 
@@ -98,16 +100,20 @@ def _global_rotations(rotmat: Float[ndarray, "time 24 3 3"]) -> Float[ndarray, "
     return found
 
 
-def _side(segments: dict[str, ndarray], side: str, sign: float) -> dict[str, Float[ndarray, "time"]]:
+def _side(segments: dict[str, ndarray], side: str, sign: float, hinged: bool) -> dict[str, Float[ndarray, "time"]]:
     """The angles of one side, without its name."""
     found: dict[str, ndarray] = {}
     mirror = {"Z": 1.0, "X": sign, "Y": sign}
     own = {name.removeprefix(f"{side}_"): R for name, R in segments.items()}
     own["shoulder"] = own["shoulder"] @ _about_y(_hinge_deg(own["shoulder"].mT @ own["elbow"]))
+    if hinged:
+        own["hip"] = own["hip"] @ _about_y(_hinge_deg(own["hip"].mT @ own["knee"], -1.0))
     for joint, (above, below, order, turns) in JOINTS.items():
         R = own[above].mT @ own[below]
         if joint == "wrist":  # the forearm turns from the elbow to the wrist
             R = _about_y(sign * found["elbow_rotation"]) @ R
+        if joint == "ankle" and hinged:
+            R = _about_y(sign * found["knee_rotation"]) @ R
         angles = _joint_turns(R, order) * [mirror[axis] for axis in order]
         found |= {f"{joint}_{what}": column for what, column in zip(turns, angles.T)}
     found["knee_flexion"] = -found["knee_flexion"]
@@ -116,9 +122,9 @@ def _side(segments: dict[str, ndarray], side: str, sign: float) -> dict[str, Flo
     return found
 
 
-def _hinge_deg(R_humerus_forearm: Float[ndarray, "time 3 3"]) -> Float[ndarray, "time"]:
-    """By how much the upper arm is turned about itself so that the elbow bends about its z."""
-    x, y, z = -R_humerus_forearm[:, :, 1].T
+def _hinge_deg(R_upper_lower: Float[ndarray, "time 3 3"], forward: float = 1.0) -> Float[ndarray, "time"]:
+    """By how much the upper bone is turned about itself so that the lower bends about its z, forward or (-1) back."""
+    x, y, z = (-R_upper_lower[:, :, 1] * [forward, 1, forward]).T
     angle = np.degrees(np.arctan2(-z, x))
     flexion = np.degrees(np.arctan2(np.hypot(x, z), -y))
     low, high = BENT_DEG
