@@ -96,7 +96,6 @@ benchmark: $(VENV)/.ready-to-test $(MEDIAPIPE)/.ready
 ablations: $(VENV)/.ready-to-test
 	$(BIN)/python benchmarks/ablations.py
 	$(BIN)/python benchmarks/regimes.py
-	$(BIN)/python benchmarks/regimes.py --rows g g-dm-fit --shares 0 0.1 --seeds 0
 
 reference: $(VENV)/.ready-to-test
 	@if [ -z "$$NPZ" ]; then echo "name the file: make reference NPZ=path SEED=0" >&2; exit 2; fi

@@ -1,24 +1,24 @@
 """Where the motion discriminator pays: the share of windows with 3D truth swept, for G with and without D_M and MPoser.
 
-    python benchmarks/regimes.py [--steps 160] [--rows NAME ...] [--shares S ...] [--seeds N ...] [--runs runs/regimes]
+    python benchmarks/regimes.py [--steps 80] [--start WEIGHTS] [--rows NAME ...] [--shares S ...] [--seeds N ...]
 
-Design. Every run begins from nothing but the mean pose of real motion; runs of one seed have the same first parameters
-(but for D_M's) and see the same windows. Of a share of the windows (1, 0.4, 0.1, 0.02, 0) the 3D truth is known; the
+Design. Every run begins from the weights that ship (as the paper's from SPIN's), or with `--start none` a small network
+from nothing but the mean pose of real motion; runs of one seed have the same first parameters (but for D_M's) and see
+the same windows. Of a share of the windows (1, 0.4, 0.1, 0.02, 0) the 3D truth is known; the
 others have no loss of joints, rotations or shape, and teach by the detected keypoints alone. At 0 there is 2D evidence
-and, for D_M and MPoser, real motion of the training subjects. Sizes are such that a run takes about a quarter of a
-minute of one core: see `BASE`. D_M's variants are chosen on the subjects that are set aside among the training's
-(`TRIALS`, little truth or none), and all rows are measured on the held-out ones: windows as long as the training's,
-imitated detections.
+and, for D_M and MPoser, real motion of the training subjects. Sizes are such that a run takes less than a minute of one
+core. D_M's variants are chosen on the subjects that are set aside among the training's (`TRIALS`, little truth or
+none), and all rows are measured on the held-out ones: windows as long as the training's, imitated detections.
 
-Each run is a folder, ROW-SHARE-SEED: started again, finished ones are skipped, the others go on where they stand. The
-table is written anew after each. Reads the motion capture in VIBE_MOTION.
+Each run is a folder, STEPS-START/ROW-SHARE-SEED: started again, finished ones are skipped, the others go on where they
+stand. The table is written anew after each. Reads the motion capture in VIBE_MOTION.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,16 +54,19 @@ from vibe.train.task_keypoints import STRAIGHT
 from vibe.train.trainer import WEIGHTS, seeded_generator
 
 WIDTH, UNITS = 128, 64
-BASE = ablation_base(
-    OPEN,
+BASE = ablation_base(OPEN, rate=5e-4)
+BASE = replace(BASE, synthesis=replace(BASE.synthesis, batch=16, frames=16, ends=0.0))
+"""16 windows of 16 frames, COCO's 17 keypoints alone, poses as captured, no rendered evidence."""
+SMALL = replace(
+    BASE,
+    rate=OPEN.rate,
     network=NetworkConfig(
         EmbeddingConfig(WIDTH, blocks=1),
         EncoderConfig(features=WIDTH, hidden=96, bidirectional=True),
         RegressorConfig(features=WIDTH, hidden=192, dropout=0.0, activation="relu"),
     ),
 )
-BASE = replace(BASE, synthesis=replace(BASE.synthesis, batch=16, frames=16, ends=0.0))
-"""16 windows of 16 frames, COCO's 17 keypoints alone, poses as captured, no rendered evidence."""
+"""For those that begin from nothing."""
 SHARES = (1.0, 0.4, 0.1, 0.02, 0.0)
 SCARCE = (0.0, 0.02)
 """Where D_M's variants are tried."""
@@ -76,11 +79,10 @@ def variant(sizes: Mapping[str, Any], **adversarial: Any) -> dict[str, Any]:
     return {"discriminator": replace(SIZES, **sizes), "adversarial": replace(PLAIN, **adversarial)}
 
 
-IMPROVED = variant({"form": "6d_velocity"}, penalty=1.0)
 ROWS: Mapping[str, Mapping[str, Any]] = {
     "g": {},
     "g-dm": variant({}),
-    "g-dm-improved": IMPROVED,
+    "6d-velocity": variant({"form": "6d_velocity"}),
     "g-mposer": {"prior": PriorConfig(weight=0.01)},
     "g-dm-fit": variant({}) | {"labels": LabelConfig(fit=True, evaluations=6)},
 }
@@ -91,7 +93,7 @@ TRIALS: Mapping[str, Mapping[str, Any]] = {
     "g-dm": ROWS["g-dm"],
     "published": variant({}, weight=0.5, rate=1e-4),
     "6d": variant({"form": "6d"}),
-    "6d-velocity": variant({"form": "6d_velocity"}),
+    "6d-velocity": ROWS["6d-velocity"],
     "spectral": variant({"form": "6d_velocity", "spectral": True}),
     "penalty": variant({"form": "6d_velocity"}, penalty=1.0),
     "logistic": variant({"form": "6d_velocity"}, penalty=1.0, loss="logistic"),
@@ -102,14 +104,13 @@ TRIALS: Mapping[str, Mapping[str, Any]] = {
 SAYS: Mapping[str, str] = {
     "g": "G",
     "g-dm": "G + D_M, axis-angle, squares, weight 0.1, rate 1e-3",
-    "g-dm-improved": "G + D_M improved",
     "g-mposer": "G + MPoser, weight 0.01",
     "mposer-1": "G + MPoser, weight 0.1",
     "g-dm-fit": "G + D_M + fitting in the loop, 6 evaluations",
-    "published": "D_M: weight 0.5, rate 1e-4 as published",
-    "6d": "D_M: reads 6D",
-    "6d-velocity": "D_M: reads 6D and velocities",
-    "spectral": "D_M: these and spectral norm",
+    "published": "D_M: axis-angle, weight 0.5, rate 1e-4 as published",
+    "6d": "D_M: reads 6D alone",
+    "6d-velocity": "G + D_M, reads 6D and velocities",
+    "spectral": "D_M: 6D and velocities, spectral norm",
     "penalty": "D_M: 6D and velocities, penalty R1 of 1",
     "logistic": "D_M: the same, logistic loss",
     "slow": "D_M: the same as with R1, a third of the rate",
@@ -129,11 +130,13 @@ FPS = 30.0
 
 @dataclass(frozen=True)
 class Options:
-    steps: int = 160
+    steps: int = 80
     """Of every run."""
+    start: str = "open"
+    """Weights that all runs begin from, or `none`: a small network, fresh."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    rows: tuple[str, ...] = ("g", "g-dm", "g-dm-improved", "g-mposer")
-    """Rows of the sweep, or of the trials, to train now."""
+    rows: tuple[str, ...] = ()
+    """Rows of the sweep, or of the trials, to train now; none: all."""
     shares: tuple[float, ...] = SHARES
     runs: Path = Path("runs/regimes")
     table: Path | None = Path("benchmarks/results/regimes.md")
@@ -160,10 +163,10 @@ def motion_features(rotmat: Float[Tensor, "window time 24 3 3"]) -> Float[np.nda
 
 
 @torch.no_grad()
-def measure(weights: Path, frames: int, motions: Motions) -> dict[str, float]:
+def measure(weights: Path, motions: Motions) -> dict[str, float]:
     """The measures of a run's weights on windows of some subjects."""
     body, network = load_body(), load_network(weights).model
-    config = replace(BASE.synthesis, batch=WINDOWS, frames=frames, fastest=1.0)
+    config = replace(BASE.synthesis, batch=WINDOWS, fastest=1.0)
     batch = synthesise(motions, clip_weights(motions), body, config, seeded_generator(12345, 0))
     made = network(batch.evidence)
     joints, truth = example_points(body, made.rotmat, made.betas)[..., :24, :], batch.points[..., :24, :]
@@ -184,22 +187,29 @@ def measure(weights: Path, frames: int, motions: Motions) -> dict[str, float]:
     return dict(zip(GOALS, values, strict=True))
 
 
-def folder_of(row: str, share: float, seed: int, runs: Path) -> Path:
-    return runs / f"{row}-{share:g}-{seed}"
+def jobs(options: Options) -> list[tuple[str, float, int]]:
+    """Rows with their shares and seeds; trials have the first seed and little truth alone."""
+    every = [(row, share, seed) for seed in options.seeds for share in options.shares for row in {**ROWS, **TRIALS}]
+    return [
+        (row, share, seed)
+        for row, share, seed in every
+        if (row in options.rows or not options.rows) and (row in ROWS or (share in SCARCE and seed == options.seeds[0]))
+    ]
 
 
 def finish(row: str, share: float, seed: int, options: Options, people: Mapping[str, Motions], commit: str) -> None:
     """Train and measure one run, unless both are done."""
-    folder = folder_of(row, share, seed, options.runs)
+    folder = options.runs / f"{options.steps}-{options.start}" / f"{row}-{share:g}-{seed}"
     if (folder / "scores.json").exists():
         return
-    changes = (ROWS | TRIALS)[row]
-    recipe: Recipe = replace(BASE, name=f"regime-{row}", synthesis=replace(BASE.synthesis, labelled=share), **changes)
+    base, start = (SMALL, None) if options.start == "none" else (BASE, Path(options.start))
+    changes, synthesis = {**ROWS, **TRIALS}[row], replace(base.synthesis, labelled=share)
+    recipe: Recipe = replace(base, name=f"regime-{row}", synthesis=synthesis, **changes)
     last = {}
-    for last in train_generator(planned(recipe, options.steps, seed, None), folder):
+    for last in train_generator(planned(recipe, options.steps, seed, start), folder):
         print(f"{folder.name}: step {last['step']:.0f}, loss {last['loss']:.4f}", flush=True)
     terms = {name: last[name] for name in ("real", "fake", "adversarial", "seconds_a_step") if name in last}
-    scores = {name: measure(folder / WEIGHTS, BASE.synthesis.frames, each) for name, each in people.items()}
+    scores = {name: measure(folder / WEIGHTS, each) for name, each in people.items()}
     write_whole(folder / "scores.json", json.dumps({"commit": commit, "last": terms} | scores).encode())
     print(f"{folder.name}: {scores}", flush=True)
 
@@ -223,23 +233,26 @@ def cell(name: str, values: Sequence[float], plain: Sequence[float]) -> str:
     return text
 
 
-def table(
-    rows: Sequence[str], shares: Sequence[float], people: str, runs: Path, says: Callable[[str], str] = SAYS.__getitem__
-) -> list[str]:
+def table(rows: Sequence[str], shares: Sequence[float], people: str, runs: Path) -> list[str]:
     """Lines of a Markdown table."""
     head = ["share with 3D truth", "trained", "seeds", *GOALS]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    if (start := runs / "start.json").exists():
+        values = json.loads(start.read_text(encoding="utf-8"))[people]
+        lines.append(
+            "| | the weights before | | " + " | ".join(cell(name, [values[name]], []) for name in GOALS) + " |"
+        )
     for share in shares:
         plain = found("g", share, people, runs)
         for row in rows:
             if values := found(row, share, people, runs):
                 cells = [cell(name, values[name], plain.get(name, [])) for name in GOALS]
-                lines.append("| " + " | ".join([f"{share:g}", says(row), str(len(values["MPJPE mm"])), *cells]) + " |")
+                lines.append("| " + " | ".join([f"{share:g}", SAYS[row], str(len(values["MPJPE mm"])), *cells]) + " |")
     return lines
 
 
 NOTE = (
-    "Fresh networks of {width} features, {batch} windows of {frames} frames a step, {steps} steps, COCO's keypoints. "
+    "{batch} windows of {frames} frames a step, COCO's keypoints; a small network has {width} features. "
     "Means, and the range over seeds; bold: every run is better than every run of G at that share; italics: every one "
     "is worse. 24 joints; speed kept: of the fastest tenth of wrists and ankles, along the true velocity; straight "
     "knees: how much too bent; log jerk: Wasserstein distance of the distributions of log10 jerk (decades); motion "
@@ -250,17 +263,21 @@ NOTE = (
 
 def write_table(options: Options) -> None:
     """All tables from the runs that are finished; what is below `## How to read it` stays."""
-    assert options.table is not None
+    if options.table is None:
+        return
     before = options.table.read_text(encoding="utf-8") if options.table.exists() else ""
     kept = before[before.index("## How to read it") :] if "## How to read it" in before else ""
-    note = NOTE.format(
-        width=WIDTH, batch=BASE.synthesis.batch, frames=BASE.synthesis.frames, steps=options.steps
-    )  # fmt: skip
-    text = ["# Regimes of 3D truth", "", note, "", "## The sweep, on held-out subjects", ""]
-    text += table(list(ROWS), SHARES, "held out", options.runs)
-    text += ["", "## What was tried for D_M, on the subjects set aside, by which it was chosen", ""]
-    text += table(list(TRIALS), SCARCE, "set aside", options.runs)
-    commits = {json.loads(path.read_text(encoding="utf-8"))["commit"] for path in options.runs.glob("*/scores.json")}
+    note = NOTE.format(width=WIDTH, batch=BASE.synthesis.batch, frames=BASE.synthesis.frames)
+    text = ["# Regimes of 3D truth", "", note]
+    for folder in sorted(options.runs.iterdir(), reverse=True):
+        steps, start = folder.name.split("-", 1)
+        begun = "a fresh small network" if start == "none" else f"the weights `{start}`"
+        text += ["", f"## {steps} steps from {begun}", "", "On the held-out subjects:", ""]
+        text += table(list(ROWS), SHARES, "held out", folder)
+        text += ["", "What was tried for D_M, on the subjects set aside, by which it was chosen:", ""]
+        text += table(list(TRIALS), SCARCE, "set aside", folder)
+    scores = options.runs.glob("*/*/scores.json")
+    commits = {json.loads(path.read_text(encoding="utf-8"))["commit"] for path in scores}
     text += ["", f"Trained on commits {', '.join(sorted(commits))}; {machine_name()}.", "", kept]
     write_whole(options.table, ("\n".join(text).rstrip() + "\n").encode())
 
@@ -268,17 +285,21 @@ def write_table(options: Options) -> None:
 def main(options: Options) -> None:
     if unknown := set(options.rows) - {*ROWS, *TRIALS}:
         raise ValueError(f"there is no row {', '.join(sorted(unknown))}: choose among {', '.join({**ROWS, **TRIALS})}")
+    options.runs.mkdir(parents=True, exist_ok=True)
     commit, path = report.commit(), find_motion(BASE.motion[0])
     people = {
         name: load_motions([path], held_out=True, subjects=subjects)
         for name, subjects in (("held out", HELD_OUT), ("set aside", BASE.set_aside))
     }
-    for seed in options.seeds:
-        for share in options.shares:
-            for row in options.rows:
-                finish(row, share, seed, options, people, commit)
-                if options.table is not None:
-                    write_table(options)
+    start = options.runs / f"{options.steps}-{options.start}" / "start.json"
+    if options.start != "none" and not start.exists():
+        scores = {name: measure(Path(options.start), each) for name, each in people.items()}
+        start.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(start, json.dumps(scores).encode())
+    write_table(options)
+    for row, share, seed in jobs(options):
+        finish(row, share, seed, options, people, commit)
+        write_table(options)
 
 
 if __name__ == "__main__":
