@@ -79,19 +79,21 @@ def _run(arguments: list[str]) -> int:
     try:
         if first == "train" and rest and not rest[0].startswith("-"):
             return train_by(rest[0], rest[1:])
-        return parse_arguments(_commands(first.startswith("-")), arguments, prog="vibe", description=description)()
+        if first in COMMANDS:  # so that what is wrong with arguments names the help of this command
+            return parse_arguments(_later(COMMANDS[first]), rest, prog=f"vibe {first}")()
+        return parse_arguments(_commands(), arguments, prog="vibe", description=description)()
     except Misuse as error:
         return usage_error(str(error))
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else USAGE
 
 
-def _commands(together: bool) -> Any:
-    """All commands as tyro takes them; the help of them `together` has the first sentence of each."""
+def _commands() -> Any:
+    """All commands as tyro takes them, with the first sentence of each."""
     commands = []
     for name, run in COMMANDS.items():
         first = (run.__doc__ or "").split("\n\n")[0]
-        about = subcommand(name, constructor=_later(run), description=first if together else None)
+        about = subcommand(name, constructor=_later(run), description=first)
         commands.append(Annotated[Any, about])
     return Union[tuple(commands)]  # noqa: UP007
 
