@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from vibe import assets
 from vibe.errors import damaged
 from vibe.records import Weights
-from vibe.rotations import rotmat_from_6d, rotmat_to_6d
+from vibe.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 from vibe.skeletons import SMPL
 
 BODY_JOINTS = len(SMPL) - 1
 LATENT = 32
 """Numbers that stand for a body (the paper, section 3.2)."""
-STILL = 0.01
-"""Added to each number's variance: a joint that never moved in training must not drown the others when it does."""
+SURE = -5.0
+"""Logarithm of the latent's variance before the first step: little noise, so that the linear code is heard."""
 
 
 @dataclass(frozen=True)
@@ -34,36 +34,58 @@ class Latent:
 
 
 class Prior(nn.Module):
-    """A VAE of body rotations; which frames it relates is a matter of its two halves, `encoder` and `decoder`."""
+    """A VAE of body rotations; which frames it relates is a matter of its two halves, `encoder` and `decoder`.
+
+    Both read and say rotations as `numbers` whose differences are distances of the body's surface: axis-angle about
+    `center`, times `metric`. A linear code there and back stands beside the halves, which say what it misses.
+    """
 
     encoder: nn.Module
-    mean: nn.Linear
-    log_variance: nn.Linear
     decoder: nn.Module
-    rotations: nn.Linear
+    center: Float[Tensor, "number"]
+    metric: Float[Tensor, "number number"]
+    inverse: Float[Tensor, "number number"]
 
-    def __init__(self, joints: int) -> None:
+    def __init__(self, joints: int, latent: int, width: int) -> None:
         super().__init__()
-        self.joints = joints
-
-    def begin_at_rest(self) -> None:
-        """Let the decoder begin at no rotation."""
+        self.joints, numbers = joints, 3 * joints
+        self.register_buffer("center", torch.zeros(numbers))
+        self.register_buffer("metric", torch.eye(numbers))
+        self.register_buffer("inverse", torch.eye(numbers))
+        self.code, self.uncode = nn.Linear(numbers, latent), nn.Linear(latent, numbers)
+        self.mean, self.log_variance = nn.Linear(width, latent), nn.Linear(width, latent)
+        self.rotations = nn.Linear(width, numbers)
         with torch.no_grad():
-            self.rotations.bias.copy_(torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]).repeat(self.joints))
+            for head in (self.mean, self.log_variance, self.rotations):
+                head.weight.mul_(0.1)
+                head.bias.zero_()
+            self.log_variance.bias.fill_(SURE)
 
     def run(self, half: nn.Module, numbers: Float[Tensor, "*b number"]) -> Float[Tensor, "*b unit"]:
         """A half's states of each frame."""
         raise NotImplementedError
 
+    def numbers(self, rotvec: Float[Tensor, "*b joint 3"]) -> Float[Tensor, "*b number"]:
+        """Rotations as both halves see them; of the first joints alone if the prior has fewer."""
+        assert self.joints <= rotvec.shape[-2] <= BODY_JOINTS, "the body's rotations, without the root's"
+        return (rotvec[..., : self.joints, :].flatten(-2) - self.center) @ self.metric
+
+    def latent(self, numbers: Float[Tensor, "*b number"]) -> Latent:
+        """The latent of each frame."""
+        states = self.run(self.encoder, numbers)
+        return Latent((self.code(numbers) + self.mean(states)).float(), self.log_variance(states).float())
+
+    def made(self, z: Float[Tensor, "*b number"]) -> Float[Tensor, "*b number"]:
+        """What comes back of a latent, as numbers."""
+        return (self.uncode(z) + self.rotations(self.run(self.decoder, z))).float()
+
     def encode(self, rotmat: Float[Tensor, "*b joint 3 3"]) -> Latent:
         """The latent of each frame, of the body's 23 rotations or the first of them, `joints` at least."""
-        assert self.joints <= rotmat.shape[-3] <= BODY_JOINTS, "the body's rotations, without the root's"
-        states = self.run(self.encoder, rotmat_to_6d(rotmat[..., : self.joints, :, :]).flatten(-2))
-        return Latent(self.mean(states), self.log_variance(states))
+        return self.latent(self.numbers(rotvec_from_rotmat(rotmat)))
 
     def decode(self, z: Float[Tensor, "*b number"]) -> Float[Tensor, "*b joint 3 3"]:
         """The body rotations of each frame."""
-        return rotmat_from_6d(self.rotations(self.run(self.decoder, z)).unflatten(-1, (self.joints, 6)))
+        return rotmat_from_rotvec((self.made(z) @ self.inverse + self.center).unflatten(-1, (self.joints, 3)))
 
     def forward(
         self, rotmat: Float[Tensor, "*b joint 3 3"], generator: torch.Generator | None = None
@@ -130,15 +152,10 @@ class MPoser(Prior):
     """Encoder GRU to mean and log variance of each time step, decoder GRU back to rotations."""
 
     def __init__(self, config: MPoserConfig = MPoserConfig()) -> None:
-        super().__init__(config.joints)
-        width = config.hidden * (2 if config.bidirectional else 1)
+        super().__init__(config.joints, config.latent, config.hidden * (2 if config.bidirectional else 1))
         sizes = {"num_layers": config.layers, "batch_first": True, "bidirectional": config.bidirectional}
-        self.encoder = nn.GRU(6 * config.joints, config.hidden, **sizes)
-        self.mean = nn.Linear(width, config.latent)
-        self.log_variance = nn.Linear(width, config.latent)
+        self.encoder = nn.GRU(3 * config.joints, config.hidden, **sizes)
         self.decoder = nn.GRU(config.latent, config.hidden, **sizes)
-        self.rotations = nn.Linear(width, 6 * config.joints)
-        self.begin_at_rest()
 
     def run(self, half: nn.Module, numbers: Float[Tensor, "*b time number"]) -> Float[Tensor, "*b time unit"]:
         return half(numbers.reshape(-1, *numbers.shape[-2:]))[0].reshape(*numbers.shape[:-1], -1)
@@ -160,20 +177,14 @@ class VPoser(Prior):
     """Of single poses, two layers there and two back (Pavlakos et al., CVPR 2019, section 3.3): MPoser's rival."""
 
     def __init__(self, config: VPoserConfig = VPoserConfig()) -> None:
-        super().__init__(config.joints)
-        numbers, hidden = 6 * config.joints, config.hidden
-        self.encoder = nn.Sequential(
-            nn.BatchNorm1d(numbers, eps=STILL), nn.Linear(numbers, hidden), nn.LeakyReLU(0.2),
-            nn.BatchNorm1d(hidden), nn.Dropout(config.dropout), nn.Linear(hidden, hidden), nn.LeakyReLU(0.2),
+        super().__init__(config.joints, config.latent, config.hidden)
+        self.encoder, self.decoder = (
+            nn.Sequential(
+                nn.Linear(read, config.hidden), nn.LeakyReLU(0.2), nn.Dropout(config.dropout),
+                nn.Linear(config.hidden, config.hidden), nn.LeakyReLU(0.2),
+            )
+            for read in (3 * config.joints, config.latent)
         )  # fmt: skip
-        self.mean = nn.Linear(hidden, config.latent)
-        self.log_variance = nn.Linear(hidden, config.latent)
-        self.decoder = nn.Sequential(
-            nn.Linear(config.latent, hidden), nn.LeakyReLU(0.2), nn.Dropout(config.dropout),
-            nn.Linear(hidden, hidden), nn.LeakyReLU(0.2),
-        )  # fmt: skip
-        self.rotations = nn.Linear(hidden, numbers)
-        self.begin_at_rest()
 
     def run(self, half: nn.Module, numbers: Float[Tensor, "*b number"]) -> Float[Tensor, "*b unit"]:
         return half(numbers.reshape(-1, numbers.shape[-1])).reshape(*numbers.shape[:-1], -1)

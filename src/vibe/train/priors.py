@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, cast
@@ -14,33 +14,37 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe.body import joints, load_body, vertices
-from vibe.body.pose import mirror_quaternions
+from vibe.body.pose import mirror_quaternions, pose_joints
 from vibe.body.record import Body
-from vibe.data.motion import Motions, clip_weights, draw_windows, find_motion, load_motions
+from vibe.data.motion import HELD_OUT, Motions, clip_weights, draw_windows, find_motion, load_motions
 from vibe.evaluate.metrics import mpjpe_mm
-from vibe.models.priors import KINDS, Latent, MPoser, MPoserConfig, VPoser, VPoserConfig, whole_body
+from vibe.models.priors import KINDS, Latent, MPoser, MPoserConfig, VPoser, VPoserConfig, sample, whole_body
 from vibe.records import Progress
 from vibe.train.checkpoints import data_checksum, save_weights
 from vibe.train.distributed import ProcessGroup, join_process_group, leave_process_group, shard_batch
 from vibe.train.recipes import ACKNOWLEDGEMENT
-from vibe.train.trainer import TrainerConfig, descend, finite_total, seed_step, seeded_generator, set_rate, train_loop
-
-BodyPoints = Callable[[Tensor], Tensor]
-"""From body rotations [*b, joint, 3, 3] to points [*b, point, 3], metres."""
+from vibe.train.trainer import (
+    TrainerConfig,
+    cosine,
+    descend,
+    finite_total,
+    seed_step,
+    seeded_generator,
+    set_rate,
+    train_loop,
+)
 
 
 @dataclass(frozen=True)
 class VAEWeights:
     """Weight of each term."""
 
-    rotations: float = 1.0
-    """Squared distance of the matrices (Frobenius), summed over the joints."""
-    distances: float = 0.0
-    """The distance itself, likewise: small errors count more than by their squares."""
-    points: float = 0.0
-    """Mean distance of the points of `vae_points`, metres."""
-    kl: float = 0.005
+    points: float = 20.0
+    """Displacement of the mean body's surface, metres, root of the mean square."""
+    kl: float = 3e-4
     """Divergence of the latent from the standard normal."""
+    anneal: int = 500
+    """Steps in which the divergence's weight rises from 0 to that."""
 
 
 def kl_divergence(latent: Latent) -> Float[Tensor, "*b"]:
@@ -58,22 +62,72 @@ def vae_points(
 
 
 def vae_losses(
-    made: Float[Tensor, "*b some 3 3"], latent: Latent, truth: Float[Tensor, "*b joint 3 3"], weights: VAEWeights,
-    points: BodyPoints | None = None,
-) -> dict[str, Float[Tensor, ""]]:  # fmt: skip
-    """Each term times its weight, averaged over the frames; the term of points only with a function that makes them."""
-    read = truth[..., : made.shape[-3], :, :]
-    squares = (made - read).square().sum((-1, -2))
-    terms = {"rotations": weights.rotations * squares.sum(-1).mean(), "kl": weights.kl * kl_divergence(latent).mean()}
-    if weights.distances:
-        terms["distances"] = weights.distances * (squares + 1e-6).sqrt().sum(-1).mean()
-    if points is not None:
-        off = (points(made) - points(read)).square().sum(-1)
-        terms["points"] = weights.points * (off + 1e-8).sqrt().mean()
-    return terms
+    made: Float[Tensor, "*b number"], latent: Latent, truth: Float[Tensor, "*b number"], weights: VAEWeights, step: int
+) -> dict[str, Float[Tensor, ""]]:
+    """Each term times its weight, averaged over the frames; of a prior's numbers, whose differences are metres."""
+    off = ((made - truth).square().sum(-1) + 1e-8).sqrt()
+    kl = weights.kl * min(1.0, (step + 1) / max(weights.anneal, 1))
+    return {"points": weights.points * off.mean(), "kl": kl * kl_divergence(latent).mean()}
 
 
-VERTICES_EVERY = 4
+def segment_points(body: Body, rotmat: Float[Tensor, "*b joint 3 3"]) -> Float[Tensor, "*b 24 3 4"]:
+    """Four points that ride on each joint for the vertices that it carries, times the root of its share of all.
+
+    They have these vertices' centre and second moments, so the sum of their squared distances is the mean of the
+    vertices', as far as each of these is moved by one joint alone.
+    """
+    carried = body.weights / body.weights.sum(0).clamp_min(1e-6)
+    arms = body.v_template[:, None] - body.J_template
+    centre = (carried[..., None] * arms).sum(0)
+    spread = torch.einsum("vj,vja,vjb->jab", carried, arms - centre, arms - centre)
+    sizes, axes = torch.linalg.eigh(spread)
+    corners = spread.new_tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+    offsets = centre[..., None] + (axes * sizes.clamp_min(0).sqrt()[:, None]) @ corners.mT
+    share = (body.weights.sum(0) / body.weights.sum() / 4).sqrt()
+    whole = whole_body(rotmat)
+    R_world, joints = pose_joints(body, whole, whole.new_zeros(10).expand(*whole.shape[:-3], 10))
+    return share[:, None, None] * (joints[..., None] + R_world @ offsets)
+
+
+def surface_metric(body: Body, rotvec: Float[Tensor, "frame joint 3"]) -> Float[Tensor, "number number"]:
+    """Times this, small changes of axis-angle numbers are as long as the surface's displacement; over some poses."""
+    count, size = 3 * rotvec.shape[1], 0.02
+    moved = rotvec.flatten(1)[:, None] + size * torch.eye(count)
+    points = segment_points(body, roma.rotvec_to_rotmat(moved.unflatten(-1, (-1, 3))))
+    still = segment_points(body, roma.rotvec_to_rotmat(rotvec))
+    pulls = ((points - still[:, None]) / size).flatten(2)
+    squares = torch.einsum("fip,fjp->ij", pulls, pulls) / len(rotvec) + LEAST_REACH**2 * torch.eye(count)
+    return torch.linalg.cholesky(squares)
+
+
+@torch.no_grad()
+def begin_at_axes(network: MPoser | VPoser, motions: Motions, weights: Float[Tensor, "clip"], body: Body) -> None:
+    """Give a prior its metric, and let its linear code begin at the principal axes of the motion."""
+    draw = torch.multinomial(weights, AXES_FROM, replacement=True, generator=seeded_generator(0, 0))
+    part = torch.rand(AXES_FROM, generator=seeded_generator(0, 1))
+    frames = motions.quaternions[motions.starts[draw] + (part * motions.lengths[draw]).long()]
+    both = torch.cat([frames, mirror_quaternions(frames)])[:, 1 : 1 + network.joints]
+    rotvec = roma.unitquat_to_rotvec(both)
+    network.center.copy_(rotvec.flatten(1).mean(0))
+    network.metric.copy_(surface_metric(body, rotvec[:: len(rotvec) // METRIC_FROM]))
+    network.inverse.copy_(torch.linalg.inv(network.metric))
+    numbers = network.numbers(rotvec)
+    variances, axes = torch.linalg.eigh(numbers.mT @ numbers / len(numbers))
+    count = network.code.out_features
+    sizes, axes = variances.flip(0)[:count].clamp_min(1e-12).sqrt(), axes.flip(1)[:, :count]
+    network.code.weight.copy_((axes / sizes).mT)
+    network.uncode.weight.copy_(axes * sizes)
+    network.code.bias.zero_()
+    network.uncode.bias.zero_()
+
+
+AXES_FROM = 20_000
+"""Frames, and as many mirrored, whose principal axes a prior begins at."""
+METRIC_FROM = 200
+"""Frames over which the metric is a mean."""
+LEAST_REACH = 0.02
+"""Metres a radian: a joint that carries hardly anything counts as if it moved the body's vertices so far."""
+VERTICES_EVERY = 8
 """Frames from one whose vertices are compared to the next: neighbours hardly differ."""
 CHUNK = 64
 """Frames whose vertices are made at once."""
@@ -93,25 +147,29 @@ class PriorRecipe:
     """Its sizes."""
     licence: str = f"{ACKNOWLEDGEMENT}; free for every use with this acknowledgement."
     """One sentence on what the weights were trained on and what that allows; kept in their file."""
-    motion: tuple[str, ...] = ("open_30fps.npz",)
+    motion: tuple[str, ...] = ("open2_30fps.npz",)
     """Files of motion capture."""
-    steps: int = 2500
+    left_out: tuple[str, ...] = ()
+    """Subjects that are not trained on, beside the held-out ones."""
+    steps: int = 2000
     """Batches that the prior learns from."""
     batch: int = 64
     """Windows in one."""
     frames: int = 16
     """Of a window, at 30 a second (T of the paper)."""
-    fastest: float = 1.2
+    fastest: float = 1.25
     """Motion is played at up to this many times its speed, or as much slower; half of it is mirrored."""
-    rate: float = 4e-3
-    """Highest learning rate of Adam; it rises for `warmup` steps and falls along a line to a fiftieth."""
-    warmup: int = 50
+    rate: float = 1.5e-3
+    """Highest learning rate of Adam; it rises for `warmup` steps and falls along a cosine to a fiftieth."""
+    warmup: int = 100
     """Steps until the rate is at its highest."""
     clip: float = 1.0
     """Largest norm of the gradient."""
-    losses: VAEWeights = VAEWeights(rotations=0.0, distances=0.3, points=20.0, kl=3e-4)
-    """Weight of each term; the points are the joints of the mean body."""
-    save_every: int = 500
+    losses: VAEWeights = VAEWeights()
+    """Weight of each term."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """In what the network computes; losses and parameters are in float32."""
+    save_every: int = 100
     """Steps from checkpoint to checkpoint."""
     validate_every: int = 500
     """Steps of an epoch, after which it validates on held-out subjects."""
@@ -137,20 +195,22 @@ def train_prior(
     """
     group = join_process_group(device)
     paths = [find_motion(name) for name in recipe.motion]
-    motions, held_out = load_motions(paths, held_out=False), load_motions(paths, held_out=True)
+    motions = load_motions(paths, held_out=False, subjects=(*HELD_OUT, *recipe.left_out))
+    held_out = load_motions(paths, held_out=True)
     body = load_body().to(group.device)
     torch.manual_seed(recipe.seed)
     network = KINDS[recipe.kind](asdict(recipe.prior)).to(group.device)
-    optimiser = torch.optim.Adam(network.parameters(), lr=recipe.rate)
-    draw = partial(draw_batch, motions, clip_weights(motions), recipe)
-    points = partial(vae_points, joints, body)
+    optimiser = torch.optim.Adam(network.parameters(), lr=recipe.rate, fused=True)
+    weights = clip_weights(motions)
+    draw = partial(draw_batch, motions, weights, recipe)
+    begin_at_axes(network, motions, weights, body)
     run = TrainerConfig(
         folder=folder, recipe=recipe, parts={"network": network, "optimiser": optimiser},
         data=data_checksum(dict(zip(recipe.motion, paths, strict=True))),
         take_step=lambda step: take_step(
-            network, shard_batch(draw(step), group), points, recipe, optimiser, step, group
+            network, shard_batch(draw(step), group), recipe, optimiser, step, group
         ),
-        validate=partial(validate_prior, network, held_out, body), score="pve_mm",
+        validate=partial(_errors, network, held_out, some_clips(motions), body), score="pve_mm",
         save_weights=lambda path, step: save_weights(path, recipe, step, network),
     )  # fmt: skip
     yield from train_loop(run, group, progress)
@@ -159,35 +219,44 @@ def train_prior(
 
 def draw_batch(
     motions: Motions, weights: Float[Tensor, "clip"], recipe: PriorRecipe, step: int
-) -> Float[Tensor, "window time 23 3 3"]:
-    """The body rotations of a step's windows, half of them mirrored; the same for the same seed and step."""
+) -> Float[Tensor, "window time 23 3"]:
+    """Body rotations (axis-angle) of a step's windows, half of them mirrored; the same for the same seed and step."""
     seed = seeded_generator(recipe.seed, step)
     quaternions, _ = draw_windows(motions, weights, recipe.batch, recipe.frames, recipe.fastest, seed)
     flip = torch.rand(recipe.batch, generator=seed) < 0.5
     quaternions = torch.where(flip[:, None, None, None], mirror_quaternions(quaternions), quaternions)
-    return roma.unitquat_to_rotmat(quaternions[:, :, 1:])
+    return roma.unitquat_to_rotvec(quaternions[:, :, 1:])
 
 
 def take_step(
-    network: MPoser | VPoser, rotmat: Float[Tensor, "window time 23 3 3"], points: BodyPoints, recipe: PriorRecipe,
+    network: MPoser | VPoser, rotvec: Float[Tensor, "window time 23 3"], recipe: PriorRecipe,
     optimiser: torch.optim.Optimizer, step: int, group: ProcessGroup,
 ) -> dict[str, float]:  # fmt: skip
     """One step; returns the losses. Raises NotANumber."""
     seed_step(recipe.seed, step, group.rank)
-    set_rate(optimiser, rate(recipe, step))
+    set_rate(optimiser, cosine(recipe.rate, step, recipe.steps, recipe.warmup))
     network.train()
-    made, latent = network(rotmat, seeded_generator(recipe.seed, step, 1 + group.rank))
-    terms = vae_losses(made, latent, rotmat, recipe.losses, points)
-    total = finite_total(terms, step, rotmat)
+    numbers = network.numbers(rotvec)
+    with torch.autocast(rotvec.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+        latent = network.latent(numbers)
+        made = network.made(sample(latent, seeded_generator(recipe.seed, step, 1 + group.rank)))
+    terms = vae_losses(made, latent, numbers, recipe.losses, step)
+    total = finite_total(terms, step, rotvec)
     total.backward()
-    descend(network, optimiser, recipe.clip, step, rotmat)
+    descend(network, optimiser, recipe.clip, step, rotvec)
     return {"loss": float(total.detach())} | {name: float(value.detach()) for name, value in terms.items()}
 
 
-def rate(recipe: PriorRecipe, step: int) -> float:
-    """Learning rate: a line up, a line down to a fiftieth."""
-    rise = min(1.0, (step + 1) / max(recipe.warmup, 1))
-    return recipe.rate * rise * (0.02 + 0.98 * (1 - step / recipe.steps))
+def some_clips(motions: Motions, every: int = 32) -> Motions:
+    """A clip of so many, whole."""
+    chosen = motions.subjects[::every]
+    return replace(motions, starts=motions.starts[::every], lengths=motions.lengths[::every], subjects=chosen)
+
+
+def _errors(network: MPoser | VPoser, held_out: Motions, trained: Motions, body: Body) -> dict[str, float]:
+    """Those of the held-out clips, and beside them those of some that are trained on."""
+    beside = validate_prior(network, trained, body)
+    return validate_prior(network, held_out, body) | {f"trained_{name}": value for name, value in beside.items()}
 
 
 @torch.no_grad()
