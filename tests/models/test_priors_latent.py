@@ -26,7 +26,7 @@ class Perfect(Prior):
     """A prior that gives back what it reads and finds everything ordinary."""
 
     def __init__(self) -> None:
-        super().__init__(23)
+        super().__init__(23, 1, 1)
 
     def encode(self, rotmat: Tensor) -> Latent:
         numbers = rotmat.flatten(-3)

@@ -25,9 +25,9 @@ DEFAULT_WEIGHTS = "open.safetensors"
 BACKBONE = "official-frame"
 """The weights whose ResNet-50 makes the features that generators read; they hold the single-frame baseline too."""
 SHIPPED_SHA256 = {
-    "mposer.safetensors": "125295f00eebb571fae61198addf7cd84d87b9714c0c48fbbaf2e6372310eee0",
+    "mposer.safetensors": "ed704d5f771769050b2c5fc7dbab58143cdbf9266c6811125f313ee624538f20",
     "open.safetensors": "f88f482acc3754a13f09f3cc855c25e3778d4504dfd8d259372ee398f96abc93",
-    "vposer.safetensors": "e38a6b53582fc826863512fc2c557b3cbd99383d0319056fa6c10e644f104d14",
+    "vposer.safetensors": "919198e630cbfe46c59cfafea3ff1749adca06bf039af2b79fc66dafb23d65b5",
 }
 """Of the weights that come with the package."""
 NEEDED, SUM = {"name", "licence", "recipe"}, "sha256"

@@ -75,7 +75,7 @@ class Prior(nn.Module):
         states = self.run(self.encoder, numbers)
         return Latent((self.code(numbers) + self.mean(states)).float(), self.log_variance(states).float())
 
-    def made(self, z: Float[Tensor, "*b number"]) -> Float[Tensor, "*b number"]:
+    def made(self, z: Float[Tensor, "*b latent"]) -> Float[Tensor, "*b number"]:
         """What comes back of a latent, as numbers."""
         return (self.uncode(z) + self.rotations(self.run(self.decoder, z))).float()
 
@@ -83,7 +83,7 @@ class Prior(nn.Module):
         """The latent of each frame, of the body's 23 rotations or the first of them, `joints` at least."""
         return self.latent(self.numbers(rotvec_from_rotmat(rotmat)))
 
-    def decode(self, z: Float[Tensor, "*b number"]) -> Float[Tensor, "*b joint 3 3"]:
+    def decode(self, z: Float[Tensor, "*b latent"]) -> Float[Tensor, "*b joint 3 3"]:
         """The body rotations of each frame."""
         return rotmat_from_rotvec((self.made(z) @ self.inverse + self.center).unflatten(-1, (self.joints, 3)))
 
