@@ -35,7 +35,7 @@ def toy(request: pytest.FixtureRequest, motion_folder: Path) -> PriorRecipe:
 
 
 def test_the_losses_and_the_error_fall(toy: PriorRecipe, tmp_path: Path) -> None:
-    records = list(train_prior(replace(toy, steps=40, validate_every=20, save_every=40, rate=2e-2), tmp_path / "run"))
+    records = list(train_prior(replace(toy, steps=40, validate_every=20, save_every=40, rate=3e-3), tmp_path / "run"))
     errors = [record["trained_pve_mm"] for record in records if "pve_mm" in record]
     assert records[-1]["points"] < 0.9 * records[0]["points"]
     assert errors[-1] < errors[0]

@@ -114,13 +114,15 @@ def begin_at_axes(network: MPoser | VPoser, motions: Motions, weights: Float[Ten
     numbers = network.numbers(rotvec)
     variances, axes = torch.linalg.eigh(numbers.mT @ numbers / len(numbers))
     count = network.code.out_features
-    sizes, axes = variances.flip(0)[:count].clamp_min(1e-12).sqrt(), axes.flip(1)[:, :count]
+    sizes, axes = variances.flip(0)[:count].clamp_min(LEAST_AXIS**2).sqrt(), axes.flip(1)[:, :count]
     network.code.weight.copy_((axes / sizes).mT)
     network.uncode.weight.copy_(axes * sizes)
     network.code.bias.zero_()
     network.uncode.bias.zero_()
 
 
+LEAST_AXIS = 0.001
+"""Metres: an axis along which the motion hardly differs is not stretched further."""
 AXES_FROM = 20_000
 """Frames, and as many mirrored, whose principal axes a prior begins at."""
 METRIC_FROM = 200
