@@ -22,7 +22,7 @@ from vibe.models.priors import KINDS, Latent, MPoser, MPoserConfig, VPoser, VPos
 from vibe.records import Progress
 from vibe.train.checkpoints import data_checksum, save_weights
 from vibe.train.distributed import ProcessGroup, join_process_group, leave_process_group, shard_batch
-from vibe.train.recipes import ACKNOWLEDGEMENT
+from vibe.train.recipes import ACKNOWLEDGEMENT, Precision
 from vibe.train.trainer import (
     TrainerConfig,
     cosine,
@@ -169,7 +169,7 @@ class PriorRecipe:
     """Largest norm of the gradient."""
     losses: VAEWeights = VAEWeights()
     """Weight of each term."""
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     """In what the network computes; losses and parameters are in float32."""
     save_every: int = 100
     """Steps from checkpoint to checkpoint."""

@@ -20,6 +20,9 @@ from vibe.train.losses_features import LossWeights
 from vibe.train.losses_keypoints import LossConfig
 from vibe.train.losses_temporal import TemporalConfig
 
+Precision = Literal["float32", "bfloat16"]
+"""In which a network computes while it learns."""
+
 
 @dataclass(frozen=True)
 class AdversarialConfig:
@@ -71,7 +74,7 @@ class GeneratorRecipe:
     """Largest norm of each network's gradient; 0 clips nothing."""
     average: float = 0.998
     """Decay of the moving average of the parameters, which is what ships; 0 ships the parameters themselves."""
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     """In which the network computes: bfloat16 is faster where the device has it, and slower on other processors."""
     save_every: int = 250
     """Steps from checkpoint to checkpoint."""
