@@ -221,3 +221,15 @@ def test_landmarks_are_read_at_the_network_s_moments():
     assert (inner[..., :5] - expected).abs().max() < 1e-3
     torch.testing.assert_close(landmarks_at(track, times, line, slice(20, 50)), whole[20:50])
     assert landmarks_at(replace(track, landmarks=None), times, line, slice(0, 75)) is None
+
+
+def test_everybody_in_a_picture_is_found_where_a_search_finds_one_at_a_time(tmp_path):
+    def detect_one(rgb):
+        found = boards.detect(rgb)
+        return replace(found, box_px=found.box_px[:1], score=found.score[:1])
+
+    cv2.imwrite(str(tmp_path / "picture.png"), boards.paint(2.0)[..., ::-1])
+    found = following.track_video(tmp_path / "picture.png", detect_one, boards.Pose())
+    assert len(found.clip.timestamps) == 1
+    assert [track.frames.tolist() for track in found.tracks] == [[0]] * 3
+    assert len({round(float(track.box_px[0, 0])) for track in found.tracks}) == 3

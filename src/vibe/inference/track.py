@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,9 @@ STATE = "state"
 UNSURE, AROUND = 0.2, 0.15
 """Confidence of keypoints that a person's box leaves out, and how much larger than the others it is on each side, in
 longer sides: the crown, the hands and the toes lie outside."""
+GLANCES, GLANCE = 5, 0.25
+"""How often a picture by itself is looked at, as if the camera stood still, and seconds between: whoever is close to
+somebody is found once that one is painted out."""
 Keep = Callable[[Video, Tracker, BackgroundTracker | None, "HandReader | None"], None]
 
 
@@ -91,6 +95,7 @@ def track_frames(
     background: BackgroundTracker | None = None, hands: HandReader | None = None,
 ) -> Tracking:  # fmt: skip
     """Show a tracker all frames of a video, and others what is behind the people that it sees, and their hands."""
+    frame, people = None, ()
     for frame in ahead(video):
         people = tracker.step(frame.index, frame.time, frame.rgb)
         if background:
@@ -102,10 +107,23 @@ def track_frames(
             keep(video, tracker, background, hands)
         if progress:
             progress("people", frame.index + 1, video.expected_frames)
-    clip = video.clip()
+    clip, alone = video.clip(), frame is not None and frame.index == 0
+    if frame is not None and alone:
+        later = [tracker.step(n, frame.time + n * GLANCE, frame.rgb) for n in range(1, GLANCES)][-1]
+        if hands:
+            known = {one.number for one in people}
+            hands.step(0, math.inf, frame.rgb, [one for one in later if one.number not in known])
     tracks, notes = tracker.finish()
+    if alone:
+        tracks = [_last_as_first(track) for track in tracks if track.frames[-1] == GLANCES - 1]
     behind, read = background.finish() if background else None, hands.finish() if hands else None
     return Tracking(clip, tracks, notes + list(video.notes), behind, read)
+
+
+def _last_as_first(track: Track) -> Track:
+    """The track of a picture that was looked at several times, in one frame."""
+    last = {name: value[-1:] for name in FIELDS if (value := getattr(track, name)) is not None}
+    return Track(**last | {"frames": torch.zeros_like(track.frames[-1:])})
 
 
 def _boxes(people: Sequence[TrackedPerson]) -> Float[np.ndarray, "person 4"]:
