@@ -114,7 +114,9 @@ def test_a_file_that_is_dropped_is_taken_with_the_settings(open_page, jobs):
 
 
 def test_what_is_done_is_played_downloaded_and_deleted_by_keyboard_alone(open_page, jobs, done, monkeypatch):
-    monkeypatch.setattr(server_module, "make_download", lambda job, jobs, to, rig: (made(jobs, job, to, rig), ("so",)))
+    monkeypatch.setattr(
+        server_module, "make_download", lambda job, jobs, to, rig, _: (made(jobs, job, to, rig), ("so",))
+    )
     tab = open_page()
     tab.keyboard.press("Tab")
     assert tab.evaluate("document.activeElement.id") == "files"
