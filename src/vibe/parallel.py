@@ -1,4 +1,4 @@
-"""Tasks shared among worker processes, here or on a Ray cluster; who does a task changes no result."""
+"""Tasks shared among worker processes, here or on a Ray cluster, whoever does which; and spare memory given back."""
 
 from __future__ import annotations
 

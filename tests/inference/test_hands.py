@@ -11,6 +11,7 @@ from vibe.arrays import as_numpy
 from vibe.body import load_body, pose_joints, rest_joints
 from vibe.body.hand_joints import hand_points, hand_rotmat, hand_skeleton, relaxed_rotmat
 from vibe.cameras import default_camera, project
+from vibe.distortion import distort
 from vibe.inference.hands import add_fingers
 from vibe.records import HandReadings, Track
 from vibe.refine.hand_fit import seen_skeleton
@@ -70,6 +71,22 @@ def test_a_hand_that_was_read_is_bent_as_it_was_and_the_other_hangs(motion, trac
     other = rotvec_from_rotmat(relaxed_rotmat(body)[15:]).ravel()
     np.testing.assert_allclose(found.right_hand_pose, np.tile(other, (FRAMES, 1)), atol=0.05)
     assert found.hand_confidence[:, 0].min() > 0.7 and not found.hand_confidence[:, 1].any()
+
+
+def test_a_lens_that_bends_the_picture_bends_no_hand(motion, track, readings, camera, body):
+    lens = replace(camera, distortion=np.array([-0.25, 0.08, 0.0, 0.0]))
+    (plain,) = add_fingers([motion], [track], readings, camera, body)
+    middle = camera.K_px[:2, 2]
+    places = np.concatenate([(readings.points_px - middle) / camera.K_px[0, 0], np.ones((FRAMES, 21, 1))], -1)
+    seen = project(distort(places, lens), lens.K_px).astype(np.float32)
+    landmarks = track.landmarks.copy()
+    for name, point in (("index", 5), ("pinky", 17), ("wrist", 0)):
+        landmarks[:, BLAZEPOSE.index(f"left_{name}"), :2] = seen[:, point]
+    assert np.abs(seen - readings.points_px).max() > 1
+    (found,) = add_fingers(
+        [motion], [replace(track, landmarks=landmarks)], replace(readings, points_px=seen), lens, body
+    )
+    np.testing.assert_allclose(found.left_hand_pose, plain.left_hand_pose, atol=0.03)
 
 
 def test_nothing_but_the_wrist_and_what_hangs_on_it_moves(motion, track, readings, camera, body):

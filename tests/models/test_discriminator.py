@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 
 import pytest
@@ -100,6 +101,7 @@ def test_spectral_norm_leaves_no_matrix_that_stretches_and_every_one_learns() ->
     judge(torch.randn(3, 5, 69)).sum().backward()
     assert before.shape == (3,)
     assert all(each.grad is not None and each.grad.abs().sum() > 0 for each in judge.gru.parameters())
+    assert copy.deepcopy(judge)(torch.zeros(1, 5, 69)).shape == (1,)
 
 
 def test_axis_angle_is_what_the_rotations_were_made_of() -> None:

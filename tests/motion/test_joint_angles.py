@@ -167,3 +167,12 @@ def test_a_model_whose_knee_is_a_hinge_holds_a_bent_shin_as_it_is(rest, side):
         model *= Rotation.from_euler("Z", -found[f"{side}_knee_flexion"], degrees=True)
         off.append(np.linalg.norm(model.as_matrix()[:, 1] - shin))
     assert off[0] > 0.08 > 0.01 > off[1]
+
+
+@pytest.mark.parametrize("bent_deg", [-20.0, -10.0, 0.0])
+def test_a_knee_that_is_bent_the_wrong_way_leaves_the_thigh_as_it_is(rest, bent_deg):
+    rotmat = np.tile(np.eye(3), (1, 24, 1, 1))
+    rotmat[:, SMPL.index("right_knee")] = rotmat_from_rotvec(np.radians(np.array([[bent_deg, 0.0, 0.0]])))
+    plain, hinged = (dict(zip(NAMES, joint_angles_deg(rotmat, rest, np.eye(3), order)[0])) for order in PELVIS_ORDERS)
+    for name in ("right_hip_rotation", "right_knee_flexion", "right_ankle_dorsiflexion"):
+        assert hinged[name] == pytest.approx(plain[name], abs=0.5)

@@ -3,6 +3,7 @@ import pytest
 from tests.tracking.test_postprocess import TIMES, finish, person
 
 from vibe.tracking.postprocess import PostprocessConfig
+from vibe.tracking.tracklets import fill_gaps
 
 STANDS = person(range(120), start=(400.0, 340.0), velocity=(0.0, 0.0), hue=3)
 """Before whoever passes behind at 400 pixels, at 1.7 s."""
@@ -52,3 +53,20 @@ def test_weak_readings_beside_somebody_that_leave_the_way_are_left_out_and_weak_
     np.testing.assert_allclose(track.keypoints_px[..., :2], passing(range(120)).keypoints_px[..., :2], atol=0.5)
     alone, _ = finish([walker], TIMES[:120], PostprocessConfig())
     assert (alone[0].confidence > 0).all()
+
+
+@pytest.mark.parametrize("longest, filled", [(3.0, 120), (2.0, 64)])
+def test_a_gap_that_is_too_long_is_filled_at_its_ends_alone_whoever_is_there(longest, filled):
+    walker = passing([*range(30), *range(100, 120)])
+    frames, *_ = fill_gaps(walker, TIMES[:120], 0.5, longest, [STANDS])
+    assert len(frames) == filled
+
+
+def test_who_is_dropped_as_too_unsure_hides_nobody():
+    walker, ghost = passing(range(120)), person(range(120), start=(400.0, 340.0), velocity=(0.0, 0.0), hue=3)
+    walker.keypoints_px[45:55, :, 2] *= 0.7
+    walker.keypoints_px[50:55, :, 0] += 80
+    ghost.keypoints_px[..., 2] *= 0.4 / ghost.keypoints_px[..., 2].mean()
+    (track,), notes = finish([ghost, walker], TIMES[:120], PostprocessConfig())
+    assert any("too unsure to be one" in note for note in notes)
+    assert (track.confidence > 0).all()

@@ -45,7 +45,7 @@ TIMES = np.arange(300) / 30
 
 
 def test_a_gap_of_half_a_second_is_filled_on_a_straight_line_with_confidence_0():
-    frames, keypoints, _ = fill_gaps(person([*range(10), *range(24, 40)]), TIMES, 0.5)
+    frames, keypoints, _ = fill_gaps(person([*range(10), *range(24, 40)]), TIMES, 0.5, 2.0)
     assert frames.tolist() == list(range(40))
     np.testing.assert_array_equal(keypoints[10:24, :, 2], 0)
     np.testing.assert_allclose(keypoints[..., :2], person(range(40)).keypoints_px[..., :2], rtol=1e-5)

@@ -131,6 +131,13 @@ def test_numbers_differ_by_what_the_surface_moves_and_the_code_begins_at_their_a
     assert code.std() == pytest.approx(1, abs=0.3)
 
 
+def test_a_prior_begins_on_whatever_device_it_is_on(shared: Path) -> None:
+    motions = load_motions([shared / "data" / "motion" / "open2_30fps.npz"], held_out=False)
+    prior = MPoser(MPoserConfig(hidden=4, layers=1)).requires_grad_(False).to("meta")
+    begin_at_axes(prior, motions, clip_weights(motions), load_body().to("meta"))
+    assert prior.metric.device.type == prior.code.weight.device.type == "meta"
+
+
 def test_subjects_that_are_left_out_are_not_trained_on(toy: PriorRecipe, tmp_path: Path) -> None:
     everybody = tuple(set(load_motions([find_motion("tiny.npz")], held_out=False).subjects))
     with pytest.raises(ValueError, match="no clip of subjects that are not held out"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import threading
 import time
@@ -232,6 +233,8 @@ def _write_download(task: Download) -> tuple[str, tuple[str, ...]]:
 
     name = FORMATS[task.to].file if task.to in FORMATS else "motion"
     task.folder.mkdir(exist_ok=True)
+    for left in (each for each in task.folder.iterdir() if each.is_dir()):  # of one that was ended
+        shutil.rmtree(left, ignore_errors=True)
     label = f"{task.to}-{task.rig}" if task.rig else task.to
     with tempfile.TemporaryDirectory(dir=task.folder) as scratch:
         place = Path(scratch) / name

@@ -15,7 +15,7 @@ from vibe.render.options import SPACE, RenderOptions
 
 OUT = arg(aliases=["-o"], metavar="PATH", help_behavior_hint="(default: beside the motion file)")
 TO_HINT = "(required, but with --onto: as the character)"
-ITS_OWN = ExportOptions()
+EXPORT_AS_USUAL = ExportOptions()
 
 
 def export(
@@ -23,7 +23,7 @@ def export(
     /,
     to: Annotated[str | None, arg(metavar="{" + ",".join(FORMATS) + "}", help_behavior_hint=TO_HINT)] = None,
     out: Annotated[Path | None, OUT] = None,
-    options: Annotated[ExportOptions, arg(name="")] = ITS_OWN,
+    options: Annotated[ExportOptions, arg(name="")] = EXPORT_AS_USUAL,
     body: Annotated[str | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: found by the file)")] = None,
 ) -> int:
     """Write a motion file that `vibe estimate` made in the format of other programs.
@@ -70,7 +70,7 @@ def export(
     return DONE
 
 
-AS_USUAL = RenderOptions()
+RENDER_AS_USUAL = RenderOptions()
 VIDEO = arg(metavar="VIDEO", help_behavior_hint="(default: the one named in the file, if it is there)")
 PAGE = arg(aliases=["-o"], metavar="PAGE.html", help_behavior_hint="(default: a temporary file, opened in the browser)")
 GROUND = arg(help_behavior_hint="(default: where the video is not behind)")
@@ -82,7 +82,7 @@ def render(
     /,
     *,
     out: Annotated[Path, arg(aliases=["-o"], metavar="PATH")],
-    look: Annotated[RenderOptions, arg(name="")] = AS_USUAL,
+    look: Annotated[RenderOptions, arg(name="")] = RENDER_AS_USUAL,
     ground: Annotated[FlagCreatePairsOff[bool], GROUND] = False,
     no_ground: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
     body: Annotated[str | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: found by the file)")] = None,

@@ -78,10 +78,15 @@ def _drawn(
 ) -> list[str]:
     """Names of what was drawn: an overlay for each view, and the page with all of them."""
     from vibe.motion.resample import seen_from
+    from vibe.parallel import give_back_memory
     from vibe.render.film import write_overlay
+    from vibe.tracking.tflite import close_idle_models
     from vibe.viewer.page import view
 
     names = []
+    if overlay:
+        close_idle_models()
+        give_back_memory()
     for number, camera in enumerate(result.views, start=1) if overlay else ():
         names.append(f"overlay_{number}.mp4")
         seen = seen_from(result, number - 1)

@@ -16,7 +16,7 @@ from vibe.body.hand_joints import SIDES, hand_rotmat, hand_skeleton, relaxed_ang
 from vibe.body.placed import joints_cam
 from vibe.body.pose import pose_joints
 from vibe.body.record import Body
-from vibe.distortion import distort
+from vibe.distortion import distort, undistort_px
 from vibe.motion import Motion
 from vibe.records import Camera, HandReadings, Track
 from vibe.refine.hand_fit import fit_hand, over_time
@@ -90,7 +90,8 @@ def _with_fingers(motion: Motion, hands: Sequence[HandReadings], camera: Camera,
         if len(seen.frames):
             row = np.searchsorted(motion.frames, seen.frames)
             away = np.linalg.norm(motion.joints_cam[row, wrist], axis=-1)
-            places, R_sight_cam = places_sight(seen, camera, away)
+            straight = replace(seen, points_px=undistort_px(seen.points_px, camera))
+            places, R_sight_cam = places_sight(straight, camera, away)
             fitted, turn, missed = fit_hand(skeleton, places, R_sight_cam @ R_cam_joint[row, wrist])
             side_sure = seen.right if right else 1 - seen.right
             weight = seen.presence * side_sure * np.exp(-((missed / MISSED) ** 2) / 2)

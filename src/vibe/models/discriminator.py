@@ -133,5 +133,7 @@ class MotionDiscriminator(nn.Module):
         if self.spectral:  # a GRU keeps a list of its weights, which does not see that they are parametrized
             self.gru._flat_weights = [getattr(self.gru, name) for name in self.gru._flat_weights_names]
         states, _ = self.gru(motion.reshape(-1, *motion.shape[-2:]))
+        if self.spectral:  # nor is the graph to be kept by it
+            self.gru._flat_weights = [each.detach() for each in self.gru._flat_weights]
         pooled = POOLS[self.pooling](states) if self.attention is None else self.attention(states)
         return self.fc(pooled)[..., 0].reshape(motion.shape[:-2])

@@ -123,10 +123,13 @@ def _side(segments: dict[str, ndarray], side: str, sign: float, hinged: bool) ->
 
 
 def _hinge_deg(R_upper_lower: Float[ndarray, "time 3 3"], forward: float = 1.0) -> Float[ndarray, "time"]:
-    """By how much the upper bone is turned about itself so that the lower bends about its z, forward or (-1) back."""
+    """By how much the upper bone is turned about itself so that the lower bends about its z, forward or (-1) back.
+
+    A knee that is bent the wrong way, or sideways, does not tell it.
+    """
     x, y, z = (-R_upper_lower[:, :, 1] * [forward, 1, forward]).T
     angle = np.degrees(np.arctan2(-z, x))
-    flexion = np.degrees(np.arctan2(np.hypot(x, z), -y))
+    flexion = np.degrees(np.arctan2(np.hypot(x, z) if forward > 0 else x.clip(0), -y))
     low, high = BENT_DEG
     share = ((flexion - low) / (high - low)).clip(0, 1)
     return share**2 * (3 - 2 * share) * angle

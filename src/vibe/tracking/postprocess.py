@@ -196,19 +196,26 @@ def finish_tracks(
     chains = [(scene, chain) for scene, each in in_scene.items() for chain in link_tracklets(each, config.most_gap)]
     blocks = [[block for one in chain for block in one.blocks] for _, chain in chains]
     people = [replace(rows.piece(each), landmarks=None) for each in blocks]
+    whole = [(scene_of == scene).sum() for scene, _ in chains]
+    short = [
+        (len(one.frames) - 1) * frame < config.least_length - 1e-6 and len(one.frames) < count
+        for one, count in zip(people, whole, strict=True)
+    ]
+    unsure = [surest(one.keypoints_px) < config.least_sure for one in people]
     for n, (scene, _) in enumerate(chains):
         person = rows.piece(blocks[n])
         place = int(person.frames[0]), -float(np.median(person.region[:, 2]))
         seconds, confidence = (len(person.frames) - 1) * frame, surest(person.keypoints_px)
         dropped = f"a person seen for {seconds:.1f} s at {person.times[0]:.1f} s was dropped: too "
-        if seconds < config.least_length - 1e-6 and len(person.frames) < (scene_of == scene).sum():
+        if short[n]:
             results.append((place, None, dropped + "short to follow"))
-        elif confidence < config.least_sure:
+        elif unsure[n]:
             results.append((place, None, dropped + f"unsure to be one (confidence {confidence:.2f})"))
         else:
             others = [
-                one for m, one in enumerate(people) if m != n and chains[m][0] == scene and len(one.frames) >= SHORT
-            ]
+                one for m, one in enumerate(people)
+                if m != n and chains[m][0] == scene and len(one.frames) >= SHORT and not (short[m] or unsure[m])
+            ]  # fmt: skip
             results.append((place, *tidy_keypoints(person, times, config, others)))
     tracks, notes = [], []
     if (cuts := len(scenes) - 1) > 0:
@@ -324,7 +331,7 @@ def tidy_keypoints(
     if person.landmarks is not None and person.landmarks.any():
         landmarks = exchange_landmarks(person.landmarks, person.keypoints_px, sides)
     frames, keypoints, landmarks = fill_gaps(
-        replace(person, keypoints_px=cleaned, landmarks=landmarks), times, config.most_filled, others
+        replace(person, keypoints_px=cleaned, landmarks=landmarks), times, config.most_filled, config.most_gap, others
     )
     box = _boxes(cleaned, person)
     box = smooth_keypoints(box, person.times, config.box_sigma)

@@ -270,18 +270,20 @@ def with_ends(person: Tracklet, times: Float[Array, "frame"], others: Sequence[T
 
 
 def fill_gaps(
-    piece: Tracklet, times: Float[Array, "frame"], max_gap: float, others: Sequence[Tracklet] = ()
+    piece: Tracklet, times: Float[Array, "frame"], max_gap: float, longest: float, others: Sequence[Tracklet] = ()
 ) -> tuple[Int[Array, "_"], Float[Array, "_ 17 3"], Float[Array, "_ 33 8"] | None]:
     """Frames, keypoints and landmarks with gaps filled linearly, at confidence 0, `max_gap` / 2 seconds from each end.
 
     Whoever goes behind somebody, or comes forth, is in view for a while before and after the pose model can tell.
-    Longer gaps are filled wholly where the person is behind others meanwhile.
+    Longer gaps, up to `longest` seconds, are filled wholly where the person is behind others meanwhile.
     """
     frames = np.arange(piece.frames[0], piece.frames[-1] + 1)
     after = np.searchsorted(piece.frames, frames)
     near = np.minimum(times[frames] - piece.times[np.maximum(after - 1, 0)], piece.times[after] - times[frames])
     stays = near <= max_gap / 2 + 1e-6
     for row in np.unique(after[~stays]):
+        if piece.times[row] - piece.times[row - 1] > longest + 1e-6:
+            continue
         inside = after == row
         inside[np.isin(frames, piece.frames[[row - 1, row]])] = False
         start, stop = piece.frames[[row - 1, row]]

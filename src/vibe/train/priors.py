@@ -92,11 +92,13 @@ def segment_points(body: Body, rotmat: Float[Tensor, "*b joint 3 3"]) -> Float[T
 def surface_metric(body: Body, rotvec: Float[Tensor, "frame joint 3"]) -> Float[Tensor, "number number"]:
     """Times this, small changes of axis-angle numbers are as long as the surface's displacement; over some poses."""
     count, size = 3 * rotvec.shape[1], 0.02
-    moved = rotvec.flatten(1)[:, None] + size * torch.eye(count)
+    moved = rotvec.flatten(1)[:, None] + size * torch.eye(count, device=rotvec.device)
     points = segment_points(body, roma.rotvec_to_rotmat(moved.unflatten(-1, (-1, 3))))
     still = segment_points(body, roma.rotvec_to_rotmat(rotvec))
     pulls = ((points - still[:, None]) / size).flatten(2)
-    squares = torch.einsum("fip,fjp->ij", pulls, pulls) / len(rotvec) + LEAST_REACH**2 * torch.eye(count)
+    squares = torch.einsum("fip,fjp->ij", pulls, pulls) / len(rotvec) + LEAST_REACH**2 * torch.eye(
+        count, device=rotvec.device
+    )
     return torch.linalg.cholesky(squares)
 
 
@@ -107,7 +109,7 @@ def begin_at_axes(network: MPoser | VPoser, motions: Motions, weights: Float[Ten
     part = torch.rand(AXES_FROM, generator=seeded_generator(0, 1))
     frames = motions.quaternions[motions.starts[draw] + (part * motions.lengths[draw]).long()]
     both = torch.cat([frames, mirror_quaternions(frames)])[:, 1 : 1 + network.joints]
-    rotvec = roma.unitquat_to_rotvec(both)
+    rotvec = roma.unitquat_to_rotvec(both).to(network.center.device)
     network.center.copy_(rotvec.flatten(1).mean(0))
     network.metric.copy_(surface_metric(body, rotvec[:: len(rotvec) // METRIC_FROM]))
     network.inverse.copy_(torch.linalg.inv(network.metric))
