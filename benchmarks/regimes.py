@@ -199,7 +199,7 @@ def jobs(options: Options) -> list[tuple[str, float, int]]:
 
 def finish(row: str, share: float, seed: int, options: Options, people: Mapping[str, Motions], commit: str) -> None:
     """Train and measure one run, unless both are done."""
-    folder = options.runs / f"{options.steps}-{options.start}" / f"{row}-{share:g}-{seed}"
+    folder = options.runs / f"{options.steps}-{Path(options.start).stem}" / f"{row}-{share:g}-{seed}"
     if (folder / "scores.json").exists():
         return
     base, start = (SMALL, None) if options.start == "none" else (BASE, Path(options.start))
@@ -216,7 +216,7 @@ def finish(row: str, share: float, seed: int, options: Options, people: Mapping[
 
 def found(row: str, share: float, people: str, runs: Path) -> dict[str, list[float]]:
     """The measures of a row's finished runs."""
-    paths = sorted(runs.glob(f"{row}-{share:g}-[0-9]/scores.json"))
+    paths = sorted(runs.glob(f"{row}-{share:g}-*/scores.json"))
     scores = [json.loads(path.read_text(encoding="utf-8"))[people] for path in paths]
     return {name: [score[name] for score in scores] for name in GOALS} if scores else {}
 
@@ -254,10 +254,10 @@ def table(rows: Sequence[str], shares: Sequence[float], people: str, runs: Path)
 NOTE = (
     "{batch} windows of {frames} frames a step, COCO's keypoints; a small network has {width} features. "
     "Means, and the range over seeds; bold: every run is better than every run of G at that share; italics: every one "
-    "is worse. 24 joints; speed kept: of the fastest tenth of wrists and ankles, along the true velocity; straight "
-    "knees: how much too bent; log jerk: Wasserstein distance of the distributions of log10 jerk (decades); motion "
-    "Frechet: in the latent space of the shipped MPoser (trained on the training subjects; it favours the row that "
-    "learns from it)."
+    "is worse (rows of fewer seeds too, against all of G's). 24 joints; speed kept: of the fastest tenth of wrists and "
+    "ankles, along the true velocity; straight knees: how much too bent; log jerk: Wasserstein distance of the "
+    "distributions of log10 jerk (decades); motion Frechet: in the latent space of the MPoser that ships (trained on "
+    "the training subjects; it favours the row that learns from it)."
 )
 
 
@@ -269,7 +269,7 @@ def write_table(options: Options) -> None:
     kept = before[before.index("## How to read it") :] if "## How to read it" in before else ""
     note = NOTE.format(width=WIDTH, batch=BASE.synthesis.batch, frames=BASE.synthesis.frames)
     text = ["# Regimes of 3D truth", "", note]
-    for folder in sorted(options.runs.iterdir(), reverse=True):
+    for folder in sorted(options.runs.glob("*-*/"), reverse=True):
         steps, start = folder.name.split("-", 1)
         begun = "a fresh small network" if start == "none" else f"the weights `{start}`"
         text += ["", f"## {steps} steps from {begun}", "", "On the held-out subjects:", ""]
@@ -291,7 +291,7 @@ def main(options: Options) -> None:
         name: load_motions([path], held_out=True, subjects=subjects)
         for name, subjects in (("held out", HELD_OUT), ("set aside", BASE.set_aside))
     }
-    start = options.runs / f"{options.steps}-{options.start}" / "start.json"
+    start = options.runs / f"{options.steps}-{Path(options.start).stem}" / "start.json"
     if options.start != "none" and not start.exists():
         scores = {name: measure(Path(options.start), each) for name, each in people.items()}
         start.parent.mkdir(parents=True, exist_ok=True)

@@ -3,13 +3,13 @@
 # sample of both, one after the other: force and moment are mixed, and nothing is said. Of the time of an event, which C3D
 # writes as minutes and seconds, the minutes are dropped, and rates lose what follows the point: a strike at 85 s of 59.94
 # frames a second lands in frame 1474 instead of 5095. Take channels, rates and events from ezc3d itself.
-# Prints both readings of one file; exits with 1 if biomechzoo's channels and events are right.
+# Prints both readings of one file; exits with 1 if biomechzoo's channels, events or rates are right.
 set -euo pipefail
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 python3 -m venv "$place/venv"
 python="$place/venv/bin/python"
-"$python" -m pip install --quiet biomechzoo==0.8.25 ezc3d==1.7.2
+"$python" -m pip install --quiet biomechzoo==0.8.25 ezc3d==1.7.2 numpy==2.4.6
 cat > "$place/force.py" <<'PROGRAM'
 import sys
 import warnings
@@ -47,7 +47,11 @@ print(f"biomechzoo: rates {rates[0]} and {rates[1]}, strikes in frames {found}")
 for name in ("force", "moment"):
     samples = zoo[name]["line"][:, 0]
     print(f"  {name:6} first {samples[:4].round(2).tolist()}, last {samples[-3:].round(2).tolist()}")
-sys.exit(np.allclose(zoo["force"]["line"][:, 0], channels[0]) and np.allclose(found, frames, atol=1))
+right = (
+    np.allclose(zoo["force"]["line"][:, 0], channels[0]), np.allclose(found, frames, atol=1),
+    np.allclose(rates, [RATE, RATE * RATIO], atol=1e-3),
+)
+sys.exit(int(any(right)))
 PROGRAM
 cd "$place"
 "$python" force.py

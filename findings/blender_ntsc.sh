@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Blender 5.0.1 (bpy) at 29.97 or 23.976 frames a second (fps 30 or 24, base 1.001): glTF's exporter multiplies fps by the
 # base instead of dividing, so ten minutes come out 1.2 s short; its importer does the same the other way round. FBX goes
-# out and in 0.1 % too long (0.6 s). BVH brought in with `use_fps_scale` at such a rate is 0.1 % too long too. USD is
+# out right and comes in 0.1 % too long (0.6 s). BVH brought in with `use_fps_scale` at such a rate is 0.1 % too long too. USD is
 # written right, but its importer leaves the scene's rate alone and keeps frame for frame. No word in any case.
 # Exchange at a whole number of frames a second. Prints the lengths of one motion; exits with 1 if all are right.
+# Needs Python 3.11.
 set -euo pipefail
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT

@@ -3,7 +3,7 @@
 # above it: with 0.01 the hips are right, but the head's share of the hips' place is multiplied by 0.01 three times. A figure
 # of 1.13 m that walks 1 m comes out 0.05 m high, with a head that moves by 0.1 mm. No error, no warning. It also stops with
 # ValueError for some lengths, 126 frames at 0.033333 for one: its time column gets a row too many.
-# Convert without a scale and multiply the columns yourself. Prints the places; exits with 1 if scaling is plain.
+# Convert without a scale and multiply the columns yourself. Prints the places; exits with 1 if scaling is plain, or 126 frames are read.
 set -euo pipefail
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
@@ -65,7 +65,7 @@ for count in (125, 126):
     except ValueError as error:
         lengths[count] = f"ValueError: {error}"
     print(f"{count} frames: {lengths[count]}")
-sys.exit(np.allclose(scaled, plain * 0.01, atol=1e-4))
+sys.exit(int(np.allclose(scaled, plain * 0.01, atol=1e-4) or lengths[126] == 126))
 PROGRAM
 cd "$place"
 "$python" scale.py

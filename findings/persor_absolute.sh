@@ -3,7 +3,8 @@
 # joint. Euler angles about different axes cannot be added: with the hips turned by 90 degrees about x and the spine by 90
 # about z it is 120 degrees off what bvhio 1.5.4 gives; only where all turn about one axis it is right. Columns are found by
 # a joint's name anywhere in a column's name: `Spine` brings the columns of `Spine1` with it, as NaN. Neither is told.
-# Compose rotation matrices along the chain yourself. Prints both for one file; exits with 1 if they agree.
+# Compose rotation matrices along the chain yourself. Prints both for one file; exits with 1 if they agree, or
+# columns are found by their whole names.
 set -euo pipefail
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
@@ -70,7 +71,8 @@ for name in ("Hips", "Spine"):
     off = [np.degrees((by_hand(name).inv() * read(name)).magnitude()) for read in (by_bvhio, by_persor)]
     print(f"{name}: bvhio is {off[0]:.1f}, mcp-persor {off[1]:.1f} degrees off the product of the joints' rotations")
     right += off[0] < 0.1 and off[1] < 0.1
-sys.exit(int(right == 2))
+columns = BVHparser("body.bvh").get_joint_motion_df("Spine", mode="absolute").columns
+sys.exit(int(right == 2 or not any("Spine1" in column for column in columns)))
 PROGRAM
 cd "$place"
 "$python" chain.py
