@@ -9,7 +9,7 @@ place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 python3 -m venv "$place/venv"
 python="$place/venv/bin/python"
-"$python" -m pip install --quiet biomechzoo==0.8.25 ezc3d==1.7.2 numpy==2.4.6
+"$python" -m pip install --quiet biomechzoo==0.8.25 ezc3d==1.7.2 numpy==1.26.4
 cat > "$place/force.py" <<'PROGRAM'
 import sys
 import warnings

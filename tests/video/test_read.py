@@ -113,6 +113,23 @@ def test_what_cannot_be_decoded_for_want_of_memory_is_not_called_damaged(make_vi
         open_video(path)
 
 
+def test_packets_that_are_not_there_for_now_are_damage_and_no_want_of_memory(make_video, monkeypatch):
+    """FFmpeg says so of damaged transport streams."""
+    whole, path = FileSource.packets, make_video(frames=20)
+
+    def broken(source):
+        for number, packet in enumerate(whole(source)):
+            if number == 10 and not seen:
+                seen.append(number)
+                raise av.error.BlockingIOError(11, "Resource temporarily unavailable")
+            yield packet
+
+    seen: list[int] = []
+    monkeypatch.setattr(FileSource, "packets", broken)
+    video, frames, clip = read(path)
+    assert len(frames) >= 10 and clip.damaged == 1
+
+
 def test_a_size_that_a_damaged_file_makes_up_is_not_called_too_little_memory(make_video, monkeypatch):
     def made_up(source, packet):
         raise av.error.MemoryError(12, "Cannot allocate memory")

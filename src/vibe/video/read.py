@@ -288,7 +288,8 @@ class Video:
             except av.error.EOFError:
                 return
             except av.error.FFmpegError as error:
-                refuse_starved(error)
+                if not isinstance(error, BlockingIOError):  # damage, where packets are only read: no thread is begun
+                    refuse_starved(error)
                 self._broken += self._packet >= self._counted
 
 
