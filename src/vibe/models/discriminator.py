@@ -130,10 +130,11 @@ class MotionDiscriminator(nn.Module):
 
     def forward(self, motion: Float[Tensor, "*b time number"]) -> Float[Tensor, "*b"]:
         """One score a motion, of `motion_numbers` in the discriminator's form."""
+        parts = [getattr(self.gru, name) for name in self.gru._flat_weights_names] if self.spectral else []
         if self.spectral:  # a GRU keeps a list of its weights, which does not see that they are parametrized
-            self.gru._flat_weights = [getattr(self.gru, name) for name in self.gru._flat_weights_names]
+            self.gru._flat_weights = parts
         states, _ = self.gru(motion.reshape(-1, *motion.shape[-2:]))
         if self.spectral:  # nor is the graph to be kept by it
-            self.gru._flat_weights = [each.detach() for each in self.gru._flat_weights]
+            self.gru._flat_weights = [each.detach() for each in parts]
         pooled = POOLS[self.pooling](states) if self.attention is None else self.attention(states)
         return self.fc(pooled)[..., 0].reshape(motion.shape[:-2])
