@@ -196,25 +196,25 @@ def finish_tracks(
     chains = [(scene, chain) for scene, each in in_scene.items() for chain in link_tracklets(each, config.most_gap)]
     blocks = [[block for one in chain for block in one.blocks] for _, chain in chains]
     people = [replace(rows.piece(each), landmarks=None) for each in blocks]
-    whole = [(scene_of == scene).sum() for scene, _ in chains]
+    seconds = [(len(one.frames) - 1) * frame for one in people]
+    sure = [surest(one.keypoints_px) for one in people]
     short = [
-        (len(one.frames) - 1) * frame < config.least_length - 1e-6 and len(one.frames) < count
-        for one, count in zip(people, whole, strict=True)
+        seconds[n] < config.least_length - 1e-6 and len(people[n].frames) < (scene_of == scene).sum()
+        for n, (scene, _) in enumerate(chains)
     ]
-    unsure = [surest(one.keypoints_px) < config.least_sure for one in people]
+    stays = [not short[n] and sure[n] >= config.least_sure for n in range(len(people))]
     for n, (scene, _) in enumerate(chains):
         person = rows.piece(blocks[n])
         place = int(person.frames[0]), -float(np.median(person.region[:, 2]))
-        seconds, confidence = (len(person.frames) - 1) * frame, surest(person.keypoints_px)
-        dropped = f"a person seen for {seconds:.1f} s at {person.times[0]:.1f} s was dropped: too "
+        dropped = f"a person seen for {seconds[n]:.1f} s at {person.times[0]:.1f} s was dropped: too "
         if short[n]:
             results.append((place, None, dropped + "short to follow"))
-        elif unsure[n]:
-            results.append((place, None, dropped + f"unsure to be one (confidence {confidence:.2f})"))
+        elif not stays[n]:
+            results.append((place, None, dropped + f"unsure to be one (confidence {sure[n]:.2f})"))
         else:
             others = [
                 one for m, one in enumerate(people)
-                if m != n and chains[m][0] == scene and len(one.frames) >= SHORT and not (short[m] or unsure[m])
+                if m != n and stays[m] and chains[m][0] == scene and len(one.frames) >= SHORT
             ]  # fmt: skip
             results.append((place, *tidy_keypoints(person, times, config, others)))
     tracks, notes = [], []
