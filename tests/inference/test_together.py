@@ -9,6 +9,7 @@ import torch
 from vibe.body.load import load_body
 from vibe.body.pose import joints
 from vibe.cameras import default_camera
+from vibe.inference import together
 from vibe.inference.config import EstimatorConfig, Refinement
 from vibe.inference.estimate import estimate_track
 from vibe.inference.predict import predict_track
@@ -19,7 +20,8 @@ from vibe.records import Clip, Lens, SmplParams, Track
 from vibe.refine.presets import FITTINGS, SMOOTHING
 from vibe.refine.smplify import ENERGIES
 from vibe.skeletons import BLAZEPOSE, COCO, mirrored
-from vibe.synthetic.clips import truth, walk
+from vibe.synthetic.clips import STRIDES, truth, walk
+from vibe.video.sound import RATE
 from vibe.world.camera_motion import standing_camera
 
 CONFIG = EstimatorConfig(fitting="open")
@@ -42,11 +44,11 @@ def models():
     return load_network("open"), load_body()
 
 
-def moved(body, view, times):
+def moved(body, view, times, sway=0.5):
     times = times + STARTS[view]
     R, t = CAMERAS[view]
     with torch.no_grad():
-        rotmat, pelvis = walk(body, torch.zeros(10), times, 0.9 * times + 0.5 * torch.sin(1.7 * times))
+        rotmat, pelvis = walk(body, torch.zeros(10), times, 0.9 * times + sway * torch.sin(1.7 * times))
     pelvis = pelvis @ R.mT + t
     return SmplParams(torch.cat([(R @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1), torch.zeros(10), pelvis)
 
@@ -54,14 +56,17 @@ def moved(body, view, times):
 @pytest.fixture(scope="module")
 def views(models):
     """A walk before two cameras, as a detector that errs by two pixels sees it."""
-    network, body = models
+    return filmed(*models)
+
+
+def filmed(network, body, sway=0.5):
     found = []
     for number, fps in enumerate(RATES):
         torch.manual_seed(number)
         camera = default_camera(480, 640)
         times = torch.arange(round(4 * fps), dtype=torch.float64) / fps
         with torch.no_grad():
-            motion = truth(body, moved(body, number, times), camera, times)
+            motion = truth(body, moved(body, number, times, sway), camera, times)
         keypoints_px = torch.from_numpy(motion.keypoints_px).clone()
         keypoints_px[..., :2] += 2 * torch.randn(keypoints_px[..., :2].shape)
         box_px = torch.from_numpy(motion.box_px)
@@ -94,6 +99,34 @@ def test_two_views_together_are_nearer_to_the_truth_than_either_alone(models, vi
     assert error_mm(both, body) < 0.9 * min(error_mm(motion, body, view) for view, motion in enumerate(alone))
     surer = both.joints_std[:, 1:].mean((0, 1)) / alone[0].joints_std[:, 1:].mean((0, 1))
     assert surer[1] < 0.9 and surer[1] < surer[0], "the other view sees the depth of the first"
+
+
+def heard(monkeypatch, offset_s):
+    """Both videos have the same noise, which tells this offset."""
+    noise, later = np.random.default_rng(0).standard_normal(8 * RATE).astype(np.float32), round(2 * RATE)
+    sounds = {"view0.mp4": noise[later:], "view1.mp4": noise[later - round(offset_s * RATE) :]}
+    monkeypatch.setattr(together, "read_sound", lambda path: sounds.get(path.name))
+
+
+def test_sound_tells_which_stride_of_a_steady_walk_it_is(models, monkeypatch):
+    network, body = models
+    steady = filmed(network, body, sway=0.0)
+    (note,) = join_views(steady, CONFIG, network, body).notes
+    assert note.startswith("the clock of view1.mp4 is not sure, ")
+    for offset_s in (STARTS[0] - STARTS[1], STARTS[0] - STARTS[1] + 1 / STRIDES):
+        heard(monkeypatch, offset_s - 0.01)
+        joined = join_views(steady, CONFIG, network, body)
+        assert abs(joined.cameras[1].offset_s - offset_s) < 0.03 and not joined.notes
+
+
+def test_sound_that_tells_another_clock_than_clear_motion_is_not_followed(models, views, monkeypatch):
+    network, body = models
+    heard(monkeypatch, 0.4)
+    joined = join_views(views, CONFIG, network, body)
+    assert abs(joined.cameras[1].offset_s - (STARTS[0] - STARTS[1])) < 0.01
+    assert joined.notes == [
+        "the clock of view1.mp4 is told by how people move, -0.80 s; sound tells another one, +0.40 s"
+    ]
 
 
 def test_frames_that_the_first_view_does_not_see_are_told_by_the_other(models, views):

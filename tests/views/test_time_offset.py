@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from sighted import camera_at, seen_by, walker
 
-from vibe.views.time_offset import time_offsets
+from vibe.video.sound import RATE
+from vibe.views.time_offset import sound_offset, time_offsets
 
 
 @pytest.mark.parametrize(("start", "fps"), [(0.0, 30.0), (1.234, 24.0), (2.5, 60.0)])
@@ -34,3 +35,32 @@ def test_nobody_and_somebody_who_is_seen_for_a_moment_tell_nothing():
     one = seen_by(camera_at(0), who)
     assert time_offsets([], [one]) == [] == time_offsets([one], [])
     assert time_offsets([one], [seen_by(camera_at(0), who, 0.4)]) == []
+
+
+def noise(seed, seconds=12.0):
+    """Hiss that swells and fades, as a voice does."""
+    random, count = np.random.default_rng(seed), round(seconds * RATE)
+    knots = np.arange(0, count + 1200, 1200)
+    loud = np.interp(np.arange(count), knots, random.random(len(knots)) ** 2)
+    return (random.standard_normal(count) * loud).astype(np.float32)
+
+
+@pytest.mark.parametrize("offset_s", [0.0, 2.3457, -1.7779])
+def test_sound_in_a_room_tells_the_clocks_apart_to_two_milliseconds(offset_s):
+    source, random = noise(0), np.random.default_rng(1)
+    starts = max(offset_s, 0.0), max(-offset_s, 0.0)
+    heard = []
+    for gain, start in zip((0.02, 3.0), starts, strict=True):
+        echo = np.concatenate([[1.0], 0.05 * random.standard_normal(2000) * np.exp(-np.arange(2000) / 600)])
+        part = np.convolve(source, echo)[round(start * RATE) :][: 9 * RATE]
+        heard.append((gain * (part + 0.03 * random.standard_normal(len(part)))).astype(np.float32))
+    assert sound_offset(heard[0], heard[1], RATE) == pytest.approx(starts[0] - starts[1], abs=0.002)
+
+
+def test_sounds_that_are_not_the_same_or_repeat_themselves_or_are_none_tell_nothing():
+    silence, loop = np.zeros(10 * RATE, np.float32), np.tile(noise(2, 1.0), 10)
+    assert all(sound_offset(noise(seed), noise(seed + 100), RATE) is None for seed in range(10))
+    assert sound_offset(loop, loop[RATE // 2 :], RATE) is None
+    for other in (silence, noise(0), silence[:0], silence[:50]):
+        assert sound_offset(silence, other, RATE) is None
+    assert sound_offset(noise(0)[:RATE], noise(0), RATE) is None, "a second is too little"

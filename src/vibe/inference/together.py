@@ -18,10 +18,11 @@ from vibe.inference.config import EstimatorConfig
 from vibe.inference.joint_people import JointPerson, SeenView, join_people, posed_camera
 from vibe.models.network import Network
 from vibe.records import Camera, View
+from vibe.video.sound import RATE, read_sound
 from vibe.views.camera_poses import PosedCamera, adjust_cameras
 from vibe.views.matching import pair_views, same_people
 from vibe.views.record import Sighting
-from vibe.views.time_offset import time_offsets
+from vibe.views.time_offset import ALIKE, sound_offset, time_offsets
 
 MOST = 8
 """Videos."""
@@ -36,6 +37,9 @@ CLOSE = 0.8
 """Ratio of how badly the two likeliest time offsets fit, from which it is said that either may be right."""
 UNSURE = 0.5
 """How unlike the people of two views may be, as `vibe.views.matching` measures it."""
+HEARD, NEAR = 0.5, 0.06
+"""How badly a time offset that sound tells too may fit, as a share of what it is told to, and seconds within which it
+does: sound takes 3 ms a metre."""
 UNLIKE = "does not show the people of {} at the same time"
 MEND = "give videos of one scene that overlap by two seconds or more, none of them mirrored"
 
@@ -134,12 +138,17 @@ def pose_cameras(
     people at the same time as the first has no camera; raises ValueError, with what to do, if none does.
     """
     people = [sightings(view, body) for view in views]
-    alone = [_alone(view) for view in views]
+    alone, sound = [_alone(view) for view in views], read_sound(views[0].path)
     found: list[PosedCamera | None] = [alone[0]]
     notes = []
     for place in range(1, len(views)):
-        likely = _paired(people[0], people[place], alone[0], alone[place], known[place])
+        other = None if sound is None else read_sound(views[place].path)
+        heard = None if sound is None or other is None else sound_offset(sound, other, RATE)
+        likely = _paired(people[0], people[place], alone[0], alone[place], known[place], heard)
         found.append(likely[0] if likely else None)
+        if likely and heard is not None and not _heard(likely[0], heard):
+            moves = f"told by how people move, {likely[0].offset_s:+.2f} s"
+            notes.append(f"the clock of {views[place].path.name} is {moves}; sound tells another one, {heard:+.2f} s")
         if len(likely) > 1:
             clocks = " or ".join(f"{camera.offset_s:+.2f}" for camera in likely)
             notes.append(f"the clock of {views[place].path.name} is not sure, {clocks} s: what is done repeats itself")
@@ -161,14 +170,19 @@ def pose_cameras(
 
 def _paired(
     one: Sequence[Sighting], two: Sequence[Sighting], first: PosedCamera, second: PosedCamera,
-    known: tuple[ndarray, ndarray] | None,
+    known: tuple[ndarray, ndarray] | None, heard: float | None = None,
 ) -> list[PosedCamera]:  # fmt: skip
-    """The second camera from what both see, for each likely time offset; the one that fits best, and its equals."""
+    """The second camera from what both see, for each likely time offset; the one that fits best, and its equals.
+
+    What sound tells, `heard`, is tried too, and one of several that fit about equally well is the one it tells.
+    """
     found, offsets = [], time_offsets(one, two)
     # who moves more as the others do in the mirror was filmed in one, or by an app that shows one
     mirror = time_offsets(one, [each.mirrored for each in two], 1)
     if mirror and (not offsets or mirror[0][1] > offsets[0][1]):
         return []
+    if heard is not None and not any(abs(offset_s - heard) < NEAR for offset_s, _ in offsets):
+        offsets = [*offsets, (heard, ALIKE)]
     for offset_s, alike in offsets:
         paired = pair_views(one, two, offset_s)
         if paired is None or paired[3] > UNSURE:
@@ -178,9 +192,15 @@ def _paired(
         posed, error = adjust_cameras([first, camera], [{0: one[i], 1: two[j]} for i, j in paired[2]], TRIED)
         if error < WORST:
             # places of people compare best under the cameras that were laid over them
-            found.append((error / alike, replace(camera, offset_s=posed[1].offset_s)))
+            camera = replace(camera, offset_s=posed[1].offset_s)
+            found.append((error / alike * (HEARD if _heard(camera, heard) else 1.0), camera))
     found.sort(key=lambda each: each[0])
     return [camera for cost, camera in found if cost * CLOSE <= found[0][0]]
+
+
+def _heard(camera: PosedCamera, heard: float | None) -> bool:
+    """Whether sound tells a camera's clock."""
+    return heard is not None and abs(camera.offset_s - heard) < NEAR
 
 
 def _alone(view: SeenView) -> PosedCamera:

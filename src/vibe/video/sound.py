@@ -1,4 +1,4 @@
-"""The source's sound carried into the new file, and whether browsers play a file as it is."""
+"""The source's sound carried into the new file or read to be compared, and whether browsers play a file as it is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from vibe.video.container import open_file
 from vibe.video.orientation import frame_orientation
-from vibe.video.read import Video
+from vibe.video.read import Video, open_video
 
 AS_IT_IS = {"aac", "mp3", "ac3", "eac3", "alac"}
 """Codecs that every mp4 player knows."""
@@ -109,6 +109,45 @@ class Sound:
                     yield packet
         except (av.error.FFmpegError, OSError):
             self.notes = (CUT_SHORT,)
+
+
+RATE = 8000
+"""Samples a second of sound that is read."""
+LONGEST = 300.0
+"""Seconds of it: clocks of two devices drift apart by some milliseconds meanwhile."""
+TAKEN = range(4000, 400_001)
+"""Samples a second that a file may have: of fewer, a small file would grow large."""
+
+
+def read_sound(path: Path) -> Float[ndarray, "sample"] | None:
+    """A video's sound from its first picture on, at most `LONGEST`: one channel at `RATE`, 0 where there is none.
+
+    None where no sound can be read; what is damaged ends it.
+    """
+    samples, count = np.zeros(round(LONGEST * RATE), np.float32), 0
+    with suppress(av.error.FFmpegError, OSError, ValueError), open_file(path) as source:
+        stream = source.streams.audio[0] if source.streams.audio else None
+        if stream is None or stream.codec_context is None or stream.codec_context.sample_rate not in TAKEN:
+            return None
+        with open_video(path) as video:
+            starts = video.starts
+        rate, left = stream.codec_context.sample_rate, 2 * len(samples)
+        resampler = av.AudioResampler("fltp", "mono", RATE)
+        for heard in source.decode(stream):
+            if heard.sample_rate != rate:  # a new rate in midstream is not asked for again
+                break
+            for piece in resampler.resample(heard):
+                if piece.pts is None or piece.time_base is None:
+                    continue
+                part = np.nan_to_num(piece.to_ndarray()[0])
+                at = round((float(piece.pts * piece.time_base) - starts) * RATE)
+                first, last = max(at, 0), min(at + len(part), len(samples))
+                if first < last:
+                    samples[first:last], count = part[first - at : last - at], max(count, last)
+                left -= len(part)
+            if left <= 0 or count == len(samples):
+                break
+    return samples[:count] if count else None
 
 
 def has_sound(path: Path) -> bool:
