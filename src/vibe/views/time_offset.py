@@ -132,7 +132,7 @@ def sound_offset(one: Float[ndarray, "first"], two: Float[ndarray, "second"], ra
 
 def _changes(sound: Float[ndarray, "sample"], rate: int) -> Float[ndarray, "hop band"]:
     """How much louder each band gets from one spectrum to the next, in units of what is usual for it."""
-    window, count = np.hanning(WINDOW), max((len(sound) - WINDOW) // HOP + 1, 0)
+    window, count = np.blackman(WINDOW), max((len(sound) - WINDOW) // HOP + 1, 0)
     edges = np.searchsorted(np.fft.rfftfreq(WINDOW, 1 / rate), BANDS_HZ)
     powers = [np.zeros((0, len(edges) - 1))]
     for first in range(0, count, PIECE):
