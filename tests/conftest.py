@@ -22,7 +22,7 @@ SLOW = [
         *("cli/test_exact.py", "assets/test_convert.py", "faults/test_fuzz.py", "live/test_page_browser.py"),
         *("test_examples.py", "batch/test_s3.py", "cli/test_estimate.py", "inference/test_stages.py"),
         *("evaluate/test_end_to_end.py", "test_house.py", "refine/test_smplify.py"),
-        "editing/test_page_browser.py",
+        *("editing/test_page_browser.py", "train/test_paper.py"),
     )
 ]
 """Files of few tests that take long: browsers, programs that are started, videos from beginning to end."""

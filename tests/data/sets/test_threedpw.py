@@ -96,11 +96,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("VIBE_HOME", str(folder))
     invented.write_bodies(folder)
-    random = np.random.default_rng(1)
-    coco = random.dirichlet(np.ones(invented.VERTICES), 17)
-    for path in folder.glob("smpl_*.npz"):
-        np.savez(path, **np.load(path), coco_regressor=coco)
-    np.savez(folder / "j_regressor_extra.npz", regressor=random.dirichlet(np.ones(invented.VERTICES), 9))
+    invented.write_regressors(folder)
     return folder
 
 
