@@ -22,6 +22,7 @@ import tyro
 
 from vibe.assets import write_whole
 from vibe.bench.measure import machine_name
+from vibe.errors import check_distinct
 from vibe.evaluate.open_benchmark import SMPL24, open_benchmark
 from vibe.evaluate.open_benchmark_clips import MANIFEST, build_open_benchmark
 from vibe.evaluate.scores import WHOLE, System, systems
@@ -233,6 +234,7 @@ def write_table(steps: int, options: Options) -> None:
 def main(options: Options) -> None:
     if unknown := set(options.only) - set(ABLATIONS):
         raise ValueError(f"there is no row {', '.join(sorted(unknown))}: choose among {', '.join(ABLATIONS)}")
+    check_distinct(options.only, "--only")
     options.runs.mkdir(parents=True, exist_ok=True)
     if not (options.data / MANIFEST).exists():
         build_open_benchmark(options.data)
@@ -245,4 +247,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Options, description=__doc__))
+    raise SystemExit(report.run(main, tyro.cli(Options, description=__doc__)))

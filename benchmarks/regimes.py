@@ -11,7 +11,8 @@ core. D_M's variants are chosen on the subjects that are set aside among the tra
 none), and all rows are measured on the held-out ones: windows as long as the training's, imitated detections.
 
 Each run is a folder, STEPS-START/ROW-SHARE-SEED: started again, finished ones are skipped, the others go on where they
-stand. The table is written anew after each. Reads the motion capture in VIBE_MOTION.
+stand; with another motion file or other weights to begin from it is refused. The table is written anew after each run.
+Reads the motion capture in VIBE_MOTION.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ from ablations import planned
 from jaxtyping import Float
 from torch import Tensor
 
-from vibe.assets import write_whole
+from vibe.assets import weights_path, write_whole
 from vibe.bench.measure import machine_name
 from vibe.body.load import load_body
 from vibe.data.motion import HELD_OUT, Motions, clip_weights, find_motion, load_motions
+from vibe.errors import check_distinct
 from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
 from vibe.models.discriminator import DiscriminatorConfig
 from vibe.models.gru import EncoderConfig
@@ -46,6 +48,7 @@ from vibe.models.priors import load_prior
 from vibe.models.regressor import RegressorConfig
 from vibe.skeletons import SMPL, index
 from vibe.synthetic.examples import example_points, synthesise
+from vibe.train.checkpoints import data_checksum, open_run_folder
 from vibe.train.labels import LabelConfig
 from vibe.train.loop import train_generator
 from vibe.train.losses_keypoints import flexion
@@ -285,16 +288,19 @@ def write_table(options: Options) -> None:
 def main(options: Options) -> None:
     if unknown := set(options.rows) - {*ROWS, *TRIALS}:
         raise ValueError(f"there is no row {', '.join(sorted(unknown))}: choose among {', '.join({**ROWS, **TRIALS})}")
-    options.runs.mkdir(parents=True, exist_ok=True)
-    commit, path = report.commit(), find_motion(BASE.motion[0])
+    for name in ("rows", "shares", "seeds"):
+        check_distinct(getattr(options, name), f"--{name}")
+    commit, path, fresh = report.commit(), find_motion(BASE.motion[0]), options.start == "none"
     people = {
         name: load_motions([path], held_out=True, subjects=subjects)
         for name, subjects in (("held out", HELD_OUT), ("set aside", BASE.set_aside))
     }
-    start = options.runs / f"{options.steps}-{Path(options.start).stem}" / "start.json"
-    if options.start != "none" and not start.exists():
+    group, files = options.runs / f"{options.steps}-{Path(options.start).stem}", {path.name: path}
+    files |= {"mposer": weights_path("mposer")} | ({} if fresh else {"start": weights_path(options.start)})
+    open_run_folder(group, SMALL if fresh else BASE, data_checksum(files))
+    start = group / "start.json"
+    if not fresh and not start.exists():
         scores = {name: measure(Path(options.start), each) for name, each in people.items()}
-        start.parent.mkdir(parents=True, exist_ok=True)
         write_whole(start, json.dumps(scores).encode())
     write_table(options)
     for row, share, seed in jobs(options):
@@ -303,4 +309,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Options, description=__doc__))
+    raise SystemExit(report.run(main, tyro.cli(Options, description=__doc__)))

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from vibe.bench.measure import machine_name
+from vibe.errors import explain
+
+Options = TypeVar("Options")
 
 
 def commit() -> str:
@@ -16,6 +21,16 @@ def commit() -> str:
         for command in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "--", ":/", ":!/*.md"])
     )
     return (name or "unknown") + ("-dirty" if changes else "")
+
+
+def run(main: Callable[[Options], None], options: Options) -> int:
+    """Run a program that goes on where it was stopped; what ends it is one sentence, and the exit code 1."""
+    try:
+        main(options)
+    except Exception as error:
+        print(explain(error), file=sys.stderr)
+        return 1
+    return 0
 
 
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]], note: str, path: Path | None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import vibe
-from vibe.errors import damaged, explain, needs_extra, shorten
+from vibe.errors import check_distinct, damaged, explain, needs_extra, shorten
 
 WORDS = [
     "[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.",
@@ -62,3 +62,13 @@ def test_each_extra_that_a_message_names_brings_the_package_that_it_names():
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "needs_extra":
                 named.add(tuple(ast.literal_eval(argument) for argument in node.args[1:]))
     assert len(named) >= 10 and named <= brought
+
+
+def test_what_comes_twice_is_named_with_where() -> None:
+    check_distinct((2, 3, 1), "--seeds")
+    with pytest.raises(ValueError, match=r"--seeds has 0, 2 twice: give each once"):
+        check_distinct((0, 2, 2, 1, 0), "--seeds")
+
+
+def test_a_training_that_diverged_is_one_sentence() -> None:
+    assert explain(FloatingPointError("the loss is nan\nat step 7")) == "the loss is nan at step 7"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import traceback
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-EXPECTED = (ValueError, OSError, MemoryError, ImportError)
-"""What the borders raise about the user's files; anything else is our own mistake."""
+EXPECTED = (ValueError, OSError, MemoryError, ImportError, FloatingPointError)
+"""What the borders raise about the user's files, and a training that diverged; anything else is our own mistake."""
 NO_MEMORY = re.compile(
     r"allocate (memory|\d)|insufficient memory|out of memory|failed to alloc|bad_?alloc|XNNPack.* failed|"
     r"start new thread|failed to map segment|PyObject pointer is null",
@@ -84,6 +85,13 @@ def check_same(place: object, its: Mapping[str, Any], ours: Mapping[str, Any], w
         told = "; ".join(f"{name}: {one.get(name, 'none')} there, {two.get(name, 'none')} here" for name in differing)
         told = told if len(told) <= LONGEST_LIST else f"{told[:LONGEST_LIST]} ..."
         raise ValueError(f"{place} comes from another {what} ({told}): give another folder, or what it began with")
+
+
+def check_distinct(values: Iterable[Any], what: str) -> None:
+    """Raise ValueError that names what comes twice."""
+    double = [value for value, count in Counter(values).items() if count > 1]
+    if double:
+        raise ValueError(f"{what} has {', '.join(map(str, double))} twice: give each once")
 
 
 def _flat(values: Mapping[str, Any], name: str = "") -> dict[str, Any]:

@@ -74,6 +74,13 @@ def test_any_field_can_be_given_another_value(asked, tmp_path):
     assert asked == [(wanted, tmp_path, "cuda:1")]
 
 
+def test_a_field_that_is_true_or_false_is_given_as_such(asked, tmp_path):
+    assert run("train", "paper", "-o", tmp_path, *"--labels.fit True --encoder.bidirectional True".split()) == 0
+    assert run("train", "open", "-o", tmp_path, *"--network.encoder.bidirectional False".split()) == 0
+    (paper, *_), (plain, *_) = asked
+    assert paper.labels.fit and paper.encoder.bidirectional and not plain.network.encoder.bidirectional
+
+
 def test_a_prior_s_fields_are_its_own(asked, tmp_path):
     assert run("train", "mposer", "-o", tmp_path, "--batch", "8", "--prior.hidden", "32") == 0
     given = PRIOR_RECIPES["mposer"]

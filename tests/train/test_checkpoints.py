@@ -28,6 +28,17 @@ def path(tmp_path, parts):
     return tmp_path / "checkpoint.pt"
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, 1e5])
+def test_weights_that_half_precision_cannot_hold_leave_those_before(tmp_path, value):
+    layer, path = torch.nn.Linear(2, 2), tmp_path / "weights.safetensors"
+    checkpoints.save_weights(path, RECIPE, 1, layer)
+    before = path.read_bytes()
+    layer.bias.data[1] = value
+    with pytest.raises(FloatingPointError, match="bias is no number in half .* step 2: .* stays as it was"):
+        checkpoints.save_weights(path, RECIPE, 2, layer)
+    assert path.read_bytes() == before
+
+
 def test_a_checkpoint_comes_back(path, parts):
     assert checkpoints.load_checkpoint(path, RECIPE, parts) == (3, 0.5)
 

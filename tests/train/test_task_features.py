@@ -227,6 +227,34 @@ def test_a_folder_that_lacks_what_the_recipe_asks_for_is_refused(
         features_task(replace(tiny, motion=("amass",)), team)
 
 
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"sets": (("small", 1.0), ("points", 1.0), ("small", 3.0))}, "--sets has small twice"),
+        ({"validation": ("whole", "whole")}, "--validation has whole twice"),
+        ({"motion": ("motion", "motion")}, "the real motion has motion twice"),
+        ({"sets": (("small", 0.0),)}, "weights above 0"),
+        ({"sets": (("small", float("nan")),)}, "weights above 0"),
+        ({"ratio": 1.5}, "a share from 0 to 1"),
+        ({"batch": 0}, "--batch and --frames 1 or more"),
+    ],
+)
+def test_what_comes_twice_and_shares_that_are_none_are_refused(tiny: PaperRecipe, changes: dict, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        features_task(replace(tiny, **changes), ProcessGroup())
+
+
+def test_a_run_goes_on_only_with_the_motion_that_it_began_with(tiny: PaperRecipe, folder: Path, tmp_path: Path) -> None:
+    list(train_generator(replace(tiny, steps=2), tmp_path / "run"))
+    before = (tmp_path / "run" / "checkpoint.pt").read_bytes()
+    poses = np.load(folder / "motion" / "poses.npy", mmap_mode="r+")
+    poses[3, 4] += 0.1
+    poses.flush()
+    with pytest.raises(ValueError, match=r"another data \(motion poses\.npy: "):
+        list(train_generator(replace(tiny, steps=2), tmp_path / "run"))
+    assert (tmp_path / "run" / "checkpoint.pt").read_bytes() == before
+
+
 def test_features_of_two_resnets_are_not_mixed(tiny: PaperRecipe, folder: Path) -> None:
     for name, network in (("small", "aa"), ("points", "bb")):
         path = folder / name / "manifest.json"

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from faults.kit import fill, full_disk, linux_only
 from torch import nn
 from training_log import read_log
 
@@ -157,6 +158,47 @@ def test_a_batch_that_makes_no_number_stops_the_run_and_is_kept(tmp_path: Path) 
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 6
 
 
+@pytest.mark.parametrize("score", [math.nan, math.inf])
+def test_a_validation_that_finds_no_number_stops_the_run_and_what_was_trained_is_kept(
+    score: float, tmp_path: Path
+) -> None:
+    with pytest.raises(NotANumber, match=f"the error is {score} after step 8"):
+        finish(toy(tmp_path, scores=lambda step: score if step == 8 else 1.0))
+    states = {name: torch.load(tmp_path / name, weights_only=True) for name in ("best.pt", "checkpoint.pt")}
+    assert {name: (state["step"], state["best"]) for name, state in states.items()} == {
+        "best.pt": (4, 1.0),
+        "checkpoint.pt": (6, 1.0),
+    }
+
+
+def test_a_network_whose_answers_cannot_be_aligned_is_told_as_no_number(tmp_path: Path) -> None:
+    aligned = lambda: {"error": float(torch.linalg.svdvals(torch.full((3, 3), torch.nan)).sum())}  # noqa: E731
+    with pytest.raises(NotANumber, match="the validation after step 4 is of no numbers"):
+        finish(replace(toy(tmp_path), validate=aligned))
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 3
+
+
+@linux_only
+def test_a_disk_that_is_full_ends_the_run_and_room_lets_it_go_on_to_the_same_numbers(tmp_path: Path) -> None:
+    finish(whole := toy(tmp_path / "whole"))
+    with full_disk(1 << 20) as disk:
+
+        def filling(step: int) -> dict[str, float]:
+            if step == 7:
+                fill(disk)
+            return run.take_step(step)
+
+        run = toy(disk / "run")
+        with pytest.raises(OSError, match="No space"):
+            finish(replace(run, take_step=filling))
+        (disk / "ballast").unlink()
+        assert torch.load(disk / "run" / "checkpoint.pt", weights_only=True)["step"] == 6
+        finish(run := toy(disk / "run"))
+        for one, two in zip(whole.parts["network"].state_dict().values(), run.parts["network"].state_dict().values()):
+            assert torch.equal(one, two)
+        assert untimed(read_log(tmp_path / "whole")) == untimed(read_log(disk / "run"))
+
+
 def test_tensors_are_found_in_records_within_records() -> None:
     assert list(tensors_of(torch.ones(1))) == ["batch"]
     assert list(tensors_of({"one": Batch(torch.ones(1), {"two": torch.ones(1)})})) == ["one.numbers", "one.more.two"]
@@ -172,6 +214,12 @@ def test_a_folder_whose_data_have_changed_is_refused(tmp_path: Path) -> None:
     finish(toy(tmp_path))
     with pytest.raises(ValueError, match="another data .noise: abc there, abd here"):
         finish(replace(toy(tmp_path), data={"noise": "abd"}))
+
+
+@pytest.mark.parametrize("name", ["steps", "log_every", "validate_every", "save_every"])
+def test_numbers_of_steps_below_one_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="steps, and those from log to log"):
+        finish(toy(tmp_path, replace(Toy(), **{name: 0})))
 
 
 def test_a_checkpoint_of_other_parts_is_refused(tmp_path: Path) -> None:

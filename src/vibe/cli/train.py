@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
-from tyro.conf import AvoidSubcommands, Positional, arg
+from tyro.conf import AvoidSubcommands, FlagConversionOff, Positional, arg
 
-from vibe.cli.console import DONE, FAILED, parse_arguments, print_error, print_info, usage_error
+from vibe.cli.console import DONE, parse_arguments, print_info, usage_error
 from vibe.cli.progress import ProgressLine
 
 R = TypeVar("R")
+FORM = (AvoidSubcommands, FlagConversionOff)
+"""Every field takes a value, True or False too."""
 Trainer = Callable[[Any, Path, str, ProgressLine | None], Iterator[dict[str, float]]]
 
 
@@ -65,7 +67,7 @@ def train_by(name: str, options: Sequence[str]) -> int:
         return usage_error(f"no recipe is called {name}: choose one of {', '.join(offers)}")
     recipe, trainer = offers[name]
     kind, given = TrainOptions[type(recipe)], TrainOptions(recipe)
-    order = parse_arguments(kind, options, prog=f"vibe train {name}", default=given, config=(AvoidSubcommands,))
+    order = parse_arguments(kind, options, prog=f"vibe train {name}", default=given, config=FORM)
     out = order.out or Path("runs") / name
     wanted: Any = order.recipe
     if order.epochs is not None:
@@ -76,11 +78,7 @@ def train_by(name: str, options: Sequence[str]) -> int:
         for _ in trainer(wanted, out, order.device, None):
             pass
         return DONE
-    try:
-        _show(name, out, lambda progress: trainer(wanted, out, order.device, progress))
-    except FloatingPointError as error:
-        print_error(str(error))
-        return FAILED
+    _show(name, out, lambda progress: trainer(wanted, out, order.device, progress))
     return DONE
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vibe import assets
 from vibe.assets.archives import read_npz
+from vibe.errors import check_distinct
 from vibe.rotations import continuous
 
 HELD_OUT = ("cmu_03", "cmu_06", "cmu_09", "cmu_55", "cmu_115")
@@ -60,6 +61,7 @@ def load_motions(paths: Sequence[Path], held_out: bool, subjects: Sequence[str] 
     Each file holds `poses` [frames, 72] axis-angle, `trans` [frames, 3], `seq_offsets` [clips + 1], `names` and `fps`.
     Raises ValueError for a file without them.
     """
+    check_distinct(paths, "the motion")
     quaternions, places, lengths, whose = [], [], [], []
     for path in paths:
         poses, trans, offsets, names = read_motion_clips(path)

@@ -27,6 +27,7 @@ from vibe.body.pose import mirror_quaternions
 from vibe.data.motion import FPS, HELD_OUT, Motions, load_motions
 from vibe.data.recording import RawSet, Recording
 from vibe.data.store import open_store
+from vibe.errors import check_distinct
 from vibe.models.keypoint_embedding import detected_points
 from vibe.records import Track
 from vibe.render import rasterizer
@@ -289,6 +290,7 @@ def load_rendered(
 
     Raises FileNotFoundError or ValueError for what is no such store, or one with other subjects set aside.
     """
+    check_distinct((Path(folder).resolve() for folder in folders), "--rendered")
     parts = []
     for store in map(open_store, folders):
         recipe, longer = store.manifest["recipe"], len(store) // len(store.sequences)

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -122,11 +123,18 @@ def _state(path: Path) -> dict[str, Any]:
 
 
 def save_weights(path: Path, recipe: Any, step: int, network: nn.Module) -> None:
-    """Parameters in half precision (counts as they are), with name, licence and recipe, without folders in that."""
+    """Parameters in half precision (counts as they are), with name, licence and recipe, without folders in that.
+
+    Raises FloatingPointError, and leaves the file that is there, if one of them is no number in half precision.
+    """
     tensors = {
         name: (value.half() if value.is_floating_point() else value).cpu().numpy()
         for name, value in network.state_dict().items()
     }
+    if broken := [name for name, value in tensors.items() if not np.isfinite(value).all()]:
+        raise FloatingPointError(
+            f"{broken[0]} is no number in half precision after step {step}: {path} stays as it was"
+        )
     recipe_text = json.dumps(_anywhere(as_plain(recipe)), sort_keys=True)
     metadata = {"name": recipe.name, "licence": recipe.licence, "recipe": recipe_text, "step": str(step)}
     assets.write_whole(path, assets.weights_bytes(tensors, metadata), durable=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from vibe.data import windows
 from vibe.data.motion import clip_weights, draw_windows, find_motion, load_motions
 from vibe.data.store import MANIFEST, Store, open_store
 from vibe.data.windows import Annotation, ClipBatch, Portion, Windows
+from vibe.errors import check_distinct
 from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm, root_centred
 from vibe.models.encoders import build_encoder
 from vibe.models.generator import VIBE
@@ -39,6 +41,7 @@ Motion = Callable[[int, torch.Generator], Float[Tensor, "real time 24 3 3"]]
 
 def real_motion(names: Sequence[str], stores: Mapping[str, Store], frames: int) -> Motion:
     """Draws windows of stores and motion files, each as often as it is long; raises FileNotFoundError, ValueError."""
+    check_distinct(names, "the real motion")
     sources = [
         _motion_of_store(stores[name], frames) if name in stores else _motion_of_file(name, stores, frames)
         for name in names
@@ -50,6 +53,14 @@ def real_motion(names: Sequence[str], stores: Mapping[str, Store], frames: int) 
         return torch.cat([some(int(n), seed) for (_, some), n in zip(sources, chosen, strict=True) if n])
 
     return motion
+
+
+def motion_files(names: Sequence[str], stores: Mapping[str, Store]) -> dict[str, Path]:
+    """What real motion is read from: files of motion capture, and every column of stores, by names in the run."""
+    files = {name: find_motion(name) for name in names if name not in stores}
+    for name in (name for name in names if name in stores):
+        files |= {f"{name} {path.name}": path for path in sorted(stores[name].folder.glob("*.npy"))}
+    return files
 
 
 def numpy_stream(seed: torch.Generator) -> np.random.Generator:
@@ -119,7 +130,7 @@ def features_task(recipe: PaperRecipe, group: ProcessGroup) -> Task:
     seen = [*(each.store for _, some in kinds for each in some), *(store for store, _, _ in held)]
     check_one_backbone(seen)
     used = {store.folder.name: store.folder / MANIFEST for store in seen}
-    used |= {name: stores[name].folder / MANIFEST if name in stores else find_motion(name) for name in recipe.motion}
+    used |= motion_files(recipe.motion, stores)
     return Task(
         build=build,
         batch=lambda seed, _: windows.draw_clips(kinds, numpy_stream(seed)),
@@ -152,6 +163,12 @@ def clip_mixture(recipe: PaperRecipe, stores: Mapping[str, Store]) -> list[tuple
         if "features" in store.columns and any(each.split == "train" for each in store.sequences)
     )  # fmt: skip
     wanted: dict[str, float | None] = dict(recipe.sets) or dict.fromkeys(learnable)
+    check_distinct((name for name, _ in recipe.sets), "--sets")
+    known = all(0 < weight < math.inf for _, weight in recipe.sets) and 0 <= recipe.ratio <= 1
+    if not known or min(recipe.batch, recipe.frames) < 1:
+        raise ValueError(
+            "--sets takes weights above 0, --ratio a share from 0 to 1, --batch and --frames 1 or more: give such"
+        )
     _check_known(wanted, stores, recipe)
     if not wanted:
         raise ValueError(
@@ -175,6 +192,7 @@ def _check_known(names: Iterable[str], stores: Mapping[str, Store], recipe: Pape
 
 def held_out(recipe: PaperRecipe, stores: Mapping[str, Store]) -> list[Held]:
     """The validation splits that decide; raises ValueError if there is none."""
+    check_distinct(recipe.validation, "--validation")
     _check_known(recipe.validation, stores, recipe)
     found = []
     for name in recipe.validation or stores:

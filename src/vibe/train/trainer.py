@@ -91,6 +91,8 @@ def train_loop(run: TrainerConfig, group: ProcessGroup, progress: Progress | Non
     if the run dies before that checkpoint is whole. Raises NotANumber, with the batch in `nan_batch.pt`, and ValueError
     if the folder belongs to another recipe or to other data, OSError if another run is at work in it.
     """
+    if min(run.recipe.steps, run.recipe.log_every, run.recipe.validate_every, run.recipe.save_every) < 1:
+        raise ValueError("steps, and those from log to log, validation to validation and so on, are 1 or more")
     with only_writer(run.folder) if group.writes else nullcontext():
         yield from _remaining_steps(run, group, progress)
 
@@ -114,7 +116,7 @@ def _remaining_steps(run: TrainerConfig, group: ProcessGroup, progress: Progress
             )
             better = False
             if validates:
-                errors = run.validate() if group.writes else {}
+                errors = validation_errors(run, done) if group.writes else {}
                 score = broadcast(errors.get(run.score, 0.0), group)
                 record, better, best = record | errors, score < best, min(score, best)
                 for each in run.plateaus:
@@ -133,6 +135,18 @@ def _remaining_steps(run: TrainerConfig, group: ProcessGroup, progress: Progress
                 progress("training", done, steps)
             if logs or validates:
                 yield record
+
+
+def validation_errors(run: TrainerConfig, step: int) -> dict[str, float]:
+    """What a run's validation finds; raises NotANumber where the network says nothing that can be compared."""
+    try:
+        errors = run.validate()
+    except torch.linalg.LinAlgError as error:  # pyright: ignore[reportPrivateImportUsage]
+        # No rotation aligns points that are no numbers.
+        raise NotANumber(f"the validation after step {step} is of no numbers", {}) from error
+    if not math.isfinite(errors[run.score]):
+        raise NotANumber(f"the {run.score} is {errors[run.score]} after step {step}", {})
+    return errors
 
 
 def seeded_generator(seed: int, step: int, purpose: int = 0) -> torch.Generator:
