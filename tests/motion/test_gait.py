@@ -1,9 +1,13 @@
 """Gait: walks have the steps that they have, whoever does not walk has none."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from scipy.signal import find_peaks
 
-from vibe.motion.gait import gait
+from vibe.motion.gait import gait, prominent_peaks
 from vibe.skeletons import CONTACTS, SMPL
 
 FPS = 30.0
@@ -86,3 +90,22 @@ def test_flickers_of_a_contact_are_no_steps():
     flickering = contacts.copy()
     flickering[40::25] = 1 - flickering[40::25]
     assert len(gait(flickering, joints, UP, times).contacts) == len(gait(contacts, joints, UP, times).contacts)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_prominent_peaks_are_those_of_scipy(seed):
+    values = np.random.default_rng(seed).normal(size=300).cumsum()
+    for least in (0.5, 2.0, 6.0):
+        assert prominent_peaks(values, least) == find_peaks(values, prominence=least)[0].tolist()
+
+
+def test_a_gait_is_read_without_what_takes_long_to_load():
+    code = """
+import sys
+import numpy as np
+from vibe.motion.gait import gait
+gait(np.ones((9, 4)), np.zeros((9, 24, 3)), np.array([0.0, 0.0, 1.0]), np.arange(9.0))
+print({"scipy.signal", "scipy.stats", "torch"} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -141,12 +141,29 @@ def _way(
     return np.where(speed[:, None] > SLOWEST, unit(step), np.nan)
 
 
+def prominent_peaks(values: Float[ndarray, "time"], least: float) -> list[int]:
+    """Frames of the peaks whose prominence is `least` or more; none at the ends.
+
+    One is over once the values fell by as much from it, and the next begins once they rose by as much.
+    """
+    found: list[int] = []
+    top, low = None, np.inf
+    for frame, value in enumerate(values.tolist()):
+        if top is None:
+            low = min(low, value)
+            top = frame if value - low >= least else None
+        elif value > values[top]:
+            top = frame
+        elif values[top] - value >= least:
+            found.append(top)
+            top, low = None, value
+    return found
+
+
 def _peaks(ahead: Float[ndarray, "time"]) -> list[int]:
     """Frames at which a foot is farthest along the way; none at the ends, or where there is no way."""
-    from scipy.signal import find_peaks  # loading it takes as long as reading a motion file
-
-    found, _ = find_peaks(np.where(np.isfinite(ahead), ahead, 0.0), prominence=SWING)
-    return [frame for frame in found.tolist() if np.isfinite(ahead[frame - 1 : frame + 2]).all()]
+    found = prominent_peaks(np.where(np.isfinite(ahead), ahead, 0.0), SWING)
+    return [frame for frame in found if np.isfinite(ahead[frame - 1 : frame + 2]).all()]
 
 
 def _pairs(strikes: list[int], offs: list[int]) -> list[tuple[int | None, int | None]]:
