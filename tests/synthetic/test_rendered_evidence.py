@@ -6,17 +6,22 @@ import pytest
 import roma
 import torch
 
+from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
 from vibe.body.pose import rest_joints
 from vibe.data.prepare import prepare
 from vibe.data.store import open_store
-from vibe.models.network import build_network
+from vibe.models.network import build_network, load_network
+from vibe.records import GeneratorOutput
 from vibe.synthetic import rendered_evidence
 from vibe.synthetic.examples import example_points
 from vibe.synthetic.rendered_evidence import load_rendered, rendered_example
 from vibe.train.distributed import ProcessGroup
-from vibe.train.recipes import Recipe
-from vibe.train.task_keypoints import keypoints_task
+from vibe.train.loop import train_generator
+from vibe.train.losses_features import LossWeights
+from vibe.train.losses_temporal import best_camera
+from vibe.train.recipes import PAPER_KEYPOINTS, Recipe
+from vibe.train.task_keypoints import keypoints_task, published_losses
 
 ASIDE = ("cmu_02",)
 
@@ -99,3 +104,46 @@ def test_a_task_mixes_its_share_in_and_validates_on_the_subjects_set_aside(
         keypoints_task(replace(recipe, set_aside=("cmu_03",)), ProcessGroup(device=torch.device("cpu")))
     with pytest.raises(ValueError, match="--rendered"):
         keypoints_task(replace(recipe, rendered=()), ProcessGroup(device=torch.device("cpu")))
+
+
+def test_of_the_paper_s_losses_windows_without_labels_have_that_of_the_detected_keypoints_alone(
+    store: Path, tiny: Recipe
+) -> None:
+    body, config = load_body(), replace(tiny.synthesis, batch=4)
+    batch = rendered_example(
+        load_rendered([str(store)], "train", ASIDE, config.frames, body), body, config, torch.Generator().manual_seed(0)
+    )
+    betas = batch.betas[:, None].expand(-1, config.frames, -1)
+    joints, points = joints_and_keypoints(body, batch.rotmat, betas, "coco17")
+    seen = batch.evidence.keypoints[..., :17, :]
+    camera = best_camera(points - joints[..., :1, :], seen[..., :2], seen[..., 2])
+    true = GeneratorOutput(batch.rotmat, betas, camera)
+    other = replace(true, rotmat=batch.rotmat.mT, betas=betas + 1)
+    bare, alone = replace(batch, labelled=torch.zeros(4, dtype=torch.bool)), ProcessGroup()
+    right, wrong, unknown = (
+        published_losses(made, each, body, LossWeights(), alone)
+        for made, each in ((true, batch), (other, batch), (other, bare))
+    )
+    for name in ("keypoints_3d", "pose", "shape"):
+        assert right[name] < 1e-6 and wrong[name] > 0.01 and unknown[name] == 0
+    assert 2 * right["keypoints_2d"] < wrong["keypoints_2d"] == unknown["keypoints_2d"]
+
+
+def test_the_paper_s_recipe_learns_from_rendered_windows_alone_and_is_judged_by_them(
+    store: Path, motion: Path, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIBE_MOTION", str(motion))
+    recipe = replace(
+        PAPER_KEYPOINTS, motion=("tiny.npz",), set_aside=ASIDE, rendered=(str(store),), network=tiny.network,
+        discriminator=tiny.discriminator, synthesis=replace(PAPER_KEYPOINTS.synthesis, batch=5, frames=8), steps=2,
+        save_every=1, validate_every=1, log_every=1,
+    )  # fmt: skip
+    task = keypoints_task(recipe, ProcessGroup(device=torch.device("cpu")))
+    betas = load_rendered([str(store)], "train", ASIDE, 8, load_body()).betas
+    assert all((each == betas).all(-1).any() for each in task.batch(torch.Generator().manual_seed(0), 0.0).betas)
+    records = list(train_generator(recipe, tmp_path))
+    terms = {"keypoints_2d", "keypoints_3d", "pose", "shape", "adversarial", "real", "fake"}
+    assert all(np.isfinite([record[name] for name in terms]).all() for record in records)
+    best = torch.load(tmp_path / "best.pt", weights_only=True)["best"]
+    assert best == min(record["detected_pa_mpjpe_mm"] for record in records)
+    assert load_network(tmp_path / "best.safetensors").evidence == "keypoints"

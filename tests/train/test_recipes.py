@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from vibe.train.priors import PRIOR_RECIPES
-from vibe.train.recipes import ABLATIONS, PAPER_RECIPES, RECIPES
+from vibe.train.recipes import ABLATIONS, PAPER_KEYPOINTS, PAPER_RECIPE, PAPER_RECIPES, RECIPES
 
 EVERY = {**RECIPES, **PAPER_RECIPES, **PRIOR_RECIPES, **{each.name: each for each in ABLATIONS.values()}}
 
@@ -23,3 +23,12 @@ def test_the_rows_of_the_ablations_differ_from_one_another_and_see_as_many_frame
     assert all(one != two for place, one in enumerate(rows) for two in rows[:place])
     assert {each.synthesis.batch * each.synthesis.frames for each in rows} == {512}
     assert {each.synthesis.labelled for each in rows} == {0.4}
+
+
+def test_on_keypoints_the_paper_s_recipe_differs_in_its_evidence_alone() -> None:
+    paper, mine = PAPER_RECIPE, PAPER_KEYPOINTS
+    for name in ("steps", "rate", "schedule", "decay", "clip", "average", "adversarial", "discriminator", "losses"):
+        assert getattr(mine, name) == getattr(paper, name), name
+    assert (mine.network.encoder, mine.network.regressor) == (paper.encoder, paper.regressor)
+    assert (mine.synthesis.batch, mine.synthesis.frames, mine.synthesis.rendered) == (paper.batch, paper.frames, 1)
+    assert mine.synthesis.labelled * paper.batch == paper.batch - int(paper.ratio * paper.batch)

@@ -50,9 +50,10 @@ def train(
     Args:
         recipe: Name of the recipe: open (free for all uses), open-nc (adds motion for non-commercial use), frame (each
             frame by itself), adversarial (with the motion discriminator), with-prior (with MPoser); paper and released
-            (the published network, on the stores of clips in --data DIR), sun and
-            temporal-hmr (what it is compared with: Sun et al. and Kanazawa et al. 2019); ablation-ROW (a row of the
-            ablations' table; a wrong name is answered with all right ones); mposer and vposer (the priors themselves).
+            (the published network, on the stores of clips in --data DIR), sun and temporal-hmr (what it is compared
+            with: Sun et al. and Kanazawa et al. 2019); paper-keypoints (the same on the stores of rendered evidence in
+            --rendered DIR ...); ablation-ROW (a row of the ablations' table; a wrong name is answered with all right
+            ones); mposer and vposer (the priors themselves).
         out: Folder of the run: log.jsonl, checkpoint.pt and weights.safetensors (for `vibe estimate --weights`).
     """
     return train_by(recipe, [] if out is None else ["--out", str(out)])

@@ -113,7 +113,7 @@ class SynthesisConfig:
     ends: float = 0.75
     """Share of the windows with what a pose model says of hands, feet and space; the others have COCO's points."""
     rendered: float = 0.0
-    """Share of the windows, below 1, that come from a recipe's `rendered` stores: the shipped detector's answers."""
+    """Share of the windows that come from a recipe's `rendered` stores: the shipped detector's answers."""
     procedural: float = 0.0
     """Share of the imitated windows whose motion is made by rule (`vibe.synthetic.procedural_motion`), not captured."""
     labelled: float = 1.0

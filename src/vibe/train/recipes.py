@@ -11,6 +11,7 @@ from vibe.models.convolutional import ConvolutionalConfig
 from vibe.models.discriminator import PAPER, RELEASED, DiscriminatorConfig
 from vibe.models.encoders import AnyEncoderConfig
 from vibe.models.gru import EncoderConfig
+from vibe.models.keypoint_embedding import EmbeddingConfig
 from vibe.models.network import WIDTH, NetworkConfig
 from vibe.models.regressor import RegressorConfig
 from vibe.synthetic.examples import SynthesisConfig
@@ -106,7 +107,8 @@ class Recipe(GeneratorRecipe):
     rendered: tuple[str, ...] = ()
     """Stores of `vibe prepare rendered-evidence`: `synthesis.rendered` of the windows are theirs, and some validate."""
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
-    losses: LossConfig = field(default_factory=LossConfig)
+    losses: LossConfig | LossWeights = field(default_factory=LossConfig)
+    """Those of keypoints, or the paper's."""
     labels: LabelConfig = field(default_factory=LabelConfig)
 
 
@@ -169,8 +171,6 @@ ADVERSARIAL = replace(OPEN, name="adversarial", adversarial=AdversarialConfig(we
 """Generator and motion discriminator (G + D_M of table 2)."""
 WITH_PRIOR = replace(OPEN, name="with-prior", prior=PriorConfig(weight=0.01))
 """Generator and MPoser's prior in the discriminator's place (table 2)."""
-RECIPES = {recipe.name: recipe for recipe in (OPEN, OPEN_NC, FRAME, ADVERSARIAL, WITH_PRIOR)}
-"""Those that learn from imitated examples."""
 PAPER_RECIPE = PaperRecipe(
     name="paper",
     licence="Trained on data sets that their owners licence for research only: for non-commercial research, with SMPL.",
@@ -205,6 +205,20 @@ TEMPORAL_HMR = replace(
 discriminator of single poses."""
 PAPER_RECIPES = {recipe.name: recipe for recipe in (PAPER_RECIPE, RELEASED_RECIPE, SUN, TEMPORAL_HMR)}
 """Those that learn from clips of data sets."""
+PAPER_KEYPOINTS = replace(
+    OPEN, name="paper-keypoints", losses=PAPER_RECIPE.losses, adversarial=PAPER_RECIPE.adversarial,
+    network=NetworkConfig(EmbeddingConfig(features=2048), EncoderConfig(), RegressorConfig()),
+    synthesis=SynthesisConfig(batch=32, frames=16, rendered=1.0, labelled=13 / 32, poses=CAPTURED_POSES),
+    **{name: getattr(PAPER_RECIPE, name) for name in (
+        "steps", "rate", "schedule", "warmup", "decay", "clip", "average", "save_every", "validate_every"
+    )},
+)  # fmt: skip
+"""The paper's recipe on rendered evidence as if it were a data set: sizes, losses, discriminator, schedule and share of
+clips in 2D alone are those of `paper`; an embedding of keypoints is in the place of ResNet-50's features."""
+RECIPES = {
+    recipe.name: recipe for recipe in (OPEN, OPEN_NC, FRAME, ADVERSARIAL, WITH_PRIOR, PAPER_KEYPOINTS)
+}  # fmt: skip
+"""Those that learn from imitated examples, or from the shipped detector's answers."""
 
 
 ABLATION_BATCH, ABLATION_FRAMES = 32, 16

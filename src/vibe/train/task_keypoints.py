@@ -12,22 +12,26 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
 from vibe.body.pose import rest_joints
 from vibe.body.record import Body
+from vibe.cameras import project_in_crop
 from vibe.data.motion import HELD_OUT, Motions, clip_weights, draw_windows, find_motion, load_motions
+from vibe.data.windows import Annotation
 from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
 from vibe.models.generator import VIBE
 from vibe.models.network import build_network
 from vibe.records import GeneratorOutput
-from vibe.skeletons import SMPL, SMPL_PARENTS
+from vibe.skeletons import COCO, SMPL, SMPL_PARENTS, SPIN49, convert_joints
 from vibe.synthetic.examples import Example, example_points, join_examples, synthesise
 from vibe.synthetic.poses import CAPTURED_POSES
 from vibe.synthetic.procedural_motion import POOL_MINUTES, procedural_motions, with_procedural
 from vibe.synthetic.rendered_evidence import RenderedWindows, load_rendered, rendered_example
 from vibe.train.checkpoints import data_checksum
-from vibe.train.distributed import ProcessGroup
+from vibe.train.distributed import ProcessGroup, all_reduce_mean
 from vibe.train.labels import fit_labels
+from vibe.train.losses_features import LossWeights, PredictedClips, feature_losses
 from vibe.train.losses_keypoints import flexion, keypoint_losses
 from vibe.train.recipes import Recipe
 from vibe.train.state import Predict, Task, input_weights, start_at_mean_pose
@@ -51,8 +55,8 @@ def keypoints_task(recipe: Recipe, group: ProcessGroup) -> Task:
     by_rule = procedural_motions(VALIDATION_SEED, VALIDATION_MINUTES) if synthesis.procedural else None
     near = body.to(group.device)
     share = round(synthesis.rendered * synthesis.batch)
-    if not (0 <= share < synthesis.batch) or (share and not recipe.rendered):
-        raise ValueError(f"{synthesis.rendered:g} of the windows can't be rendered: give --rendered, and less than 1")
+    if not (0 <= share <= synthesis.batch) or (share and not recipe.rendered):
+        raise ValueError(f"{synthesis.rendered:g} of the windows can't be rendered: give --rendered, and 1 at most")
     taught, validating = (
         load_rendered(recipe.rendered, split, recipe.set_aside, synthesis.frames, body) if recipe.rendered else None
         for split in ("train", "validation")
@@ -64,11 +68,12 @@ def keypoints_task(recipe: Recipe, group: ProcessGroup) -> Task:
         return network
 
     def batch(seed: torch.Generator, done: float) -> Example:
-        imitated = replace(synthesis, batch=synthesis.batch - share)
-        made = synthesise(mixed, shares, body, imitated, seed, done=done)
-        if taught is None or not share:
-            return made
-        return join_examples(made, rendered_example(taught, body, replace(synthesis, batch=share), seed))
+        imitated, parts = replace(synthesis, batch=synthesis.batch - share), []
+        if imitated.batch:
+            parts.append(synthesise(mixed, shares, body, imitated, seed, done=done))
+        if taught is not None and share:
+            parts.append(rendered_example(taught, body, replace(synthesis, batch=share), seed))
+        return join_examples(*parts) if len(parts) > 1 else parts[0]
 
     def motion(seed: torch.Generator) -> Float[Tensor, "real time 24 3 3"]:
         quaternions, _ = draw_windows(motions, weights, synthesis.batch, synthesis.frames, synthesis.fastest, seed)
@@ -76,6 +81,8 @@ def keypoints_task(recipe: Recipe, group: ProcessGroup) -> Task:
 
     def terms(made: GeneratorOutput, batch: Example) -> dict[str, Float[Tensor, ""]]:
         known = fit_labels(made, batch, near, recipe.labels) if recipe.labels.fit else batch
+        if isinstance(recipe.losses, LossWeights):
+            return published_losses(made, known, near, recipe.losses, group)
         return keypoint_losses(made, known, near, recipe.losses)
 
     def shifted_terms(batch: Example, made: GeneratorOutput, offset: int) -> dict[str, Float[Tensor, ""]]:
@@ -88,9 +95,28 @@ def keypoints_task(recipe: Recipe, group: ProcessGroup) -> Task:
         losses=terms,
         shifted_losses=shifted_terms,
         validate=lambda answer: validate_keypoints(answer, recipe, body, held_out, validating, by_rule),
-        score="noisy_pa_mpjpe_mm",
+        score="detected_pa_mpjpe_mm" if share == synthesis.batch else "noisy_pa_mpjpe_mm",
         data=data_checksum({path.name: path for path in paths} | input_weights(recipe) | store_files(recipe.rendered)),
     )
+
+
+def published_losses(
+    made: GeneratorOutput, batch: Example, body: Body, weights: LossWeights, group: ProcessGroup
+) -> dict[str, Float[Tensor, ""]]:
+    """The paper's losses of windows of keypoints, by the 49 joints of both bodies about their pelvises.
+
+    The detected keypoints are what the set knows in 2D; joints, rotations and shapes are known of labelled windows.
+    """
+    frames = batch.labelled[:, None].expand(made.betas.shape[:2])
+    betas = batch.betas[:, None].expand_as(made.betas)
+    seen = convert_joints(batch.evidence.keypoints[..., : len(COCO), :], COCO, SPIN49)
+    (mine, found), (root, true) = (
+        joints_and_keypoints(body, *each, "spin49") for each in ((made.rotmat, made.betas), (batch.rotmat, betas))
+    )
+    found, true = found - mine[..., :1, :], true - root[..., :1, :]
+    known = all_reduce_mean(dict.fromkeys(("points", "theta"), float(frames.sum())), group)
+    truth = Annotation(seen, true, batch.rotmat, betas, frames, frames)
+    return feature_losses(PredictedClips(made, found, project_in_crop(found, made.pred_cam)), truth, weights, known)
 
 
 def store_files(stores: Sequence[str]) -> dict[str, Path]:
