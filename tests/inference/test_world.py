@@ -97,6 +97,17 @@ def test_the_length_of_a_cameras_path_is_found_from_feet_that_stand(low):
     assert np.linalg.norm(walked) == pytest.approx(np.linalg.norm(really), rel=0.2)
 
 
+def test_a_camera_that_goes_up_as_it_travels_does_not_tilt_the_floor(low):
+    one = walker(low, 120)
+    true = (np.linspace(0, 1, 120)[:, None] * (0.8 * one.up + [1.0, 0.0, 0.5])).astype(np.float32)
+    motion = _seen(low, replace(one, smpl=replace(one.smpl, pelvis=one.smpl.pelvis - true)))
+    seen = replace(standing_camera(120), still=False, travels=True, path_cam0=true.astype(np.float64))
+    (placed,), world, _ = place_in_world([motion], _clip(120), LENS, low, seen, GROUNDED)
+    assert np.degrees(np.arccos(world.R_world_cam[0, 2] @ one.up)) < 2.5
+    soles = placed.joints_world[:, [10, 11], 2].min(-1)
+    assert soles.min() > 0 and soles.max() < 0.09
+
+
 def test_each_scene_has_a_world_of_its_own(low):
     people = [_seen(low, walker(low, 60, pitch_deg=5)), _seen(low, walker(low, 60, pitch_deg=30), first=60)]
     seen = replace(standing_camera(120), begins=(0, 60))

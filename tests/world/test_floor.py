@@ -20,12 +20,13 @@ from vibe.world.floor import Standing, contact_probability, find_floor, ground_h
 PICTURE_UP = np.array([0.0, -1.0, 0.0])
 
 
-def _standing(body, one, size=1.0):
-    """As if the person were so much smaller and nearer than they are, which looks the same."""
+def _standing(body, one, size=1.0, path=None):
+    """As if the person were so much smaller and nearer, which looks the same, and the camera on a path."""
     soles, _ = sole_points(as_numpy(body), one.smpl, one.joints)
     sight = one.smpl.pelvis / np.linalg.norm(one.smpl.pelvis, axis=-1, keepdims=True)
     contacts = contact_probability(soles, one.joints, sight, one.up, one.times)
-    return Standing(one.times, soles / size, contacts, *posture(one.joints))
+    path = np.zeros((len(one.times), 3)) if path is None else path
+    return Standing(one.times, soles / size - path[:, None], path, contacts, *posture(one.joints))
 
 
 def _apart_deg(one, two):
@@ -40,6 +41,13 @@ def test_up_and_height_of_a_tilted_camera(low, pitch, roll):
     assert _apart_deg(found.up, one.up) < 3.0
     assert abs(found.height - one.height) < 0.3
     assert 0 < found.tilt_error_deg < 6
+
+
+def test_a_camera_that_rises_on_its_way_sees_the_floor_of_one_that_stands(low):
+    one = walker(low)
+    rising = np.linspace(0, 1, len(one.times))[:, None] * (0.8 * one.up + [0.5, 0.0, 0.3])
+    stood, rose = (find_floor([_standing(low, one, path=path)], PICTURE_UP) for path in (0 * rising, rising))
+    assert _apart_deg(stood.up, rose.up) < 0.2 and abs(stood.height - rose.height) < 0.02
 
 
 def test_people_of_wrong_sizes_are_brought_onto_one_floor(low):
@@ -60,7 +68,7 @@ def test_whoever_stands_on_a_roof_is_left_there(low):
 def test_nobody_upright_is_said(low):
     one = walker(low)
     lying = _standing(low, one)
-    turned = Standing(lying.times, lying.soles, lying.contacts, lying.rising[:, [1, 0, 2]], lying.upright)
+    turned = replace(lying, rising=lying.rising[:, [1, 0, 2]])
     assert not find_floor([turned], PICTURE_UP).standing
     assert not find_floor([], PICTURE_UP).standing
 
@@ -89,6 +97,18 @@ def test_a_walker_stands_on_the_foot_that_does_not_move(low):
     # the walker made by rule slides by itself while the weight goes from foot to foot, so not in all frames
     feet = contacts.reshape(len(contacts), 2, 2).max(-1) > 0.5
     assert feet.any(-1).mean() > 0.5 and feet.all(-1).mean() < 0.3
+
+
+def test_a_foot_that_is_read_with_noise_stands_throughout(low):
+    one = walker(low, 60)
+    soles, _ = sole_points(as_numpy(low), one.smpl, one.joints)
+    still = soles[:1] + 0.008 * np.random.default_rng(0).standard_normal((60, 4, 3))
+    still -= ((still - soles[:1]) @ one.up)[..., None] * one.up.astype(np.float32)
+    still[:, 1::2] += ((still[:, ::2] - still[:, 1::2]) @ one.up)[..., None] * one.up
+    sight = one.smpl.pelvis / np.linalg.norm(one.smpl.pelvis, axis=-1, keepdims=True)
+    found = contact_probability(still.astype(np.float32), one.joints, sight, one.up, one.times)
+    lowest = (still @ one.up).mean(0) < (still @ one.up).min() + 0.01
+    assert (found[:, lowest] > 0.5).mean() > 0.9
 
 
 def test_whoever_is_upside_down_does_not_stand_on_the_feet(low):

@@ -1,4 +1,5 @@
-"""Feet that stand are put where they stand, by the knee and the hip: two-bone inverse kinematics with faded ends."""
+"""Feet that stand are put where they stand: the likeliest path of heel and toe, then hip, knee and ankle by two-bone
+inverse kinematics."""
 
 from __future__ import annotations
 
@@ -9,14 +10,21 @@ from numpy import ndarray
 from vibe.body.pose import pose_joints
 from vibe.body.posture import unit
 from vibe.body.record import Body
-from vibe.body.skin_points import sole_points, standing_spans
+from vibe.body.skin_points import sole_points
 from vibe.records import SmplParams
 from vibe.rotations import rotmat_from_rotvec
 from vibe.skeletons import SMPL, SMPL_PARENTS
 
 LEGS = [[SMPL.index(f"{side}_{joint}") for joint in ("hip", "knee", "ankle")] for side in ("left", "right")]
-FADE = 0.15
-"""Seconds over which a correction comes before a stance and goes after it."""
+LOOSE, FIRM = 0.15, 0.6
+"""Probability of standing up to which a sole goes as it was read, and from which it is held."""
+SPEED, HELD = 0.3, 0.01
+"""Expected error of a sole's speed, metres a second: as it was read, and where it is held."""
+PLACE, HEIGHT, STIFF = 0.03, 0.01, 0.005
+"""Metres by which a sole may be read beside its place, by which one that is held may miss the ground, and by which heel
+and toe may be moved unlike while either is in the air."""
+STARTS = 6.0
+"""Metres per second squared by which a sole that goes as it was read may be moved unevenly."""
 FARTHEST = 0.12
 """Metres; a foot that would have to be moved farther was read wrongly, and is moved so far."""
 LOATH, HIGHEST, STEADY = 0.1, 0.05, 0.05
@@ -35,17 +43,14 @@ def plant_feet(
     All in axes that neither turn nor move, metres; `ground` is the height along `up` of what is under each sole. `body`
     is of NumPy's arrays.
     """
-    # each sole is moved by itself, then heel and toe as one stiff foot, and the leg follows
+    # heel and toe of a foot are moved together, then both as one stiff foot, and the leg follows
     soles, _ = sole_points(body, smpl, joints)
-    moves, held = np.zeros_like(soles, dtype=np.float64), np.zeros(soles.shape[:2])
-    for sole in range(4):
-        moves[:, sole], held[:, sole] = _to_anchors(soles[:, sole], contacts[:, sole], up, ground[:, sole], times)
+    held = ((contacts.astype(np.float64) - LOOSE) / (FIRM - LOOSE)).clip(0, 1)
+    held = held**2 * (3 - 2 * held)
     targets = []
     for side, leg in enumerate(LEGS):
         points, pair = soles[:, 2 * side : 2 * side + 2], slice(2 * side, 2 * side + 2)
-        weight, own = held[:, pair, None], moves[:, pair]
-        # a heel that is in the air goes with the toes that stand, and the other way round
-        move = weight * own + (1 - weight) * (weight * own)[:, ::-1]
+        move = _held_foot(points, held[:, pair], up, ground[:, pair], times)
         sunk = ground[:, pair] - (points + move) @ up
         move = move + sunk.clip(0, FARTHEST)[..., None] * up
         length = np.linalg.norm(move, axis=-1, keepdims=True)
@@ -83,27 +88,42 @@ def _spare_knees(
     return gaussian_filter1d(step, STEADY / interval, axis=0, mode="nearest")
 
 
-def _to_anchors(
-    sole: Float[ndarray, "time 3"], contact: Float[ndarray, "time"], up: Float[ndarray, "3"],
-    ground: Float[ndarray, "time"], times: Float[ndarray, "time"],
-) -> tuple[Float[ndarray, "time 3"], Float[ndarray, "time"]]:  # fmt: skip
-    """How far one sole is from where it stands, and how much that counts: 1 in a stance, less the farther from one in
-    time.
+def _held_foot(
+    points: Float[ndarray, "time 2 3"], held: Float[ndarray, "time 2"], up: Float[ndarray, "3"],
+    ground: Float[ndarray, "time 2"], times: Float[ndarray, "time"],
+) -> Float[ndarray, "time 2 3"]:  # fmt: skip
+    """By how much heel and toe of a foot are to be moved, metres.
 
-    Between two stances the corrections of both fade into each other.
+    The likeliest path of both, near where they were read: a sole goes as it was read as far as it is not `held`, from 0
+    to 1, and neither moves nor leaves the ground as far as it is.
     """
-    total, weights, strongest = np.zeros(sole.shape), np.zeros(len(sole)), np.zeros(len(sole))
-    for span in standing_spans(contact > 0.5, times):
-        anchor = np.average(sole[span], axis=0, weights=contact[span])
-        anchor = anchor + (ground[span.start] - anchor @ up) * up
-        away = np.maximum(times[span.start] - times, times - times[span.stop - 1]).clip(0)
-        near = (1 - away / FADE).clip(0)
-        near = near**2 * (3 - 2 * near)
-        inside = np.clip(np.arange(len(sole)), span.start, span.stop - 1)
-        total += near[:, None] * (anchor - sole[inside])
-        weights += near
-        strongest = np.maximum(strongest, near)
-    return total / weights.clip(1e-9)[:, None], strongest
+    from scipy.sparse import bmat, csr_matrix, diags, eye
+    from scipy.sparse.linalg import splu
+
+    # Nothing is switched on or off, so that no foot is pulled to its place in a hurry before it stands or after it: a
+    # correction fades through the whole swing. Heel and toe are one system, as a foot is stiff.
+    count, dt = len(points), np.diff(times)
+    if count < 3:
+        return np.zeros(points.shape)
+    seconds = np.gradient(times)
+    rows = csr_matrix(eye(count))
+    step = rows[1:] - rows[:-1]
+    speed = diags(1 / dt) @ step
+    bend = speed[1:] - speed[:-1]
+    loose = diags(seconds * (1 - held.min(1)) / STIFF**2)
+    blocks, right = [], []
+    for end in range(2):
+        still = np.minimum(held[1:, end], held[:-1, end])
+        sure = diags((SPEED**-2 + (still / HELD) ** 2) / dt)
+        free = diags(2 * (1 - np.maximum(still[1:], still[:-1])) / (dt[1:] + dt[:-1]) / STARTS**2)
+        blocks.append(step.T @ sure @ step + bend.T @ free @ bend + diags(seconds / PLACE**2) + loose)
+        right.append(-step.T @ (sure @ (still[:, None] * np.diff(points[:, end], axis=0))))
+    normal, wanted = bmat([[blocks[0], -loose], [-loose, blocks[1]]], format="csc"), np.concatenate(right)
+    rests = (seconds[:, None] * held / HEIGHT**2).T.ravel()
+    lift = wanted @ up + rests * (ground - points @ up).T.ravel()
+    level = splu(normal).solve(wanted - (wanted @ up)[:, None] * up)
+    rise = splu(normal + diags(rests, format="csc")).solve(lift)
+    return (level + rise[:, None] * up).reshape(2, count, 3).swapaxes(0, 1)
 
 
 def _moved_foot(

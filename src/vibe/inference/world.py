@@ -127,7 +127,9 @@ def _place_scene(
             np.maximum(_contacts(one, up, path[one.motion.frames - span.start]), said.stands)
             for one, said in zip(persons, marks, strict=True)
         ]
-        standing = [_standing(one, c) for one, c in zip(persons, contacts, strict=True)]
+        standing = [
+            _standing(one, path[one.motion.frames - span.start], c) for one, c in zip(persons, contacts, strict=True)
+        ]
         floor = find_floor(standing, picture_up, measured, lens.up_cam is not None)
         known = floor if floor.standing and floor.stances else None
         up = floor.up if floor.standing else picture_up
@@ -202,8 +204,8 @@ def _first_path(
     return paths[int(np.argmax(surest))]
 
 
-def _standing(one: _Person, contacts: Float[ndarray, "time 4"]) -> Standing:
-    return Standing(one.motion.times, one.soles, contacts, *posture(one.joints))
+def _standing(one: _Person, path: Float[ndarray, "time 3"], contacts: Float[ndarray, "time 4"]) -> Standing:
+    return Standing(one.motion.times, one.soles, path, contacts, *posture(one.joints))
 
 
 def _walks(

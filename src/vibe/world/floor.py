@@ -19,10 +19,11 @@ from vibe.body.posture import mean_up, unit
 from vibe.body.skin_points import standing_spans
 from vibe.skeletons import SMPL
 
-ODDS, PER_SPEED, PER_HEIGHT = -3.3, -3.1, -11.8
-"""Of standing, as a logarithm: where nothing else is known, for each e-fold of speed beyond `REST`, for each metre.
-Fitted to the truth of 24 rendered clips of subjects that weights are trained on, of which it decides 0.91 of the soles
-rightly."""
+ODDS, PER_HEIGHT = -2.0, -16.0
+"""Of standing, as a logarithm: where nothing else is known, and for each metre."""
+PER_SPEED = {0.05: -1.0, 0.1: -1.0}
+"""For each e-fold of speed beyond `REST`, measured over so many seconds to either side: a foot that comes to rest or
+leaves is slow for a moment only, one that stands is for long. All fitted to the truth."""
 REST = 0.05
 """Metres a second by which a sole that stands seems to move."""
 STEP, LIFTED = 0.15, -60.0
@@ -49,16 +50,28 @@ def contact_probability(
     """
     if len(times) < 2:
         return np.full(soles.shape[:2], 0.5, np.float32)
-    velocity = np.gradient(soles.astype(np.float64), times, axis=0)
-    across = velocity - (velocity @ sight[..., None]) * sight[:, None]
     height = soles @ up
     # whoever stands on the hands, hangs or sits on the floor has other parts that are as low
     lowest = np.minimum(height.min(1), (joints[:, OTHERS] @ up).min(1) - FLESH)
     window = 2 * round(AROUND / float(np.median(np.diff(times)))) + 1
     above = height - minimum_filter1d(lowest, window)[:, None]
-    odds = ODDS + PER_SPEED * np.log(np.linalg.norm(across, axis=-1) + REST) + PER_HEIGHT * above
+    odds = ODDS + PER_HEIGHT * above
+    for seconds, factor in PER_SPEED.items():
+        velocity = _velocity(soles.astype(np.float64), times, seconds)
+        across = velocity - (velocity @ sight[..., None]) * sight[:, None]
+        odds += factor * np.log(np.linalg.norm(across, axis=-1) + REST)
     odds += LIFTED * (above - STEP).clip(min=0)
     return expit(odds).astype(np.float32)
+
+
+def _velocity(
+    points: Float[ndarray, "time 4 3"], times: Float[ndarray, "time"], seconds: float
+) -> Float[ndarray, "time 4 3"]:
+    """Metres a second between so long before and so long after, or the neighbours, as far as the stretch goes."""
+    rows = np.arange(len(times))
+    before = np.minimum(np.searchsorted(times, times - seconds - 1e-6), (rows - 1).clip(0))
+    after = np.maximum(np.searchsorted(times, times + seconds + 1e-6) - 1, (rows + 1).clip(max=len(rows) - 1))
+    return (points[after] - points[before]) / (times[after] - times[before])[:, None, None]
 
 
 def ground_heights(
@@ -112,11 +125,13 @@ ROBUST = 1.5
 
 @dataclass(frozen=True)
 class Standing:
-    """How one person stood; all in axes that do not turn, from the camera's centre, metres."""
+    """How one person stood; all in axes that do not turn, metres."""
 
     times: Float[ndarray, "time"]
     soles: Float[ndarray, "time 4 3"]
-    """Left heel, left toe, right heel, right toe."""
+    """Left heel, left toe, right heel, right toe, from the camera's centre in each frame."""
+    path: Float[ndarray, "time 3"]
+    """That centre, from where it is in the clip's first frame."""
     contacts: Float[ndarray, "time 4"]
     """How likely each of them stands."""
     rising: Float[ndarray, "time 3"]
@@ -131,7 +146,7 @@ class Floor:
 
     up: Float[ndarray, "3"]
     height: float
-    """Of the camera's centre above the floor, metres."""
+    """Of the camera's centre above the floor in the first frame, metres."""
     scales: Float[ndarray, "person"]
     """By how much each person is larger, and farther, than they were taken to be."""
     levels: Float[ndarray, "person"]
@@ -181,7 +196,9 @@ class _Evidence:
     tops: list[tuple[Float[ndarray, "3"], Float[ndarray, "2 3"]]]
     """Up as each person who stands has it, and two directions across it over their expected errors."""
     points: list[Float[ndarray, "_ 3"]]
-    """The mean place of each stance of each person."""
+    """The mean place of each stance of each person, from the camera."""
+    cameras: list[Float[ndarray, "_ 3"]]
+    """The mean place of the camera meanwhile."""
     start: Float[ndarray, "3"]
     right: Float[ndarray, "3"]
     """Of the picture."""
@@ -197,7 +214,9 @@ class _Evidence:
             tops = [top for one in people if (top := _mean_up(one, picture_up)) is not None]
         start = unit(sum((top for top, _ in tops), np.zeros(3))) if tops else picture_up
         right = np.cross([0.0, 0.0, 1.0], picture_up)
-        return cls(tops, [_stance_means(one) for one in people], start, right, size_error)
+        stances = [_stance_means(one) for one in people]
+        points, cameras = ([each[:, part] for each in stances] for part in (0, 1))
+        return cls(tops, points, cameras, start, right, size_error)
 
 
 @dataclass(frozen=True)
@@ -217,7 +236,8 @@ class _Solution:
         if not len(seen.points[one]):
             return 0.0
         below = (seen.points[one] @ self.up) * self.scales[one]
-        beside = np.abs(below + self.heights[self.levels[one]]) / np.hypot(SOLE, DEPTH * below)
+        above = below + seen.cameras[one] @ self.up + self.heights[self.levels[one]]
+        beside = np.abs(above) / np.hypot(SOLE, DEPTH * below)
         return max(float(np.median(beside)), abs(math.log(self.scales[one])) / seen.size_error)
 
 
@@ -226,7 +246,8 @@ def _solve(seen: _Evidence, levels: Int[ndarray, "person"]) -> _Solution:
     level, the tilts that cameras have and the sizes that people have."""
     # few unknowns and smooth but for the robust terms: MINPACK's Levenberg-Marquardt takes milliseconds
     owner = np.repeat(np.arange(len(levels)), [len(each) for each in seen.points])
-    points, count = np.concatenate([np.zeros((0, 3)), *seen.points]), int(levels.max(initial=-1)) + 1
+    points, cameras = (np.concatenate([np.zeros((0, 3)), *each]) for each in (seen.points, seen.cameras))
+    count = int(levels.max(initial=-1)) + 1
     side, ahead = _across(seen.start)
 
     def up_of(tilt: Float[ndarray, "2"]) -> Float[ndarray, "3"]:
@@ -239,11 +260,13 @@ def _solve(seen: _Evidence, levels: Int[ndarray, "person"]) -> _Solution:
         terms += [axes @ (top - up) for top, axes in seen.tops]
         if len(points):
             below = (points @ up) * np.exp(sizes[owner])
-            terms.append(_robust((below + heights[levels[owner]]) / np.hypot(SOLE, DEPTH * below)))
+            above = below + cameras @ up + heights[levels[owner]]
+            terms.append(_robust(above / np.hypot(SOLE, DEPTH * below)))
         return np.concatenate(terms)
 
+    below_first = -(points + cameras) @ seen.start
     low = [
-        float(np.median(-points[levels[owner] == level] @ seen.start)) if (levels[owner] == level).any() else 0.0
+        float(np.median(below_first[levels[owner] == level])) if (levels[owner] == level).any() else 0.0
         for level in range(count)
     ]
     found = least_squares(residuals, np.concatenate([[0.0, 0.0], low, np.zeros(len(levels))]), method="lm")
@@ -285,10 +308,10 @@ def _mean_up(
     return middle, np.stack([side, np.cross(middle, side)]) / errors[:, None]
 
 
-def _stance_means(one: Standing) -> Float[ndarray, "stance 3"]:
-    """The mean place of each stance of each sole."""
+def _stance_means(one: Standing) -> Float[ndarray, "stance 2 3"]:
+    """The mean place of each stance of each sole, from the camera, and that of the camera meanwhile."""
     means = []
     for sole in range(4):
         spans = standing_spans(one.contacts[:, sole] > 0.5, one.times)
-        means += [one.soles[span, sole].mean(0) for span in spans]
-    return np.array(means).reshape(-1, 3)
+        means += [(one.soles[span, sole].mean(0), one.path[span].mean(0)) for span in spans]
+    return np.array(means).reshape(-1, 2, 3)

@@ -23,8 +23,9 @@ LIFT = 0.03
 """Metres by which a person may be read too high or too low."""
 UNSTEADY = 1.0
 """Expected error of a person's acceleration along the line of sight, metres per second squared."""
-SLIDE = 0.2
-"""Metres a second by which a sole that stands may seem to move: what the pose says of it is no better."""
+SLIDE, SWAY = 0.2, 0.1
+"""Metres a second by which a sole that stands may seem to move: before a camera that stands what the pose says of it
+is no better, and before one that travels more of it is the camera's."""
 LEVEL = 0.03
 """Expected error of a standing sole's height above what it stands on, metres."""
 DRIFT = 0.003
@@ -157,7 +158,7 @@ def _stand(
             if camera is not None:
                 terms += [(camera + 3 * walk.frames + axis, factor * up[axis]) for axis in range(3)]
             rows.add(factor * (walk.ground[:, sole] - place @ up), *terms)
-        both = np.minimum(sure[1:], sure[:-1]) * near / (SLIDE * np.diff(times))
+        both = np.minimum(sure[1:], sure[:-1]) * near / ((SLIDE if camera is None else SWAY) * np.diff(times))
         for axis in range(3):
             terms = [(columns[1:] + way, both * ways[1:, way, axis]) for way in range(2)]
             terms += [(columns[:-1] + way, -both * ways[:-1, way, axis]) for way in range(2)]
