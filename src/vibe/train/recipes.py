@@ -11,7 +11,6 @@ from vibe.models.convolutional import ConvolutionalConfig
 from vibe.models.discriminator import PAPER, RELEASED, DiscriminatorConfig
 from vibe.models.encoders import AnyEncoderConfig
 from vibe.models.gru import EncoderConfig
-from vibe.models.keypoint_embedding import EmbeddingConfig
 from vibe.models.network import WIDTH, NetworkConfig
 from vibe.models.regressor import RegressorConfig
 from vibe.synthetic.examples import SynthesisConfig
@@ -207,7 +206,7 @@ PAPER_RECIPES = {recipe.name: recipe for recipe in (PAPER_RECIPE, RELEASED_RECIP
 """Those that learn from clips of data sets."""
 PAPER_KEYPOINTS = replace(
     OPEN, name="paper-keypoints", losses=PAPER_RECIPE.losses, adversarial=PAPER_RECIPE.adversarial,
-    network=NetworkConfig(EmbeddingConfig(features=2048), EncoderConfig(), RegressorConfig()),
+    network=NetworkConfig(replace(OPEN.network.embedding, features=2048), EncoderConfig(), RegressorConfig()),
     synthesis=SynthesisConfig(batch=32, frames=16, rendered=1.0, labelled=13 / 32, poses=CAPTURED_POSES),
     **{name: getattr(PAPER_RECIPE, name) for name in (
         "steps", "rate", "schedule", "warmup", "decay", "clip", "average", "save_every", "validate_every"
