@@ -60,6 +60,16 @@ FRAMES = 75
 PICTURES = ((480, 640), (640, 480))
 PROCEDURAL_SEED = 10**9 + 7
 """From here on; a training's seeds times their stride are less."""
+MEASURES = (
+    "of them found %",
+    "PA-MPJPE mm",
+    "MPJPE mm",
+    "acceleration error mm/frame^2",
+    *motion_errors.HEAD,
+    *motion_errors.ANGLE_HEAD,
+    "shape mm",
+)
+"""Columns of the table; dashes where nobody is found from the first frame to the last."""
 WORLD = "world"
 """What the name of the last system ends with where feet that stand are put on a floor."""
 FOV_DEG = (40.0, 75.0)
@@ -317,24 +327,16 @@ def main(options: Options) -> None:
     parts = [WHOLE, *KINDS]
     for (part, system), tally in sorted(tallies.items(), key=lambda row: (parts + [row[0][0]]).index(row[0][0])):
         score = tally.score(part, "", system, "")
+        if (part, system) not in others:
+            rows.append([part, system, score.frames, score.errors[COVERAGE], *["-"] * (len(MEASURES) - 1)])
+            continue
         shown = [score.errors[COVERAGE], score.errors["pa_mpjpe_mm"], score.errors["mpjpe_mm"]]
         shown += [f"{score.errors['acceleration_error_mm']:.2f}", *motion_errors.table_cells(others[part, system])]
         shown += [*motion_errors.angle_cells(angles[part, system]), float(np.mean(shapes[part, system]))]
         rows.append([part, system, score.frames, *shown])
     report.table(
         f"The whole pipeline on rendered clips of {options.subjects} subjects",
-        [
-            "clips",
-            "system",
-            "frames",
-            "of them found %",
-            "PA-MPJPE mm",
-            "MPJPE mm",
-            "acceleration error mm/frame^2",
-            *motion_errors.HEAD,
-            *motion_errors.ANGLE_HEAD,
-            "shape mm",
-        ],
+        ["clips", "system", "frames", *MEASURES],
         rows,
         f"{options.clips} clips; 24 joints about the pelvis; weights {network.about.name} {network.about.sha256[:12]}",
         options.table,
