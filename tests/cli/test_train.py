@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from vibe import cli
+from vibe.cli.progress import ProgressLine
 from vibe.train import loop, priors
 from vibe.train.priors import PRIOR_RECIPES
 from vibe.train.recipes import RECIPES
@@ -145,3 +146,12 @@ def test_a_run_made_and_taken_up_on_the_command_line(tmp_path, monkeypatch, caps
     assert capsys.readouterr().out == f"{tmp_path / 'run' / 'weights.safetensors'}\n"
     assert run(*command, "--rate", "0.5") == 1
     assert "another recipe (rate: 0.0015 there, 0.5 here)" in capsys.readouterr().err
+
+
+def test_a_run_that_goes_on_tells_the_time_that_its_own_steps_take(monkeypatch, capsys):
+    clock = iter([0.0, 0.0, 20.0])
+    monkeypatch.setattr("vibe.cli.progress.time.monotonic", lambda: next(clock))
+    with ProgressLine("open") as progress:
+        progress("training", 900, 1000)
+        progress("training", 920, 1000)
+    assert capsys.readouterr().err.splitlines() == ["open: training", "open: training, 92%, 0:01:20 left"]

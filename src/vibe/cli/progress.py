@@ -100,22 +100,26 @@ class ProgressLine(_Bars):
     def __init__(self, label: str) -> None:
         super().__init__(TaskProgressColumn(show_speed=True))
         self._label = printable(label)
-        self._stage, self._since, self._said = "", time.monotonic(), 0.0
+        self._stage, self._since, self._before, self._said = "", time.monotonic(), 0.0, 0.0
         self._task = self._bar.add_task(self._label, total=None)
 
     def __call__(self, stage: str, done: float, total: float | None) -> None:
-        """Note that `done` of `total` units of a stage are finished; `total` is None while it is unknown."""
+        """Note that `done` of `total` units of a stage are finished; `total` is None while it is unknown.
+
+        What a stage begins with was done before, by a run that was stopped: it tells nothing of the time left.
+        """
         now = time.monotonic()
         fresh = stage != self._stage
         if fresh:
-            self._stage, self._since = stage, now
+            self._stage, self._since, self._before = stage, now, done
             self._bar.remove_task(self._task)
-            self._task = self._bar.add_task(f"{self._label}: {stage}", total=total)
+            self._task = self._bar.add_task(f"{self._label}: {stage}", total=total, completed=round(done))
         self._bar.update(self._task, completed=done, total=total)
         if self._plain and (fresh or now - self._said >= PLAIN_SECONDS):
             self._said = now
             share = done / total if total and not fresh else 0
-            seconds = round((now - self._since) * (1 - share) / share) if share else 0
+            mine = done - self._before
+            seconds = round((now - self._since) * (total - done) / mine) if total and mine > 0 else 0
             left = f", {timedelta(seconds=seconds)} left" if seconds else ""
             print_info(f"{self._label}: {stage}{f', {share:.0%}{left}' if total and not fresh else ''}", self._console)
 
