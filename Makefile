@@ -84,7 +84,7 @@ interop: $(VENV)/.ready-to-test $(INTEROP)/.ready
 	$(BIN)/python -m pytest tests/interop
 
 benchmark: $(VENV)/.ready-to-test $(MEDIAPIPE)/.ready
-	for name in real views fitting tracking crossings video_forms rendered failures detector_noise speed body_speed \
+	for name in real views fitting tracking crossings video_forms rendered joint_angles failures detector_noise speed body_speed \
 		generator_speed backbone_speed training_speed store_speed metrics_speed export_speed render_speed many_speed; do \
 		PYTHONPATH=tools $(BIN)/python benchmarks/$$name.py --table benchmarks/results/$$name.md || exit; done
 	$(BIN)/vibe prepare open-benchmark -o runs/open-benchmark
