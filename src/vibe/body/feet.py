@@ -18,6 +18,9 @@ from vibe.skeletons import SMPL, SMPL_PARENTS
 LEGS = [[SMPL.index(f"{side}_{joint}") for joint in ("hip", "knee", "ankle")] for side in ("left", "right")]
 LOOSE, FIRM = 0.15, 0.6
 """Probability of standing up to which a sole goes as it was read, and from which it is held."""
+RUNS = 0.8
+"""Metres a second from which a sole that moves is held less than its probability of standing says: a little of a high
+speed is far."""
 SPEED, HELD = 0.3, 0.01
 """Expected error of a sole's speed, metres a second: as it was read, and where it is held."""
 PLACE, HEIGHT, STIFF = 0.03, 0.01, 0.005
@@ -45,7 +48,8 @@ def plant_feet(
     """
     # heel and toe of a foot are moved together, then both as one stiff foot, and the leg follows
     soles, _ = sole_points(body, smpl, joints)
-    held = ((contacts.astype(np.float64) - LOOSE) / (FIRM - LOOSE)).clip(0, 1)
+    speed = np.linalg.norm(np.gradient(soles, times, axis=0), axis=-1) if len(times) > 1 else 0.0
+    held = ((contacts.astype(np.float64) ** (1 + (speed / RUNS) ** 2) - LOOSE) / (FIRM - LOOSE)).clip(0, 1)
     held = held**2 * (3 - 2 * held)
     targets = []
     for side, leg in enumerate(LEGS):
