@@ -7,9 +7,9 @@ const FAR = 10; // video pixels that an arrow moves a point with shift
 const $ = (id) => document.getElementById(id);
 
 /** An edit in words. */
-function told({ edit, person, other, first, last, frame, foot, point, name }) {
+function told({ edit, person, other, first, last, frame, foot, point, name, view }) {
   const stretch = `frames ${first} to ${last}`;
-  return {
+  const words = {
     swap_sides: () => `person ${person}: left and right exchanged, ${stretch}`,
     exchange: () => `persons ${person} and ${other} exchanged, ${stretch}`,
     join: () => `person ${other} joined to person ${person}`,
@@ -22,6 +22,7 @@ function told({ edit, person, other, first, last, frame, foot, point, name }) {
     camera_still: () => "the camera stands still",
     trim: () => `trimmed to ${stretch}`,
   }[edit]();
+  return view ? `${words}, view ${view}` : words;
 }
 
 export class Editing {
@@ -31,6 +32,7 @@ export class Editing {
     this.motion = page.motion;
     this.handles = [];
     $("edit").hidden = false;
+    $("edit-where").parentElement.hidden = !this.several;
     document.body.dataset.editing = "";
     this.keys = {
       i: () => this.#stretch("first"),
@@ -57,6 +59,16 @@ export class Editing {
     this.#list();
   }
 
+  /** Whether the motion is of several cameras. */
+  get several() {
+    return this.motion.views.length > 1;
+  }
+
+  /** The camera whose picture is shown, from 1. */
+  get shot() {
+    return this.several ? Number($("shot").value) : 1;
+  }
+
   get edits() {
     return this.motion.edits.edits;
   }
@@ -69,15 +81,16 @@ export class Editing {
     const over = { first: number("edit-first"), last: number("edit-last") };
     const { frame } = this.page.clock;
     const foot = kind.split("_")[0];
+    const where = this.several && $("edit-where").value === "view" ? { view: this.shot } : {};
     const edit = {
-      swap_sides: { person, ...over },
+      swap_sides: { person, ...over, ...where },
       left_stands: { edit: "foot_stands", person, foot, ...over },
       right_stands: { edit: "foot_stands", person, foot, ...over },
       trim: over,
       split: { person, frame },
       delete: { person },
       name: { person, name: $("edit-name").value },
-      exchange: { person, other, ...over },
+      exchange: { person, other, ...over, ...where },
       join: { person, other },
       floor_here: { person, frame },
       camera_still: {},
@@ -112,15 +125,16 @@ export class Editing {
       if (handle.hidden) continue;
       handle.style.setProperty("--colour", css(given.colour));
       const at = 2 * (row * this.handles.length + handle.row);
-      if (!handle.moved) handle.at = [given.points[at], given.points[at + 1]];
-      handle.hidden = !handle.at[0] && !handle.at[1]; // the pose model has no such point
+      const points = given.points[this.shot - 1];
+      if (!handle.moved) handle.at = [points[at], points[at + 1]];
+      handle.hidden = !handle.at[0] && !handle.at[1]; // the pose model has no such point, or the camera does not see it
       this.#put(handle);
     }
   }
 
   /** Video pixels to a CSS pixel of the picture. */
   get #scale() {
-    return this.motion.width / $("picture").clientWidth;
+    return this.page.seen.width / $("picture").clientWidth;
   }
 
   #put(handle) {
@@ -147,7 +161,8 @@ export class Editing {
     const place = () => {
       const [x_px, y_px] = handle.at.map((part) => Math.round(10 * part) / 10);
       const [person, { frame }] = [Number($("edit-person").value), this.page.clock];
-      if (handle.moved) this.#send([...this.edits, { edit: "move_point", person, frame, point, x_px, y_px }]).then(leave);
+      const edit = { edit: "move_point", person, frame, point, x_px, y_px, ...(this.several && { view: this.shot }) };
+      if (handle.moved) this.#send([...this.edits, edit]).then(leave);
     };
     handle.addEventListener("pointerdown", (event) => {
       if (!event.isPrimary) return;

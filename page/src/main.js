@@ -77,6 +77,11 @@ class Page {
     if ($("notice").textContent === NOBODY) $("notice").hidden = true;
     if (!motion.people.length) this.say(NOBODY);
     this.view.refill();
+    if (this.seen !== this.motion) {
+      // the cameras stand where they stood among the people, who may have moved in the scene
+      this.seen = this.motion.views[$("shot").value - 1];
+      this.view.lookWith(this.seen);
+    }
     this.#chips();
     this.plots.choose(this.plots.joint);
     this.redrawCurves();
@@ -127,7 +132,7 @@ class Page {
 
   nextCamera() {
     const { length } = this.motion.views;
-    if (length > 1 && !this.motion.edits) this.chooseCamera((Number($("shot").value) % length) + 1);
+    if (length > 1) this.chooseCamera((Number($("shot").value) % length) + 1);
   }
 
   toggleFilm() {
@@ -216,7 +221,7 @@ class Page {
       option.textContent = `${place + 1} · ${video}`;
       $("shot").append(option);
     }
-    $("views").hidden = motion.views.length < 2 || Boolean(motion.edits);
+    $("views").hidden = motion.views.length < 2;
     const { name, licence } = motion.body;
     for (const note of [...motion.notes, `Body ${name}: ${licence}`, `Made by vibe ${motion.version}.`]) {
       const item = document.createElement("li");

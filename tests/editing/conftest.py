@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from inference.test_together import filmed
 from quick_method import quick, waving
 
 from vibe.body.load import load_body
 from vibe.cache import StageCache, content_key
 from vibe.editing.server import EditedFiles, Editor, EditServer
 from vibe.edits.record import EditedVideo
-from vibe.inference.refit import Refit
+from vibe.inference.refit import JointRefit, Refit
+from vibe.inference.together import join_views
 from vibe.inference.track import Tracking
+from vibe.models.network import load_network
 from vibe.records import Clip
 from vibe.viewer import page
 
@@ -44,10 +47,29 @@ def files(tmp_path) -> EditedFiles:
 
 
 @pytest.fixture
+def opened_together(method, tmp_path) -> JointRefit:
+    """A walk before two cameras."""
+    reading = replace(method, network=load_network("open"))
+    joined = join_views(filmed(reading.network, reading.body), reading.config, reading.network, reading.body)
+    return JointRefit(
+        reading, EditedVideo("0" * 64, 120, 480, 640), joined, StageCache(tmp_path, method.config.keys("0"))
+    )
+
+
+@pytest.fixture
 def server(opened, files) -> Iterator[EditServer]:
+    yield from served(opened, files)
+
+
+@pytest.fixture
+def server_together(opened_together, files) -> Iterator[EditServer]:
+    yield from served(opened_together, files)
+
+
+def served(opened: Refit | JointRefit, files: EditedFiles) -> Iterator[EditServer]:
     if not page.TEMPLATE.is_file():
         pytest.skip("vibe was installed without its page (npm could not fetch its packages)")
-    with EditServer(Editor(opened, files, None, None)) as serving:
+    with EditServer(Editor(opened, files, [], None)) as serving:
         thread = threading.Thread(target=serving.serve_forever, args=(0.05,))
         thread.start()
         yield serving

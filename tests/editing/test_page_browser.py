@@ -139,7 +139,7 @@ def test_points_are_moved_by_pointer_and_by_keyboard_to_where_they_are_put(tab):
     tab.tab.keyboard.press("k")
     tab.settle()
     scale = 1280 / tab.ask("document.getElementById('picture').clientWidth")
-    place = lambda: np.array(tab.ask("[...vibe.motion.people[0].points.slice(2 * 27 * 12).slice(18, 20)]"))  # noqa: E731
+    place = lambda: np.array(tab.ask("[...vibe.motion.people[0].points[0].slice(2 * 27 * 12).slice(18, 20)]"))  # noqa: E731
     before, wrist = place(), tab.tab.get_by_label("left wrist: move with the arrows, then enter")
     box = wrist.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -172,6 +172,37 @@ def test_points_are_moved_by_pointer_and_by_keyboard_to_where_they_are_put(tab):
     tab.tab.locator("#edit-undo").tap()
     tab.settle()
     assert len(tab.edits) == 2
+
+
+def test_of_several_cameras_the_view_that_is_shown_is_put_right(browser, server_together, opened_together, files):
+    page = browser.new_page(viewport={"width": 640, "height": 640})
+    tab = Tab(page, server_together.address)
+    for frame, key in ((40, "i"), (60, "o")):
+        tab.ask(f"vibe.clock.seekFrame({frame})")
+        page.keyboard.press(key)
+    page.keyboard.press("l")
+    tab.settle()
+    page.keyboard.press("n")
+    assert tab.ask("document.getElementById('shot').value") == "2"
+    page.select_option("#edit-where", "view")
+    tab.ask("document.activeElement.blur()")
+    page.keyboard.press("l")
+    tab.settle()
+    over = {"edit": "swap_sides", "person": 1, "first": 40, "last": 60}
+    assert tab.edits == [over, over | {"view": 2}] and tab.complaints == [], tab.said
+    page.keyboard.press("k")
+    tab.settle()
+    wrists = "vibe.motion.people[0].points.map((one) => [...one.slice(2 * 27 * 60)].slice(18, 20))"
+    place = lambda: np.array(tab.ask(wrists))  # noqa: E731
+    before = place()
+    page.get_by_label("left wrist: move with the arrows, then enter").focus()
+    for key in ("Shift+ArrowRight", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    tab.settle()
+    assert np.allclose(place() - before, [[0, 0], [10, 1]], atol=0.1), "in the second picture alone"
+    assert tab.edits[-1]["view"] == 2 and tab.complaints == []
+    assert [each.values.get("view") for each in read_edits(files.edits, opened_together.video).edits] == [None, 2, 2]
+    page.close()
 
 
 def test_what_cannot_be_made_is_said_and_nothing_changes(tab):

@@ -15,6 +15,7 @@ EDITS = Edits(
         Edit("name", {"person": 2, "name": "Ånna </script>"}),
         Edit("move_point", {"person": 1, "frame": 3, "point": "nose", "x_px": 1.5, "y_px": 2}),
         Edit("camera_still", {}),
+        Edit("swap_sides", {"person": 1, "first": 3, "last": 9, "view": 2}),
     ),
 )
 GOOD = {"format": FORMAT, "video": vars(VIDEO), "edits": [{"edit": "delete", "person": 1}]}
@@ -55,6 +56,8 @@ def edit(**values):
         (edit(edit=["delete"], person=1), "edit 2 is"),
         (edit(edit="delete"), "edit 2, delete: it lacks person"),
         (edit(edit="delete", person=1, frame=2), "edit 2, delete: it has 'frame', which it may not"),
+        (edit(edit="delete", person=1, view=2), "edit 2, delete: it has 'view', which it may not"),
+        (edit(edit="swap_sides", person=1, first=1, last=2, view="2"), "view is '2', not a whole number"),
         (edit(edit="delete", person=1.0), "edit 2, delete: person is 1.0, not a whole number"),
         (edit(edit="delete", person=True), "not a whole number"),
         (edit(edit="delete", person=10**40), "not a whole number"),

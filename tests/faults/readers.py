@@ -681,7 +681,7 @@ def _edits(folder: Path) -> Iterable[Path]:
 def _correct() -> Read:
     from vibe.edits.apply import apply_edits
     from vibe.edits.file import read_edits
-    from vibe.edits.record import EditedVideo
+    from vibe.edits.record import Corrected, EditedVideo
 
     made = import_module("edits.test_apply")
 
@@ -689,7 +689,7 @@ def _correct() -> Read:
         """Two people, corrected; the command puts the file's name before what does not fit them."""
         edits = read_edits(path, EditedVideo("ab" * 32, 60, 640, 480)).edits
         try:
-            apply_edits(made.TRACKS, made.TIMES, edits)
+            apply_edits([Corrected.of(made.TRACKS, made.TIMES)], edits)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 

@@ -282,7 +282,7 @@ SWAP = Edit("swap_sides", {"person": 2, "first": 5, "last": 20})
 def opened(film, method, tmp_path):
     """A motion whose stages are kept, and what corrects it."""
     result = method.estimate(film, cache=tmp_path / "stages")
-    return result, open_refit(result, film, method, tmp_path / "stages")
+    return result, open_refit(result, [film], method, tmp_path / "stages")
 
 
 def test_without_corrections_it_is_the_same_motion_and_with_some_only_they_are_solved(opened, monkeypatch):
@@ -337,12 +337,12 @@ def test_a_foot_stands_where_it_is_said_and_the_floor_is_where_it_is_said(opened
 def test_what_cannot_be_corrected_is_refused(opened, film, method, tmp_path):
     result, refit = opened
     with pytest.raises(FileNotFoundError, match="--keep-stages"):
-        open_refit(result, film, method, tmp_path / "elsewhere")
+        open_refit(result, [film], method, tmp_path / "elsewhere")
     short = replace(result, clip=replace(result.clip, timestamps=result.clip.timestamps[:-1]))
     with pytest.raises(ValueError, match="another video than the motion's"):
-        open_refit(short, film, method, tmp_path / "stages")
-    with pytest.raises(ValueError, match="several videos"):
-        open_refit(replace(result, views=two_views().views), film, method, tmp_path / "stages")
+        open_refit(short, [film], method, tmp_path / "stages")
+    with pytest.raises(ValueError, match="the motion is of 2 videos, 1 were given"):
+        open_refit(replace(result, views=two_views().views), [film], method, tmp_path / "stages")
     flat = quick(world=False)
     with pytest.raises(ValueError, match="edit 2, camera_still, is of the world: leave --no-world out"):
         replace(refit, estimator=flat).solve([SWAP, Edit("camera_still", {})])

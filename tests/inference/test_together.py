@@ -141,6 +141,16 @@ def test_frames_that_the_first_view_does_not_see_are_told_by_the_other(models, v
     assert (person.track.keypoints_px[95:, :, 2] == 0).all() and (person.track.box_px[95:, 2:] > 20).all()
 
 
+def test_who_was_lost_and_found_again_in_one_view_is_one_person(models, views):
+    network, body = models
+    first, track = views[0], views[0].tracks[0]
+    tracks = [track_of(*(part[rows] for part in (track.frames, track.box_px, track.keypoints_px)))
+              for rows in (slice(0, 60), slice(70, None))]  # fmt: skip
+    said = [predict_track(one, first.clip.timestamps[one.frames], first.lens.camera, network, body) for one in tracks]
+    (person,) = join_views([replace(first, tracks=tracks, predictions=said), views[1]], CONFIG, network, body).people
+    assert len(person.seen[0][0].frames) == 110 and len(person.track.frames) == 120
+
+
 def test_a_camera_that_moves_and_a_scene_of_other_people_are_refused_or_left_out(models, views):
     network, body = models
     moving = replace(views[1].moved, still=False)

@@ -115,7 +115,7 @@ def _serve_editor(worker: Worker, task: Correction) -> None:
     from vibe.motion import load
 
     pulse(worker)
-    opened = open_motion(task.motion, load(task.motion), task.video, task.config, anew=True, advice=HAND_IN)
+    opened = open_motion(task.motion, load(task.motion), [task.video], task.config, anew=True, advice=HAND_IN)
     editor, _ = open_editor(opened, files_beside(task.motion))
     with EditServer(editor) as server:
         worker.send(server.address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,22 +13,22 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from vibe.cli.console import DONE, motion_file, named_video, print_info, print_note, usage_error
 from vibe.cli.estimate import AS_USUAL, READS_IMAGES, READS_KEYPOINTS, method_config
 from vibe.cli.progress import ProgressLine, ended_by_signals
-from vibe.cli.results import VIDEO
 from vibe.errors import one_line
 from vibe.inference.config import EstimatorConfig
 
 if TYPE_CHECKING:
-    from vibe.inference.refit import Refit
+    from vibe.inference.refit import JointRefit, Refit
     from vibe.motion import Result
 
 EDITS_FILE = arg(metavar="EDITS.json", help_behavior_hint="(default: edits.json beside the motion)")
 OUT = arg(aliases=["-o"], metavar="OUT.npz", help_behavior_hint="(default: <name of the motion>_edited.npz beside it)")
+VIDEOS = arg(metavar="VIDEO", help_behavior_hint="(default: those named in the file, if they are there)")
 Flag = Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")]
 
 
 def refit(
     motion: Annotated[Positional[Path], arg(metavar="MOTION.npz|DIR")],
-    video: Annotated[Positional[Path | None], VIDEO] = None,
+    videos: Annotated[Positional[tuple[Path, ...]], VIDEOS] = (),
     /,
     *,
     edits: Annotated[Path | None, EDITS_FILE] = None,
@@ -44,12 +45,12 @@ def refit(
     as it is; the new one is another file.
 
     Args:
-        motion: The motion.npz of a video, or the folder that holds it.
-        video: The video that it was made from.
+        motion: The motion.npz of a video, or of several together, or the folder that holds it.
+        videos: The video that it was made from, or all of several, in order.
         edits: What was put right (docs/edit.md), of this video; without it one without edits is written, to be filled.
         out: The file to write; replaced if it is there.
         page: Write OUT.html too, which plays the motion in any browser.
-        overlay: Write OUT.mp4 too, the video with the bodies drawn over it.
+        overlay: Write OUT.mp4 too, the video with the bodies drawn over it; of several videos OUT_1.mp4, OUT_2.mp4, ...
         refine: As in `vibe estimate`.
         no_refine: As in `vibe estimate`.
     """
@@ -57,16 +58,20 @@ def refit(
     from vibe.editing.open import files_beside
     from vibe.edits.file import read_edits, write_edits
     from vibe.edits.record import Edits
+    from vibe.motion import load
 
     motion = motion_file(motion)
     usual = files_beside(motion)
     edits, out = edits or usual.edits, out or usual.motion
-    files = [out, *(out.with_suffix(ending) for ending, asked in ((".html", page), (".mp4", overlay)) if asked)]
-    keep_inputs(files, motion, edits, video)
+    before = load(motion)
+    names = [f"{out.stem}_{number}.mp4" for number in range(1, len(before.views) + 1)] or [f"{out.stem}.mp4"]
+    drawn = [*([f"{out.stem}.html"] if page else []), *(names if overlay else [])]
+    files = [out, *map(out.with_name, drawn)]
+    keep_inputs(files, motion, edits, *videos)
     if len({*files, edits}) <= len(files):
         return usage_error(f"{out} stands for two files: give -o a name that ends in .npz")
     with ProgressLine(motion.name) as progress:
-        opened = _opened(motion, video, files, method_config(method, refine, no_refine), progress)
+        opened = _opened(motion, before, videos, files, method_config(method, refine, no_refine), progress)
         if not edits.exists():
             edits.parent.mkdir(parents=True, exist_ok=True)
             write_edits(edits, Edits(opened.video))
@@ -86,7 +91,7 @@ def refit(
 
 def edit(
     motion: Annotated[Positional[Path], arg(metavar="MOTION.npz|DIR")],
-    video: Annotated[Positional[Path | None], VIDEO] = None,
+    videos: Annotated[Positional[tuple[Path, ...]], VIDEOS] = (),
     /,
     *,
     edits: Annotated[Path | None, EDITS_FILE] = None,
@@ -106,8 +111,8 @@ def edit(
     Exit code: 0 done (by Ctrl-C), 1 the motion can't be corrected, 2 wrong usage.
 
     Args:
-        motion: The motion.npz of a video, or the folder that holds it.
-        video: The video that it was made from.
+        motion: The motion.npz of a video, or of several together, or the folder that holds it.
+        videos: The video that it was made from, or all of several, in order.
         edits: Where the edits are kept (docs/edit.md); those that are there are made.
         out: The file to write; replaced if it is there.
         port: Where the page is served; 0 takes any that is free.
@@ -121,18 +126,20 @@ def edit(
     from vibe.auth import browser_at
     from vibe.editing.open import files_beside, open_editor
     from vibe.editing.server import EditedFiles, EditServer
+    from vibe.motion import load
     from vibe.viewer.page import page_template
 
     page_template()
     motion = motion_file(motion)
     usual = files_beside(motion)
     edits, out = edits or usual.edits, out or usual.motion
-    keep_inputs([out, edits], motion, video)
+    keep_inputs([out, edits], motion, *videos)
     keep_inputs([out], edits)
     if out == edits:
         return usage_error(f"{out} stands for two files: give -o a name that ends in .npz")
     with ProgressLine(motion.name) as progress:
-        opened = _opened(motion, video, [out, edits], method_config(method, refine, no_refine), progress, anew=True)
+        rest = [out, edits], method_config(method, refine, no_refine), progress
+        opened = _opened(motion, load(motion), videos, *rest, anew=True)
         for path in (out, edits):
             path.parent.mkdir(parents=True, exist_ok=True)
         editor, note = open_editor(opened, EditedFiles(edits, out), progress)
@@ -146,35 +153,39 @@ def edit(
     return DONE
 
 
-def _draw(result: Result, opened: Refit, files: Sequence[Path], progress: ProgressLine) -> None:
-    """Write the page and the film that were asked for."""
-    body, video = opened.estimator.body, result.clip.path
-    for path in files:
-        if path.suffix == ".html":
-            from vibe.viewer.page import view
+def _draw(result: Result, opened: Refit | JointRefit, files: Sequence[Path], progress: ProgressLine) -> None:
+    """Write the page and the films that were asked for."""
+    from vibe.motion.resample import seen_from
 
-            view(result, path, video, body, progress=progress)
-        else:
-            from vibe.render.film import write_overlay
+    body, videos = opened.estimator.body, [clip.path for clip in opened.clips]
+    films = [path for path in files if path.suffix == ".mp4"]
+    if len(films) < len(files):
+        from vibe.viewer.page import view
 
-            write_overlay(video, result, path, body, progress)
+        view(result, files[0], videos, body, progress=progress)
+    for number, path in enumerate(films):
+        from vibe.render.film import write_overlay
+
+        seen = seen_from(result, number) if result.views else result
+        write_overlay(videos[number], seen, path, body, progress)
 
 
 def _opened(
-    motion: Path, video: Path | None, outputs: Sequence[Path], config: EstimatorConfig, progress: ProgressLine,
-    anew: bool = False,
-) -> Refit:  # fmt: skip
-    """What corrects a motion file, by the video that it names unless one is given; raises OSError or ValueError."""
+    motion: Path, result: Result, videos: Sequence[Path], outputs: Sequence[Path], config: EstimatorConfig,
+    progress: ProgressLine, anew: bool = False,
+) -> Refit | JointRefit:  # fmt: skip
+    """What corrects a motion file, by the videos that it names unless some are given; raises OSError or ValueError."""
     from vibe.assets import keep_inputs
     from vibe.editing.open import open_motion
-    from vibe.motion import load
 
-    result = load(motion)
-    video = video or named_video(motion, result)
-    if video is None:
-        raise FileNotFoundError(f"{result.clip.path}, the motion's video, is not here: give it after the motion")
-    keep_inputs(outputs, video)
-    return open_motion(motion, result, video, config, progress, anew)
+    if not videos:
+        clips = [view.clip for view in result.views] or [result.clip]
+        named = [(clip.path, named_video(motion, replace(result, clip=clip))) for clip in clips]
+        if absent := [str(path) for path, video in named if video is None]:
+            raise FileNotFoundError(f"{absent[0]}, the motion's video, is not here: give it after the motion")
+        videos = [video for _, video in named if video is not None]
+    keep_inputs(outputs, *videos)
+    return open_motion(motion, result, videos, config, progress, anew)
 
 
 FOLDER = arg(metavar="FOLDER", help_behavior_hint="(default: vibe-app in your home folder)")

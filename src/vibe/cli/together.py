@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from vibe.motion import Result
     from vibe.records import View
 
-FOLDER = "together"
-"""In the folder of stages, for those of videos that are estimated together."""
 LONGEST_NAME = 100
 
 
@@ -33,6 +31,7 @@ def estimate_views(
     from vibe.assets import keep_inputs
     from vibe.batch.manifest import SUMMARY, write_summary
     from vibe.batch.storage import HIDDEN, is_url
+    from vibe.inference.together import FOLDER
 
     paths = [Path(video) for video in videos]
     if any(map(is_url, [*videos, out])):

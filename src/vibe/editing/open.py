@@ -1,7 +1,8 @@
-"""A motion with its video and its tracks, opened to be corrected."""
+"""A motion with its videos and their tracks, opened to be corrected."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from vibe.arrays import as_numpy
@@ -11,10 +12,11 @@ from vibe.cache import content_key
 from vibe.editing.server import EditedFiles, Editor
 from vibe.inference.config import EstimatorConfig
 from vibe.inference.estimate import load_estimator
-from vibe.inference.refit import Refit, open_refit
+from vibe.inference.refit import JointRefit, Refit, open_refit
+from vibe.inference.together import FOLDER
 from vibe.motion import Result
 from vibe.records import Progress
-from vibe.viewer.page import TooLarge, read_film
+from vibe.viewer.page import LIMIT_MB, TooLarge, read_film
 
 
 def files_beside(motion: Path) -> EditedFiles:
@@ -23,30 +25,31 @@ def files_beside(motion: Path) -> EditedFiles:
 
 
 def open_motion(
-    motion: Path, result: Result, video: Path, config: EstimatorConfig, progress: Progress | None = None,
+    motion: Path, result: Result, videos: Sequence[Path], config: EstimatorConfig, progress: Progress | None = None,
     anew: bool = False, advice: str = "give it those that it had",
-) -> Refit:  # fmt: skip
+) -> Refit | JointRefit:  # fmt: skip
     """What corrects a motion file, which holds `result`; raises OSError or ValueError if video or tracks aren't here.
 
-    Tracks that are not here are made `anew`; `advice` is for a motion of other options or another version.
+    Of a motion of several videos `videos` are all of them. Tracks that are not here are made `anew`; `advice` is for a
+    motion of other options or another version.
     """
-    content, estimator = content_key(video), load_estimator(config)
+    content, estimator = content_key(videos[0]), load_estimator(config)
     manifest = OutputStorage(str(motion.parent)).look(".")
     known = manifest if motion.name == MOTION and manifest and manifest.content == content else None
     if known and known.keys[MOTION] != estimator.config.keys(content)["result"]:
         raise ValueError(f"{motion} was made with other options, or by another version: {advice}")
-    places = [OutputStorage(str(folder)).stages(content) for folder in motion.absolute().parents]
+    name = FOLDER if result.views else content
+    places = [OutputStorage(str(folder)).stages(name) for folder in motion.absolute().parents]
     folder = next((place for place in places if place and place.is_dir()), None) or places[min(1, len(places) - 1)]
     assert folder is not None, "a folder of this machine has stages"
-    return open_refit(result, video, estimator, folder, progress, anew)
+    return open_refit(result, videos, estimator, folder, progress, anew)
 
 
-def open_editor(opened: Refit, files: EditedFiles, progress: Progress | None = None) -> tuple[Editor, str]:
-    """What is served as a page, with the video unless a note says why not; raises OSError or ValueError."""
-    clip = as_numpy(opened.found.clip)
-    film, note = None, ""
+def open_editor(opened: Refit | JointRefit, files: EditedFiles, progress: Progress | None = None) -> tuple[Editor, str]:
+    """What is served as a page, with the videos unless a note says why not; raises OSError or ValueError."""
+    clips, films, note = [as_numpy(clip) for clip in opened.clips], [], ""
     try:
-        film = read_film(clip.path, clip, progress=progress)
+        films = [read_film(clip.path, clip, LIMIT_MB / len(clips), progress) for clip in clips]
     except TooLarge as error:
         note = f"the page shows the bodies alone: {error}"
-    return Editor(opened, files, film, progress), note
+    return Editor(opened, files, films, progress), note

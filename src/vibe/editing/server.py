@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,12 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from vibe.auth import HEADERS, listening_error, refusal_reason
-from vibe.edits.apply import apply_edits
 from vibe.edits.file import FORMAT, LARGEST, edits_text, parse_edits, read_edits, write_edits
 from vibe.edits.record import Edits
 from vibe.errors import EXPECTED, explain
-from vibe.inference.refit import Refit
-from vibe.models.keypoint_embedding import detected_points
+from vibe.inference.refit import JointRefit, Refit
 from vibe.motion import Result
 from vibe.records import Progress
 from vibe.skeletons import DETECTED27
@@ -49,9 +47,11 @@ class _Outdated(ValueError):
 class Editor:
     """One motion with its edits, of which each list that comes is solved, written and shown, or refused as a whole."""
 
-    def __init__(self, opened: Refit, files: EditedFiles, film: PageVideo | None, progress: Progress | None) -> None:
+    def __init__(
+        self, opened: Refit | JointRefit, files: EditedFiles, films: Sequence[PageVideo], progress: Progress | None
+    ) -> None:
         """With the edits that are there already; raises ValueError if they do not fit, OSError."""
-        self._opened, self._files, self._film = opened, files, film
+        self._opened, self._files, self._films = opened, files, films
         self._lock, self._template = threading.Lock(), page_template()
         edits = read_edits(files.edits, opened.video) if files.edits.exists() else Edits(opened.video)
         try:
@@ -62,7 +62,7 @@ class Editor:
     def page(self) -> str:
         """The page with the motion as it is now."""
         with self._lock:
-            return edit_page(self._template, self._shown(), self._film)
+            return edit_page(self._template, self._shown(), *self._films)
 
     def change(self, content: bytes, revision: str | None) -> str:
         """The motion with the edits of this file's content, as the page wants it; raises ValueError, OSError.
@@ -84,9 +84,7 @@ class Editor:
 
     def _shown(self) -> str:
         video, edits = vars(self._opened.video), [{"edit": each.kind, **each.values} for each in self._edits.edits]
-        found = self._opened.found
-        people = apply_edits(found.tracks, found.clip.timestamps, self._edits.edits).people
-        seen = [detected_points(one.track.keypoints_px, one.track.landmarks)[..., :2].numpy() for one in people]
+        seen = self._opened.points_px(self._edits.edits)
         about = {"format": FORMAT, "revision": self._revision(), "points": DETECTED27, "video": video, "edits": edits}
         return motion_json(self._result, self._opened.estimator.body, about, seen)
 

@@ -1,13 +1,16 @@
 """What each kind of correction does to the evidence: the parameters of its function are what the file says of it.
 
 Frames are indices into the video, and both ends of a stretch belong to it. People are numbered from 1 as they are after
-the corrections before: who is split off gets the next number, and those after somebody who is gone move up.
+the corrections before: who is split off gets the next number, and those after somebody who is gone move up. Of several
+videos together frames are the first one's, and a correction is made in each, at the same moments, or in one `view`.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import Any
 
 import torch
@@ -26,14 +29,15 @@ LONGEST_NAME = 60
 """Characters."""
 
 
-def _swap_sides(whole: Corrected, person: int, first: int, last: int) -> Corrected:
+def _swap_sides(whole: Corrected, person: int, first: int, last: int, view: int = 0) -> Corrected:
     """Left and right of a person are exchanged over a stretch."""
     one, rows = _stretch(whole, person, first, last)
     track = one.track
     keypoints_px, landmarks, placed = track.keypoints_px.clone(), track.landmarks, one.placed.clone()
     keypoints_px[rows] = keypoints_px[rows][:, mirrored(COCO)]
     placed[rows] = placed[rows][:, mirrored(BLAZEPOSE)]
-    stands = torch.where(rows[:, None], one.stands.flip(1), one.stands)
+    # what was said of feet is said of the person, not of how one view sees them
+    stands = one.stands if view else torch.where(rows[:, None], one.stands.flip(1), one.stands)
     if landmarks is not None:
         landmarks = landmarks.clone()
         landmarks[rows] = landmarks[rows][:, mirrored(BLAZEPOSE)]
@@ -41,14 +45,12 @@ def _swap_sides(whole: Corrected, person: int, first: int, last: int) -> Correct
     return _with(whole, person, replace(one, track=track, placed=placed, stands=stands))
 
 
-def _exchange(whole: Corrected, person: int, other: int, first: int, last: int) -> Corrected:
-    """Two people change places over a stretch; who has no frame left is gone."""
+def _exchange(whole: Corrected, person: int, other: int, first: int, last: int, view: int = 0) -> Corrected:
+    """Two people change places over a stretch."""
     one, two = whole.people[person - 1], whole.people[other - 1]
     inside, there = (_within(each.track, first, last) for each in (one, two))
-    if not inside.any() and not there.any():
-        raise ValueError(f"neither of the two is in view from frame {first} to {last}: give frames in which one is")
     changed = _with(whole, person, combined([one, two], [~inside, there]))
-    return _kept(_with(changed, other, replace(combined([two, one], [~there, inside]), name=two.name)))
+    return _with(changed, other, replace(combined([two, one], [~there, inside]), name=two.name))
 
 
 def _join(whole: Corrected, person: int, other: int) -> Corrected:
@@ -62,8 +64,6 @@ def _split(whole: Corrected, person: int, frame: int) -> Corrected:
     """From a frame on it is another person, who gets the next number."""
     one = whole.people[person - 1]
     before = one.track.frames < frame
-    if before.all() or not before.any():
-        raise ValueError(f"person {person} is not in view both before frame {frame} and from it on: give another frame")
     changed = _with(whole, person, one.at(before))
     return replace(changed, people=(*changed.people, replace(one.at(~before), name="")))
 
@@ -80,7 +80,9 @@ def _delete(whole: Corrected, person: int) -> Corrected:
     return replace(whole, people=whole.people[: person - 1] + whole.people[person:])
 
 
-def _move_point(whole: Corrected, person: int, frame: int, point: str, x_px: float, y_px: float) -> Corrected:
+def _move_point(
+    whole: Corrected, person: int, frame: int, point: str, x_px: float, y_px: float, view: int = 1
+) -> Corrected:
     """A keypoint is elsewhere in the picture, for sure; the frames around move with it, less the farther away."""
     one, rows = _stretch(whole, person, frame, frame)
     track, row = one.track, int(rows.nonzero()[0])
@@ -129,8 +131,8 @@ def _camera_still(whole: Corrected) -> Corrected:
 
 
 def _trim(whole: Corrected, first: int, last: int) -> Corrected:
-    """What is outside of a stretch does not count; who is only there is gone."""
-    return _kept(replace(whole, people=tuple(one.at(_within(one.track, first, last)) for one in whole.people)))
+    """What is outside of a stretch does not count."""
+    return replace(whole, people=tuple(one.at(_within(one.track, first, last)) for one in whole.people))
 
 
 EDITS: Mapping[str, Callable[..., Corrected]] = {
@@ -150,21 +152,59 @@ OF_THE_WORLD = ("foot_stands", "floor_here", "camera_still")
 """Those that mean nothing where no world is asked for."""
 
 
-def apply_edits(tracks: Sequence[Track], timestamps: Float[Tensor, "frame"], edits: Sequence[Edit]) -> Corrected:
-    """Everybody after all corrections; raises ValueError, with the number of the one that does not fit."""
-    whole = Corrected(tuple(map(CorrectedPerson.of, tracks)), timestamps)
+def apply_edits(videos: Sequence[Corrected], edits: Sequence[Edit]) -> tuple[Corrected, ...]:
+    """Everybody in one video, or in several, after all corrections; who has no frame left in any is gone.
+
+    Raises ValueError, with the number of the one that does not fit.
+    """
     for number, edit in enumerate(edits, start=1):
         try:
-            _check(whole, edit.values)
-            whole = EDITS[edit.kind](whole, **edit.values)
+            videos = _applied(videos, edit)
         except ValueError as error:
             raise ValueError(f"edit {number}, {edit.kind}: {error}") from error
-    return whole
+    return tuple(videos)
 
 
-def _check(whole: Corrected, values: Mapping[str, Any]) -> None:
-    """Raises ValueError for people and frames that there are not."""
-    people, frames = len(whole.people), len(whole.timestamps)
+def _applied(videos: Sequence[Corrected], edit: Edit) -> Sequence[Corrected]:
+    """Everybody after one correction more."""
+    _check(videos, edit.values)
+    function = EDITS[edit.kind]
+    choice = inspect.signature(function).parameters.get("view")
+    view = edit.values.get("view", choice.default if choice else 0)
+    concerned = [place for place in range(len(videos)) if view in (0, place + 1)]
+    values = {place: _at_its_frames(videos[place], videos[0], edit.values) for place in concerned}
+    _check_presence([(videos[place], values[place]) for place in concerned], edit)
+    changed = [function(whole, **values[place]) if place in concerned else whole for place, whole in enumerate(videos)]
+    left = [any(len(one.track.frames) for one in everywhere) for everywhere in zip(*(each.people for each in changed))]
+    return [replace(whole, people=tuple(compress(whole.people, left))) for whole in changed]
+
+
+def _at_its_frames(whole: Corrected, first: Corrected, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a correction says, with frames of a video in place of those of the first one at the same moments.
+
+    A stretch may have none; a frame before or after all of the video is one beside its first or last.
+    """
+    if whole is first:
+        return values
+    times, theirs = whole.timestamps - whole.offset_s, first.timestamps
+    half = float(theirs.diff().median()) / 2 if len(theirs) > 1 else 0.0
+    found = dict(values)
+    if "first" in values:
+        found["first"] = int(torch.searchsorted(times, theirs[values["first"]] - half))
+        found["last"] = int(torch.searchsorted(times, theirs[values["last"]] + half, right=True)) - 1
+    if "frame" in values:
+        away = times - theirs[values["frame"]]
+        found["frame"] = int(away.abs().argmin())
+        found["frame"] += int(away[-1] < -2 * half) - int(away[0] > 2 * half)
+    return found
+
+
+def _check(videos: Sequence[Corrected], values: Mapping[str, Any]) -> None:
+    """Raises ValueError for people, frames and views that there are not."""
+    people, frames = len(videos[0].people), len(videos[0].timestamps)
+    if "view" in values and not 1 <= values["view"] <= len(videos):
+        count = f"{len(videos)} videos: give 1 to {len(videos)}" if len(videos) > 1 else "one video: leave it out"
+        raise ValueError(f"there is no view {values['view']}, the motion is of {count}")
     for person in (values[name] for name in ("person", "other") if name in values):
         if not 1 <= person <= people:
             raise ValueError(f"there is no person {person}: {people} are there after the edits before it")
@@ -177,29 +217,44 @@ def _check(whole: Corrected, values: Mapping[str, Any]) -> None:
         raise ValueError(f"it ends at frame {values['last']}, before it begins at {values['first']}: exchange them")
 
 
+def _check_presence(concerned: Sequence[tuple[Corrected, Mapping[str, Any]]], edit: Edit) -> None:
+    """Raises ValueError for frames in which no video has whom a correction concerns; they are each video's own."""
+    said, names = edit.values, [name for name in ("first", "frame") if name in edit.values]
+    if "person" not in said or not names:
+        return
+    first, last = names[0], "last" if names[0] == "first" else "frame"
+    where = f"in frame {said[first]}" if first == last else f"from frame {said[first]} to {said[last]}"
+    where += f" of view {said['view']}" if "view" in said else ""
+
+    def seen(number: int) -> bool:
+        return any(_within(whole.people[number - 1].track, at[first], at[last]).any() for whole, at in concerned)
+
+    if edit.kind == "split":
+        before = [whole.people[said["person"] - 1].track.frames < at["frame"] for whole, at in concerned]
+        if not any(each.any() for each in before) or all(each.all() for each in before):
+            both = f"both before frame {said['frame']} and from it on"
+            raise ValueError(f"person {said['person']} is not in view {both}: give another frame")
+    elif "other" in said:
+        if not seen(said["person"]) and not seen(said["other"]):
+            raise ValueError(f"neither of the two is in view {where}: give frames in which one is")
+    elif not seen(said["person"]):
+        raise ValueError(f"person {said['person']} is not in view {where}: give frames in which they are")
+
+
 def _within(track: Track, first: int, last: int) -> Bool[Tensor, "_"]:
     """Which rows are in a stretch."""
     return (track.frames >= first) & (track.frames <= last)
 
 
 def _stretch(whole: Corrected, person: int, first: int, last: int) -> tuple[CorrectedPerson, Bool[Tensor, "_"]]:
-    """A person and their rows of a stretch, at least one."""
+    """A person and their rows of a stretch."""
     one = whole.people[person - 1]
-    rows = _within(one.track, first, last)
-    if not rows.any():
-        where = f"in frame {first}" if first == last else f"from frame {first} to {last}"
-        raise ValueError(f"person {person} is not in view {where}: give frames in which they are")
-    return one, rows
+    return one, _within(one.track, first, last)
 
 
 def _with(whole: Corrected, person: int, one: CorrectedPerson) -> Corrected:
     """The same with somebody changed."""
     return replace(whole, people=(*whole.people[: person - 1], one, *whole.people[person:]))
-
-
-def _kept(whole: Corrected) -> Corrected:
-    """Those who have a frame."""
-    return replace(whole, people=tuple(one for one in whole.people if len(one.track.frames)))
 
 
 def _fading(times: Float[Tensor, "time"], row: int, placed: Bool[Tensor, "time"]) -> Float[Tensor, "time"]:

@@ -77,7 +77,8 @@ def _edit(number: int, given: Any) -> Edit:
         kind = given.get("edit") if isinstance(given, dict) else given
         raise ValueError(f"edit {number} is {shorten(ascii(kind))}: there are {', '.join(EDITS)}")
     kind = given["edit"]
-    wanted = list(inspect.signature(EDITS[kind]).parameters.values())[1:]
+    known = list(inspect.signature(EDITS[kind]).parameters.values())[1:]
+    wanted = [each for each in known if each.default is each.empty or each.name in given]
     try:
         values = _only(given, ("edit", *(each.name for each in wanted)))
     except ValueError as error:

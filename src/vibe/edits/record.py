@@ -17,10 +17,10 @@ from vibe.skeletons import BLAZEPOSE
 
 @dataclass(frozen=True)
 class EditedVideo:
-    """The video whose motion is corrected; edits of another one are refused."""
+    """The video whose motion is corrected, the first of several; edits of another one are refused."""
 
     sha256: str
-    """Of its content (`vibe.cache.content_key`)."""
+    """Of its content (`vibe.cache.content_key`), or of several videos' together."""
     frames: int
     width: int
     """Pixels of the upright picture."""
@@ -72,14 +72,21 @@ class CorrectedPerson:
 
 @dataclass(frozen=True)
 class Corrected:
-    """Everybody in a video as they are after some corrections."""
+    """Everybody in one video as they are after some corrections."""
 
     people: tuple[CorrectedPerson, ...]
-    """Numbered 1, 2, ... in this order."""
+    """Numbered 1, 2, ... in this order; the same in each of several videos, without rows where one never sees them."""
     timestamps: Float[Tensor, "frame"]
     """Seconds, of the whole video."""
+    offset_s: float = 0.0
+    """Added to a time of the first video gives that of the same moment in this one."""
     still: bool = False
     """Whether somebody said that the camera stands still."""
+
+    @classmethod
+    def of(cls, tracks: Sequence[Track], timestamps: Float[Tensor, "frame"], offset_s: float = 0.0) -> Corrected:
+        """A video of which nothing was said."""
+        return cls(tuple(map(CorrectedPerson.of, tracks)), timestamps, offset_s)
 
 
 def combined(people: Sequence[CorrectedPerson], rows: Sequence[Bool[Tensor, "_"]]) -> CorrectedPerson:

@@ -34,7 +34,8 @@ from vibe.tracking.pose_model import PoseModel
 from vibe.video.read import open_video
 
 if TYPE_CHECKING:
-    from vibe.edits.record import Corrected
+    from vibe.edits.record import Corrected, CorrectedPerson
+    from vibe.inference.together import JoinedViews, JointPerson
     from vibe.tracking.hand_model import HandModel
     from vibe.world.camera_motion import CameraMotion
 
@@ -192,43 +193,58 @@ class Estimator:
 
         Each video has its own stages in the folder `cache`.
         """
-        from vibe.inference import together
+        from vibe.inference.together import check_videos, joint_stages
 
-        paths = together.check_videos(videos, self.config, self.network)
+        paths = check_videos(videos, self.config, self.network)
         with ExitStack() as opened:
-            views, moved, hands = [], [], []
-            for path in paths:
-                stages = opened.enter_context(StageCache(*_cached(path, self.config, cache)))
-                found = self.track(path, stages, progress)
-                hands.append(found.hands)
-                lens = find_lens(self.config, found.clip, found.background)
-                models = lens.camera, self.network, self.body, None, stages
-                predictions = [
-                    predict_track(track, found.clip.timestamps[track.frames], *models, person)
-                    for person, track in enumerate(found.tracks)
-                ]
-                moved.append(self._camera_motion(found, lens)[0])
-                views.append(together.SeenView(path, found.clip, lens, found.tracks, predictions, moved[-1]))
-            joined = together.join_views(views, self.config, self.network, self.body)
-            clip, camera, fitting = joined.views[0].clip, joined.camera, self.refinement.fitting
-            how = replace(self.refinement, fitting=fitting and replace(fitting, stages=(TOGETHER,)))
+            each = [opened.enter_context(StageCache(*_cached(path, self.config, cache))) for path in paths]
+            joined = self.join([self.track(*one, progress) for one in zip(paths, each, strict=True)], each)
+            stages = opened.enter_context(joint_stages(paths, self.config, cache))
+            return self.solve_together(joined, joined.people, stages, progress)
 
-            def one(person: int, tick: Ticks, pool: Executor | None) -> Motion:
-                who, rest = joined.people[person], (how, None, person, tick, pool, None)
-                return refine_track(who.track, who.prediction, clip, camera, self.body, *rest, who.others)
+    def join(self, found: Sequence[Tracking], stages: Sequence[StageCache]) -> JoinedViews:
+        """Several videos whose people were followed, as one scene; errors as of `vibe.estimate_together`."""
+        from vibe.inference.together import SeenView, join_views
 
-            moments = [len(who.prediction.timeline.times) for who in joined.people]
-            people = _together(one, moments, True, progress)
-            notes, world = [*joined.notes, *self.remarks], None
-            clip, lens = as_numpy(clip), as_numpy(replace(joined.views[0].lens, camera=camera))
-            if moved[0]:
-                from vibe.inference.world import place_in_world
+        views = []
+        for each, kept in zip(found, stages, strict=True):
+            lens = find_lens(self.config, each.clip, each.background)
+            models = lens.camera, self.network, self.body, None, kept
+            predictions = [
+                predict_track(track, each.clip.timestamps[track.frames], *models, person)
+                for person, track in enumerate(each.tracks)
+            ]
+            moved = self._camera_motion(each, lens)[0]
+            views.append(SeenView(each.clip.path, each.clip, lens, each.tracks, predictions, moved, each.hands))
+        return join_views(views, self.config, self.network, self.body)
 
-                people, world, said = place_in_world(people, clip, lens, self.body, moved[0], how, True)
-                notes += said
-            people = self._with_fingers(people, [who.track for who in joined.people], hands[0], camera)
-            records = together.view_records(joined)
-            return Result(clip, lens.camera, people, self.body.origin, self.network.about, tuple(notes), world, records)
+    def solve_together(
+        self, joined: JoinedViews, people: Sequence[JointPerson], stages: StageCache,
+        progress: Progress | None = None, said: Sequence[CorrectedPerson] = (),
+    ) -> Result:  # fmt: skip
+        """The motion of people whom several videos show, or of who they are after corrections, which `said` has."""
+        from vibe.inference.together import evidence_key, view_records
+
+        view, camera, fitting = joined.views[0], joined.camera, self.refinement.fitting
+        how = replace(self.refinement, fitting=fitting and replace(fitting, stages=(TOGETHER,)))
+
+        def one(person: int, tick: Ticks, pool: Executor | None) -> Motion:
+            who = people[person]
+            rest = how, stages, evidence_key(who, camera), tick, pool, None
+            return refine_track(who.track, who.prediction, view.clip, camera, self.body, *rest, who.others)
+
+        moments = [len(who.prediction.timeline.times) for who in people]
+        motions = _together(one, moments, True, progress)
+        notes, world = [*joined.notes, *self.remarks, *stages.notes], None
+        clip, lens = as_numpy(view.clip), as_numpy(replace(view.lens, camera=camera))
+        if view.moved:
+            from vibe.inference.world import place_in_world
+
+            motions, world, remarks = place_in_world(motions, clip, lens, self.body, view.moved, how, True, said)
+            notes += remarks
+        motions = self._with_fingers(motions, [who.track for who in people], view.hands, camera)
+        about = self.body.origin, self.network.about, tuple(notes), world
+        return Result(clip, lens.camera, motions, *about, view_records(joined))
 
     def track(self, path: Path, stages: StageCache, progress: Progress | None) -> Tracking:
         """What a pass over a video finds, or found once; errors as of `vibe.estimate`."""

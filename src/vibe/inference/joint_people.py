@@ -19,7 +19,7 @@ from vibe.cameras import BOX_MARGIN, project
 from vibe.distortion import distort, undistort_track
 from vibe.inference.predict import CHUNK, LAYOUT, STAGE, TrackPrediction, predict_track, resample_evidence, timeline
 from vibe.models.network import Network
-from vibe.records import Camera, Clip, Lens, SmplParams, Track, ViewEvidence
+from vibe.records import Camera, Clip, HandReadings, Lens, SmplParams, Track, ViewEvidence
 from vibe.rotations import interpolate
 from vibe.skeletons import BLAZEPOSE
 from vibe.views.camera_poses import PosedCamera
@@ -38,6 +38,8 @@ class SeenView:
     predictions: list[TrackPrediction]
     moved: CameraMotion | None = None
     """How its camera moved, where that was asked for."""
+    hands: HandReadings | None = None
+    """Where they were looked for."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class JointPerson:
     track: Track
     prediction: TrackPrediction
     others: list[ViewEvidence]
+    seen: Mapping[int, tuple[Track, TrackPrediction]]
+    """Their track, and what the network says of it, in each view that sees them, by its place in the list."""
 
 
 def join_people(
@@ -61,15 +65,17 @@ def join_people(
             tracks = [views[view].tracks[track] for at, track in group if at == view]
             said = [views[view].predictions[track] for at, track in group if at == view]
             if len(tracks) > 1:
-                track, clip = _one_track(tracks), views[view].clip
-                times = clip.timestamps[track.frames]
-                camera = posed_camera(views[view].lens.camera, cameras[view])
-                said = [predict_track(track, times, camera, network, body)]
-                tracks = [track]
+                tracks = [_one_track(tracks)]
+                said = [said_of(tracks[0], views[view], network, body)]
             mine[view] = tracks[0], said[0]
-        person = _join(views, cameras, mine, network, body)
+        person = join_person(views, cameras, mine, network, body)
         people += [person] if person is not None else []
     return people
+
+
+def said_of(track: Track, view: SeenView, network: Network, body: Body) -> TrackPrediction:
+    """What the network says of a track in a view, by the lens that is known of the view alone, as of all tracks."""
+    return predict_track(track, view.clip.timestamps[track.frames], view.lens.camera, network, body)
 
 
 def _one_track(tracks: Sequence[Track]) -> Track:
@@ -80,11 +86,14 @@ def _one_track(tracks: Sequence[Track]) -> Track:
     return Track(**{name: None if part[0] is None else torch.cat(part)[order] for name, part in parts.items()})
 
 
-def _join(
+def join_person(
     views: Sequence[SeenView], cameras: Sequence[PosedCamera], mine: Mapping[int, tuple[Track, TrackPrediction]],
     network: Network, body: Body,
 ) -> JointPerson | None:  # fmt: skip
-    """One person, from their track and what the network says of it in each view that sees them."""
+    """One person, from their track and what the network says of it in each view that sees them.
+
+    None of who is in fewer than two frames of the first video.
+    """
     clip = views[0].clip
     known = torch.stack([
         _covered(clip.timestamps + cameras[view].offset_s, views[view].clip.timestamps[track.frames])
@@ -110,7 +119,7 @@ def _join(
     whole = {**vars(start), "keypoints_px": keypoints_px}
     compute = lambda first: iter([({name: each[first:] for name, each in whole.items()}, {})])  # noqa: E731
     chunks = chunked(StageCache(), STAGE, "", len(line.times), CHUNK, LAYOUT, compute)
-    return JointPerson(track, TrackPrediction(line, chunks), others)
+    return JointPerson(track, TrackPrediction(line, chunks), others, mine)
 
 
 def _covered(moments: Float[Tensor, "moment"], times: Float[Tensor, "time"]) -> Bool[Tensor, "moment"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy import ndarray
 from vibe.arrays import as_numpy, as_tensors
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.record import Body
-from vibe.cache import content_key
+from vibe.cache import StageCache, content_key, key
 from vibe.inference.config import EstimatorConfig
 from vibe.inference.joint_people import JointPerson, SeenView, join_people, posed_camera
 from vibe.models.network import Network
@@ -26,6 +27,8 @@ from vibe.views.time_offset import ALIKE, sound_offset, time_offsets
 
 MOST = 8
 """Videos."""
+FOLDER = "together"
+"""In the folder of stages, for those of videos that are estimated together."""
 FOCAL_DOUBT = {"calibration": 0.0, "fov": 0.02, "file": 0.03, "pan": 0.05, "travel": 0.05, "default": 0.12}
 """Expected relative error of the focal length, by where it is from: keys of `vibe.cameras.LENS_SOURCES`."""
 TRIED = 40
@@ -75,6 +78,25 @@ def check_videos(videos: Sequence[Path | str], config: EstimatorConfig, network:
             raise ValueError(f"{known[content]} and {path} are the same video: give each camera's video once")
         known[content] = path
     return paths
+
+
+def joint_content(paths: Sequence[Path]) -> str:
+    """What tells several videos from others, as `content_key` tells one; raises OSError."""
+    return key(*map(content_key, paths))
+
+
+def joint_stages(paths: Sequence[Path], config: EstimatorConfig, folder: Path | str | None) -> StageCache:
+    """What several videos together give, kept in a folder if there is one; raises OSError."""
+    return StageCache() if folder is None else StageCache(Path(folder), config.keys(joint_content(paths)))
+
+
+def evidence_key(person: JointPerson, camera: Camera) -> str:
+    """Under what the fit of a person is kept: what tells the evidence from any other."""
+    digest = hashlib.sha256(camera.K_px.numpy().tobytes())
+    for record in (person.track, person.prediction.whole.smpl, *person.others):
+        for array in vars(record).values():
+            digest.update(b"none" if array is None else array.numpy().tobytes())
+    return digest.hexdigest()[:32]
 
 
 def join_views(views: Sequence[SeenView], config: EstimatorConfig, network: Network, body: Body) -> JoinedViews:

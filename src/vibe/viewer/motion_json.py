@@ -55,12 +55,12 @@ R_SCENE = np.array(R_SCENE_WORLD["y"], np.float32)
 
 def motion_json(
     result: Result, body: Body, edits: Mapping[str, Any] | None = None,
-    points_px: Sequence[Float[ndarray, "_ 27 2"]] = (),
+    points_px: Sequence[Sequence[Float[ndarray, "_ 27 2"]]] = (),
 ) -> str:  # fmt: skip
     """The whole motion, without a character that would end the script it stands in; raises ValueError.
 
     `body` is the one that the motion was made with. A shape in every frame becomes their mean. With `edits`, what their
-    file says, they can be changed on the page; `points_px` are then everybody's `DETECTED27` in the picture.
+    file says, they can be changed on the page; `points_px` are then everybody's `DETECTED27` in each view's picture.
     """
     plain = as_numpy(body)
     body, notes, world, where = plain, list(result.notes), result.world, LEVEL
@@ -84,7 +84,7 @@ def motion_json(
         platforms=[_platform(each) for each in find_platforms(result.numbered())] if world is not None else [],
         people=[
             _person(number, motion.in_world(world), body, plain)
-            | ({"points": _array(points_px[number - 1])} if points_px else {})
+            | ({"points": [_array(each) for each in points_px[number - 1]]} if points_px else {})
             for number, motion in enumerate(result.people, start=1)
         ],
         edits=edits,

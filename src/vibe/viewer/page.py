@@ -92,9 +92,9 @@ def live_page(template: str, name: str, camera: Camera, body: Body) -> str:
     return _filled(_asking(template), live_json(name, camera, body))
 
 
-def edit_page(template: str, motion: str, film: PageVideo | None) -> str:
+def edit_page(template: str, motion: str, *films: PageVideo) -> str:
     """The page that sends what is put right on it to the server it came from, of what `motion_json` says."""
-    return _filled(_asking(template), motion, film)
+    return _filled(_asking(template), motion, *films)
 
 
 def _asking(template: str) -> str:
