@@ -64,14 +64,12 @@ def refit(
     usual = files_beside(motion)
     edits, out = edits or usual.edits, out or usual.motion
     before = load(motion)
-    names = [f"{out.stem}_{number}.mp4" for number in range(1, len(before.views) + 1)] or [f"{out.stem}.mp4"]
-    drawn = [*([f"{out.stem}.html"] if page else []), *(names if overlay else [])]
-    files = [out, *map(out.with_name, drawn)]
+    files = [out, *_drawings(out, len(before.views), page, overlay)]
     keep_inputs(files, motion, edits, *videos)
     if len({*files, edits}) <= len(files):
         return usage_error(f"{out} stands for two files: give -o a name that ends in .npz")
     with ProgressLine(motion.name) as progress:
-        opened = _opened(motion, before, videos, files, method_config(method, refine, no_refine), progress)
+        opened = _opened(motion, videos, files, method_config(method, refine, no_refine), progress, before)
         if not edits.exists():
             edits.parent.mkdir(parents=True, exist_ok=True)
             write_edits(edits, Edits(opened.video))
@@ -126,7 +124,6 @@ def edit(
     from vibe.auth import browser_at
     from vibe.editing.open import files_beside, open_editor
     from vibe.editing.server import EditedFiles, EditServer
-    from vibe.motion import load
     from vibe.viewer.page import page_template
 
     page_template()
@@ -138,8 +135,7 @@ def edit(
     if out == edits:
         return usage_error(f"{out} stands for two files: give -o a name that ends in .npz")
     with ProgressLine(motion.name) as progress:
-        rest = [out, edits], method_config(method, refine, no_refine), progress
-        opened = _opened(motion, load(motion), videos, *rest, anew=True)
+        opened = _opened(motion, videos, [out, edits], method_config(method, refine, no_refine), progress, anew=True)
         for path in (out, edits):
             path.parent.mkdir(parents=True, exist_ok=True)
         editor, note = open_editor(opened, EditedFiles(edits, out), progress)
@@ -151,6 +147,12 @@ def edit(
         with suppress(KeyboardInterrupt), ended_by_signals(), browser_at(server.address, not no_browser):
             server.serve_forever()
     return DONE
+
+
+def _drawings(out: Path, views: int, page: bool, overlay: bool) -> list[Path]:
+    """The page and the films of a motion file, those that are asked for; of several views a film for each."""
+    films = [f"{out.stem}_{number}.mp4" for number in range(1, views + 1)] or [f"{out.stem}.mp4"]
+    return [out.with_name(name) for name in [*[f"{out.stem}.html"] * page, *films * overlay]]
 
 
 def _draw(result: Result, opened: Refit | JointRefit, files: Sequence[Path], progress: ProgressLine) -> None:
@@ -171,13 +173,15 @@ def _draw(result: Result, opened: Refit | JointRefit, files: Sequence[Path], pro
 
 
 def _opened(
-    motion: Path, result: Result, videos: Sequence[Path], outputs: Sequence[Path], config: EstimatorConfig,
-    progress: ProgressLine, anew: bool = False,
+    motion: Path, videos: Sequence[Path], outputs: Sequence[Path], config: EstimatorConfig, progress: ProgressLine,
+    result: Result | None = None, anew: bool = False,
 ) -> Refit | JointRefit:  # fmt: skip
     """What corrects a motion file, by the videos that it names unless some are given; raises OSError or ValueError."""
     from vibe.assets import keep_inputs
     from vibe.editing.open import open_motion
+    from vibe.motion import load
 
+    result = load(motion) if result is None else result
     if not videos:
         clips = [view.clip for view in result.views] or [result.clip]
         named = [(clip.path, named_video(motion, replace(result, clip=clip))) for clip in clips]
