@@ -31,7 +31,7 @@ SWAPPED = {"person": 1, "first": 40, "last": 80}
 def method():
     chosen = quick()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(estimate, "TOGETHER", replace(estimate.TOGETHER, evaluations=3))
+        patch.setattr(estimate, "TOGETHER", replace(estimate.TOGETHER, evaluations=8))
         yield replace(chosen, network=load_network("open"), body=load_body(detail="low"))
 
 
