@@ -18,7 +18,7 @@ from vibe.cache import StageCache
 from vibe.features.video_features import VideoFeatures
 from vibe.inference.config import Refinement
 from vibe.inference.estimate import estimate_track
-from vibe.inference.predict import in_eight_bits, predict_pieces, predict_track, sample_crops
+from vibe.inference.predict import in_eight_bits, predict_pieces, predict_together, predict_track, sample_crops
 from vibe.models.generator import VIBE
 from vibe.models.gru import EncoderConfig, GRUEncoder
 from vibe.models.keypoint_embedding import mirror_observation, observe
@@ -86,6 +86,28 @@ def test_read_in_pieces_from_anywhere_it_says_the_weighted_mean_of_its_windows()
     for start in (0, 1, 40, 77, 149):
         parts = torch.cat([theta.rotmat for theta in predict_pieces(network, observation.at, 150, 72, start)])
         assert torch.equal(parts, whole.rotmat[start:])
+
+
+def test_several_tracks_read_together_say_what_each_says_alone() -> None:
+    generator = torch.Generator().manual_seed(3)
+    network, body, camera = load_network(), load_body(), cameras.default_camera(640, 480)
+    tracks, times = [], []
+    for person, frames in enumerate((36, 20, 36, 1)):
+        points = 100 + 200 * torch.rand(frames, 17, 3, generator=generator)
+        points[..., 2] = torch.rand(frames, 17, generator=generator)
+        box_px = torch.tensor([180.0 + 40 * person, 240.0, 200.0, 300.0]).expand(frames, 4)
+        tracks.append(Track(torch.arange(frames), box_px, points))
+        times.append(torch.arange(frames, dtype=torch.float64) / 30)
+    times[2][:16] -= 1.0  # a gap, behind which the moment lies
+    together = predict_together(tracks, times, camera, network, body, 0.6)
+    for track, at, (moments, found) in zip(tracks, times, together, strict=True):
+        alone = predict_track(track, at, camera, network, body)
+        assert torch.equal(moments, alone.timeline.times[-len(moments) :])
+        whole = alone.part(slice(len(alone.timeline.times) - len(moments), len(alone.timeline.times)))
+        for name, value in vars(found.smpl).items():
+            assert torch.allclose(value, getattr(whole.smpl, name), atol=1e-4), name
+        assert torch.equal(found.keypoints_px, whole.keypoints_px)
+    assert [len(moments) for moments, _ in together] == [36, 20, 20, 1]
 
 
 @pytest.mark.parametrize("frames", [1, 2, 50, 51, 99, 100, 101, 150, 151])

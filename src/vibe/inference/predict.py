@@ -210,14 +210,11 @@ def _of_keypoints(
     for rows, at in zip(line.rows, line.moments, strict=True):
         if at.stop <= first:
             continue
-        landmarks = None if track.landmarks is None else track.landmarks[rows]
-        points = detected_points(track.keypoints_px[rows], landmarks)
-        points, box_px = resample_evidence(points, track.box_px[rows], times[rows], line.times[at])
+        points, box_px = _evidence(track, rows, times, line.times[at])
         keypoints_px = points[..., [0, 1, 5]]
 
         def look(span: slice, points: Tensor = points, box_px: Tensor = box_px) -> Observation:
-            seen = observe(points[span][..., [0, 1, 5]], box_px[span], camera.K_px, points[span][..., 2:5])
-            return Observation(*(each.to(device) for each in vars(seen).values()))
+            return _observed(points[span], box_px[span], camera, device)
 
         place = max(first - at.start, 0)
         for said in predict_pieces(network.model, look, at.stop - at.start, network.window, place):
@@ -226,6 +223,54 @@ def _of_keypoints(
             smpl = smpl if known else replace(smpl, betas=torch.zeros_like(smpl.betas))
             yield Prediction(smpl, keypoints_px[span, : len(COCO)])
             place = span.stop
+
+
+def _evidence(
+    track: Track, rows: slice, times: Float[Tensor, "time"], moments: Float[Tensor, "moment"]
+) -> tuple[Float[Tensor, "moment 27 6"], Float[Tensor, "moment 4"]]:
+    """What the keypoint network reads of some rows of a track, and the boxes, at even moments; times of all rows."""
+    landmarks = None if track.landmarks is None else track.landmarks[rows]
+    points = detected_points(track.keypoints_px[rows], landmarks)
+    return resample_evidence(points, track.box_px[rows], times[rows], moments)
+
+
+def _observed(
+    points: Float[Tensor, "moment 27 6"], box_px: Float[Tensor, "moment 4"], camera: Camera, device: torch.device
+) -> Observation:
+    seen = observe(points[..., [0, 1, 5]], box_px, camera.K_px, points[..., 2:5])
+    return Observation(*(each.to(device) for each in vars(seen).values()))
+
+
+@torch.no_grad()
+def predict_together(
+    tracks: Sequence[Track], times: Sequence[Float[Tensor, "_"]], camera: Camera, network: Network, body: Body,
+    now: float,
+) -> list[tuple[Float[Tensor, "_"], Prediction]]:  # fmt: skip
+    """Of each track the stretch in which the time `now` lies: its moments, and what the network says of them.
+
+    Times are seconds; tracks are no longer than the network's window. Each gets what `predict_track` says of it, but
+    stretches of equal length are read at once: what takes time is fetching the weights.
+    """
+    known, device = knows_shapes(network, body), next(network.model.parameters()).device
+    seen = []
+    for track, at in zip((undistort_track(track, camera) for track in tracks), times, strict=True):
+        line = timeline(at, network)
+        n = max(n for n, span in enumerate(line.moments) if line.times[span.start] <= now + 1e-6)
+        moments = line.times[line.moments[n]]
+        assert len(moments) <= network.window, "a longer track is read in windows, by predict_track"
+        seen.append((moments, *_evidence(track, line.rows[n], at, moments)))
+    found: dict[int, Prediction] = {}
+    for length in dict.fromkeys(len(moments) for moments, _, _ in seen):
+        alike = [n for n, (moments, _, _) in enumerate(seen) if len(moments) == length]
+        observed = [vars(_observed(seen[n][1], seen[n][2], camera, device)).values() for n in alike]
+        said = _to_cpu(_both_sides(network.model, Observation(*map(torch.stack, zip(*observed, strict=True)))))
+        said = replace(said, rotmat=cast(Tensor, roma.special_procrustes(said.rotmat)))
+        for n, each in zip(alike, zip(*vars(said).values(), strict=True), strict=True):
+            _, points, box_px = seen[n]
+            smpl = _placed(GeneratorOutput(*each), box_px, camera)
+            smpl = smpl if known else replace(smpl, betas=torch.zeros_like(smpl.betas))
+            found[n] = Prediction(smpl, points[:, : len(COCO), [0, 1, 5]])
+    return [(moments, found[n]) for n, (moments, _, _) in enumerate(seen)]
 
 
 @torch.no_grad()
@@ -277,7 +322,7 @@ def predict_pieces(
 
 
 def _both_sides(model: VIBE, observation: Observation) -> GeneratorOutput:
-    """The mean of the straight and the mirrored reading; that of the rotations is not one itself."""
+    """The mean of the straight and the mirrored reading, of one track or several; of rotations it is not one itself."""
     other = mirror_observation(observation)
     both = model(Observation(*map(torch.stack, zip(vars(observation).values(), vars(other).values(), strict=True))))
     flipped = both.pred_cam[1] * both.pred_cam.new_tensor([1.0, -1.0, 1.0])

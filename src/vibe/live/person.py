@@ -19,9 +19,7 @@ from torch import Tensor
 
 from vibe.body import pose_joints
 from vibe.body.record import Body
-from vibe.inference.predict import predict_track
-from vibe.models.network import Network
-from vibe.records import Camera, Track
+from vibe.records import Camera, Prediction, Track
 from vibe.refine.one_euro import OneEuroFilter, RotationFilter
 from vibe.refine.presets import OneEuro, Smoothing
 from vibe.refine.smooth import one_shape, smooth
@@ -124,11 +122,10 @@ class LivePerson:
             np.stack([one.look for one in self._seen]).astype(np.float64),
         )
 
-    @torch.no_grad()
-    def pose_at(
-        self, at: int, indices: Sequence[int], times: Sequence[float], camera: Camera, network: Network, body: Body
-    ) -> LivePose | None:
-        """The pose in frame `at`, told by all that was seen up to now; None if they were not seen around it.
+    def track_at(
+        self, at: int, indices: Sequence[int], times: Sequence[float]
+    ) -> tuple[Track, Float[Tensor, "time"]] | None:
+        """What was seen lately, cleaned, with its times in seconds; None if they were not seen around frame `at`.
 
         `indices` and `times` are those of the latest frames, in step and without a hole.
         """
@@ -138,15 +135,18 @@ class LivePerson:
         clock = np.array(times[first - indices[0] :])
         whole, _ = tidy_keypoints(self.piece(first), clock, PostprocessConfig())
         lately = torch.from_numpy(clock)[whole.frames] > clock[-1] - self._config.window + 1e-6
-        track = Track(whole.frames[lately], whole.box_px[lately], whole.keypoints_px[lately])
-        row = int(np.searchsorted(track.frames.numpy(), at - first))
-        if row == len(track.frames) or int(track.frames[row]) != at - first:
+        frames = whole.frames[lately]
+        if at - first not in frames.tolist():
             return None
-        predicted = predict_track(track, torch.from_numpy(clock)[track.frames], camera, network, body)
-        now = torch.tensor([clock[at - first]], dtype=torch.float64)
-        line = predicted.timeline
-        span = next(span for span in line.moments[::-1] if line.times[span][0] <= now + 1e-6)
-        read, when = predicted.part(span), line.times[span]
+        return Track(frames + first, whole.box_px[lately], whole.keypoints_px[lately]), torch.from_numpy(clock)[frames]
+
+    @torch.no_grad()
+    def pose(
+        self, at: int, track: Track, when: Float[Tensor, "moment"], read: Prediction, time: float, camera: Camera,
+        body: Body,
+    ) -> LivePose:  # fmt: skip
+        """The pose in frame `at`, at `time`, of what the network read of their `track_at` at some moments; seconds."""
+        row, now = track.frames.tolist().index(at), torch.tensor([time], dtype=torch.float64)
         self._answers += 1
         shape = one_shape(read.smpl.betas, read.confidence)
         # The mean of all answers' shapes, those of long ago fading.

@@ -19,6 +19,7 @@ from numpy import ndarray
 
 from vibe import cameras
 from vibe.inference.estimate import Estimator
+from vibe.inference.predict import predict_together
 from vibe.live.person import LiveConfig, LivePerson, LivePose
 from vibe.live.source import PATIENCE, LiveFrame, LiveSource
 from vibe.parallel import one_thread
@@ -140,12 +141,22 @@ class LiveEstimator:
             return None
         at, time = self._times[-1 - self._delay]
         indices, times = zip(*self._times, strict=True)
-        poses = [
-            person.pose_at(at, indices, times, self.camera, self._estimator.network, self._estimator.body)
+        tracks = [
+            (person, *seen)
             for number, person in self._here.items()
             if number in self._seen and person.last.time - person.since >= SHOWN_FROM - 1e-6
+            if (seen := person.track_at(at, indices, times))
         ]
-        return LivePoses(at, time, tuple(sorted((pose for pose in poses if pose), key=lambda pose: pose.number)))
+        if not tracks:
+            return LivePoses(at, time, ())
+        people, seen, clocks = zip(*tracks, strict=True)
+        models = self.camera, self._estimator.network, self._estimator.body
+        read = predict_together(seen, clocks, *models, time)
+        poses = [
+            person.pose(at, track, *what, time, self.camera, self._estimator.body)
+            for person, track, what in zip(people, seen, read, strict=True)
+        ]
+        return LivePoses(at, time, tuple(sorted(poses, key=lambda pose: pose.number)))
 
     def _person(
         self, tracked: TrackedFrame, one: TrackedPerson, look: Float[ndarray, "128"], now: set[int]
