@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# BVH's CHANNELS gives the number of a joint's channels before their names: a knee may have one rotation, an ankle two. bvhtools 1.6.0 turns such a joint
-# not at all when it computes places (getFKAtFrame, and all of its metrics with it), without a word: a leg whose knee bends by
-# 90 degrees stays straight, and the ankle is 57 cm off. bvhio 1.5.4 and three.js 0.187.0 (BVHLoader) bend it. bvh-converter
-# 1.0.2 (UnboundLocalError) and bvhtoolbox 0.1.3 (KeyError) stop at it, UPC's pymotion 0.3.4, bvhsdk 0.2.1 and pybvh 0.9.0
-# refuse it. Write three rotations, with zeros, for every joint before handing a file on.
+# BVH's CHANNELS gives the number of a joint's channels before their names: a knee may have one rotation, an ankle two. bvhtools
+# 1.6.0 does not turn such a joint at all when it computes places (getFKAtFrame, and speeds and contacts from it), without a
+# word: a leg whose knee bends by 90 degrees stays straight, and the ankle is 57 cm off. bvhio 1.5.4 and three.js 0.187.0
+# (BVHLoader) bend it. bvh-converter 1.0.2 (UnboundLocalError) and bvhtoolbox 0.1.3 (KeyError) stop at it; UPC's pymotion
+# 0.3.4, bvhsdk 0.2.1 and pybvh 0.9.0 refuse it. Write three rotations, with zeros, for every joint before handing a file on.
 # Prints where each puts the ankle; exits with 1 if any of it changes. Needs Node and npm.
 set -euo pipefail
 place=$(mktemp -d)

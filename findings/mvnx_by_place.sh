@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# mvnx 0.2, Xsens MVN's exports: what a frame's element holds is told from its place among fourteen, never from its name.
-# Xsens's manual makes orientation and position alone compulsory; the rest is as chosen at export. Of a file with orientation,
+# mvnx 0.2, Xsens MVN's exports: what a frame's element holds is told from its place among fourteen, never from its name. By
+# Xsens's manual orientation and position alone are compulsory, the rest is as chosen at export. Of a file with orientation,
 # position and joint angles it gives the angles, in degrees, as `velocity`, and `jointAngle` is empty; of one that has all
 # elements with `jointAngleErgoXZY` among them, those angles are its `centerOfMass`. It also drops the first three frames
 # whatever their type: of an export with two calibration poses the first frame of the motion is lost. None of it is told.
@@ -48,7 +48,8 @@ def write(path, names, still=STILL):
         file.write(
             f'<?xml version="1.0" encoding="UTF-8"?><mvnx xmlns="{SPACE}" version="4"><mvn version="2023.0" build="1"/><comment/>'
             '<subject label="S" frameRate="100" segmentCount="2" recDate="x" configuration="FullBody" userScenario="x">'
-            f'{BODY}<frames segmentCount="2" sensorCount="2" jointCount="1">{frames}</frames></subject><securityCode code="0"/></mvnx>'
+            f'{BODY}<frames segmentCount="2" sensorCount="2" jointCount="1">{frames}</frames></subject>'
+            '<securityCode code="0"/></mvnx>'
         )
 
 
