@@ -9,11 +9,13 @@ import torch
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
 from vibe.body.pose import rest_joints
+from vibe.cameras import project_in_crop
 from vibe.data.prepare import prepare
 from vibe.data.store import open_store
 from vibe.models.network import build_network, load_network
 from vibe.records import GeneratorOutput
 from vibe.synthetic import rendered_evidence
+from vibe.synthetic.detector_simulator import SimulatorConfig
 from vibe.synthetic.examples import example_points
 from vibe.synthetic.rendered_evidence import load_rendered, rendered_example
 from vibe.train.distributed import ProcessGroup
@@ -21,7 +23,8 @@ from vibe.train.loop import train_generator
 from vibe.train.losses_features import LossWeights
 from vibe.train.losses_temporal import best_camera
 from vibe.train.recipes import PAPER_KEYPOINTS, Recipe
-from vibe.train.task_keypoints import keypoints_task, published_losses
+from vibe.train.simulator import SimulatorRecipe, train_simulator
+from vibe.train.task_keypoints import detector_windows, keypoints_task, published_losses
 
 ASIDE = ("cmu_02",)
 
@@ -114,7 +117,7 @@ def test_of_the_paper_s_losses_windows_without_labels_have_that_of_the_detected_
         load_rendered([str(store)], "train", ASIDE, config.frames, body), body, config, torch.Generator().manual_seed(0)
     )
     betas = batch.betas[:, None].expand(-1, config.frames, -1)
-    joints, points = joints_and_keypoints(body, batch.rotmat, betas, "coco17")
+    joints, points = joints_and_keypoints(body, batch.rotmat, betas, "detected17")
     seen = batch.evidence.keypoints[..., :17, :]
     camera = best_camera(points - joints[..., :1, :], seen[..., :2], seen[..., 2])
     true = GeneratorOutput(batch.rotmat, betas, camera)
@@ -127,6 +130,14 @@ def test_of_the_paper_s_losses_windows_without_labels_have_that_of_the_detected_
     for name in ("keypoints_3d", "pose", "shape"):
         assert right[name] < 1e-6 and wrong[name] > 0.01 and unknown[name] == 0
     assert 2 * right["keypoints_2d"] < wrong["keypoints_2d"] == unknown["keypoints_2d"]
+    # what the detector marks without an error costs nothing
+    camera = torch.tensor([0.9, 0.05, -0.02]).expand(*batch.rotmat.shape[:2], 3)
+    _, marked = joints_and_keypoints(body, batch.rotmat, betas, "detected17")
+    marked = project_in_crop(marked - joints[..., :1, :], camera)
+    sure = torch.cat([marked, torch.ones_like(marked[..., :1])], -1)
+    seen = torch.cat([sure, batch.evidence.keypoints[..., 17:, :]], -2)
+    exact = replace(batch, evidence=replace(batch.evidence, keypoints=seen))
+    assert published_losses(replace(true, pred_cam=camera), exact, body, LossWeights(), alone)["keypoints_2d"] < 1e-6
 
 
 def test_the_paper_s_recipe_learns_from_rendered_windows_alone_and_is_judged_by_them(
@@ -147,3 +158,41 @@ def test_the_paper_s_recipe_learns_from_rendered_windows_alone_and_is_judged_by_
     best = torch.load(tmp_path / "best.pt", weights_only=True)["best"]
     assert best == min(record["detected_pa_mpjpe_mm"] for record in records)
     assert load_network(tmp_path / "best.safetensors").evidence == "keypoints"
+
+
+def test_a_simulator_learns_from_a_store_the_same_when_it_was_stopped_and_answers_for_its_share_of_a_training(
+    store: Path, motion: Path, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIBE_MOTION", str(motion))
+    recipe = SimulatorRecipe(
+        rendered=(str(store),), set_aside=ASIDE, simulator=SimulatorConfig(width=8, dilations=(1,)), steps=4, batch=2,
+        warmup=1, save_every=2, validate_every=2, log_every=1,
+    )  # fmt: skip
+    whole = list(train_simulator(recipe, tmp_path / "whole"))
+    stopped = train_simulator(recipe, tmp_path / "stopped")
+    for _ in range(3):
+        next(stopped)
+    stopped.close()
+    again = list(train_simulator(recipe, tmp_path / "stopped"))
+    assert again[-1]["loss"] == whole[-1]["loss"] and again[-1]["flow"] == whole[-1]["flow"]
+    weights = str(tmp_path / "whole" / "weights.safetensors")
+    synthesis, group = replace(tiny.synthesis, batch=8, simulated=0.5, pool=3), ProcessGroup(device=torch.device("cpu"))
+    mixed = replace(tiny, set_aside=ASIDE, simulator=weights, synthesis=synthesis)
+    task = keypoints_task(mixed, group)
+    one, two = (task.batch(torch.Generator().manual_seed(0), 0.0) for _ in range(2))
+    assert len(one.evidence.keypoints) == 8 and torch.equal(one.evidence.places, two.evidence.places)
+    # Of imitated windows there are no places in space; some simulated ones are bare, too.
+    assert not one.evidence.places[:4].any() and one.evidence.places[4:].any()
+    assert "simulator" in task.data
+    with pytest.raises(ValueError, match="--simulator"):
+        keypoints_task(replace(mixed, simulator=None), group)
+    with pytest.raises(ValueError, match="other subjects aside"):
+        keypoints_task(replace(mixed, set_aside=("cmu_01",)), group)
+    with pytest.raises(ValueError, match="shares of 1 at most"):
+        keypoints_task(replace(mixed, synthesis=replace(synthesis, rendered=0.7)), group)
+    rounded = replace(mixed, rendered=(str(store),), synthesis=replace(synthesis, batch=3, rendered=0.5))
+    assert sum(detector_windows(rounded)) == 3
+    mixed_all = replace(rounded, synthesis=replace(synthesis, rendered=0.5))
+    assert keypoints_task(mixed_all, group).score == "detected_pa_mpjpe_mm"
+    with pytest.raises(ValueError, match="--rendered"):
+        next(train_simulator(replace(recipe, rendered=()), tmp_path / "none"))

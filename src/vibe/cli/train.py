@@ -53,7 +53,8 @@ def train(
             (the published network, on the stores of clips in --data DIR), sun and temporal-hmr (what it is compared
             with: Sun et al. and Kanazawa et al. 2019); paper-keypoints (the same on the stores of rendered evidence in
             --rendered DIR ...); ablation-ROW (a row of the ablations' table; a wrong name is answered with all right
-            ones); mposer and vposer (the priors themselves).
+            ones); mposer and vposer (the priors themselves); simulator (of the shipped detector, on --rendered DIR
+            ...).
         out: Folder of the run: log.jsonl, checkpoint.pt and weights.safetensors (for `vibe estimate --weights`).
     """
     return train_by(recipe, [] if out is None else ["--out", str(out)])
@@ -73,8 +74,8 @@ def train_by(name: str, options: Sequence[str]) -> int:
     wanted: Any = order.recipe
     if order.epochs is not None:
         wanted = replace(wanted, steps=order.epochs * wanted.validate_every)
-    keep_inputs([out], getattr(wanted, "data", None))
-    keep_inputs(out.glob("*.safetensors"), getattr(wanted, "start", None))
+    keep_inputs([out], getattr(wanted, "data", None), *getattr(wanted, "rendered", ()))
+    keep_inputs(out.glob("*.safetensors"), *(getattr(wanted, name, None) for name in ("start", "simulator")))
     if os.environ.get("RANK", "0") != "0":
         for _ in trainer(wanted, out, order.device, None):
             pass
@@ -85,12 +86,13 @@ def train_by(name: str, options: Sequence[str]) -> int:
 
 def _offers() -> Mapping[str, tuple[Any, Trainer]]:
     """Each recipe, and what trains by it."""
-    from vibe.train import loop, priors, recipes
+    from vibe.train import loop, priors, recipes, simulator
 
     rows = {each.name: each for each in recipes.ABLATIONS.values()}
     generators: Mapping[str, Any] = recipes.RECIPES | recipes.PAPER_RECIPES | rows
     offers: dict[str, tuple[Any, Trainer]] = {name: (each, loop.train_generator) for name, each in generators.items()}
-    return offers | {name: (each, priors.train_prior) for name, each in priors.PRIOR_RECIPES.items()}
+    offers |= {name: (each, priors.train_prior) for name, each in priors.PRIOR_RECIPES.items()}
+    return offers | {"simulator": (simulator.SimulatorRecipe(), simulator.train_simulator)}
 
 
 def _show(name: str, out: Path, begin: Callable[[ProgressLine], Iterator[dict[str, float]]]) -> None:

@@ -145,6 +145,11 @@ def open_store(folder: Path | str) -> Store:
     return Store(folder, manifest, tuple(sequences), table["frame"].to_numpy(), columns)
 
 
+def store_files(folder: Path) -> list[Path]:
+    """All that a store is read from but its features: the columns, the index and the manifest."""
+    return [*sorted(folder.glob("*.npy")), folder / INDEX, folder / MANIFEST]
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """What a finished store says of itself; raises FileNotFoundError or ValueError."""
     path = folder / MANIFEST

@@ -114,6 +114,10 @@ class SynthesisConfig:
     """Share of the windows with what a pose model says of hands, feet and space; the others have COCO's points."""
     rendered: float = 0.0
     """Share of the windows that come from a recipe's `rendered` stores: the shipped detector's answers."""
+    simulated: float = 0.0
+    """Share of the windows that a recipe's `simulator` of the shipped detector answers for."""
+    pool: int = 20_000
+    """Simulated windows that are made before a training begins, or goes on, and drawn from."""
     procedural: float = 0.0
     """Share of the imitated windows whose motion is made by rule (`vibe.synthetic.procedural_motion`), not captured."""
     labelled: float = 1.0

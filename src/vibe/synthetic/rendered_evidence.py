@@ -281,6 +281,10 @@ class RenderedWindows:
     points: Float[Tensor, "window time 27 6"]
     """What the pose model said: x, y; place in space, metres; confidence."""
     focal: Float[Tensor, "window"]
+    half_picture: Float[Tensor, "window 2"]
+    """Half the width and height of the picture."""
+    diagonal_px: Float[Tensor, "window"]
+    """Of the picture, in pixels, not in itself."""
 
 
 def load_rendered(
@@ -313,9 +317,11 @@ def load_rendered(
     landmarks[..., :2] += box[:, :, None, :2]
     points = detected_points(keypoints, landmarks)
     points[..., :2] = (points[..., :2] - middle) / diagonal
+    half_picture, diagonal_px = (middle / diagonal)[:, 0, 0], diagonal[:, 0, 0, 0]
     pelvis = trans + bodies.rest_joints(body, betas[:, 0])[:, None, 0]
     quaternions = roma.rotvec_to_unitquat(rotvec.unflatten(-1, (-1, 3)))
-    return RenderedWindows(quaternions, pelvis, betas[:, 0], points, K_px[:, 0, 0] / diagonal[:, 0, 0, 0])
+    focal = K_px[:, 0, 0] / diagonal_px
+    return RenderedWindows(quaternions, pelvis, betas[:, 0], points, focal, half_picture, diagonal_px)
 
 
 def rendered_example(

@@ -133,7 +133,8 @@ def save_weights(path: Path, recipe: Any, step: int, network: nn.Module) -> None
     }
     if broken := [name for name, value in tensors.items() if not np.isfinite(value).all()]:
         raise FloatingPointError(
-            f"{broken[0]} is no number in half precision after step {step}: {path} stays as it was"
+            f"{broken[0]} is no number in half precision after step {step}, and {path} was not written: train with a "
+            "lower --rate, in another folder"
         )
     recipe_text = json.dumps(_anywhere(as_plain(recipe)), sort_keys=True)
     metadata = {"name": recipe.name, "licence": recipe.licence, "recipe": recipe_text, "step": str(step)}

@@ -105,6 +105,8 @@ class Recipe(GeneratorRecipe):
     network: NetworkConfig = field(default_factory=NetworkConfig)
     rendered: tuple[str, ...] = ()
     """Stores of `vibe prepare rendered-evidence`: `synthesis.rendered` of the windows are theirs, and some validate."""
+    simulator: str | None = None
+    """Weights of `vibe train simulator`: `synthesis.simulated` of the windows have its answers."""
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
     losses: LossConfig | LossWeights = field(default_factory=LossConfig)
     """Those of keypoints, or the paper's."""

@@ -19,7 +19,7 @@ from vibe.body.load import load_body
 from vibe.body.record import Body
 from vibe.data import windows
 from vibe.data.motion import clip_weights, draw_windows, find_motion, load_motions
-from vibe.data.store import MANIFEST, Store, open_store
+from vibe.data.store import MANIFEST, Store, open_store, store_files
 from vibe.data.windows import Annotation, ClipBatch, Portion, Windows
 from vibe.errors import check_distinct
 from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm, root_centred
@@ -56,10 +56,10 @@ def real_motion(names: Sequence[str], stores: Mapping[str, Store], frames: int) 
 
 
 def motion_files(names: Sequence[str], stores: Mapping[str, Store]) -> dict[str, Path]:
-    """What real motion is read from: files of motion capture, and every column of stores, by names in the run."""
+    """What real motion is read from: files of motion capture, and every file of stores, by names in the run."""
     files = {name: find_motion(name) for name in names if name not in stores}
     for name in (name for name in names if name in stores):
-        files |= {f"{name} {path.name}": path for path in sorted(stores[name].folder.glob("*.npy"))}
+        files |= {f"{name} {path.name}": path for path in store_files(stores[name].folder)}
     return files
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache, reduce
 from pathlib import Path
 
 import roma
@@ -12,18 +13,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vibe import assets
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
 from vibe.body.pose import rest_joints
 from vibe.body.record import Body
 from vibe.cameras import project_in_crop
 from vibe.data.motion import HELD_OUT, Motions, clip_weights, draw_windows, find_motion, load_motions
+from vibe.data.store import store_files
 from vibe.data.windows import Annotation
 from vibe.evaluate.metrics import acceleration_error_mm, mpjpe_mm, pa_mpjpe_mm
 from vibe.models.generator import VIBE
 from vibe.models.network import build_network
 from vibe.records import GeneratorOutput
 from vibe.skeletons import COCO, SMPL, SMPL_PARENTS, SPIN49, convert_joints
+from vibe.synthetic.detector_simulator import load_simulator, simulated_windows
 from vibe.synthetic.examples import Example, example_points, join_examples, synthesise
 from vibe.synthetic.poses import CAPTURED_POSES
 from vibe.synthetic.procedural_motion import POOL_MINUTES, procedural_motions, with_procedural
@@ -39,6 +43,8 @@ from vibe.train.trainer import seeded_generator
 
 STRAIGHT, BENT = math.radians(10), math.radians(30)
 """Flexion below which a knee counts as straight, and above which as bent."""
+SIMULATED = 3
+"""Random stream of the simulated windows, beside those of a step."""
 VALIDATION_SEED, VALIDATION_MINUTES = 999_983, 4.0
 """Of the motion by rule that validates; no training is given this seed."""
 
@@ -54,13 +60,12 @@ def keypoints_task(recipe: Recipe, group: ProcessGroup) -> Task:
     mixed, shares = with_procedural(motions, synthesis.procedural, recipe.seed, POOL_MINUTES)
     by_rule = procedural_motions(VALIDATION_SEED, VALIDATION_MINUTES) if synthesis.procedural else None
     near = body.to(group.device)
-    share = round(synthesis.rendered * synthesis.batch)
-    if not (0 <= share <= synthesis.batch) or (share and not recipe.rendered):
-        raise ValueError(f"{synthesis.rendered:g} of the windows can't be rendered: give --rendered, and 1 at most")
+    share, drawn = detector_windows(recipe)
     taught, validating = (
         load_rendered(recipe.rendered, split, recipe.set_aside, synthesis.frames, body) if recipe.rendered else None
         for split in ("train", "validation")
     )
+    pool = simulated_pool(recipe, mixed, shares, body)
 
     def build() -> VIBE:
         network = build_network(recipe.network)
@@ -68,12 +73,13 @@ def keypoints_task(recipe: Recipe, group: ProcessGroup) -> Task:
         return network
 
     def batch(seed: torch.Generator, done: float) -> Example:
-        imitated, parts = replace(synthesis, batch=synthesis.batch - share), []
+        imitated, parts = replace(synthesis, batch=synthesis.batch - share - drawn), []
         if imitated.batch:
             parts.append(synthesise(mixed, shares, body, imitated, seed, done=done))
-        if taught is not None and share:
-            parts.append(rendered_example(taught, body, replace(synthesis, batch=share), seed))
-        return join_examples(*parts) if len(parts) > 1 else parts[0]
+        for windows, count in ((taught, share), (pool(), drawn)):
+            if windows is not None and count:
+                parts.append(rendered_example(windows, body, replace(synthesis, batch=count), seed))
+        return reduce(join_examples, parts)
 
     def motion(seed: torch.Generator) -> Float[Tensor, "real time 24 3 3"]:
         quaternions, _ = draw_windows(motions, weights, synthesis.batch, synthesis.frames, synthesis.fastest, seed)
@@ -95,9 +101,25 @@ def keypoints_task(recipe: Recipe, group: ProcessGroup) -> Task:
         losses=terms,
         shifted_losses=shifted_terms,
         validate=lambda answer: validate_keypoints(answer, recipe, body, held_out, validating, by_rule),
-        score="detected_pa_mpjpe_mm" if share == synthesis.batch else "noisy_pa_mpjpe_mm",
-        data=data_checksum({path.name: path for path in paths} | input_weights(recipe) | store_files(recipe.rendered)),
+        score="detected_pa_mpjpe_mm" if validating and share + drawn == synthesis.batch else "noisy_pa_mpjpe_mm",
+        data=data_checksum({path.name: path for path in paths} | input_weights(recipe) | detector_files(recipe)),
     )
+
+
+def detector_windows(recipe: Recipe) -> tuple[int, int]:
+    """How many windows of a batch are rendered, and how many are simulated; raises ValueError for what can't be."""
+    synthesis = recipe.synthesis
+    rendered, simulated = synthesis.rendered, synthesis.simulated
+    if min(rendered, simulated) < 0 or not rendered + simulated <= 1:
+        raise ValueError(
+            f"{rendered:g} of the windows rendered and {simulated:g} simulated can't be: give shares of 1 at most"
+        )
+    if rendered and not recipe.rendered:
+        raise ValueError(f"{rendered:g} of the windows can't be rendered without a store: give --rendered")
+    if simulated and recipe.simulator is None:
+        raise ValueError(f"{simulated:g} of the windows can't be simulated without a simulator: give --simulator")
+    share = round(rendered * synthesis.batch)
+    return share, round((rendered + simulated) * synthesis.batch) - share
 
 
 def published_losses(
@@ -105,7 +127,8 @@ def published_losses(
 ) -> dict[str, Float[Tensor, ""]]:
     """The paper's losses of windows of keypoints, by the 49 joints of both bodies about their pelvises.
 
-    The detected keypoints are what the set knows in 2D; joints, rotations and shapes are known of labelled windows.
+    The detected keypoints are what the set knows in 2D, of the places that the detector marks on the body; joints,
+    rotations and shapes are known of labelled windows.
     """
     frames = batch.labelled[:, None].expand(made.betas.shape[:2])
     betas = batch.betas[:, None].expand_as(made.betas)
@@ -114,15 +137,35 @@ def published_losses(
         joints_and_keypoints(body, *each, "spin49") for each in ((made.rotmat, made.betas), (batch.rotmat, betas))
     )
     found, true = found - mine[..., :1, :], true - root[..., :1, :]
+    _, marked = joints_and_keypoints(body, made.rotmat, made.betas, "detected17")
+    marked = convert_joints(marked - mine[..., :1, :], COCO, SPIN49)
     known = all_reduce_mean(dict.fromkeys(("points", "theta"), float(frames.sum())), group)
     truth = Annotation(seen, true, batch.rotmat, betas, frames, frames)
-    return feature_losses(PredictedClips(made, found, project_in_crop(found, made.pred_cam)), truth, weights, known)
+    return feature_losses(PredictedClips(made, found, project_in_crop(marked, made.pred_cam)), truth, weights, known)
 
 
-def store_files(stores: Sequence[str]) -> dict[str, Path]:
-    """Every column of these stores, by its name in the run."""
-    columns = {place: sorted(Path(store).glob("*.npy")) for place, store in enumerate(stores)}
-    return {f"rendered {place} {path.name}": path for place, paths in columns.items() for path in paths}
+def simulated_pool(
+    recipe: Recipe, motions: Motions, weights: Float[Tensor, "clip"], body: Body
+) -> Callable[[], RenderedWindows | None]:
+    """Gives the windows that a recipe's simulator answers for, if there are any; they are made when first asked for."""
+    if not recipe.synthesis.simulated or recipe.simulator is None:
+        return lambda: None
+    simulator, seed = load_simulator(recipe.simulator, recipe.set_aside), seeded_generator(recipe.seed, 0, SIMULATED)
+    return cache(lambda: simulated_windows(simulator, motions, weights, body, recipe.synthesis.pool, seed))
+
+
+def detector_files(recipe: Recipe) -> dict[str, Path]:
+    """What the detector's answers are read from: stores, and the simulator where it is asked; by names in the run."""
+    simulator = recipe.simulator if recipe.synthesis.simulated else None
+    found = {} if simulator is None else {"simulator": assets.weights_path(simulator)}
+    return rendered_files(recipe.rendered) | found
+
+
+def rendered_files(stores: Sequence[str]) -> dict[str, Path]:
+    """Every file of these stores, by its name in the run."""
+    return {
+        f"rendered {place} {path.name}": path for place, store in enumerate(stores) for path in store_files(Path(store))
+    }
 
 
 def body_size(body: Body, betas: Float[Tensor, "*b 10"]) -> Float[Tensor, "*b"]:

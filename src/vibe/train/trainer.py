@@ -88,8 +88,8 @@ def train_loop(run: TrainerConfig, group: ProcessGroup, progress: Progress | Non
     """Go on until the last step, yielding the records that go into the log; from the first process alone.
 
     The folder ends up with what `docs/train.md` lists. What is written before the checkpoint of a step is written again
-    if the run dies before that checkpoint is whole. Raises NotANumber, with the batch in `nan_batch.pt`, and ValueError
-    if the folder belongs to another recipe or to other data, OSError if another run is at work in it.
+    if the run dies before that checkpoint is whole. Raises NotANumber, with the batch in `nan_batch.pt` where one is at
+    fault, ValueError if the folder belongs to another recipe or to other data, OSError if another run is at work in it.
     """
     if min(run.recipe.steps, run.recipe.log_every, run.recipe.validate_every, run.recipe.save_every) < 1:
         raise ValueError("steps, and those from log to log, validation to validation and so on, are 1 or more")
