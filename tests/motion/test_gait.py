@@ -99,6 +99,25 @@ def test_prominent_peaks_are_those_of_scipy(seed):
         assert prominent_peaks(values, least) == find_peaks(values, prominence=least)[0].tolist()
 
 
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        ([0, 1, 2, 2, 2, 1, 0, 3, 0], [3, 7]),
+        ([0, 2, 2, 0], [1]),
+        ([0, 1, 1, 2, 0], [3]),
+        ([2, 2, 0, 1, 1], []),
+        ([0, 2, 2, 1.5, 2.5, 2.5, 2.5, 0], [5]),
+    ],
+)
+def test_a_level_peak_is_at_its_middle_as_scipy_has_it(values, found):
+    values = np.array(values, float)
+    assert prominent_peaks(values, 1.0) == find_peaks(values, prominence=1.0)[0].tolist() == found
+
+
+def test_of_equally_high_peaks_the_first_counts():
+    assert prominent_peaks(np.array([0, 2, 1.5, 2, 0]), 1.0) == [1]
+
+
 def test_a_gait_is_read_without_what_takes_long_to_load():
     code = """
 import sys

@@ -157,6 +157,13 @@ def test_deviations_are_written_and_read_back_and_none_is_negative(tmp_path, res
         load(changed(tmp_path / "less.npz", result, **{"1/joints_std": -std}))
 
 
+@pytest.mark.parametrize("wrong", [-0.2, 1.5])
+def test_contacts_are_probabilities(tmp_path, result, wrong):
+    contacts = np.full((len(result.people[0]), 4), wrong, np.float32)
+    with pytest.raises(ValueError, match="1/contacts are no probabilities from 0 to 1"):
+        load(changed(tmp_path / "wrong.npz", result, **{"1/contacts": contacts}))
+
+
 def test_a_world_is_written_whole_whatever_the_people_say(tmp_path, result):
     """What people hold of the camera is the result's; contacts need no world."""
     world = in_world(result).world

@@ -7,6 +7,7 @@ from walkers import true_contacts, walker
 
 from vibe.arrays import as_numpy
 from vibe.body.skin_points import sole_points
+from vibe.world import trajectories
 from vibe.world.trajectories import Walk, solve_paths
 
 
@@ -42,6 +43,23 @@ def test_a_camera_goes_its_likely_path_a_little_longer_or_shorter_as_the_feet_te
     length, error = np.linalg.norm(true[-1]), np.linalg.norm(path - true, axis=-1)
     assert error.max() < 0.095 * length
     assert np.allclose(path, path[-1:] * one.times[:, None] / one.times[-1], atol=0.03)
+
+
+def test_standing_soles_tell_a_travelling_camera_more_than_one_that_stands(low, monkeypatch):
+    one = walker(low, frames=120)
+    true = np.stack([0.5 * one.times, 0.0 * one.times, 0.3 * one.times], 1)
+    walk, random = _walk(low, one, np.zeros(len(one.times))), np.random.default_rng(0)
+    shaken = walk.soles - true[:, None] + 0.01 * random.standard_normal(walk.soles.shape)
+    moved = Walk(walk.frames, walk.pelvis - true, shaken, walk.contacts, walk.ground)
+    trembling = true + np.cumsum(0.003 * random.standard_normal(true.shape), 0)
+    slides = []
+    for sway in (trajectories.SWAY, trajectories.SLIDE):
+        monkeypatch.setattr(trajectories, "SWAY", sway)
+        (step,), path = solve_paths([moved], one.times, one.up, trembling)
+        places = moved.soles + (step + path)[:, None]
+        stands = np.minimum(moved.contacts[1:], moved.contacts[:-1]) > 0.5
+        slides.append(np.linalg.norm(np.diff(places, axis=0), axis=-1)[stands].mean())
+    assert slides[0] < 0.95 * slides[1]
 
 
 def test_nobody_moves_nothing():

@@ -4,13 +4,13 @@ inverse kinematics."""
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from vibe.body.pose import pose_joints
 from vibe.body.posture import unit
 from vibe.body.record import Body
-from vibe.body.skin_points import sole_points
+from vibe.body.skin_points import sole_points, sole_velocity, unbroken
 from vibe.records import SmplParams
 from vibe.rotations import rotmat_from_rotvec
 from vibe.skeletons import SMPL, SMPL_PARENTS
@@ -18,9 +18,9 @@ from vibe.skeletons import SMPL, SMPL_PARENTS
 LEGS = [[SMPL.index(f"{side}_{joint}") for joint in ("hip", "knee", "ankle")] for side in ("left", "right")]
 LOOSE, FIRM = 0.15, 0.6
 """Probability of standing up to which a sole goes as it was read, and from which it is held."""
-RUNS = 0.8
-"""Metres a second from which a sole that moves is held less than its probability of standing says: a little of a high
-speed is far."""
+RUNS, QUICK = 0.8, 0.05
+"""Metres a second, over so many seconds to either side, from which a sole that moves is held less than its probability
+of standing says: a little of a high speed is far."""
 SPEED, HELD = 0.3, 0.01
 """Expected error of a sole's speed, metres a second: as it was read, and where it is held."""
 PLACE, HEIGHT, STIFF = 0.03, 0.01, 0.005
@@ -40,15 +40,29 @@ STRETCH = 0.999
 def plant_feet(
     body: Body, smpl: SmplParams, joints: Float[ndarray, "time 24 3"], contacts: Float[ndarray, "time 4"],
     up: Float[ndarray, "3"], ground: Float[ndarray, "time 4"], times: Float[ndarray, "time"],
+    frames: Int[ndarray, "time"],
 ) -> SmplParams:  # fmt: skip
     """The same motion with standing soles still and on the ground, and none below it.
 
     All in axes that neither turn nor move, metres; `ground` is the height along `up` of what is under each sole. `body`
-    is of NumPy's arrays.
+    is of NumPy's arrays. Nobody knows what a foot did where indices into the clip, `frames`, are missing: the stretches
+    between such gaps are planted each by itself, and none of less than three frames is held.
     """
+    rotmat, pelvis = smpl.rotmat.copy(), smpl.pelvis.copy()
+    for rows in unbroken(frames):
+        part = _planted(body, smpl.at(rows), joints[rows], contacts[rows], up, ground[rows], times[rows])
+        rotmat[rows], pelvis[rows] = part.rotmat, part.pelvis
+    return SmplParams(rotmat, smpl.betas, pelvis)
+
+
+def _planted(
+    body: Body, smpl: SmplParams, joints: Float[ndarray, "time 24 3"], contacts: Float[ndarray, "time 4"],
+    up: Float[ndarray, "3"], ground: Float[ndarray, "time 4"], times: Float[ndarray, "time"],
+) -> SmplParams:  # fmt: skip
+    """One stretch without gaps."""
     # heel and toe of a foot are moved together, then both as one stiff foot, and the leg follows
     soles, _ = sole_points(body, smpl, joints)
-    speed = np.linalg.norm(np.gradient(soles, times, axis=0), axis=-1) if len(times) > 1 else 0.0
+    speed = np.linalg.norm(sole_velocity(soles.astype(np.float64), times, QUICK), axis=-1)
     held = ((contacts.astype(np.float64) ** (1 + (speed / RUNS) ** 2) - LOOSE) / (FIRM - LOOSE)).clip(0, 1)
     held = held**2 * (3 - 2 * held)
     targets = []

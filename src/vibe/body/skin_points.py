@@ -67,6 +67,22 @@ def standing_spans(standing: Bool[ndarray, "time"], times: Float[ndarray, "time"
     return [span for span in spans if times[span.stop - 1] - times[span.start] >= LEAST]
 
 
+def unbroken(frames: Int[ndarray, "time"]) -> list[Int[ndarray, "_"]]:
+    """The rows of each stretch of a track between its gaps, of its indices into the clip."""
+    return np.split(np.arange(len(frames)), np.flatnonzero(np.diff(frames) > 1) + 1)
+
+
+def sole_velocity(
+    soles: Float[ndarray, "time 4 3"], times: Float[ndarray, "time"], seconds: float
+) -> Float[ndarray, "time 4 3"]:
+    """Metres a second between so long before and so long after, or the neighbours, as far as the stretch goes; 0 of a
+    single frame."""
+    rows = np.arange(len(times))
+    before = np.minimum(np.searchsorted(times, times - seconds - 1e-6), (rows - 1).clip(0))
+    after = np.maximum(np.searchsorted(times, times + seconds + 1e-6) - 1, (rows + 1).clip(max=len(rows) - 1))
+    return (soles[after] - soles[before]) / (times[after] - times[before]).clip(1e-9)[:, None, None]
+
+
 Triple = tuple[float, float, float]
 LIMB_RAYS: dict[str, tuple[str, str, float, Triple, Triple]] = {
     "asis": ("hip", "hip", 0.0, (0.01, 0.085, 0.0), (0.3, 0.0, 1.0)),

@@ -232,7 +232,7 @@ def _planted(
     smpl = _levelled(theirs, smpl, near)
     smpl = _bent_toes(smpl, _dips(theirs, smpl, near))
     for _ in range(ROUNDS):
-        smpl = plant_feet(theirs, smpl, _joints(theirs, smpl)[1], contacts, UP, ground, times)
+        smpl = plant_feet(theirs, smpl, _joints(theirs, smpl)[1], contacts, UP, ground, times, np.arange(len(times)))
         smpl = _rolled(theirs, smpl, _dips(theirs, smpl, near))
     smpl = _lifted(theirs, _raised_toes(theirs, smpl, ground), ground)
     return smpl, smpl.pelvis * rest.scale + (1 - rest.scale) * floor * UP

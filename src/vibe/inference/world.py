@@ -16,7 +16,7 @@ from vibe.body.feet import plant_feet
 from vibe.body.pose import pose_joints, rest_planes, shape_of_height
 from vibe.body.posture import posture, unit
 from vibe.body.record import Body
-from vibe.body.skin_points import sole_points
+from vibe.body.skin_points import sole_points, unbroken
 from vibe.edits.record import CorrectedPerson
 from vibe.inference.config import Refinement
 from vibe.motion import Motion
@@ -170,7 +170,7 @@ def _contacts(one: _Person, up: Float[ndarray, "3"], path: Float[ndarray, "time 
     """How likely the soles stand, where the camera went along a path; stretches between gaps by themselves."""
     shift = path[:, None]
     frames, found = one.motion.frames, np.zeros((len(path), 4), np.float32)
-    for rows in np.split(np.arange(len(frames)), np.flatnonzero(np.diff(frames) > 1) + 1):
+    for rows in unbroken(frames):
         places = (one.soles + shift)[rows], (one.joints + shift)[rows]
         found[rows] = contact_probability(*places, one.sight[rows], up, one.motion.times[rows])
     # of feet that are out of sight nothing is known
@@ -249,7 +249,7 @@ def _planted(
     """The person with standing feet still on what they stand on, in axes in which the camera went along a path."""
     assert walk.ground is not None
     joints = one.joints + path[:, None].astype(np.float32)
-    smpl = plant_feet(body, one.smpl, joints, walk.contacts, up, walk.ground, one.motion.times)
+    smpl = plant_feet(body, one.smpl, joints, walk.contacts, up, walk.ground, one.motion.times, walk.frames)
     return _person(one.motion, _in_camera(replace(one, smpl=smpl), seen), body, seen)
 
 

@@ -142,20 +142,24 @@ def _way(
 
 
 def prominent_peaks(values: Float[ndarray, "time"], least: float) -> list[int]:
-    """Frames of the peaks whose prominence is `least` or more; none at the ends.
+    """Frames of the peaks whose prominence is `least`, more than 0, or more; of a level peak its middle, rounded down;
+    none at the ends.
 
-    One is over once the values fell by as much from it, and the next begins once they rose by as much.
+    One is over once the values fell by as much from it, and the next begins once they rose by as much: of peaks that
+    are equally high, with no such fall between them, the first counts, where SciPy's `find_peaks` has them all.
     """
     found: list[int] = []
-    top, low = None, np.inf
+    top, end, low = None, 0, np.inf
     for frame, value in enumerate(values.tolist()):
         if top is None:
             low = min(low, value)
-            top = frame if value - low >= least else None
+            top, end = (frame, frame) if value - low >= least else (None, 0)
         elif value > values[top]:
-            top = frame
+            top = end = frame
+        elif value == values[top] and end == frame - 1:
+            end = frame
         elif values[top] - value >= least:
-            found.append(top)
+            found.append((top + end) // 2)
             top, low = None, value
     return found
 

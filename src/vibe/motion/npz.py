@@ -317,6 +317,9 @@ def _person(
             raise ValueError(f"{path}: {number}/{name} has numbers that are not finite: {DAMAGED}")
     if (here.get("joints_std", np.zeros(1)) < 0).any():
         raise ValueError(f"{path}: {number}/joints_std is less than 0 somewhere: {DAMAGED}")
+    contacts = here.get("contacts", np.zeros(1))
+    if ((contacts < 0) | (contacts > 1)).any():
+        raise ValueError(f"{path}: {number}/contacts are no probabilities from 0 to 1: {DAMAGED}")
     frames, count = here["frames"], len(head["timestamps"])
     if not (np.diff(frames) > 0).all() or (len(frames) and not 0 <= frames[0] <= frames[-1] < count):
         raise ValueError(f"{path}: {number}/frames are not increasing indices into the video: {DAMAGED}")

@@ -16,14 +16,15 @@ from scipy.optimize import least_squares
 from scipy.special import expit
 
 from vibe.body.posture import mean_up, unit
-from vibe.body.skin_points import standing_spans
+from vibe.body.skin_points import sole_velocity, standing_spans
 from vibe.skeletons import SMPL
 
 ODDS, PER_HEIGHT = -2.0, -16.0
 """Of standing, as a logarithm: where nothing else is known, and for each metre."""
 PER_SPEED = {0.05: -1.0, 0.1: -1.0}
 """For each e-fold of speed beyond `REST`, measured over so many seconds to either side: a foot that comes to rest or
-leaves is slow for a moment only, one that stands is for long. All fitted to the truth."""
+leaves is slow for a moment only, one that stands is for long. All from logistic regressions on the truth of 40 clips of
+training subjects (docs/diary.md), rounded."""
 REST = 0.05
 """Metres a second by which a sole that stands seems to move."""
 STEP, LIFTED = 0.15, -60.0
@@ -46,10 +47,10 @@ def contact_probability(
 
     `soles` and `joints` are metres in axes that neither turn nor move, in which `up` is a unit vector; `sight` is the
     direction from the camera to the person, along which a picture hardly tells how fast something moves; `times` are
-    seconds.
+    seconds. Of a single frame nothing is known, and nothing stands.
     """
     if len(times) < 2:
-        return np.full(soles.shape[:2], 0.5, np.float32)
+        return np.zeros(soles.shape[:2], np.float32)
     height = soles @ up
     # whoever stands on the hands, hangs or sits on the floor has other parts that are as low
     lowest = np.minimum(height.min(1), (joints[:, OTHERS] @ up).min(1) - FLESH)
@@ -57,21 +58,11 @@ def contact_probability(
     above = height - minimum_filter1d(lowest, window)[:, None]
     odds = ODDS + PER_HEIGHT * above
     for seconds, factor in PER_SPEED.items():
-        velocity = _velocity(soles.astype(np.float64), times, seconds)
+        velocity = sole_velocity(soles.astype(np.float64), times, seconds)
         across = velocity - (velocity @ sight[..., None]) * sight[:, None]
         odds += factor * np.log(np.linalg.norm(across, axis=-1) + REST)
     odds += LIFTED * (above - STEP).clip(min=0)
     return expit(odds).astype(np.float32)
-
-
-def _velocity(
-    points: Float[ndarray, "time 4 3"], times: Float[ndarray, "time"], seconds: float
-) -> Float[ndarray, "time 4 3"]:
-    """Metres a second between so long before and so long after, or the neighbours, as far as the stretch goes."""
-    rows = np.arange(len(times))
-    before = np.minimum(np.searchsorted(times, times - seconds - 1e-6), (rows - 1).clip(0))
-    after = np.maximum(np.searchsorted(times, times + seconds + 1e-6) - 1, (rows + 1).clip(max=len(rows) - 1))
-    return (points[after] - points[before]) / (times[after] - times[before])[:, None, None]
 
 
 def ground_heights(
@@ -131,7 +122,7 @@ class Standing:
     soles: Float[ndarray, "time 4 3"]
     """Left heel, left toe, right heel, right toe, from the camera's centre in each frame."""
     path: Float[ndarray, "time 3"]
-    """That centre, from where it is in the clip's first frame."""
+    """That centre, from where it is in the scene's first frame."""
     contacts: Float[ndarray, "time 4"]
     """How likely each of them stands."""
     rising: Float[ndarray, "time 3"]
@@ -146,7 +137,7 @@ class Floor:
 
     up: Float[ndarray, "3"]
     height: float
-    """Of the camera's centre above the floor in the first frame, metres."""
+    """Of the camera's centre above the floor in the scene's first frame, metres."""
     scales: Float[ndarray, "person"]
     """By how much each person is larger, and farther, than they were taken to be."""
     levels: Float[ndarray, "person"]
