@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from fractions import Fraction
 from itertools import islice
@@ -117,37 +117,51 @@ LONGEST = 300.0
 """Seconds of it: clocks of two devices drift apart by some milliseconds meanwhile."""
 TAKEN = range(4000, 400_001)
 """Samples a second that a file may have: of fewer, a small file would grow large."""
+SHORTEST = 20
+"""Samples that a packet counts for, besides those that are read of it: damaged ones end too."""
 
 
 def read_sound(path: Path) -> Float[ndarray, "sample"] | None:
     """A video's sound from its first picture on, at most `LONGEST`: one channel at `RATE`, 0 where there is none.
 
-    None where no sound can be read; what is damaged ends it.
+    None where no sound can be read; packets that are damaged are left out.
     """
     samples, count = np.zeros(round(LONGEST * RATE), np.float32), 0
     with suppress(av.error.FFmpegError, OSError, ValueError), open_file(path) as source:
-        stream = source.streams.audio[0] if source.streams.audio else None
-        if stream is None or stream.codec_context is None or stream.codec_context.sample_rate not in TAKEN:
+        if not source.streams.audio or source.streams.audio[0].codec_context is None:
             return None
         with open_video(path) as video:
             starts = video.starts
-        rate, left = stream.codec_context.sample_rate, 2 * len(samples)
-        resampler = av.AudioResampler("fltp", "mono", RATE)
-        for heard in source.decode(stream):
-            if heard.sample_rate != rate:  # a new rate in midstream is not asked for again
-                break
-            for piece in resampler.resample(heard):
-                if piece.pts is None or piece.time_base is None:
-                    continue
-                part = np.nan_to_num(piece.to_ndarray()[0])
-                at = round((float(piece.pts * piece.time_base) - starts) * RATE)
-                first, last = max(at, 0), min(at + len(part), len(samples))
-                if first < last:
-                    samples[first:last], count = part[first - at : last - at], max(count, last)
-                left -= len(part)
-            if left <= 0 or count == len(samples):
+        for piece in _resampled(source.demux(source.streams.audio[0])):
+            if piece.pts is None or piece.time_base is None:
+                continue
+            part = np.nan_to_num(piece.to_ndarray()[0]).clip(-1, 1)
+            at = round((float(piece.pts * piece.time_base) - starts) * RATE)
+            first, last = max(at, 0), min(at + len(part), len(samples))
+            if first < last:
+                samples[first:last], count = part[first - at : last - at], max(count, last)
+            if count == len(samples):
                 break
     return samples[:count] if count else None
+
+
+def _resampled(packets: Iterable[av.Packet]) -> Generator[av.AudioFrame, None, None]:
+    """A file's sound as one channel at `RATE`, up to twice `LONGEST` of it, whatever times it has."""
+    rate, left, resampler = None, 2 * round(LONGEST * RATE), av.AudioResampler("fltp", "mono", RATE)
+    for packet in packets:
+        frames = []
+        with suppress(av.error.FFmpegError):
+            frames = packet.decode()
+        left -= SHORTEST
+        for heard in frames:
+            rate = rate or heard.sample_rate  # the header has half of it where a band is replicated
+            if heard.sample_rate != rate or rate not in TAKEN:  # a new rate in midstream is not asked for again
+                return
+            for piece in resampler.resample(heard):
+                left -= piece.samples
+                yield piece
+        if left <= 0:
+            return
 
 
 def has_sound(path: Path) -> bool:
