@@ -45,6 +45,19 @@ def test_sides_are_exchanged_at_the_same_moments_of_all_videos_or_in_one_alone()
             assert torch.equal(changed, during if place in concerned else torch.zeros_like(during))
 
 
+@pytest.mark.parametrize("offset_s", [0.05, -0.05, 0.15, 1 / 60])
+def test_stretches_that_follow_one_another_have_every_frame_of_another_view_once(offset_s):
+    """Half a frame from the first view's, where each of its frames is as near to two."""
+    left, right = COCO.index("left_knee"), COCO.index("right_knee")
+    videos = [Corrected.of([track(0, 59, 3)], TIMES), Corrected.of([track(0, 59, 4)], TIMES, offset_s)]
+    stretches = [(10, 19), (20, 29), (30, 30), (31, 44)]
+    swaps = [Edit("swap_sides", {"person": 1, "first": first, "last": last}) for first, last in stretches]
+    for whole, old in zip(apply_edits(videos, swaps), videos, strict=True):
+        new, before = whole.people[0].track, old.people[0].track
+        changed = (new.keypoints_px[:, left] == before.keypoints_px[:, right]).all(-1).nonzero()[:, 0]
+        assert torch.equal(changed, torch.arange(int(changed[0]), int(changed[-1]) + 1)) and 34 <= len(changed) <= 36
+
+
 def test_what_was_said_of_feet_is_exchanged_with_the_person_but_not_with_one_view_of_them():
     stands = ("foot_stands", {"person": 1, "foot": "left", "first": 5, "last": 40})
     both = applied(stands, ("swap_sides", STRETCH))

@@ -190,8 +190,10 @@ def _at_its_frames(whole: Corrected, first: Corrected, values: Mapping[str, Any]
     half = float(theirs.diff().median()) / 2 if len(theirs) > 1 else 0.0
     found = dict(values)
     if "first" in values:
-        found["first"] = int(torch.searchsorted(times, theirs[values["first"]] - half))
-        found["last"] = int(torch.searchsorted(times, theirs[values["last"]] + half, right=True)) - 1
+        # stretches that follow one another share a border, on which no frame is of both
+        borders = torch.cat([theirs[:1] - half, (theirs[:-1] + theirs[1:]) / 2, theirs[-1:] + half])
+        found["first"] = int(torch.searchsorted(times, borders[values["first"]]))
+        found["last"] = int(torch.searchsorted(times, borders[values["last"] + 1])) - 1
     if "frame" in values:
         away = times - theirs[values["frame"]]
         found["frame"] = int(away.abs().argmin())
