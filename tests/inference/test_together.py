@@ -22,6 +22,7 @@ from vibe.refine.smplify import ENERGIES
 from vibe.skeletons import BLAZEPOSE, COCO, mirrored
 from vibe.synthetic.clips import STRIDES, truth, walk
 from vibe.video.sound import RATE
+from vibe.views.camera_poses import PosedCamera
 from vibe.world.camera_motion import standing_camera
 
 CONFIG = EstimatorConfig(fitting="open")
@@ -127,6 +128,17 @@ def test_sound_that_tells_another_clock_than_clear_motion_is_not_followed(models
     assert joined.notes == [
         "the clock of view1.mp4 is told by how people move, -0.80 s; sound tells another one, +0.40 s"
     ]
+
+
+@pytest.mark.parametrize(("alike", "taken"), [(0.65, 0.0), (0.85, 1.0)])
+def test_sound_chooses_among_clocks_that_motion_leaves_open_and_no_others(monkeypatch, alike, taken):
+    """The second clock fits 1.54 and 1.18 times as badly as the first."""
+    alone = PosedCamera(np.eye(3), 0.0, np.eye(3), np.zeros(3))
+    monkeypatch.setattr(together, "time_offsets", lambda *_: [(0.0, 1.0), (1.0, alike)])
+    monkeypatch.setattr(together, "pair_views", lambda one, two, offset_s: (np.eye(3), np.zeros(3), [], 0.0))
+    monkeypatch.setattr(together, "adjust_cameras", lambda cameras, shared, tried: (cameras, 0.01))
+    likely = together._paired([], [], alone, alone, None, 1.0)
+    assert [camera.offset_s for camera in likely] == [taken]
 
 
 def test_frames_that_the_first_view_does_not_see_are_told_by_the_other(models, views):

@@ -64,3 +64,14 @@ def test_sounds_that_are_not_the_same_or_repeat_themselves_or_are_none_tell_noth
     for other in (silence, noise(0), silence[:0], silence[:50]):
         assert sound_offset(silence, other, RATE) is None
     assert sound_offset(noise(0)[:RATE], noise(0), RATE) is None, "a second is too little"
+
+
+def test_one_loud_event_amid_silence_tells_nothing():
+    def click(seed):
+        random = np.random.default_rng(seed)
+        sound, at = 1e-5 * random.standard_normal(30 * RATE), random.integers(29 * RATE)
+        sound[at : at + RATE // 4] += random.standard_normal(RATE // 4) * np.exp(-np.arange(RATE // 4) / (0.05 * RATE))
+        return sound.clip(-1, 1).astype(np.float32)
+
+    assert all(sound_offset(click(seed), click(seed + 100), RATE) is None for seed in range(8))
+    assert sound_offset(*(np.eye(1, 10 * RATE, at, dtype=np.float32)[0] for at in (900, 40_000)), RATE) is None

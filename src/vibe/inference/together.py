@@ -40,9 +40,8 @@ CLOSE = 0.8
 """Ratio of how badly the two likeliest time offsets fit, from which it is said that either may be right."""
 UNSURE = 0.5
 """How unlike the people of two views may be, as `vibe.views.matching` measures it."""
-HEARD, NEAR = 0.5, 0.06
-"""How badly a time offset that sound tells too may fit, as a share of what it is told to, and seconds within which it
-does: sound takes 3 ms a metre."""
+NEAR = 0.06
+"""Seconds within which sound tells the same time offset: it takes 3 ms a metre."""
 UNLIKE = "does not show the people of {} at the same time"
 MEND = "give videos of one scene that overlap by two seconds or more, none of them mirrored"
 
@@ -196,7 +195,7 @@ def _paired(
 ) -> list[PosedCamera]:  # fmt: skip
     """The second camera from what both see, for each likely time offset; the one that fits best, and its equals.
 
-    What sound tells, `heard`, is tried too, and one of several that fit about equally well is the one it tells.
+    What sound tells, `heard`, is tried too, and of several that fit about equally well the one it tells is taken alone.
     """
     found, offsets = [], time_offsets(one, two)
     # who moves more as the others do in the mirror was filmed in one, or by an app that shows one
@@ -215,9 +214,10 @@ def _paired(
         if error < WORST:
             # places of people compare best under the cameras that were laid over them
             camera = replace(camera, offset_s=posed[1].offset_s)
-            found.append((error / alike * (HEARD if _heard(camera, heard) else 1.0), camera))
+            found.append((error / alike, camera))
     found.sort(key=lambda each: each[0])
-    return [camera for cost, camera in found if cost * CLOSE <= found[0][0]]
+    likely = [camera for cost, camera in found if cost * CLOSE <= found[0][0]]
+    return [camera for camera in likely if _heard(camera, heard)][:1] or likely
 
 
 def _heard(camera: PosedCamera, heard: float | None) -> bool:

@@ -127,7 +127,16 @@ def sound_offset(one: Float[ndarray, "first"], two: Float[ndarray, "second"], ra
     others = score[abs(lags - lags[peak]) > NEAR * hops]
     if not score[peak] > CLEAR * usual or others.max(initial=0.0) > ALONE * score[peak]:
         return None
+    if _eventful(a, b, int(lags[peak])) < DOUBT * hops:
+        return None
     return float(lags[peak] + _vertex(score, peak)) / hops
+
+
+def _eventful(one: Float[ndarray, "first band"], two: Float[ndarray, "second band"], lag: int) -> float:
+    """On how many hops a likeness rests: one loud event amid silence is like any other."""
+    first, last = max(-lag, 0), min(len(one), len(two) - lag)
+    both = np.sqrt((one[first:last] ** 2).sum(1) * (two[first + lag : last + lag] ** 2).sum(1))
+    return float(both.sum() ** 2 / (both**2).sum().clip(1e-9))
 
 
 def _changes(sound: Float[ndarray, "sample"], rate: int) -> Float[ndarray, "hop band"]:
