@@ -141,6 +141,21 @@ def test_sound_chooses_among_clocks_that_motion_leaves_open_and_no_others(monkey
     assert [camera.offset_s for camera in likely] == [taken]
 
 
+def test_a_person_of_several_tracks_in_a_view_is_read_by_the_lens_that_is_known_of_it(models, views):
+    network, body = models
+    second = views[1]
+    track, whole = second.tracks[0], second.predictions[0].whole
+    parts = [Track(*(each[rows] for each in vars(track).values() if each is not None))
+             for rows in (slice(60), slice(60, None))]  # fmt: skip
+    times, camera = second.clip.timestamps, second.lens.camera
+    said = [predict_track(part, times[part.frames], camera, network, body) for part in parts]
+    joined = join_views([views[0], replace(second, tracks=parts, predictions=said)], CONFIG, network, body)
+    (person,) = joined.people
+    seen = person.seen[1][1].whole
+    assert not np.allclose(joined.cameras[1].K_px, camera.K_px.numpy(), rtol=1e-3), "the cameras told another lens"
+    assert torch.allclose(seen.smpl.pelvis, whole.smpl.pelvis, atol=1e-4)
+
+
 def test_frames_that_the_first_view_does_not_see_are_told_by_the_other(models, views):
     network, body = models
     first = views[0]
