@@ -181,12 +181,31 @@ def test_who_was_lost_and_found_again_in_one_view_is_one_person(models, views):
 def test_a_camera_that_moves_and_a_scene_of_other_people_are_refused_or_left_out(models, views):
     network, body = models
     moving = replace(views[1].moved, still=False)
-    with pytest.raises(ValueError, match=r"view1.mp4 was left out: its camera moves: give another"):
+    with pytest.raises(ValueError, match=r"view1.mp4 can't be .* with others: its camera moves: give videos of"):
         join_views([views[0], replace(views[1], moved=moving)], CONFIG, network, body)
-    with pytest.raises(ValueError, match="the camera of view0.mp4 moves"):
+    with pytest.raises(ValueError, match="view0.mp4 can't be .* its camera moves"):
         join_views([replace(views[0], moved=moving), views[1]], CONFIG, network, body)
     with pytest.raises(ValueError, match=r"view1.mp4 does not show the people of view0.mp4 at the same time"):
         join_views([views[0], replace(views[1], tracks=[], predictions=[])], CONFIG, network, body)
+
+
+def test_a_video_with_a_cut_and_the_same_picture_again_are_no_views_and_notes_of_each_are_kept(models, views):
+    network, body = models
+    noted = [replace(view, notes=("a frame was damaged",)) for view in views]
+    assert "view1.mp4: a frame was damaged" in join_views(noted, CONFIG, network, body).notes
+    cut = replace(views[1], moved=replace(views[1].moved, begins=(0, 40)))
+    with pytest.raises(ValueError, match=r"view1.mp4 can't be .*: it has a cut"):
+        join_views([views[0], cut], CONFIG, network, body)
+    # a copy of half the size, in which the detector trembles
+    track, clip = views[0].tracks[0], replace(views[0].clip, width=240, height=320)
+    keypoints_px = track.keypoints_px.clone()
+    keypoints_px[..., :2] = 0.5 * keypoints_px[..., :2] + torch.randn(keypoints_px[..., :2].shape)
+    track = track_of(track.frames, 0.5 * track.box_px, keypoints_px)
+    copy = replace(views[0], path=Path("copy.mp4"), clip=clip, tracks=[track])
+    with pytest.raises(ValueError, match="copy.mp4 can't be .*: it shows the same picture as view0.mp4"):
+        join_views([views[0], copy], CONFIG, network, body)
+    joined = join_views([views[0], copy, views[1]], CONFIG, network, body)
+    assert [view.path.name for view in joined.views] == ["view0.mp4", "view1.mp4"]
 
 
 def test_a_mirrored_video_is_refused(models, views):

@@ -215,7 +215,8 @@ class Estimator:
                 for person, track in enumerate(each.tracks)
             ]
             moved = self._camera_motion(each, lens)[0]
-            views.append(SeenView(each.clip.path, each.clip, lens, each.tracks, predictions, moved, each.hands))
+            read = lens, each.tracks, predictions, moved, each.hands, tuple(each.notes)
+            views.append(SeenView(each.clip.path, each.clip, *read))
         return join_views(views, self.config, self.network, self.body)
 
     def solve_together(

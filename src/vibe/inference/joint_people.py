@@ -40,6 +40,8 @@ class SeenView:
     """How its camera moved, where that was asked for."""
     hands: HandReadings | None = None
     """Where they were looked for."""
+    notes: tuple[str, ...] = ()
+    """What the pass over it dropped or repaired."""
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,10 @@ UNSURE = 0.5
 NEAR = 0.06
 """Seconds within which sound tells the same time offset: it takes 3 ms a metre."""
 UNLIKE = "does not show the people of {} at the same time"
+STANDING = "give videos of cameras that stand still, one of each"
+SAME, LEAST_SHARED = 0.03, 10
+"""Median distance of keypoints in two pictures, heights of a person, within which they show the same; over so many
+frames of a track or more."""
 MEND = "give videos of one scene that overlap by two seconds or more, none of them mirrored"
 
 
@@ -103,16 +107,16 @@ def join_views(views: Sequence[SeenView], config: EstimatorConfig, network: Netw
 
     Of three videos and more one that does not is left out with a note; the first has to belong.
     """
-    notes, kept = [], []
+    notes, kept = [f"{view.path.name}: {note}" for view in views for note in view.notes], []
     for place, view in enumerate(views):
-        if view.moved is None or view.moved.still:
+        if (why := _unfit(view, kept)) is None:
             kept.append(view)
-        elif place == 0:
-            raise ValueError(f"the camera of {view.path.name} moves: cameras of videos taken together must stand still")
+        elif place == 0 or len(views) == 2:
+            raise ValueError(f"{view.path.name} can't be taken together with others: {why}: {STANDING}")
         else:
-            notes.append(f"{view.path.name} was left out: its camera moves")
+            notes.append(f"{view.path.name} was left out: {why}")
     if len(kept) < 2:
-        raise ValueError(f"{notes[-1]}: give another video of a camera that stands still")
+        raise ValueError(f"{notes[-1]}: {STANDING}")
     known = known_places(kept, config)
     cameras, groups, remarks = pose_cameras(kept, body, known)
     used = [place for place, camera in enumerate(cameras) if camera is not None]
@@ -120,6 +124,34 @@ def join_views(views: Sequence[SeenView], config: EstimatorConfig, network: Netw
     groups = [[(number[view], track) for view, track in group] for group in groups]
     views, posed = [kept[place] for place in used], [camera for camera in cameras if camera is not None]
     return JoinedViews(views, posed, join_people(views, posed, groups, network, body), notes + remarks)
+
+
+def _unfit(view: SeenView, others: Sequence[SeenView]) -> str | None:
+    """Why a video is none of a still camera of its own, if it is not."""
+    if view.moved is not None and not view.moved.still:
+        return "its camera moves"
+    if view.moved is not None and len(view.moved.begins) > 1:
+        return "it has a cut, after which another camera may show it"
+    same = next((other for other in others if _same_picture(view, other)), None)
+    return None if same is None else f"it shows the same picture as {same.path.name}"
+
+
+def _same_picture(one: SeenView, two: SeenView) -> bool:
+    """Whether somebody is at the same places of both pictures all the time, as in a copy with the same clock."""
+    for mine in one.tracks:
+        times, points = one.clip.timestamps[mine.frames].numpy(), mine.keypoints_px.flatten(1).numpy()
+        height = np.median(mine.box_px[:, 3].numpy()) / one.clip.height
+        for track in two.tracks:
+            there, other = two.clip.timestamps[track.frames].numpy(), track.keypoints_px.flatten(1).numpy()
+            inside = (times >= there[0]) & (times <= there[-1])
+            if inside.sum() < LEAST_SHARED:
+                continue
+            other = np.stack([np.interp(times[inside], there, each) for each in other.T], 1)
+            away = points[inside] / one.clip.height - other / two.clip.height
+            away = np.linalg.norm(away.reshape(len(away), -1, 3)[..., :2], axis=-1)
+            if np.median(away) < SAME * height:
+                return True
+    return False
 
 
 def known_places(views: Sequence[SeenView], config: EstimatorConfig) -> list[tuple[ndarray, ndarray] | None]:
