@@ -142,11 +142,20 @@ def test_the_command_puts_the_motion_of_two_videos_right(motion, method, capsys)
 
 
 def test_videos_that_give_other_cameras_with_these_options_are_refused(motion, method):
-    result = vibe.load(motion)
-    views = (result.views[0], replace(result.views[1], offset_s=0.1))
-    paths = [view.clip.path for view in views]
-    with pytest.raises(ValueError, match="have other cameras than the motion"):
-        open_refit(replace(result, views=views), paths, method, motion.parents[1] / ".vibe" / "stages" / FOLDER)
+    result, folder = vibe.load(motion), motion.parents[1] / ".vibe" / "stages" / FOLDER
+    first, second = result.views
+    paths = [view.clip.path for view in result.views]
+    assert isinstance(open_refit(result, paths, method, folder), JointRefit)
+    wider = second.camera.K_px * np.float32([[0.9, 1, 1], [1, 0.9, 1], [1, 1, 1]])
+    for other in (
+        {"offset_s": 0.1},
+        {"camera": replace(second.camera, K_px=wider)},
+        {"R_view_ref": second.R_view_ref @ np.float32([[0.9998, -0.02, 0], [0.02, 0.9998, 0], [0, 0, 1]])},
+        {"t_view_ref": 1.05 * second.t_view_ref},
+    ):
+        changed = replace(result, views=(first, replace(second, **other)))
+        with pytest.raises(ValueError, match=r"have other cameras than the motion: give the options that it was made"):
+            open_refit(changed, paths, method, folder)
     with pytest.raises(ValueError, match="the motion is of 2 videos, 1 were given"):
         open_refit(result, paths[:1], method, motion.parent)
     with pytest.raises(FileNotFoundError, match=r"run `vibe estimate view0.mp4 view1.mp4 --together --keep-stages`"):

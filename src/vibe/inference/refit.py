@@ -26,11 +26,12 @@ from vibe.inference.track import Tracking, kept_tracks
 from vibe.models.keypoint_embedding import detected_points
 from vibe.models.network import Network
 from vibe.motion import Result
-from vibe.records import Camera, Clip, Progress, Track
+from vibe.records import Camera, Clip, Progress, Track, View
 from vibe.skeletons import DETECTED27
 
-SAME_S = 2e-3
-"""Seconds by which clocks of the same videos may come out apart."""
+SAME = 5e-3
+"""By so much cameras of the same videos may come out apart: clocks in seconds, rotations in radians, focal lengths and
+distances as a share of them."""
 
 
 @dataclass(frozen=True)
@@ -185,11 +186,23 @@ def open_refit(
     if not result.views:
         return Refit(estimator, EditedVideo(content_key(videos[0]), frames, width, height), found[0], stages[0])
     joined = estimator.join(found, stages)
-    same = [view.offset_s for view in result.views], [view.offset_s for view in view_records(joined)]
-    if len(same[0]) != len(same[1]) or not np.allclose(*same, atol=SAME_S):
-        raise ValueError("these videos with these options have other cameras than the motion: give those that it had")
+    before, after = result.views, view_records(joined)
+    if len(before) != len(after) or not all(_is_same(*pair) for pair in zip(before, after, strict=True)):
+        raise ValueError("these videos with these options have other cameras than the motion: give the options that it "
+                         "was made with (--fov, --camera, --height), or estimate it anew with these")  # fmt: skip
     mark = EditedVideo(joint_content(videos), frames, width, height)
     return JointRefit(estimator, mark, joined, joint_stages(videos, estimator.config, folder))
+
+
+def _is_same(one: View, other: View) -> bool:
+    """Whether two cameras are the same, within `SAME`."""
+    far = np.linalg.norm(one.t_view_ref - other.t_view_ref)
+    return (
+        abs(one.offset_s - other.offset_s) < SAME
+        and np.allclose(one.camera.K_px, other.camera.K_px, rtol=SAME)
+        and np.allclose(one.R_view_ref, other.R_view_ref, rtol=0, atol=SAME)
+        and bool(far <= SAME * np.linalg.norm(one.t_view_ref))
+    )
 
 
 def _tracks(
