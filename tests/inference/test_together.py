@@ -6,17 +6,20 @@ import numpy as np
 import pytest
 import torch
 
+from vibe.arrays import as_tensors
+from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
-from vibe.body.pose import joints
-from vibe.cameras import default_camera
+from vibe.body.pose import joints, rest_vertices
+from vibe.cameras import default_camera, project
 from vibe.inference import together
 from vibe.inference.config import EstimatorConfig, Refinement
 from vibe.inference.estimate import estimate_track
+from vibe.inference.joint_people import said_of
 from vibe.inference.predict import predict_track
 from vibe.inference.refine import refine_track
 from vibe.inference.together import SeenView, check_videos, join_views
 from vibe.models.network import load_network
-from vibe.records import Clip, Lens, SmplParams, Track
+from vibe.records import Clip, Lens, SmplParams, Track, ViewEvidence
 from vibe.refine.presets import FITTINGS, SMOOTHING
 from vibe.refine.smplify import ENERGIES
 from vibe.skeletons import BLAZEPOSE, COCO, mirrored
@@ -100,6 +103,39 @@ def test_two_views_together_are_nearer_to_the_truth_than_either_alone(models, vi
     assert error_mm(both, body) < 0.9 * min(error_mm(motion, body, view) for view, motion in enumerate(alone))
     surer = both.joints_std[:, 1:].mean((0, 1)) / alone[0].joints_std[:, 1:].mean((0, 1))
     assert surer[1] < 0.9 and surer[1] < surer[0], "the other view sees the depth of the first"
+
+
+@pytest.mark.parametrize("share", [0.9, 1.1])
+def test_a_height_scales_the_cameras_too_so_that_people_stay_in_the_pictures_of_all_views(models, views, share):
+    network, body = models
+    up = rest_vertices(body, views[0].predictions[0].whole.smpl.betas.mean(0))[:, 1]
+    height_m, off_px, joined = share * float(up.max() - up.min()), [], []
+    for told in (None, height_m):
+        joined.append(join_views(views, replace(CONFIG, height_m=told), network, body))
+        (person,), how = joined[-1].people, replace(HOW, height_m=told)
+        rest = views[0].clip, joined[-1].camera, body, how
+        motion = refine_track(person.track, person.prediction, *rest, others=person.others)
+        off_px.append(beside_px(motion, joined[-1].camera, person, body))
+    assert max(off_px[1]) < 6 and off_px[1] == pytest.approx(off_px[0], rel=0.2)
+    before, after = (each.cameras[1] for each in joined)
+    assert np.allclose(after.t_view_ref / before.t_view_ref, share, atol=0.02)
+    assert np.array_equal(after.R_view_ref, before.R_view_ref) and after.offset_s == before.offset_s
+    (seen,), second = joined[1].people, joined[1].views[1]
+    again = said_of(seen.seen[1][0], second, network, body).whole.smpl
+    assert torch.allclose(again.pelvis, second.predictions[0].whole.smpl.pelvis, atol=1e-5), "corrections read the same"
+
+
+def beside_px(motion, camera, person, body):
+    """Mean distance of a motion's points from where each view sees them, at the prediction's moments."""
+    smpl, found = as_tensors(motion.smpl), []
+    with torch.no_grad():
+        joints, points = joints_and_keypoints(body, smpl.rotmat, smpl.betas, "detected17")
+    placed = points - joints[:, :1] + smpl.pelvis[:, None]
+    first = ViewEvidence(person.track.keypoints_px, camera.K_px, torch.eye(3), torch.zeros(3))
+    for view in (first, *person.others):
+        apart = project(placed @ view.R_view_cam.mT + view.t_view_cam, view.K_px) - view.keypoints_px[..., :2]
+        found.append(float(apart.norm(dim=-1)[view.keypoints_px[..., 2] > 0.3].mean()))
+    return found
 
 
 def heard(monkeypatch, offset_s):

@@ -13,13 +13,24 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vibe.body.keypoint_regressor import joints_and_keypoints
+from vibe.body.pose import shape_of_height
 from vibe.body.record import Body
 from vibe.cache import StageCache, chunked
 from vibe.cameras import BOX_MARGIN, project
 from vibe.distortion import distort, undistort_track
-from vibe.inference.predict import CHUNK, LAYOUT, STAGE, TrackPrediction, predict_track, resample_evidence, timeline
+from vibe.inference.predict import (
+    CHUNK,
+    LAYOUT,
+    STAGE,
+    Timeline,
+    TrackPrediction,
+    predict_track,
+    resample_evidence,
+    timeline,
+)
 from vibe.models.network import Network
 from vibe.records import Camera, Clip, HandReadings, Lens, SmplParams, Track, ViewEvidence
+from vibe.refine.smooth import one_shape
 from vibe.rotations import interpolate
 from vibe.skeletons import BLAZEPOSE
 from vibe.views.camera_poses import PosedCamera
@@ -42,6 +53,8 @@ class SeenView:
     """Where they were looked for."""
     notes: tuple[str, ...] = ()
     """What the pass over it dropped or repaired."""
+    height_m: float | None = None
+    """Of everybody, metres, where it is known; then the predictions are of people so tall."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +90,50 @@ def join_people(
 
 def said_of(track: Track, view: SeenView, network: Network, body: Body) -> TrackPrediction:
     """What the network says of a track in a view, by the lens that is known of the view alone, as of all tracks."""
-    return predict_track(track, view.clip.timestamps[track.frames], view.lens.camera, network, body)
+    said = predict_track(track, view.clip.timestamps[track.frames], view.lens.camera, network, body)
+    return said if view.height_m is None else _tall(said, view.height_m, body)[0]
+
+
+def as_tall(
+    views: Sequence[SeenView], cameras: Sequence[PosedCamera], height_m: float, body: Body
+) -> tuple[list[SeenView], list[PosedCamera]]:
+    """The same pictures, of people who are all so tall, metres: they and the cameras are farther apart, or nearer.
+
+    By the median ratio of all moments; cameras whose places are known stay.
+    """
+    tall = [[_tall(said, height_m, body) for said in view.predictions] for view in views]
+    views = [
+        replace(view, predictions=[said for said, _ in each], height_m=height_m)
+        for view, each in zip(views, tall, strict=True)
+    ]
+    if any(camera.is_fixed for camera in cameras):
+        return views, list(cameras)
+    growth = float(np.median([ratio for each in tall for said, ratio in each for _ in said.timeline.times]))
+    return views, [replace(camera, t_view_ref=growth * camera.t_view_ref) for camera in cameras]
+
+
+def _tall(said: TrackPrediction, height_m: float, body: Body) -> tuple[TrackPrediction, float]:
+    """What is said of somebody so tall, as much farther away as their skeleton is larger, and how much that is.
+
+    A body that is taller has other proportions: the ratio is that by which the old skeleton fits the new one best.
+    """
+    whole, mean = said.whole, one_shape(*said.shapes)
+    change = shape_of_height(body, mean, height_m) - mean
+    with torch.no_grad():
+        before, after = (
+            joints_and_keypoints(body, whole.smpl.rotmat, betas, "detected17")[1]
+            for betas in (whole.smpl.betas, whole.smpl.betas + change)
+        )
+    before, after = (points - points.mean(1, keepdim=True) for points in (before, after))
+    growth = float((before * after).sum() / before.square().sum())
+    smpl = replace(whole.smpl, betas=whole.smpl.betas + change, pelvis=growth * whole.smpl.pelvis)
+    return _prediction(said.timeline, smpl, whole.keypoints_px), growth
+
+
+def _prediction(line: Timeline, smpl: SmplParams, keypoints_px: Float[Tensor, "moment 17 3"]) -> TrackPrediction:
+    whole = {**vars(smpl), "keypoints_px": keypoints_px}
+    compute = lambda first: iter([({name: each[first:] for name, each in whole.items()}, {})])  # noqa: E731
+    return TrackPrediction(line, chunked(StageCache(), STAGE, "", len(line.times), CHUNK, LAYOUT, compute))
 
 
 def _one_track(tracks: Sequence[Track]) -> Track:
@@ -118,10 +174,7 @@ def join_person(
     track = _reference_track(views[0], cameras[0], mine.get(0), frames, start, line.times, body)
     here = line.times[0] * 0 + line.times
     keypoints_px = _evidence(views[0], cameras[0], track, here).keypoints_px
-    whole = {**vars(start), "keypoints_px": keypoints_px}
-    compute = lambda first: iter([({name: each[first:] for name, each in whole.items()}, {})])  # noqa: E731
-    chunks = chunked(StageCache(), STAGE, "", len(line.times), CHUNK, LAYOUT, compute)
-    return JointPerson(track, TrackPrediction(line, chunks), others, mine)
+    return JointPerson(track, _prediction(line, start, keypoints_px), others, mine)
 
 
 def _covered(moments: Float[Tensor, "moment"], times: Float[Tensor, "time"]) -> Bool[Tensor, "moment"]:

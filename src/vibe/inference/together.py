@@ -16,7 +16,7 @@ from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.record import Body
 from vibe.cache import StageCache, content_key, key
 from vibe.inference.config import EstimatorConfig
-from vibe.inference.joint_people import JointPerson, SeenView, join_people, posed_camera
+from vibe.inference.joint_people import JointPerson, SeenView, as_tall, join_people, posed_camera
 from vibe.models.network import Network
 from vibe.records import Camera, View
 from vibe.video.sound import RATE, read_sound
@@ -123,6 +123,8 @@ def join_views(views: Sequence[SeenView], config: EstimatorConfig, network: Netw
     number = {place: index for index, place in enumerate(used)}
     groups = [[(number[view], track) for view, track in group] for group in groups]
     views, posed = [kept[place] for place in used], [camera for camera in cameras if camera is not None]
+    if config.height_m is not None:
+        views, posed = as_tall(views, posed, config.height_m, body)
     return JoinedViews(views, posed, join_people(views, posed, groups, network, body), notes + remarks)
 
 
