@@ -60,10 +60,19 @@ def edit(**values):
         (edit(edit="swap_sides", person=1, first=1, last=2, view="2"), "view is '2', not a whole number"),
         (edit(edit="delete", person=1.0), "edit 2, delete: person is 1.0, not a whole number"),
         (edit(edit="delete", person=True), "not a whole number"),
-        (edit(edit="delete", person=10**40), "not a whole number"),
+        (edit(edit="delete", person=10**40), "person is 10{40}, not a whole number of at most 2147483647"),
         (edit(edit="name", person=1, name=3), "name is 3, not a text"),
         (edit(edit="move_point", person=1, frame=0, point="nose", x_px="1", y_px=2), "x_px is '1', not a number"),
-        (edit(edit="move_point", person=1, frame=0, point="nose", x_px=1e300, y_px=2), "not a number"),
+        (edit(edit="move_point", person=1, frame=0, point="nose", x_px=1e9, y_px=2), "not a number of at most 1000000"),
+        (
+            edit(edit="move_point", person=1, frame=0, point="nose", x_px=1, y_px=-1e300),
+            "y_px is -1e\\+300, not a number of",
+        ),
+        (
+            edit(edit="move_point", person=1, frame=0, point="nose", x_px=10**40, y_px=2),
+            "not a number of at most 1000000",
+        ),
+        (edit(edit="delete"), "mend it by docs/edit.md"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(content, why, tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
@@ -19,8 +18,14 @@ from vibe.errors import shorten
 FORMAT = "vibe-edits 1"
 LARGEST = 4 << 20
 """Bytes of a file that is read."""
-ADVICE = "mend it by docs/conventions.md"
-KINDS = {"int": "a whole number", "float": "a number", "str": "a text"}
+ADVICE = "mend it by docs/edit.md"
+LIMITS = {"int": (1 << 31) - 1, "float": 1_000_000}
+"""How large the numbers of an edit may be, to either side of zero."""
+KINDS = {
+    "int": f"a whole number of at most {LIMITS['int']}",
+    "float": f"a number of at most {LIMITS['float']}",
+    "str": "a text",
+}
 """What the values of an edit may be, by the types of the functions' parameters."""
 
 
@@ -94,9 +99,8 @@ def _is(value: Any, kind: str) -> bool:
     """Whether a value is of the kind that a function's parameter says."""
     if isinstance(value, bool) or kind == "str":
         return kind == "str" and isinstance(value, str)
-    if kind == "int":
-        return isinstance(value, int) and abs(value) < 1 << 31
-    return isinstance(value, int | float) and abs(value) < 1e6 and math.isfinite(value)
+    number = isinstance(value, int) or (kind == "float" and isinstance(value, float))
+    return number and abs(value) <= LIMITS[kind]
 
 
 def _video(given: Any) -> EditedVideo:
