@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -190,6 +191,9 @@ def test_a_simulator_learns_from_a_store_the_same_when_it_was_stopped_and_answer
         keypoints_task(replace(mixed, set_aside=("cmu_01",)), group)
     with pytest.raises(ValueError, match="shares of 1 at most"):
         keypoints_task(replace(mixed, synthesis=replace(synthesis, rendered=0.7)), group)
+    for share in (-0.5, 1.5, math.nan):
+        with pytest.raises(ValueError, match=f"{share:g} of the windows can't be labelled: give a share from 0 to 1"):
+            keypoints_task(replace(mixed, synthesis=replace(synthesis, labelled=share)), group)
     rounded = replace(mixed, rendered=(str(store),), synthesis=replace(synthesis, batch=3, rendered=0.5))
     assert sum(detector_windows(rounded)) == 3
     mixed_all = replace(rounded, synthesis=replace(synthesis, rendered=0.5))

@@ -215,6 +215,10 @@ def test_a_folder_that_lacks_what_the_recipe_asks_for_is_refused(
     stores, team = stores_in(folder), ProcessGroup()
     with pytest.raises(FileNotFoundError, match="holds no store"):
         features_task(replace(tiny, data=str(tmp_path)), team)
+    with pytest.raises(FileNotFoundError, match="nothere is not there: give"):
+        features_task(replace(tiny, data=str(tmp_path / "nothere")), team)
+    with pytest.raises(ValueError, match="flat is a store itself: give the folder that it is in"):
+        features_task(replace(tiny, data=str(folder / "flat")), team)
     with pytest.raises(FileNotFoundError, match="no store insta, only flat"):
         clip_mixture(replace(tiny, sets=(("insta", 1.0),)), stores)
     with pytest.raises(ValueError, match="motion has no column features"):

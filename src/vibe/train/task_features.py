@@ -144,7 +144,13 @@ def features_task(recipe: PaperRecipe, group: ProcessGroup) -> Task:
 
 
 def stores_in(folder: Path) -> dict[str, Store]:
-    """The finished stores of a folder, by name; raises FileNotFoundError if there is none."""
+    """The finished stores of a folder, by name; raises FileNotFoundError if there is none, ValueError for a store."""
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{folder} is {'no folder' if folder.exists() else 'not there'}: give a folder of stores"
+        )
+    if (folder / MANIFEST).exists():
+        raise ValueError(f"{folder} is a store itself: give the folder that it is in")
     found = {path.parent.name: open_store(path.parent) for path in sorted(folder.glob(f"*/{MANIFEST}"))}
     if not found:
         raise FileNotFoundError(

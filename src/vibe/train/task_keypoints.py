@@ -107,8 +107,10 @@ def keypoints_task(recipe: Recipe, group: ProcessGroup) -> Task:
 
 
 def detector_windows(recipe: Recipe) -> tuple[int, int]:
-    """How many windows of a batch are rendered, and how many are simulated; raises ValueError for what can't be."""
+    """How many windows of a batch are rendered, and how many are simulated; ValueError for shares that are none."""
     synthesis = recipe.synthesis
+    if not 0 <= synthesis.labelled <= 1:
+        raise ValueError(f"{synthesis.labelled:g} of the windows can't be labelled: give a share from 0 to 1")
     rendered, simulated = synthesis.rendered, synthesis.simulated
     if min(rendered, simulated) < 0 or not rendered + simulated <= 1:
         raise ValueError(
