@@ -117,11 +117,15 @@ def test_the_command_makes_the_motion_that_the_page_makes(motion, ask, opened, f
     out = motion.with_name("by_command.npz")
     before = motion.read_bytes()
     assert cli.main(["refit", str(motion), "--edits", str(files.edits), "-o", str(out)]) == 0, capsys.readouterr().err
+    assert ", with 2 edits\n" in capsys.readouterr().out
     one, other = vibe.load(out), vibe.load(files.motion)
     for a, b in zip(one, other, strict=True):
         assert np.array_equal(a.smpl.rotmat, b.smpl.rotmat) and np.array_equal(a.joints_world, b.joints_world)
         assert a.name == b.name
     assert motion.read_bytes() == before
+    files.edits.write_text(content(opened, NAME), encoding="utf-8")
+    assert cli.main(["refit", str(motion), "--edits", str(files.edits), "-o", str(out)]) == 0
+    assert capsys.readouterr().out.endswith(", with 1 edit\n")
 
 
 def test_the_command_says_what_is_wrong_and_begins_a_file_where_there_is_none(motion, opened, files, capsys):

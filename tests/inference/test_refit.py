@@ -156,7 +156,7 @@ def test_videos_that_give_other_cameras_with_these_options_are_refused(motion, m
         changed = replace(result, views=(first, replace(second, **other)))
         with pytest.raises(ValueError, match=r"have other cameras than the motion: give the options that it was made"):
             open_refit(changed, paths, method, folder)
-    with pytest.raises(ValueError, match="the motion is of 2 videos, 1 were given"):
+    with pytest.raises(ValueError, match="the motion is of 2 videos, 1 was given"):
         open_refit(result, paths[:1], method, motion.parent)
     with pytest.raises(FileNotFoundError, match=r"run `vibe estimate view0.mp4 view1.mp4 --together --keep-stages`"):
         open_refit(result, paths, method, motion.parent)

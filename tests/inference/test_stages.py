@@ -341,7 +341,7 @@ def test_what_cannot_be_corrected_is_refused(opened, film, method, tmp_path):
     short = replace(result, clip=replace(result.clip, timestamps=result.clip.timestamps[:-1]))
     with pytest.raises(ValueError, match="another video than the motion's"):
         open_refit(short, [film], method, tmp_path / "stages")
-    with pytest.raises(ValueError, match="the motion is of 2 videos, 1 were given"):
+    with pytest.raises(ValueError, match="the motion is of 2 videos, 1 was given"):
         open_refit(replace(result, views=two_views().views), [film], method, tmp_path / "stages")
     flat = quick(world=False)
     with pytest.raises(ValueError, match="edit 2, camera_still, is of the world: leave --no-world out"):

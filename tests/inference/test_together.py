@@ -219,6 +219,9 @@ def test_a_camera_that_moves_and_a_scene_of_other_people_are_refused_or_left_out
     moving = replace(views[1].moved, still=False)
     with pytest.raises(ValueError, match=r"view1.mp4 can't be .* with others: its camera moves: give videos of"):
         join_views([views[0], replace(views[1], moved=moving)], CONFIG, network, body)
+    two = [replace(views[1], moved=moving), replace(views[1], moved=moving, path=Path("third.mp4"))]
+    with pytest.raises(ValueError, match=r"^third.mp4 can't be .* with others: its camera moves: give videos of"):
+        join_views([views[0], *two], CONFIG, network, body)
     with pytest.raises(ValueError, match="view0.mp4 can't be .* its camera moves"):
         join_views([replace(views[0], moved=moving), views[1]], CONFIG, network, body)
     with pytest.raises(ValueError, match=r"view1.mp4 does not show the people of view0.mp4 at the same time"):
@@ -286,7 +289,7 @@ def test_one_video_or_the_same_one_twice_are_no_views(models, tmp_path):
     network, _ = models
     for name in ("one.mp4", "two.mp4"):
         (tmp_path / name).write_bytes(b"the same")
-    with pytest.raises(ValueError, match="give 2 to 8"):
+    with pytest.raises(ValueError, match="^1 video can't be estimated together: give 2 to 8"):
         check_videos([tmp_path / "one.mp4"], CONFIG, network)
     with pytest.raises(ValueError, match="are the same video"):
         check_videos([tmp_path / "one.mp4", tmp_path / "two.mp4"], CONFIG, network)

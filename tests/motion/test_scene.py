@@ -240,6 +240,9 @@ def test_trimming_leaves_the_stretch_and_who_comes_later_keeps_their_time(body):
     assert [(character.first, len(character.joints)) for character in scene.characters] == [(0, 41), (20, 21)]
     assert scene.start == pytest.approx(0.4)
     assert any("person 2 begins 20 frames" in note for note in scene.notes)
+    later = build_scene(performers.show(body, *people), body, SceneOptions(start=1.16, end=2.0))
+    assert [character.first for character in later.characters] == [0, 1]
+    assert any("person 2 begins 1 frame (" in note for note in later.notes)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,8 @@ def refit(
         result.save(out)
         _draw(result, opened, files[1:], progress)
     people = f"{len(result)} {'person' if len(result) == 1 else 'people'}"
-    print_info(f"written to {', '.join(map(str, files))}: {people}, with {len(made)} edits")
+    edits_made = f"{len(made)} {'edit' if len(made) == 1 else 'edits'}"
+    print_info(f"written to {', '.join(map(str, files))}: {people}, with {edits_made}")
     return DONE
 
 

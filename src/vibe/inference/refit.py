@@ -177,7 +177,8 @@ def open_refit(
     """
     clips = [view.clip for view in result.views] or [result.clip]
     if len(videos) != len(clips):
-        raise Misuse(f"the motion is of {len(clips)} videos, {len(videos)} were given: give all of them, in order")
+        given = f"{len(videos)} {'was' if len(videos) == 1 else 'were'} given"
+        raise Misuse(f"the motion is of {len(clips)} videos, {given}: give all of them, in order")
     stages = [StageCache(folder, estimator.config.keys(content_key(video))) for video in videos]
     command = " ".join(["vibe estimate", *(video.name for video in videos), *["--together"] * bool(result.views)])
     advice = None if anew else f"run `{command} --keep-stages` with the motion's options and folder once"

@@ -70,7 +70,8 @@ def check_videos(videos: Sequence[Path | str], config: EstimatorConfig, network:
     """The paths of 2 to 8 different videos; raises ValueError, FileNotFoundError or OSError, with what to do."""
     paths = [Path(video) for video in videos]
     if not 2 <= len(paths) <= MOST:
-        raise ValueError(f"{len(paths)} videos can't be estimated together: give 2 to {MOST} of the same people")
+        count = f"{len(paths)} {'video' if len(paths) == 1 else 'videos'}"
+        raise ValueError(f"{count} can't be estimated together: give 2 to {MOST} of the same people")
     if network.evidence == "images" or config.fitting != "open":
         raise ValueError("several videos together need weights that read keypoints, and our own fit: leave --weights, "
                          "--fitting and --no-refine out")  # fmt: skip
@@ -111,12 +112,10 @@ def join_views(views: Sequence[SeenView], config: EstimatorConfig, network: Netw
     for place, view in enumerate(views):
         if (why := _unfit(view, kept)) is None:
             kept.append(view)
-        elif place == 0 or len(views) == 2:
+        elif place == 0 or (len(kept) == 1 and place == len(views) - 1):
             raise ValueError(f"{view.path.name} can't be taken together with others: {why}: {STANDING}")
         else:
             notes.append(f"{view.path.name} was left out: {why}")
-    if len(kept) < 2:
-        raise ValueError(f"{notes[-1]}: {STANDING}")
     known = known_places(kept, config)
     cameras, groups, remarks = pose_cameras(kept, body, known)
     used = [place for place, camera in enumerate(cameras) if camera is not None]

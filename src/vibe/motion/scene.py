@@ -194,7 +194,7 @@ def build_scene(result: Result, body: Body, options: SceneOptions, person: int |
         notes.append(f"motion faster than {options.cutoff:g} Hz is filtered out (Butterworth, fourth order, no lag)")
     for character in characters:
         if character.first:
-            late = f"{character.first} frames ({character.first / fps:.2f} s)"
+            late = f"{character.first} {'frame' if character.first == 1 else 'frames'} ({character.first / fps:.2f} s)"
             notes.append(f"person {character.number} begins {late} after the first")
     frames = max(character.first + len(character.joints) for character in characters)
     R_scene_space, said = _axes(characters, options, world)

@@ -203,7 +203,7 @@ OTHERS = {
     "capitals": (lambda path: smpl_h(path, 30, 40, gender="MALE"), "male", SHAPE[:10], ""),
     "letter": (lambda path: smpl_h(path, 30, 40, gender=np.array(b"F")), "female", SHAPE[:10], ""),
     "unknown": (lambda path: smpl_h(path, 30, 40, gender="robot"), "neutral", SHAPE[:10], "'robot'"),
-    "no gender": (lambda path: without(path, "gender"), "neutral", SHAPE[:10], "gender"),
+    "no gender": (lambda path: without(path, "gender"), "neutral", SHAPE[:10], "it has no gender: neutral was taken"),
     "five": (lambda path: smpl_h(path, 30, 40, betas=SHAPE[:5]), "female", FIVE, ""),
     "rows": (lambda path: smpl_h(path, 30, 40, betas=np.tile(SHAPE, (40, 1))), "female", SHAPE[:10], ""),
     "objects": (lambda path: smpl_h(path, 30, 40, betas=object_array([{}])), "female", np.zeros(10), "betas"),

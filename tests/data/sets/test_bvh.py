@@ -63,7 +63,7 @@ def changed(path: Path, old: str, new: str, count: int = -1) -> Path:
 @pytest.mark.parametrize(
     "old, new, said",
     [
-        ("Frames:\t7", "Frames:\t8", "announces 8 frames of 15 numbers and holds 7.0"),
+        ("Frames:\t7", "Frames:\t8", "announces 8 frames of 15 numbers, 120 in all, and holds 105: it"),
         ("MOTION", "MOT", "no MOTION"),
         ("Frames:\t7", "Frames:\t0", "announces 0 frames"),
         ("Frame Time:\t0.008333", "Frame Time:\t0", "frames of 0.0 s"),

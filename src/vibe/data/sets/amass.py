@@ -121,7 +121,10 @@ def _first(arrays: Mapping[str, Any], names: Sequence[str]) -> str | None:
 def _gender(arrays: Mapping[str, Any], notes: list[str]) -> str:
     """One of GENDERS, however it is written; neutral for what is none, and noted."""
     given = np.ravel(arrays.get("gender", ()))[:1]
-    word = given[0] if given.size and given.dtype.kind in "SU" else "nothing"
+    if not given.size:
+        notes.append("it has no gender: neutral was taken")
+        return "neutral"
+    word = given[0] if given.dtype.kind in "SU" else "nothing"
     word = word.decode("latin-1") if isinstance(word, bytes) else str(word)
     gender = next((gender for gender in GENDERS if word.strip() and gender.startswith(word.strip().lower())), None)
     if gender is None:

@@ -107,8 +107,8 @@ def _numbers(path: Path, motion: str, channels: int) -> tuple[Float[ndarray, "ti
         raise ValueError(f"{path} announces {frames} frames of {seconds} s each: it is damaged, copy it again")
     if len(values) not in (frames * channels, (frames + 1) * channels):
         raise ValueError(
-            f"{path} announces {frames} frames of {channels} numbers and holds {len(values) / max(channels, 1):.1f} of "
-            "them: it is cut off or damaged, copy it again"
+            f"{path} announces {frames} frames of {channels} numbers, {frames * channels} in all, and holds "
+            f"{len(values)}: it is cut off or damaged, copy it again"
         )
     fps = rounded_rate(1 / seconds, 10.0 ** int(Decimal(head[2]).normalize().as_tuple().exponent))
     return values[: frames * channels].reshape(frames, channels), fps
