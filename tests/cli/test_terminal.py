@@ -11,10 +11,12 @@ import pytest
 import torch
 
 from vibe import cli
+from vibe.batch.report import Outcome
 from vibe.body import load_body
-from vibe.cli.console import printable
+from vibe.cli.console import print_table, printable
+from vibe.cli.progress import ProgressLine, ProgressTable
 
-BAD = "\x1b]0;owned\x07\x1b[2J\r\x08\x9b31m\u202egpj.exe\u2028"
+BAD = "\x1b]0;owned\x07\x1b[2J\nvibe: all is well\t\r\x08\x9b31m\u202egpj.exe\u2028"
 OBEYED = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 COMMANDS = [
     ["NAME"],
@@ -84,7 +86,7 @@ def here(shown, tmp_path, monkeypatch) -> Path:
 def test_no_command_prints_what_a_terminal_obeys(words, here, capfd):
     cli.main([word.replace("NAME", BAD) for word in words])
     said = "".join(capfd.readouterr())
-    assert said and not OBEYED.search(said)
+    assert said and not OBEYED.search(said) and "\nvibe: all is well" not in said
 
 
 def test_what_stands_in_a_motion_file_and_in_names_beside_it_is_shown_in_words(here, capsys):
@@ -96,5 +98,14 @@ def test_what_stands_in_a_motion_file_and_in_names_beside_it_is_shown_in_words(h
 
 
 def test_other_text_is_printed_as_it_is():
-    text = "Ünïcode, 日本語, \ttabs\nand lines, [markup] and ?\\"
+    text = "Ünïcode, 日本語, [markup] and ?\\"
     assert printable(text) == text
+
+
+def test_a_name_with_ends_of_lines_is_on_one_line_of_the_progress_and_the_table(capsys):
+    ProgressLine("a\nb\t.mp4")("looking", 0, None)
+    ProgressTable(["a\nb\t.mp4"], 1, 0, 0).finished(0, Outcome("a\nb\t.mp4", "done"))
+    print_table({"video": "left"}, [("a\nb\t.mp4",)], "a\nb\t.mp4")
+    said = capsys.readouterr()
+    assert said.out.count(r"a\nb\t.mp4") == 2 and len(said.out.splitlines()) == 6
+    assert said.err.count(r"a\nb\t.mp4") == 2 and len(said.err.splitlines()) == 2

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
-CONTROL = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""Characters that a terminal obeys or that turn the order of others round; but for tabs and ends of lines."""
+CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Characters that a terminal obeys or that turn the order of others round; tabs and ends of lines are some of them."""
 
 
 def printable(text: object) -> str:
@@ -46,7 +46,7 @@ def print_note(text: object) -> None:
 
 
 def print_info(text: object, console: Console | None = None) -> None:
-    """A text as it is: not wrapped, not coloured, no markup."""
+    """A text on one line, as it is: not wrapped, not coloured, no markup."""
     (console or Console()).print(printable(text), markup=False, highlight=False, soft_wrap=True, emoji=False)
 
 

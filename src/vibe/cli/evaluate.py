@@ -84,7 +84,8 @@ def evaluate(
     for form, path in (("markdown", table), ("csv", csv), ("latex", latex), ("json", json)):
         if path is not None:
             write_whole(path, FORMATS[form](found).encode())
-    print_info(text)
+    for line in text.split("\n"):
+        print_info(line)
     return DONE
 
 

@@ -84,7 +84,8 @@ def _list_sets() -> int:
     from vibe.data.sets.catalogue import SETS
 
     for each in SETS:
-        print_info(f"{each}: {SETS[each].title}\n  {SETS[each].licence}\n  {SETS[each].layout}\n")
+        for line in (f"{each}: {SETS[each].title}", f"  {SETS[each].licence}", f"  {SETS[each].layout}", ""):
+            print_info(line)
     print_info(f"{BENCHMARK}, {WORLD}, {EVIDENCE}: need no raw folder")
     return DONE
 
