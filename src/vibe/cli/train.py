@@ -75,7 +75,10 @@ def train_by(name: str, options: Sequence[str]) -> int:
     if order.epochs is not None:
         wanted = replace(wanted, steps=order.epochs * wanted.validate_every)
     keep_inputs([out], getattr(wanted, "data", None), *getattr(wanted, "rendered", ()))
-    keep_inputs(out.glob("*.safetensors"), *(getattr(wanted, name, None) for name in ("start", "simulator")))
+    weights = (
+        getattr(wanted, name, None) for name in ("start", "simulator")
+    )  # a simulator's own recipe has no file there
+    keep_inputs(out.glob("*.safetensors"), *(path for path in weights if isinstance(path, str)))
     if os.environ.get("RANK", "0") != "0":
         for _ in trainer(wanted, out, order.device, None):
             pass
