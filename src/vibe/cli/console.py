@@ -50,6 +50,12 @@ def print_info(text: object, console: Console | None = None) -> None:
     (console or Console()).print(printable(text), markup=False, highlight=False, soft_wrap=True, emoji=False)
 
 
+def print_lines(text: str) -> None:
+    """A text of several lines on stdout, each as `print_info` prints one."""
+    for line in text.split("\n"):
+        print_info(line)
+
+
 def print_table(headings: Mapping[str, JustifyMethod], rows: Iterable[Sequence[object]], title: str = "") -> None:
     """A table on stdout; each heading says to which side its column is set."""
     table = Table(title=Text(printable(title)) if title else None, title_justify="left")

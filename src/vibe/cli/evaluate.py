@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from vibe.cli.console import DONE, print_info, print_table, usage_error
+from vibe.cli.console import DONE, print_info, print_lines, print_table, usage_error
 from vibe.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -84,8 +84,7 @@ def evaluate(
     for form, path in (("markdown", table), ("csv", csv), ("latex", latex), ("json", json)):
         if path is not None:
             write_whole(path, FORMATS[form](found).encode())
-    for line in text.split("\n"):
-        print_info(line)
+    print_lines(text)
     return DONE
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from vibe.cli.console import DONE, print_error, print_info, usage_error
+from vibe.cli.console import DONE, print_error, print_info, print_lines, usage_error
 from vibe.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -84,8 +84,7 @@ def _list_sets() -> int:
     from vibe.data.sets.catalogue import SETS
 
     for each in SETS:
-        for line in (f"{each}: {SETS[each].title}", f"  {SETS[each].licence}", f"  {SETS[each].layout}", ""):
-            print_info(line)
+        print_lines(f"{each}: {SETS[each].title}\n  {SETS[each].licence}\n  {SETS[each].layout}\n")
     print_info(f"{BENCHMARK}, {WORLD}, {EVIDENCE}: need no raw folder")
     return DONE
 
