@@ -75,9 +75,8 @@ def train_by(name: str, options: Sequence[str]) -> int:
     if order.epochs is not None:
         wanted = replace(wanted, steps=order.epochs * wanted.validate_every)
     keep_inputs([out], getattr(wanted, "data", None), *getattr(wanted, "rendered", ()))
-    weights = (
-        getattr(wanted, name, None) for name in ("start", "simulator")
-    )  # a simulator's own recipe has no file there
+    # `simulator` of a simulator's own recipe is its settings, not a file
+    weights = (getattr(wanted, name, None) for name in ("start", "simulator"))
     keep_inputs(out.glob("*.safetensors"), *(path for path in weights if isinstance(path, str)))
     if os.environ.get("RANK", "0") != "0":
         for _ in trainer(wanted, out, order.device, None):
