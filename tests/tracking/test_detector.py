@@ -4,7 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vibe.tracking.detector import BlazePoseDetector, anchors, decode, iou, letterbox, suppress
+from vibe.tracking.detector import (
+    BlazePoseDetector,
+    anchors,
+    averaged,
+    decode,
+    iou,
+    letterbox,
+    quick_factor,
+    suppress,
+)
 
 boxes = arrays(np.float64, st.tuples(st.integers(1, 8), st.just(4)), elements=st.floats(1, 50))
 
@@ -83,3 +92,20 @@ def test_a_missing_model_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.prefix", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="vibe fetch"):
         BlazePoseDetector()
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 4, 6, 8, 12])
+def test_a_picture_is_averaged_over_squares_to_a_grey_level(factor):
+    rgb = np.random.default_rng(factor).integers(0, 256, (101, 150, 3)).astype(np.uint8)
+    rows, columns = 101 // factor, 150 // factor
+    squares = rgb[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor, 3)
+    got = averaged(rgb, factor).astype(float)
+    assert got.shape == (rows, columns, 3)
+    assert np.abs(got - squares.mean((1, 3))).max() <= 1.5
+
+
+@pytest.mark.parametrize("most", [0.2, 1, 1.9, 2, 2.9, 3, 4.5, 5.99, 6, 7, 8, 11.9, 12, 100])
+def test_the_quick_factor_is_at_most_what_is_asked_and_more_than_two_thirds_of_it(most):
+    factor = quick_factor(most)
+    assert factor in {1, 2, 3, 4, 6, 8, 12, 96, 64}
+    assert factor <= max(1, most) < factor * 1.5 + 1

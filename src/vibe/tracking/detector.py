@@ -100,13 +100,32 @@ def letterbox(
     height, width = rgb.shape[:2]
     scale = min(size[0] / width, size[1] / height)
     columns, rows = max(1, round(width * scale)), max(1, round(height * scale))
-    factor = int(1 / scale)
-    if factor > 1 and min(height, width) >= factor:  # linear interpolation alone would skip pixels
-        rgb = cv2.resize(rgb, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
+    factor = quick_factor(1 / scale)
+    if min(height, width) >= factor:  # linear interpolation alone would skip pixels
+        rgb = averaged(rgb, factor)
     left, top = ((size[0] - columns) // 2, (size[1] - rows) // 2) if centred else (0, 0)
     canvas = np.full((size[1], size[0], 3), fill, np.uint8)
     canvas[top : top + rows, left : left + columns] = cv2.resize(rgb, (columns, rows), interpolation=cv2.INTER_LINEAR)
     return canvas, scale, np.array([left, top])
+
+
+def quick_factor(most: float) -> int:
+    """The largest number up to `most`, and at least 1, that `averaged` is quick with: a power of two, or thrice one."""
+    power = 1 << max(0, int(most).bit_length() - 1)
+    return power // 2 * 3 if 1 < power <= most / 1.5 else power
+
+
+def averaged(rgb: UInt8[Array, "height width 3"], factor: int) -> UInt8[Array, "rows columns 3"]:
+    """The picture's means over squares of `factor` pixels; what is left over at the right and below is left out.
+
+    It is halved as often as can be, which OpenCV does several times as fast as it averages over larger squares.
+    """
+    while factor > 1:
+        step = 2 if factor % 2 == 0 else factor
+        rows, columns = rgb.shape[0] // step, rgb.shape[1] // step
+        part = rgb[: rows * step, : columns * step]
+        rgb, factor = np.asarray(cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA)), factor // step
+    return rgb
 
 
 class BlazePoseDetector:

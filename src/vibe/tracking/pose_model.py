@@ -17,6 +17,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray as Array
 
 from vibe import assets, skeletons
+from vibe.tracking.detector import averaged, quick_factor
 from vibe.tracking.tflite import Model
 
 SIDE = 256
@@ -82,7 +83,7 @@ def crop_person(
 
     A large region is averaged down first, so that small shifts of it do not make its pixels flicker.
     """
-    rgb, region = _reduced(rgb, region, int(region[2] // size[1]))
+    rgb, region = _reduced(rgb, region, quick_factor(region[2] / size[1]))
     matrix = screen_turn(region[3]) * region[2] / size[1]
     shift = region[:2] - matrix @ ((np.array(size) - 1) / 2) - 0.5
     picture_crop = np.concatenate([matrix, shift[:, None]], 1)
@@ -146,14 +147,12 @@ def _reduced(rgb: Array, region: Array, factor: int) -> tuple[Array, Array]:
     """The part of the picture that holds the region, averaged over squares of `factor` pixels, and the region in it."""
     across = abs(math.cos(region[3])) + abs(math.sin(region[3]))
     reach = region[2] * across / 2 + BORDER * factor
-    low = np.clip(np.floor((region[:2] - reach) / max(factor, 1)) * factor, 0, rgb.shape[1::-1]).astype(int)
+    low = np.clip(np.floor((region[:2] - reach) / factor) * factor, 0, rgb.shape[1::-1]).astype(int)
     high = np.clip(np.ceil(region[:2] + reach), 0, rgb.shape[1::-1]).astype(int)
-    columns, rows = (high - low) // max(factor, 1)
-    if factor < 2 or min(columns, rows) < 1:
+    if factor < 2 or (high - low).min() < factor:
         return rgb, region
-    part = rgb[low[1] : low[1] + rows * factor, low[0] : low[0] + columns * factor]
     moved = np.array([*((region[:2] - low) / factor), region[2] / factor, region[3]])
-    return cv2.resize(part, (int(columns), int(rows)), interpolation=cv2.INTER_AREA), moved
+    return averaged(rgb[low[1] : high[1], low[0] : high[0]], factor), moved
 
 
 def screen_turn(angle: float) -> Float[Array, "2 2"]:
