@@ -84,6 +84,10 @@ def test_no_joint_is_faster_than_muscles_make_it(kind: str) -> None:
     assert accelerations(clip(kind)).max() < FASTEST
 
 
+def test_a_walk_of_which_50_plans_are_too_fast_is_made_all_the_same() -> None:
+    assert accelerations(make_motion("walk", 6_200_380)).max() < FASTEST
+
+
 def test_the_same_seed_makes_the_same_motion_and_another_one_another() -> None:
     one, two, three = make_motion("squat", 5, 2.0), make_motion("squat", 5, 2.0), make_motion("squat", 6, 2.0)
     assert np.array_equal(one.rotmat, two.rotmat) and np.array_equal(one.pelvis, two.pelvis)

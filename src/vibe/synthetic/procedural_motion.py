@@ -288,8 +288,8 @@ KINDS: Mapping[str, tuple[Kind, float]] = {
     "lie": (lie, 0.8),
 }
 """What makes a plan, and how much there is of it over the others."""
-FASTEST, PLANS = 30.0, 40
-"""Acceleration of a joint, m/s^2, with which a plan is drawn anew, and how often."""
+FASTEST, PLANS = 30.0, 1000
+"""Acceleration of a joint, m/s^2, with which a plan is drawn anew, and how often: of walks five in six are too fast."""
 SECONDS = 10.0
 """Of a clip."""
 POOL_MINUTES = 45.0
