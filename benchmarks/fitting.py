@@ -23,7 +23,7 @@ from vibe.arrays import as_tensors
 from vibe.body.keypoint_regressor import joints_and_keypoints
 from vibe.body.load import load_body
 from vibe.body.record import Body
-from vibe.evaluate.balancing_clip import truth_of
+from vibe.evaluate.end_to_end import truth_of
 from vibe.inference import config, estimate
 from vibe.inference import track as following
 from vibe.models.network import load_network

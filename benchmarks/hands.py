@@ -23,21 +23,21 @@ import tyro
 from vibe import body as bodies
 from vibe.arrays import as_numpy, as_tensors
 from vibe.body import Body, load_body
-from vibe.body.fingers import ARMS, with_fingers
-from vibe.body.hand_joints import (
+from vibe.body.hands import (
     ANGLES,
+    ARMS,
     SIDES,
     angle_limits,
     hand_points,
     hand_rotmat,
     hand_skeleton,
     relaxed_angles,
+    with_fingers,
 )
 from vibe.cameras import default_camera, project
 from vibe.evaluate.metrics import pa_mpjpe_mm
-from vibe.inference.hands import OTHER_SIDE, places_sight
+from vibe.inference.hands import OTHER_SIDE, fit_hand, places_sight
 from vibe.records import HandReadings
-from vibe.refine.hand_fit import fit_hand
 from vibe.render.shading import DAYLIGHT
 from vibe.skeletons import SMPL
 from vibe.synthetic import background

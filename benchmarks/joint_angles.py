@@ -23,7 +23,7 @@ from numpy import ndarray
 from vibe.arrays import as_numpy
 from vibe.body.load import load_body
 from vibe.body.record import Body
-from vibe.evaluate.biomechanics import ANGLES
+from vibe.evaluate.metrics import ANGLES
 from vibe.evaluate.scores import systems
 from vibe.models.network import load_network
 from vibe.motion.joint_angles import SIDES

@@ -26,7 +26,7 @@ from torch import Tensor
 from vibe import cameras
 from vibe.arrays import as_tensors
 from vibe.body.keypoint_regressor import joints_and_keypoints
-from vibe.evaluate import balancing_clip, open_benchmark
+from vibe.evaluate import end_to_end, open_benchmark
 from vibe.evaluate.scores import Compared, Tally, systems
 from vibe.inference.estimate import Estimator, estimate_track, load_estimator
 from vibe.live.person import LiveConfig, LivePose
@@ -109,14 +109,16 @@ def rendered_scenes(options: Options, estimator: Estimator) -> Iterator[Scene]:
 
 
 def balancing_scenes(estimator: Estimator) -> Iterator[Scene]:
-    for view in balancing_clip.VIEWS if BALANCING.is_dir() else ():
-        truth = balancing_clip.truth_of(BALANCING, view)
-        clip, track = balancing_clip.follow_tallest(BALANCING / f"{view}.mp4", Tracker())
+    for view in end_to_end.BALANCING_VIEWS if BALANCING.is_dir() else ():
+        truth = end_to_end.truth_of(BALANCING, view)
+        clip, track = end_to_end.follow_tallest(BALANCING / f"{view}.mp4", Tracker())
         watch = LiveTracker(estimator.detector, estimator.pose_model, people=1)
         with open_video(BALANCING / f"{view}.mp4") as video:
             told = tuple(watch.step(frame.time, frame.rgb) for frame in video)
         size = clip.width, clip.height
-        yield Scene("balancing", told, size, truth, track, clip, limbs, tuple(balancing_clip.HIPS), balancing_clip.FPS)
+        yield Scene(
+            "balancing", told, size, truth, track, clip, limbs, tuple(end_to_end.LIMB_HIPS), end_to_end.BALANCING_FPS
+        )
 
 
 def own_joints(rotmat: Tensor, betas: Tensor, joints: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe import skeletons
-from vibe.evaluate.biomechanics import ANGLES
+from vibe.evaluate.metrics import ANGLES
 
 FAST = 0.9
 """Quantile of a joint's true speed beyond which a frame is one of its fastest."""
@@ -56,7 +56,7 @@ def table_cells(clips: Iterable[dict[str, Float[Tensor, "_"]]]) -> Sequence[str]
 
 
 def angle_cells(clips: Sequence[dict[str, Float[Tensor, "_"]]]) -> list[str]:
-    """The columns of `ANGLE_HEAD`, of the errors of `vibe.evaluate.biomechanics.angle_errors_deg` in several clips.
+    """The columns of `ANGLE_HEAD`, of the errors of `vibe.evaluate.metrics.angle_errors_deg` in several clips.
 
     Both sides of a clip are in one row; what is about the mean is about that of a side.
     """

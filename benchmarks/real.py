@@ -25,7 +25,7 @@ from watcher import Watcher
 from vibe import cameras, skeletons
 from vibe.arrays import as_numpy, as_tensors
 from vibe.body.load import load_body
-from vibe.evaluate import balancing_clip
+from vibe.evaluate import end_to_end
 from vibe.evaluate.scores import WHOLE, Compared, Tally
 from vibe.inference import config, estimate
 from vibe.inference.track import load_pose_model
@@ -65,8 +65,8 @@ def errors(
 ) -> list[float]:
     """PA-MPJPE, MPJPE about the mid-hip (mm), acceleration error (mm/frame^2)."""
     tally = Tally()
-    tally.add(Compared(predicted, truth, frames, balancing_clip.FPS, balancing_clip.HIPS))
-    found = tally.score(WHOLE, "video", "", balancing_clip.LIMBS12).errors
+    tally.add(Compared(predicted, truth, frames, end_to_end.BALANCING_FPS, end_to_end.LIMB_HIPS))
+    found = tally.score(WHOLE, "video", "", end_to_end.LIMBS12).errors
     return [found["pa_mpjpe_mm"], found["mpjpe_mm"], found["acceleration_error_mm"]]
 
 
@@ -75,10 +75,10 @@ def main(options: Options) -> None:
     body = load_body()
     limbs = skeletons.index(skeletons.SMPL, skeletons.LIMBS)
     rows = []
-    for camera in balancing_clip.VIEWS:
-        truth = balancing_clip.truth_of(FOLDER, camera)
+    for camera in end_to_end.BALANCING_VIEWS:
+        truth = end_to_end.truth_of(FOLDER, camera)
         watcher = Watcher(load_pose_model(options.quality))
-        clip, track = balancing_clip.follow_tallest(FOLDER / f"{camera}.mp4", watcher)
+        clip, track = end_to_end.follow_tallest(FOLDER / f"{camera}.mp4", watcher)
         view = cameras.default_camera(clip.width, clip.height)
         fitting = FITTINGS["open"] if options.refine else None
         how = config.Refinement(SMOOTHING[options.smooth], fitting, config.energies())

@@ -51,7 +51,7 @@ from vibe.synthetic.examples import example_points, synthesise
 from vibe.train.checkpoints import data_checksum, open_run_folder
 from vibe.train.labels import LabelConfig
 from vibe.train.loop import train_generator
-from vibe.train.losses_keypoints import flexion
+from vibe.train.losses import flexion
 from vibe.train.recipes import OPEN, AdversarialConfig, PriorConfig, Recipe, ablation_base
 from vibe.train.task_keypoints import STRAIGHT
 from vibe.train.trainer import WEIGHTS, seeded_generator

@@ -37,7 +37,7 @@ from vibe.body.record import Body
 from vibe.cameras import default_camera
 from vibe.data.motion import FPS, HELD_OUT, find_motion, read_motion_clips, subject_of
 from vibe.evaluate import open_benchmark_clips
-from vibe.evaluate.biomechanics import angle_errors_deg
+from vibe.evaluate.metrics import angle_errors_deg
 from vibe.evaluate.open_benchmark_clips import read_benchmark_clips, read_listing
 from vibe.evaluate.scores import COVERAGE, WHOLE, Compared, System, Tally, systems
 from vibe.inference import estimate

@@ -23,7 +23,7 @@ from torch import nn
 
 from vibe.train.distributed import ProcessGroup, shard_batch
 from vibe.train.loop import RealMotion, train_step
-from vibe.train.losses_features import feature_losses
+from vibe.train.losses import feature_losses
 from vibe.train.recipes import RELEASED_RECIPE
 from vibe.train.state import TrainState
 from vibe.train.task_features import project_output

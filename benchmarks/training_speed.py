@@ -34,7 +34,7 @@ from vibe.models.regressor import Regressor
 from vibe.records import GeneratorOutput
 from vibe.rotations import rotmat_from_6d
 from vibe.train.loop import RealMotion, discriminate, discriminator_losses, generator_loss, train_step
-from vibe.train.losses_features import PredictedClips, feature_losses
+from vibe.train.losses import PredictedClips, feature_losses
 from vibe.train.recipes import RELEASED_RECIPE, PaperRecipe
 from vibe.train.state import Task, TrainState, build_train_state
 from vibe.train.task_features import project_output

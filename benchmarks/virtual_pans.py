@@ -32,7 +32,7 @@ from vibe.video.read import open_video
 from vibe.video.write import VideoWriter
 from vibe.world.background import BackgroundTracker
 from vibe.world.camera_motion import solve_rotations
-from vibe.world.pan_focal import focal_from_pan
+from vibe.world.focal import focal_from_pan
 
 FOLDER = Path("../shared/data/videos")
 VIDEOS = ("balancing/cam01.mp4", "balancing/cam02.mp4", "two_people/cam01.mp4", "street/street.mp4")

@@ -34,12 +34,11 @@ from vibe.data.store import SequenceRows, Store, open_store
 from vibe.inference.config import Refinement, energies
 from vibe.inference.predict import predict_track
 from vibe.inference.refine import refine_track
-from vibe.inference.uncertainty import motion_signs
+from vibe.inference.uncertainty import KINDS, MODEL, deviations, motion_signs
 from vibe.models.network import Network, load_network
 from vibe.parallel import one_thread
 from vibe.records import Clip, Track
 from vibe.refine.presets import FITTINGS, SMOOTHING
-from vibe.refine.uncertainty import KINDS, MODEL, deviations
 
 EVERY = 3
 """Frames of which one is looked at: neighbours err alike."""
@@ -122,7 +121,7 @@ def parts(found: Float[Tensor, "time 24 3"], true: Float[Tensor, "time 24 3"]) -
 
 
 def fit_model(samples: Sequence[Sample], steps: int = STEPS, seed: int = 0) -> dict[str, Tensor]:
-    """The numbers of `vibe.refine.uncertainty.deviations` under which the errors are likeliest."""
+    """The numbers of `vibe.inference.uncertainty.deviations` under which the errors are likeliest."""
     generator = torch.Generator().manual_seed(seed)
     signs, off = (torch.cat([getattr(sample, name) for sample in samples]) for name in ("signs", "off"))
     fixed = {"mean": signs.mean((0, 1)), "spread": signs.std((0, 1)).clamp_min(1e-3)}

@@ -7,11 +7,11 @@ from unittest.mock import Mock
 
 import pytest
 
+from vibe import editing
 from vibe.app import correct
 from vibe.app.correct import Correcting
 from vibe.batch.storage import OutputStorage
 from vibe.cache import content_key
-from vibe.editing import open as opening
 from vibe.inference.config import EstimatorConfig
 from vibe.parallel import Worker
 
@@ -85,7 +85,7 @@ def test_what_can_not_be_opened_says_why_and_can_be_tried_again(correcting, jobs
 
 def test_a_motion_of_another_version_is_to_be_handed_in_again(jobs, done, monkeypatch):
     config = SimpleNamespace(keys=lambda content: {"result": "this version's"})
-    monkeypatch.setattr(opening, "load_estimator", lambda _: SimpleNamespace(config=config))
+    monkeypatch.setattr(editing, "load_estimator", lambda _: SimpleNamespace(config=config))
     older = SimpleNamespace(content=content_key(jobs.video(done)), keys={"motion.npz": "another's"})
     monkeypatch.setattr(OutputStorage, "look", lambda *_: older)
     monkeypatch.setattr(correct, "pulse", lambda _: None)

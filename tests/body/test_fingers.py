@@ -7,7 +7,7 @@ import pytest
 import roma
 import torch
 
-from vibe.body.fingers import read_hands, smplh_rotmat, with_fingers
+from vibe.body.hands import read_hands, smplh_rotmat, with_fingers
 from vibe.body.lbs import vertices
 from vibe.body.load import load_body
 from vibe.body.pose import joints

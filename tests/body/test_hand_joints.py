@@ -5,8 +5,7 @@ import pytest
 
 from vibe.arrays import as_numpy
 from vibe.body import load_body, vertices
-from vibe.body.fingers import ARMS, with_fingers
-from vibe.body.hand_joints import FINGERS, SIDES, hand_rotmat, hand_skeleton, relaxed, relaxed_rotmat
+from vibe.body.hands import ARMS, FINGERS, SIDES, hand_rotmat, hand_skeleton, relaxed, relaxed_rotmat, with_fingers
 from vibe.body.outfit import dressed
 from vibe.body.pose import pose_joints
 from vibe.rotations import rotmat_from_rotvec

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vibe import cli
-from vibe.cli.evaluate import METAVAR, TABLE1
+from vibe.cli.weights import METAVAR, TABLE1
 from vibe.data.columns import ColumnWriter
 from vibe.evaluate.measure import NAMES
 from vibe.evaluate.protocols import PROTOCOLS

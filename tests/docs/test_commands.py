@@ -118,7 +118,7 @@ def parsed(words: tuple[str, ...], patch: pytest.MonkeyPatch) -> int:
         return functools.wraps(run)(lambda *_, **__: 0)
 
     patch.setattr(app, "COMMANDS", {name: idle(run) for name, run in app.COMMANDS.items()})
-    patch.setattr("vibe.cli.train._show", lambda *_: None)
+    patch.setattr("vibe.cli.weights._show", lambda *_: None)
     return cli.main(list(words))
 
 

@@ -12,7 +12,7 @@ from quick_method import quick, waving
 
 from vibe.body.load import load_body
 from vibe.cache import StageCache, content_key
-from vibe.editing.server import EditedFiles, Editor, EditServer
+from vibe.editing import EditedFiles, Editor, EditServer
 from vibe.edits.record import EditedVideo
 from vibe.inference.refit import JointRefit, Refit
 from vibe.inference.together import join_views

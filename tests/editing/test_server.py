@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 import vibe
-from vibe import cli
-from vibe.editing import open as opening
+from vibe import cli, editing
 from vibe.edits.file import FORMAT, LARGEST, read_edits
 from vibe.inference.track import STAGE
 
@@ -107,7 +106,7 @@ def motion(opened, files, monkeypatch):
         tensors |= {f"{number}/{name}": value for name, value in fields.items()}
     clip = {"fps": 30.0, "width": 1280, "height": 720, "damaged": 0}
     opened.stages.put(STAGE, STAGE, tensors, {"clip": clip, "notes": [], "people": 2})
-    monkeypatch.setattr(opening, "load_estimator", lambda config: opened.estimator)
+    monkeypatch.setattr(editing, "load_estimator", lambda config: opened.estimator)
     opened.solve([]).save(files.edits.with_name("motion.npz"))
     return files.edits.with_name("motion.npz")
 

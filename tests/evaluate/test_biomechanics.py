@@ -8,7 +8,7 @@ import torch
 
 from vibe.arrays import as_numpy
 from vibe.body import load_body
-from vibe.evaluate.biomechanics import ANGLES, angle_errors_deg, event_errors
+from vibe.evaluate.metrics import ANGLES, angle_errors_deg, event_errors
 from vibe.motion import Motion
 from vibe.rotations import rotmat_from_rotvec
 from vibe.skeletons import SMPL

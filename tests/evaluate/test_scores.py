@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vibe.evaluate.biomechanics import ANGLES
+from vibe.evaluate.metrics import ANGLES
 from vibe.evaluate.scores import JOINTS, METRICS, WHOLE, Compared, Tally, joined_scores, systems
 from vibe.evaluate.world_metrics import WorldCompared
 

@@ -11,8 +11,8 @@ from readers import mot_columns
 from vibe.arrays import as_numpy
 from vibe.body import load_body
 from vibe.body.skin_points import MARKERS, marker_places
-from vibe.export import biomechanics as written
-from vibe.export.biomechanics import coordinates, write_c3d, write_mot
+from vibe.export import tables as written
+from vibe.export.tables import coordinates, write_c3d, write_mot
 from vibe.motion.gait import FootContact, Gait
 from vibe.motion.joint_angles import angle_names
 from vibe.motion.scene import Scene, SceneOptions, build_scene

@@ -12,7 +12,7 @@ import torch
 from readers import glb_array, glb_matrices, read_glb
 from scipy.spatial.transform import Rotation
 
-from vibe.body.hand_joints import relaxed
+from vibe.body.hands import relaxed
 from vibe.body.outfit import dressed, vertex_colours
 from vibe.body.placed import vertices_cam
 from vibe.export.export import export

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vibe.assets.paths import whole_folder
-from vibe.body.hand_joints import relaxed
+from vibe.body.hands import relaxed
 from vibe.body.outfit import dressed, vertex_colours
 from vibe.body.placed import vertices_cam
 from vibe.export.export import write_meshes

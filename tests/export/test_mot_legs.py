@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 from vibe.arrays import as_numpy
 from vibe.body import Body, load_body
 from vibe.body.pose import pose_joints, rest_joints
-from vibe.export.biomechanics import write_mot
+from vibe.export.tables import write_mot
 from vibe.motion.scene import SceneOptions, build_scene
 from vibe.skeletons import SMPL
 

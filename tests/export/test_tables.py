@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from vibe.body.skin_points import MARKERS, marker_places
-from vibe.export.biomechanics import write_trc
-from vibe.export.tables import write_csv, write_gait
+from vibe.export.tables import write_csv, write_gait, write_trc
 from vibe.motion.gait import FootContact, Gait
 from vibe.motion.joint_angles import angle_names
 from vibe.motion.scene import Scene, SceneOptions, build_scene

@@ -6,7 +6,7 @@ import pytest
 import torch
 from readers import usd_joints, usd_surface
 
-from vibe.body.hand_joints import relaxed
+from vibe.body.hands import relaxed
 from vibe.body.outfit import dressed
 from vibe.body.placed import vertices_cam
 from vibe.export.usd import SUFFIXES, write_usd

@@ -9,12 +9,11 @@ import torch
 
 from vibe.arrays import as_numpy
 from vibe.body import load_body, pose_joints, rest_joints
-from vibe.body.hand_joints import hand_points, hand_rotmat, hand_skeleton, relaxed_rotmat
+from vibe.body.hands import hand_points, hand_rotmat, hand_skeleton, relaxed_rotmat
 from vibe.cameras import default_camera, project
 from vibe.distortion import distort
-from vibe.inference.hands import add_fingers
+from vibe.inference.hands import add_fingers, seen_skeleton
 from vibe.records import HandReadings, Track
-from vibe.refine.hand_fit import seen_skeleton
 from vibe.rotations import rotvec_from_rotmat
 from vibe.skeletons import BLAZEPOSE, SMPL
 

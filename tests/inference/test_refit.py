@@ -10,10 +10,9 @@ from inference.test_together import error_mm, filmed
 from quick_method import quick
 
 import vibe
-from vibe import cli
+from vibe import cli, editing
 from vibe.body.load import load_body
 from vibe.cache import StageCache, content_key
-from vibe.editing import open as opening
 from vibe.edits.file import FORMAT
 from vibe.edits.record import Edit, EditedVideo
 from vibe.inference import estimate, refine
@@ -114,7 +113,7 @@ def motion(method, views, tmp_path, monkeypatch):
     place = tmp_path / "view0+view1" / "motion.npz"
     place.parent.mkdir()
     method.solve_together(joined, joined.people, StageCache()).save(place)
-    monkeypatch.setattr(opening, "load_estimator", lambda config: method)
+    monkeypatch.setattr(editing, "load_estimator", lambda config: method)
     return place
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from readers import read_glb
 
-from vibe.body.hand_joints import relaxed
+from vibe.body.hands import relaxed
 from vibe.body.outfit import dressed
 from vibe.body.placed import vertices_cam
 from vibe.export.export import export
-from vibe.export.gltf_file import GltfFile
+from vibe.export.gltf import GltfFile
 from vibe.export.rigs import RIGS
 from vibe.motion.scene import SceneOptions, build_scene
 from vibe.skeletons import SMPL

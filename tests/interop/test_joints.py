@@ -14,7 +14,7 @@ from readers import (
     usd_joints,
 )
 
-from vibe.body.hand_joints import relaxed
+from vibe.body.hands import relaxed
 from vibe.body.outfit import dressed
 from vibe.body.placed import vertices_cam
 from vibe.export.export import export

@@ -13,8 +13,8 @@ from readers import mot_columns
 from vibe.arrays import as_numpy
 from vibe.body import load_body
 from vibe.body.skin_points import MARKERS
-from vibe.export.biomechanics import coordinates
 from vibe.export.export import export
+from vibe.export.tables import coordinates
 from vibe.motion.scene import SceneOptions, build_scene
 from vibe.skeletons import SMPL
 

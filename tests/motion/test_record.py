@@ -10,7 +10,7 @@ import torch
 import vibe
 from vibe.arrays import as_tensors
 from vibe.body import Body, keypoints, load_body, placed, rest_joints, vertices
-from vibe.body.hand_joints import relaxed
+from vibe.body.hands import relaxed
 from vibe.motion import Motion, Result
 from vibe.records import Weights
 from vibe.rotations import rotmat_from_rotvec

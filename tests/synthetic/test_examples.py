@@ -9,7 +9,7 @@ from vibe.data.motion import clip_weights, find_motion, load_motions
 from vibe.records import GeneratorOutput
 from vibe.skeletons import SMPL
 from vibe.synthetic import examples, keypoint_noise, poses
-from vibe.train import losses_keypoints
+from vibe.train import losses
 from vibe.train.recipes import RECIPES, Recipe
 
 
@@ -59,9 +59,7 @@ def test_the_true_body_seen_by_the_best_weak_camera_lies_on_its_keypoints(tiny: 
     aims = (rays * points[..., 2:] - points[..., :2]).flatten(-2)[..., None]
     pelvis = torch.linalg.lstsq(rows, aims).solution[..., 0]
     scale = 1 / (pelvis[..., 2] * batch.half_side)
-    seen = losses_keypoints.project_weak(
-        points, torch.stack([scale, pelvis[..., 0], pelvis[..., 1]], -1), batch.half_side
-    )
+    seen = losses.project_weak(points, torch.stack([scale, pelvis[..., 0], pelvis[..., 1]], -1), batch.half_side)
     close = (batch.keypoints_2d.abs().amax((-1, -2)) < 2.5) & (pelvis[..., 2] > 1)
     assert close.float().mean() > 0.8
     torch.testing.assert_close(seen[close], batch.keypoints_2d.double()[close], atol=2e-3, rtol=0)
@@ -70,7 +68,7 @@ def test_the_true_body_seen_by_the_best_weak_camera_lies_on_its_keypoints(tiny: 
 def test_the_truth_has_no_loss(tiny: Recipe) -> None:
     batch = example(tiny, True)
     theta = GeneratorOutput(batch.rotmat, batch.betas[:, None].expand(-1, 8, -1), torch.ones(16, 8, 3))
-    terms = losses_keypoints.keypoint_losses(theta, batch, load_body(), losses_keypoints.LossConfig())
+    terms = losses.keypoint_losses(theta, batch, load_body(), losses.LossConfig())
     for name in ("points", "shape_of_pose", "rotations", "betas", "velocity"):
         assert float(terms[name]) < 0.01, name
 

@@ -21,8 +21,7 @@ from vibe.synthetic.examples import example_points
 from vibe.synthetic.rendered_evidence import load_rendered, rendered_example
 from vibe.train.distributed import ProcessGroup
 from vibe.train.loop import train_generator
-from vibe.train.losses_features import LossWeights
-from vibe.train.losses_temporal import best_camera
+from vibe.train.losses import LossWeights, best_camera
 from vibe.train.recipes import PAPER_KEYPOINTS, Recipe
 from vibe.train.simulator import SimulatorRecipe, train_simulator
 from vibe.train.task_keypoints import detector_windows, keypoints_task, published_losses

@@ -1,7 +1,7 @@
 import torch
 
 from joint_uncertainty import Sample, fit_model, parts, scores
-from vibe.refine.uncertainty import deviations
+from vibe.inference.uncertainty import deviations
 
 
 def test_deviations_that_depend_on_a_sign_are_found():

@@ -10,7 +10,7 @@ from vibe.data.motion import Motions, clip_weights, find_motion, load_motions
 from vibe.records import GeneratorOutput
 from vibe.synthetic.examples import Example, SynthesisConfig, count_labelled, synthesise
 from vibe.train.labels import LabelConfig, fit_labels
-from vibe.train.losses_keypoints import LossConfig, keypoint_losses
+from vibe.train.losses import LossConfig, keypoint_losses
 from vibe.train.recipes import Recipe
 
 HALF = SynthesisConfig(batch=6, frames=8, labelled=0.5)

@@ -21,7 +21,7 @@ from vibe.models.priors import MPoser, MPoserConfig
 from vibe.synthetic.examples import synthesise
 from vibe.train.checkpoints import save_weights
 from vibe.train.loop import train_generator
-from vibe.train.losses_keypoints import LossConfig, keypoint_losses
+from vibe.train.losses import LossConfig, keypoint_losses
 from vibe.train.priors import PRIOR_RECIPES
 from vibe.train.recipes import RECIPES, AdversarialConfig, PriorConfig, Recipe
 from vibe.train.state import start_at_mean_pose

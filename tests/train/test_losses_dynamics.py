@@ -3,7 +3,7 @@ import roma
 import torch
 
 from vibe.records import GeneratorOutput
-from vibe.train.losses_temporal import best_camera, hallucination_loss, meet
+from vibe.train.losses import best_camera, hallucination_loss, meet
 
 
 def thetas(frames: int) -> GeneratorOutput:

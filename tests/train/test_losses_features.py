@@ -7,7 +7,7 @@ import torch
 
 from vibe.data.windows import Annotation
 from vibe.records import GeneratorOutput
-from vibe.train.losses_features import PUBLISHED, PredictedClips, feature_losses
+from vibe.train.losses import PUBLISHED, PredictedClips, feature_losses
 
 
 def small() -> tuple[PredictedClips, Annotation]:

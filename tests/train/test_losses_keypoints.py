@@ -10,7 +10,7 @@ from vibe.data.motion import clip_weights, find_motion, load_motions
 from vibe.records import GeneratorOutput
 from vibe.skeletons import SMPL
 from vibe.synthetic.examples import Example, synthesise
-from vibe.train.losses_keypoints import STRIDES, LossConfig, flexion, keypoint_losses, motion_errors
+from vibe.train.losses import STRIDES, LossConfig, flexion, keypoint_losses, motion_errors
 from vibe.train.recipes import Recipe
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vibe.models.attention import AttentionConfig, AttentionEncoder, OrderConfig, OrderRecovery
-from vibe.train.losses_temporal import order_loss, shuffle
+from vibe.train.losses import order_loss, shuffle
 
 
 def seed(number: int = 0) -> torch.Generator:

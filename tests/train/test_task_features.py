@@ -32,7 +32,7 @@ from vibe.rotations import rotmat_from_6d
 from vibe.train.checkpoints import save_weights
 from vibe.train.distributed import ProcessGroup
 from vibe.train.loop import RealMotion, discriminator_losses, generator_loss, train_generator, train_step
-from vibe.train.losses_features import PredictedClips, feature_losses
+from vibe.train.losses import PredictedClips, feature_losses
 from vibe.train.recipes import PAPER_RECIPE, RELEASED_RECIPE, AdversarialConfig, PaperRecipe
 from vibe.train.state import Task, TrainState
 from vibe.train.task_features import (

@@ -12,7 +12,7 @@ from vibe.models.attention import AttentionConfig, OrderConfig
 from vibe.models.convolutional import ConvolutionalConfig, DynamicsConfig, HallucinatorConfig
 from vibe.models.network import load_network
 from vibe.train.loop import train_generator
-from vibe.train.losses_temporal import TemporalConfig
+from vibe.train.losses import TemporalConfig
 from vibe.train.recipes import SUN, TEMPORAL_HMR, PaperRecipe, Recipe
 from vibe.train.task_features import clip_mixture, stores_in
 

@@ -2,7 +2,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 from sighted import camera_at, seen_by, walker
 
-from vibe.views.matching import pair_views, same_people
+from vibe.views.correspondence import pair_views, same_people
 
 
 def crowd():

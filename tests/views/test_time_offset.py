@@ -3,7 +3,7 @@ import pytest
 from sighted import camera_at, seen_by, walker
 
 from vibe.video.sound import RATE
-from vibe.views.time_offset import sound_offset, time_offsets
+from vibe.views.correspondence import sound_offset, time_offsets
 
 
 @pytest.mark.parametrize(("start", "fps"), [(0.0, 30.0), (1.234, 24.0), (2.5, 60.0)])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from turning_camera import HEIGHT, WIDTH, intrinsics, seen, texture, turning, watched
 
-from vibe.world.pan_focal import focal_from_pan
+from vibe.world.focal import focal_from_pan
 
 
 @pytest.mark.parametrize("focal_px", [420.0, 550.0, 900.0])

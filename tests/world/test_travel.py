@@ -8,8 +8,8 @@ from scipy.spatial.transform import Rotation
 
 from vibe.world.background import BEGUN, TURNED, UNITS, Background
 from vibe.world.camera_motion import solve_rotations
+from vibe.world.focal import focal_from_travel
 from vibe.world.travel import Path, Sightings, find_path, mean_cost
-from vibe.world.travel_focal import focal_from_travel
 
 SIZE, K_PX = (1280, 720), np.array([[1100.0, 0, 640], [0, 1100.0, 360], [0, 0, 1]])
 FRAMES, KEYS = 48, (0, 16, 32)

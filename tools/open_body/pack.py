@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from vibe.body.fingers import HANDS_FORMAT
+from vibe.body.hands import HANDS_FORMAT
 from vibe.body.load import FORMAT
 
 STEPS = 32767

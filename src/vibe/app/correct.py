@@ -110,8 +110,7 @@ def _begin(worker: Worker) -> Callable[[Correction], None]:
 
 
 def _serve_editor(worker: Worker, task: Correction) -> None:
-    from vibe.editing.open import files_beside, open_editor, open_motion
-    from vibe.editing.server import EditServer
+    from vibe.editing import EditServer, files_beside, open_editor, open_motion
     from vibe.motion import load
 
     pulse(worker)

@@ -17,7 +17,7 @@ from vibe.arrays import Deferred, as_numpy
 from vibe.assets.archives import read_npz
 from vibe.assets.smpl_files import BETAS, BODY_LAYOUT, GENDERS, OPTIONAL, check_body
 from vibe.assets.weights import BODIES
-from vibe.body.fingers import read_hands
+from vibe.body.hands import read_hands
 from vibe.body.keypoint_regressor import detected_rows, fold_regressors, point_rows
 from vibe.body.record import Body, Marks
 from vibe.errors import damaged

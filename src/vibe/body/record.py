@@ -68,7 +68,7 @@ class Body:
     origin: Weights
     """Name, SHA-256 and licence of the file."""
     hands: Hands | None = None
-    """Where its fingers are (`vibe.body.fingers`); None of a body of which that is not known, or that has them."""
+    """Where its fingers are (`vibe.body.hands`); None of a body of which that is not known, or that has them."""
 
     def to(self, device: Any = None, dtype: Any = None) -> Body:
         """The same body as tensors, on another device or in another floating type, as PyTorch names them."""

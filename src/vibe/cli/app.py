@@ -15,12 +15,11 @@ from vibe import __version__
 from vibe.cli.assets import assets, fetch
 from vibe.cli.console import DONE, FAILED, INTERRUPTED, USAGE, parse_arguments, print_error, usage_error
 from vibe.cli.estimate import clean, estimate
-from vibe.cli.evaluate import bench, evaluate
 from vibe.cli.live import live
 from vibe.cli.pages import app, edit, refit
 from vibe.cli.prepare import evidence, make_clip, prepare
 from vibe.cli.results import export, render, view
-from vibe.cli.train import train, train_by
+from vibe.cli.weights import bench, evaluate, train, train_by
 from vibe.errors import Misuse, explain
 
 PANIC = "PanicException"

@@ -55,7 +55,7 @@ def refit(
         no_refine: As in `vibe estimate`.
     """
     from vibe.assets import keep_inputs
-    from vibe.editing.open import files_beside
+    from vibe.editing import files_beside
     from vibe.edits.file import read_edits, write_edits
     from vibe.edits.record import Edits
     from vibe.motion import load
@@ -123,8 +123,7 @@ def edit(
         return usage_error(f"--port is {port}: give 0 to 65535")
     from vibe.assets import keep_inputs
     from vibe.auth import browser_at
-    from vibe.editing.open import files_beside, open_editor
-    from vibe.editing.server import EditedFiles, EditServer
+    from vibe.editing import EditedFiles, EditServer, files_beside, open_editor
     from vibe.viewer.page import page_template
 
     page_template()
@@ -179,7 +178,7 @@ def _opened(
 ) -> Refit | JointRefit:  # fmt: skip
     """What corrects a motion file, by the videos that it names unless some are given; raises OSError or ValueError."""
     from vibe.assets import keep_inputs
-    from vibe.editing.open import open_motion
+    from vibe.editing import open_motion
     from vibe.motion import load
 
     result = load(motion) if result is None else result

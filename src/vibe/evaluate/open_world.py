@@ -18,7 +18,7 @@ from vibe import assets
 from vibe.arrays import as_numpy, as_tensors
 from vibe.assets.archives import read_npz
 from vibe.body.load import find_body
-from vibe.evaluate.biomechanics import ANGLES, angle_errors_deg, event_errors
+from vibe.evaluate.metrics import ANGLES, angle_errors_deg, event_errors
 from vibe.evaluate.open_world_clips import MANIFEST, read_clip_list
 from vibe.evaluate.scores import WORLD, Compared, Report, System, Tallies, Tally, all_scores
 from vibe.evaluate.world_end_to_end import SMPL24, compared_in_world, product

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from vibe.evaluate import metrics, world_metrics
-from vibe.evaluate.biomechanics import ANGLES
+from vibe.evaluate.metrics import ANGLES
 from vibe.evaluate.world_metrics import WorldCompared
 from vibe.inference.config import Refinement, energies
 from vibe.models.network import Network
@@ -55,7 +55,7 @@ class Compared:
     world: WorldCompared | None = None
     """The same in the world, where it is known."""
     angles_deg: Mapping[str, Float[Tensor, "_"]] = field(default_factory=dict)
-    """Errors of joint angles (`vibe.evaluate.biomechanics`), where the truth has rotations."""
+    """Errors of joint angles (`vibe.evaluate.metrics`), where the truth has rotations."""
     events: Mapping[str, Float[Tensor, "_"]] = field(default_factory=dict)
     """Likewise of strikes and offs of feet."""
 

@@ -16,14 +16,13 @@ from vibe.arrays import as_numpy
 from vibe.assets.paths import folders_above, whole_folder
 from vibe.body import Body, find_body
 from vibe.errors import Misuse
-from vibe.export.biomechanics import write_c3d, write_mot, write_trc
 from vibe.export.bvh import write_bvh
 from vibe.export.fbx import write_fbx, write_onto_fbx
 from vibe.export.formats import FORMATS, RIGGED, ExportOptions, Format
 from vibe.export.gltf import write_glb, write_vrma
 from vibe.export.onto import write_onto
 from vibe.export.smpl_parameters import write_amass, write_legacy, write_smplx_json
-from vibe.export.tables import write_csv, write_gait
+from vibe.export.tables import write_c3d, write_csv, write_gait, write_mot, write_trc
 from vibe.export.usd import write_usd
 from vibe.motion import Result
 from vibe.motion.scene import Character, Scene, SceneOptions, build_scene

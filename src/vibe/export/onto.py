@@ -15,14 +15,14 @@ from numpy import ndarray
 from vibe import assets
 from vibe.assets.smpl_files import BETAS
 from vibe.body.feet import LEGS, bend_leg, plant_feet
-from vibe.body.fingers import ARMS
+from vibe.body.hands import ARMS
 from vibe.body.pose import pose_joints, rest_vertices
 from vibe.body.posture import unit
 from vibe.body.record import Body
 from vibe.body.skin_points import sole_points, standing_spans
 from vibe.export.armature import orthonormal
 from vibe.export.character_file import CharacterFile, read_character
-from vibe.export.gltf_file import GltfFile, sampled
+from vibe.export.gltf import GltfFile, sampled
 from vibe.export.rigs import GROUPS, NEXT, SIDES, find_bones
 from vibe.motion.gravity import DIRECTIONS
 from vibe.motion.scene import Character, Scene

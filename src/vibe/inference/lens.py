@@ -43,12 +43,11 @@ def _of_background(clip: Clip, background: Background | None) -> Lens | None:
     """
     if background is None:
         return None
-    from vibe.world.pan_focal import focal_from_pan
-    from vibe.world.travel_focal import FLOOR, focal_from_travel
+    from vibe.world.focal import TRAVEL_FLOOR, focal_from_pan, focal_from_travel
 
     size = clip.width, clip.height
     told, source = focal_from_pan(background, size), "pan"
-    if told is None or told[1] > FLOOR * told[0]:
+    if told is None or told[1] > TRAVEL_FLOOR * told[0]:
         travelled = focal_from_travel(background, size)
         told, source = (travelled, "travel") if travelled else (told, source)
     if told is None:

@@ -21,9 +21,8 @@ from vibe.models.network import Network
 from vibe.records import Camera, View
 from vibe.video.sound import RATE, read_sound
 from vibe.views.camera_poses import PosedCamera, adjust_cameras
-from vibe.views.matching import pair_views, same_people
+from vibe.views.correspondence import ALIKE, pair_views, same_people, sound_offset, time_offsets
 from vibe.views.record import Sighting
-from vibe.views.time_offset import ALIKE, sound_offset, time_offsets
 
 MOST = 8
 """Videos."""
@@ -39,7 +38,7 @@ videos don't show the same."""
 CLOSE = 0.8
 """Ratio of how badly the two likeliest time offsets fit, from which it is said that either may be right."""
 UNSURE = 0.5
-"""How unlike the people of two views may be, as `vibe.views.matching` measures it."""
+"""How unlike the people of two views may be, as `vibe.views.correspondence` measures it."""
 NEAR = 0.06
 """Seconds within which sound tells the same time offset: it takes 3 ms a metre."""
 UNLIKE = "does not show the people of {} at the same time"

@@ -14,8 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from vibe.arrays import as_numpy
-from vibe.body.fingers import ARMS, with_fingers
-from vibe.body.hand_joints import relaxed_rotmat
+from vibe.body.hands import ARMS, relaxed_rotmat, with_fingers
 from vibe.body.pose import rest_joints, rest_vertices
 from vibe.body.record import Body
 from vibe.export.rigs import RIGS

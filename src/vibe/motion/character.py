@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from vibe.body.fingers import ARMS, with_fingers
-from vibe.body.hand_joints import relaxed
+from vibe.body.hands import ARMS, relaxed, with_fingers
 from vibe.body.pose import pose_joints, rest_joints
 from vibe.body.record import Body
 from vibe.records import SmplParams

@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from vibe.arrays import as_numpy
 from vibe.body import Body, find_body, rest_joints
-from vibe.body.fingers import smplh_rotmat, with_fingers
+from vibe.body.hands import smplh_rotmat, with_fingers
 from vibe.motion import npz
 from vibe.motion.series import SEGMENTS, SPACES, Series, together, within
 from vibe.records import Camera, Clip, SmplParams, View, Weights, World
@@ -138,7 +138,7 @@ class Motion:
         """What is to be skinned, of a body that knows of its fingers: with SMPL-H's 52 joints where the motion has
         fingers, else of SMPL's with hands that hang."""
         if self.left_hand_pose is None or self.right_hand_pose is None or body.hands is None:
-            from vibe.body.hand_joints import relaxed
+            from vibe.body.hands import relaxed
 
             return self.smpl_shaped, relaxed(body)
         smpl = self.smpl_shaped

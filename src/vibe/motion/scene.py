@@ -15,7 +15,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from vibe.arrays import as_numpy
-from vibe.body.fingers import fingers_rotmat
+from vibe.body.hands import fingers_rotmat
 from vibe.body.load import find_body
 from vibe.body.pose import pose_joints, rest_joints
 from vibe.body.posture import unit

@@ -17,7 +17,7 @@ from vibe.refine.presets import FITTINGS, OPEN
 from vibe.refine.smplify import fit
 from vibe.refine.translation import solve_translation
 from vibe.synthetic.examples import Example, example_points
-from vibe.train.losses_keypoints import pelvis_of
+from vibe.train.losses import pelvis_of
 
 WINDOW_GAP_S = 1e4
 """Seconds from window to window where many are fitted at once: no energy over time reaches across."""

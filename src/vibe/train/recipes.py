@@ -16,9 +16,7 @@ from vibe.models.regressor import RegressorConfig
 from vibe.synthetic.examples import SynthesisConfig
 from vibe.synthetic.poses import CAPTURED_POSES, PoseConfig
 from vibe.train.labels import LabelConfig
-from vibe.train.losses_features import LossWeights
-from vibe.train.losses_keypoints import LossConfig
-from vibe.train.losses_temporal import TemporalConfig
+from vibe.train.losses import LossConfig, LossWeights, TemporalConfig
 
 Precision = Literal["float32", "bfloat16"]
 """In which a network computes while it learns."""

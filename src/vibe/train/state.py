@@ -26,7 +26,7 @@ from vibe.models.regressor import CAMERA, POSE, SHAPE
 from vibe.records import GeneratorOutput
 from vibe.rotations import rotmat_to_6d
 from vibe.train.checkpoints import Stateful
-from vibe.train.losses_temporal import build_heads
+from vibe.train.losses import build_heads
 from vibe.train.recipes import GeneratorRecipe
 from vibe.train.trainer import on_plateau
 

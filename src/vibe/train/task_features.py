@@ -30,8 +30,7 @@ from vibe.records import GeneratorOutput
 from vibe.train.checkpoints import data_checksum
 from vibe.train.distributed import ProcessGroup, all_reduce_mean
 from vibe.train.labels import fit_clip_labels
-from vibe.train.losses_features import JOINTS_14, PredictedClips, feature_losses
-from vibe.train.losses_temporal import best_camera, meet
+from vibe.train.losses import JOINTS_14, PredictedClips, best_camera, feature_losses, meet
 from vibe.train.recipes import PaperRecipe
 from vibe.train.state import Predict, Task, input_weights, start_at_mean_pose
 

@@ -35,8 +35,7 @@ from vibe.synthetic.rendered_evidence import RenderedWindows, load_rendered, ren
 from vibe.train.checkpoints import data_checksum
 from vibe.train.distributed import ProcessGroup, all_reduce_mean
 from vibe.train.labels import fit_labels
-from vibe.train.losses_features import LossWeights, PredictedClips, feature_losses
-from vibe.train.losses_keypoints import flexion, keypoint_losses
+from vibe.train.losses import LossWeights, PredictedClips, feature_losses, flexion, keypoint_losses
 from vibe.train.recipes import Recipe
 from vibe.train.state import Predict, Task, input_weights, start_at_mean_pose
 from vibe.train.trainer import seeded_generator

@@ -18,8 +18,7 @@ from numpy import ndarray
 
 from vibe import __version__
 from vibe.arrays import as_numpy
-from vibe.body.fingers import ARMS, smplh_rotmat, with_fingers
-from vibe.body.hand_joints import relaxed, relaxed_rotmat
+from vibe.body.hands import ARMS, relaxed, relaxed_rotmat, smplh_rotmat, with_fingers
 from vibe.body.outfit import colour, dressed, vertex_colours
 from vibe.body.pose import rest_joints, rest_vertices
 from vibe.body.record import Body

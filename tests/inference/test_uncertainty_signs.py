@@ -1,19 +1,21 @@
 import numpy as np
 import pytest
 import torch
+from wanderer import wandering
 
-from vibe.body.pose import mirror_rotmat
-from vibe.refine.uncertainty import MODEL, deviations, joint_std, uncertainty_signs
+from vibe.body.load import load_body
+from vibe.body.pose import mirror_rotmat, pose_joints
+from vibe.inference.uncertainty import MODEL, deviations, joint_std, uncertainty_signs
 from vibe.skeletons import COCO, DETECTED27, SMPL, index, mirrored
 
 FLIP = torch.tensor([-1.0, 1.0, 1.0])
 
 
 @pytest.fixture
-def evidence(scene, body):
+def evidence():
     """What `uncertainty_signs` reads, of a person who is seen as they are."""
-    one = scene(40)
-    joints = body(one.rotmat, one.betas)[0]
+    one = wandering(40)
+    joints = pose_joints(load_body(), one.rotmat, one.betas)[1]
     joints = joints - joints[:, :1] + one.trans[:, None]
     points = torch.zeros(len(joints), len(DETECTED27), 6)
     points[:, : len(COCO), [0, 1, 5]] = one.keypoints_px

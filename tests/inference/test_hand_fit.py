@@ -6,8 +6,8 @@ from scipy.spatial.transform import Rotation
 
 from vibe.arrays import as_numpy
 from vibe.body import load_body
-from vibe.body.hand_joints import SIDES, angle_limits, hand_points, hand_rotmat, hand_skeleton, relaxed_angles
-from vibe.refine.hand_fit import MOST_TURN, fit_hand, over_time, seen_skeleton
+from vibe.body.hands import SIDES, angle_limits, hand_points, hand_rotmat, hand_skeleton, relaxed_angles
+from vibe.inference.hands import MOST_TURN, fit_hand, over_time, seen_skeleton
 
 
 @pytest.fixture(scope="module", params=SIDES)
