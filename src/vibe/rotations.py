@@ -71,6 +71,18 @@ def interpolate(
     return one @ rotmat_from_rotvec(share[..., None] * rotvec_from_rotmat(one.mT @ two))
 
 
+def unit(vectors: Float[ndarray, "*b 3"]) -> Float[ndarray, "*b 3"]:
+    """The same directions, of length 1; zero stays zero."""
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-12)
+
+
+def shortest_turn(one: Float[ndarray, "*b 3"], two: Float[ndarray, "*b 3"]) -> Float[ndarray, "*b 3 3"]:
+    """The smallest rotations that take directions to others, which are not opposite."""
+    across = np.cross(one, two)
+    angle = np.arctan2(np.linalg.norm(across, axis=-1), (one * two).sum(-1))
+    return rotmat_from_rotvec(unit(across) * angle[..., None])
+
+
 def continuous(quaternions: Float[Array, "time *b 4"]) -> Float[Array, "time *b 4"]:
     """The same rotations with signs chosen so that neighbours in time lie on one side of the sphere."""
     apart = (quaternions[1:] * quaternions[:-1]).sum(-1) < 0

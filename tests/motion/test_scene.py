@@ -10,8 +10,8 @@ import torch
 
 from vibe.body import load_body
 from vibe.body.placed import vertices_cam
-from vibe.body.posture import unit
 from vibe.motion.scene import AXES, SceneOptions, build_scene
+from vibe.rotations import unit
 
 FRAMES = torch.arange(60)
 

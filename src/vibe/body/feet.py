@@ -8,11 +8,10 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from vibe.body.pose import pose_joints
-from vibe.body.posture import unit
 from vibe.body.record import Body
 from vibe.body.skin_points import sole_points, sole_velocity, unbroken
 from vibe.records import SmplParams
-from vibe.rotations import rotmat_from_rotvec
+from vibe.rotations import rotmat_from_rotvec, shortest_turn, unit
 from vibe.skeletons import SMPL, SMPL_PARENTS
 
 LEGS = [[SMPL.index(f"{side}_{joint}") for joint in ("hip", "knee", "ankle")] for side in ("left", "right")]
@@ -149,7 +148,7 @@ def _moved_foot(
 ) -> tuple[Float[ndarray, "time 3 3"], Float[ndarray, "time 3"]]:
     """The smallest turn that brings heel and toe into line with their targets, and where the ankle comes to lie
     then."""
-    R_turn = _between(points[:, 1] - points[:, 0], targets[:, 1] - targets[:, 0])
+    R_turn = shortest_turn(points[:, 1] - points[:, 0], targets[:, 1] - targets[:, 0]).astype(np.float32)
     middle = points.mean(1)
     return R_turn, targets.mean(1) + (R_turn @ (ankle - middle)[..., None])[..., 0]
 
@@ -176,17 +175,9 @@ def bend_leg(
     before = np.arctan2((np.cross(knee - hip, end - knee) * axis).sum(-1), ((knee - hip) * (end - knee)).sum(-1))
     R_knee = rotmat_from_rotvec((axis * (angle - before)[:, None]).astype(np.float32))
     bent = knee + (R_knee @ (end - knee)[..., None])[..., 0]
-    R_hip = _between(bent - hip, ankle - hip)
+    R_hip = shortest_turn(bent - hip, ankle - hip).astype(np.float32)
     R_above = R_world[:, SMPL_PARENTS[leg[0]]]
     R_thigh, R_shin = R_hip @ R_world[:, leg[0]], R_hip @ R_knee @ R_world[:, leg[1]]
     rotmat[:, leg[0]] = R_above.mT @ R_thigh
     rotmat[:, leg[1]] = R_thigh.mT @ R_shin
     rotmat[:, leg[2]] = R_shin.mT @ R_turn @ R_world[:, leg[2]]
-
-
-def _between(one: Float[ndarray, "time 3"], two: Float[ndarray, "time 3"]) -> Float[ndarray, "time 3 3"]:
-    """The smallest rotations that take directions to others."""
-    across = np.cross(one, two)
-    sine = np.linalg.norm(across, axis=-1)
-    angle = np.arctan2(sine, (one * two).sum(-1))
-    return rotmat_from_rotvec((unit(across) * angle[:, None]).astype(np.float32))

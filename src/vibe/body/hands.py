@@ -21,10 +21,9 @@ from vibe.assets.archives import read_npz
 from vibe.assets.weights import OPEN_HANDS
 from vibe.body.lbs import vertices
 from vibe.body.pose import rest_joints
-from vibe.body.posture import unit
 from vibe.body.record import Body, Hands
 from vibe.errors import damaged
-from vibe.rotations import rotmat_from_rotvec
+from vibe.rotations import rotmat_from_rotvec, unit
 from vibe.skeletons import HAND15, SMPL, SMPLH, SMPLH_PARENTS
 
 HANDS_FORMAT = "vibe-hands 1"

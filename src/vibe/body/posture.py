@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from vibe.rotations import unit
 from vibe.skeletons import SMPL
 
 SEGMENTS = (
@@ -65,11 +66,6 @@ def mean_up(
         weight = 1 / np.linalg.norm(directions - middle, axis=-1, keepdims=True).clip(NEAREST)
         middle = (directions * weight).sum(0) / weight.sum()
     return unit(middle), len(directions)
-
-
-def unit(vectors: Float[ndarray, "*b 3"]) -> Float[ndarray, "*b 3"]:
-    """The same directions, of length 1; zero stays zero."""
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-12)
 
 
 def _angle_deg(one: Float[ndarray, "*b 3"], two: Float[ndarray, "*b 3"]) -> Float[ndarray, "*b"]:

@@ -15,9 +15,9 @@ from numpy import ndarray
 
 from vibe.body.lbs import vertices
 from vibe.body.pose import pose_joints, rest_joints, rest_vertices
-from vibe.body.posture import unit
 from vibe.body.record import Body
 from vibe.records import SmplParams
+from vibe.rotations import unit
 from vibe.skeletons import SMPL
 
 CARRIERS = [SMPL.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("ankle", "foot")]

@@ -10,11 +10,10 @@ from numpy import ndarray
 
 from vibe.body.lbs import vertices
 from vibe.body.pose import pose_joints, rest_vertices
-from vibe.body.posture import unit
 from vibe.body.record import Body
 from vibe.export.rigs import GROUPS, NEXT, RigSpec
 from vibe.motion.scene import AXES, Character, Scene
-from vibe.rotations import quaternions_from_rotmat, rotmat_from_rotvec
+from vibe.rotations import quaternions_from_rotmat, rotmat_from_rotvec, unit
 
 R_ROOT = ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0))
 """A root bone's axes in the body's: its z points up."""

@@ -17,7 +17,6 @@ from vibe.assets.smpl_files import BETAS
 from vibe.body.feet import LEGS, bend_leg, plant_feet
 from vibe.body.hands import ARMS
 from vibe.body.pose import pose_joints, rest_vertices
-from vibe.body.posture import unit
 from vibe.body.record import Body
 from vibe.body.skin_points import sole_points, standing_spans
 from vibe.export.armature import orthonormal
@@ -27,7 +26,7 @@ from vibe.export.rigs import GROUPS, NEXT, SIDES, find_bones
 from vibe.motion.gravity import DIRECTIONS
 from vibe.motion.scene import Character, Scene
 from vibe.records import SmplParams, Weights
-from vibe.rotations import continuous, quaternions_from_rotmat, rotmat_from_rotvec
+from vibe.rotations import continuous, quaternions_from_rotmat, rotmat_from_rotvec, shortest_turn, unit
 from vibe.skeletons import SMPL, SMPL_PARENTS, SMPLH, SMPLH_PARENTS
 
 LIMBS = ("leg", "arm", "finger")
@@ -119,7 +118,7 @@ def _aligned(file: CharacterFile, found: dict[str, int], character: Character) -
         turns[joint] = turns[above] if limb and above else np.eye(3)
         if limb and following in found and following in character.names:
             ours = character.rest[character.names.index(following)] - character.rest[character.names.index(joint)]
-            turns[joint] = _between(places[following] - places[joint], ours)
+            turns[joint] = shortest_turn(places[following] - places[joint], ours)
         at[joint] = at[above] + turns[above] @ (places[joint] - places[above]) if above else places[joint]
         axes = file.matrices[node, :3, :3]
         if joint in character.names:
@@ -383,9 +382,3 @@ def _turnable(file: CharacterFile, moved: set[int]) -> list[dict[str, Any]]:
             parts = {"translation": matrix[:3, 3].tolist(), "rotation": turn.tolist(), "scale": size.tolist()}
             nodes[node] = kept | parts
     return nodes
-
-
-def _between(one: Float[ndarray, "3"], two: Float[ndarray, "3"]) -> Float[ndarray, "3 3"]:
-    """The smallest rotation that takes one direction to another."""
-    across = np.cross(one, two)
-    return rotmat_from_rotvec(unit(across) * np.arctan2(np.linalg.norm(across), one @ two))

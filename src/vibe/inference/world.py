@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from vibe.arrays import as_numpy, as_tensors
 from vibe.body.feet import plant_feet
 from vibe.body.pose import pose_joints, rest_planes, shape_of_height
-from vibe.body.posture import posture, unit
+from vibe.body.posture import posture
 from vibe.body.record import Body
 from vibe.body.skin_points import sole_points, unbroken
 from vibe.edits.record import CorrectedPerson
@@ -23,6 +23,7 @@ from vibe.motion import Motion
 from vibe.motion.gravity import PICTURE_UP, lowest_foot
 from vibe.motion.tensors import to_motion
 from vibe.records import Camera, Clip, Lens, SmplParams, Track, World
+from vibe.rotations import unit
 from vibe.skeletons import COCO
 from vibe.world.background import Background
 from vibe.world.camera_motion import CameraMotion, solve_rotations, standing_camera

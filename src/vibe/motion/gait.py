@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from vibe.body.posture import unit
+from vibe.rotations import unit
 from vibe.skeletons import CONTACTS, SMPL
 
 SIDES = ("left", "right")

@@ -13,8 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from vibe.body.posture import unit
-from vibe.rotations import steady_angles
+from vibe.rotations import steady_angles, unit
 from vibe.skeletons import SMPL, SMPL_PARENTS
 
 R_GROUND_SPACE = {

@@ -18,7 +18,6 @@ from vibe.arrays import as_numpy
 from vibe.body.hands import fingers_rotmat
 from vibe.body.load import find_body
 from vibe.body.pose import pose_joints, rest_joints
-from vibe.body.posture import unit
 from vibe.body.record import Body
 from vibe.motion.character import Character
 from vibe.motion.gait import Gait, gait
@@ -27,7 +26,7 @@ from vibe.motion.joint_angles import R_GROUND_SPACE, joint_angles_deg
 from vibe.motion.record import Motion, Result
 from vibe.motion.resample import NEAR, low_pass, low_pass_rotations, neighbours, rotations_between, straight_between
 from vibe.records import Camera, SmplParams, Weights, World
-from vibe.rotations import rotmat_from_rotvec
+from vibe.rotations import rotmat_from_rotvec, unit
 
 AXES: dict[str, tuple[float, float, float]] = {
     "x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0),

@@ -15,8 +15,9 @@ from scipy.ndimage import minimum_filter1d
 from scipy.optimize import least_squares
 from scipy.special import expit
 
-from vibe.body.posture import mean_up, unit
+from vibe.body.posture import mean_up
 from vibe.body.skin_points import sole_velocity, standing_spans
+from vibe.rotations import unit
 from vibe.skeletons import SMPL
 
 ODDS, PER_HEIGHT = -2.0, -16.0

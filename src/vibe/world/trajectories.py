@@ -15,7 +15,7 @@ import scipy.sparse.linalg
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from vibe.body.posture import unit
+from vibe.rotations import unit
 
 DEPTH = 0.02
 """Expected error of a person's distance, as a share of it."""

@@ -22,6 +22,7 @@ from vibe.data.recording import Recording
 from vibe.errors import damaged
 from vibe.records import SmplParams
 from vibe.refine.smooth import smooth_positions, smooth_rotations
+from vibe.rotations import shortest_turn
 from vibe.skeletons import SMPL, SMPL_PARENTS
 
 LARGEST = 1 << 26
@@ -246,7 +247,7 @@ def standing(capture: Capture, rig: Rig) -> dict[str, Float[Tensor, "3 3"]]:
     stances = {name: torch.tensor(rig.stance.get(name, UPRIGHT), dtype=torch.float64) for name in SMPL}
     places = _stance_places(capture, rig, stances)
     hips = (places["left_hip"] + places["right_hip"]) / 2
-    straightened = {"": shortest_turn(places["neck"] - hips, torch.tensor(UPRIGHT[1]).double())}
+    straightened = {"": straightening(places["neck"] - hips, torch.tensor(UPRIGHT[1]).double())}
     turns = {}
     for joint, parent in enumerate(SMPL_PARENTS):
         name = SMPL[joint]
@@ -255,9 +256,9 @@ def standing(capture: Capture, rig: Rig) -> dict[str, Float[Tensor, "3 3"]]:
         if name in LIMB_DIRECTIONS and name in places and LIMB_DIRECTIONS[name][0] in places:
             child, direction = LIMB_DIRECTIONS[name]
             bone, aim = places[child] - places[name], torch.tensor(direction, dtype=torch.float64)
-            shortest = shortest_turn(follow @ bone, aim)
+            shortest = straightening(follow @ bone, aim)
             turns[name] = shortest @ turns[name]
-            follow = shortest_turn(bone * FRONTAL, aim * FRONTAL) if "knee" in name else shortest @ follow
+            follow = straightening(bone * FRONTAL, aim * FRONTAL) if "knee" in name else shortest @ follow
         straightened[name] = follow
     return turns
 
@@ -275,13 +276,8 @@ def _stance_places(
     return {name: places[joint] for joint, name in driven.items()}
 
 
-def shortest_turn(start: Float[Tensor, "3"], end: Float[Tensor, "3"]) -> Float[Tensor, "3 3"]:
+def straightening(start: Float[Tensor, "3"], end: Float[Tensor, "3"]) -> Float[Tensor, "3 3"]:
     """The smallest rotation that takes one direction onto another; raises ValueError for more than a right angle."""
-    start, end = start / start.norm().clamp_min(1e-9), end / end.norm()
-    axis, cosine = torch.linalg.cross(start, end), float(start @ end)
-    if cosine < 0:
-        raise ValueError("a bone has no length, or points away from SMPL's in the skeleton's zero pose")
-    cross = torch.zeros(3, 3, dtype=axis.dtype)
-    cross[[2, 0, 1], [1, 2, 0]] = axis
-    cross = cross - cross.mT
-    return torch.eye(3, dtype=axis.dtype) + cross + cross @ cross / (1 + cosine)
+    if float(start @ end) < 0:
+        raise ValueError("a bone points away from SMPL's in the skeleton's zero pose")
+    return torch.from_numpy(shortest_turn(start.numpy(), end.numpy()))
