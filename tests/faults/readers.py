@@ -10,7 +10,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -283,10 +283,11 @@ def _load_network() -> Read:
 def _priors(folder: Path) -> Iterable[Path]:
     from models import test_priors
 
-    from vibe.train.priors import PriorRecipe
+    from vibe.train.priors import PRIOR_RECIPES
 
     for kind, sizes in test_priors.SIZES.items():
-        test_priors.saved(folder / f"{kind}.safetensors", PriorRecipe("small", kind, sizes))  # pyright: ignore[reportArgumentType]
+        recipe = replace(PRIOR_RECIPES[kind], name="small", prior=sizes)
+        test_priors.saved(folder / f"{kind}.safetensors", recipe)
         yield folder / f"{kind}.safetensors"
 
 
@@ -301,10 +302,10 @@ def _run(folder: Path) -> tuple[list[Path], Read]:
     import torch
 
     from vibe.train import checkpoints
-    from vibe.train.priors import PriorRecipe
+    from vibe.train.priors import PRIOR_RECIPES
 
     checkpoints.source = lambda: "here"
-    recipe, layer = PriorRecipe("small", "vposer", None), torch.nn.Linear(2, 2)  # pyright: ignore[reportArgumentType]
+    recipe, layer = PRIOR_RECIPES["vposer"], torch.nn.Linear(2, 2)
     parts = {"network": layer, "optimiser": torch.optim.Adam(layer.parameters())}
     checkpoints.open_run_folder(folder, recipe, {"a": "b"})
     checkpoints.save_checkpoint(folder / "last.pt", recipe, parts, 3, 0.5)

@@ -21,7 +21,7 @@ from vibe.refine.energies import Energy, FitEvidence, FitPose
 from vibe.refine.presets import FITTINGS
 from vibe.refine.smplify import ENERGIES, fit
 from vibe.train.checkpoints import save_weights
-from vibe.train.priors import PriorRecipe
+from vibe.train.priors import PRIOR_RECIPES, PriorRecipe
 
 SIZES = {"mposer": MPoserConfig(hidden=16, layers=2), "vposer": VPoserConfig(hidden=16)}
 JITTER = 0.1
@@ -30,7 +30,7 @@ JITTER = 0.1
 
 @pytest.fixture(params=["mposer", "vposer"])
 def recipe(request: pytest.FixtureRequest) -> PriorRecipe:
-    return PriorRecipe("small", request.param, SIZES[request.param])
+    return replace(PRIOR_RECIPES[request.param], name="small", prior=SIZES[request.param])
 
 
 @pytest.fixture(params=["mposer", "vposer"])

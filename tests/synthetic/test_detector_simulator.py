@@ -25,7 +25,7 @@ from vibe.synthetic.detector_simulator import (
 )
 from vibe.synthetic.examples import example_points, see_keypoints
 from vibe.synthetic.rendered_evidence import CONFIG, RenderedWindows
-from vibe.train.simulator import SimulatorRecipe, ToldAnswers, begin_in_units, draw_flows, flow_loss, in_units
+from vibe.train.simulator import SIMULATOR_RECIPE, ToldAnswers, begin_in_units, draw_flows, flow_loss, in_units
 
 SMALL = SimulatorConfig(width=32, dilations=(1, 2))
 LEFT, RIGHT = (DETECTED27.index(f"{side}_wrist") for side in ("left", "right"))
@@ -107,7 +107,7 @@ def test_it_learns_what_an_error_depends_on_and_says_the_same_for_the_same_seed(
     shown = ToldAnswers(viewed.condition, answers)
     begin_in_units(network, shown)
     untrained = simulate(network.eval(), viewed, torch.Generator().manual_seed(5))
-    pairs, recipe = in_units(network, shown), SimulatorRecipe(batch=32, simulator=SMALL)
+    pairs, recipe = in_units(network, shown), replace(SIMULATOR_RECIPE, batch=32, simulator=SMALL)
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
     losses = []
     for step in range(120):

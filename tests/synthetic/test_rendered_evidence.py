@@ -23,7 +23,7 @@ from vibe.train.distributed import ProcessGroup
 from vibe.train.loop import train_generator
 from vibe.train.losses import LossWeights, best_camera
 from vibe.train.recipes import PAPER_KEYPOINTS, Recipe
-from vibe.train.simulator import SimulatorRecipe, train_simulator
+from vibe.train.simulator import SIMULATOR_RECIPE, train_simulator
 from vibe.train.task_keypoints import detector_windows, keypoints_task, published_losses
 
 ASIDE = ("cmu_02",)
@@ -164,9 +164,9 @@ def test_a_simulator_learns_from_a_store_the_same_when_it_was_stopped_and_answer
     store: Path, motion: Path, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VIBE_MOTION", str(motion))
-    recipe = SimulatorRecipe(
-        rendered=(str(store),), set_aside=ASIDE, simulator=SimulatorConfig(width=8, dilations=(1,)), steps=4, batch=2,
-        warmup=1, save_every=2, validate_every=2, log_every=1,
+    recipe = replace(
+        SIMULATOR_RECIPE, rendered=(str(store),), set_aside=ASIDE, simulator=SimulatorConfig(width=8, dilations=(1,)),
+        steps=4, batch=2, warmup=1, save_every=2, validate_every=2, log_every=1,
     )  # fmt: skip
     whole = list(train_simulator(recipe, tmp_path / "whole"))
     stopped = train_simulator(recipe, tmp_path / "stopped")

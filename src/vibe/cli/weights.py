@@ -99,7 +99,7 @@ def _offers() -> Mapping[str, tuple[Any, Trainer]]:
     generators: Mapping[str, Any] = recipes.RECIPES | recipes.PAPER_RECIPES | rows
     offers: dict[str, tuple[Any, Trainer]] = {name: (each, loop.train_generator) for name, each in generators.items()}
     offers |= {name: (each, priors.train_prior) for name, each in priors.PRIOR_RECIPES.items()}
-    return offers | {"simulator": (simulator.SimulatorRecipe(), simulator.train_simulator)}
+    return offers | {"simulator": (simulator.SIMULATOR_RECIPE, simulator.train_simulator)}
 
 
 def _show(name: str, out: Path, begin: Callable[[ProgressLine], Iterator[dict[str, float]]]) -> None:

@@ -19,7 +19,7 @@ from vibe.models.generator import VIBE
 from vibe.models.priors import prior_loss
 from vibe.records import GeneratorOutput, Observation, Progress
 from vibe.train.checkpoints import save_weights
-from vibe.train.distributed import ProcessGroup, all_reduce_mean, join_process_group, leave_process_group, shard_batch
+from vibe.train.distributed import ProcessGroup, all_reduce_mean, join_process_group, shard_batch
 from vibe.train.losses import temporal_losses
 from vibe.train.recipes import AdversarialConfig, GeneratorRecipe, PaperRecipe, Recipe
 from vibe.train.state import Task, TrainState, build_train_state
@@ -94,7 +94,6 @@ def train_generator(
         plateaus=state.plateaus.values(),
     )  # fmt: skip
     yield from train_loop(config, group, progress)
-    leave_process_group()
 
 
 def train_step(

@@ -21,8 +21,8 @@ from vibe.evaluate.metrics import mpjpe_mm
 from vibe.models.priors import KINDS, Latent, MPoser, MPoserConfig, VPoser, VPoserConfig, sample, whole_body
 from vibe.records import Progress
 from vibe.train.checkpoints import data_checksum, save_weights
-from vibe.train.distributed import ProcessGroup, join_process_group, leave_process_group, shard_batch
-from vibe.train.recipes import ACKNOWLEDGEMENT, Precision
+from vibe.train.distributed import ProcessGroup, join_process_group, shard_batch
+from vibe.train.recipes import FREE_LICENCE, TrainRecipe
 from vibe.train.trainer import (
     TrainerConfig,
     cosine,
@@ -139,54 +139,37 @@ MOVING = 21
 """Joints whose angles are compared: no motion capture here moves the hands."""
 
 
-@dataclass(frozen=True)
-class PriorRecipe:
+@dataclass(frozen=True, kw_only=True)
+class PriorRecipe(TrainRecipe):
     """One training run of a prior."""
 
-    name: str
-    """What the weights are called."""
     kind: Literal["mposer", "vposer"]
     """Of motion, or of single poses."""
     prior: MPoserConfig | VPoserConfig
     """Its sizes."""
-    licence: str = f"{ACKNOWLEDGEMENT}; free for every use with this acknowledgement."
-    """One sentence on what the weights were trained on and what that allows; kept in their file."""
     motion: tuple[str, ...] = ("open2_30fps.npz",)
     """Files of motion capture."""
     left_out: tuple[str, ...] = ()
     """Subjects that are not trained on, beside the held-out ones."""
-    steps: int = 2000
-    """Batches that the prior learns from."""
     batch: int = 64
     """Windows in one."""
     frames: int = 16
     """Of a window, at 30 a second (T of the paper)."""
     fastest: float = 1.25
     """Motion is played at up to this many times its speed, or as much slower; half of it is mirrored."""
-    rate: float = 1.5e-3
-    """Highest learning rate of Adam; it rises for `warmup` steps and falls along a cosine to a fiftieth."""
-    warmup: int = 100
-    """Steps until the rate is at its highest."""
-    clip: float = 1.0
-    """Largest norm of the gradient."""
     losses: VAEWeights = VAEWeights()
     """Weight of each term."""
-    precision: Precision = "float32"
-    """In what the network computes; losses and parameters are in float32."""
-    save_every: int = 100
-    """Steps from checkpoint to checkpoint."""
-    validate_every: int = 500
-    """Steps of an epoch, after which it validates on held-out subjects."""
-    log_every: int = 50
-    """Steps from line to line of the log."""
-    seed: int = 0
 
 
+_MPOSER = PriorRecipe(
+    name="mposer", kind="mposer", prior=MPoserConfig(hidden=256, layers=1), licence=FREE_LICENCE, steps=2000,
+    warmup=100, save_every=100, validate_every=500,
+)  # fmt: skip
 PRIOR_RECIPES = {
-    "mposer": PriorRecipe("mposer", "mposer", MPoserConfig(hidden=256, layers=1)),
-    "vposer": PriorRecipe("vposer", "vposer", VPoserConfig(hidden=512, dropout=0.0)),
+    "mposer": _MPOSER,
+    "vposer": replace(_MPOSER, name="vposer", kind="vposer", prior=VPoserConfig(hidden=512, dropout=0.0)),
 }
-"""Both with the same budget: windows, steps, rates, losses."""
+"""Both with the same budget: windows, steps, rates, losses. They validate on held-out subjects."""
 
 
 def train_prior(
@@ -218,7 +201,6 @@ def train_prior(
         save_weights=lambda path, step: save_weights(path, recipe, step, network),
     )  # fmt: skip
     yield from train_loop(run, group, progress)
-    leave_process_group()
 
 
 def draw_batch(

@@ -51,8 +51,8 @@ class PriorConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneratorRecipe:
-    """What every training run of a generator decides."""
+class TrainRecipe:
+    """What every training run decides, whatever it trains."""
 
     name: str
     """What the weights are called."""
@@ -61,19 +61,15 @@ class GeneratorRecipe:
     steps: int = 6000
     """Batches that the network learns from."""
     rate: float = 1.5e-3
-    """Highest learning rate of AdamW; what becomes of it says `schedule`."""
-    schedule: Literal["cosine", "plateau"] = "cosine"
-    """cosine: rises for `warmup` steps, then falls to a fiftieth. plateau: a tenth after 5 epochs without gain."""
+    """Highest learning rate of Adam; it rises for `warmup` steps and falls along a cosine to a fiftieth, unless the
+    recipe has another `schedule`."""
     warmup: int = 300
-    """Steps until the rate of the cosine is at its highest and the average moves slowly."""
-    decay: float = 0.01
-    """Weight decay; with 0 AdamW is Adam."""
+    """Steps until the rate of the cosine is at its highest; a moving average moves slowly from then on."""
     clip: float = 1.0
     """Largest norm of each network's gradient; 0 clips nothing."""
-    average: float = 0.998
-    """Decay of the moving average of the parameters, which is what ships; 0 ships the parameters themselves."""
     precision: Precision = "float32"
-    """In which the network computes: bfloat16 is faster where the device has it, and slower on other processors."""
+    """In which the network computes: bfloat16 is faster where the device has it, and slower on other processors. Losses
+    and parameters are in float32."""
     save_every: int = 250
     """Steps from checkpoint to checkpoint."""
     validate_every: int = 250
@@ -82,6 +78,24 @@ class GeneratorRecipe:
     """Steps from line to line of the log."""
     seed: int = 0
     """Of everything that is random."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AveragedRecipe(TrainRecipe):
+    """Of a network that learns by AdamW, and whose moving average ships."""
+
+    decay: float = 0.01
+    """Weight decay; with 0 AdamW is Adam."""
+    average: float = 0.998
+    """Decay of the moving average of the parameters, which is what ships; 0 ships the parameters themselves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorRecipe(AveragedRecipe):
+    """What every training run of a generator decides."""
+
+    schedule: Literal["cosine", "plateau"] = "cosine"
+    """cosine: rises for `warmup` steps, then falls to a fiftieth. plateau: a tenth after 5 epochs without gain."""
     start: str | None = None
     """Weights to begin from, a file or a name: those of its parts that the network has too, the rest is fresh."""
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
@@ -146,9 +160,11 @@ ACKNOWLEDGEMENT = (
     "of ACCAD, The Ohio State University (Open Motion Project, CC BY 3.0), and on CC0 clips of Mesh2Motion and "
     "Quaternius"
 )
+FREE_LICENCE = f"{ACKNOWLEDGEMENT}; free for every use with this acknowledgement."
+"""Of weights that learnt from that motion alone."""
 OPEN = Recipe(
     name="open",
-    licence=f"{ACKNOWLEDGEMENT}; free for every use with this acknowledgement.",
+    licence=FREE_LICENCE,
     motion=("open2_30fps.npz",),
     set_aside=("cmu_02", "cmu_16", "cmu_69", "cmu_91"),
     network=NetworkConfig(

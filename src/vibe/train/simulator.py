@@ -23,9 +23,9 @@ from vibe.synthetic.detector_simulator import (
 )
 from vibe.synthetic.rendered_evidence import CONFIG, load_rendered
 from vibe.train.checkpoints import data_checksum, save_weights
-from vibe.train.distributed import ProcessGroup, all_reduce_mean, join_process_group, leave_process_group, shard_batch
+from vibe.train.distributed import ProcessGroup, all_reduce_mean, join_process_group, shard_batch
 from vibe.train.loop import track_average
-from vibe.train.recipes import ACKNOWLEDGEMENT, OPEN, Precision
+from vibe.train.recipes import FREE_LICENCE, OPEN, AveragedRecipe, Precision
 from vibe.train.task_keypoints import rendered_files
 from vibe.train.trainer import (
     TrainerConfig,
@@ -42,43 +42,24 @@ LEAST_WEIGHED = 0.12
 """Frequencies whose deviation is below this share of the number's own count as if it were that."""
 
 
-@dataclass(frozen=True)
-class SimulatorRecipe:
+@dataclass(frozen=True, kw_only=True)
+class SimulatorRecipe(AveragedRecipe):
     """One training run of a detector's simulator."""
 
-    name: str = "simulator"
-    """What the weights are called."""
-    licence: str = f"{ACKNOWLEDGEMENT}; free for every use with this acknowledgement."
-    """One sentence on what the weights were trained on and what that allows; kept in their file."""
     rendered: tuple[str, ...] = ()
     """Stores of `vibe prepare rendered-evidence`."""
     set_aside: tuple[str, ...] = OPEN.set_aside
     """Subjects that validate, as in the stores."""
     simulator: SimulatorConfig = field(default_factory=SimulatorConfig)
     """Its sizes."""
-    steps: int = 3200
-    """Batches that it learns from."""
     batch: int = 48
     """Windows in one, half of them mirrored."""
-    rate: float = 1e-3
-    """Highest learning rate of AdamW; it rises for `warmup` steps and falls along a cosine to a fiftieth."""
-    warmup: int = 100
-    """Steps until the rate is at its highest."""
-    decay: float = 0.05
-    """Weight decay."""
-    clip: float = 1.0
-    """Largest norm of the gradient."""
-    average: float = 0.995
-    """Decay of the moving average of the parameters, which is what is kept."""
-    precision: Precision = "float32"
-    """In what the network computes; losses and parameters are in float32."""
-    save_every: int = 200
-    """Steps from checkpoint to checkpoint."""
-    validate_every: int = 400
-    """Steps of an epoch, after which it validates on the subjects set aside."""
-    log_every: int = 50
-    """Steps from line to line of the log."""
-    seed: int = 0
+
+
+SIMULATOR_RECIPE = SimulatorRecipe(
+    name="simulator", licence=FREE_LICENCE, steps=3200, rate=1e-3, warmup=100, decay=0.05, average=0.995,
+    save_every=200, validate_every=400,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -129,7 +110,6 @@ def train_simulator(
         save_weights=lambda path, step: save_weights(path, recipe, step, average),
     )  # fmt: skip
     yield from train_loop(run, group, progress)
-    leave_process_group()
 
 
 @torch.no_grad()

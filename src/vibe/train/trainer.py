@@ -24,7 +24,7 @@ from vibe.assets.paths import only_writer
 from vibe.records import Progress
 from vibe.train import checkpoints
 from vibe.train.checkpoints import BEST, CHECKPOINT, Stateful, save_checkpoint, training_log
-from vibe.train.distributed import ProcessGroup, average_gradients, broadcast
+from vibe.train.distributed import ProcessGroup, average_gradients, broadcast, leave_process_group
 
 PATIENCE, FACTOR = 5, 0.1
 """Epochs without gain after which the rates are lowered, and to what share (section 4.2; the factor as published)."""
@@ -85,7 +85,8 @@ class NotANumber(FloatingPointError):
 
 
 def train_loop(run: TrainerConfig, group: ProcessGroup, progress: Progress | None = None) -> Iterator[dict[str, float]]:
-    """Go on until the last step, yielding the records that go into the log; from the first process alone.
+    """Go on until the last step, yielding the records that go into the log; from the first process alone. At the end
+    the processes part.
 
     The folder ends up with what `docs/train.md` lists. What is written before the checkpoint of a step is written again
     if the run dies before that checkpoint is whole. Raises NotANumber, with the batch in `nan_batch.pt` where one is at
@@ -95,6 +96,7 @@ def train_loop(run: TrainerConfig, group: ProcessGroup, progress: Progress | Non
         raise ValueError("steps, and those from log to log, validation to validation and so on, are 1 or more")
     with only_writer(run.folder) if group.writes else nullcontext():
         yield from _remaining_steps(run, group, progress)
+    leave_process_group()
 
 
 def _remaining_steps(run: TrainerConfig, group: ProcessGroup, progress: Progress | None) -> Iterator[dict[str, float]]:
