@@ -67,6 +67,13 @@ def standing_spans(standing: Bool[ndarray, "time"], times: Float[ndarray, "time"
     return [span for span in spans if times[span.stop - 1] - times[span.start] >= LEAST]
 
 
+def lower_around(heights: Float[ndarray, "time"], stands: Bool[ndarray, "time"]) -> Float[ndarray, "time"]:
+    """In a stance its own height, between two the lower of both, before the first and after the last theirs."""
+    stances, rows = np.flatnonzero(stands), np.arange(len(heights))
+    before, after = np.searchsorted(stances, rows, "right") - 1, np.searchsorted(stances, rows)
+    return np.minimum(heights[stances[before.clip(0)]], heights[stances[after.clip(max=len(stances) - 1)]])
+
+
 def unbroken(frames: Int[ndarray, "time"]) -> list[Int[ndarray, "_"]]:
     """The rows of each stretch of a track between its gaps, of its indices into the clip."""
     return np.split(np.arange(len(frames)), np.flatnonzero(np.diff(frames) > 1) + 1)

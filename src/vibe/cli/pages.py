@@ -55,6 +55,7 @@ def refit(
         no_refine: As in `vibe estimate`.
     """
     from vibe.assets import keep_inputs
+    from vibe.cli.together import draw
     from vibe.editing import files_beside
     from vibe.edits.file import read_edits, write_edits
     from vibe.edits.record import Edits
@@ -81,10 +82,9 @@ def refit(
             raise ValueError(f"{edits}: {error}") from error
         out.parent.mkdir(parents=True, exist_ok=True)
         result.save(out)
-        _draw(result, opened, files[1:], progress)
-    people = f"{len(result)} {'person' if len(result) == 1 else 'people'}"
-    edits_made = f"{len(made)} {'edit' if len(made) == 1 else 'edits'}"
-    print_info(f"written to {', '.join(map(str, files))}: {people}, with {edits_made}")
+        draw(result, [clip.path for clip in opened.clips], opened.estimator.body, files[1:], progress)
+    people, corrections = "person" if len(result) == 1 else "people", "edit" if len(made) == 1 else "edits"
+    print_info(f"written to {', '.join(map(str, files))}: {len(result)} {people}, with {len(made)} {corrections}")
     return DONE
 
 
@@ -153,23 +153,6 @@ def _drawings(out: Path, views: int, page: bool, overlay: bool) -> list[Path]:
     """The page and the films of a motion file, those that are asked for; of several views a film for each."""
     films = [f"{out.stem}_{number}.mp4" for number in range(1, views + 1)] or [f"{out.stem}.mp4"]
     return [out.with_name(name) for name in [*[f"{out.stem}.html"] * page, *films * overlay]]
-
-
-def _draw(result: Result, opened: Refit | JointRefit, files: Sequence[Path], progress: ProgressLine) -> None:
-    """Write the page and the films that were asked for."""
-    from vibe.motion.resample import seen_from
-
-    body, videos = opened.estimator.body, [clip.path for clip in opened.clips]
-    films = [path for path in files if path.suffix == ".mp4"]
-    if len(films) < len(files):
-        from vibe.viewer.page import view
-
-        view(result, files[0], videos, body, progress=progress)
-    for number, path in enumerate(films):
-        from vibe.render.film import write_overlay
-
-        seen = seen_from(result, number) if result.views else result
-        write_overlay(videos[number], seen, path, body, progress)
 
 
 def _opened(

@@ -17,7 +17,7 @@ from vibe.errors import one_line
 from vibe.inference.config import EstimatorConfig
 
 if TYPE_CHECKING:
-    from vibe.inference.estimate import Estimator
+    from vibe.body import Body
     from vibe.motion import Result
     from vibe.records import View
 
@@ -52,7 +52,10 @@ def estimate_views(
         with ProgressLine(place.name) as progress:
             result = estimator.estimate_together(paths, cache=kept, progress=progress)
             result.save(place / "motion.npz")
-            files = ["motion.npz", *_drawn(result, estimator, place, overlay, page, progress), SUMMARY]
+            drawn = [f"overlay_{number}.mp4" for number in range(1, len(paths) + 1)] * overlay + ["page.html"] * page
+            read = [view.clip.path for view in result.views]
+            draw(result, read, estimator.body, [place / name for name in drawn], progress)
+            files = ["motion.npz", *drawn, SUMMARY]
             write_summary(place / SUMMARY, result, {}, files, {"views": [_about(view) for view in result.views]})
     except (ValueError, OSError) as error:
         print_error(one_line(error))
@@ -72,29 +75,26 @@ def estimate_views(
     return DONE
 
 
-def _drawn(
-    result: Result, estimator: Estimator, place: Path, overlay: bool, page: bool, progress: ProgressLine
-) -> list[str]:
-    """Names of what was drawn: an overlay for each view, and the page with all of them."""
-    from vibe.motion.resample import seen_from
-    from vibe.parallel import give_back_memory
-    from vibe.render.film import write_overlay
-    from vibe.tracking.tflite import close_idle_models
-    from vibe.viewer.page import view
+def draw(
+    result: Result, videos: Sequence[Path], body: Body, files: Sequence[Path], progress: ProgressLine
+) -> None:  # fmt: skip
+    """Write the files that are asked for: an .mp4 for each of the videos, in order, and the .html page with all."""
+    films = [path for path in files if path.suffix == ".mp4"]
+    if films:
+        from vibe.motion.resample import seen_from
+        from vibe.parallel import give_back_memory
+        from vibe.render.film import write_overlay
+        from vibe.tracking.tflite import close_idle_models
 
-    names = []
-    if overlay:
         close_idle_models()
         give_back_memory()
-    for number, camera in enumerate(result.views, start=1) if overlay else ():
-        names.append(f"overlay_{number}.mp4")
-        seen = seen_from(result, number - 1)
-        write_overlay(camera.clip.path, seen, place / names[-1], estimator.body, progress)
-    if page:
-        names.append("page.html")
-        videos = [each.clip.path for each in result.views]
-        view(result, place / names[-1], videos, estimator.body, progress=progress)
-    return names
+        for number, (video, path) in enumerate(zip(videos, films, strict=True)):
+            write_overlay(video, seen_from(result, number) if result.views else result, path, body, progress)
+    for path in files:
+        if path.suffix == ".html":
+            from vibe.viewer.page import view
+
+            view(result, path, videos, body, progress=progress)
 
 
 def _tables(result: Result, name: str) -> None:

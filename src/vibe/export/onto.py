@@ -18,7 +18,7 @@ from vibe.body.feet import LEGS, bend_leg, plant_feet
 from vibe.body.hands import ARMS
 from vibe.body.pose import pose_joints, rest_vertices
 from vibe.body.record import Body
-from vibe.body.skin_points import sole_points, standing_spans
+from vibe.body.skin_points import lower_around, sole_points, standing_spans
 from vibe.export.armature import orthonormal
 from vibe.export.character_file import CharacterFile, read_character
 from vibe.export.gltf import GltfFile, sampled
@@ -337,13 +337,8 @@ def _ground(
     for (sole, span), height in zip(spans, stood, strict=True):
         ground[span, sole] = floor if abs(height - floor) < SAME else height
     for sole in range(4):
-        known = np.flatnonzero(np.isfinite(ground[:, sole]))
-        if not len(known):
-            ground[:, sole] = floor
-            continue
-        after = np.searchsorted(known, np.arange(len(ground))).clip(max=len(known) - 1)
-        before = (np.searchsorted(known, np.arange(len(ground)), "right") - 1).clip(min=0)
-        ground[:, sole] = np.minimum(ground[known[before], sole], ground[known[after], sole])
+        known = np.isfinite(ground[:, sole])
+        ground[:, sole] = lower_around(ground[:, sole], known) if known.any() else floor
     return ground, floor
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.ndimage import median_filter
 
+from vibe.body.skin_points import lower_around
 from vibe.motion.record import Motion
 from vibe.skeletons import SMPL
 
@@ -91,10 +92,8 @@ def standing_heights(motion: Motion) -> Float[ndarray, "time"]:
     if not len(stances):
         return heights
     around = 2 * round(LASTS / float(np.median(np.diff(motion.times)))) + 1
-    stood = median_filter(lowest[stances], around, mode="nearest")
-    rows = np.arange(len(heights))
-    before, after = np.searchsorted(stances, rows, "right") - 1, np.searchsorted(stances, rows)
-    heights[:] = np.minimum(stood[before.clip(0)], stood[after.clip(max=len(stances) - 1)])
+    lowest[stances] = median_filter(lowest[stances], around, mode="nearest")
+    heights = lower_around(lowest, np.isfinite(lowest))
     return np.where(heights < LEAST, 0, heights)
 
 

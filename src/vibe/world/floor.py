@@ -16,7 +16,7 @@ from scipy.optimize import least_squares
 from scipy.special import expit
 
 from vibe.body.posture import mean_up
-from vibe.body.skin_points import sole_velocity, standing_spans
+from vibe.body.skin_points import lower_around, sole_velocity, standing_spans
 from vibe.rotations import unit
 from vibe.skeletons import SMPL
 
@@ -86,11 +86,7 @@ def ground_heights(
     lowest = np.nanmin(np.where(np.isnan(ground), np.inf, ground), 1)
     if not np.isfinite(lowest).any():
         return np.full(heights.shape, known[np.abs(known - np.quantile(heights.min(1), 0.1)).argmin()])
-    stood = np.flatnonzero(np.isfinite(lowest))
-    rows = np.arange(len(lowest))
-    before, after = np.searchsorted(stood, rows, "right") - 1, np.searchsorted(stood, rows)
-    between = np.minimum(lowest[stood[before.clip(0)]], lowest[stood[after.clip(0, len(stood) - 1)]])
-    return np.where(np.isnan(ground), between[:, None], ground)
+    return np.where(np.isnan(ground), lower_around(lowest, np.isfinite(lowest))[:, None], ground)
 
 
 LEAN_DEG, TILT_DEG, SWAY_DEG = 3.5, 1.5, 3.0
