@@ -112,3 +112,23 @@ def test_a_tracker_goes_on_from_the_state_of_another(pan, monkeypatch):
         parts.step(index, index / FPS, rgb, NOBODY)
     other = parts.finish()
     assert all(np.array_equal(value, getattr(other, name)) for name, value in vars(whole).items())
+
+
+@pytest.mark.parametrize("seed", [751, 3351])
+def test_points_of_which_opencv_raises_are_points_that_tell_nothing_or_a_matrix(seed):
+    random = np.random.default_rng(seed)
+    one = random.uniform(0, 900, (64, 2)).astype(np.float32) * [1, 0.55]
+    start, end = one.astype(np.float32), (one * 1.01 + random.normal(0, 2, (64, 2))).astype(np.float32)
+    matrix, inlier = background._robust(background.FUNDAMENTAL, start, end)
+    assert inlier.shape == (64,) and inlier.any() == (matrix is not None)
+
+
+def test_a_pan_whose_fundamental_matrices_raise_is_followed_by_its_homographies(monkeypatch, pan):
+    def fails(*points):
+        raise cv2.error("no model")
+
+    monkeypatch.setattr(background, "FUNDAMENTAL", fails)
+    truth, pictures = pan
+    assert error_deg(followed(pictures).R_cam0_cam, truth).max() < 0.15
+    monkeypatch.setattr(background, "HOMOGRAPHY", fails)
+    assert not followed(pictures[:20]).sure[1:].any()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import cv2
@@ -41,6 +42,10 @@ hardly."""
 INLIER_PX, INLIERS, NEARLY, EPIPOLAR = 0.7, 0.4, 0.8, 0.7
 """How far from one homography a corner may lie, the share of the corners which it must explain, that of few ones, and
 the share that one fundamental matrix must where none does."""
+HOMOGRAPHY = partial(cv2.findHomography, method=cv2.USAC_MAGSAC, ransacReprojThreshold=INLIER_PX, maxIters=500)
+FUNDAMENTAL = partial(
+    cv2.findFundamentalMat, method=cv2.USAC_MAGSAC, ransacReprojThreshold=INLIER_PX, confidence=0.99, maxIters=500
+)
 RENEW_SHARE, RENEW_SHIFT, RENEW_AFTER = 0.5, 0.25, 4.0
 """A frame becomes the next key frame when fewer of the corners that were followed are left, when they moved by more of
 the longer side, or after so many seconds."""
@@ -276,13 +281,11 @@ class BackgroundTracker:
         stands = np.abs(end - start).max(1) < STILL_PX
         if stands.mean() >= STILL_SHARE:
             return _Followed(STOOD, renew=share < RENEW_SHARE)
-        homography, mask = cv2.findHomography(start, end, cv2.USAC_MAGSAC, INLIER_PX, maxIters=500)
-        inlier = np.zeros(len(start), bool) if homography is None else mask.ravel() > 0
+        homography, inlier = _robust(HOMOGRAPHY, start, end)
         if stands.mean() >= STILL_LEAST and _count_cells(end[stands], grey.shape) > _count_cells(end, grey.shape) / 3:
             return _Followed(STOOD, renew=share < RENEW_SHARE)
         if not _is_enough(inlier, INLIERS, end, grey.shape):
-            _, mask = cv2.findFundamentalMat(start, end, cv2.USAC_MAGSAC, INLIER_PX, 0.99, 500)
-            inlier = np.zeros(len(start), bool) if mask is None else mask.ravel() > 0
+            _, inlier = _robust(FUNDAMENTAL, start, end)
             if inlier.sum() < SOME or not _is_enough(inlier, EPIPOLAR, end, grey.shape):
                 return _Followed(MISSED)
             homography = cv2.findHomography(start[inlier], end[inlier])[0]
@@ -293,6 +296,17 @@ class BackgroundTracker:
         order = order[np.linspace(0, len(order) - 1, min(MOST_PAIRS, len(order))).round().astype(int)]
         pairs = np.concatenate([start[order] - middle, end[order] - middle], 1)
         return _Followed(TURNED, pairs, int(inlier[order].sum()), homography, renew)
+
+
+def _robust(
+    find: Callable[..., Any], start: Float[Array, "point 2"], end: Float[Array, "point 2"]
+) -> tuple[Float[Array, "3 3"] | None, Bool[Array, "point"]]:
+    """The matrix that OpenCV finds between points, and which of them it explains; None, and none, where it fails."""
+    try:
+        matrix, mask = find(start, end)
+    except cv2.error:  # OpenCV 5.0.0 may go on with a model that it did not find, and then raises
+        matrix = mask = None
+    return matrix, np.zeros(len(start), bool) if mask is None else mask.ravel() > 0
 
 
 def _small(rgb: UInt8[Array, "height width 3"], step: int) -> Grey:
