@@ -20,6 +20,9 @@ LOOSE, FIRM = 0.15, 0.6
 RUNS, QUICK = 0.8, 0.05
 """Metres a second, over so many seconds to either side, from which a sole that moves is held less than its probability
 of standing says: a little of a high speed is far."""
+LONGER = 0.067
+"""Seconds for which a slow sole is taken to stand before and after it is read to: motion that is read is smoother than
+it was, so that feet leave the ground too early and come to it too late."""
 SPEED, HELD = 0.3, 0.01
 """Expected error of a sole's speed, metres a second: as it was read, and where it is held."""
 PLACE, HEIGHT, STIFF = 0.03, 0.01, 0.005
@@ -59,10 +62,15 @@ def _planted(
     up: Float[ndarray, "3"], ground: Float[ndarray, "time 4"], times: Float[ndarray, "time"],
 ) -> SmplParams:  # fmt: skip
     """One stretch without gaps."""
+    from scipy.ndimage import maximum_filter1d
+
     # heel and toe of a foot are moved together, then both as one stiff foot, and the leg follows
     soles, _ = sole_points(body, smpl, joints)
     speed = np.linalg.norm(sole_velocity(soles.astype(np.float64), times, QUICK), axis=-1)
-    held = ((contacts.astype(np.float64) ** (1 + (speed / RUNS) ** 2) - LOOSE) / (FIRM - LOOSE)).clip(0, 1)
+    doubt = 1 + (speed / RUNS) ** 2
+    longer = round(LONGER / float(np.median(np.diff(times)))) if len(times) > 1 else 0
+    stands = maximum_filter1d(contacts.astype(np.float64) ** doubt, 2 * longer + 1, axis=0, mode="nearest")
+    held = ((stands**doubt - LOOSE) / (FIRM - LOOSE)).clip(0, 1)
     held = held**2 * (3 - 2 * held)
     targets = []
     for side, leg in enumerate(LEGS):
@@ -73,12 +81,12 @@ def _planted(
         length = np.linalg.norm(move, axis=-1, keepdims=True)
         move = move * np.minimum(1, FARTHEST / length.clip(1e-9))
         targets.append(_moved_foot(points, points + move, joints[:, leg[2]]))
-    stands = np.stack([held[:, :2].max(1), held[:, 2:].max(1)], 1)
-    step = _spare_knees(joints, np.stack([ankle for _, ankle in targets], 1), stands, times).astype(np.float32)
+    firm = np.stack([held[:, :2].max(1), held[:, 2:].max(1)], 1)
+    step = _spare_knees(joints, np.stack([ankle for _, ankle in targets], 1), firm, times).astype(np.float32)
     rotmat, moved = smpl.rotmat.copy(), joints + step[:, None]
     R_world, _ = pose_joints(body, smpl.rotmat, smpl.betas)
     for side, (R_turn, ankle) in enumerate(targets):
-        bend_leg(rotmat, R_world, moved, LEGS[side], R_turn, ankle + (1 - stands[:, side, None]) * step)
+        bend_leg(rotmat, R_world, moved, LEGS[side], R_turn, ankle + (1 - firm[:, side, None]) * step)
     return SmplParams(rotmat, smpl.betas, smpl.pelvis + step)
 
 
