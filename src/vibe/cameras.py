@@ -45,7 +45,12 @@ def default_camera(width: int, height: int, fov_deg: float | None = None) -> Cam
 
 def angle_of_view(camera: Camera) -> float:
     """Degrees across the diagonal of the picture, as a pinhole sees it: what `default_camera` takes."""
-    return math.degrees(2 * math.atan(math.hypot(camera.width, camera.height) / (2 * float(camera.K_px[0, 0]))))
+    return fov_from_focal(float(camera.K_px[0, 0]), math.hypot(camera.width, camera.height))
+
+
+def fov_from_focal(focal_px: float, diagonal_px: float) -> float:
+    """Degrees across a diagonal, as a pinhole with this focal length sees it."""
+    return math.degrees(2 * math.atan(diagonal_px / (2 * focal_px)))
 
 
 def project(points_cam: Float[Array, "*b 3"], K_px: Float[Array, "3 3"]) -> Float[Array, "*b 2"]:

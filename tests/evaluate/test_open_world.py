@@ -11,9 +11,9 @@ import torch
 from world_takes import FRAMES
 
 from vibe.body.load import load_body
-from vibe.evaluate.open_world import compared_with_truth, matched_people, open_world, read_truth, wanted_of
 from vibe.evaluate.open_world_clips import MANIFEST, VIRTUAL, truth_arrays
 from vibe.evaluate.scores import METRICS, WHOLE, Tally, systems
+from vibe.evaluate.world_end_to_end import compared_with_truth, matched_people, open_world, read_truth, wanted_of
 from vibe.inference.estimate import Estimator
 from vibe.models.network import load_network
 from vibe.motion import Motion, Result

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vibe.data.store import MANIFEST
-from vibe.evaluate import open_benchmark, open_world
+from vibe.evaluate import open_benchmark
 from vibe.evaluate.end_to_end import BALANCING, BOXES, balancing_clip, end_to_end
 from vibe.evaluate.protocols import PROTOCOLS, VIBE_OFFICIAL
 from vibe.evaluate.scores import Measure, Report, System
 from vibe.evaluate.with_true_boxes import vibe_official, with_true_boxes
-from vibe.evaluate.world_end_to_end import world_end_to_end
+from vibe.evaluate.world_end_to_end import OPEN_WORLD, open_world, world_end_to_end
 from vibe.models.network import Network
 from vibe.records import Progress
 
 OWN: dict[str, tuple[Measure, str]] = {
     open_benchmark.PROTOCOL: (open_benchmark.open_benchmark, open_benchmark.BOXES),
-    open_world.PROTOCOL: (open_world.open_world, open_world.BOXES),
+    OPEN_WORLD: (open_world, BOXES),
     BALANCING: (balancing_clip, BOXES),
 }
 """The protocols that have data of their own, and where their boxes come from."""

@@ -231,7 +231,8 @@ class Estimator:
 
         def one(person: int, tick: Ticks, pool: Executor | None) -> Motion:
             who = people[person]
-            rest = how, stages, evidence_key(who, camera), tick, pool, None
+            kept = evidence_key(camera, who.track, who.prediction.whole.smpl, *who.others)
+            rest = how, stages, kept, tick, pool, None
             return refine_track(who.track, who.prediction, view.clip, camera, self.body, *rest, who.others)
 
         moments = [len(who.prediction.timeline.times) for who in people]

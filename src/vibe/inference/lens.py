@@ -60,7 +60,7 @@ def _of_background(clip: Clip, background: Background | None) -> Lens | None:
 
 
 def _camera(clip: Clip, focal_px: float, source: str) -> Camera:
-    fov_deg = math.degrees(2 * math.atan(math.hypot(clip.width, clip.height) / (2 * focal_px)))
+    fov_deg = cameras.fov_from_focal(focal_px, math.hypot(clip.width, clip.height))
     return replace(cameras.default_camera(clip.width, clip.height, fov_deg), source=source)
 
 

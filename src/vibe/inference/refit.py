@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from vibe.inference.config import EstimatorConfig
 from vibe.inference.estimate import Estimator
 from vibe.inference.joint_people import JointPerson, join_person, said_of
 from vibe.inference.lens import find_lens
-from vibe.inference.together import JoinedViews, joint_content, joint_stages, view_records
+from vibe.inference.together import JoinedViews, evidence_key, joint_content, joint_stages, view_records
 from vibe.inference.track import Tracking, kept_tracks
 from vibe.models.keypoint_embedding import detected_points
 from vibe.models.network import Network
@@ -246,8 +245,5 @@ def _names(before: Sequence[Track], after: Sequence[Track], camera: Camera | Non
     names: list[int | str] = []
     for track in after:
         same = [number for number, each in enumerate(before) if each is track and camera is None]
-        digest = hashlib.sha256(camera.K_px.numpy().tobytes() if camera else b"")
-        for array in vars(track).values():
-            digest.update(b"none" if array is None else array.numpy().tobytes())
-        names.append(same[0] if same else digest.hexdigest()[:32])
+        names.append(same[0] if same else evidence_key(camera, track))
     return names

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,10 +94,10 @@ def joint_stages(paths: Sequence[Path], config: EstimatorConfig, folder: Path | 
     return StageCache() if folder is None else StageCache(Path(folder), config.keys(joint_content(paths)))
 
 
-def evidence_key(person: JointPerson, camera: Camera) -> str:
-    """Under what the fit of a person is kept: what tells the evidence from any other."""
-    digest = hashlib.sha256(camera.K_px.numpy().tobytes())
-    for record in (person.track, person.prediction.whole.smpl, *person.others):
+def evidence_key(camera: Camera | None, *records: Any) -> str:
+    """Under what the fit of a person is kept: what tells records of tensors, and the camera, from any others."""
+    digest = hashlib.sha256(b"" if camera is None else camera.K_px.numpy().tobytes())
+    for record in records:
         for array in vars(record).values():
             digest.update(b"none" if array is None else array.numpy().tobytes())
     return digest.hexdigest()[:32]

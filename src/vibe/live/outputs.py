@@ -211,18 +211,12 @@ def json_lines(write: Callable[[str], None], start: str) -> Outbox:
 
 
 def osc(address: str) -> Outbox:
-    """OSC over UDP to HOST:PORT, where nobody need listen; errors as of `osc_client`."""
-    client = osc_client(address, "--osc")
-
-    def send(poses: LivePoses, delay_ms: float) -> None:
-        for bundle in osc_bundles(poses, delay_ms):
-            client.send(bundle)
-
-    return Outbox(send, "osc", lossy=True)
+    """OSC over UDP to HOST:PORT, where nobody need listen; errors as of `osc_outbox`."""
+    return osc_outbox(address, "osc", osc_bundles)
 
 
-def osc_client(address: str, flag: str) -> Any:
-    """What sends OSC to HOST:PORT, as python-osc has it; `flag` is what the address was given with.
+def osc_outbox(address: str, name: str, bundles: Callable[[LivePoses, float], Iterable[Any]]) -> Outbox:
+    """Sends what is made of answers and their delays as OSC to HOST:PORT, which was given with `--name`.
 
     Raises ValueError for what is no address, OSError for a host that is not known, ImportError without python-osc.
     """
@@ -232,8 +226,14 @@ def osc_client(address: str, flag: str) -> Any:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0][0]
     except (OSError, UnicodeError) as error:  # the second for names that no address can have
-        raise OSError(f"{host} is not known: give {flag} an address that is, as in 127.0.0.1:{port}") from error
-    return UDPClient(host, port, family=family)
+        raise OSError(f"{host} is not known: give --{name} an address that is, as in 127.0.0.1:{port}") from error
+    client = UDPClient(host, port, family=family)
+
+    def send(poses: LivePoses, delay_ms: float) -> None:
+        for bundle in bundles(poses, delay_ms):
+            client.send(bundle)
+
+    return Outbox(send, name, lossy=True)
 
 
 def host_and_port(address: str) -> tuple[str, int]:

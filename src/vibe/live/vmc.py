@@ -18,7 +18,7 @@ from vibe.body.hands import ARMS, relaxed_rotmat, with_fingers
 from vibe.body.pose import rest_joints, rest_vertices
 from vibe.body.record import Body
 from vibe.export.rigs import RIGS
-from vibe.live.outputs import Outbox, osc_bundle, osc_client
+from vibe.live.outputs import Outbox, osc_bundle, osc_outbox
 from vibe.live.person import LivePose
 from vibe.live.pose import LivePoses
 from vibe.rotations import quaternions_from_rotmat
@@ -46,14 +46,9 @@ FEET = [SMPL.index(f"{side}_{joint}") for side in ("left", "right") for joint in
 
 
 def vmc(address: str, body: Body) -> Outbox:
-    """Sends the first person's pose to HOST:PORT; raises ValueError, OSError or ImportError as `osc_client` does."""
-    client, avatar = osc_client(address, "--vmc"), VmcAvatar(body)
-
-    def send(poses: LivePoses, delay_ms: float) -> None:
-        for bundle in avatar.bundles(poses):
-            client.send(bundle)
-
-    return Outbox(send, "vmc", lossy=True)
+    """Sends the first person's pose to HOST:PORT; raises ValueError, OSError or ImportError as `osc_outbox` does."""
+    avatar = VmcAvatar(body)
+    return osc_outbox(address, "vmc", lambda poses, _: avatar.bundles(poses))
 
 
 class VmcAvatar:

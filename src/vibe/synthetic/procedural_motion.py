@@ -107,7 +107,7 @@ def sit(times: Times, random: Random, skeleton: MeanSkeleton) -> MotionPlan:
     )
     upper = upper_body(times, random, R_pelvis, bend, arms, 0.25)
     plan = balanced(times, random, (legs[0], legs[1]), 0.5, R_pelvis, upper)
-    back = np.linalg.norm(skeleton.of("left_knee") - skeleton.of("left_hip")) + 0.13 - random.uniform(-0.05, 0.1)
+    back = skeleton.length("hip", "knee") + 0.13 - random.uniform(-0.05, 0.1)
     place = np.array([0, seat + SEAT, -back]) + sway(times, random, [0.004, 0.002, 0.004])
     return replace(plan, pelvis=place, balances=1 - sat)
 
@@ -120,10 +120,7 @@ def kneel(times: Times, random: Random, skeleton: MeanSkeleton) -> MotionPlan:
     back = rove(times, random, lambda: random.uniform(-0.05, 0.25 if half else 1.05), (0.8, 1.8), (0.2, 2.5))
     up = rove(times, random, lambda: float(random.random() < 0.65), (0.9, 1.5), (0.5, 3.0)) if half else 0 * times
     leads = random.integers(2)
-    thigh, shank = (
-        float(np.linalg.norm(skeleton.of(f"left_{far}") - skeleton.of(f"left_{near}")))
-        for near, far in (("hip", "knee"), ("knee", "ankle"))
-    )
+    shank = skeleton.length("knee", "ankle")
     legs = []
     for side, (sign, name) in enumerate(zip((1, -1), SIDES, strict=True)):
         R_foot = about(X, turned_up)
@@ -138,22 +135,26 @@ def kneel(times: Times, random: Random, skeleton: MeanSkeleton) -> MotionPlan:
         legs.append(replace(leg, yaw=sign * (0.1 * share + 2.5 * share * (1 - share))))
     lean = random.normal(0.0, 0.08) + back * random.uniform(-0.1, 0.25)
     R_pelvis = pelvis_turned(times, random, lean)
-    hips = np.stack([0 * back, KNEE + thigh * np.cos(back), -thigh * np.sin(back)], -1)
-    middle = (skeleton.of("left_hip") + skeleton.of("right_hip")) / 2 - skeleton.rest[0]
-    pelvis = hips - R_pelvis @ middle + np.array([0, -0.003, 0])
+    pelvis = over_knees(back, R_pelvis, skeleton) + np.array([0, -0.003, 0])
     far = random.uniform(0.0, 0.7)
     forward = rove(times, random, lambda: far * random.uniform(0, 1), (0.8, 1.6), (0.2, 2.0)) - 0.5 * lean
     upper = upper_body(times, random, R_pelvis, bends(times, random, forward, 0.15, 0.2), reaching=0.35)
     return MotionPlan(R_pelvis, upper, (legs[0], legs[1]), pelvis[:, [0, 2]], pelvis, 0 * times)
 
 
+def over_knees(
+    back: Times, R_world_pelvis: Float[ndarray, "time 3 3"], skeleton: MeanSkeleton
+) -> Float[ndarray, "time 3"]:
+    """Where the pelvis is of somebody on both knees whose thighs lean back by these angles."""
+    thigh = skeleton.length("hip", "knee")
+    hips = np.stack([0 * back, KNEE + thigh * np.cos(back), -thigh * np.sin(back)], -1)
+    return hips - R_world_pelvis @ ((skeleton.of("left_hip") + skeleton.of("right_hip")) / 2 - skeleton.rest[0])
+
+
 def all_fours(times: Times, random: Random, skeleton: MeanSkeleton) -> MotionPlan:
     """On hands and knees: crawls on the spot, rocks, arches the back, or stretches an arm or a leg."""
     width, turned_up = random.uniform(0.08, 0.14), 2.55
-    thigh, shank = (
-        float(np.linalg.norm(skeleton.of(f"left_{far}") - skeleton.of(f"left_{near}")))
-        for near, far in (("hip", "knee"), ("knee", "ankle"))
-    )
+    shank = skeleton.length("knee", "ankle")
     rate, stride = random.uniform(0.5, 0.9), random.choice([0.0, random.uniform(0.05, 0.2)])
     rock = rove(times, random, lambda: random.uniform(-0.15, 0.5 if stride == 0 else 0.1), (0.8, 1.6), (0.0, 2.0))
     arch = rove(times, random, lambda: random.normal(0.1, 0.3), (0.8, 1.6), (0.2, 2.0)).clip(-0.4, 0.7)
@@ -172,9 +173,7 @@ def all_fours(times: Times, random: Random, skeleton: MeanSkeleton) -> MotionPla
         hand = np.array([sign * (0.17 + random.normal(0, 0.04)), 0.07, 0.5 + random.normal(0, 0.05)])
         hands.append(hand - step[:, None] * Z + raised[:, None] * Y)
     R_pelvis = pelvis_turned(times, random, 1.42 - 0.5 * arch + 0.25 * rock)
-    hips = np.stack([0 * rock, KNEE + thigh * np.cos(rock), -thigh * np.sin(rock)], -1)
-    middle = (skeleton.of("left_hip") + skeleton.of("right_hip")) / 2 - skeleton.rest[0]
-    pelvis = hips - R_pelvis @ middle
+    pelvis = over_knees(rock, R_pelvis, skeleton)
     upper = upper_body(times, random, R_pelvis, bends(times, random, arch, 0.05, 0.05), ("forward",), 0)
     upper[:, 0] = R_pelvis
     upper[:, SMPL.index("head")] = about(X, -random.uniform(0, 0.7) + sway(times, random, 0.1)) @ about(

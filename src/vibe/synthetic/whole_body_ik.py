@@ -101,6 +101,10 @@ class MeanSkeleton:
         """A joint's place at rest."""
         return self.rest[SMPL.index(name)]
 
+    def length(self, near: str, far: str) -> float:
+        """Of the bone between two joints of a left limb, metres."""
+        return float(np.linalg.norm(self.of(f"left_{far}") - self.of(f"left_{near}")))
+
     def sole(self, side: str) -> Float[ndarray, "3 3"]:
         """Heel, ball and tip of the toes about the ankle, at rest."""
         ankle, toes = self.of(f"{side}_ankle"), self.of(f"{side}_foot")
