@@ -96,6 +96,11 @@ def _runs(parents: tuple[int, ...]) -> list[tuple[int, int, int, int, int]]:
     return runs
 
 
+def turn_root(R: Float[Array, "*#b 3 3"], rotmat: Float[Array, "*b joint 3 3"]) -> Float[Array, "*b joint 3 3"]:
+    """The same poses in axes to which `R` leads: only the root's rotation is another."""
+    return concatenate([R[..., None, :, :] @ rotmat[..., :1, :, :], rotmat[..., 1:, :, :]], -3)
+
+
 def pose_feature(rotmat: Float[Array, "*b 24 3 3"]) -> Float[Array, "*b 207"]:
     """What the pose blend shapes are linear in: rotation minus identity of joints 1 to 23, row by row."""
     moving = rotmat[..., 1:, :, :] - constant(np.eye(3), rotmat)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from vibe.assets import whole_file, write_whole
 from vibe.body.load import load_body
-from vibe.body.pose import joints, rest_joints
+from vibe.body.pose import joints, rest_joints, turn_root
 from vibe.body.record import Body
 from vibe.data.motion import FPS, find_motion, read_motion_clips
 from vibe.records import Progress, SmplParams
@@ -206,10 +206,9 @@ def stage(
     R_z = np.array([[math.cos(turn), -math.sin(turn), 0], [math.sin(turn), math.cos(turn), 0], [0, 0, 1]])
     R_world_motion = torch.from_numpy(R_z @ R_ZUP_YUP).float()
     rotmat = roma.rotvec_to_rotmat(torch.from_numpy(poses.astype(np.float32)).unflatten(-1, (-1, 3)))
-    rotmat = torch.cat([(R_world_motion @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1)
     betas = torch.from_numpy(SHAPE * rng.standard_normal(10)).float()
     pelvis = torch.from_numpy(trans.astype(np.float32)) @ R_world_motion.mT
-    return StagedPerson(*stand_on_floor(body, SmplParams(rotmat, betas, pelvis), FPS))
+    return StagedPerson(*stand_on_floor(body, SmplParams(turn_root(R_world_motion, rotmat), betas, pelvis), FPS))
 
 
 def placed(people: Sequence[StagedPerson], rng: np.random.Generator) -> list[StagedPerson]:

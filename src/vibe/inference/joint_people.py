@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vibe.body.keypoint_regressor import joints_and_keypoints
-from vibe.body.pose import shape_of_height
+from vibe.body.pose import shape_of_height, turn_root
 from vibe.body.record import Body
 from vibe.cache import StageCache, chunked
 from vibe.cameras import BOX_MARGIN, project
@@ -197,8 +197,7 @@ def _said(
     pelvis = torch.lerp(said.smpl.pelvis[before], said.smpl.pelvis[after], share[:, None])
     betas = torch.lerp(said.smpl.betas[before], said.smpl.betas[after], share[:, None])
     sure = torch.minimum(said.confidence[before], said.confidence[after]) * _covered(moments, times)
-    rotmat = torch.cat([(R_view_ref.mT @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1)
-    return SmplParams(rotmat, betas, pelvis), sure
+    return SmplParams(turn_root(R_view_ref.mT, rotmat), betas, pelvis), sure
 
 
 def _start(parts: Sequence[tuple[SmplParams, Float[Tensor, "moment"]]], cameras: Sequence[PosedCamera]) -> SmplParams:

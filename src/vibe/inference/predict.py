@@ -19,7 +19,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from vibe import cameras
-from vibe.body.pose import mirror_rotmat, rest_joints
+from vibe.body.pose import mirror_rotmat, rest_joints, turn_root
 from vibe.body.record import Body
 from vibe.cache import Chunks, Piece, StageCache, chunked, rows_of
 from vibe.distortion import undistort_track
@@ -337,8 +337,7 @@ def _placed(said: GeneratorOutput, box_px: Float[Tensor, "time 4"], camera: Came
     depth = cameras.depth_from_scale(said.pred_cam[:, 0].clamp_min(0.05), half_side)
     pelvis_crop = torch.stack([said.pred_cam[:, 1], said.pred_cam[:, 2], depth], -1)
     pelvis_cam = (R_crop_cam.mT @ pelvis_crop[..., None])[..., 0]
-    rotmat = torch.cat([(R_crop_cam.mT @ said.rotmat[:, 0])[:, None], said.rotmat[:, 1:]], 1)
-    return SmplParams(rotmat, said.betas, pelvis_cam)
+    return SmplParams(turn_root(R_crop_cam.mT, said.rotmat), said.betas, pelvis_cam)
 
 
 def _to_cpu(said: GeneratorOutput) -> GeneratorOutput:

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vibe.body.keypoint_regressor import joints_and_keypoints
-from vibe.body.pose import rest_planes, shape_of_height
+from vibe.body.pose import rest_planes, shape_of_height, turn_root
 from vibe.body.record import Body
 from vibe.cache import Chunks, Piece, StageCache
 from vibe.distortion import undistort_track
@@ -209,8 +209,7 @@ def _turned(smpl: SmplParams, R: Float[Tensor, "moment 3 3"] | None, back: bool 
     if R is None:
         return smpl
     R = R.mT if back else R
-    rotmat = torch.cat([R[:, None] @ smpl.rotmat[:, :1], smpl.rotmat[:, 1:]], 1)
-    return SmplParams(rotmat, smpl.betas, (R @ smpl.pelvis[..., None])[..., 0])
+    return SmplParams(turn_root(R, smpl.rotmat), smpl.betas, (R @ smpl.pelvis[..., None])[..., 0])
 
 
 def _within(line: Timeline, span: slice, times: Float[Tensor, "time"]) -> list[tuple[slice, slice]]:

@@ -24,7 +24,7 @@ from torch.nn.functional import max_pool1d, normalize
 
 from vibe import cameras, skeletons
 from vibe.arrays import as_numpy, as_tensors
-from vibe.body.pose import joints
+from vibe.body.pose import joints, turn_root
 from vibe.body.record import Body
 from vibe.inference.predict import TrackPrediction
 from vibe.models.keypoint_embedding import detected_points
@@ -94,8 +94,8 @@ def motion_signs(
             yield uncertainty_signs(places, theirs, rotmat, seen[rows], camera.K_px, times)
             continue
         R, t = view.R_view_cam, view.t_view_cam
-        rotmat = torch.cat([(R @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1)
-        yield uncertainty_signs(places @ R.mT + t, theirs @ R.mT + t, rotmat, seen[at], view.K_px, times)
+        turned = turn_root(R, rotmat)
+        yield uncertainty_signs(places @ R.mT + t, theirs @ R.mT + t, turned, seen[at], view.K_px, times)
 
 
 def _nearest(predicted: TrackPrediction, times: Float[Tensor, "time"]) -> Int[Tensor, "time"]:

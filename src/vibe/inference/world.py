@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from vibe.arrays import as_numpy, as_tensors
 from vibe.body.feet import plant_feet
-from vibe.body.pose import pose_joints, rest_planes, shape_of_height
+from vibe.body.pose import pose_joints, rest_planes, shape_of_height, turn_root
 from vibe.body.posture import posture
 from vibe.body.record import Body
 from vibe.body.skin_points import sole_points, unbroken
@@ -153,9 +153,8 @@ def _place_scene(
 def _person(motion: Motion, smpl: SmplParams, body: Body, seen: CameraMotion) -> _Person:
     """One motion whose parameters in the camera's frame are these."""
     R = seen.R_cam0_cam[motion.frames].astype(np.float32)
-    rotmat = np.concatenate([R[:, None] @ smpl.rotmat[:, :1], smpl.rotmat[:, 1:]], 1)
-    turned = SmplParams(rotmat, smpl.betas, (R @ smpl.pelvis[..., None])[..., 0])
-    posed = pose_joints(body, rotmat, smpl.betas)[1]
+    turned = SmplParams(turn_root(R, smpl.rotmat), smpl.betas, (R @ smpl.pelvis[..., None])[..., 0])
+    posed = pose_joints(body, turned.rotmat, smpl.betas)[1]
     joints = posed - posed[:, :1] + turned.pelvis[:, None]
     return _Person(motion, turned, joints, sole_points(body, turned, joints)[0])
 
@@ -163,8 +162,7 @@ def _person(motion: Motion, smpl: SmplParams, body: Body, seen: CameraMotion) ->
 def _in_camera(one: _Person, seen: CameraMotion) -> SmplParams:
     """The person's parameters in the camera's frame."""
     R = seen.R_cam0_cam[one.motion.frames].astype(np.float32).mT
-    rotmat = np.concatenate([R[:, None] @ one.smpl.rotmat[:, :1], one.smpl.rotmat[:, 1:]], 1)
-    return SmplParams(rotmat, one.smpl.betas, (R @ one.smpl.pelvis[..., None])[..., 0])
+    return SmplParams(turn_root(R, one.smpl.rotmat), one.smpl.betas, (R @ one.smpl.pelvis[..., None])[..., 0])
 
 
 def _contacts(one: _Person, up: Float[ndarray, "3"], path: Float[ndarray, "time 3"]) -> Float[ndarray, "time 4"]:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from vibe.body.pose import turn_root
 from vibe.cameras import BOX_MARGIN, project, weak_from_translation
 from vibe.motion.record import Motion, Result
 from vibe.records import SmplParams, View, World
@@ -133,7 +134,7 @@ def _moved(motion: Motion, view: View) -> Motion:
         return (flat.reshape(-1, *points.shape[1:]) @ R.T + view.t_view_ref).astype(np.float32)
 
     rotmat = rotations_between(motion.smpl.rotmat, *rows)
-    rotmat = np.concatenate([(R @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1).astype(np.float32)
+    rotmat = turn_root(R, rotmat).astype(np.float32)
     pelvis, joints = between(motion.smpl.pelvis), between(motion.joints_cam)
     transl = pelvis - (motion.smpl.pelvis - motion.transl)[:1]
     joints_px = project(distort(joints, camera), camera.K_px)

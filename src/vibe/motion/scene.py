@@ -17,7 +17,7 @@ from numpy import ndarray
 from vibe.arrays import as_numpy
 from vibe.body.hands import fingers_rotmat
 from vibe.body.load import find_body
-from vibe.body.pose import pose_joints, rest_joints
+from vibe.body.pose import pose_joints, rest_joints, turn_root
 from vibe.body.record import Body
 from vibe.motion.character import Character
 from vibe.motion.gait import Gait, gait
@@ -262,8 +262,7 @@ def _character(
     """
     rotmat, pelvis = motion.smpl.rotmat, motion.smpl.pelvis
     if motion.R_world_cam is not None:
-        rotmat, pelvis = rotmat.copy(), motion.pelvis_world
-        rotmat[:, 0] = motion.R_world_cam @ rotmat[:, 0]
+        rotmat, pelvis = turn_root(motion.R_world_cam, rotmat), motion.pelvis_world
     place = (timestamps[motion.frames] - begin) * fps
     first = int(np.ceil(place[0] - NEAR))
     moments = np.arange(first, max(int(np.floor(place[-1] + NEAR)), first) + 1, dtype=np.float64)
@@ -347,8 +346,7 @@ def _turn(
 
 
 def _turned(character: Character, R_scene_cam: Float[ndarray, "3 3"]) -> Character:
-    rotmat = character.smpl.rotmat
-    rotmat = np.concatenate([R_scene_cam @ rotmat[:, :1], rotmat[:, 1:]], 1)
+    rotmat = turn_root(R_scene_cam, character.smpl.rotmat)
     joints = character.joints @ R_scene_cam.T
     return replace(character, smpl=replace(character.smpl, rotmat=rotmat, pelvis=joints[:, 0]), joints=joints)
 

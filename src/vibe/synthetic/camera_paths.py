@@ -18,7 +18,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.ndimage import gaussian_filter1d
 
-from vibe.cameras import default_camera
+from vibe.cameras import default_camera, fov_from_focal
 from vibe.records import Camera
 from vibe.video.read import open_video
 from vibe.video.write import VideoWriter
@@ -197,7 +197,7 @@ def _turns(wide: Camera, frames: int, fps: float, rng: np.random.Generator) -> t
     scale = min(1.0, LONGEST_PX / (SHARE * max(wide.width, wide.height)))
     width, height = (2 * round(SHARE * scale * side / 2) for side in (wide.width, wide.height))
     focal_px = float(wide.K_px[0, 0]) * scale
-    camera = default_camera(width, height, math.degrees(2 * math.atan(math.hypot(width, height) / 2 / focal_px)))
+    camera = default_camera(width, height, fov_from_focal(focal_px, math.hypot(width, height)))
     time = np.arange(frames) / fps
     phase = rng.uniform(0, 2 * math.pi, 3)
     rate = rng.uniform(0.8, 1.8, 3)

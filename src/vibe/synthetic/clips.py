@@ -21,6 +21,7 @@ from torch import Tensor
 from vibe import body as bodies
 from vibe.body import Body
 from vibe.body.mesh import vertex_normals
+from vibe.body.pose import turn_root
 from vibe.cameras import box_from_keypoints, default_camera, project
 from vibe.motion import Motion
 from vibe.motion.tensors import to_motion
@@ -197,7 +198,7 @@ def _walk(body: Body, camera: Camera, ground: BackgroundGround, times: Float[Ten
     R_cam_world = torch.from_numpy(ground.world_axes()).float()
     offset = torch.stack([-middle[0], torch.tensor(-ground.height), -middle[2] - distance])
     trans = (trans + offset) @ R_cam_world.mT
-    return SmplParams(torch.cat([(R_cam_world @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1), betas, trans)
+    return SmplParams(turn_root(R_cam_world, rotmat), betas, trans)
 
 
 def render_world_clip(

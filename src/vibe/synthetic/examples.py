@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from vibe import cameras
 from vibe.body.keypoint_regressor import joints_and_keypoints
+from vibe.body.pose import turn_root
 from vibe.body.record import Body
 from vibe.data.motion import FPS, Motions, draw_windows
 from vibe.models.keypoint_embedding import observe
@@ -175,7 +176,7 @@ def draw_people(
     betas = config.betas * torch.randn(config.batch, 10, generator=seed)
     view = draw_views(trans, config.views, seed)
     world = roma.unitquat_to_rotmat(quaternions)
-    rotmat = torch.cat([(view.R_cam_world @ world[:, :, 0])[:, :, None], world[:, :, 1:]], 2)
+    rotmat = turn_root(view.R_cam_world, world)
     return PosedPeople(rotmat, betas, trans, view)
 
 
@@ -235,7 +236,7 @@ def build_example(
     evidence = observe(keypoints, box, identity, places)
     return Example(
         evidence=evidence,
-        rotmat=torch.cat([(R_crop_cam @ rotmat[:, :, 0])[:, :, None], rotmat[:, :, 1:]], 2),
+        rotmat=turn_root(R_crop_cam, rotmat),
         betas=betas,
         points=points @ R_crop_cam.mT,
         keypoints_2d=observe(functional.pad(truth, (0, 1), value=1.0), box, identity).keypoints[..., :2],

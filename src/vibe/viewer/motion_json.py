@@ -20,7 +20,7 @@ from vibe import __version__
 from vibe.arrays import as_numpy
 from vibe.body.hands import ARMS, relaxed, relaxed_rotmat, smplh_rotmat, with_fingers
 from vibe.body.outfit import colour, dressed, vertex_colours
-from vibe.body.pose import rest_joints, rest_vertices
+from vibe.body.pose import rest_joints, rest_vertices, turn_root
 from vibe.body.record import Body
 from vibe.distortion import farthest_seen
 from vibe.motion.platforms import Platform, find_platforms
@@ -174,8 +174,7 @@ def _lens(camera: Camera) -> dict[str, Any] | None:
 def _person(number: int, motion: Motion, body: Body, plain: Body) -> dict[str, Any]:
     rotmat, pelvis = motion.smpl.rotmat, motion.smpl.pelvis
     if motion.R_world_cam is not None:
-        rotmat, pelvis = rotmat.copy(), motion.pelvis_world @ R_SCENE.T
-        rotmat[:, 0] = R_SCENE @ motion.R_world_cam @ rotmat[:, 0]
+        rotmat, pelvis = turn_root(R_SCENE @ motion.R_world_cam, rotmat), motion.pelvis_world @ R_SCENE.T
     maybe = {} if motion.contacts is None else {"contacts": _levels(motion.contacts)}
     if motion.joints_std is not None:
         # of the mean axis: one number says on a page how far a joint may be off

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vibe import skeletons
 from vibe.assets import pickles
-from vibe.body.pose import rest_joints
+from vibe.body.pose import rest_joints, turn_root
 from vibe.body.record import Body
 from vibe.cameras import BOX_MARGIN, box_from_keypoints
 from vibe.data.recording import Recording
@@ -131,9 +131,8 @@ def turned_into_camera(
     R_cam_world, t_cam_world = (torch.from_numpy(part) for part in (T_cam_world[:, :3, :3], T_cam_world[:, :3, 3]))
     pelvis = rest_joints(body, torch.from_numpy(betas))[0]
     rotmat = roma.rotvec_to_rotmat(torch.from_numpy(poses).unflatten(-1, (-1, 3)))
-    rotmat = torch.cat([(R_cam_world @ rotmat[:, 0])[:, None], rotmat[:, 1:]], 1)
     placed = torch.from_numpy(trans) + pelvis
-    return rotmat, (R_cam_world @ placed[..., None])[..., 0] + t_cam_world - pelvis
+    return turn_root(R_cam_world, rotmat), (R_cam_world @ placed[..., None])[..., 0] + t_cam_world - pelvis
 
 
 def boxes_around(keypoints_px: Float[ndarray, "time joint 3"], least: float = 0.3) -> Float[ndarray, "time 4"]:
