@@ -7,6 +7,8 @@ from two_views import two_views
 import vibe
 from vibe import cli
 from vibe.inference import estimate, together
+from vibe.render import film
+from vibe.viewer import page
 
 
 @pytest.fixture
@@ -27,6 +29,24 @@ def test_one_motion_with_all_cameras_is_written_under_the_names_of_the_videos(pr
     views = json.loads((folder / "summary.json").read_bytes())["views"]
     assert [view["offset_s"] for view in views] == [0.0, -0.5]
     assert "two.mp4" in capsys.readouterr().out
+
+
+def test_of_three_videos_of_which_one_is_left_out_two_films_and_the_page_are_drawn(pretended, tmp_path, monkeypatch):
+    monkeypatch.setattr(film, "write_overlay", lambda video, seen, path, *rest: path.write_text(video.name))
+    monkeypatch.setattr(page, "view", lambda result, path, videos, *rest, **more: path.write_text(str(len(videos))))
+    given = ["estimate", "one.mp4", "other.mp4", "two.mp4", "--together", "--page", "-o", str(tmp_path / "out")]
+    assert cli.main(given) == 0
+    folder = tmp_path / "out" / "one+other+two"
+    films = [path.name for path in vibe_paths(folder)]
+    assert [(folder / f"overlay_{number}.mp4").read_text() for number in (1, 2)] == films
+    assert (folder / "page.html").read_text() == "2" and not (folder / "overlay_3.mp4").exists()
+    assert json.loads((folder / "summary.json").read_bytes())["files"] == [
+        "motion.npz", "overlay_1.mp4", "overlay_2.mp4", "page.html", "summary.json"
+    ]  # fmt: skip
+
+
+def vibe_paths(folder):
+    return [view.clip.path for view in vibe.load(folder / "motion.npz").views]
 
 
 def test_what_cannot_be_estimated_together_is_wrong_usage_and_leaves_nothing(tmp_path, capsys):

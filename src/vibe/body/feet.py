@@ -62,20 +62,14 @@ def _planted(
     up: Float[ndarray, "3"], ground: Float[ndarray, "time 4"], times: Float[ndarray, "time"],
 ) -> SmplParams:  # fmt: skip
     """One stretch without gaps."""
-    from scipy.ndimage import maximum_filter1d
-
     # heel and toe of a foot are moved together, then both as one stiff foot, and the leg follows
     soles, _ = sole_points(body, smpl, joints)
     speed = np.linalg.norm(sole_velocity(soles.astype(np.float64), times, QUICK), axis=-1)
-    doubt = 1 + (speed / RUNS) ** 2
-    longer = round(LONGER / float(np.median(np.diff(times)))) if len(times) > 1 else 0
-    stands = maximum_filter1d(contacts.astype(np.float64) ** doubt, 2 * longer + 1, axis=0, mode="nearest")
-    held = ((stands**doubt - LOOSE) / (FIRM - LOOSE)).clip(0, 1)
-    held = held**2 * (3 - 2 * held)
+    held, under = _held_longer(contacts.astype(np.float64), 1 + (speed / RUNS) ** 2, ground, times)
     targets = []
     for side, leg in enumerate(LEGS):
         points, pair = soles[:, 2 * side : 2 * side + 2], slice(2 * side, 2 * side + 2)
-        move = _held_foot(points, held[:, pair], up, ground[:, pair], times)
+        move = _held_foot(points, held[:, pair], up, under[:, pair], times)
         sunk = ground[:, pair] - (points + move) @ up
         move = move + sunk.clip(0, FARTHEST)[..., None] * up
         length = np.linalg.norm(move, axis=-1, keepdims=True)
@@ -88,6 +82,23 @@ def _planted(
     for side, (R_turn, ankle) in enumerate(targets):
         bend_leg(rotmat, R_world, moved, LEGS[side], R_turn, ankle + (1 - firm[:, side, None]) * step)
     return SmplParams(rotmat, smpl.betas, smpl.pelvis + step)
+
+
+def _held_longer(
+    contacts: Float[ndarray, "time 4"], doubt: Float[ndarray, "time 4"], ground: Float[ndarray, "time 4"],
+    times: Float[ndarray, "time"],
+) -> tuple[Float[ndarray, "time 4"], Float[ndarray, "time 4"]]:  # fmt: skip
+    """How far each sole is held, 0 to 1, and how high: on its own ground, or on that of the stance it is held for."""
+    sure = contacts**doubt
+    first, last = (np.searchsorted(times, times + way * (LONGER + 1e-6)) for way in (-1, 1))
+    near = np.minimum(first[:, None] + np.arange((last - first).max()), last[:, None] - 1)
+    # of equals the nearest in time
+    likely = sure[near] - 1e-6 * np.abs(times[near] - times[:, None])[..., None]
+    stance = np.take_along_axis(near, likely.argmax(1), 1)
+    longer = np.take_along_axis(sure, stance, 0) ** doubt
+    held = ((np.maximum(sure, longer) - LOOSE) / (FIRM - LOOSE)).clip(0, 1)
+    under = np.where(longer > sure, np.take_along_axis(ground, stance, 0), ground)
+    return held**2 * (3 - 2 * held), under
 
 
 def _spare_knees(

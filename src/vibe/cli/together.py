@@ -52,8 +52,9 @@ def estimate_views(
         with ProgressLine(place.name) as progress:
             result = estimator.estimate_together(paths, cache=kept, progress=progress)
             result.save(place / "motion.npz")
-            drawn = [f"overlay_{number}.mp4" for number in range(1, len(paths) + 1)] * overlay + ["page.html"] * page
+            # a video that does not show what the others do is left out, so that there may be fewer than were given
             read = [view.clip.path for view in result.views]
+            drawn = [f"overlay_{number}.mp4" for number in range(1, len(read) + 1)] * overlay + ["page.html"] * page
             draw(result, read, estimator.body, [place / name for name in drawn], progress)
             files = ["motion.npz", *drawn, SUMMARY]
             write_summary(place / SUMMARY, result, {}, files, {"views": [_about(view) for view in result.views]})
@@ -75,9 +76,7 @@ def estimate_views(
     return DONE
 
 
-def draw(
-    result: Result, videos: Sequence[Path], body: Body, files: Sequence[Path], progress: ProgressLine
-) -> None:  # fmt: skip
+def draw(result: Result, videos: Sequence[Path], body: Body, files: Sequence[Path], progress: ProgressLine) -> None:
     """Write the files that are asked for: an .mp4 for each of the videos, in order, and the .html page with all."""
     films = [path for path in files if path.suffix == ".mp4"]
     if films:

@@ -111,7 +111,7 @@ def letterbox(
 
 def quick_factor(most: float) -> int:
     """The largest number up to `most`, and at least 1, that `averaged` is quick with: a power of two, or thrice one."""
-    power = 1 << max(0, int(most).bit_length() - 1)
+    power = 1 << (int(max(most, 1)).bit_length() - 1)
     return power // 2 * 3 if 1 < power <= most / 1.5 else power
 
 
