@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Pose2Sim 0.10.49, its tools for TRC. c3d_to_trc writes metres and says "mm": OpenSim 4.6 takes a knee at 0.5 m for one at
-# 0.5 mm. It drops what follows the point in a rate: at 59.94 frames a second ten seconds become 10.17. A point that was not
-# seen stands at the origin. trc_to_c3d takes every TRC for metres, also one in mm, keeps whole millimetres in 16 bits, where
-# more than 32 m wraps round, and puts what was not seen at the origin, as seen. trc_desample from 120 to 50 a second keeps every
-# second row but says 50 a second and too few frames: OpenSim reads 50 of 60. No word but a warning of numpy's about a cast.
-# Write a TRC from the points of ezc3d yourself. Prints what OpenSim and ezc3d read back; exits with 1 if any of it changes.
+# 0.5 mm. It drops what follows the point in a rate and begins a frame late: of 600 frames at 59.94 a second the first comes at
+# 0.017 s and the last at 10.169, in place of 0 and 9.993. A point that was not seen stands at the origin. trc_to_c3d takes every
+# TRC for metres, also one in mm, keeps whole millimetres in 16 bits, where more than 32 m wraps round, and puts what was not seen
+# at the origin, as seen. trc_desample from 120 to 50 a second keeps every second row but says 50 a second and too few frames:
+# OpenSim reads 50 of 60. Write a TRC from the points of ezc3d yourself. Prints what OpenSim and ezc3d read back; exits with 1 if
+# any of it changes.
 set -euo pipefail
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
@@ -53,25 +54,26 @@ def write_trc(path, rate, frames, unit, scale):
 
 
 def read_trc(path):
-    """By OpenSim: frames, rate, last time, and the places of all markers of a frame in metres."""
+    """By OpenSim: frames, rate, first and last time, and the places of all markers of a frame in metres."""
     data = opensim.MarkerData(path)
     data.convertToUnits(opensim.Units("m"))
-    last = data.getFrame(data.getNumFrames() - 1).getFrameTime()
+    ends = [data.getFrame(frame).getFrameTime() for frame in (0, data.getNumFrames() - 1)]
 
     def places(frame):
         row = data.getFrame(frame)
         return [row.getMarker(marker).to_numpy().round(6).tolist() for marker in range(data.getNumMarkers())]
 
-    return data.getNumFrames(), data.getDataRate(), last, places
+    return data.getNumFrames(), data.getDataRate(), ends, places
 
 
 print(*(f"{name} {version(name)}" for name in ("pose2sim", "opensim", "ezc3d", "c3d", "numpy")))
 write_c3d("walk.c3d", 59.94, 600)
 c3d_to_trc.c3d_to_trc_func("walk.c3d")
-frames, rate, last, places = read_trc("walk.trc")
-print(f"C3D in mm, 600 frames at 59.94: {frames} frames at {rate}, last at {last:.3f} s, true: {600 / 59.94:.3f} s")
+frames, rate, (first, last), places = read_trc("walk.trc")
+print(f"C3D in mm, 600 frames at 59.94, of 0 to {599 / 59.94:.3f} s: {frames} at {rate}, of {first:.3f} to {last:.3f} s")
 print(f"  frame 1 in metres {places(0)}, true: height 0.5; unseen ankle {places(UNSEEN)[1]}")
-as_told = rate == 59.0 and abs(last - 600 / 59) < 1e-3 and places(0)[0][1] == 0.0005 and places(UNSEEN)[1] == [0, 0, 0]
+as_told = rate == 59.0 and np.allclose([first, last], [1 / 59, 600 / 59], atol=1e-3)
+as_told &= places(0)[0][1] == 0.0005 and places(UNSEEN)[1] == [0, 0, 0]
 
 for unit, scale, told in (("m", 1, 500), ("mm", 1000, 500_400 - 8 * 65_536)):
     write_trc(f"{unit}.trc", 60, 60, unit, scale)
@@ -87,7 +89,7 @@ for unit, scale, told in (("m", 1, 500), ("mm", 1000, 500_400 - 8 * 65_536)):
 write_trc("fast.trc", 120, 120, "m", 1)
 trc_desample.trc_desample_func("fast.trc", 50)
 rows = sum(1 for _ in open("fast_50fps.trc")) - 5
-frames, rate, last, _ = read_trc("fast_50fps.trc")
+frames, rate, (_, last), _ = read_trc("fast_50fps.trc")
 print(f"120 frames at 120 to 50: {rows} rows, of which OpenSim reads {frames}, at {rate}, last at {last:.3f} of {119 / 120:.3f} s")
 as_told &= (rows, frames, rate) == (60, 50, 50.0) and abs(last - 49 / 60) < 1e-3
 sys.exit(not as_told)

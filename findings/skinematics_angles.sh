@@ -3,7 +3,7 @@
 # turned by 170 degrees has turned by 10. For "Euler" (z, x, z) it gives 150 for a first angle of 30. rotmat.sequence is right
 # for "nautical", but gives the first two of "Helmholtz" (y, z, x) in the other order than it says, and for half of all
 # rotations an "Euler" of 0, 0 and some third angle. rotmat.convert turns an exact half-turn about (1, -1, 0) into one about
-# (1, 1, 0), with NaN for w. But for numpy's warning of that root no word of it. Use scipy's Rotation.
+# (1, 1, 0), with NaN for w. Use scipy's Rotation.
 # Prints what each gives for known angles; exits with 1 if any of it changes.
 set -euo pipefail
 place=$(mktemp -d)
