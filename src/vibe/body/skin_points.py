@@ -68,7 +68,10 @@ def standing_spans(standing: Bool[ndarray, "time"], times: Float[ndarray, "time"
 
 
 def lower_around(heights: Float[ndarray, "time"], stands: Bool[ndarray, "time"]) -> Float[ndarray, "time"]:
-    """In a stance its own height, between two the lower of both, before the first and after the last theirs."""
+    """In a stance its own height, between two the lower of both, before the first and after the last theirs.
+
+    Raises IndexError where nothing stands.
+    """
     stances, rows = np.flatnonzero(stands), np.arange(len(heights))
     before, after = np.searchsorted(stances, rows, "right") - 1, np.searchsorted(stances, rows)
     return np.minimum(heights[stances[before.clip(0)]], heights[stances[after.clip(max=len(stances) - 1)]])

@@ -61,10 +61,9 @@ class TrainRecipe:
     steps: int = 6000
     """Batches that the network learns from."""
     rate: float = 1.5e-3
-    """Highest learning rate of Adam; it rises for `warmup` steps and falls along a cosine to a fiftieth, unless the
-    recipe has another `schedule`."""
+    """Highest learning rate of Adam."""
     warmup: int = 300
-    """Steps until the rate of the cosine is at its highest; a moving average moves slowly from then on."""
+    """Steps in which a rate along a cosine rises; from then on it falls, to a fiftieth."""
     clip: float = 1.0
     """Largest norm of each network's gradient; 0 clips nothing."""
     precision: Precision = "float32"
@@ -87,7 +86,8 @@ class AveragedRecipe(TrainRecipe):
     decay: float = 0.01
     """Weight decay; with 0 AdamW is Adam."""
     average: float = 0.998
-    """Decay of the moving average of the parameters, which is what ships; 0 ships the parameters themselves."""
+    """Decay of the moving average of the parameters, which is what ships, after `warmup`; until then it is 0.9 at most.
+    0 ships the parameters themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
