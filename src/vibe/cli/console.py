@@ -98,8 +98,10 @@ def named_video(motion: Path, result: Result) -> Path | None:
     named = result.clip.path
     if str(named).startswith(("//", "\\\\")):
         return None
+    from vibe.video.stills import numbered_pictures
+
     for path in (named, motion.parent / named):
         with suppress(OSError):  # a name that is too long for this system
-            if path.is_file():
+            if path.is_file() or (path.is_dir() and numbered_pictures(path)):
                 return path
     return None

@@ -71,8 +71,9 @@ def estimate_views(
                 folder.rmdir()
     _tables(result, place.name)
     print_info(f"written to {place}: {', '.join(files)}")
-    for licence in sorted({result.body.licence, result.weights.licence} - {""}):
-        print_info(licence)
+    for what, about in (("body", result.body), ("weights", result.weights)):
+        if about.licence:
+            print_info(f"{what} {about.name}: {about.licence}")
     return DONE
 
 

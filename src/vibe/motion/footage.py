@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vibe.records import Clip
-from vibe.video.read import Frame, Video, count_frames, open_video
+from vibe.video.read import Frame, Video, count_packets, open_video
 
 SPARE = 0.02
 """Share of packets that may not have been decoded when the motion was found."""
@@ -16,9 +16,9 @@ SPARE = 0.02
 
 def open_footage(path: Path | str, clip: Clip) -> Video:
     """The video of a motion; raises FileNotFoundError or ValueError if it can't be read or is another one."""
-    expected, count = len(clip.timestamps), count_frames(path)
-    if not expected <= count <= expected + clip.damaged + 2 + SPARE * expected:
-        raise _misfit(path, f"it has {count} frames, the motion's video {expected}")
+    expected, (before, after) = len(clip.timestamps), count_packets(path)
+    if not expected - before <= after <= expected + clip.damaged + 2 + SPARE * expected:
+        raise _misfit(path, f"it has {before + after} frames, the motion's video {expected}")
     steps = np.diff(clip.timestamps)
     video = open_video(path, fps=float(1 / np.median(steps)) if len(steps) else None)
     if (video.width, video.height) != (clip.width, clip.height):

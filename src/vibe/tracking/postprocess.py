@@ -229,7 +229,9 @@ def finish_tracks(
         tracks.append(track)
         filled = int((track.confidence == 0).sum())
         notes += _note(len(tracks), int(note), "had left and right exchanged: put right")
-        notes += _note(len(tracks), filled, "out of sight were filled in, with confidence 0")
+        notes += _note(
+            len(tracks), filled, f"out of sight {'was' if filled == 1 else 'were'} filled in, with confidence 0"
+        )
     return tracks, notes
 
 

@@ -27,6 +27,7 @@ from vibe.video.stream import FIRST, JOINED, LAST, REMEMBERED, Clock, Mark, pict
 SEEK_BACK = (0.0, 10.0)
 """Seconds before a mark's frames at which a key frame is looked for, in turn."""
 Source = FileSource | stills.PictureSource
+LATE = "it begins between two key frames: what comes before the first one could not be decoded, and is missing"
 DEFAULT_FPS = 25.0
 """Of a file that does not tell, such as a single picture."""
 
@@ -81,12 +82,22 @@ def count_frames(path: str | Path) -> int:
 
     Raises as `open_video` does.
     """
+    return sum(count_packets(path))
+
+
+def count_packets(path: str | Path) -> tuple[int, int]:
+    """How many pictures of a video come before its first key frame, which may not be decoded, and how many from there.
+
+    Raises as `open_video` does.
+    """
     open_video(path).close()
-    count = 0
+    before = after = 0
     with closing(_source(Path(path), None)) as source, suppress(av.error.FFmpegError):
         for packet in source.packets():
-            count += bool(packet.size) and not packet.is_corrupt and not packet.is_discard
-    return count
+            if packet.size and not packet.is_corrupt and not packet.is_discard:
+                known = bool(after) or packet.is_keyframe or isinstance(source, stills.PictureSource)
+                before, after = before + (not known), after + known
+    return before, after
 
 
 def _source(path: Path, fps: float | None) -> Source:
@@ -121,7 +132,7 @@ class Video:
         self._notes = dict.fromkeys(source.notes, 1)
         self._broken = 0
         self._packet, self._counted = FIRST, FIRST - 1
-        self._begun = self._closed = False
+        self._begun = self._closed = self._begins_late = False
         self._decoding = threading.Lock()
         self._source = source
         try:
@@ -134,7 +145,7 @@ class Video:
         except BaseException:
             source.close()
             raise
-        for note in self._upright.notes:
+        for note in (*self._upright.notes, *([LATE] if self._begins_late and first.key_frame else [])):
             self._note(note)
         self.width, self.height = self._upright.width, self._upright.height
         """Pixels of the upright picture."""
@@ -269,6 +280,8 @@ class Video:
     def _decoded(self) -> Generator[av.VideoFrame, None, None]:
         """Frames in the order of showing; what cannot be decoded is counted and passed over."""
         for packet in self._packets():
+            if self._packet == FIRST and isinstance(self._source, FileSource):
+                self._begins_late = bool(packet.size) and not packet.is_keyframe
             stamp = self._packet if packet.dts is None else packet.dts
             self._packet = stamp if packet.size else LAST
             try:
