@@ -43,6 +43,21 @@ def test_what_comes_before_the_first_key_frame_is_said_to_be_missing(late):
     assert count_packets(late) == (13, 40) and count_frames(late) == 53 and 38 <= frames <= 40
 
 
+@pytest.mark.parametrize("ending", ["mkv", "h264", "ts", "mp4"])
+def test_a_whole_video_is_not_said_to_begin_late(late, ending, tmp_path):
+    path = tmp_path / f"whole.{ending}"
+    with av.open(str(late.parent / "whole.mkv")) as source, av.open(str(path), "w") as target:
+        shown = source.streams.video[0]
+        copied = target.add_stream_from_template(shown)
+        for number, packet in enumerate(packet for packet in source.demux(shown) if packet.size):
+            # written in the order of decoding, whatever the file told of it
+            packet.stream, packet.dts = copied, 40 * (number - 3)
+            target.mux(packet)
+    with open_video(path) as video:
+        list(video)
+        assert LATE not in video.notes
+
+
 def test_such_a_video_fits_the_motion_that_was_found_in_it(late):
     with open_video(late) as video:
         list(video)

@@ -132,7 +132,8 @@ class Video:
         self._notes = dict.fromkeys(source.notes, 1)
         self._broken = 0
         self._packet, self._counted = FIRST, FIRST - 1
-        self._begun = self._closed = self._begins_late = False
+        self._begun = self._closed = False
+        self._begins_late: bool | None = None  # until the first packet is read
         self._decoding = threading.Lock()
         self._source = source
         try:
@@ -280,8 +281,10 @@ class Video:
     def _decoded(self) -> Generator[av.VideoFrame, None, None]:
         """Frames in the order of showing; what cannot be decoded is counted and passed over."""
         for packet in self._packets():
-            if self._packet == FIRST and isinstance(self._source, FileSource):
-                self._begins_late = bool(packet.size) and not packet.is_keyframe
+            if self._begins_late is None:
+                self._begins_late = isinstance(self._source, FileSource) and bool(
+                    packet.size and not packet.is_keyframe
+                )
             stamp = self._packet if packet.dts is None else packet.dts
             self._packet = stamp if packet.size else LAST
             try:
