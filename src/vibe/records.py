@@ -76,7 +76,7 @@ class Clip:
 
     path: Path
     fps: float
-    """Mean frame rate; the truth is in `timestamps`."""
+    """Frame rate by the mean of the usual steps, without pauses; the truth is in `timestamps`."""
     width: int
     """Pixels of the upright picture."""
     height: int

@@ -234,6 +234,15 @@ def test_uneven_times_are_brought_onto_an_even_clock(body):
     assert float(moved) == pytest.approx(float(np.linalg.norm(step)) * 0.8, abs=1e-4)
 
 
+def test_a_pause_of_the_video_is_filled_in_as_a_gap_is(body):
+    given = performers.show(body, performers.performer(body, FRAMES))
+    times = given.clip.timestamps + 2.0 * (np.arange(len(given.clip.timestamps)) >= 30)
+    paused = replace(given, clip=replace(given.clip, timestamps=times))
+    (character,) = build_scene(paused, body, SceneOptions()).characters
+    assert len(character.joints) == 60 + 50
+    assert character.confidence[[29, 80]].all() and not character.confidence[30:80].any()
+
+
 def test_trimming_leaves_the_stretch_and_who_comes_later_keeps_their_time(body):
     people = performers.performer(body, torch.arange(60)), performers.performer(body, torch.arange(30, 60), 1)
     scene = build_scene(performers.show(body, *people), body, SceneOptions(start=0.4, end=2.0))

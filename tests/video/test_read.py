@@ -14,6 +14,7 @@ from tests.video.conftest import picture
 from vibe.video import container
 from vibe.video.container import FileSource
 from vibe.video.read import count_frames, open_video
+from vibe.video.stream import JOINED, frame_rate
 
 
 def read(path):
@@ -36,7 +37,28 @@ def test_variable_frame_rate_is_kept(make_video):
     _, frames, clip = read(make_video(ticks=ticks))
     assert [frame.time for frame in frames] == pytest.approx([tick / 1000 for tick in ticks], abs=1e-4)
     assert torch.equal(clip.timestamps, torch.tensor([frame.time for frame in frames], dtype=torch.float64))
-    assert clip.fps == pytest.approx(7 / 0.9, rel=1e-3)
+    assert clip.fps == pytest.approx(3 / 0.103, rel=1e-3)  # 33, 37 and 33 ms are the usual steps
+
+
+@pytest.mark.parametrize("pause", [3_000, 20_000, 700_000])
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
+def test_one_pause_changes_neither_the_frame_rate_nor_the_steps_about_it(make_video, name, pause):
+    ticks = [round(1000 / 60 * i) + pause * (i >= 20) for i in range(40)]
+    video, _, clip = read(make_video(name, ticks=ticks))
+    joined = pause > 600_000
+    step = 1 / 60 + (0 if joined else pause / 1000)
+    assert clip.fps == pytest.approx(60, rel=0.01)
+    assert float(clip.timestamps[20] - clip.timestamps[19]) == pytest.approx(step, abs=2e-3)
+    assert video.notes == (JOINED,) * joined
+
+
+def test_pictures_left_out_and_a_file_s_rounding_do_not_change_the_frame_rate():
+    even = np.arange(600) / 30
+    some = np.random.default_rng(0).random(600) < 0.8
+    assert frame_rate(even) == pytest.approx(30, rel=1e-9)
+    assert frame_rate(even[some].round(3)) == pytest.approx(30, rel=1e-3)
+    film = np.cumsum(np.tile([2, 3], 300)) / 60
+    assert frame_rate(film) == pytest.approx(24, rel=1e-3)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (1, 1), (17, 31), (3840, 2160)])

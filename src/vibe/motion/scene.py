@@ -24,7 +24,15 @@ from vibe.motion.gait import Gait, gait
 from vibe.motion.gravity import lowest_foot, upright
 from vibe.motion.joint_angles import R_GROUND_SPACE, joint_angles_deg
 from vibe.motion.record import Motion, Result
-from vibe.motion.resample import NEAR, low_pass, low_pass_rotations, neighbours, rotations_between, straight_between
+from vibe.motion.resample import (
+    LONGEST_GAP,
+    NEAR,
+    low_pass,
+    low_pass_rotations,
+    neighbours,
+    rotations_between,
+    straight_between,
+)
 from vibe.records import Camera, SmplParams, Weights, World
 from vibe.rotations import rotmat_from_rotvec, unit
 
@@ -73,7 +81,7 @@ class SceneOptions:
     """A key of `SPACES`; None: the world, where the result has one. In the world the floor is at height 0, and the
     camera may move; in the camera's space it stands still, whatever it did."""
     fps: float | None = None
-    """None: the video's mean."""
+    """None: the video's."""
     cutoff: float | None = None
     """Hertz from which motion is taken for noise and filtered out; None: all is kept."""
     start: float | None = None
@@ -258,7 +266,7 @@ def _character(
     """A person at even moments from their first frame to their last, in the axes of the world, if it is known there.
 
     Rotations turn at constant speed between frames, the pelvis goes straight; a moment on a frame takes it as it is.
-    The confidence is the lesser of the two frames around the moment; 0 where they are no neighbours in the video.
+    The confidence is the lesser of the two frames around the moment; 0 in gaps and pauses of the video.
     """
     rotmat, pelvis = motion.smpl.rotmat, motion.smpl.pelvis
     if motion.R_world_cam is not None:
@@ -270,7 +278,7 @@ def _character(
     sure = np.minimum(
         np.where(part < 1, motion.confidence[before], 1.0), np.where(part > 0, motion.confidence[after], 1.0)
     )
-    apart = np.diff(motion.frames, append=motion.frames[-1:] + 1) > 1
+    apart = np.append((np.diff(motion.frames) > 1) | (np.diff(timestamps[motion.frames]) > LONGEST_GAP), False)
     gap = apart[before] & (part > 0) & (part < 1)
     sure = np.where(gap, 0.0, sure).astype(np.float32)
     turned = rotations_between(rotmat, before, after, part)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from array import array
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ from vibe.records import Clip
 from vibe.video import stills
 from vibe.video.colour import Converter
 from vibe.video.container import FileSource, refuse_huge, refuse_starved
-from vibe.video.stream import FIRST, JOINED, LAST, REMEMBERED, Clock, Mark, picture_checksum
+from vibe.video.stream import FIRST, JOINED, LAST, REMEMBERED, Clock, Mark, frame_rate, picture_checksum
 
 SEEK_BACK = (0.0, 10.0)
 """Seconds before a mark's frames at which a key frame is looked for, in turn."""
@@ -153,11 +152,10 @@ class Video:
         self.starts = float(first.pts * first.time_base) if first.pts is not None and first.time_base else 0.0
         """Where the first frame stands on the file's own clock, seconds."""
         self.fps = source.rate or DEFAULT_FPS
-        """Mean frame rate as the file tells it; after the whole pass, as measured, in `clip()`."""
+        """Frame rate as the file tells it; after the whole pass, as measured, in `clip()`."""
         self.expected_frames = source.expected_frames
         """About how many frames there are; None if the file does not tell."""
         self._clock = Clock(self.fps, self._notes)
-        self._times = array("d")
         self._recent: deque[tuple[int | None, int]] = deque(maxlen=REMEMBERED)
         self._taken = FIRST
 
@@ -197,7 +195,7 @@ class Video:
         """The place behind the frame that was taken last: what `open_video` needs to go on from there."""
         stamps, checks = (tuple(each) for each in zip(*self._recent, strict=True)) if self._recent else ((), ())
         notes = tuple(self._notes.items())
-        return Mark(self._times[:], stamps, checks, self._taken, self._clock.start, self.damaged, notes)
+        return Mark(self._clock.times[:], stamps, checks, self._taken, self._clock.start, self.damaged, notes)
 
     def _next(self) -> av.VideoFrame | None:
         """The next frame as it is decoded; None at the end, or once the file is closed."""
@@ -212,9 +210,9 @@ class Video:
         if (frame.width, frame.height) != self._upright.native:
             self._note("the picture changed its size on the way: it was scaled to that of the first frame")
         stamp = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
-        self._times.append(self._clock.time(stamp))
+        time = self._clock.time(stamp)
         self._recent.append((frame.pts, picture.check))
-        return Frame(len(self._times) - 1, self._times[-1], picture.rgb)
+        return Frame(len(self._clock.times) - 1, time, picture.rgb)
 
     def _sought(self, mark: Mark) -> bool:
         """Go on behind a mark from a key frame before it; False if the mark's own frames are not found there."""
@@ -229,8 +227,7 @@ class Video:
         else:
             return False
         self._first, self._counted = None, mark.packet
-        self._times, self._taken = mark.times[:], mark.packet
-        self._clock.start, self._clock.last = mark.start, mark.times[-1]
+        self._taken, self._clock.start, self._clock.times = mark.packet, mark.start, mark.times[:]
         self._broken = self.damaged = mark.damaged
         self._notes.clear()
         self._notes.update(mark.notes)
@@ -265,9 +262,9 @@ class Video:
 
     def clip(self) -> Clip:
         """What has been found up to the frame read last."""
-        times = torch.from_numpy(np.array(self._times))
-        fps = (len(times) - 1) / float(times[-1]) if len(times) > 1 else self.fps
-        return Clip(self.path, fps, self.width, self.height, times, self.damaged)
+        times = np.array(self._clock.times)
+        fps = frame_rate(times) if len(times) > 1 else self.fps
+        return Clip(self.path, fps, self.width, self.height, torch.from_numpy(times), self.damaged)
 
     @property
     def notes(self) -> tuple[str, ...]:

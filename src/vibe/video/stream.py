@@ -7,47 +7,67 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 RESTART_BEFORE, RESTART_AFTER = 1.0, 600.0
 """Seconds back and forth: a larger jump of the time stamps means that they began anew."""
-JOINED = "the time stamps began anew on the way: they were joined"
+JOINED = "the time stamps leap on the way, back or by more than ten minutes: they were joined"
+USUAL = 1.75
+"""A step so many times as long or as short as the median one is none of the usual ones: those of 24 pictures shown in
+60, 1.5 to 1, and what a file's rounding makes of a step are; a picture left out makes one of 2."""
+
+
+def frame_rate(times: Float[ndarray, "frame"]) -> float:
+    """Frames a second of at least two frames by the mean of the usual steps, without pauses and pictures left out."""
+    steps = np.diff(times)
+    median = np.sort(steps)[(len(steps) - 1) // 2]
+    unusual = steps[(steps > USUAL * median) | (steps * USUAL < median)]
+    return (len(steps) - len(unusual)) / float(times[-1] - times[0] - unusual.sum())
 
 
 class Clock:
     """Turns a file's time stamps into increasing seconds; what it repairs it counts in `notes`."""
 
     def __init__(self, fps: float, notes: dict[str, int]):
-        self._step = 1 / fps
-        self._notes = notes
+        self._fps, self._notes = fps, notes
         self.start: float | None = None
         """Second 0 on the file's own clock, once that is known."""
-        self.last = -1.0
-        """The time given last; below 0 before the first."""
+        self.times = array("d")
+        """Those given so far."""
 
     def time(self, stamp: float | None) -> float:
         """Seconds from the first frame."""
-        if self.last < 0:
-            self.last, self.start = 0.0, stamp
-            return 0.0
-        if stamp is None:
-            return self._repaired("a frame had no time stamp: the mean rate filled it", self.last + self._step)
-        if self.start is None:
-            self.start = stamp - self.last - self._step
-        step = stamp - self.start - self.last
-        if not -RESTART_BEFORE <= step <= RESTART_AFTER:
-            self.start = stamp - self.last - self._step
-            return self._repaired(JOINED, self.last + self._step)
-        if step <= 1e-6:
-            return self._repaired("a time stamp did not increase: it was moved", self.last + self._step / 2)
-        self.last += step
-        return self.last
+        self.times.append(self._next(stamp))
+        return self.times[-1]
 
-    def _repaired(self, note: str, time: float) -> float:
+    def _next(self, stamp: float | None) -> float:
+        if not self.times:
+            self.start = stamp
+            return 0.0
+        last = self.times[-1]
+        if stamp is None:
+            return last + self._filled("a frame had no time stamp: the usual rate filled it")
+        if self.start is None:
+            self.start = stamp - last - self._step
+        step = stamp - self.start - last
+        if not -RESTART_BEFORE <= step <= RESTART_AFTER:
+            self.start = stamp - last - self._step
+            return last + self._filled(JOINED)
+        if step <= 1e-6:
+            return last + self._filled("a time stamp did not increase: it was moved") / 2
+        return last + step
+
+    @property
+    def _step(self) -> float:
+        """Seconds from a frame to the next, by the last ones; by the file's own word before there are some."""
+        recent = self.times[-REMEMBERED:]
+        return 1 / (frame_rate(np.array(recent)) if len(recent) == REMEMBERED else self._fps)
+
+    def _filled(self, note: str) -> float:
+        """The usual step, and a note of why it was needed."""
         self._notes[note] = self._notes.get(note, 0) + 1
-        self.last = time
-        return time
+        return self._step
 
 
 REMEMBERED = 16
