@@ -75,6 +75,16 @@ def test_the_file_lies_beside_the_motion_or_where_it_was_asked_for(write_motion,
     assert len({path.read_bytes() for path in tmp_path.rglob("*.pkl")}) == 1
 
 
+@pytest.mark.parametrize("format", ["legacy", "bvh", "csv"])
+def test_a_place_that_ends_in_a_slash_is_a_folder_that_is_made(write_motion, tmp_path, format):
+    motion = write_motion(load_body().origin)
+    for place in ("new/", "new/deep.er/"):
+        assert run("export", motion, "--to", format, "-o", f"{tmp_path}/{place}") == 0
+        assert (tmp_path / place / FORMATS[format].file).is_file()
+    assert run("export", motion, "--to", format, "--start", "9", "-o", f"{tmp_path}/gone/")
+    assert not (tmp_path / "gone").exists()
+
+
 def test_the_user_s_smpl_is_found_by_the_file(write_motion, home, shared, tmp_path):
     np.savez(home / "smpl_neutral.npz", **recipe(shared).body(), name="SMPL neutral", licence="its own")
     assert run("export", write_motion(load_smpl().origin), "--to", "legacy") == 0

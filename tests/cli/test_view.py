@@ -1,6 +1,7 @@
 """`vibe view`: the page where it was asked for, or one line that says what is wrong."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import performers
 import pytest
 import torch
+from two_views import two_views
 
 from vibe import cli
 from vibe.body import load_body
@@ -127,11 +129,48 @@ def test_wrong_usage_is_refused_with_what_to_do(motion, tmp_path, capsys):
         assert said in capsys.readouterr().err
 
 
-def test_a_folder_in_the_place_of_the_page_is_left_as_it_is(motion, tmp_path, capsys):
-    (tmp_path / "a.html").mkdir()
-    assert run(motion, "-o", tmp_path / "a.html") == 1
-    assert "a.html" in capsys.readouterr().err
-    assert not list((tmp_path / "a.html").iterdir())
+def test_a_folder_and_a_place_that_ends_in_a_slash_hold_the_page(motion, tmp_path, capsys):
+    (tmp_path / "there").mkdir()
+    for place in ("there", "new/deep/"):
+        assert run(motion, "-o", f"{tmp_path}/{place}") == 0
+        assert capsys.readouterr().out == f"{tmp_path / place / 'page.html'}\n"
+        assert has_film(tmp_path / place / "page.html")
+    assert run(motion, "nothing.mp4", "-o", f"{tmp_path}/gone/") == 1
+    assert not (tmp_path / "gone").exists()
+
+
+@pytest.fixture
+def two_cameras(tmp_path, monkeypatch) -> Path:
+    """A motion file of two cameras; their videos lie under other names than those that it has."""
+    monkeypatch.chdir(tmp_path)
+    result = two_views()
+    for name, view in zip(("left.mp4", "right.mp4"), result.views, strict=True):
+        with VideoWriter(tmp_path / name, view.clip.width, view.clip.height, view.clip.fps) as writer:
+            for time in view.clip.timestamps.tolist():
+                writer.write(np.full((view.clip.height, view.clip.width, 3), 90, np.uint8), time)
+    result.save(tmp_path / "motion.npz")
+    return tmp_path / "motion.npz"
+
+
+def films(path: Path) -> list[str]:
+    return re.findall(r'id="film-data-(\d)"', path.read_text(encoding="utf-8"))
+
+
+def test_each_camera_s_video_is_given_in_the_order_of_the_cameras(two_cameras, capsys):
+    assert run(two_cameras, "left.mp4", "right.mp4", "-o", "a.html") == 0
+    assert films(Path("a.html")) == ["1", "2"]
+    assert run(two_cameras, "left.mp4", "-o", "b.html") == 0
+    assert films(Path("b.html")) == ["1"]
+    Path("right.mp4").rename("two.mp4")
+    assert run(two_cameras, "left.mp4", "-o", "c.html") == 0
+    assert (Path("c.html").read_bytes(), films(Path("c.html"))) == (Path("a.html").read_bytes(), ["1", "2"])
+    for given, said in (
+        (["two.mp4", "left.mp4"], "two.mp4 does not fit the motion"),
+        (["left.mp4", "two.mp4", "left.mp4"], "3 videos were given for a motion of 2 cameras: give one for each"),
+    ):
+        assert run(two_cameras, *given, "-o", "d.html") == 1
+        assert said in capsys.readouterr().err
+    assert not Path("d.html").exists()
 
 
 @pytest.fixture

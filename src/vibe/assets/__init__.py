@@ -1,6 +1,6 @@
 """Where weights and licensed files live: find, fetch, verify; `vibe.convert` adds the user's own."""
 
-from vibe.assets.paths import folders, home, keep_inputs, library, lying, sha256, whole_file, write_whole
+from vibe.assets.paths import file_in, folders, home, keep_inputs, library, lying, sha256, whole_file, write_whole
 from vibe.assets.registry import HAND_MODELS, MODEL_SHA256, MODELS, catalogue, fetch, find_model
 from vibe.assets.weights import body_path, load_recipe, load_weights, weights_bytes, weights_path
 
@@ -11,6 +11,7 @@ __all__ = [
     "body_path",
     "catalogue",
     "fetch",
+    "file_in",
     "find_model",
     "folders",
     "home",

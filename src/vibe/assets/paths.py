@@ -88,6 +88,15 @@ def keep_inputs(outputs: Iterable[Path | str | None], *inputs: Path | str | None
                 raise Misuse(f"{given} is read, and would be overwritten by {out}: choose another place")
 
 
+def file_in(place: Path | str, name: str) -> Path:
+    """The file that a place names: itself, or one of that name in it where it is a folder, or ends as one in a slash.
+
+    Only words end so: a `Path` has lost its last slash.
+    """
+    slashes = tuple(filter(None, (os.sep, os.altsep)))
+    return Path(place, name) if str(place).endswith(slashes) or Path(place).is_dir() else Path(place)
+
+
 def is_device(path: Path) -> bool:
     """Whether something stands there that is no file and no folder, and that a file may not take the place of."""
     return path.exists() and not path.is_file() and not path.is_dir()

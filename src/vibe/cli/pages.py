@@ -13,6 +13,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from vibe.cli.console import DONE, motion_file, named_video, print_info, print_note, usage_error
 from vibe.cli.estimate import AS_USUAL, READS_IMAGES, READS_KEYPOINTS, method_config
 from vibe.cli.progress import ProgressLine, ended_by_signals
+from vibe.cli.results import VIDEOS
 from vibe.errors import one_line
 from vibe.inference.config import EstimatorConfig
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 EDITS_FILE = arg(metavar="EDITS.json", help_behavior_hint="(default: edits.json beside the motion)")
 OUT = arg(aliases=["-o"], metavar="OUT.npz", help_behavior_hint="(default: <name of the motion>_edited.npz beside it)")
-VIDEOS = arg(metavar="VIDEO", help_behavior_hint="(default: those named in the file, if they are there)")
 Flag = Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")]
 
 
@@ -32,7 +32,7 @@ def refit(
     /,
     *,
     edits: Annotated[Path | None, EDITS_FILE] = None,
-    out: Annotated[Path | None, OUT] = None,
+    out: Annotated[str | None, OUT] = None,
     page: Flag = False,
     overlay: Flag = False,
     refine: Annotated[FlagCreatePairsOff[bool], READS_KEYPOINTS] = False,
@@ -48,13 +48,13 @@ def refit(
         motion: The motion.npz of a video, or of several together, or the folder that holds it.
         videos: The video that it was made from, or all of several, in order.
         edits: What was put right (docs/edit.md), of this video; without it one without edits is written, to be filled.
-        out: The file to write; replaced if it is there.
+        out: The file to write, replaced if it is there, or a folder for it, which is made if it ends in a slash.
         page: Write OUT.html too, which plays the motion in any browser.
         overlay: Write OUT.mp4 too, the video with the bodies drawn over it; of several videos OUT_1.mp4, OUT_2.mp4, ...
         refine: As in `vibe estimate`.
         no_refine: As in `vibe estimate`.
     """
-    from vibe.assets import keep_inputs
+    from vibe.assets import file_in, keep_inputs
     from vibe.cli.together import draw
     from vibe.editing import files_beside
     from vibe.edits.file import read_edits, write_edits
@@ -63,12 +63,12 @@ def refit(
 
     motion = motion_file(motion)
     usual = files_beside(motion)
-    edits, out = edits or usual.edits, out or usual.motion
+    edits, new = edits or usual.edits, file_in(out or usual.motion, usual.motion.name)
     before = load(motion)
-    files = [out, *_drawings(out, len(before.views), page, overlay)]
+    files = [new, *_drawings(new, len(before.views), page, overlay)]
     keep_inputs(files, motion, edits, *videos)
     if len({*files, edits}) <= len(files):
-        return usage_error(f"{out} stands for two files: give -o a name that ends in .npz")
+        return usage_error(f"{new} stands for two files: give -o a name that ends in .npz")
     with ProgressLine(motion.name) as progress:
         opened = _opened(motion, videos, files, method_config(method, refine, no_refine), progress, before)
         if not edits.exists():
@@ -80,8 +80,8 @@ def refit(
             result = opened.solve(made, progress)
         except ValueError as error:
             raise ValueError(f"{edits}: {error}") from error
-        out.parent.mkdir(parents=True, exist_ok=True)
-        result.save(out)
+        new.parent.mkdir(parents=True, exist_ok=True)
+        result.save(new)
         draw(result, [clip.path for clip in opened.clips], opened.estimator.body, files[1:], progress)
     people, corrections = "person" if len(result) == 1 else "people", "edit" if len(made) == 1 else "edits"
     print_info(f"written to {', '.join(map(str, files))}: {len(result)} {people}, with {len(made)} {corrections}")
@@ -94,7 +94,7 @@ def edit(
     /,
     *,
     edits: Annotated[Path | None, EDITS_FILE] = None,
-    out: Annotated[Path | None, OUT] = None,
+    out: Annotated[str | None, OUT] = None,
     port: Annotated[int, arg(metavar="PORT")] = 8767,
     no_browser: Flag = False,
     refine: Annotated[FlagCreatePairsOff[bool], READS_KEYPOINTS] = False,
@@ -113,7 +113,7 @@ def edit(
         motion: The motion.npz of a video, or of several together, or the folder that holds it.
         videos: The video that it was made from, or all of several, in order.
         edits: Where the edits are kept (docs/edit.md); those that are there are made.
-        out: The file to write; replaced if it is there.
+        out: The file to write, replaced if it is there, or a folder for it, which is made if it ends in a slash.
         port: Where the page is served; 0 takes any that is free.
         no_browser: Don't open the browser.
         refine: As in `vibe estimate`.
@@ -121,7 +121,7 @@ def edit(
     """
     if not 0 <= port <= 65535:
         return usage_error(f"--port is {port}: give 0 to 65535")
-    from vibe.assets import keep_inputs
+    from vibe.assets import file_in, keep_inputs
     from vibe.auth import browser_at
     from vibe.editing import EditedFiles, EditServer, files_beside, open_editor
     from vibe.viewer.page import page_template
@@ -129,21 +129,21 @@ def edit(
     page_template()
     motion = motion_file(motion)
     usual = files_beside(motion)
-    edits, out = edits or usual.edits, out or usual.motion
-    keep_inputs([out, edits], motion, *videos)
-    keep_inputs([out], edits)
-    if out == edits:
-        return usage_error(f"{out} stands for two files: give -o a name that ends in .npz")
+    edits, new = edits or usual.edits, file_in(out or usual.motion, usual.motion.name)
+    keep_inputs([new, edits], motion, *videos)
+    keep_inputs([new], edits)
+    if new == edits:
+        return usage_error(f"{new} stands for two files: give -o a name that ends in .npz")
     with ProgressLine(motion.name) as progress:
-        opened = _opened(motion, videos, [out, edits], method_config(method, refine, no_refine), progress, anew=True)
-        for path in (out, edits):
+        opened = _opened(motion, videos, [new, edits], method_config(method, refine, no_refine), progress, anew=True)
+        for path in (new, edits):
             path.parent.mkdir(parents=True, exist_ok=True)
-        editor, note = open_editor(opened, EditedFiles(edits, out), progress)
+        editor, note = open_editor(opened, EditedFiles(edits, new), progress)
     if note:
         print_note(note)
     with EditServer(editor, port) as server:
         print_note(f"page: {server.address}")
-        print_note(f"edits: {edits}; motion: {out}; Ctrl-C ends it")
+        print_note(f"edits: {edits}; motion: {new}; Ctrl-C ends it")
         with suppress(KeyboardInterrupt), ended_by_signals(), browser_at(server.address, not no_browser):
             server.serve_forever()
     return DONE

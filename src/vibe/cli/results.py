@@ -22,7 +22,7 @@ def export(
     motion: Annotated[Positional[Path], arg(metavar="MOTION.npz|DIR")],
     /,
     to: Annotated[str | None, arg(metavar="{" + ",".join(FORMATS) + "}", help_behavior_hint=TO_HINT)] = None,
-    out: Annotated[Path | None, OUT] = None,
+    out: Annotated[str | None, OUT] = None,
     options: Annotated[ExportOptions, arg(name="")] = EXPORT_AS_USUAL,
     body: Annotated[str | None, arg(metavar="NAME|PATH", help_behavior_hint="(default: found by the file)")] = None,
 ) -> int:
@@ -43,10 +43,11 @@ def export(
     Args:
         motion: The motion.npz of a video, or the folder that holds it.
         to: The format to write.
-        out: The file to write, or a folder for it; files of the same name are replaced.
+        out: The file to write, or a folder for it, which is made if it ends in a slash; files of the same name are
+            replaced.
         body: The body that the motion was made with; to be named only if it is a file of your own.
     """
-    from vibe.assets import keep_inputs
+    from vibe.assets import file_in, keep_inputs
     from vibe.export.export import export as write
     from vibe.motion import load
 
@@ -57,8 +58,8 @@ def export(
         return usage_error(f"{said}: choose one of {', '.join(FORMATS)}")
     motion = motion_file(motion)
     format, place = FORMATS[to], out or motion.parent
-    folder = out or motion.parent / format.file.replace(".", "_")
-    files = [place / format.file if place.is_dir() else place, *folder.glob("person*")]
+    folder = Path(out) if out else motion.parent / format.file.replace(".", "_")
+    files = [file_in(place, format.file), *folder.glob("person*")]
     keep_inputs(files, motion, body, options.blender, options.onto, options.bones)
     result = load(motion)
     with ProgressLine(motion.name) as progress:
@@ -72,6 +73,7 @@ def export(
 
 RENDER_AS_USUAL = RenderOptions()
 VIDEO = arg(metavar="VIDEO", help_behavior_hint="(default: the one named in the file, if it is there)")
+VIDEOS = arg(metavar="VIDEO", help_behavior_hint="(default: those named in the file, if they are there)")
 PAGE = arg(aliases=["-o"], metavar="PAGE.html", help_behavior_hint="(default: a temporary file, opened in the browser)")
 GROUND = arg(help_behavior_hint="(default: where the video is not behind)")
 
@@ -121,9 +123,9 @@ def render(
 
 def view(
     motion: Annotated[Positional[Path], arg(metavar="MOTION.npz|DIR")],
-    video: Annotated[Positional[Path | None], VIDEO] = None,
+    videos: Annotated[Positional[tuple[Path, ...]], VIDEOS] = (),
     /,
-    out: Annotated[Path | None, PAGE] = None,
+    out: Annotated[str | None, PAGE] = None,
     no_video: Annotated[FlagCreatePairsOff[bool], arg(help_behavior_hint="")] = False,
     space: Annotated[str | None, SPACE] = None,
     limit: Annotated[float, arg(metavar="MB")] = 100.0,
@@ -136,35 +138,33 @@ def view(
 
     Args:
         motion: The motion.npz of a video, or the folder that holds it.
-        video: The video that it was made from. Browsers play H.264, VP9 and AV1 in mp4 and webm; any other is encoded
-            anew, at most 1280 pixels a side.
-        out: The file to write; replaced if it is there.
+        videos: The video that it was made from, or those of several cameras, in order. Browsers play H.264, VP9 and
+            AV1 in mp4 and webm; any other is encoded anew, at most 1280 pixels a side.
+        out: The file to write, replaced if it is there, or a folder for it, which is made if it ends in a slash.
         no_video: Show the bodies alone.
         space: world: everybody on the world's floor, in which the camera moves. camera: as if the camera stood still.
         limit: Millions of bytes of video that the page may carry; a larger one is encoded anew.
         body: The body that the motion was made with; to be named only if it is a file of your own.
     """
-    if no_video and video is not None:
+    if no_video and videos:
         return usage_error("a video was given, and --no-video: give one of them")
     if not limit > 0:
         return usage_error(f"--limit is {limit:g} MB: give more than 0, or --no-video")
-    from vibe.assets import keep_inputs
+    from vibe.assets import file_in, keep_inputs
     from vibe.motion import load
     from vibe.viewer import page
 
     page.page_template()
     motion = motion_file(motion)
-    keep_inputs([out], motion)
-    result = load(motion)
-    if video is None and not no_video:
-        video = named_video(motion, result)
-        if video is None:
+    keep_inputs([file_in(out, page.NAME) if out else None], motion)
+    result, films = load(motion), list[Path | None](videos)
+    if not no_video and not films:
+        films = [named_video(motion, result)]
+        if films == [None]:
             print_note(f"{motion.name}: its video {result.clip.path} is not here: the bodies are shown alone")
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    # where the first of several cameras' videos is wanted, so are the others that are here
-    others = [named_video(motion, replace(result, clip=each.clip)) for each in result.views[1:] if video]
+    if any(films):  # where the first of several cameras' videos is wanted, so are the others that are here
+        films += [named_video(motion, replace(result, clip=each.clip)) for each in result.views[len(films) :]]
     with ProgressLine(motion.name) as progress:
-        written = page.view(result, out, [video, *others], body, limit, progress, space)
+        written = page.view(result, out, films, body, limit, progress, space)
     print_info(written)
     return DONE

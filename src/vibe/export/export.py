@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from vibe.arrays import as_numpy
-from vibe.assets.paths import folders_above, whole_folder
+from vibe.assets.paths import file_in, folders_above, whole_folder
 from vibe.body import Body, find_body
 from vibe.errors import Misuse
 from vibe.export.bvh import write_bvh
@@ -65,16 +65,16 @@ def export(
     `to` is one of `vibe.export.formats.FORMATS`. People are in the world where the motion has one, else in the camera's
     space. The options are those of `vibe export` (docs/export.md), the fields of
     `vibe.export.formats.ExportOptions`: `start` and `end` are seconds in the video, both inclusive; lengths are metres,
-    but centimetres in fbx and in bvh unless its `unit` is "m". `path` is the file, or a folder that is there; where a
-    format takes a file for each person or frame they go into `folder`, by default `path` itself. `body` is needed only
-    where the motion was made with a body file of one's own. Raises ValueError for what can't be written,
-    FileNotFoundError if the body is not here, OSError if the file can't be written.
+    but centimetres in fbx and in bvh unless its `unit` is "m". `path` is the file, or a folder, which is there or ends
+    in a slash; where a format takes a file for each person or frame they go into `folder`, by default `path` itself.
+    `body` is needed only where the motion was made with a body file of one's own. Raises ValueError for what can't be
+    written, FileNotFoundError if the body is not here, OSError if the file can't be written.
     """
     chosen = ExportOptions(**options)
     _check_options(to, chosen)
-    format, path, made_with = FORMATS[to], Path(path), as_numpy(find_body(result.body, body))
+    format, made_with = FORMATS[to], as_numpy(find_body(result.body, body))
     format = replace(format, each="person") if chosen.onto else format
-    file, folder = path / format.file if path.is_dir() else path, Path(folder or path)
+    file, folder = file_in(path, format.file), Path(folder or path)
     if to == "legacy":
         with folders_above(file):
             write_legacy(file, result, made_with, progress)

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from vibe import assets
+from vibe.assets.paths import folders_above
 from vibe.body import Body, find_body
 from vibe.motion import Result
 from vibe.motion.footage import open_footage, video_frames
@@ -49,24 +50,28 @@ def view(
         result = vibe.load("out/dance/motion.npz")
         vibe.view(result, "dance.html", "dance.mp4")
 
-    `video` is the one that the motion was made from, or of several cameras those of `Result.views`, in order, which
-    share `limit_mb`; without it the bodies move alone. `body` is found by the motion
-    itself, unless it was made with a file of your own. `space` is world (by itself, where the motion knows it) or
-    camera. Raises FileNotFoundError or ValueError if the video, the body or
-    the motion is not what it should be or the video takes more than `limit_mb`, OSError if the file can't be written.
+    `path` is the file, or a folder, which is there or ends in a slash. `video` is the one that the motion was made
+    from, or of several cameras those of `Result.views`, in order, which share `limit_mb`; without it the bodies move
+    alone. `body` is found by the motion itself, unless it was made with a file of your own. `space` is world (by
+    itself, where the motion knows it) or camera. Raises FileNotFoundError or ValueError if the video, the body or the
+    motion is not what it should be or the video takes more than `limit_mb`, OSError if the file can't be written.
     """
     template = page_template()
     result, remarks = result.in_space(space)
     result = replace(result, notes=result.notes + remarks)
     videos = [video] if video is None or isinstance(video, str | Path) else list(video)
-    assets.keep_inputs([path], *videos, body if isinstance(body, str | Path) else None)
+    assets.keep_inputs([path and assets.file_in(path, NAME)], *videos, body if isinstance(body, str | Path) else None)
     clips, share = [result.clip, *(view.clip for view in result.views[1:])], limit_mb / max(len(videos), 1)
     if len(videos) > len(clips):
-        raise ValueError(f"{len(videos)} videos were given for a motion of {len(clips)}: leave out those of others")
-    films = [None if one is None else read_film(one, clip, share, progress) for one, clip in zip(videos, clips)]
-    content = page(template, result, find_body(result.body, body), *films)
-    place = Path(tempfile.mkdtemp(prefix="vibe-")) / NAME if path is None else Path(path)
-    assets.write_whole(place, content.encode())
+        cameras = "camera" if len(clips) == 1 else "cameras"
+        raise ValueError(
+            f"{len(videos)} videos were given for a motion of {len(clips)} {cameras}: give one for each, in their order"
+        )
+    place = Path(tempfile.mkdtemp(prefix="vibe-")) / NAME if path is None else assets.file_in(path, NAME)
+    with folders_above(place):
+        films = [None if one is None else read_film(one, clip, share, progress) for one, clip in zip(videos, clips)]
+        content = page(template, result, find_body(result.body, body), *films)
+        assets.write_whole(place, content.encode())
     if path is None:
         webbrowser.open(place.resolve().as_uri())
     return place
