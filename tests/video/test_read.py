@@ -162,11 +162,24 @@ def test_a_size_that_a_damaged_file_makes_up_is_not_called_too_little_memory(mak
         open_video(path)
 
 
-def test_a_file_that_is_cut_off_gives_what_is_there(make_video):
-    path = make_video("clip.mkv", frames=60)
+@pytest.mark.parametrize(("sound", "name"), [(None, "clip.mkv"), ("libopus", "clip.mkv"), (None, "clip.webm")])
+def test_a_file_that_is_cut_off_gives_what_is_there_and_a_note(make_video, sound, name):
+    codec = "libx264" if name.endswith("mkv") else "libvpx"
+    path = make_video(name, frames=60, sound=sound, codec=codec)
+    assert read(path)[0].notes == ()
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    _, frames, _ = read(path)
+    video, frames, clip = read(path)
     assert 5 < len(frames) < 60
+    (note,) = video.notes
+    assert re.match(rf"it ends after {float(clip.timestamps[-1]) + 0.04:.1f} of the 2\.4 s that it tells: ", note)
+    with open_video(path) as video:
+        next(iter(video))
+        assert video.notes == ()
+
+
+def test_sound_that_goes_on_after_the_pictures_is_no_cut(make_video):
+    path = make_video("clip.mkv", ticks=[0, 40, 80, 4000], sound="libopus")
+    assert read(path)[0].notes == ()
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.avi", "mjpeg"), ("a.mkv", "libx264")])

@@ -73,6 +73,10 @@ NOT_VIDEO = {"tty", "hls", "concat", "dash", "webm_dash_manifest", "imf", "sdp",
 """Containers that FFmpeg would open but that are text, lists of other files or patterns of file names."""
 NO_TIMES = {"h264", "hevc", "vvc", "obu", "m4v", "mpegvideo", "cavsvideo"}
 """Containers that are bare streams: the rate is the one that the stream itself names, if it names one."""
+MATROSKA = "matroska,webm"
+"""The container that tells its length in the beginning and, cut off, is read up to its end as if that were all."""
+SPARE = 0.5
+"""Seconds by which it may end earlier."""
 ORDER_ONLY = "avi"
 """The container that stamps pictures as they are decoded, which may be in another order than they are shown."""
 PROBED = 256
@@ -107,10 +111,24 @@ class FileSource:
         guess = round(seconds * self.rate) if self.rate and seconds > 0 else None
         self.expected_frames = self._stream.frames or guess
         """About how many frames there are; None if the file does not tell."""
+        self._length = seconds if self._container.format.name == MATROSKA else 0.0
+        self._reached = 0.0  # where the packet of any stream that was read so far and is the last in time ends
 
     def packets(self) -> Iterator[av.Packet]:
         """Packets of the video, from the place sought last; raises FFmpegError where they are damaged."""
-        return self._container.demux(self._stream)
+        for packet in self._container.demux(*([] if self._length else [self._stream])):
+            if packet.pts is not None:
+                ends = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                self._reached = max(self._reached, ends)
+            if packet.stream.index == self._stream.index:
+                yield packet
+
+    @property
+    def missing(self) -> str:
+        """What is to be said of a file that was read to its end, before that which it tells itself; often nothing."""
+        if self._reached > self._length - SPARE - 1 / (self.rate or 1):
+            return ""
+        return f"it ends after {self._reached:.1f} of the {self._length:.1f} s that it tells: the rest is missing"
 
     def decode(self, packet: av.Packet) -> Sequence[av.VideoFrame]:
         """The frames that can be shown after this packet; raises FFmpegError."""

@@ -131,7 +131,7 @@ class Video:
         self._notes = dict.fromkeys(source.notes, 1)
         self._broken = 0
         self._packet, self._counted = FIRST, FIRST - 1
-        self._begun = self._closed = False
+        self._begun = self._closed = self._ended = False
         self._begins_late: bool | None = None  # until the first packet is read
         self._decoding = threading.Lock()
         self._source = source
@@ -189,7 +189,7 @@ class Video:
         """The other half: `clip()`, `notes` and `mark()` grow by a picture only when it is taken from here."""
         for picture in pictures:
             yield self._take(picture)
-        self.damaged = self._broken
+        self.damaged, self._ended = self._broken, True
 
     def mark(self) -> Mark:
         """The place behind the frame that was taken last: what `open_video` needs to go on from there."""
@@ -270,6 +270,7 @@ class Video:
     def notes(self) -> tuple[str, ...]:
         """One sentence for each thing that was repaired so far, or could not be read."""
         lost = [f"it is damaged: what could not be decoded is missing ({self.damaged} packets)"] if self.damaged else []
+        lost += [missing] if self._ended and (missing := self._source.missing) else []
         return (*lost, *(note if times == 1 else f"{note} ({times} times)" for note, times in self._notes.items()))
 
     def _note(self, sentence: str) -> None:

@@ -38,6 +38,8 @@ class PictureSource:
 
     notes: tuple[str, ...] = ()
     ratio = None
+    missing = ""
+    """As of `FileSource`: a folder tells nothing of what it lacks."""
 
     def __init__(self, paths: Sequence[Path], fps: float):
         """At least one picture, all in the format of the first; raises ValueError or OSError."""
