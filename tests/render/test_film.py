@@ -190,6 +190,19 @@ def test_another_video_than_the_motion_s_is_refused_and_nothing_is_written(filme
     assert list(tmp_path.iterdir()) == [video]
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "said"),
+    [
+        (9.0, None, "from 9 s to the end: the video lies between 0 and "),
+        (None, -1.0, "from the beginning to -1 s"),
+        (9.0, 10.0, "from 9 s to 10 s"),
+    ],
+)
+def test_a_stretch_without_frames_is_told_in_words(filmed, tmp_path, start, end, said):
+    with pytest.raises(ValueError, match=f"there is no frame {said}"):
+        render(filmed, tmp_path / "out.mp4", start=start, end=end)
+
+
 def test_nobody_in_view_is_told_unless_the_video_is_there(filmed, tmp_path):
     with pytest.raises(ValueError, match="nobody is in view"):
         render(replace(filmed, people=()), tmp_path / "out.mp4")

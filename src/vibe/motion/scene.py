@@ -33,6 +33,7 @@ from vibe.motion.resample import (
     rotations_between,
     straight_between,
 )
+from vibe.motion.series import stretch
 from vibe.records import Camera, SmplParams, Weights, World
 from vibe.rotations import rotmat_from_rotvec, unit
 
@@ -188,10 +189,11 @@ def build_scene(result: Result, body: Body, options: SceneOptions, person: int |
         if motion.betas_per_frame is not None:
             notes.append(f"person {number} has a shape in every frame: their mean is written")
     if not parts:
+        whose, last = f"person {person} is not" if person else "nobody is", [0.0, *result.clip.timestamps][-1]
+        found = f"{len(result)} {'person was' if len(result) == 1 else 'people were'} found"
         raise ValueError(
-            f"{f'person {person} is not' if person else 'nobody is'} in view {_stretch(options)}: the motion lies "
-            f"between 0 and {float(result.clip.timestamps[-1]) if len(result.clip.timestamps) else 0:.2f} s, in which "
-            f"{len(result.people)} people were found"
+            f"{whose} in view {stretch(options.start, options.end)}: the motion lies between 0 and {last:.2f} s, in "
+            f"which {found}"
         )
     fps = _rate(result, options, [motion for _, motion in parts])
     begin = min(float(result.clip.timestamps[motion.frames[0]]) for _, motion in parts)
@@ -228,7 +230,8 @@ def _check(result: Result, body: Body, options: SceneOptions) -> None:
     find_body(result.body, body)
     low, high = options.bounds
     if not low <= high:
-        raise ValueError(f"no moment lies {_stretch(options)}: give a --start that is not after --end")
+        asked = stretch(options.start, options.end)
+        raise ValueError(f"no moment lies {asked}: give a --start that is not after --end")
     if options.facing is not None and options.facing.lstrip("-") == options.up:
         raise ValueError(f"nobody looks along {options.facing} where {options.up} points up: choose another axis")
     for number, motion in enumerate(result.people, start=1):
@@ -250,13 +253,6 @@ def _rate(result: Result, options: SceneOptions, motions: Sequence[Motion]) -> f
             "part, by --start and --end, or one person"
         )
     return fps
-
-
-def _stretch(options: SceneOptions) -> str:
-    if options.start is None and options.end is None:
-        return "in the video"
-    low = f"{options.start:g} s" if options.start is not None else "the beginning"
-    return f"from {low} to {f'{options.end:g} s' if options.end is not None else 'the end'}"
 
 
 def _character(

@@ -211,6 +211,14 @@ class Series:
         return replace(self, values=values, unit=f"{self.unit}/{per}")
 
 
+def stretch(start: float | None, end: float | None) -> str:
+    """A stretch of a video in words, in seconds; None is its beginning or its end."""
+    if start is None and end is None:
+        return "in the video"
+    low = f"{start:g} s" if start is not None else "the beginning"
+    return f"from {low} to {f'{end:g} s' if end is not None else 'the end'}"
+
+
 def within(times: Float[ndarray, "time"], part: slice) -> Bool[ndarray, "time"]:
     """Which times lie in a slice of seconds: from its start, without its end; raises ValueError for what is none.
 

@@ -20,6 +20,7 @@ from vibe.body import Body, find_body, load_body
 from vibe.motion import Motion, Result
 from vibe.motion.footage import open_footage, video_frames
 from vibe.motion.platforms import find_platforms
+from vibe.motion.series import stretch
 from vibe.parallel import one_thread
 from vibe.records import Camera, Progress, World, takes_options
 from vibe.render import compositor
@@ -135,8 +136,8 @@ def _film(result: Result, look: RenderOptions, ending: str, cast: Sequence[tuple
     high = look.end if look.end is not None else np.inf
     inside = np.flatnonzero((times >= low - 1e-6) & (times <= high + 1e-6))
     if not len(inside):
-        last = times[-1] if len(times) else 0.0
-        raise ValueError(f"there is no frame from {low:g} to {high:g} s: the video lies between 0 and {last:.2f} s")
+        asked, last = stretch(look.start, look.end), [0.0, *times][-1]
+        raise ValueError(f"there is no frame {asked}: the video lies between 0 and {last:.2f} s")
     first, fps = times[inside[0]], look.fps
     if fps is None and ending == ".gif" and result.clip.fps > GIF_FPS:
         fps = GIF_FPS
