@@ -21,6 +21,8 @@ from vibe.inference.predict import Timeline
 from vibe.inference.refine import landmarks_at
 from vibe.records import Track
 from vibe.tracking import active_track, rows
+from vibe.tracking.active_track import EVERY_FRAME
+from vibe.tracking.frames import CutDetector
 from vibe.tracking.tracker import Tracker
 from vibe.video.read import open_video
 
@@ -77,6 +79,71 @@ def test_a_pass_that_ends_again_and_again_finds_what_an_undisturbed_one_finds(fi
             follow(film, tmp_path, ends)
     assert same(follow(film, tmp_path), undisturbed)
     assert list(tmp_path.iterdir()) == []
+
+
+def swing(time):
+    """One board that swings from side to side."""
+    rgb = np.full((boards.HEIGHT, boards.WIDTH, 3), 128, np.uint8)
+    x = round(160 + 80 * np.sin(2 * time))
+    rgb[60:120, x - 12 : x + 12] = boards.COLOURS[0]
+    return rgb
+
+
+@pytest.mark.parametrize("fps", [50, 60, 120])
+def test_of_a_quick_film_every_other_frame_is_read_and_the_tracks_have_all(fps, often, tmp_path):
+    count = 3 * fps
+    quick = boards.film(tmp_path / "quick.mp4", count, fps, swing)
+    every, other = (following.track_video(quick, boards.detect, boards.Pose(), how=how) for how in (EVERY_FRAME, None))
+    [one], [two] = every.tracks, other.tracks
+    assert one.frames.tolist() == two.frames.tolist() == list(range(count))
+    assert two.confidence.min() == one.confidence.min() > 0
+    assert (one.keypoints_px - two.keypoints_px).abs().max() < 2
+    for ends in (3, 58, 59, count - 1):
+        folder = tmp_path / str(ends)
+        folder.mkdir()
+        with pytest.raises(Ended):
+            follow(quick, folder, ends)
+        assert same(follow(quick, folder), other)
+
+
+def frames_read(film, how=None):
+    read = []
+
+    class Noted(Tracker):
+        def step(self, index, time, rgb):
+            read.append(index)
+            return super().step(index, time, rgb)
+
+    with open_video(film) as video:
+        following.track_frames(video, Noted(boards.detect, boards.Pose(), how))
+    return read
+
+
+def test_which_frames_are_read_depends_on_how_soon_they_come_and_the_last_one_is(tmp_path):
+    for fps, how, wanted in ((30, None, 1), (48, None, 1), (60, None, 2), (240, None, 2), (60, EVERY_FRAME, 1)):
+        film = boards.film(tmp_path / "film.mp4", 14, fps, swing)
+        assert frames_read(film, how) == sorted({*range(0, 14, wanted), 13})
+
+
+def test_of_somebody_who_moves_slowly_every_other_frame_is_read_and_of_a_quick_one_each(tmp_path):
+    paint = {
+        "slow": lambda time: swing(0.05 * time),
+        "quick": lambda time: swing(4 * time),
+        "two who meet": lambda time: np.minimum(swing(0.05 * time), np.roll(swing(0.05 * time), -20, 1)),
+    }
+    read = {what: frames_read(boards.film(tmp_path / "film.mp4", 90, 30, each)) for what, each in paint.items()}
+    assert len(read["slow"]) < 60 and set(range(15)) <= set(read["slow"])
+    assert all(later - one <= 2 for one, later in zip(read["slow"], read["slow"][1:], strict=False))
+    assert len(read["quick"]) == 90
+    assert len(read["two who meet"]) == 90
+
+
+@pytest.mark.parametrize("cut", [46, 47])
+def test_the_first_frame_of_a_scene_is_read(cut, tmp_path, monkeypatch):
+    film = boards.film(tmp_path / "film.mp4", 90, 30, lambda time: swing(0.05 * time))
+    monkeypatch.setattr(CutDetector, "step", lambda self, time, rgb: round(30 * time) == cut)
+    read = frames_read(film)
+    assert cut in read and len(read) < 75
 
 
 def test_frames_that_have_left_memory_are_in_the_tracks_as_they_were(film, undisturbed, often, tmp_path, monkeypatch):

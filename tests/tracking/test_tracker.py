@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from vibe import assets
+from vibe.tracking.active_track import TrackerConfig
 from vibe.tracking.detector import Detections
 from vibe.tracking.pose_model import Landmarks, region_from_circle
-from vibe.tracking.tracker import Tracker, TrackerConfig
+from vibe.tracking.tracker import Tracker
 
 POSE = np.array(
     [(0, -90), (5, -95), (-5, -95), (10, -92), (-10, -92), (25, -65), (-25, -65), (32, -30), (-32, -30), (33, 0)]
@@ -287,8 +288,9 @@ def test_a_detector_is_asked_by_one_thread_alone():
 def test_an_empty_scene_has_nobody_and_frames_must_come_in_order():
     assert follow(Scene(), 1) == ([], [])
     follower = Tracker(Scene().detector, Scene())
+    follower.step(3, 0.1, np.zeros((16, 16, 3), np.uint8))
     with pytest.raises(ValueError, match="in order"):
-        follower.step(3, 0.1, np.zeros((16, 16, 3), np.uint8))
+        follower.step(3, 0.2, np.zeros((16, 16, 3), np.uint8))
 
 
 @pytest.fixture(scope="module")
@@ -378,6 +380,6 @@ def test_a_follower_that_forgets_sees_the_same_and_keeps_little():
         assert len(one.step(index, index / FPS, rgb)) == len(other.step(index, index / FPS, rgb))
         if index % 20 == 19:
             other.forget()
-    assert len(other._times) <= 20
+    assert len(other._log.times) <= 20
     one.close()
     other.close()

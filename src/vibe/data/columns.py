@@ -29,9 +29,9 @@ from vibe.features.resnet import read_resnet
 from vibe.parallel import Worker, one_thread, run_tasks
 from vibe.records import Progress
 from vibe.tracking import appearance
+from vibe.tracking.active_track import TrackerConfig
 from vibe.tracking.detector import iou
 from vibe.tracking.pose_model import BlazePose, PoseModel
-from vibe.tracking.tracker import TrackerConfig
 
 PICTURES = 512
 """Of one batch: what is lost where a worker dies."""

@@ -29,6 +29,7 @@ from vibe.motion import Motion, Result
 from vibe.parallel import one_thread
 from vibe.records import Camera, Clip, HandReadings, Lens, Progress, Track, takes_options
 from vibe.refine.presets import FITTINGS, SMOOTHING, TOGETHER
+from vibe.tracking.active_track import EVERY_FRAME, TrackerConfig
 from vibe.tracking.detector import Detector
 from vibe.tracking.pose_model import PoseModel
 from vibe.video.read import open_video
@@ -250,8 +251,9 @@ class Estimator:
 
     def track(self, path: Path, stages: StageCache, progress: Progress | None) -> Tracking:
         """What a pass over a video finds, or found once; errors as of `vibe.estimate`."""
+        how = EVERY_FRAME if self.config.reads_every_frame else TrackerConfig()
         models = self.detector, self.pose_model, stages, progress
-        return track_people(path, *models, self.config.fps, self.hand_model)
+        return track_people(path, *models, self.config.fps, self.hand_model, how)
 
     def _with_fingers(
         self, people: tuple[Motion, ...], tracks: Sequence[Track], readings: HandReadings | None, camera: Camera

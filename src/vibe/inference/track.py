@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
@@ -22,12 +22,13 @@ from vibe.assets import find_model
 from vibe.cache import Piece, StageCache
 from vibe.inference.config import DETECTORS, POSE_MODELS
 from vibe.records import Clip, HandReadings, Progress, Track
+from vibe.tracking.active_track import TrackerConfig
 from vibe.tracking.detector import BlazePoseDetector, Detector
 from vibe.tracking.pose_model import BlazePose, PoseModel
 from vibe.tracking.rows import STAGE as STAGE_OF_ROWS
 from vibe.tracking.rows import Rows
-from vibe.tracking.tracker import TrackedPerson, Tracker, TrackerConfig
-from vibe.video.read import Video, ahead, open_video
+from vibe.tracking.tracker import TrackedPerson, Tracker
+from vibe.video.read import Frame, Video, ahead, open_video
 from vibe.video.stream import Mark
 from vibe.world.background import STAGE as STAGE_OF_BACKGROUND
 from vibe.world.background import Background, BackgroundTracker
@@ -70,6 +71,7 @@ def track_video(
     progress: Progress | None = None,
     fps: float | None = None,
     hand_model: HandModel | None = None,
+    how: TrackerConfig | None = None,
 ) -> Tracking:
     """One pass over a video: everyone in it, with their keypoints, and what was dropped or repaired.
 
@@ -81,8 +83,8 @@ def track_video(
     if folder is None:
         watchers = BackgroundTracker(), _hand_reader(hand_model)
         with open_video(path, fps=fps) as video:
-            return track_frames(video, Tracker(detector, pose_model), progress, None, *watchers)
-    journal = TrackingJournal(folder, path, detector, pose_model, fps, hand_model)
+            return track_frames(video, Tracker(detector, pose_model, how), progress, None, *watchers)
+    journal = TrackingJournal(folder, path, detector, pose_model, fps, hand_model, how)
     video, tracker, background, hands = journal.resumed() or journal.begun()
     with video, closing(tracker), closing(background), closing(hands) if hands else nullcontext():
         found = track_frames(video, tracker, progress, journal.keep, background, hands)
@@ -94,9 +96,19 @@ def track_frames(
     video: Video, tracker: Tracker, progress: Progress | None = None, keep: Keep | None = None,
     background: BackgroundTracker | None = None, hands: HandReader | None = None,
 ) -> Tracking:  # fmt: skip
-    """Show a tracker all frames of a video, and others what is behind the people that it sees, and their hands."""
+    """Show a tracker the frames of a video, and others what is behind the people that it sees, and their hands.
+
+    Those that may be are left out (`Tracker.may_pass`), but for the last one.
+    """
     frame, people = None, ()
-    for frame in ahead(video):
+
+    def told() -> Iterator[Frame]:
+        for frame in ahead(video):
+            yield frame
+            if progress:
+                progress("people", frame.index + 1, video.expected_frames)
+
+    for frame in to_read(told(), tracker):
         people = tracker.step(frame.index, frame.time, frame.rgb)
         if background:
             is_cut = tracker.scenes[-1] == frame.time
@@ -105,19 +117,29 @@ def track_frames(
             hands.step(frame.index, frame.time, frame.rgb, people)
         if keep:
             keep(video, tracker, background, hands)
-        if progress:
-            progress("people", frame.index + 1, video.expected_frames)
-    clip, alone = video.clip(), frame is not None and frame.index == 0
+    clip = video.clip()
+    alone = len(clip.timestamps) == 1
     if frame is not None and alone:
         later = [tracker.step(n, frame.time + n * GLANCE, frame.rgb) for n in range(1, GLANCES)][-1]
         if hands:
             known = {one.number for one in people}
             hands.step(0, math.inf, frame.rgb, [one for one in later if one.number not in known])
-    tracks, notes = tracker.finish()
+    tracks, notes = tracker.finish(None if alone else clip.timestamps.numpy())
     if alone:
         tracks = [_last_as_first(track) for track in tracks if track.frames[-1] == GLANCES - 1]
     behind, read = background.finish() if background else None, hands.finish() if hands else None
     return Tracking(clip, tracks, notes + list(video.notes), behind, read)
+
+
+def to_read(frames: Iterable[Frame], tracker: Tracker) -> Iterator[Frame]:
+    """Of a clip's frames those that a tracker must be shown (`Tracker.may_pass`), among them the last."""
+    left_out = None
+    for frame in frames:
+        left_out = frame if tracker.may_pass(frame.index, frame.time, frame.rgb) else None
+        if left_out is None:
+            yield frame
+    if left_out is not None:
+        yield left_out
 
 
 def _last_as_first(track: Track) -> Track:
@@ -149,17 +171,19 @@ class TrackingJournal:
         pose_model: PoseModel | None = None,
         fps: float | None = None,
         hand_model: HandModel | None = None,
+        how: TrackerConfig | None = None,
     ) -> None:
         """Of the pass over the video at `path`; raises OSError if the folder is none."""
         self.notes: list[str] = []
         """What of an earlier pass could not be used."""
         self._path, self._models, self._fps, self._hand_model = path, (detector, pose_model), fps, hand_model
+        self._how = how or TrackerConfig()
         self._cache = StageCache(folder)
         self._since = time.monotonic()
 
     def begun(self) -> tuple[Video, Tracker, BackgroundTracker, HandReader | None]:
         """At the first frame."""
-        video, tracker = open_video(self._path, fps=self._fps), Tracker(*self._models, rows=Rows(self._cache))
+        video, tracker = open_video(self._path, fps=self._fps), Tracker(*self._models, self._how, Rows(self._cache))
         return video, tracker, BackgroundTracker(self._cache), _hand_reader(self._hand_model)
 
     def resumed(self) -> tuple[Video, Tracker, BackgroundTracker, HandReader | None] | None:
@@ -173,13 +197,13 @@ class TrackingJournal:
                 raise ValueError("it is of another video, or of other settings")
             rows = Rows(self._cache)
             rows.restore(state["rows"])
-            tracker = Tracker(*self._models, rows=rows)
+            tracker = Tracker(*self._models, self._how, rows)
             tracker.restore(state["tracker"])
             background = BackgroundTracker(self._cache)
             background.restore(state["background"])
             if hands := _hand_reader(self._hand_model):
                 hands.restore(state["hands"])
-            times = array("d", state["tracker"]["times"])
+            times = array("d", state["mark"]["times"])
             seen = {name: tuple(state["mark"][name]) for name in ("stamps", "checks")}
             notes = tuple((note, count) for note, count in state["mark"]["notes"])
             mark = Mark(**state["mark"] | seen | {"times": times, "notes": notes})
@@ -200,7 +224,8 @@ class TrackingJournal:
         self, video: Video, tracker: Tracker, background: BackgroundTracker | None, hands: HandReader | None = None
     ) -> None:
         """Write down how far the pass is; raises OSError."""
-        mark, tensors = vars(video.mark()) | {"times": None}, {}
+        mark, tensors = vars(video.mark()), {}
+        mark |= {"times": np.array(mark["times"])}
         whole = {"key": self._key, "tracker": tracker.state(), "mark": mark, "rows": tracker.rows.state()}
         whole |= {"background": background and background.state(), "hands": hands and hands.state()}
         self._cache.put(STATE, STATE, tensors, _packed(whole, tensors))
@@ -218,7 +243,7 @@ class TrackingJournal:
     def _key(self) -> str:
         """Of the video's content and all that decides what is seen in it."""
         models = [f"{type(model).__module__}.{type(model).__qualname__}" for model in self._models]
-        settings = asdict(TrackerConfig()), models, self._fps, self._hand_model is not None
+        settings = asdict(self._how), models, self._fps, self._hand_model is not None
         return cache.key(cache.content_key(self._path), __version__, *settings)
 
 
@@ -297,6 +322,7 @@ def track_people(
     progress: Progress | None,
     fps: float | None = None,
     hand_model: HandModel | None = None,
+    how: TrackerConfig | None = None,
 ) -> Tracking:
     """What a pass over a video finds, or found once. Errors as of `open_video`."""
 
@@ -304,7 +330,7 @@ def track_people(
         state = stages.place(STAGE) / "state" if stages.keeps else None
         if state:
             state.mkdir(exist_ok=True)
-        found = track_video(path, detector, pose_model, state, progress, fps, hand_model)
+        found = track_video(path, detector, pose_model, state, progress, fps, hand_model, how)
         clip, tracks, notes = found.clip, found.tracks, found.notes
         if state:
             with suppress(OSError):

@@ -24,9 +24,10 @@ from vibe.live.person import LiveConfig, LivePerson, LivePose
 from vibe.live.source import PATIENCE, LiveFrame, LiveSource
 from vibe.parallel import one_thread
 from vibe.tracking import appearance
+from vibe.tracking.active_track import TrackerConfig
 from vibe.tracking.detector import Detector
 from vibe.tracking.pose_model import PoseModel
-from vibe.tracking.tracker import TrackedPerson, Tracker, TrackerConfig
+from vibe.tracking.tracker import TrackedPerson, Tracker
 from vibe.tracking.tracklets import first_end, gap_cost, last_end
 
 FORGET_EVERY = 100

@@ -48,10 +48,9 @@ from vibe.synthetic.examples import (
 from vibe.synthetic.keypoint_noise import bias, steady_noise
 from vibe.synthetic.poses import CAPTURED_POSES, PoseConfig
 from vibe.synthetic.procedural_motion import with_procedural
-from vibe.tracking.active_track import ActiveTrack
+from vibe.tracking.active_track import ActiveTrack, TrackerConfig, is_person
 from vibe.tracking.pose_model import SIDE, BlazePose, region_from_circle
 from vibe.tracking.postprocess import PostprocessConfig, surest, tidy_keypoints
-from vibe.tracking.tracker import TrackerConfig, is_person
 from vibe.tracking.tracklets import Tracklet
 
 GROUP = 16

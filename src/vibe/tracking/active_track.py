@@ -1,10 +1,11 @@
-"""A track that is being followed: the latest frames in memory, those before them in the rows."""
+"""How people are followed, and a track that is: the latest frames in memory, those before them in the rows."""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy import ndarray as Array
 
 from vibe.tracking import appearance
 from vibe.tracking.pose_model import Landmarks
+from vibe.tracking.postprocess import PostprocessConfig
 from vibe.tracking.rows import ROW, Rows, with_block
 from vibe.tracking.tracklets import END, Block, StoredTracklet, Tracklet, TrackletEnd, first_end, last_end
 
@@ -24,6 +26,9 @@ APART = 0.2
 """Similarity of keypoints below which two people are surely apart."""
 UNLIKE = 0.1
 """Difference of what `ActiveTrack.strayed` gives for two tracks that tells who is who."""
+SEEN, BENT, MOVED = 0.5, 0.01, 0.05
+"""Confidence of keypoints that tell how somebody moves; how far, over the person's size, a path may part from the line
+between two readings in the middle of them, and how far one may go in between, for a reading to be left out."""
 LEAST = 256
 """Least number of frames that are moved to the rows."""
 
@@ -32,6 +37,57 @@ COLUMNS = ("frames", "times", "keypoints", "regions", "looks", "landmarks")
 """Of each frame of a person in sight."""
 NONE = np.zeros((33, 8), np.float32)
 """The landmarks of a pose model that has none."""
+
+
+@dataclass(frozen=True)
+class TrackerConfig:
+    """How people are tracked; times in seconds."""
+
+    detect_every: float = 0.2
+    """Between two searches for new people."""
+    detect_lost: float = 0.1
+    """Between two searches around lost people, and between searches for new people while nobody is tracked."""
+    detect_contested: float = 0.03
+    """Between two searches around people who pass before one another, or were lost a moment ago."""
+    patience: float = 0.2
+    """How long the pose model alone goes on at the predicted place of a lost person."""
+    steadiness: float = 0.05
+    """Time constant of the region's side and turn: a region that shakes makes keypoints shake."""
+    least_presence: float = 0.5
+    least_confidence: float = 0.25
+    """Mean over the keypoints of a person who is there."""
+    most_trials: int = 2
+    """Detections tried as new people in one search, after the first search."""
+    same_person: float = 0.5
+    """Similarity of keypoints above which two tracks are of one person."""
+    shadow_overlap: float = 0.5
+    """Overlap of two people's boxes above which the newer one may be a false detection of the other ..."""
+    shadow_confidence: float = 0.75
+    """... and is, if its confidence is below this share of the other's."""
+    young: float = 0.5
+    """How long a new track may still be dropped as a duplicate."""
+    threads: int = 2
+    """People whose keypoints are estimated at once."""
+    least_step: float = 1 / 49
+    """A frame that comes sooner after one that was read need not be: people are where the frames around it tell."""
+    slow_step: float = 0.035
+    """Likewise where everybody is well in sight and moves slowly."""
+    most_people: int | None = None
+    """People tracked at once, at most; None for everybody."""
+    most_windows: int | None = None
+    """Tiles searched in one frame, at most: the others are postponed to the next; None for all."""
+    finish: PostprocessConfig = field(default_factory=PostprocessConfig)
+
+
+EVERY_FRAME = TrackerConfig(least_step=0.0, slow_step=0.0)
+"""Leaves none out."""
+
+
+def is_person(landmarks: Landmarks, config: TrackerConfig) -> bool:
+    """Whether the keypoints are a person's, of about the expected size."""
+    growth = landmarks.follow[2] / max(landmarks.region[2], 1e-6)
+    sure = landmarks.keypoints_px[:, 2].mean() >= config.least_confidence
+    return bool(landmarks.presence >= config.least_presence and sure and 0.4 < growth < 2.0)
 
 
 class ActiveTrack:
@@ -125,6 +181,19 @@ class ActiveTrack:
         ratio = (self.times[-1] - self.times[-2]) / (self.times[-2] - self.times[-3])
         expected = last + (last - before) * min(ratio, 3.0)
         return float(np.linalg.norm(now - expected, axis=-1).mean() / appearance.size_px(self.keypoints[-2]))
+
+    def is_slow(self, step: float) -> bool:
+        """Whether all keypoints that are seen move so slowly that a frame, `step` seconds long, can be left out."""
+        if len(self.times) < 3:
+            return False
+        (before, last, now), times = (each[..., :2] for each in self.keypoints[-3:]), self.times[-3:]
+        old, new = (last - before) / (times[1] - times[0]), (now - last) / (times[2] - times[1])
+        bent = (new - old) * (step**2 / (times[2] - times[0]))
+        seen, size = self.keypoints[-1][:, 2] >= SEEN, appearance.size_px(self.keypoints[-1])
+        return bool(
+            (np.linalg.norm(bent[seen], axis=-1) < BENT * size).all()
+            and (np.linalg.norm(step * new[seen], axis=-1) < MOVED * size).all()
+        )
 
     def look(self) -> Float[Array, "128"]:
         """Mean appearance of the clothes in the half second that ended half a second before, always in memory."""

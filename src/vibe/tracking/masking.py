@@ -25,6 +25,20 @@ LIMBS = [
 NOSE, EARS, SHOULDERS, TRUNK_CORNERS = 0, [3, 4], [5, 6], [5, 6, 12, 11]
 
 
+class Canvas:
+    """Copies of pictures, in memory that the next one overwrites: new memory costs more than a copy."""
+
+    def __init__(self) -> None:
+        self._pixels = np.zeros((0, 0, 3), np.uint8)
+
+    def copied(self, rgb: UInt8[Array, "height width 3"]) -> UInt8[Array, "height width 3"]:
+        """The same picture, until the next call."""
+        if self._pixels.shape != rgb.shape:
+            self._pixels = np.empty_like(rgb)
+        np.copyto(self._pixels, rgb)
+        return self._pixels
+
+
 def paint_out(
     picture: UInt8[Array, "height width 3"], keypoints_px: Float[Array, "17 3"], region: Float[Array, "4"]
 ) -> None:

@@ -8,12 +8,13 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
 from scipy.ndimage import median_filter
 
 from vibe import cameras, records, skeletons
 from vibe.tracking import appearance
+from vibe.tracking.frames import with_frames_between
 from vibe.tracking.rows import Rows
 from vibe.tracking.tracklets import SHORT, StoredTracklet, Tracklet, fill_gaps, link_tracklets, with_ends, without_slid
 
@@ -178,14 +179,16 @@ class PostprocessConfig:
 def finish_tracks(
     stretches: Sequence[StoredTracklet],
     rows: Rows,
-    times: Float[Array, "frame"],
+    times: Float[Array, "read"],
     config: PostprocessConfig,
     scenes: Sequence[float] = (0.0,),
+    shown: tuple[Int[Array, "read"], Float[Array, "frame"]] | None = None,
 ) -> tuple[list[records.Track], list[str]]:
     """Tracks in order of first appearance, larger people first, and one sentence for each thing dropped.
 
-    `rows` hold the frames of the stretches, one person's landmarks at a time are in memory; `times` are those of the
-    whole clip. Scenes, each of which begins at one of the times `scenes` (seconds), share no track.
+    `rows` hold the frames of the stretches, one person's landmarks at a time are in memory; `times` are those of all
+    frames that were read. Scenes, each of which begins at one of the times `scenes` (seconds), share no track. Where
+    not all of the clip was read, `shown` has which frames were, and the times of all; the tracks have all, then.
     """
     frame = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
     results: list[tuple[tuple[int, float], records.Track | None, str | int]] = []
@@ -217,17 +220,27 @@ def finish_tracks(
                 if m != n and stays[m] and chains[m][0] == scene and len(one.frames) >= SHORT
             ]  # fmt: skip
             results.append((place, *tidy_keypoints(person, times, config, others)))
-    tracks, notes = [], []
+    notes = []
     if (cuts := len(scenes) - 1) > 0:
         notes.append(
             f"{cuts} cut{'s' if cuts > 1 else ''}: all tracks end there, and whoever is seen after it has a new number"
         )
-    for _, track, note in sorted(results, key=lambda result: result[0]):
+    tracks, said = _numbered([result[1:] for result in sorted(results, key=lambda result: result[0])], shown)
+    return tracks, notes + said
+
+
+def _numbered(
+    found: Sequence[tuple[records.Track | None, str | int]],
+    shown: tuple[Int[Array, "read"], Float[Array, "frame"]] | None,
+) -> tuple[list[records.Track], list[str]]:
+    """The tracks, with the frames that were not read, and a sentence for each thing dropped or repaired."""
+    tracks, notes = [], []
+    for track, note in found:
         if track is None:
             notes.append(str(note))
             continue
-        tracks.append(track)
-        filled = int((track.confidence == 0).sum())
+        tracks.append(track if shown is None else with_frames_between(track, *shown))
+        filled = int((tracks[-1].confidence == 0).sum())
         notes += _note(len(tracks), int(note), "had left and right exchanged: put right")
         notes += _note(
             len(tracks), filled, f"out of sight {'was' if filled == 1 else 'were'} filled in, with confidence 0"

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray as Array
 
 from vibe import records
 from vibe.tracking import appearance, tiling
-from vibe.tracking.active_track import SLIDE, ActiveTrack, person_from, person_state, which_jumped
-from vibe.tracking.cuts import CutDetector
+from vibe.tracking.active_track import (
+    SLIDE,
+    ActiveTrack,
+    TrackerConfig,
+    is_person,
+    person_from,
+    person_state,
+    which_jumped,
+)
 from vibe.tracking.detector import BlazePoseDetector, Detections, Detector, iou
-from vibe.tracking.masking import paint_out, restore, share_shown
+from vibe.tracking.frames import FrameLog
+from vibe.tracking.masking import Canvas, paint_out, restore, share_shown
 from vibe.tracking.matching import CONTEST, assign_readings, body_overlap, closer, lowest, pair_regions, sureness
 from vibe.tracking.pose_model import BlazePose, Landmarks, PoseModel
-from vibe.tracking.postprocess import PostprocessConfig, finish_tracks, surest
+from vibe.tracking.postprocess import finish_tracks, surest
 from vibe.tracking.rows import Rows
 from vibe.tracking.search import Search
 from vibe.tracking.tracklets import SHORT, StoredTracklet, place_ahead, stretches_from, stretches_state
@@ -35,49 +42,6 @@ LIKELY = 1.1
 """Cost of `assign_readings` up to which a reading is somebody's who is lost or whose place is contested."""
 SURE, SHOWN = 0.3, 0.4
 """How sure a contested reading must be, and which share of it must rest on what is not painted out."""
-
-
-@dataclass(frozen=True)
-class TrackerConfig:
-    """How people are tracked; times in seconds."""
-
-    detect_every: float = 0.2
-    """Between two searches for new people."""
-    detect_lost: float = 0.1
-    """Between two searches around lost people, and between searches for new people while nobody is tracked."""
-    detect_contested: float = 0.03
-    """Between two searches around people who pass before one another, or were lost a moment ago."""
-    patience: float = 0.2
-    """How long the pose model alone goes on at the predicted place of a lost person."""
-    steadiness: float = 0.05
-    """Time constant of the region's side and turn: a region that shakes makes keypoints shake."""
-    least_presence: float = 0.5
-    least_confidence: float = 0.25
-    """Mean over the keypoints of a person who is there."""
-    most_trials: int = 2
-    """Detections tried as new people in one search, after the first search."""
-    same_person: float = 0.5
-    """Similarity of keypoints above which two tracks are of one person."""
-    shadow_overlap: float = 0.5
-    """Overlap of two people's boxes above which the newer one may be a false detection of the other ..."""
-    shadow_confidence: float = 0.75
-    """... and is, if its confidence is below this share of the other's."""
-    young: float = 0.5
-    """How long a new track may still be dropped as a duplicate."""
-    threads: int = 2
-    """People whose keypoints are estimated at once."""
-    most_people: int | None = None
-    """People tracked at once, at most; None for everybody."""
-    most_windows: int | None = None
-    """Tiles searched in one frame, at most: the others are postponed to the next; None for all."""
-    finish: PostprocessConfig = field(default_factory=PostprocessConfig)
-
-
-def is_person(landmarks: Landmarks, config: TrackerConfig) -> bool:
-    """Whether the keypoints are a person's, of about the expected size."""
-    growth = landmarks.follow[2] / max(landmarks.region[2], 1e-6)
-    sure = landmarks.keypoints_px[:, 2].mean() >= config.least_confidence
-    return bool(landmarks.presence >= config.least_presence and sure and 0.4 < growth < 2.0)
 
 
 @dataclass(frozen=True)
@@ -109,21 +73,35 @@ class Tracker:
         self.rows = rows or Rows()
         self._stretches: list[StoredTracklet] = []
         self._gone: list[StoredTracklet] = []
-        self._times = array("d")
-        self._canvas = np.zeros((0, 0, 3), np.uint8)
-        self._cuts = CutDetector()
+        self._log = FrameLog()
+        self._canvas = Canvas()
         self.scenes = [0.0]
-        self._count = 0
         self._last_number = 0
 
+    def may_pass(self, index: int, time: float, rgb: UInt8[Array, "height width 3"]) -> bool:
+        """Whether the next frame may be left out, as the one before was read and nobody moves far until the one after.
+
+        Never where a scene begins, and never twice in a row.
+        """
+        step = self._log.step(index, time)
+        if step is None or self._log.is_cut(index, time, rgb):
+            return False
+        return step < self._config.least_step or (step < self._config.slow_step and self._is_quiet(time, step))
+
+    def _is_quiet(self, time: float, step: float) -> bool:
+        """Whether everybody was just seen, for a while already, apart from others and in slow motion."""
+        now, live = self._log.count - 1, self._live
+        if not live or self._gone or any(one.frames[-1] != now or self._is_young(one, time) for one in live):
+            return False
+        ahead = [one.ahead(time, self._config.steadiness) for one in live]
+        return all(one.is_slow(step) for one in live) and not self._contested(time, ahead)
+
     def step(self, index: int, time: float, rgb: UInt8[Array, "height width 3"]) -> tuple[TrackedPerson, ...]:
-        """People in the next frame; `index` counts from 0 without gaps, `time` is in seconds."""
-        if index != self._count:
-            raise ValueError(f"frame {index} came after {self._count} frames: feed every frame once, in order")
-        self._count += 1
-        self._times.append(time)
-        if self._cuts.step(time, rgb):
+        """People in a frame, the number `index` of its clip, later than those before; `time` is in seconds."""
+        self._log.add(index, time)
+        if self._log.is_cut(index, time, rgb):
             self._begin_scene(time)
+        index = self._log.count - 1
         ahead = [person.ahead(time, self._config.steadiness) for person in self._live]
         contested = self._contested(time, ahead)
         crowded = bool(contested or self._gone) or self._search.count < 2
@@ -152,13 +130,18 @@ class Tracker:
         if self.rows.count and not self._gone:
             self.rows.close()
             self.rows = Rows()
-        del self._times[:-1], self.scenes[:-1]
+        self._log.forget()
+        del self.scenes[:-1]
 
-    def finish(self) -> tuple[list[records.Track], list[str]]:
-        """The finished tracks, in order of first appearance (larger people first), and what was dropped or repaired."""
+    def finish(self, times: Float[Array, "frame"] | None = None) -> tuple[list[records.Track], list[str]]:
+        """The finished tracks, in order of first appearance (larger people first), and what was dropped or repaired.
+
+        `times` are those of all frames, in seconds, where some were left out.
+        """
         while self._live:
             self._close(self._live[0])
-        found = finish_tracks(self._stretches, self.rows, np.array(self._times), self._config.finish, self.scenes)
+        times, shown = self._log.times, self._log.shown(times)
+        found = finish_tracks(self._stretches, self.rows, times, self._config.finish, self.scenes, shown)
         self.close()
         return found
 
@@ -174,8 +157,7 @@ class Tracker:
             "people": [person_state(person) for person in self._live],
             "stretches": stretches_state(self._stretches),
             "gone": stretches_state(self._gone),
-            "times": np.array(self._times),
-            "cuts": self._cuts.state(),
+            "frames": self._log.state(),
             "scenes": self.scenes,
             "search": self._search.state(),
             "last_number": self._last_number,
@@ -188,12 +170,11 @@ class Tracker:
         """
         people = [person_from(one) for one in state["people"]]
         stretches, self._gone = (stretches_from(state[name]) for name in ("stretches", "gone"))
-        times = array("d", state["times"].astype(float).tobytes())
-        self._cuts.restore(state["cuts"])
+        self._log.restore(state["frames"])
         self.scenes = [float(each) for each in state["scenes"]]
         self._search.restore(state["search"])
         self._last_number = int(state["last_number"])
-        self._live, self._stretches, self._times, self._count = people, stretches, times, len(times)
+        self._live, self._stretches = people, stretches
 
     def _begin_scene(self, time: float) -> None:
         """End all tracks at a cut, and search for people as in the first frame."""
@@ -213,7 +194,7 @@ class Tracker:
         if len(self._live) >= (config.most_people or math.inf) or not self._search.due(time, every):
             return None
         around = self._live if crowded else self._live[first : first + 1]
-        picture = self._without_people(rgb.copy(), self._count - 2)
+        picture = self._without_people(rgb.copy(), self._log.count - 2)
         return self._search.start(time, picture, [one.regions[-1] for one in around])
 
     def _contested(self, time: float, ahead: list[Array]) -> set[int]:
@@ -224,13 +205,6 @@ class Tracker:
             n for pair in combinations(range(len(regions)), 2) if body_overlap(*(regions[n] for n in pair)) > CONTEST
             for n in pair if n < len(ahead)
         }  # fmt: skip
-
-    def _copied(self, rgb: Array) -> Array:
-        """The picture in memory that the next call overwrites: new memory costs more than the copy."""
-        if self._canvas.shape != rgb.shape:
-            self._canvas = np.empty_like(rgb)
-        np.copyto(self._canvas, rgb)
-        return self._canvas
 
     def _without_people(self, picture: Array, index: int) -> Array:
         """The picture, now without everybody who was clearly seen in a frame, where they were then."""
@@ -259,7 +233,7 @@ class Tracker:
         left = sorted(contested, key=lambda n: (n in missed, -lowest(self._live[n].regions[-SLIDE:])))
         while left:
             n = left.pop(0)
-            picture = self._copied(rgb)
+            picture = self._canvas.copied(rgb)
             for m in left:
                 paint_out(picture, self._live[m].keypoints_at(ahead[m]), ahead[m])
             restore(picture, rgb, self._live[n].keypoints[-1], ahead[n])
@@ -292,7 +266,9 @@ class Tracker:
         wait = config.detect_contested if lost and config.most_windows is None else config.detect_lost
         if not wanted or not self._search.near_due(time, wait):
             return None
-        return self._search.near(time, self._without_people(self._copied(rgb), self._count - 1), wanted, lost)
+        return self._search.near(
+            time, self._without_people(self._canvas.copied(rgb), self._log.count - 1), wanted, lost
+        )
 
     def _read_turned(self, rgb: Array, person: ActiveTrack, first: Landmarks) -> Landmarks:
         """The surest reading of somebody who turns over: as the region was, or turned further or less far."""
@@ -315,7 +291,7 @@ class Tracker:
         starts = [self._pose.start(*each) for each in zip(found.box_px, points, strict=True)]
         known = {m for _, m in pair_regions([one.regions[-1] for one in here], starts)}
         tried = [n for n in range(len(starts)) if n not in known] + (sorted(known) if crowded else [])
-        picture = self._without_people(self._copied(rgb), index) if tried else rgb
+        picture = self._without_people(self._canvas.copied(rgb), index) if tried else rgb
         for n in tried[:most]:
             if (landmarks := self._read_new(rgb, picture, starts[n], here)) is None:
                 continue

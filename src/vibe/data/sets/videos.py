@@ -11,8 +11,9 @@ from vibe import assets, skeletons
 from vibe.data.recording import File, RawSet, Recording
 from vibe.data.sets.annotations import SPLITS, find_files
 from vibe.inference import track as following
+from vibe.tracking.active_track import TrackerConfig
 from vibe.tracking.postprocess import PostprocessConfig
-from vibe.tracking.tracker import Tracker, TrackerConfig
+from vibe.tracking.tracker import Tracker
 from vibe.video import SUFFIXES
 from vibe.video.read import open_video
 

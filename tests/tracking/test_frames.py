@@ -1,13 +1,16 @@
-"""Laws of cuts: they are found, nothing else is taken for one, and no track crosses them."""
+"""Laws of the frames of a clip: cuts are found, nothing else is taken for one, and no track crosses them; what is told
+of frames that are left out follows from those around."""
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from tracking.test_tracker import FPS, Actor, Scene
 
+from vibe.records import Track
 from vibe.synthetic.background import background, ground_below
 from vibe.synthetic.clips import make_clip
-from vibe.tracking.cuts import CutDetector
+from vibe.tracking.frames import CutDetector, with_frames_between
 from vibe.tracking.tracker import Tracker
 from vibe.video.read import open_video
 
@@ -140,3 +143,27 @@ def test_a_person_of_a_scene_that_is_short_is_kept():
         tracker.step(index, index / FPS, scene.paint(index / FPS))
     tracks, _ = tracker.finish()
     assert [len(track.frames) for track in tracks] == [FPS, 8]
+
+
+def test_frames_between_lie_on_the_parabola_through_those_around_and_are_as_sure_as_the_less_sure():
+    read, times, rows = np.array([0, 2, 3, 5, 7, 9, 11, 12]), np.arange(13) / 60, [0, 1, 2, 3, 4, 6, 7]
+
+    def path(frames):
+        t = torch.from_numpy(times[frames])
+        return torch.stack([300 + 900 * t**2, 80 - 40 * t, 0.2 + t], -1)[:, None].repeat(1, 17, 1)
+
+    seen = path(read[rows])
+    landmarks = torch.cat([seen[..., :2], 1 + seen, seen], -1)[:, :1].repeat(1, 33, 1)
+    landmarks[3, :, 2:5] = 0
+    track = Track(torch.tensor(rows), seen[:, 0][:, [0, 1, 0, 1]], seen, landmarks)
+    whole = with_frames_between(track, read, times)
+    assert whole.frames.tolist() == [*range(8), 11, 12]
+    for frame in (4,):  # between two readings that have others on both sides
+        torch.testing.assert_close(whole.keypoints_px[frame, :, :2], path([frame])[0, :, :2])
+        torch.testing.assert_close(whole.box_px[frame], path([frame])[0, 0, [0, 1, 0, 1]])
+    assert torch.equal(whole.keypoints_px[[1, 4, 6], :, 2], seen[[0, 2, 3], :, 2])  # here sureness grows
+    assert whole.landmarks is not None
+    known = (whole.landmarks[:, :, 2:5] != 0).all(-1).all(-1)
+    assert known.tolist() == [True] * 4 + [False] * 3 + [True] * 3
+    for name in ("box_px", "keypoints_px", "landmarks"):
+        assert torch.equal(getattr(whole, name)[[0, 2, 3, 5, 7, 8, 9]], getattr(track, name))

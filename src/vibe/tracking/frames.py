@@ -1,7 +1,11 @@
-"""Hard cuts: where a picture differs from the one before by more than motion explains."""
+"""The frames of a clip: where one scene is cut to the next, which frames are read, and what lies between these.
+
+Hard cuts are where a picture differs from the one before by more than motion explains.
+"""
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,8 +14,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+import torch
+from jaxtyping import Float, Float32, Int, UInt8
 from numpy import ndarray as Array
+from scipy.interpolate import CubicHermiteSpline
+from torch import Tensor
+
+from vibe import records
 
 Small = UInt8[Array, "row column 3"]
 Grey = UInt8[Array, "row column"]
@@ -159,3 +168,95 @@ def _small(rgb: UInt8[Array, "height width 3"]) -> Small:
     # a pixel's three bytes as one item: NumPy copies such twice as fast
     thin = np.ascontiguousarray(rgb).view("V3")[::step, ::step].copy().view(np.uint8)
     return np.asarray(cv2.resize(thin, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+class FrameLog:
+    """The frames that were read: their numbers in the clip and their times, and what tells where a scene begins."""
+
+    def __init__(self) -> None:
+        self._indices, self._times = array("q"), array("d")
+        self._cuts = CutDetector()
+        self._looked, self._cut = -1, False
+        self.count = 0
+        """Frames read so far."""
+
+    def add(self, index: int, time: float) -> None:
+        """One more; raises ValueError if it is not later than the one before."""
+        if index <= (last := self._indices[-1] if self._indices else -1):
+            raise ValueError(f"frame {index} came after frame {last}: feed every frame once, in order")
+        self._indices.append(index)
+        self._times.append(time)
+        self.count += 1
+
+    def step(self, index: int, time: float) -> float | None:
+        """Seconds since the frame that was read last; None if that is not the frame before."""
+        follows = bool(self._indices) and index == self._indices[-1] + 1
+        return time - self._times[-1] if follows else None
+
+    def is_cut(self, index: int, time: float, rgb: UInt8[Array, "height width 3"]) -> bool:
+        """Whether a scene begins with a frame; each is looked at once, in order."""
+        if index != self._looked:
+            self._looked, self._cut = index, self._cuts.step(time, rgb)
+        return self._cut
+
+    @property
+    def times(self) -> Float[Array, "read"]:
+        """Of the frames that were read, seconds."""
+        return np.array(self._times)
+
+    def shown(self, times: Float[Array, "frame"] | None) -> tuple[Int[Array, "read"], Float[Array, "frame"]] | None:
+        """The numbers of the frames that were read, and the times of all frames of the clip; None if all were read."""
+        return None if times is None or len(times) == len(self._times) else (np.array(self._indices, np.int64), times)
+
+    def forget(self) -> None:
+        """Drop all but the last one."""
+        del self._indices[:-1], self._times[:-1]
+
+    def state(self) -> dict[str, Any]:
+        """All that the next frames depend on, as plain values and arrays."""
+        numbers = {"indices": np.array(self._indices, np.int64), "times": self.times}
+        return numbers | {"cuts": self._cuts.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state`; raises KeyError, TypeError or ValueError for what is none."""
+        self._times = array("d", state["times"].astype(float).tobytes())
+        self._indices = array("q", state["indices"].astype(np.int64).tobytes())
+        self._cuts.restore(state["cuts"])
+        self.count = len(self._times)
+
+
+def with_frames_between(track: records.Track, read: Int[Array, "read"], times: Float[Array, "frame"]) -> records.Track:
+    """A track of the frames `read` of a clip, with those that were left out between them.
+
+    There keypoints lie on cubic curves that are as steep, where they were read, as the parabola through the readings
+    around, and are as sure as the less sure of both neighbours; places in space are known where both have them.
+    """
+    rows = np.arange(len(track.frames))
+    runs = np.split(rows, np.flatnonzero(np.diff(track.frames.numpy()) != 1) + 1)
+    parts = [_with_those_between(track, run, read[track.frames.numpy()[run]], times) for run in runs]
+    return records.Track(*(None if each[0] is None else torch.cat(each) for each in zip(*parts, strict=True)))
+
+
+def _with_those_between(
+    track: records.Track, run: Int[Array, "row"], known: Int[Array, "row"], times: Float[Array, "frame"]
+) -> tuple[Tensor | None, ...]:
+    """The columns of a part of a track whose rows follow one another, which were read in the frames `known`."""
+    frames = np.arange(known[0], known[-1] + 1)
+    before, after = np.searchsorted(known, frames, "right") - 1, np.searchsorted(known, frames)
+
+    def whole(values: Tensor, sure: int) -> Tensor:
+        """Of the last axis the numbers from `sure` on tell how sure the others are."""
+        seen = values[run].numpy()
+        if len(run) == 1:
+            return values[run]
+        found = CubicHermiteSpline(times[known], seen, np.gradient(seen, times[known], axis=0))(times[frames])
+        found[..., sure:] = np.minimum(seen[before], seen[after])[..., sure:]
+        found[known - known[0]] = seen
+        return torch.from_numpy(found.astype(seen.dtype))
+
+    landmarks = track.landmarks
+    if landmarks is not None:
+        there = (landmarks[run, :, 2:5] != 0).any(-1)
+        landmarks = whole(landmarks, 5)
+        landmarks[..., 2:5] *= (there[before] & there[after])[..., None]
+    return torch.from_numpy(frames), whole(track.box_px, 4), whole(track.keypoints_px, 2), landmarks
