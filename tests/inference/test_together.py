@@ -1,10 +1,12 @@
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from vibe.arrays import as_tensors
 from vibe.body.keypoint_regressor import joints_and_keypoints
@@ -174,7 +176,7 @@ def test_sound_chooses_among_clocks_that_motion_leaves_open_and_no_others(monkey
     monkeypatch.setattr(together, "pair_views", lambda one, two, offset_s: (np.eye(3), np.zeros(3), [], 0.0))
     monkeypatch.setattr(together, "adjust_cameras", lambda cameras, shared, tried: (cameras, 0.01))
     likely = together._paired([], [], alone, alone, None, 1.0)
-    assert [camera.offset_s for camera in likely] == [taken]
+    assert [camera.offset_s for _, camera in likely] == [taken]
 
 
 def test_a_person_of_several_tracks_in_a_view_is_read_by_the_lens_that_is_known_of_it(models, views):
@@ -260,12 +262,59 @@ def test_a_mirrored_video_is_refused(models, views):
         join_views([views[0], replace(views[1], tracks=[track], predictions=[said])], CONFIG, network, body)
 
 
-def test_a_view_that_does_not_belong_is_left_out_of_three_with_a_note(models, views):
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_view_that_does_not_belong_is_left_out_of_three_with_a_note_whichever_place_it_has(models, views, place):
     network, body = models
-    stranger = replace(views[1], path=Path("other.mp4"), tracks=[], predictions=[])
-    joined = join_views([views[0], stranger, views[1]], CONFIG, network, body)
+    track = views[1].tracks[0]
+    # the same film backwards, and the people in it stand on their heads
+    flip = torch.tensor([1.0, -1.0, 1.0])
+    keypoints_px = track.keypoints_px.flip(0) * flip + torch.tensor([0.0, views[1].clip.height, 0.0])
+    box_px = track.box_px.flip(0) * torch.tensor([1.0, -1.0, 1.0, 1.0]) + torch.tensor([0.0, 640.0, 0.0, 0.0])
+    track = track_of(track.frames, box_px, keypoints_px)
+    said = predict_track(track, views[1].clip.timestamps, views[1].lens.camera, network, body)
+    stranger = replace(views[1], path=Path("other.mp4"), tracks=[track], predictions=[said])
+    joined = join_views([*views[:place], stranger, *views[place:]], CONFIG, network, body)
     assert [view.path.name for view in joined.views] == ["view0.mp4", "view1.mp4"]
     assert joined.notes == ["other.mp4 was left out: does not show the people of view0.mp4 at the same time"]
+    assert abs(joined.cameras[1].offset_s - (STARTS[0] - STARTS[1])) < 0.01
+
+
+ALIKE = {"ab": 0.3, "bc": 0.5, "ac": 0.4, "ax": 0.45, "cx": 0.2}
+"""How alike the views of a scene are, and a stranger to it by chance."""
+
+
+@pytest.mark.parametrize("order", ["".join(order) for order in permutations("abcx")])
+def test_the_same_views_join_whatever_their_order_and_the_first_of_them_is_the_reference(monkeypatch, order):
+    clocks, fits = {"a": 0.0, "b": 0.5, "c": 1.25, "x": 7.0}, {"ax": 0.02}
+    alone = PosedCamera(np.eye(3), 0.0, np.eye(3), np.zeros(3))
+    clip = Clip(Path("a"), 30.0, 480, 640, torch.zeros(0, dtype=torch.float64), 0)
+    views = [SeenView(Path(name), clip, Lens(default_camera(480, 640)), [], [], None) for name in order]
+    people = [[] for _ in order]
+    name_of = dict(zip(map(id, people), order, strict=True))
+
+    def alike(one, two, count=1):
+        return [(0.0, ALIKE.get("".join(sorted(name_of[id(one)] + name_of[id(two)])), 0.0))]
+
+    def paired(one, two, first, second, known, heard):
+        (_, likeness), names = alike(one, two)[0], (name_of[id(one)], name_of[id(two)])
+        R = Rotation.from_euler("y", 40 * (ord(names[1]) - ord(names[0])), degrees=True).as_matrix()
+        camera = replace(alone, R_view_ref=R, offset_s=clocks[names[1]] - clocks[names[0]])
+        return [(fits.get("".join(sorted(names)), 0.005) / likeness, camera)] if likeness else []
+
+    monkeypatch.setattr(together, "_paired", paired)
+    monkeypatch.setattr(together, "time_offsets", alike)
+    monkeypatch.setattr(together, "agreement", lambda people, _: 0.1 if name_of[id(people[-1])] == "x" else 0.4)
+    monkeypatch.setattr(together, "_alone", lambda view: alone)
+    monkeypatch.setattr(together, "read_sound", lambda path: None)
+    found, notes = together._connected(views, people, [None] * 4)
+    first = next(name for name in order if name != "x")
+    assert notes == [f"x was left out: does not show the people of {first} at the same time"]
+    for name, camera in zip(order, found, strict=True):
+        if name == "x":
+            assert camera is None
+            continue
+        turned = Rotation.from_euler("y", 40 * (ord(name) - ord(first)), degrees=True).as_matrix()
+        assert np.allclose(camera.R_view_ref, turned) and camera.offset_s == clocks[name] - clocks[first]
 
 
 def test_places_that_a_calibration_tells_are_kept(models, views, tmp_path):

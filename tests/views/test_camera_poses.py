@@ -42,3 +42,15 @@ def test_views_that_never_see_anybody_at_once_have_no_error_to_speak_of():
     seen = seen_by(camera_at(0), walker(), 2.0)
     cameras = [PosedCamera(K_PX, 0.0, np.eye(3), np.zeros(3)), PosedCamera(K_PX, 0.0, np.eye(3), np.zeros(3), 50.0)]
     assert adjust_cameras(cameras, [{0: seen, 1: seen}])[1] == np.inf
+
+
+def test_cameras_one_after_the_other_and_backwards_are_those_of_the_truth():
+    first, second, third = camera_at(0, start=0.3), camera_at(70, 4.0, start=0.7), camera_at(200, 6.0, start=1.6)
+    whole, step = third.posed(first), third.posed(second)
+    for found, true in (
+        (step.after(second.posed(first)), whole),
+        (step.reversed(second.posed(second)), second.posed(third)),
+        (whole.after(first.posed(second)), step),
+    ):
+        assert np.allclose(found.R_view_ref, true.R_view_ref) and np.allclose(found.t_view_ref, true.t_view_ref)
+        assert np.isclose(found.offset_s, true.offset_s)

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 from sighted import camera_at, seen_by, walker
 
 from vibe.video.sound import RATE
-from vibe.views.correspondence import pair_views, same_people, sound_offset, time_offsets
+from vibe.views.correspondence import ALIKE, agreement, pair_views, same_people, sound_offset, time_offsets
 
 
 @pytest.mark.parametrize(("start", "fps"), [(0.0, 30.0), (1.234, 24.0), (2.5, 60.0)])
@@ -100,6 +102,16 @@ def test_tracks_of_one_person_after_a_loss_are_one_person_and_a_stranger_is_nobo
     two = [parts[1], seen_by(cameras[1], people[2]), parts[0]]
     groups = same_people([one, two], [camera.posed(cameras[0]) for camera in cameras])
     assert groups == [[(0, 0), (1, 0), (1, 2)], [(0, 1)], [(1, 1)]]
+
+
+def test_views_agree_with_one_more_that_shows_the_same_at_its_own_time_alone_whoever_else_they_see():
+    cameras, people = [camera_at(yaw, 8.0, start) for yaw, start in ((0, 0.0), (70, 0.4), (150, 1.0))], crowd()
+    shown = people[:2], people[1:], people[1:2]
+    views = [[seen_by(camera, who) for who in seen] for camera, seen in zip(cameras, shown, strict=True)]
+    posed = [camera.posed(cameras[0]) for camera in cameras]
+    assert agreement(views, posed) > 0.7
+    late = [*posed[:2], replace(posed[2], offset_s=posed[2].offset_s + 0.8)]
+    assert agreement(views, late) < ALIKE
 
 
 def test_nobody_is_paired_where_nobody_is_seen_at_once():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from vibe.models.network import Network
 from vibe.records import Camera, View
 from vibe.video.sound import RATE, read_sound
 from vibe.views.camera_poses import PosedCamera, adjust_cameras
-from vibe.views.correspondence import ALIKE, pair_views, same_people, sound_offset, time_offsets
+from vibe.views.correspondence import ALIKE, agreement, pair_views, same_people, sound_offset, time_offsets
 from vibe.views.record import Sighting
 
 MOST = 8
@@ -106,16 +108,19 @@ def evidence_key(camera: Camera | None, *records: Any) -> str:
 def join_views(views: Sequence[SeenView], config: EstimatorConfig, network: Network, body: Body) -> JoinedViews:
     """The cameras, and everybody as all views have them. Raises ValueError for views that don't belong together.
 
-    Of three videos and more one that does not is left out with a note; the first has to belong.
+    Of three videos and more those that do not are left out with a note; the first of the others is the reference.
     """
     notes, kept = [f"{view.path.name}: {note}" for view in views for note in view.notes], []
-    for place, view in enumerate(views):
+    unfit: list[tuple[str, str]] = []
+    for view in views:
         if (why := _unfit(view, kept)) is None:
             kept.append(view)
-        elif place == 0 or (len(kept) == 1 and place == len(views) - 1):
-            raise ValueError(f"{view.path.name} can't be taken together with others: {why}: {STANDING}")
         else:
-            notes.append(f"{view.path.name} was left out: {why}")
+            unfit.append((view.path.name, why))
+    if len(kept) < 2:
+        name, why = unfit[-1]
+        raise ValueError(f"{name} can't be taken together with others: {why}: {STANDING}")
+    notes += [f"{name} was left out: {why}" for name, why in unfit]
     known = known_places(kept, config)
     cameras, groups, remarks = pose_cameras(kept, body, known)
     used = [place for place, camera in enumerate(cameras) if camera is not None]
@@ -189,28 +194,11 @@ def pose_cameras(
     """The cameras, the first of which is the reference, everybody as (view, track) pairs, and what there is to say.
 
     `known` has R and t from the first view to each where a calibration tells them. A view that does not show the same
-    people at the same time as the first has no camera; raises ValueError, with what to do, if none does.
+    people at the same time as others has no camera; raises ValueError, with what to do, if no two do.
     """
     people = [sightings(view, body) for view in views]
-    alone, sound = [_alone(view) for view in views], read_sound(views[0].path)
-    found: list[PosedCamera | None] = [alone[0]]
-    notes = []
-    for place in range(1, len(views)):
-        other = None if sound is None else read_sound(views[place].path)
-        heard = None if sound is None or other is None else sound_offset(sound, other, RATE)
-        likely = _paired(people[0], people[place], alone[0], alone[place], known[place], heard)
-        found.append(likely[0] if likely else None)
-        if likely and heard is not None and not _heard(likely[0], heard):
-            moves = f"told by how people move, {likely[0].offset_s:+.2f} s"
-            notes.append(f"the clock of {views[place].path.name} is {moves}; sound tells another one, {heard:+.2f} s")
-        if len(likely) > 1:
-            clocks = " or ".join(f"{camera.offset_s:+.2f}" for camera in likely)
-            notes.append(f"the clock of {views[place].path.name} is not sure, {clocks} s: what is done repeats itself")
-        if not likely:
-            notes.append(f"{views[place].path.name} was left out: {UNLIKE.format(views[0].path.name)}")
+    found, notes = _connected(views, people, known)
     used = [place for place, camera in enumerate(found) if camera is not None]
-    if len(used) < 2:
-        raise ValueError(f"{views[1].path.name} {UNLIKE.format(views[0].path.name)}: {MEND}")
     cameras = [camera for camera in found if camera is not None]
     groups = same_people([people[place] for place in used], cameras)
     shared = [
@@ -222,12 +210,115 @@ def pose_cameras(
     return found, [[(used[view], track) for view, track in group] for group in groups], notes
 
 
+@dataclass(frozen=True)
+class _Pair:
+    """Two views, by their places in the list, and what they tell of one another."""
+
+    one: int
+    two: int
+    likely: list[tuple[float, PosedCamera]]
+    """Cameras of the second against the first, the one that fits best first, each with how badly it fits."""
+    heard: float | None
+    """The time offset that sound tells."""
+
+    def agreed(
+        self, found: Mapping[int, PosedCamera], alone: Sequence[PosedCamera], people: Sequence[Sequence[Sighting]]
+    ) -> list[tuple[PosedCamera, PosedCamera]]:
+        """The likely cameras with which all that are found agree; each also as of the one that is not among them."""
+        steps = [step for _, step in self.likely]
+        if self.one in found:
+            new, cameras = self.two, [step.after(found[self.one]) for step in steps]
+        else:
+            new, cameras = self.one, [step.reversed(alone[self.one]).after(found[self.two]) for step in steps]
+        there = [people[place] for place in (*found, new)]
+        return [
+            (step, camera)
+            for step, camera in zip(steps, cameras, strict=True)
+            if len(found) == 1 or _heard(step, self.heard) or agreement(there, [*found.values(), camera]) > ALIKE
+        ]
+
+
+def _connected(
+    views: Sequence[SeenView], people: Sequence[Sequence[Sighting]], known: Sequence[tuple[ndarray, ndarray] | None]
+) -> tuple[list[PosedCamera | None], list[str]]:
+    """The cameras of views that show the same, against the first of them, None for others; and what there is to say.
+
+    Each view is laid over the one whose people move most alike, and the pair that fits best is begun with. The others
+    join in order of likeness to any of those that are there, if these agree. A view that is left out changes nothing.
+    """
+    alone = [replace(_alone(view), is_fixed=place is not None) for view, place in zip(views, known, strict=True)]
+    hear = cache(lambda place: read_sound(views[place].path))
+
+    @cache
+    def compared(one: int, two: int) -> _Pair:
+        sound, other = hear(one), hear(two)
+        heard = None if sound is None or other is None else sound_offset(sound, other, RATE)
+        place = _between(known[one], known[two])
+        return _Pair(one, two, _paired(people[one], people[two], alone[one], alone[two], place, heard), heard)
+
+    alike = {(a, b): time_offsets(people[a], people[b], 1) for a, b in combinations(range(len(views)), 2)}
+    order = sorted(alike, key=lambda pair: -alike[pair][0][1] if alike[pair] else 0.0)
+    # all pairs of eight videos would take a minute
+    likest = {next(pair for pair in order if place in pair) for place in range(len(views))}
+    begun = [pair for pair in sorted(likest) if compared(*pair).likely]
+    begun = begun or [pair for pair in order if compared(*pair).likely][:1]
+    if not begun:
+        raise ValueError(f"{_nothing_shared(views)}: {MEND}")
+    start = min(begun, key=lambda pair: compared(*pair).likely[0][0])
+    found, links, order = {start[0]: alone[start[0]]}, [], [start, *order]
+    while (pair := next((compared(*pair) for pair in order if len(found.keys() & pair) == 1), None)) is not None:
+        order = [each for each in order if each != (pair.one, pair.two)]
+        if placed := pair.agreed(found, alone, people):
+            found[pair.two if pair.one in found else pair.one] = placed[0][1]
+            links.append((pair, [step for step, _ in placed]))
+    first = min(found)
+    base = found[first].reversed(alone[start[0]])
+    cameras = [found[place].after(base) if place in found else None for place in range(len(views))]
+    cameras[first] = alone[first]
+    notes = [note for pair, steps in links for note in _doubts(views, first, pair, steps)]
+    for view, camera in zip(views, cameras, strict=True):
+        notes += [f"{view.path.name} was left out: {UNLIKE.format(views[first].path.name)}"] if camera is None else []
+    return cameras, notes
+
+
+def _between(
+    one: tuple[ndarray, ndarray] | None, two: tuple[ndarray, ndarray] | None
+) -> tuple[ndarray, ndarray] | None:
+    """R and t from a view to another, of which those from the first view to either are known."""
+    if one is None or two is None:
+        return None
+    R = two[0] @ one[0].T
+    return R, two[1] - R @ one[1]
+
+
+def _nothing_shared(views: Sequence[SeenView]) -> str:
+    names = [view.path.name for view in views]
+    if len(names) == 2:
+        return f"{names[1]} {UNLIKE.format(names[0])}"
+    return f"no two of {', '.join(names)} show the same people at the same time"
+
+
+def _doubts(views: Sequence[SeenView], first: int, pair: _Pair, steps: Sequence[PosedCamera]) -> list[str]:
+    """What there is to say of a clock, against the first view's unless another is named."""
+    clock = f"the clock of {views[pair.two].path.name}"
+    clock += "" if pair.one == first else f", against {views[pair.one].path.name}'s,"
+    notes = []
+    if pair.heard is not None and not _heard(steps[0], pair.heard):
+        moves = f"told by how people move, {steps[0].offset_s:+.2f} s"
+        notes.append(f"{clock} is {moves}; sound tells another one, {pair.heard:+.2f} s")
+    if len(steps) > 1:
+        either = " or ".join(f"{step.offset_s:+.2f}" for step in steps)
+        notes.append(f"{clock} is not sure, {either} s: what is done repeats itself")
+    return notes
+
+
 def _paired(
     one: Sequence[Sighting], two: Sequence[Sighting], first: PosedCamera, second: PosedCamera,
     known: tuple[ndarray, ndarray] | None, heard: float | None = None,
-) -> list[PosedCamera]:  # fmt: skip
+) -> list[tuple[float, PosedCamera]]:  # fmt: skip
     """The second camera from what both see, for each likely time offset; the one that fits best, and its equals.
 
+    Each with how badly it fits: the error of the keypoints, heights of a person, by the likeness of motion.
     What sound tells, `heard`, is tried too, and of several that fit about equally well the one it tells is taken alone.
     """
     found, offsets = [], time_offsets(one, two)
@@ -249,8 +340,8 @@ def _paired(
             camera = replace(camera, offset_s=posed[1].offset_s)
             found.append((error / alike, camera))
     found.sort(key=lambda each: each[0])
-    likely = [camera for cost, camera in found if cost * CLOSE <= found[0][0]]
-    return [camera for camera in likely if _heard(camera, heard)][:1] or likely
+    likely = [(cost, camera) for cost, camera in found if cost * CLOSE <= found[0][0]]
+    return [(cost, camera) for cost, camera in likely if _heard(camera, heard)][:1] or likely
 
 
 def _heard(camera: PosedCamera, heard: float | None) -> bool:

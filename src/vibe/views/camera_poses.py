@@ -67,6 +67,16 @@ class PosedCamera:
     is_fixed: bool = False
     """Whether its place is known, so that only its clock is looked for."""
 
+    def after(self, base: PosedCamera) -> PosedCamera:
+        """The camera against another reference, of which `base` has its present one."""
+        R, t = self.R_view_ref @ base.R_view_ref, self.R_view_ref @ base.t_view_ref + self.t_view_ref
+        return replace(self, R_view_ref=R, t_view_ref=t, offset_s=base.offset_s + self.offset_s)
+
+    def reversed(self, lens: PosedCamera) -> PosedCamera:
+        """The reference, whose lens that is, against this camera."""
+        R = self.R_view_ref.T
+        return replace(lens, R_view_ref=R, t_view_ref=-R @ self.t_view_ref, offset_s=-self.offset_s)
+
 
 def relative_pose(
     one: Sequence[Sighting], two: Sequence[Sighting]

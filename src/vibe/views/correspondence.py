@@ -233,6 +233,22 @@ def same_people(views: Sequence[Sequence[Sighting]], cameras: Sequence[PosedCame
     return sorted((sorted(group) for group in found.values()), key=lambda group: group[0])
 
 
+def agreement(views: Sequence[Sequence[Sighting]], cameras: Sequence[PosedCamera]) -> float:
+    """How alike everybody in the last view moves to the same people in all others: likeness as of `time_offsets`.
+
+    A chance likeness to one view, at a wrong time, is not shared by the others.
+    """
+    last, total, overlap = len(views) - 1, 0.0, 0.0
+    for group in same_people(views, cameras):
+        mine = [_signal(views[last][track]) for view, track in group if view == last]
+        for view, track in group:
+            lag = np.array([(cameras[last].offset_s - cameras[view].offset_s) * RATE]).round()
+            for signal in mine if view != last else ():
+                alike, shared = _likeness(_signal(views[view][track]), signal, lag)
+                total, overlap = total + float(alike[0].clip(0) * shared[0]), overlap + float(shared[0])
+    return total / (overlap + DOUBT)
+
+
 def unlikeness(one: Sighting, two: Sighting, R: Float[ndarray, "3 3"], t: Float[ndarray, "3"]) -> float:
     """How unlike two people are at the same moments in two views, the median; 1 where as likely the same as not."""
     apart = np.linalg.norm(one.points @ R.T - two.points, axis=-1).mean(-1) / POSE
