@@ -93,6 +93,25 @@ def test_a_damaged_picture_of_a_folder_is_counted(folder):
         assert video.clip().damaged == 1
 
 
+def test_an_empty_picture_of_a_folder_is_damage_and_not_its_end(folder):
+    (folder / "take2_6.png").write_bytes(b"")
+    with open_video(folder) as video:
+        assert [round(30 * frame.time) for frame in video] == [0, 1, 2, *range(4, 12)]
+        assert video.clip().damaged == 1
+
+
+def test_numbers_that_are_missing_are_noted_and_a_step_that_is_the_same_throughout_is_not(folder):
+    with open_video(folder) as video:
+        assert video.notes == ()
+    (folder / "take2_6.png").unlink()
+    (folder / "take2_16.png").rename(folder / "take2_17.png")
+    (folder / "take2_22.png").rename(folder / "take2_122.png")
+    with open_video(folder) as video:
+        assert len(list(video)) == 11
+        (note,) = video.notes
+        assert note.startswith("51 numbers are missing between its 11 pictures")
+
+
 def test_a_folder_of_other_pictures_is_none(tmp_path, folder):
     assert len(numbered_pictures(folder)) == 12
     cv2.imwrite(str(folder / "other_1.png"), picture(0, 64, 48))

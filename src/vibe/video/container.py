@@ -112,6 +112,7 @@ class FileSource:
         self.expected_frames = self._stream.frames or guess
         """About how many frames there are; None if the file does not tell."""
         self._length = seconds if self._container.format.name == MATROSKA else 0.0
+        self._shown = (-1, 0)  # stamps of the last two frames, where the container tells the order only
         self._reached = 0.0  # where the packet of any stream that was read so far and is the last in time ends
 
     def packets(self) -> Iterator[av.Packet]:
@@ -135,7 +136,9 @@ class FileSource:
         frames = packet.decode()
         if self._container.format.name == ORDER_ONLY:
             for frame in frames:
-                frame.pts = frame.dts
+                # those that come behind the last packet have no stamp: they go on by the step before
+                frame.pts = 2 * self._shown[1] - self._shown[0] if frame.dts is None else frame.dts
+                self._shown = self._shown[1], frame.pts
         return frames
 
     def seek(self, tick: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -36,7 +37,6 @@ NUMBER = re.compile(r"(\d+)(?=\D*$)")
 class PictureSource:
     """Pictures, each a file, as the packets of a video."""
 
-    notes: tuple[str, ...] = ()
     ratio = None
     missing = ""
     """As of `FileSource`: a folder tells nothing of what it lacks."""
@@ -44,6 +44,7 @@ class PictureSource:
     def __init__(self, paths: Sequence[Path], fps: float):
         """At least one picture, all in the format of the first; raises ValueError or OSError."""
         self._paths, self._next = paths, 0
+        self.notes = _gaps(paths)
         context = av.CodecContext.create(CODECS[paths[0].suffix.lower()], "r")
         assert isinstance(context, VideoCodecContext)
         self.context = context
@@ -56,7 +57,7 @@ class PictureSource:
     def packets(self) -> Iterator[av.Packet]:
         """As of `FileSource`; the last one is empty."""
         while self._next < len(self._paths):
-            packet = av.Packet(self._content(self._next))
+            packet = av.Packet(self._content(self._next) or b"\0")  # an empty one would be the end of the video
             packet.pts = packet.dts = self._next
             packet.time_base = self.time_base
             packet.is_keyframe = True  # else the decoder of PNG adds the picture before
@@ -94,6 +95,16 @@ class PictureSource:
         if len(content) > LARGEST_FILE:
             raise ValueError(f"{path} is no picture: it has more than {LARGEST_FILE >> 20} MB")
         return content
+
+
+def _gaps(paths: Sequence[Path]) -> tuple[str, ...]:
+    """What is to be said of pictures in order whose numbers do not grow by the same step throughout."""
+    numbers = [int(found.group()) for path in paths if (found := NUMBER.search(path.stem))]
+    steps = [after - before for before, after in pairwise(numbers)]
+    missing = sum(max(step // sorted(steps)[len(steps) // 2] - 1, 0) for step in steps)
+    if not missing:
+        return ()
+    return (f"{missing} numbers are missing between its {len(paths)} pictures, which were taken to follow one another",)
 
 
 def is_photo(path: Path) -> bool:
