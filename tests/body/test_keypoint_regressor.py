@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import roma
 import torch
@@ -88,6 +89,12 @@ def test_leading_axes_are_free_and_betas_broadcast(body):
     many = keypoints(body, rotmat, betas)
     torch.testing.assert_close(many[1, 4], keypoints(body, rotmat[1, 4], betas[1, 0]))
     torch.testing.assert_close(joints_and_keypoints(body, rotmat, betas)[0], joints(body, rotmat, betas))
+
+
+def test_of_no_frames_there_are_no_keypoints(body):
+    nothing = torch.zeros(0, 24, 3, 3)
+    assert keypoints(body, nothing, torch.zeros(10)).shape == (0, 17, 3)
+    assert keypoints(as_numpy(body), nothing.numpy(), np.zeros(10, np.float32), "spin49").shape == (0, 49, 3)
 
 
 def test_gradients_are_those_of_finite_differences():

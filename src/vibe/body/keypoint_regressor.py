@@ -8,6 +8,7 @@ one, points stand near: means of joints and of points of the face, and the outer
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -194,8 +195,9 @@ def joints_and_keypoints(
     offsets = moved_axis(expanded(offsets, (*rotmat.shape[:-3], *marks.template.shape)), -2, 0)[..., None]
     terms = (selected(moved_axis(R_world, -3, 0), marks.joint) @ offsets)[..., 0]
     joints = moved_axis(posed, -2, 0)
-    found = marks.sums @ terms.reshape(len(terms), -1) + marks.share @ joints.reshape(len(joints), -1)
-    return posed, moved_axis(found.reshape(-1, *terms.shape[1:]), 0, -2)
+    wide = math.prod(terms.shape[1:])  # by name: of no frames an axis of -1 could be any
+    found = marks.sums @ terms.reshape(len(terms), wide) + marks.share @ joints.reshape(len(joints), wide)
+    return posed, moved_axis(found.reshape(len(found), *terms.shape[1:]), 0, -2)
 
 
 def fold_regressors(
