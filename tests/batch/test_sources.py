@@ -83,6 +83,12 @@ def test_what_is_not_there_is_one_error_that_names_it(given, folder):
         find_videos([given if "://" in given else str(folder / given)], "out")
 
 
+def test_an_empty_name_does_not_stand_for_the_folder_that_vibe_is_called_in(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    with pytest.raises(ValueError, match="an empty name is no video"):
+        find_videos([""], "out")
+
+
 def test_a_line_of_a_list_that_is_not_there_is_named_with_its_number(folder):
     (folder / "list.txt").write_text("a.mp4\nabsent.mp4\n")
     with pytest.raises(FileNotFoundError, match="list.txt, line 2: .*absent.mp4"):

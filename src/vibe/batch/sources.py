@@ -76,6 +76,8 @@ def find_videos(given: Sequence[str], out: str) -> list[VideoSource]:
 def _named(name: str, search: _Search) -> Iterator[VideoSource]:
     """The videos of one argument, by what lies there; raises OSError, which names a URL, for what its store raises."""
     search.limit.count(1, name)
+    if not name:
+        raise ValueError("an empty name is no video: give a file, or . for this folder")
     try:
         name = name if is_url(name) else str(local(name))
         kind = Storage(name).kind()

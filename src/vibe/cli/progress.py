@@ -165,7 +165,8 @@ class ProgressTable(_Bars):
         elif self._plain:
             at = f"[{sum(self._counts.values())}/{self._total}] {outcome.label}: {outcome.state}"
             people = f"{len(outcome.rows)} {'person' if len(outcome.rows) == 1 else 'people'}"
-            detail = f"{people}, {outcome.frames} frames, {outcome.seconds:.1f} s"
+            frames = f"{outcome.frames} {'frame' if outcome.frames == 1 else 'frames'}"
+            detail = f"{people}, {frames}, {outcome.seconds:.1f} s"
             print_info(f"{at}, {detail if outcome.state == 'done' else outcome.reason}", self._console)
 
     def _leave(self, worker_id: int) -> None:
