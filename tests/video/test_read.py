@@ -14,7 +14,7 @@ from tests.video.conftest import picture
 from vibe.video import container
 from vibe.video.container import FileSource
 from vibe.video.read import count_frames, open_video
-from vibe.video.stream import JOINED, frame_rate
+from vibe.video.stream import JOINED, LATE_IN_A_ROW, frame_rate
 
 
 def read(path):
@@ -200,6 +200,16 @@ def test_stamps_that_begin_anew_are_joined(make_video, tmp_path):
     assert (clip.timestamps.diff() > 0).all()
 
 
+def test_short_pieces_whose_stamps_begin_anew_go_on_at_the_rate_of_the_first(make_video, tmp_path):
+    joined, part = tmp_path / "joined.ts", make_video("part.ts", frames=20)
+    joined.write_bytes(part.read_bytes() * 3)
+    video, frames, clip = read(joined)
+    assert len(frames) == 60 and clip.fps == pytest.approx(25)
+    assert JOINED in "".join(video.notes)
+    usual = np.isclose(np.diff(clip.timestamps), 0.04)
+    assert usual.sum() >= 59 - 2 * LATE_IN_A_ROW and np.diff(clip.timestamps).min() > 0.019
+
+
 def test_a_change_of_size_on_the_way_is_scaled_back(make_video, tmp_path):
     joined = tmp_path / "joined.h264"
     parts = [make_video("a.h264", frames=8), make_video("b.h264", frames=8, width=128, height=96)]
@@ -230,7 +240,7 @@ def bad_files(tmp_path, make_video):
         "junk.mp4": "not a video",
         "notes.txt": "not a video",
         "list.m3u8": "not a video",
-        "cut.mp4": "not a video|no picture",
+        "cut.mp4": "is cut off, and the table of its pictures with it",
         "sound.m4a": "only sound",
         ".": "folder",
     }

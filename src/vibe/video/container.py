@@ -238,6 +238,8 @@ def _opened(path: Path) -> InputContainer:
         what = f"is not a video that can be read ({error.strerror or type(error).__name__})"
         if isinstance(error, av.error.ArgumentError):
             what = "is a text or a list, not a video that can be read"
+        if _lacks_its_table(path):
+            raise ValueError(f"{path} is cut off, and the table of its pictures with it: copy it again") from error
         raise ValueError(f"{path} {what}: give an mp4, mov, mkv or the like") from error
 
 
@@ -258,6 +260,14 @@ def _moving(path: Path, container: InputContainer) -> set[int] | None:
             if number == PROBED:
                 break
     return {one.index for one in container.streams.video if max(one.frames, counts[one.index]) > 1}
+
+
+def _lacks_its_table(path: Path) -> bool:
+    """Whether a file is an MP4 or QuickTime file without the box that tells where its pictures are, often the last."""
+    with suppress(OSError, struct.error), path.open("rb") as file:
+        kinds = [box.kind for box in walk_boxes(file, 0, path.stat().st_size, ())]
+        return kinds[:1] == [b"ftyp"] and b"mdat" in kinds and b"moov" not in kinds
+    return False
 
 
 def edits_change_speed(path: Path) -> bool:

@@ -12,6 +12,8 @@ from numpy import ndarray
 
 RESTART_BEFORE, RESTART_AFTER = 1.0, 600.0
 """Seconds back and forth: a larger jump of the time stamps means that they began anew."""
+LATE_IN_A_ROW = 8
+"""More stamps that are no later than those before mean the same; pictures out of order have later ones in between."""
 JOINED = "the time stamps leap on the way, back or by more than ten minutes: they were joined"
 USUAL = 1.75
 """A step so many times as long or as short as the median one is none of the usual ones: those of 24 pictures shown in
@@ -30,7 +32,7 @@ class Clock:
     """Turns a file's time stamps into increasing seconds; what it repairs it counts in `notes`."""
 
     def __init__(self, fps: float, notes: dict[str, int]):
-        self._fps, self._notes = fps, notes
+        self._fps, self._notes, self._moved = fps, notes, 0
         self.start: float | None = None
         """Second 0 on the file's own clock, once that is known."""
         self.times = array("d")
@@ -51,8 +53,9 @@ class Clock:
         if self.start is None:
             self.start = stamp - last - self._step
         step = stamp - self.start - last
-        if not -RESTART_BEFORE <= step <= RESTART_AFTER:
-            self.start = stamp - last - self._step
+        self._moved = self._moved + 1 if step <= 1e-6 else 0
+        if not -RESTART_BEFORE <= step <= RESTART_AFTER or self._moved > LATE_IN_A_ROW:
+            self.start, self._moved = stamp - last - self._step, 0
             return last + self._filled(JOINED)
         if step <= 1e-6:
             return last + self._filled("a time stamp did not increase: it was moved") / 2
@@ -60,9 +63,9 @@ class Clock:
 
     @property
     def _step(self) -> float:
-        """Seconds from a frame to the next, by the last ones; by the file's own word before there are some."""
-        recent = self.times[-REMEMBERED:]
-        return 1 / (frame_rate(np.array(recent)) if len(recent) == REMEMBERED else self._fps)
+        """Seconds from a frame to the next, by the first ones; by the file's own word before there are enough."""
+        first = self.times[:REMEMBERED]
+        return 1 / (frame_rate(np.array(first)) if len(first) == REMEMBERED else self._fps)
 
     def _filled(self, note: str) -> float:
         """The usual step, and a note of why it was needed."""
