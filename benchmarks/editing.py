@@ -124,7 +124,7 @@ def main(options: Options) -> None:
         ["people", "what", "first", "processor", "again, elsewhere", "processor"],
         rows,
         "From the page's request to the answer with the new motion, written; without the browser. The clock's seconds "
-        "depend on what else runs, the processor's do not",
+        "depend on what else runs, the processor's little",
         options.table,
     )
 
