@@ -33,8 +33,6 @@ from vibe.inference.world import place_in_world
 from vibe.models.network import load_network
 from vibe.records import Lens
 from vibe.refine.presets import FITTINGS, SMOOTHING
-from vibe.tracking.active_track import EVERY_FRAME
-from vibe.tracking.tracker import Tracker
 from vibe.world.camera_motion import standing_camera
 
 ALONE = "vibe --no-world"
@@ -79,10 +77,8 @@ def main(options: Options) -> None:
     rows = []
     for camera in end_to_end.BALANCING_VIEWS:
         truth = end_to_end.truth_of(FOLDER, camera)
-        path, model = FOLDER / f"{camera}.mp4", load_pose_model(options.quality)
-        watcher, reads = Watcher(model), EVERY_FRAME if options.quality == "best" else None
-        end_to_end.follow_tallest(path, watcher)
-        clip, track = end_to_end.follow_tallest(path, Tracker(pose=model, config=reads))
+        watcher = Watcher(load_pose_model(options.quality))
+        clip, track = end_to_end.follow_tallest(FOLDER / f"{camera}.mp4", watcher)
         view = cameras.default_camera(clip.width, clip.height)
         fitting = FITTINGS["open"] if options.refine else None
         how = config.Refinement(SMOOTHING[options.smooth], fitting, config.energies())

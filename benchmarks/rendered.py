@@ -240,10 +240,10 @@ def stand(
 
 def watch(path: Path, keypoints_px: NDArray[np.floating]) -> None:
     """Follow everyone in a video and write what was seen beside it."""
-    follower, found = Watcher(), following.track_video(path)
+    follower = Watcher()
     with open_video(path) as video:
-        following.track_frames(video, follower)
-    clip, tracks = found.clip, found.tracks
+        found = following.track_frames(video, follower)
+        clip, tracks = found.clip, found.tracks
     arrays = {"times": clip.timestamps.numpy(), "people": np.array(len(tracks))}
     for place, track in enumerate(tracks):
         arrays |= {f"{what}{place}": getattr(track, what).numpy() for what in FIELDS}

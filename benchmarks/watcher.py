@@ -1,4 +1,4 @@
-"""A follower that reads every frame, and keeps what the pose model said of everybody in it."""
+"""A follower that keeps what the pose model said of everybody in each frame."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from vibe.tracking.active_track import EVERY_FRAME
 from vibe.tracking.pose_model import Landmarks, PoseModel
 from vibe.tracking.tracker import TrackedPerson, Tracker
 
@@ -16,7 +15,7 @@ class Watcher(Tracker):
     """Its `seen` has an entry for each frame, with the keypoints in the picture and the model's own 3D landmarks."""
 
     def __init__(self, pose: PoseModel | None = None) -> None:
-        super().__init__(pose=pose, config=EVERY_FRAME)
+        super().__init__(pose=pose)
         self.seen: list[tuple[TrackedPerson, ...]] = []
 
     def step(self, index: int, time: float, rgb: NDArray[np.uint8]) -> tuple[TrackedPerson, ...]:

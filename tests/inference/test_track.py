@@ -21,7 +21,7 @@ from vibe.inference.predict import Timeline
 from vibe.inference.refine import landmarks_at
 from vibe.records import Track
 from vibe.tracking import active_track, rows
-from vibe.tracking.active_track import EVERY_FRAME
+from vibe.tracking.active_track import SPARING
 from vibe.tracking.frames import CutDetector
 from vibe.tracking.tracker import Tracker
 from vibe.video.read import open_video
@@ -53,14 +53,14 @@ def often(monkeypatch):
     monkeypatch.setattr(rows, "CHUNK", 16)
 
 
-def follow(film, folder, ends=None):
+def follow(film, folder, ends=None, how=None):
     """A pass that ends before its time."""
 
     def progress(what, done, most):
         if done == ends:
             raise Ended
 
-    return following.track_video(film, boards.detect, boards.Pose(), folder, progress)
+    return following.track_video(film, boards.detect, boards.Pose(), folder, progress, how=how)
 
 
 def same(one, other):
@@ -90,10 +90,10 @@ def swing(time):
 
 
 @pytest.mark.parametrize("fps", [50, 60, 120])
-def test_of_a_quick_film_every_other_frame_is_read_and_the_tracks_have_all(fps, often, tmp_path):
+def test_of_a_quick_film_every_other_frame_is_read_where_time_is_saved_and_the_tracks_have_all(fps, often, tmp_path):
     count = 3 * fps
     quick = boards.film(tmp_path / "quick.mp4", count, fps, swing)
-    every, other = (following.track_video(quick, boards.detect, boards.Pose(), how=how) for how in (EVERY_FRAME, None))
+    every, other = (following.track_video(quick, boards.detect, boards.Pose(), how=how) for how in (None, SPARING))
     [one], [two] = every.tracks, other.tracks
     assert one.frames.tolist() == two.frames.tolist() == list(range(count))
     assert two.confidence.min() == one.confidence.min() > 0
@@ -102,11 +102,11 @@ def test_of_a_quick_film_every_other_frame_is_read_and_the_tracks_have_all(fps, 
         folder = tmp_path / str(ends)
         folder.mkdir()
         with pytest.raises(Ended):
-            follow(quick, folder, ends)
-        assert same(follow(quick, folder), other)
+            follow(quick, folder, ends, SPARING)
+        assert same(follow(quick, folder, how=SPARING), other)
 
 
-def frames_read(film, how=None):
+def frames_read(film, how=SPARING):
     read = []
 
     class Noted(Tracker):
@@ -120,7 +120,7 @@ def frames_read(film, how=None):
 
 
 def test_which_frames_are_read_depends_on_how_soon_they_come_and_the_last_one_is(tmp_path):
-    for fps, how, wanted in ((30, None, 1), (48, None, 1), (60, None, 2), (240, None, 2), (60, EVERY_FRAME, 1)):
+    for fps, how, wanted in ((30, SPARING, 1), (48, SPARING, 1), (60, SPARING, 2), (240, SPARING, 2), (60, None, 1)):
         film = boards.film(tmp_path / "film.mp4", 14, fps, swing)
         assert frames_read(film, how) == sorted({*range(0, 14, wanted), 13})
 

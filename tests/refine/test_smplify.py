@@ -1,6 +1,7 @@
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 import roma
 import torch
@@ -8,9 +9,11 @@ import torch
 from vibe import cameras, skeletons
 from vibe.records import SmplParams
 from vibe.refine.energies import HEIGHT, FitEvidence, FitPose
-from vibe.refine.presets import BODY, CAMERA, FITTINGS, OPEN, Fitting
-from vibe.refine.smplify import ENERGIES, fit
+from vibe.refine.presets import BODY, CAMERA, FITTINGS, OPEN, Fitting, Hedging
+from vibe.refine.smplify import ENERGIES, HINGES, bend_factor, fit, unhedged
 from vibe.refine.translation import solve_translation
+from vibe.rotations import rotmat_from_rotvec, rotvec_from_rotmat
+from vibe.skeletons import SMPL
 
 WEIGHTS = OPEN.weights
 both_recipes = pytest.mark.parametrize("fitting", FITTINGS.values(), ids=FITTINGS)
@@ -298,3 +301,39 @@ def test_the_evidence_handed_in_is_not_changed(scene, body):
     before = a.keypoints_px.clone()
     solve(a, body, FITTINGS["paper"])
     assert torch.equal(a.keypoints_px, before)
+
+
+def test_bends_keep_their_order_without_a_leap_and_small_ones_shrink_and_large_ones_grow():
+    bend = torch.arange(0, 180, 0.05, dtype=torch.float64)
+    after = bend * bend_factor(bend, Hedging())
+    steps = after.diff()
+    assert after[0] == 0 and after[-1] < 180
+    assert steps.min() > 0 and steps.max() < 0.15
+    assert (after[(bend > 0) & (bend < 24.9)] < bend[(bend > 0) & (bend < 24.9)]).all()
+    torch.testing.assert_close(after[(bend >= 25) & (bend <= 40)], bend[(bend >= 25) & (bend <= 40)])
+    assert (after[bend > 41] > bend[bend > 41]).all()
+
+
+def test_knees_and_elbows_alone_are_changed_about_their_own_axes():
+    random = torch.Generator().manual_seed(3)
+    rotvec = torch.randn(50, 24, 3, generator=random, dtype=torch.float64) * 0.4
+    before = rotmat_from_rotvec(rotvec)
+    after = unhedged(before, Hedging())
+    others = np.setdiff1d(np.arange(24), HINGES)
+    assert torch.equal(after[:, others], before[:, others])
+    assert sorted(SMPL[joint] for joint in HINGES) == ["left_elbow", "left_knee", "right_elbow", "right_knee"]
+    changed = rotvec_from_rotmat(after[:, HINGES])
+    torch.testing.assert_close(
+        torch.linalg.cross(changed, rotvec[:, HINGES]), torch.zeros_like(changed), atol=1e-6, rtol=0
+    )
+    assert ((changed * rotvec[:, HINGES]).sum(-1) > 0).all()
+    torch.testing.assert_close(unhedged(before, Hedging(straightens=0, bends=0)), before)
+
+
+def test_a_straight_limb_stays_straight():
+    straight = torch.eye(3).expand(2, 24, 3, 3)
+    torch.testing.assert_close(unhedged(straight, Hedging()), straight.clone())
+
+
+def test_the_open_fit_takes_it_back_and_the_papers_does_not():
+    assert FITTINGS["open"].hedging == Hedging() and FITTINGS["paper"].hedging is None

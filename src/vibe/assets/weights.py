@@ -26,7 +26,7 @@ BACKBONE = "official-frame"
 """The weights whose ResNet-50 makes the features that generators read; they hold the single-frame baseline too."""
 SHIPPED_SHA256 = {
     "mposer.safetensors": "ed704d5f771769050b2c5fc7dbab58143cdbf9266c6811125f313ee624538f20",
-    "open.safetensors": "f88f482acc3754a13f09f3cc855c25e3778d4504dfd8d259372ee398f96abc93",
+    "open.safetensors": "8e518b2080d8b413d83a2316fa6ddc323ae7683a88c20eb38c5f23481f027181",
     "vposer.safetensors": "919198e630cbfe46c59cfafea3ff1749adca06bf039af2b79fc66dafb23d65b5",
 }
 """Of the weights that come with the package."""

@@ -104,8 +104,8 @@ class EstimatorConfig:
     quality: Annotated[Quality | None, arg(metavar=_named(POSE_MODELS), help_behavior_hint="(default: standard)")] = (
         None
     )
-    """How much work the 2D keypoints are worth: best is slower and closer, and reads every frame, where others read
-    every other one of videos of 50 frames a second and more; it needs `vibe fetch --quality best`."""
+    """How much work the 2D keypoints are worth: fast reads every other frame of videos of 50 frames a second and more,
+    and of slow motion; best is slower and closer, and needs `vibe fetch --quality best`."""
     device: Annotated[str | None, arg(metavar="DEVICE", help_behavior_hint="(default: cuda if it is here)")] = None
     """Where the networks run: cpu, cuda, cuda:1, mps."""
     checksums: Annotated[Mapping[str, str], Suppress] = field(default_factory=dict)
@@ -181,7 +181,7 @@ class EstimatorConfig:
         if fitting and "pose_prior" in sums:
             fitting |= {"pose_prior": sums["pose_prior"]}
         models = {name: sums[name] for name in ("detector", "pose_model")}
-        tracks = {"vibe": __version__, **models, "background": True, "every_frame": self.reads_every_frame}
+        tracks = {"vibe": __version__, **models, "background": True, "sparing": self.leaves_out_frames}
         if "hands" in sums:
             tracks["hands"] = sums["hands"]
         features = {"backbone": sums.get("backbone"), "runtime": self.runtime, "int8": self.int8}
@@ -208,9 +208,9 @@ class EstimatorConfig:
         return found
 
     @property
-    def reads_every_frame(self) -> bool:
-        """Whether keypoints are read in every frame of a video of 50 frames a second and more, not in every other."""
-        return "best" in (self.quality, self.pose_model)
+    def leaves_out_frames(self) -> bool:
+        """Whether keypoints are read in every other frame where that does (`tracking.active_track.SPARING`)."""
+        return "fast" in (self.quality, self.pose_model)
 
     @property
     def wants_hands(self) -> bool:

@@ -29,7 +29,7 @@ from vibe.motion import Motion, Result
 from vibe.parallel import one_thread
 from vibe.records import Camera, Clip, HandReadings, Lens, Progress, Track, takes_options
 from vibe.refine.presets import FITTINGS, SMOOTHING, TOGETHER
-from vibe.tracking.active_track import EVERY_FRAME, TrackerConfig
+from vibe.tracking.active_track import SPARING, TrackerConfig
 from vibe.tracking.detector import Detector
 from vibe.tracking.pose_model import PoseModel
 from vibe.video.read import open_video
@@ -228,7 +228,7 @@ class Estimator:
         from vibe.inference.together import evidence_key, view_records
 
         view, camera, fitting = joined.views[0], joined.camera, self.refinement.fitting
-        how = replace(self.refinement, fitting=fitting and replace(fitting, stages=(TOGETHER,)))
+        how = replace(self.refinement, fitting=fitting and replace(fitting, stages=(TOGETHER,), hedging=None))
 
         def one(person: int, tick: Ticks, pool: Executor | None) -> Motion:
             who = people[person]
@@ -251,7 +251,7 @@ class Estimator:
 
     def track(self, path: Path, stages: StageCache, progress: Progress | None) -> Tracking:
         """What a pass over a video finds, or found once; errors as of `vibe.estimate`."""
-        how = EVERY_FRAME if self.config.reads_every_frame else TrackerConfig()
+        how = SPARING if self.config.leaves_out_frames else TrackerConfig()
         models = self.detector, self.pose_model, stages, progress
         return track_people(path, *models, self.config.fps, self.hand_model, how)
 

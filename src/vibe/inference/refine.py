@@ -29,7 +29,7 @@ from vibe.records import Camera, Clip, Prediction, SmplParams, Track, ViewEviden
 from vibe.refine.energies import Energy
 from vibe.refine.presets import SMOOTHING, Fitting, OneEuro, Smoothing
 from vibe.refine.smooth import close_gaps, one_shape, smooth
-from vibe.refine.smplify import fit
+from vibe.refine.smplify import fit, unhedged
 from vibe.refine.translation import place_pelvis
 from vibe.rotations import interpolate
 from vibe.skeletons import SMPL
@@ -102,6 +102,8 @@ def _sections(
         nonlocal shape
         for at in range(number, len(spans)):
             part = _placed(predicted, spans[at], shape, growth)
+            if fitting.hedging and not predicted.timeline.everywhere:
+                part = replace(part, smpl=replace(part.smpl, rotmat=unhedged(part.smpl.rotmat, fitting.hedging)))
             times = predicted.timeline.times[spans[at]]
             seen = evidence(spans[at])
             held = at != best or how.height_m is not None

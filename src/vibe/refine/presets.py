@@ -70,6 +70,23 @@ class FitStage:
 
 
 @dataclass(frozen=True)
+class Hedging:
+    """How far a network's bends lie towards the mean of all that fits the evidence (`refine.smplify.unhedged`).
+
+    Chosen on clips of subjects that the weights were trained on (docs/diary.md).
+    """
+
+    straight_deg: float = 25.0
+    """Knees and elbows that are bent by less become straighter: the share of this angle ..."""
+    straightens: float = 0.7
+    """... to this power is the factor of the bend."""
+    bent_deg: float = 40.0
+    """Those that are bent by more are bent further: what is beyond ..."""
+    bends: float = 0.12
+    """... grows by this share of itself."""
+
+
+@dataclass(frozen=True)
 class Fitting:
     """Stages, one after the other; the last one's energies are what the fit as a whole must lower."""
 
@@ -84,6 +101,8 @@ class Fitting:
     """The set in `skeletons.JOINT_SETS` whose points the body gives and the energies look at."""
     grounded: bool = False
     """Whether feet that stand are put onto the floor afterwards."""
+    hedging: Hedging | None = None
+    """What is taken back, before the first stage, of answers that a network reads from keypoints."""
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -124,7 +143,7 @@ BODY = FitStage(
 )
 """The paper's second stage, with the weights of its code; the camera stands still."""
 FITTINGS = {
-    "open": Fitting((OPEN,), points="detected27", grounded=True),
+    "open": Fitting((OPEN,), points="detected27", grounded=True, hedging=Hedging()),
     "paper": Fitting((CAMERA, BODY), bridged=True, points="spin49"),
 }
 """The recipes by name: ours for keypoint evidence, and the paper's Temporal SMPLify (sections 3.3 and 6.1)."""
