@@ -69,6 +69,8 @@ class Actor:
     stands: bool = False
     sits: bool = False
     """Whether they sit down at `MET` in place of walking."""
+    stops: bool = False
+    """Whether they walk no further from `MET` on."""
     pace: float = 1.0
     """Over the usual one."""
 
@@ -136,6 +138,80 @@ CHOOSING = {
         Actor(3.2, LEFT, -0.15, look=61, back=True), Actor(4.3, RIGHT, 0.15, look=61, back=True, shape=16),
     ),
     "c aslant": (Actor(3.4, 1.0, look=62, shape=17), Actor(4.5, -1.0, look=63, pace=1.3)),
+    "d same way": (Actor(NEAR, RIGHT, look=101), Actor(4.6, RIGHT, look=102, shape=21, pace=0.8)),
+    "d four, two alike": (
+        Actor(2.9, RIGHT, -0.1, look=103), Actor(4.1, TOWARDS, -0.5, look=103, shape=22, stands=True),
+        Actor(4.9, LEFT, 0.1, look=104, shape=23), Actor(5.2, AWAY, 0.9, look=105, stands=True),
+    ),
+    "d behind one who stands": (
+        Actor(2.9, AWAY, 0.1, look=106, shape=24, stands=True), Actor(4.0, LEFT, look=107, shape=25, pace=0.8),
+    ),
+    "d meet and turn back": (
+        Actor(3.3, LEFT, -0.05, look=108, back=True), Actor(4.2, RIGHT, 0.05, look=109, shape=26, back=True),
+    ),
+    "d stop side by side": (
+        Actor(3.4, RIGHT, -0.15, look=110, stops=True), Actor(4.2, LEFT, 0.2, look=111, shape=27, stops=True),
+    ),
+    "d same way, left": (Actor(3.2, LEFT, look=112, shape=28), Actor(5.0, LEFT, look=113, pace=1.1)),
+    "d four, two alike walk": (
+        Actor(3.1, LEFT, 0.2, look=114, shape=21), Actor(3.9, RIGHT, 0.1, look=114),
+        Actor(4.7, TOWARDS, 0.4, look=115, shape=29, sits=True), Actor(5.4, RIGHT, -0.2, look=116, shape=22),
+    ),
+    "d behind one who sits down": (
+        Actor(3.2, TOWARDS, look=117, shape=23, sits=True), Actor(4.5, RIGHT, 0.1, look=118, pace=0.9),
+    ),
+    "d turn back, alike": (
+        Actor(3.0, RIGHT, 0.15, look=119, back=True), Actor(4.0, LEFT, -0.1, look=119, shape=24, back=True),
+    ),
+    "d stop, alike": (
+        Actor(3.2, LEFT, 0.2, look=120, stops=True), Actor(4.0, RIGHT, -0.15, look=120, shape=25, stops=True),
+    ),
+    "d same way, alike": (Actor(3.0, RIGHT, look=121), Actor(4.2, RIGHT, look=121, shape=26, pace=0.75)),
+    "d four, both ways": (
+        Actor(2.8, LEFT, -0.1, look=122, shape=27), Actor(3.6, LEFT, 0.4, look=123, pace=0.8),
+        Actor(4.4, RIGHT, 0.1, look=124, shape=28), Actor(5.3, RIGHT, -0.5, look=125, shape=29),
+    ),
+    "d behind two who stand": (
+        Actor(3.0, TOWARDS, -0.3, look=126, stands=True), Actor(3.3, AWAY, 0.4, look=127, shape=21, stands=True),
+        Actor(4.5, LEFT, look=128, shape=22),
+    ),
+    "d one turns back behind": (
+        Actor(2.9, LEFT, look=129, shape=23), Actor(4.1, RIGHT, 0.1, look=130, back=True),
+    ),
+    "d three stop": (
+        Actor(3.1, RIGHT, -0.3, look=131, stops=True), Actor(3.8, LEFT, 0.1, look=132, shape=24, stops=True),
+        Actor(4.6, LEFT, 0.5, look=133, shape=25, stops=True),
+    ),
+    "d same way, three": (
+        Actor(2.9, LEFT, -0.1, look=134, pace=1.1), Actor(4.0, LEFT, look=135, shape=26, pace=0.9),
+        Actor(5.2, LEFT, 0.1, look=136, shape=27, pace=0.8),
+    ),
+    "d four, two alike, near": (
+        Actor(2.8, RIGHT, -0.2, look=137, shape=28), Actor(3.5, LEFT, 0.1, look=137, shape=29),
+        Actor(4.6, AWAY, -0.8, look=138, stands=True), Actor(5.5, LEFT, 0.3, look=139, shape=21),
+    ),
+    "d slow behind a slow one": (
+        Actor(3.1, RIGHT, look=140, shape=22, pace=0.6), Actor(4.4, LEFT, look=141, pace=0.6),
+    ),
+    "d turn back, near together": (
+        Actor(3.6, RIGHT, 0.1, look=142, shape=23, back=True), Actor(4.0, LEFT, -0.05, look=143, back=True),
+    ),
+    "d one stops before one who walks": (
+        Actor(3.0, LEFT, look=144, shape=24, stops=True), Actor(4.3, RIGHT, look=145, shape=25),
+    ),
+    "d same way, overtaken": (Actor(3.4, RIGHT, look=146, pace=0.7), Actor(4.3, RIGHT, look=147, shape=26, pace=1.2)),
+    "d four stand and walk": (
+        Actor(2.7, LEFT, look=148, shape=27), Actor(4.2, TOWARDS, 0.6, look=149, stands=True),
+        Actor(4.3, AWAY, -0.6, look=149, shape=28, stands=True), Actor(5.2, RIGHT, look=150, shape=29),
+    ),
+    "d behind, aslant": (Actor(3.3, TOWARDS, 0.1, look=151), Actor(4.8, 1.2, look=152, shape=21)),
+    "d stop behind": (
+        Actor(3.0, AWAY, -0.1, look=153, shape=22, stands=True), Actor(4.2, LEFT, 0.25, look=154, stops=True),
+    ),
+    "d three, two alike": (
+        Actor(3.0, RIGHT, look=155, shape=23), Actor(3.8, LEFT, 0.1, look=156), Actor(4.7, RIGHT, -0.1, look=155),
+    ),
+    "d same way, small": (Actor(5.0, LEFT, look=157, shape=24), Actor(6.2, LEFT, look=158, pace=0.8)),
 }  # fmt: skip
 """On which what the tracker does is chosen."""
 
@@ -202,7 +278,8 @@ def motion(body: Body, actor: Actor) -> tuple[torch.Tensor, torch.Tensor, torch.
     turn = torch.full_like(times, actor.turn)
     if actor.back:
         turn = turn + math.pi * ((times - MET + 0.3) / 0.6).clamp(0, 1)
-    rotmat, pelvis = walk(body, betas, actor.pace * times, turn)
+    walked = times.clamp(max=MET) if actor.stops else times
+    rotmat, pelvis = walk(body, betas, actor.pace * walked, turn)
     met = round(MET * FPS)
     if actor.stands or actor.sits:
         rotmat, pelvis = stand(body, betas, rotmat[:1], times, actor.sits)

@@ -37,7 +37,7 @@ def finish(pieces, times, how):
         values["keypoints_px"], values["region"] = piece.keypoints_px, piece.region
         if piece.landmarks is not None:
             values["landmarks"] = piece.landmarks
-        stretches.append(StoredTracklet(first_end(piece), last_end(piece), (rows.append(values),)))
+        stretches.append(StoredTracklet(first_end(piece), last_end(piece), (rows.append(values),), len(stretches)))
     return finishing.finish_tracks(stretches, rows, times, how)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
@@ -24,7 +26,7 @@ def strands(seed, count, shortest=2):
         looks /= np.linalg.norm(looks, axis=-1, keepdims=True)
         keypoints = np.zeros((length, 17, 3), np.float32)
         piece = Tracklet(frames, frames / 30, keypoints, region, looks.reshape(-1, 128).astype(np.float32))
-        made.append(StoredTracklet(first_end(piece), last_end(piece), ((number * 100, length),)))
+        made.append(StoredTracklet(first_end(piece), last_end(piece), ((number * 100, length),), number))
     return sorted(made, key=lambda one: one.first.times[0])
 
 
@@ -68,3 +70,45 @@ def test_the_ends_of_a_piece_are_its_first_and_last_quarter_second():
         assert end.times[-1] - end.times[0] <= END
         np.testing.assert_allclose(np.linalg.norm(end.look.reshape(2, 64), axis=-1), 1, atol=0.1)
         assert np.linalg.norm(end.look) == pytest.approx(2**0.5, abs=1e-5)
+
+
+def passing(exchanged):
+    """Tracks of two people who pass before one another in blue and red, each parted there; they may be exchanged."""
+    made = []
+    for person, (start, step) in enumerate(((0, 8), (520, -8))):
+        looks = np.full((60, 2, 64), 0.01)
+        looks[..., person] = 1
+        looks /= np.linalg.norm(looks, axis=-1, keepdims=True)
+        frames = np.arange(60)
+        region = np.stack([start + step * frames, 0 * frames, 300 + 0 * frames, 0 * frames], 1).astype(np.float32)
+        for half in (0, 1):
+            part = slice(30 * half, 30 * half + 30)
+            keypoints = np.zeros((30, 17, 3), np.float32)
+            piece = Tracklet(frames[part], frames[part] / 30, keypoints, region[part], looks[part].reshape(30, 128))
+            track = person ^ (half & exchanged)
+            made.append(StoredTracklet(first_end(piece), last_end(piece), ((100 * person, half),), track))
+    return made
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_people_who_pass_keep_their_numbers_even_where_their_tracks_were_exchanged(exchanged):
+    chains = link_tracklets(passing(exchanged), 2.0)
+    assert sorted([one.blocks[0] for one in chain] for chain in chains) == [[(0, 0), (0, 1)], [(100, 0), (100, 1)]]
+
+
+def test_a_track_that_was_parted_goes_on_however_unlike_unless_somebody_likelier_is_there():
+    before, after = (one for one in passing(True) if one.track == 0)
+    assert gap_cost(before.last, after.first) > 1
+    assert link_tracklets([before, after], 2.0) == [[before, after]]
+    assert len(link_tracklets([before, replace(after, track=7)], 2.0)) == 2
+
+
+def test_a_glimpse_joins_the_person_that_it_is_like_and_nobody_else():
+    first, later = (one for one in passing(False) if one.track == 0)
+    # the farther one would be let in if it were long
+    for side, chains in ((115.0, 2), (10.0, 1)):
+        region = later.first.region[:2] + np.array([side, 0, 0, 0])
+        end = replace(later.first, times=later.first.times[:2], region=region)
+        glimpse = StoredTracklet(end, end, ((500, 2),), 9)
+        assert 0 <= gap_cost(first.last, end) < 1
+        assert len(link_tracklets([first, glimpse], 2.0)) == chains

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from vibe.tracking import appearance
 from vibe.tracking.pose_model import Landmarks
 from vibe.tracking.postprocess import PostprocessConfig
 from vibe.tracking.rows import ROW, Rows, with_block
-from vibe.tracking.tracklets import END, Block, StoredTracklet, Tracklet, TrackletEnd, first_end, last_end
+from vibe.tracking.tracklets import END, StoredTracklet, Tracklet, first_end, last_end, stretches_from, stretches_state
 
 SLIDE = 30
 """Frames over which a track may have slid from one person to another."""
@@ -31,9 +32,11 @@ SEEN, BENT, MOVED = 0.5, 0.01, 0.05
 between two readings in the middle of them, and how far one may go in between, for a reading to be left out."""
 LEAST = 256
 """Least number of frames that are moved to the rows."""
+JUMP, CHANGE = 0.1, 0.37
+"""Jump of the keypoints over the person's size, and difference of the clothes, from which a reading where others pass
+may be of somebody else than the one before."""
 
-
-COLUMNS = ("frames", "times", "keypoints", "regions", "looks", "landmarks")
+COLUMNS = ("frames", "times", "keypoints", "regions", "looks", "landmarks", "seen", "crossing", "breaks")
 """Of each frame of a person in sight."""
 NONE = np.zeros((33, 8), np.float32)
 """The landmarks of a pose model that has none."""
@@ -103,21 +106,38 @@ class ActiveTrack:
         self.keypoints: list[Array] = []
         self.regions: list[Array] = []
         self.looks: list[Array] = []
+        """What the person is known by: of frames in which others pass that of before."""
         self.landmarks: list[Array] = []
-        self.first: TrackletEnd | None = None
-        """The beginning, once its frames have moved to the rows."""
-        self.blocks: tuple[Block, ...] = ()
-        """Where those frames are."""
+        self.seen: list[Array] = []
+        """Looks as they were in each frame."""
+        self.crossing: list[bool] = []
+        """Whether others passed there."""
+        self.breaks: list[bool] = []
+        """Whether somebody else may be seen from this frame on."""
+        self.contested = False
+        """Whether others pass now."""
+        self.pieces: list[StoredTracklet] = []
+        """The frames that have moved to the rows, parted at the breaks; the last one goes on."""
 
-    def add(self, index: int, time: float, landmarks: Landmarks, look: Float[Array, "128"]) -> None:
-        """One more frame, with the appearance of the clothes in it."""
+    def add(
+        self,
+        index: int,
+        time: float,
+        landmarks: Landmarks,
+        look: Float[Array, "128"],
+        known: Float[Array, "128"] | None = None,
+    ) -> None:
+        """One more frame, with the appearance of the clothes in it, and what they are known by if not by that."""
         self.since = min(self.since, time)
         self.frames.append(index)
         self.times.append(time)
         self.keypoints.append(landmarks.keypoints_px.astype(np.float32))
         self.regions.append(landmarks.follow.astype(np.float32))
-        self.looks.append(look.astype(np.float16))
+        self.looks.append((look if known is None else known).astype(np.float16))
         self.landmarks.append(NONE if landmarks.whole is None else landmarks.whole)
+        self.seen.append(look.astype(np.float16))
+        self.crossing.append(self.contested)
+        self.breaks.append(any(self.crossing[-2:]) and self._changed())
         self.last = landmarks
 
     def drop_last(self) -> None:
@@ -134,10 +154,13 @@ class ActiveTrack:
     def settle(self, rows: Rows) -> None:
         """Move the frames that are settled to the rows, if they are enough."""
         count = self.settled()
-        if count < LEAST or (self.first is None and self.times[count - 1] <= self.since + END):
+        if count < LEAST:
             return
-        self.first = self.first or first_end(self._piece())
-        self.blocks = with_block(self.blocks, rows.append(self._rows(count)))
+        start = max([0, *(n for n in range(count) if self.breaks[n])])
+        begins = self.breaks[start] or not self.pieces
+        if begins and self.times[count - 1] <= self.times[start] + END:
+            count = start
+        self._store(rows, count)
         self._forget(count)
 
     def forget(self) -> None:
@@ -148,9 +171,10 @@ class ActiveTrack:
         """The whole tracklet, now in the rows; None without a frame."""
         if not self.frames:
             return None
-        last = last_end(self._piece())
-        blocks = with_block(self.blocks, rows.append(self._rows(len(self.frames))))
-        return StoredTracklet(self.first or first_end(self._piece()), last, blocks)
+        count = len(self.frames)
+        self._store(rows, count)
+        blocks = tuple(block for piece in self.pieces for block in piece.blocks)
+        return StoredTracklet(self.pieces[0].first, last_end(self._piece(0, count)), blocks, self.number)
 
     def ahead(self, time: float, steadiness: float) -> Float[Array, "4"]:
         """The next region: moved on at constant velocity; side and turn follow within `steadiness` s."""
@@ -220,17 +244,42 @@ class ActiveTrack:
                 break
             self.drop_last()
 
-    def _piece(self) -> Tracklet:
-        """The frames in memory."""
-        rows = np.stack(self.keypoints), np.stack(self.regions), np.stack(self.looks)
-        return Tracklet(np.array(self.frames), np.array(self.times), *rows)
+    def _changed(self) -> bool:
+        """Whether the last reading lies or looks unlike the one before, which may have stood still or moved on."""
+        if len(self.times) < 2:
+            return False
+        now, last = (keypoints[:, :2] for keypoints in self.keypoints[:-3:-1])
+        expected, step = [last], self.times[-1] - self.times[-2]
+        if len(self.times) > 2:
+            ratio = min(step / (self.times[-2] - self.times[-3]), 3.0)
+            expected.append(last + (last - self.keypoints[-3][:, :2]) * ratio)
+        away = min(np.linalg.norm(now - points, axis=-1).mean() for points in expected)
+        jumped = away > JUMP * appearance.size_px(self.keypoints[-2])
+        unlike = appearance.dissimilarity(*(look.astype(np.float32) for look in self.seen[-2:]))
+        return bool(jumped or unlike > CHANGE)
 
-    def _rows(self, count: int) -> Array:
-        """The first frames here as rows."""
-        rows = np.empty(count, ROW)
+    def _store(self, rows: Rows, count: int) -> None:
+        """Move the first frames to the rows: to the last piece up to the first break, then to new ones."""
+        parts = [n for n in range(1, count) if self.breaks[n]]
+        for start, stop in pairwise([0, *parts, count] if count else []):
+            part, block = self._piece(start, stop), rows.append(self._rows(start, stop))
+            if self.breaks[start] or not self.pieces:
+                self.pieces.append(StoredTracklet(first_end(part), last_end(part), (block,), self.number))
+            else:
+                blocks = with_block(self.pieces[-1].blocks, block)
+                self.pieces[-1] = replace(self.pieces[-1], last=last_end(part), blocks=blocks)
+
+    def _piece(self, start: int, stop: int) -> Tracklet:
+        """Some of the frames in memory."""
+        columns = self.frames, self.times, self.keypoints, self.regions, self.seen
+        return Tracklet(*(np.array(values[start:stop]) for values in columns))
+
+    def _rows(self, start: int, stop: int) -> Array:
+        """Some of the frames in memory as rows."""
+        rows = np.empty(stop - start, ROW)
         columns = self.frames, self.times, self.keypoints, self.regions, self.landmarks
         for name, values in zip(ROW.names or (), columns, strict=True):
-            rows[name] = values[:count]
+            rows[name] = values[start:stop]
         return rows
 
     def _forget(self, count: int) -> None:
@@ -249,17 +298,17 @@ def which_jumped(one: ActiveTrack, other: ActiveTrack) -> ActiveTrack:
 
 def person_state(person: ActiveTrack) -> dict[str, Any]:
     """A person in sight."""
-    kept = {name: getattr(person, name) for name in ("number", "since", "blocks")}
+    kept = {name: getattr(person, name) for name in ("number", "since")}
     kept |= {name: np.array(getattr(person, name)) for name in COLUMNS}
-    return kept | {"last": dict(vars(person.last)), "first": person.first and dict(vars(person.first))}
+    return kept | {"last": dict(vars(person.last)), "pieces": stretches_state(person.pieces)}
 
 
 def person_from(state: Mapping[str, Any]) -> ActiveTrack:
     """The person again; raises KeyError, TypeError or ValueError for what is none."""
     person = ActiveTrack(int(state["number"]), Landmarks(**state["last"]))
     person.since = float(state["since"])
-    person.frames, person.times = state["frames"].tolist(), state["times"].tolist()
-    person.keypoints, person.regions, person.looks, person.landmarks = (list(state[name]) for name in COLUMNS[2:])
-    person.first = TrackletEnd(**state["first"]) if state["first"] else None
-    person.blocks = tuple((first, count) for first, count in state["blocks"])
+    for name in COLUMNS:
+        values = state[name]
+        setattr(person, name, values.tolist() if values.ndim == 1 else list(values))
+    person.pieces = stretches_from(state["pieces"])
     return person

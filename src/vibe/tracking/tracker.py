@@ -104,6 +104,8 @@ class Tracker:
         index = self._log.count - 1
         ahead = [person.ahead(time, self._config.steadiness) for person in self._live]
         contested = self._contested(time, ahead)
+        for n, person in enumerate(self._live):
+            person.contested = n in contested
         crowded = bool(contested or self._gone) or self._search.count < 2
         seen = self._search_all(time, rgb, crowded)
         self._read_free(index, time, rgb, ahead, contested)
@@ -255,7 +257,7 @@ class Tracker:
             for which, n in found.items():
                 person, (reading, look) = self._live[people[which]], readings[n]
                 reading = replace(reading, region=ahead[people[which]])
-                person.add(index, time, reading, look if young else person.looks[-1])
+                person.add(index, time, reading, look, None if young else person.looks[-1])
             readings = [each for n, each in enumerate(readings) if n not in found.values()]
 
     def _search_near(self, time: float, rgb: Array) -> tuple[list[Detections], Array] | None:
@@ -370,5 +372,5 @@ class Tracker:
         """End the track of a lost person."""
         self._live.remove(person)
         if stretch := person.stretch(self.rows):
-            self._stretches.append(stretch)
+            self._stretches += person.pieces
             self._gone += [stretch] if stretch.count >= SHORT else []

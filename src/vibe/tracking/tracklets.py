@@ -27,6 +27,9 @@ WEAK, USUAL = 0.8, 4.0
 """A reading beside others is weak below this share of the median confidence in so many seconds around it ..."""
 SLID = 0.15
 """... and of somebody else, if it is so far, over the person's size, from what the clear ones before and after tell."""
+UNDONE, FIT = 0.5, 0.6
+"""Most that it costs to go on with a track where it was parted, and to let in a short tracklet: most of somebody else
+cost 0.7 and more, most of the person 0.5 at most."""
 MOSTLY = 0.5
 """Share of a gap in which somebody else must be at the place of a person who is taken to be behind them."""
 Block = tuple[int, int]
@@ -71,6 +74,8 @@ class StoredTracklet:
     last: TrackletEnd
     blocks: tuple[Block, ...]
     """Where the frames are."""
+    track: int
+    """Number of the track: tracklets of one are parted where somebody else may be seen from then on."""
 
     @property
     def count(self) -> int:
@@ -112,7 +117,7 @@ def link_tracklets(
     for short in (one for one in stretches if one.count < SHORT):
         near = sorted({n for bucket in _buckets(short, most_gap) for n in around[bucket]})
         costs = [_fit(short, chains[n], most_gap, most_cost) for n in near]
-        if costs and min(costs) <= most_cost:
+        if costs and min(costs) <= FIT * most_cost:
             best = near[int(np.argmin(costs))]
             chains[best].insert(bisect_right(chains[best], _begins(short), key=_begins), short)
         else:
@@ -146,7 +151,7 @@ def _chains(stretches: list[StoredTracklet], most_gap: float, most_cost: float) 
     for i, early in enumerate(stretches):
         end = float(early.last.times[-1])
         for j in range(bisect_right(starts, end), bisect_right(starts, end + most_gap + 1e-6)):
-            if starts[j] - end <= most_gap and (cost := gap_cost(early.last, stretches[j].first)) < 2 * most_cost:
+            if starts[j] - end <= most_gap and (cost := _link_cost(early, stretches[j])) < 2 * most_cost:
                 costs[i, j] = cost
     after = {i: j for i, j in _cheapest(costs, count) if j < count and costs[i, j] <= most_cost}
     chains = []
@@ -175,7 +180,13 @@ def _fit(short: StoredTracklet, chain: Sequence[StoredTracklet], most_gap: float
     gaps = [late.first.times[0] - early.last.times[-1] for early, late in pairs]
     if min(gaps) <= 0 or min(gaps) > most_gap:
         return 2 * most_cost
-    return max(gap_cost(early.last, late.first) for early, late in pairs)
+    return max(_link_cost(early, late) for early, late in pairs)
+
+
+def _link_cost(early: StoredTracklet, late: StoredTracklet) -> float:
+    """Cost of linking two tracklets: where they are of one track, it is parted only for what is likelier."""
+    cost = gap_cost(early.last, late.first)
+    return min(cost, UNDONE) if early.track == late.track else cost
 
 
 def gap_cost(before: TrackletEnd, after: TrackletEnd) -> float:
@@ -207,7 +218,10 @@ def place_ahead(end: TrackletEnd, time: float) -> Float[Array, "4"]:
 
 def stretches_state(stretches: Sequence[StoredTracklet]) -> list[dict[str, Any]]:
     """Those who are out of sight, as plain values and arrays."""
-    return [{"first": dict(vars(one.first)), "last": dict(vars(one.last)), "blocks": one.blocks} for one in stretches]
+    return [
+        {"first": dict(vars(one.first)), "last": dict(vars(one.last)), "blocks": one.blocks, "track": one.track}
+        for one in stretches
+    ]
 
 
 def stretches_from(state: Sequence[Mapping[str, Any]]) -> list[StoredTracklet]:
@@ -217,6 +231,7 @@ def stretches_from(state: Sequence[Mapping[str, Any]]) -> list[StoredTracklet]:
             TrackletEnd(**one["first"]),
             TrackletEnd(**one["last"]),
             tuple((int(start), int(count)) for start, count in one["blocks"]),
+            int(one["track"]),
         )
         for one in state
     ]
