@@ -158,12 +158,22 @@ def test_frames_between_lie_on_the_parabola_through_those_around_and_are_as_sure
     track = Track(torch.tensor(rows), seen[:, 0][:, [0, 1, 0, 1]], seen, landmarks)
     whole = with_frames_between(track, read, times)
     assert whole.frames.tolist() == [*range(8), 11, 12]
-    for frame in (4,):  # between two readings that have others on both sides
-        torch.testing.assert_close(whole.keypoints_px[frame, :, :2], path([frame])[0, :, :2])
-        torch.testing.assert_close(whole.box_px[frame], path([frame])[0, 0, [0, 1, 0, 1]])
+    inner = 4  # between two readings that have others on both sides
+    torch.testing.assert_close(whole.keypoints_px[inner, :, :2], path([inner])[0, :, :2])
+    torch.testing.assert_close(whole.box_px[inner], path([inner])[0, 0, [0, 1, 0, 1]])
+    assert (whole.keypoints_px[[1, 6], :, :2] - path([1, 6])[..., :2]).abs().max() < 0.5  # the ends are a little off
     assert torch.equal(whole.keypoints_px[[1, 4, 6], :, 2], seen[[0, 2, 3], :, 2])  # here sureness grows
     assert whole.landmarks is not None
     known = (whole.landmarks[:, :, 2:5] != 0).all(-1).all(-1)
     assert known.tolist() == [True] * 4 + [False] * 3 + [True] * 3
     for name in ("box_px", "keypoints_px", "landmarks"):
         assert torch.equal(getattr(whole, name)[[0, 2, 3, 5, 7, 8, 9]], getattr(track, name))
+
+
+@pytest.mark.parametrize("rows", [[2], [2, 3]])
+def test_a_track_of_one_or_two_readings_has_those_between(rows):
+    read, times = np.array([0, 2, 4, 6, 8]), np.arange(9) / 60
+    seen = torch.tensor(times[read[rows]]).reshape(-1, 1, 1).repeat(1, 17, 3)
+    whole = with_frames_between(Track(torch.tensor(rows), seen[:, 0].repeat(1, 2)[:, :4], seen), read, times)
+    assert whole.frames.tolist() == list(range(read[rows[0]], read[rows[-1]] + 1))
+    torch.testing.assert_close(whole.keypoints_px[:, 0, 0], torch.tensor(times[whole.frames.numpy()]))

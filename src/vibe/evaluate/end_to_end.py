@@ -34,7 +34,6 @@ from vibe.features.extractor import FeatureReader
 from vibe.features.video_features import VideoFeatures
 from vibe.inference import config, estimate
 from vibe.inference import track as following
-from vibe.inference.track import to_read
 from vibe.models.network import Network
 from vibe.motion import Motion
 from vibe.parallel import one_thread
@@ -121,20 +120,14 @@ def recorded_video(store: Store, people: Sequence[SequenceRows], raw: Path) -> F
 def tracks_of(shown: Footage, path: Path, network: Network, progress: Progress | None) -> Found:
     """Everyone in the pictures, and what the network reads of them; ValueError if no picture can be read."""
     follower, numbers, times, size = Tracker(), [], [], (0, 0)
-
-    def frames() -> Iterator[Frame]:
-        nonlocal size
-        for number, frame in shown():
-            yield frame
-            numbers.append(number)
-            times.append(frame.time)
-            size = frame.rgb.shape[1], frame.rgb.shape[0]
-            if progress:
-                progress(f"people in {path.name}", frame.index + 1, None)
-
-    for frame in to_read(frames(), follower):
+    for number, frame in shown():
         follower.step(frame.index, frame.time, frame.rgb)
-    tracks, _ = follower.finish(np.array(times))
+        numbers.append(number)
+        times.append(frame.time)
+        size = frame.rgb.shape[1], frame.rgb.shape[0]
+        if progress:
+            progress(f"people in {path.name}", frame.index + 1, None)
+    tracks, _ = follower.finish()
     if not numbers:
         raise ValueError(f"{path} holds no picture that can be read: copy the set's files again")
     timestamps = torch.tensor(times, dtype=torch.float64)

@@ -104,8 +104,8 @@ class EstimatorConfig:
     quality: Annotated[Quality | None, arg(metavar=_named(POSE_MODELS), help_behavior_hint="(default: standard)")] = (
         None
     )
-    """How much work the 2D keypoints are worth: fast reads every other frame of videos of 50 frames a second and more,
-    and of slow motion; best is slower and closer, and needs `vibe fetch --quality best`."""
+    """How much work the 2D keypoints are worth: fast has a smaller model and leaves frames out where little moves from
+    one to the next; best is slower and closer, and needs `vibe fetch --quality best`."""
     device: Annotated[str | None, arg(metavar="DEVICE", help_behavior_hint="(default: cuda if it is here)")] = None
     """Where the networks run: cpu, cuda, cuda:1, mps."""
     checksums: Annotated[Mapping[str, str], Suppress] = field(default_factory=dict)

@@ -98,7 +98,7 @@ def track_frames(
 ) -> Tracking:  # fmt: skip
     """Show a tracker the frames of a video, and others what is behind the people that it sees, and their hands.
 
-    Those that may be are left out (`Tracker.may_pass`), but for the last one.
+    Those that may be are left out (`Tracker.may_pass`), but for the last one of each scene.
     """
     frame, people = None, ()
 
@@ -132,12 +132,16 @@ def track_frames(
 
 
 def to_read(frames: Iterable[Frame], tracker: Tracker) -> Iterator[Frame]:
-    """Of a clip's frames those that a tracker must be shown (`Tracker.may_pass`), among them the last."""
+    """Of a clip's frames those that a tracker must be shown (`Tracker.may_pass`), among them the last of each scene."""
     left_out = None
     for frame in frames:
-        left_out = frame if tracker.may_pass(frame.index, frame.time, frame.rgb) else None
-        if left_out is None:
-            yield frame
+        if tracker.may_pass(frame.index, frame.time, frame.rgb):
+            left_out = frame
+            continue
+        if left_out is not None and tracker.begins_scene(frame.index, frame.time, frame.rgb):
+            yield left_out
+        left_out = None
+        yield frame
     if left_out is not None:
         yield left_out
 

@@ -88,6 +88,10 @@ class Tracker:
             return False
         return step < self._config.least_step or (step < self._config.slow_step and self._is_quiet(time, step))
 
+    def begins_scene(self, index: int, time: float, rgb: UInt8[Array, "height width 3"]) -> bool:
+        """Whether the next frame, which may not be left out, is the first after a cut."""
+        return self._log.is_cut(index, time, rgb)
+
     def _is_quiet(self, time: float, step: float) -> bool:
         """Whether everybody was just seen, for a while already, apart from others and in slow motion."""
         now, live = self._log.count - 1, self._live
