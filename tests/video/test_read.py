@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -14,7 +15,7 @@ from tests.video.conftest import picture
 from vibe.video import container
 from vibe.video.container import FileSource
 from vibe.video.read import count_frames, open_video
-from vibe.video.stream import JOINED, LATE_IN_A_ROW, frame_rate
+from vibe.video.stream import JOINED, LATE_IN_A_ROW, MOVED, frame_rate
 
 
 def read(path):
@@ -59,6 +60,50 @@ def test_pictures_left_out_and_a_file_s_rounding_do_not_change_the_frame_rate():
     assert frame_rate(even[some].round(3)) == pytest.approx(30, rel=1e-3)
     film = np.cumsum(np.tile([2, 3], 300)) / 60
     assert frame_rate(film) == pytest.approx(24, rel=1e-3)
+
+
+def test_half_of_the_pictures_left_out_at_random_are_too_many_for_the_frame_rate_as_the_page_says():
+    even, random = np.arange(6000) / 30, np.random.default_rng(0)
+    rates = [frame_rate(even[random.random(6000) < share]) for share in (0.65, 0.4)]
+    assert rates[0] == pytest.approx(30, rel=1e-3) and rates[1] < 20
+
+
+def with_stamps(path, ticks):
+    """A file whose time stamps, in thousandths of a second, need not increase."""
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=25, options={"tune": "zerolatency"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index, tick in enumerate(ticks):
+            for packet in stream.encode(av.VideoFrame.from_ndarray(picture(index, 64, 48), "rgb24")):
+                packet.pts = packet.dts = tick
+                packet.time_base = Fraction(1, 1000)
+                file.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("name", ["clip.mkv", "clip.flv"])
+@pytest.mark.parametrize("repeats", [2, 3])
+def test_doubled_stamps_give_the_mean_rate_and_even_steps_once_it_is_known(tmp_path, name, repeats):
+    step = 33 * repeats
+    ticks = [index // repeats * step for index in range(304)]
+    video, _, clip = read(with_stamps(tmp_path / name, ticks))
+    assert len(clip.timestamps) == 304 and MOVED in "".join(video.notes)
+    assert clip.fps == pytest.approx(1000 / 33, rel=0.01)
+    steps = np.diff(clip.timestamps)[32:]
+    assert steps.min() > 0.33 * 0.033 and steps.max() < repeats * 0.033
+
+
+@pytest.mark.parametrize("every", [5, 10, 50])
+def test_a_few_doubled_stamps_do_not_change_the_frame_rate(tmp_path, every):
+    ticks = [33 * (index - (index % every == every - 1)) for index in range(300)]
+    video, _, clip = read(with_stamps(tmp_path / "clip.mkv", ticks))
+    assert f"{MOVED} ({300 // every} times)" in video.notes
+    assert clip.fps == pytest.approx(1000 / 33, rel=0.01)
+
+
+def test_stamps_that_stand_still_are_noted_as_what_they_are(tmp_path):
+    video, _, clip = read(with_stamps(tmp_path / "clip.mkv", [0] * 60))
+    assert JOINED in "".join(video.notes) and "stand still" in JOINED and (clip.timestamps.diff() > 0).all()
 
 
 @pytest.mark.parametrize("size", [(16, 16), (1, 1), (17, 31), (3840, 2160)])
@@ -200,12 +245,12 @@ def test_stamps_that_begin_anew_are_joined(make_video, tmp_path):
     assert (clip.timestamps.diff() > 0).all()
 
 
-def test_short_pieces_whose_stamps_begin_anew_go_on_at_the_rate_of_the_first(make_video, tmp_path):
+def test_short_pieces_whose_stamps_begin_anew_go_on_at_the_rate_of_the_first_after_eight_pictures(make_video, tmp_path):
     joined, part = tmp_path / "joined.ts", make_video("part.ts", frames=20)
     joined.write_bytes(part.read_bytes() * 3)
     video, frames, clip = read(joined)
     assert len(frames) == 60 and clip.fps == pytest.approx(25)
-    assert JOINED in "".join(video.notes)
+    assert video.notes == (f"{JOINED} (2 times)",)
     usual = np.isclose(np.diff(clip.timestamps), 0.04)
     assert usual.sum() >= 59 - 2 * LATE_IN_A_ROW and np.diff(clip.timestamps).min() > 0.019
 

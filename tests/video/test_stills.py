@@ -112,6 +112,13 @@ def test_numbers_that_are_missing_are_noted_and_a_step_that_is_the_same_througho
         assert note.startswith("51 numbers are missing between its 11 pictures")
 
 
+def test_one_number_that_is_missing_is_one(folder):
+    (folder / "take2_6.png").unlink()
+    with open_video(folder) as video:
+        (note,) = video.notes
+        assert note.startswith("1 number is missing between its 11 pictures")
+
+
 def test_a_folder_of_other_pictures_is_none(tmp_path, folder):
     assert len(numbered_pictures(folder)) == 12
     cv2.imwrite(str(folder / "other_1.png"), picture(0, 64, 48))

@@ -263,7 +263,7 @@ class Video:
     def clip(self) -> Clip:
         """What has been found up to the frame read last."""
         times = np.array(self._clock.times)
-        fps = frame_rate(times) if len(times) > 1 else self.fps
+        fps = frame_rate(times, self._clock.moved) if len(times) > 1 else self.fps
         return Clip(self.path, fps, self.width, self.height, torch.from_numpy(times), self.damaged)
 
     @property

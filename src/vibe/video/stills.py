@@ -104,7 +104,10 @@ def _gaps(paths: Sequence[Path]) -> tuple[str, ...]:
     missing = sum(max(step // sorted(steps)[len(steps) // 2] - 1, 0) for step in steps)
     if not missing:
         return ()
-    return (f"{missing} numbers are missing between its {len(paths)} pictures, which were taken to follow one another",)
+    numbers_are = "number is" if missing == 1 else "numbers are"
+    return (
+        f"{missing} {numbers_are} missing between its {len(paths)} pictures, which were taken to follow one another",
+    )
 
 
 def is_photo(path: Path) -> bool:

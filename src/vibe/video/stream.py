@@ -14,25 +14,36 @@ RESTART_BEFORE, RESTART_AFTER = 1.0, 600.0
 """Seconds back and forth: a larger jump of the time stamps means that they began anew."""
 LATE_IN_A_ROW = 8
 """More stamps that are no later than those before mean the same; pictures out of order have later ones in between."""
-JOINED = "the time stamps leap on the way, back or by more than ten minutes: they were joined"
+JOINED = "the time stamps leap, back or by more than ten minutes, or stand still on the way: the usual rate joined them"
+MOVED = "a time stamp did not increase: it was moved"
+MANY_MOVED = 0.2
+"""Share of moved stamps above which the mean rate is taken: then about half of all steps lead to or from a moved one."""
 USUAL = 1.75
 """A step so many times as long or as short as the median one is none of the usual ones: those of 24 pictures shown in
 60, 1.5 to 1, and what a file's rounding makes of a step are; a picture left out makes one of 2."""
 
 
-def frame_rate(times: Float[ndarray, "frame"]) -> float:
-    """Frames a second of at least two frames by the mean of the usual steps, without pauses and pictures left out."""
+def frame_rate(times: Float[ndarray, "frame"], moved: float = 0.0) -> float:
+    """Frames a second of at least two frames by the mean of the usual steps, without pauses and pictures left out.
+
+    Where the share `moved` of the stamps was moved, and is large, no step is usual: by the mean of all.
+    """
+    if moved > MANY_MOVED:
+        return (len(times) - 1) / float(times[-1] - times[0])
     steps = np.diff(times)
     median = np.sort(steps)[(len(steps) - 1) // 2]
-    unusual = steps[(steps > USUAL * median) | (steps * USUAL < median)]
-    return (len(steps) - len(unusual)) / float(times[-1] - times[0] - unusual.sum())
+    short = steps * USUAL < median
+    usual = ~short & (steps <= USUAL * median)
+    after_usual = usual & ~np.r_[False, short[:-1]]  # a short step leads to a moved stamp, and the next one from it
+    counted = after_usual if after_usual.any() else usual
+    return int(counted.sum()) / float(times[-1] - times[0] - steps[~counted].sum())
 
 
 class Clock:
     """Turns a file's time stamps into increasing seconds; what it repairs it counts in `notes`."""
 
     def __init__(self, fps: float, notes: dict[str, int]):
-        self._fps, self._notes, self._moved = fps, notes, 0
+        self._fps, self._notes, self._late = fps, notes, 0
         self.start: float | None = None
         """Second 0 on the file's own clock, once that is known."""
         self.times = array("d")
@@ -53,19 +64,27 @@ class Clock:
         if self.start is None:
             self.start = stamp - last - self._step
         step = stamp - self.start - last
-        self._moved = self._moved + 1 if step <= 1e-6 else 0
-        if not -RESTART_BEFORE <= step <= RESTART_AFTER or self._moved > LATE_IN_A_ROW:
-            self.start, self._moved = stamp - last - self._step, 0
+        self._late = self._late + 1 if step <= 1e-6 else 0
+        if not -RESTART_BEFORE <= step <= RESTART_AFTER or self._late > LATE_IN_A_ROW:
+            self._notes[MOVED] = self._notes.get(MOVED, 0) - max(self._late - 1, 0)  # they told of this
+            if not self._notes[MOVED]:
+                del self._notes[MOVED]
+            self.start, self._late = stamp - last - self._step, 0
             return last + self._filled(JOINED)
         if step <= 1e-6:
-            return last + self._filled("a time stamp did not increase: it was moved") / 2
+            return last + self._filled(MOVED) / 2
         return last + step
+
+    @property
+    def moved(self) -> float:
+        """Share of the frames so far whose stamps were moved."""
+        return self._notes.get(MOVED, 0) / len(self.times)
 
     @property
     def _step(self) -> float:
         """Seconds from a frame to the next, by the first ones; by the file's own word before there are enough."""
         first = self.times[:REMEMBERED]
-        return 1 / (frame_rate(np.array(first)) if len(first) == REMEMBERED else self._fps)
+        return 1 / (frame_rate(np.array(first), self.moved) if len(first) == REMEMBERED else self._fps)
 
     def _filled(self, note: str) -> float:
         """The usual step, and a note of why it was needed."""
