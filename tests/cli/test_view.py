@@ -1,5 +1,6 @@
 """`vibe view`: the page where it was asked for, or one line that says what is wrong."""
 
+import base64
 import json
 import re
 from dataclasses import replace
@@ -67,11 +68,18 @@ def test_a_video_that_is_gone_is_left_out_with_a_word(motion, tmp_path, capsys):
 def test_without_a_name_the_browser_opens_it(motion, monkeypatch, capsys):
     opened = []
     monkeypatch.setattr(page.webbrowser, "open", opened.append)
-    assert run(motion) == 0
-    written = Path(capsys.readouterr().out.strip())
-    assert opened == [written.as_uri()]
-    written.unlink()
-    written.parent.rmdir()
+    for arguments in ([], ["-o", ""]):
+        assert run(motion, *arguments) == 0
+        written = Path(capsys.readouterr().out.strip())
+        assert opened.pop() == written.as_uri() and not Path("page.html").exists()
+        written.unlink()
+        written.parent.rmdir()
+
+
+@pytest.mark.parametrize("command", ["view", "refit", "edit"])
+def test_help_says_that_several_videos_may_be_given(command, capsys):
+    assert cli.main([command, "-h"]) == 0
+    assert "MOTION.npz|DIR [VIDEO ...]" in capsys.readouterr().out
 
 
 def cut_off(path: Path) -> None:
@@ -171,6 +179,21 @@ def test_each_camera_s_video_is_given_in_the_order_of_the_cameras(two_cameras, c
         assert run(two_cameras, *given, "-o", "d.html") == 1
         assert said in capsys.readouterr().err
     assert not Path("d.html").exists()
+
+
+def test_the_videos_of_the_cameras_that_are_here_are_shown_and_the_others_are_named(two_cameras, capsys):
+    Path("right.mp4").rename("two.mp4")
+    assert run(two_cameras, "-o", "a.html") == 0
+    assert films(Path("a.html")) == ["2"]
+    assert "its video one.mp4 is not here: the bodies are shown alone from its camera" in capsys.readouterr().err
+    assert run(two_cameras, "--no-video", "-o", "b.html") == 0
+    assert films(Path("b.html")) == [] and capsys.readouterr().err == ""
+
+
+def test_the_limit_is_shared_by_the_videos_that_are_here(two_cameras, tmp_path):
+    result, whole = load(two_cameras), Path("right.mp4").stat().st_size / 1e6
+    page.view(result, tmp_path / "a.html", [None, "right.mp4"], limit_mb=1.01 * whole)
+    assert base64.b64encode(Path("right.mp4").read_bytes()).decode() in Path("a.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def export(
 
 RENDER_AS_USUAL = RenderOptions()
 VIDEO = arg(metavar="VIDEO", help_behavior_hint="(default: the one named in the file, if it is there)")
-VIDEOS = arg(metavar="VIDEO", help_behavior_hint="(default: those named in the file, if they are there)")
+VIDEOS = arg(metavar="[VIDEO ...]", help_behavior_hint="(default: those named in the file, if they are there)")
 PAGE = arg(aliases=["-o"], metavar="PAGE.html", help_behavior_hint="(default: a temporary file, opened in the browser)")
 GROUND = arg(help_behavior_hint="(default: where the video is not behind)")
 
@@ -158,13 +158,13 @@ def view(
     motion = motion_file(motion)
     keep_inputs([file_in(out, page.NAME) if out else None], motion)
     result, films = load(motion), list[Path | None](videos)
-    if not no_video and not films:
-        films = [named_video(motion, result)]
-        if films == [None]:
-            print_note(f"{motion.name}: its video {result.clip.path} is not here: the bodies are shown alone")
-    if any(films):  # where the first of several cameras' videos is wanted, so are the others that are here
-        films += [named_video(motion, replace(result, clip=each.clip)) for each in result.views[len(films) :]]
+    clips = [] if no_video else [view.clip for view in result.views] or [result.clip]
+    for clip in clips[len(films) :]:
+        films.append(named_video(motion, replace(result, clip=clip)))
+        if films[-1] is None:
+            alone = "alone" if len(clips) == 1 else "alone from its camera"
+            print_note(f"{motion.name}: its video {clip.path} is not here: the bodies are shown {alone}")
     with ProgressLine(motion.name) as progress:
-        written = page.view(result, out, films, body, limit, progress, space)
+        written = page.view(result, out or None, films, body, limit, progress, space)
     print_info(written)
     return DONE

@@ -61,7 +61,8 @@ def view(
     result = replace(result, notes=result.notes + remarks)
     videos = [video] if video is None or isinstance(video, str | Path) else list(video)
     assets.keep_inputs([path and assets.file_in(path, NAME)], *videos, body if isinstance(body, str | Path) else None)
-    clips, share = [result.clip, *(view.clip for view in result.views[1:])], limit_mb / max(len(videos), 1)
+    clips = [result.clip, *(view.clip for view in result.views[1:])]
+    share = limit_mb / max(sum(one is not None for one in videos), 1)
     if len(videos) > len(clips):
         cameras = "camera" if len(clips) == 1 else "cameras"
         raise ValueError(
