@@ -78,7 +78,7 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
 
 def change(editor: Editor, opened: Any, *edits: dict[str, Any]) -> None:
     content = {"format": FORMAT, "video": vars(opened.video), "edits": edits}
-    editor.change(json.dumps(content).encode(), editor._revision())
+    editor.change(json.dumps(content).encode(), editor.revision)
 
 
 def measured(motion: Path, video: Path) -> list[tuple[str, float, float, float, float]]:

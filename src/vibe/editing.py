@@ -79,7 +79,7 @@ class Editor:
         """
         edits = parse_edits(content, self._opened.video, "the edits")
         with self._lock:
-            if revision != self._revision():
+            if revision != self.revision:
                 raise _Outdated("another page changed the edits: reload this one")
             result = self._opened.solve(edits.edits)
             result.save(self._files.motion)
@@ -87,13 +87,15 @@ class Editor:
             self._edits, self._result = edits, result
             return self._shown()
 
-    def _revision(self) -> str:
+    @property
+    def revision(self) -> str:
+        """What `change` is to be told of the edits as they are now."""
         return hashlib.sha256(edits_text(self._edits).encode("utf-8", "backslashreplace")).hexdigest()
 
     def _shown(self) -> str:
         video, edits = vars(self._opened.video), [{"edit": each.kind, **each.values} for each in self._edits.edits]
         seen = self._opened.points_px(self._edits.edits)
-        about = {"format": FORMAT, "revision": self._revision(), "points": DETECTED27, "video": video, "edits": edits}
+        about = {"format": FORMAT, "revision": self.revision, "points": DETECTED27, "video": video, "edits": edits}
         return motion_json(self._result, self._opened.estimator.body, about, seen)
 
     @property

@@ -22,7 +22,7 @@ def ask(server):
 
     def asked(method, path="/edits", body=None, **headers):
         connection = HTTPConnection("127.0.0.1", server.server_port, timeout=60)
-        ours = {"Authorization": f"Bearer {server.token}", "Edits-Revision": server.editor._revision()}
+        ours = {"Authorization": f"Bearer {server.token}", "Edits-Revision": server.editor.revision}
         connection.request(method, path, body, {**ours, **headers})
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
