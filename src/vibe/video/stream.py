@@ -17,7 +17,7 @@ LATE_IN_A_ROW = 8
 JOINED = "the time stamps leap, back or by more than ten minutes, or stand still on the way: the usual rate joined them"
 MOVED = "a time stamp did not increase: it was moved"
 MANY_MOVED = 0.2
-"""Share of moved stamps above which the mean rate is taken: then about half of all steps lead to or from a moved one."""
+"""Share of moved stamps above which the mean rate is taken: with more, about half of all steps touch one."""
 USUAL = 1.75
 """A step so many times as long or as short as the median one is none of the usual ones: those of 24 pictures shown in
 60, 1.5 to 1, and what a file's rounding makes of a step are; a picture left out makes one of 2."""
