@@ -11,7 +11,7 @@ from turning_camera import FPS, HEIGHT, K_PX, NOBODY, WIDTH, seen, texture, turn
 from vibe.distortion import undistort_px
 from vibe.records import Camera
 from vibe.world import background
-from vibe.world.background import BackgroundTracker
+from vibe.world.background import BEGUN, MISSED, BackgroundTracker
 from vibe.world.camera_motion import CameraMotion, solve_rotations
 
 
@@ -132,3 +132,11 @@ def test_a_pan_whose_fundamental_matrices_raise_is_followed_by_its_homographies(
     assert error_deg(followed(pictures).R_cam0_cam, truth).max() < 0.15
     monkeypatch.setattr(background, "HOMOGRAPHY", fails)
     assert not followed(pictures[:20]).sure[1:].any()
+
+
+@pytest.mark.parametrize("shape", [(5000, 3, 3), (3, 5000, 3), (1, 1, 3)])
+def test_pictures_that_are_a_strip_tell_nothing_of_the_camera(shape):
+    tracker, random = BackgroundTracker(), np.random.default_rng(0)
+    for index in range(4):
+        tracker.step(index, index / 30, random.integers(0, 255, shape, dtype=np.uint8), np.zeros((0, 4)), False)
+    assert tracker.finish().kinds.tolist() == [BEGUN, MISSED, MISSED, MISSED]

@@ -310,8 +310,11 @@ def _robust(
 
 
 def _small(rgb: UInt8[Array, "height width 3"], step: int) -> Grey:
-    """A picture made smaller by a whole number, grey; a pixel that is short of a whole one at the end is left out."""
-    height, width = (side // step for side in rgb.shape[:2])
+    """A picture made smaller by a whole number, grey; what is short of a whole pixel at the end is left out.
+
+    Of a side that is shorter than that number one pixel is left.
+    """
+    height, width = (max(1, side // step) for side in rgb.shape[:2])
     part = rgb[: height * step, : width * step]
     return cv2.cvtColor(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)  # pyright: ignore[reportReturnType]
 
