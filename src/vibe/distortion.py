@@ -14,7 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from vibe.arrays import Array, as_numpy, concatenate, constant
-from vibe.records import Camera, Track
+from vibe.records import UNITS, Background, Camera, Track
 
 ALONG = 64
 """Points along each side of the picture by which it is measured how far a lens sees."""
@@ -71,6 +71,15 @@ def undistort_track(track: Track, camera: Camera) -> Track:
     return replace(
         track, box_px=concatenate([x[0], y[0], x[1], y[1]], -1), keypoints_px=keypoints_px, landmarks=landmarks
     )
+
+
+def undistort_background(background: Background, camera: Camera) -> Background:
+    """What was followed behind the people, as a pinhole would have seen it; `camera` holds NumPy's arrays."""
+    if camera.distortion is None:
+        return background
+    middle, unit_px = np.array([camera.width, camera.height]) / 2, max(camera.width, camera.height) / UNITS
+    straight = undistort_px(background.pairs.reshape(-1, 2, 2) * unit_px + middle, camera) - middle
+    return replace(background, pairs=np.round(straight / unit_px).astype(np.int32).reshape(-1, 4))
 
 
 def is_invertible(camera: Camera) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Int32
 
 from vibe.arrays import Array
 
@@ -297,3 +297,25 @@ class Weights:
     sha256: str
     licence: str
     """One sentence: what it was trained on and what that allows."""
+
+
+UNITS = 65536
+"""Of points of the background, across the picture's longer side."""
+
+
+@dataclass(frozen=True)
+class Background:
+    """Of the frames of a clip that were looked at: where the corners of a key frame are in them."""
+
+    frames: Int32[Array, "sample"]
+    """Indices into the clip, increasing."""
+    kinds: Int32[Array, "sample"]
+    """What each is: a kind of `vibe.world.background`."""
+    keys: Int32[Array, "sample"]
+    """Which of the samples is the key frame of each; its own number where there is none before it."""
+    inliers: Int32[Array, "sample"]
+    """How many of its pairs, the first ones, one homography explains."""
+    ends: Int32[Array, "sample"]
+    """Where its pairs end."""
+    pairs: Int[Array, "pair 4"]
+    """x, y in the key frame and x, y in the frame, from the picture's middle, in `UNITS` a longer side."""

@@ -8,10 +8,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 from turning_camera import FPS, HEIGHT, K_PX, NOBODY, WIDTH, seen, texture, turning, watched
 
-from vibe.distortion import undistort_px
+from vibe.distortion import undistort_background, undistort_px
 from vibe.records import Camera
 from vibe.world import background
-from vibe.world.background import BEGUN, MISSED, BackgroundTracker
+from vibe.world.background import BEGUN, MISSED, BackgroundTracker, find_corners
 from vibe.world.camera_motion import CameraMotion, solve_rotations
 
 
@@ -47,7 +47,7 @@ def test_through_a_bending_lens_the_same_pan_is_found(pan):
     found, times = watched(bent), np.arange(60) / FPS
     errors = [
         error_deg(solve_rotations(each, times, K_PX, (WIDTH, HEIGHT)).R_cam0_cam, truth[:60]).mean()
-        for each in (found.undistorted(lens), found)
+        for each in (undistort_background(found, lens), found)
     ]
     assert errors[0] < 0.05 and errors[1] > 4 * errors[0], errors
 
@@ -68,6 +68,24 @@ def test_what_cannot_be_followed_is_taken_to_stand_and_said_so(what):
     found = followed(pictures)
     assert np.array_equal(found.R_cam0_cam, np.tile(np.eye(3), (45, 1, 1)))
     assert found.still and not found.sure.any() and "no frame" in found.notes[0]
+
+
+@pytest.mark.parametrize("degrees", [3, 4, 6])
+def test_a_camera_that_rolls_is_followed_where_nothing_looks_as_in_the_key_frame_any_more(degrees):
+    truth = Rotation.from_euler("z", degrees * np.arange(40.0)[:, None], degrees=True).as_matrix()
+    pictures = [seen(texture(), each) for each in truth]
+    assert not (watched(pictures).kinds == MISSED).any()
+    assert error_deg(followed(pictures).R_cam0_cam, truth).max() < 0.5
+
+
+def test_a_corner_that_is_known_comes_before_the_stronger_ones_of_its_cell():
+    grey = cv2.cvtColor(seen(texture(), np.eye(3)), cv2.COLOR_RGB2GRAY)
+    usual, crowd = find_corners(grey, NOBODY, np.zeros((0, 2))), cv2.goodFeaturesToTrack(grey, 640, 0.001, 8)[:, 0]
+    weak = crowd[np.linalg.norm(crowd[:, None] - usual, axis=-1).min(1) > 0]
+    weak = weak[np.unique((weak // [WIDTH / 8, HEIGHT / 6]) @ [8, 1], return_index=True)[1]]
+    found = find_corners(grey, NOBODY, weak + 0.5)
+    assert len(weak) > 20 and len(found) == len(usual)
+    assert np.linalg.norm(found[:, None] - weak, axis=-1).min(0).max() == 0
 
 
 def test_people_who_move_do_not_turn_the_camera(pan):

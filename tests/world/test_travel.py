@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from vibe.world.background import BEGUN, TURNED, UNITS, Background
+from vibe.records import UNITS, Background
+from vibe.world.background import BEGUN, TURNED
 from vibe.world.camera_motion import solve_rotations
 from vibe.world.focal import focal_from_travel
 from vibe.world.travel import Path, Sightings, find_path, mean_cost
@@ -15,14 +18,22 @@ SIZE, K_PX = (1280, 720), np.array([[1100.0, 0, 640], [0, 1100.0, 360], [0, 0, 1
 FRAMES, KEYS = 48, (0, 16, 32)
 
 
+def scene() -> np.ndarray:
+    """Points on a floor, a wall and in between."""
+    points = np.random.default_rng(0).uniform((-4, -1.5, 4), (4, 1.5, 12), (80, 3))
+    points[:30, 1], points[30:50, 2] = 1.5, 12
+    return points
+
+
+DEPTHS = scene()[:, 2]
+
+
 def film(path: np.ndarray, degrees: float = 4.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """R_cam0_cam, places, and pixels of points on a floor, a wall and in between, as a camera on a path sees them."""
+    """R_cam0_cam, places, and pixels of the scene's points, as a camera on a path sees them."""
     random, time = np.random.default_rng(0), np.arange(FRAMES)[:, None] / 30
     angles = degrees * np.sin(2 * np.pi * time / np.array([2.0, 3.0, 2.5]))
     R_cam0_cam = Rotation.from_euler("xyz", angles - angles[0], degrees=True).as_matrix()
-    points = random.uniform((-4, -1.5, 4), (4, 1.5, 12), (80, 3))
-    points[:30, 1], points[30:50, 2] = 1.5, 12
-    seen = np.einsum("tij,tni->tnj", R_cam0_cam, points - path[:, None])
+    seen = np.einsum("tij,tni->tnj", R_cam0_cam, scene() - path[:, None])
     return R_cam0_cam, path, (seen[..., :2] / seen[..., 2:]) * K_PX[0, 0] + random.normal(0, 0.1, (FRAMES, 80, 2))
 
 
@@ -83,6 +94,26 @@ def test_wrong_sightings_do_not_bend_a_path():
     assert mean_cost(found, sightings) < 0.5 * mean_cost(Path(start, np.zeros((16, 3)), np.ones(len(rays))), sightings)
     error = np.degrees(Rotation.from_matrix(R_cam0_cam[:16].mT @ found.R_key_cam).magnitude())
     assert error.mean() < 0.15
+
+
+def test_what_the_key_frame_before_knows_of_distances_steadies_a_few_frames():
+    R_cam0_cam, path, pixels = film(walk(np.array([0.8, 0.1, 0.3])))
+    seen, errors = (np.abs(pixels) < np.array(SIZE) / 2).all((0, 2)), []
+    for seed in range(8):
+        random = np.random.default_rng(seed)
+        xy = (pixels[1:4, seen] + random.normal(0, 0.4, (3, int(seen.sum()), 2))) / K_PX[0, 0]
+        rays = np.concatenate([pixels[0, seen] / K_PX[0, 0], np.ones((int(seen.sum()), 1))], 1)
+        alone = Sightings(rays, xy, np.ones(xy.shape[:2], bool), 0.5 / K_PX[0, 0])
+        nearness = 1 / DEPTHS[seen]
+        unit = nearness.mean()
+        known = np.where(random.random(len(nearness)) < 0.4, nearness / unit, np.nan)
+        told = replace(alone, known=known, step=(path[1] - path[0]) * unit)
+        found = [find_path(each, np.tile(np.eye(3), (3, 1, 1))).R_key_cam for each in (alone, told)]
+        errors.append(
+            [np.degrees(Rotation.from_matrix(R_cam0_cam[1:4].mT @ each).magnitude()).mean() for each in found]
+        )
+    alone, told = np.mean(errors, 0)
+    assert told < 0.6 * alone and told < 0.1, (alone, told)
 
 
 def test_a_travelling_camera_shows_the_focal_length():

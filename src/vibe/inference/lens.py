@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from vibe import cameras
 from vibe.inference.config import EstimatorConfig
-from vibe.records import Camera, Clip, Lens
-from vibe.world.background import Background
+from vibe.records import Background, Camera, Clip, Lens
 
 
 def find_lens(config: EstimatorConfig, clip: Clip, background: Background | None = None) -> Lens:

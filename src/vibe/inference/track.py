@@ -21,7 +21,7 @@ from vibe import __version__, cache
 from vibe.assets import find_model
 from vibe.cache import Piece, StageCache
 from vibe.inference.config import DETECTORS, POSE_MODELS
-from vibe.records import Clip, HandReadings, Progress, Track
+from vibe.records import Background, Clip, HandReadings, Progress, Track
 from vibe.tracking.active_track import TrackerConfig
 from vibe.tracking.detector import BlazePoseDetector, Detector
 from vibe.tracking.pose_model import BlazePose, PoseModel
@@ -31,7 +31,7 @@ from vibe.tracking.tracker import TrackedPerson, Tracker
 from vibe.video.read import Frame, Video, ahead, open_video
 from vibe.video.stream import Mark
 from vibe.world.background import STAGE as STAGE_OF_BACKGROUND
-from vibe.world.background import Background, BackgroundTracker
+from vibe.world.background import BackgroundTracker
 
 if TYPE_CHECKING:
     from vibe.tracking.hand_model import HandModel

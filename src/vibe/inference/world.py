@@ -17,15 +17,15 @@ from vibe.body.pose import pose_joints, rest_planes, shape_of_height, turn_root
 from vibe.body.posture import posture
 from vibe.body.record import Body
 from vibe.body.skin_points import sole_points, unbroken
+from vibe.distortion import undistort_background
 from vibe.edits.record import CorrectedPerson
 from vibe.inference.config import Refinement
 from vibe.motion import Motion
 from vibe.motion.gravity import PICTURE_UP, lowest_foot
 from vibe.motion.tensors import to_motion
-from vibe.records import Camera, Clip, Lens, SmplParams, Track, World
+from vibe.records import Background, Camera, Clip, Lens, SmplParams, Track, World
 from vibe.rotations import unit
 from vibe.skeletons import COCO
-from vibe.world.background import Background
 from vibe.world.camera_motion import CameraMotion, solve_rotations, standing_camera
 from vibe.world.floor import Floor, Standing, contact_probability, find_floor, ground_heights
 from vibe.world.trajectories import Walk, solve_paths
@@ -75,7 +75,7 @@ def camera_motion(background: Background | None, clip: Clip, camera: Camera) -> 
     """How the camera turned, as far as what stands behind the people tells; without it the camera is taken to stand."""
     if background is None:
         return standing_camera(len(clip.timestamps))
-    background = background.undistorted(camera)
+    background = undistort_background(background, camera)
     return solve_rotations(background, clip.timestamps, camera.K_px, (clip.width, clip.height))
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int, Int16, Int32, UInt8
+from jaxtyping import Bool, Float, Float32, Int16, Int32, UInt8
 from numpy import ndarray as Array
 
 from vibe.cache import StageCache
-from vibe.distortion import undistort_px
-from vibe.records import Camera
+from vibe.records import UNITS, Background
 
 Grey = UInt8[Array, "row column"]
 SIDE = 900
@@ -24,17 +23,21 @@ SIDE = 900
 EVERY, CALM_EVERY, CALM = 1 / 32, 0.2, 0.2
 """Seconds between two frames that are looked at, and at most between those of a camera that stands; they grow longer by
 this share of the time for which it has."""
-CORNERS, CALM_CORNERS, GRID, PER_CELL, APART = 80, 40, (8, 6), 4, 8
-"""Corners of a key frame, how many of them tell that a camera still stands, the cells over which they are spread, how
-many there may be in one, and how many pixels of the small picture lie between two."""
-FEW, SOME, CELLS = 8, 20, 4
-"""Corners, and cells of them, without which nothing is said; of fewer than the second number nearly all must agree."""
+CORNERS, GRID, PER_CELL, APART = 80, (8, 6), 4, 8
+"""Corners of a key frame, the cells over which they are spread, how many there may be in one, and how many pixels of
+the small picture lie between two."""
 WEAKEST = 0.001
 """How strong a corner must be beside the strongest: what is too weak does not come back to where it was."""
+SAME = 1.5
+"""Pixels of the small picture up to which corners of two key frames are one."""
 WINDOW, LEVELS, RETURN_PX = (21, 21), 3, 0.5
 """Lucas-Kanade's window, its pyramid, and how far from its start a corner may end that is followed there and back."""
 COARSE = 4
 """How many times smaller pictures are of which it is asked by how much they moved as a whole."""
+CALM_CORNERS = 40
+"""Corners of a key frame that tell that a camera still stands."""
+FEW, SOME, CELLS = 8, 20, 4
+"""Corners, and cells of them, without which nothing is said; of fewer than the second number nearly all must agree."""
 STILL_PX, STILL_SHARE, STILL_LEAST = 0.4, 0.5, 0.25
 """A corner that moved less stands, in pixels of the small picture. So does the camera if the first share of the corners
 does, or the second in a third of the cells that have any: what moves on its own leaves others where they were, a camera
@@ -53,52 +56,12 @@ LOST = 0.3
 """Seconds without an answer after which the next key frame is taken on trust."""
 MOST_PAIRS = 80
 """Pairs of points that are kept of a frame."""
-UNITS = 65536
-"""Of points that are kept, across the picture's longer side."""
 CHUNK = 1 << 16
 """Pairs that are held in memory, half a megabyte."""
 STAGE = "background"
 BEGUN, STOOD, TURNED, MISSED, TRUSTED = range(5)
 """What a frame is: the first of a scene; seen as the key frame was; seen with other places of the corners; not told; a
 key frame after one that was not told, taken to be seen as the last one that was."""
-
-
-@dataclass(frozen=True)
-class Background:
-    """Of the frames of a clip that were looked at: where the corners of a key frame are in them."""
-
-    frames: Int32[Array, "sample"]
-    """Indices into the clip, increasing."""
-    kinds: Int32[Array, "sample"]
-    """`BEGUN`, `STOOD`, `TURNED`, `MISSED` or `TRUSTED`."""
-    keys: Int32[Array, "sample"]
-    """Which of the samples is the key frame of each; its own number where there is none before it."""
-    inliers: Int32[Array, "sample"]
-    """How many of its pairs, the first ones, one homography explains."""
-    ends: Int32[Array, "sample"]
-    """Where its pairs end."""
-    pairs: Int[Array, "pair 4"]
-    """x, y in the key frame and x, y in the frame, from the picture's middle, in `UNITS` a longer side."""
-
-    def pairs_px(
-        self, samples: Int[Array, "chosen"], longer_px: int
-    ) -> tuple[Float[Array, "chosen pair 4"], Bool[Array, "chosen pair"], Bool[Array, "chosen pair"]]:
-        """The pairs of some samples in pixels from the picture's middle, which of them are there, and which inliers."""
-        starts = np.where(samples > 0, self.ends[samples - 1], 0)
-        counts = self.ends[samples] - starts
-        number = np.arange(counts.max(initial=0))
-        there = number < counts[:, None]
-        pairs = np.zeros((*there.shape, 4))
-        pairs[there] = self.pairs[(starts[:, None] + number)[there]] * (longer_px / UNITS)
-        return pairs, there, number < self.inliers[samples, None]
-
-    def undistorted(self, camera: Camera) -> Background:
-        """The same as a pinhole would have seen it; `camera` holds NumPy's arrays."""
-        if camera.distortion is None:
-            return self
-        middle, unit_px = np.array([camera.width, camera.height]) / 2, max(camera.width, camera.height) / UNITS
-        straight = undistort_px(self.pairs.reshape(-1, 2, 2) * unit_px + middle, camera) - middle
-        return replace(self, pairs=np.round(straight / unit_px).astype(np.int32).reshape(-1, 4))
 
 
 @dataclass(frozen=True)
@@ -109,14 +72,28 @@ class _Followed:
     pairs: Float[Array, "pair 4"] | None = None
     """From the picture's middle, in pixels of the small picture; inliers first."""
     inliers: int = 0
+    ends: Float[Array, "inlier 2"] | None = None
+    """Where the inliers are, in pixels of the small picture."""
     homography: Float[Array, "3 3"] | None = None
     """From the small key frame to the small frame."""
     renew: bool = False
     """Whether it should be the next key frame."""
 
 
+@dataclass(frozen=True)
+class _Looked:
+    """A frame that told something."""
+
+    time: float
+    grey: Grey
+    boxes: Float[Array, "person 4"]
+    """Of the people, in its pixels."""
+    ends: Float[Array, "corner 2"]
+    """Where corners of the key frame are in it."""
+
+
 class BackgroundTracker:
-    """Shown the frames of a clip, in order, with the people in them; no picture but the last key frame stays.
+    """Shown the frames of a clip, in order, with the people in them; no pictures but the key frame and the last stay.
 
     The work on a frame is done in a thread, while the caller goes on to the next.
     """
@@ -132,9 +109,10 @@ class BackgroundTracker:
         self._held = self._ended = 0
         self._key, self._most = -1, 0
         self._picture: Grey = np.zeros((0, 0), np.uint8)
+        self._before = _Looked(0.0, self._picture, np.zeros((0, 4)), np.zeros((0, 2)))
         self._corners = np.zeros((0, 2), np.float32)
         self._homography = np.eye(3)
-        self._key_time = self._last = self._told = self._moved = 0.0
+        self._key_time = self._last = self._moved = 0.0
 
     def step(
         self, index: int, time: float, rgb: UInt8[Array, "height width 3"], boxes: Float[Array, "person 4"],
@@ -166,8 +144,9 @@ class BackgroundTracker:
         middle = np.array(rgb.shape[1::-1]) / (2 * step) - 0.5
         if cut or not self._rows:
             self._note(index, BEGUN)
-            self._renew(time, grey, boxes)
-            self._moved = self._told = time
+            self._before = _Looked(time, grey, boxes, np.zeros((0, 2)))
+            self._renew(self._before)
+            self._moved = time
             return
         calm = self._rows[-1][1] == STOOD
         found = self._followed(grey, boxes, middle, CALM_CORNERS) if calm else None
@@ -176,15 +155,18 @@ class BackgroundTracker:
         if found.kind == MISSED and len(self._corners) >= FEW:
             self._homography = _shift(self._picture, grey)
             found = self._followed(grey, boxes, middle, CORNERS)
+        if found.kind == MISSED and self._rows[-1][1] in (STOOD, TURNED):
+            found = self._from_before(grey, boxes, middle)
         if found.kind == MISSED:
-            self._miss(index, time, grey, boxes)
+            self._miss(index, _Looked(time, grey, boxes, np.zeros((0, 2))))
             return
-        self._told = time
+        ends = self._corners if found.ends is None else found.ends
+        self._before = _Looked(time, grey, boxes, ends)
         self._note(index, found.kind, found.pairs, found.inliers, max(rgb.shape) / step)
         if found.homography is not None:
             self._moved, self._homography = time, found.homography
         if found.renew or (found.kind == TURNED and time - self._key_time > RENEW_AFTER):
-            self._renew(time, grey, boxes)
+            self._renew(self._before)
 
     def finish(self) -> Background:
         """All that was found; raises ValueError if a chunk is not there as it was written."""
@@ -207,9 +189,10 @@ class BackgroundTracker:
             "key": self._key,
             "most": self._most,
             "picture": self._picture,
+            "before": {name: np.asarray(array) for name, array in vars(self._before).items()},
             "corners": self._corners,
             "homography": self._homography,
-            "times": [self._key_time, self._last, self._told, self._moved],
+            "times": [self._key_time, self._last, self._moved],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -220,9 +203,11 @@ class BackgroundTracker:
         self._pairs = [np.asarray(state["pairs"], np.int16).reshape(-1, 4)]
         self._held = len(self._pairs[0])
         self._picture = np.asarray(state["picture"], np.uint8)
+        time, picture, boxes, ends = (np.asarray(state["before"][name]) for name in ("time", "grey", "boxes", "ends"))
+        self._before = _Looked(float(time), picture, boxes.reshape(-1, 4), ends.reshape(-1, 2))
         self._corners = np.asarray(state["corners"], np.float32).reshape(-1, 2)
         self._homography = np.asarray(state["homography"], float).reshape(3, 3)
-        self._key_time, self._last, self._told, self._moved = (float(each) for each in state["times"])
+        self._key_time, self._last, self._moved = (float(each) for each in state["times"])
         for number in range(self._chunks):
             self._chunk(number)
 
@@ -251,29 +236,37 @@ class BackgroundTracker:
             self._cache.put(STAGE, f"{self._chunks:06}", {"pairs": chunk})
             self._chunks, self._pairs, self._held = self._chunks + 1, [], 0
 
-    def _renew(self, time: float, grey: Grey, boxes: Float[Array, "person 4"]) -> bool:
+    def _renew(self, looked: _Looked) -> bool:
         """Make the frame that was noted last the key frame, if there are corners in it."""
-        corners = _corners(grey, boxes)
+        corners = find_corners(looked.grey, looked.boxes, looked.ends)
         begins = self._rows[-1][1] == BEGUN
         if len(corners) < FEW and not begins:
             return False
-        self._key, self._key_time, self._most = len(self._rows) - 1, time, 0
-        self._picture, self._corners, self._homography = grey, corners, np.eye(3)
+        self._key, self._key_time, self._most = len(self._rows) - 1, looked.time, 0
+        self._picture, self._corners, self._homography = looked.grey, corners, np.eye(3)
         return True
 
-    def _miss(self, index: int, time: float, grey: Grey, boxes: Float[Array, "person 4"]) -> None:
+    def _from_before(self, grey: Grey, boxes: Float[Array, "person 4"], middle: Float[Array, "2"]) -> _Followed:
+        """A frame that does not look as the key frame does beside the one before, which replaces it if that helps."""
+        kept = self._key, self._key_time, self._most, self._picture, self._corners, self._homography
+        found = self._followed(grey, boxes, middle, CORNERS) if self._renew(self._before) else _Followed(MISSED)
+        if found.kind == MISSED:
+            self._key, self._key_time, self._most, self._picture, self._corners, self._homography = kept
+        return found
+
+    def _miss(self, index: int, looked: _Looked) -> None:
         """Note a frame that tells nothing; after a while it is the next key frame all the same."""
         self._note(index, MISSED)
-        if time - self._told >= LOST and self._renew(time, grey, boxes):
+        if looked.time - self._before.time >= LOST and self._renew(looked):
             self._rows[-1][1] = TRUSTED
-            self._told = time
+            self._before = looked
 
     def _followed(self, grey: Grey, boxes: Float[Array, "person 4"], middle: Float[Array, "2"], most: int) -> _Followed:
         """Where so many of the key frame's corners are in a frame, and what that says."""
         # In one piece, because each test presumes those before it: enough corners, a camera that stands, a homography.
         known = len(self._corners)
         chosen = np.linspace(0, known - 1, min(most, known)).round().astype(int)
-        start, end = _lucas_kanade(self._picture, grey, self._corners[chosen], self._homography)
+        start, end = _follow(self._picture, grey, self._corners[chosen], self._homography)
         start, end = (each[~_inside(end, boxes)] for each in (start, end))
         share = len(start) / max(len(chosen), 1)
         if len(start) < FEW or not _is_spread(end, grey.shape):
@@ -295,7 +288,7 @@ class BackgroundTracker:
         order = np.argsort(~inlier, kind="stable")
         order = order[np.linspace(0, len(order) - 1, min(MOST_PAIRS, len(order))).round().astype(int)]
         pairs = np.concatenate([start[order] - middle, end[order] - middle], 1)
-        return _Followed(TURNED, pairs, int(inlier[order].sum()), homography, renew)
+        return _Followed(TURNED, pairs, int(inlier[order].sum()), end[inlier], homography, renew)
 
 
 def _robust(
@@ -307,6 +300,19 @@ def _robust(
     except cv2.error:  # OpenCV 5.0.0 may go on with a model that it did not find, and then raises
         matrix = mask = None
     return matrix, np.zeros(len(start), bool) if mask is None else mask.ravel() > 0
+
+
+def _is_spread(points: Float[Array, "point 2"], shape: Sequence[int]) -> bool:
+    """Whether the points are in more than a few corners of the picture."""
+    return _count_cells(points, shape) >= CELLS
+
+
+def _is_enough(
+    inlier: Bool[Array, "point"], share: float, points: Float[Array, "point 2"], shape: Sequence[int]
+) -> bool:
+    """Whether those that one motion explains are many, and all over the picture."""
+    share = NEARLY if len(inlier) < SOME else share
+    return bool(inlier.sum() >= FEW and inlier.mean() >= share and _is_spread(points[inlier], shape))
 
 
 def _small(rgb: UInt8[Array, "height width 3"], step: int) -> Grey:
@@ -331,34 +337,27 @@ def _count_cells(points: Float[Array, "point 2"], shape: Sequence[int]) -> int:
     return len(np.unique(_cells(points, shape)))
 
 
-def _is_spread(points: Float[Array, "point 2"], shape: Sequence[int]) -> bool:
-    """Whether the points are in more than a few corners of the picture."""
-    return _count_cells(points, shape) >= CELLS
-
-
-def _is_enough(
-    inlier: Bool[Array, "point"], share: float, points: Float[Array, "point 2"], shape: Sequence[int]
-) -> bool:
-    """Whether those that one motion explains are many, and all over the picture."""
-    share = NEARLY if len(inlier) < SOME else share
-    return bool(inlier.sum() >= FEW and inlier.mean() >= share and _is_spread(points[inlier], shape))
-
-
 def _inside(points: Float[Array, "point 2"], boxes: Float[Array, "person 4"]) -> Bool[Array, "point"]:
     """Whether each point is in somebody's box."""
     low, high = points[:, None] >= boxes[None, :, :2], points[:, None] <= boxes[None, :, 2:]
     return np.asarray(np.concatenate([low, high], -1).all(-1).any(-1))
 
 
-def _corners(grey: Grey, boxes: Float[Array, "person 4"]) -> Float32[Array, "corner 2"]:
-    """Corners whose windows have nothing of the people, the best of each cell, in turn from cell to cell."""
+def find_corners(
+    grey: Grey, boxes: Float[Array, "person 4"], known: Float[Array, "known 2"]
+) -> Float32[Array, "corner 2"]:
+    """Corners whose windows have nothing of the people, the best of each cell, in turn from cell to cell.
+
+    Those that are known, as corners of an earlier picture, come first: they tie one key frame to the next.
+    """
     mask, around = np.full(grey.shape, 255, np.uint8), np.array([-1, -1, 1, 1]) * (WINDOW[0] // 2)
     for left, top, right, bottom in (boxes + around).round().clip(0, max(grey.shape)).astype(int):
         mask[top : bottom + 1, left : right + 1] = 0
     found = cv2.goodFeaturesToTrack(grey, 8 * CORNERS, WEAKEST, APART, mask=mask)
     points = np.zeros((0, 2), np.float32) if found is None else np.asarray(found, np.float32).reshape(-1, 2)
-    cells = _cells(points, grey.shape)
-    order = np.argsort(cells, kind="stable")
+    apart = np.linalg.norm(points[:, None] - known, axis=-1)
+    cells, new = _cells(points, grey.shape), apart.min(1, initial=np.inf) > SAME
+    order = np.lexsort((np.arange(len(points)), new, cells))
     first = np.searchsorted(cells[order], cells[order])
     rank = np.empty(len(points), int)
     rank[order] = np.arange(len(points)) - first
@@ -374,7 +373,7 @@ def _shift(one: Grey, other: Grey) -> Float[Array, "3 3"]:
     return np.array([[1, 0, x * one.shape[1] / size[0]], [0, 1, y * one.shape[0] / size[1]], [0, 0, 1.0]])
 
 
-def _lucas_kanade(
+def _follow(
     one: Grey, other: Grey, points: Float32[Array, "point 2"], homography: Float[Array, "3 3"]
 ) -> tuple[Float[Array, "found 2"], Float[Array, "found 2"]]:
     """Where points of one picture are and where they are in another, of those that are found there and back."""

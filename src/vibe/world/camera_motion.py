@@ -11,8 +11,9 @@ from numpy import ndarray as Array
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation, RotationSpline, Slerp
 
+from vibe.records import Background
 from vibe.rotations import continuous, quaternions_from_rotmat
-from vibe.world.background import BEGUN, MISSED, STOOD, TRUSTED, TURNED, Background
+from vibe.world.background import BEGUN, MISSED, STOOD, TRUSTED, TURNED
 from vibe.world.key_views import KeyView, view_from_key
 
 NEAR = 0.25
@@ -87,8 +88,13 @@ def solve_rotations(
     # In one piece: whether the camera travels is asked of all key frames before the rotations of any are chained.
     K_px, turned = np.asarray(K_px, float), np.flatnonzero(background.kinds == TURNED)
     mine = {int(key): turned[background.keys[turned] == key] for key in np.unique(background.keys[turned])}
-    views = {key: view_from_key(background, samples, K_px, size_px) for key, samples in mine.items()}
-    explained = sum(len(mine[key]) for key, view in views.items() if view.path)
+    views: dict[int, KeyView] = {}
+    for key, samples in mine.items():
+        before = int(background.keys[key])
+        linked = background.kinds[key] == TURNED and before in views
+        seen = (views[before], int(np.searchsorted(mine[before], key))) if linked else None
+        views[key] = view_from_key(background, samples, K_px, size_px, seen)
+    explained = sum(len(mine[key]) for key, view in views.items() if view.travels)
     travels = explained > TRAVELS * len(background.frames)
     turns, places = _chained(background, mine, views, travels)
     begins = tuple(int(each) for each in background.frames[background.kinds == BEGUN]) or (0,)

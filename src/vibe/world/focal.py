@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray as Array
 
-from vibe.world.background import TURNED, UNITS, Background
-from vibe.world.key_views import rotations_of_rays, sightings_of
+from vibe.records import UNITS, Background
+from vibe.world.background import TURNED
+from vibe.world.key_views import pairs_px, rotations_of_rays, sightings_of
 from vibe.world.travel import Path, find_path, mean_cost, refined
 
 PAN_FOCALS = np.geomspace(0.3, 5.0, 64)
@@ -41,7 +42,7 @@ def focal_from_pan(background: Background, size_px: tuple[int, int]) -> tuple[fl
     samples = _farthest(background, longer)
     if len(samples) < BLOCKS:
         return None
-    pairs, _, inliers = background.pairs_px(samples, longer)
+    pairs, _, inliers = pairs_px(background, samples, longer)
     costs, residuals, turns = np.zeros((3, len(PAN_FOCALS), len(samples)))
     for number, share in enumerate(PAN_FOCALS):
         K_px = np.diag([share * diagonal, share * diagonal, 1.0])

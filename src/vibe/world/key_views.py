@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
 
 from vibe import cameras
-from vibe.world.background import SIDE, Background
-from vibe.world.travel import Path, Sightings, find_path, mean_cost, zoom_path
+from vibe.records import UNITS, Background
+from vibe.world.background import SAME, SIDE
+from vibe.world.travel import DEPTH, Path, Sightings, find_path, mean_cost, zoom_path
 
 ROUNDS = 6
 """How often a rotation is made of rays, each time with weights by the one before."""
@@ -21,9 +22,11 @@ UNEXPLAINED, EXPLAINED = 1.0, 0.5
 of that cost at which it is believed."""
 OFTEN = 0.3
 """Share of the frames in which a corner must be seen to help with a path."""
-SAME, LINKS = 1.5, 5
-"""Pixels of the small picture up to which corners of two key frames are one, and how many make a link."""
-MOST = 5.0
+GOING = 5
+"""Frames over which it is measured how a camera goes on."""
+LINKS = 5
+"""How many corners that are one make a link between two key frames."""
+MOST = 20.0
 """How much larger or smaller a key frame's unit may be than that of the one before."""
 
 
@@ -36,40 +39,79 @@ class KeyView:
     parallax_px: Float[Array, "sample"]
     """Median distance of the corners from where these have them."""
     path: Path | None
-    """Where the camera went, if that explains the frames much better; in a unit of its own."""
+    """Where the camera went, in a unit of its own; None where rotations explain the frames."""
+    travels: bool
+    """Whether that path explains them much better than a lens that zooms."""
     zooms: bool
     """Whether all corners move away from the middle or towards it, near and far ones alike."""
     sightings: Sightings
 
+    def depths_at(self, sample: int, later: Sightings) -> Float[Array, "corner"]:
+        """How far the corners of a later view are from its key frame, which is the frame of this number here, in the
+        unit of this path; NaN of those that are not seen here."""
+        depths = np.full(len(later.rays), np.nan)
+        if self.path is None:
+            return depths
+        moved = self.sightings.rays - self.path.nearness[:, None] * self.path.centres[sample]
+        depth = (moved @ self.path.R_key_cam[sample])[:, 2] / self.path.nearness
+        apart = np.linalg.norm(self.sightings.rays_cam[sample][:, None] - later.rays[:, :2], axis=-1)
+        apart[~self.sightings.seen[sample] | (depth < DEPTH)] = np.inf
+        nearest = apart.argmin(0)
+        same = apart.min(0) < later.noise * SAME / NOISE
+        depths[same] = depth[nearest[same]]
+        return depths if same.sum() >= LINKS else np.full(len(depths), np.nan)
+
+    def step_at(self, sample: int) -> Float[Array, "3"]:
+        """How the camera goes on from the frame of this number to the next, in that one's axes and this path's unit."""
+        if self.path is None:
+            return np.zeros(3)
+        first = max(sample - GOING, -1)
+        start = self.path.centres[first] if first >= 0 else np.zeros(3)
+        return self.path.R_key_cam[sample].T @ (self.path.centres[sample] - start) / (sample - first)
+
     def unit_after(self, before: KeyView, sample: int) -> float:
-        """The unit of this path in that of a view whose frame of this number is the key frame here; 1 if unknown."""
+        """The unit of this path in that of a view whose frame of this number is the key frame here; 1 if unknown.
+
+        Distances of corners that both have tell it, or else that a camera goes on as fast as it went.
+        """
         if self.path is None or before.path is None:
             return 1.0
-        rays, path = before.sightings.rays, before.path
-        moved = rays - path.nearness[:, None] * path.centres[sample]
-        depth = (moved @ path.R_key_cam[sample])[:, 2] / path.nearness
-        apart = np.linalg.norm(before.sightings.rays_cam[sample][:, None] - self.sightings.rays[:, :2], axis=-1)
-        one, other = np.nonzero((apart < self.sightings.noise * SAME / NOISE) & before.sightings.seen[sample][:, None])
-        if len(one) < LINKS:
-            return 1.0
-        return float(np.median(depth[one] * self.path.nearness[other]).clip(1 / MOST, MOST))
+        depths = before.depths_at(sample, self.sightings)
+        if not np.isnan(depths).all():
+            return float(np.nanmedian(depths * self.path.nearness).clip(1 / MOST, MOST))
+        last = min(GOING, len(self.path.centres)) - 1
+        went = float(np.linalg.norm(self.path.centres[last])) / (last + 1)
+        return float((np.linalg.norm(before.step_at(sample)) / max(went, 1e-9)).clip(1 / MOST, MOST))
 
 
 def view_from_key(
-    background: Background, samples: Int[Array, "sample"], K_px: Float[Array, "3 3"], size_px: tuple[int, int]
-) -> KeyView:
-    """How the camera of some samples of one key frame is turned and placed beside it."""
+    background: Background, samples: Int[Array, "sample"], K_px: Float[Array, "3 3"], size_px: tuple[int, int],
+    before: tuple[KeyView, int] | None = None,
+) -> KeyView:  # fmt: skip
+    """How the camera of some samples of one key frame is turned and placed beside it; `before` is the view, and its
+    frame's number there, in which the key frame is."""
     sightings, R_turned, parallax_px = sightings_of(background, samples, K_px, size_px)
+    if before and before[0].path is not None:
+        sightings = _continued(sightings, *before)
     standing = Path(R_turned, np.zeros((len(samples), 3)), np.ones(len(sightings.rays)))
     cost = mean_cost(standing, sightings)
-    path, zooms = None, False
+    path, travels, zooms = None, False, False
     if cost > UNEXPLAINED:
-        zoomed, found = zoom_path(standing, sightings), find_path(sightings, R_turned)
+        zoomed, path = zoom_path(standing, sightings), find_path(sightings, R_turned)
         flat = mean_cost(zoomed, sightings)
-        path = found if mean_cost(found, sightings) < EXPLAINED * flat else None
-        zooms = flat < EXPLAINED * cost and path is None
+        travels = mean_cost(path, sightings) < EXPLAINED * flat
+        zooms = flat < EXPLAINED * cost and not travels
         R_turned = zoomed.R_key_cam if zooms else R_turned
-    return KeyView(R_turned, parallax_px, path, zooms, sightings)
+    return KeyView(R_turned, parallax_px, path, travels, zooms, sightings)
+
+
+def _continued(sightings: Sightings, before: KeyView, sample: int) -> Sightings:
+    """With what the view before says of the corners, and of how the camera goes on from its frame of this number."""
+    depths, step = before.depths_at(sample, sightings), before.step_at(sample)
+    if np.isnan(depths).all():
+        return replace(sightings, step=step)
+    unit = 1 / float(np.nanmean(1 / depths))
+    return replace(sightings, known=unit / depths, step=step / unit)
 
 
 def sightings_of(
@@ -78,7 +120,7 @@ def sightings_of(
     """The corners of a key frame in some samples, R_key_cam if the camera only turns, and what that leaves, pixels."""
     # In one piece: pairs of points become one table of corners and frames, and what is measured on the way.
     longer, middle = max(size_px), np.array(size_px) / 2
-    pairs, there, inliers = background.pairs_px(samples, longer)
+    pairs, there, inliers = pairs_px(background, samples, longer)
     R_turned, away = rotations_of_rays(pairs[..., 2:] + middle, pairs[..., :2] + middle, inliers, K_px)
     parallax_px = np.nanmedian(np.where(there, away, np.nan), axis=1)
     starts, corner = np.unique(pairs[there][:, :2], axis=0, return_inverse=True)
@@ -91,6 +133,19 @@ def sightings_of(
     noise = NOISE * longer / SIDE / float(K_px[0, 0])
     sightings = Sightings(cameras.rays(starts[often] + middle, K_px), rays_cam[:, often], seen[:, often], noise)
     return sightings, R_turned, parallax_px
+
+
+def pairs_px(
+    background: Background, samples: Int[Array, "chosen"], longer_px: int
+) -> tuple[Float[Array, "chosen pair 4"], Bool[Array, "chosen pair"], Bool[Array, "chosen pair"]]:
+    """The pairs of some samples in pixels from the picture's middle, which of them are there, and which inliers."""
+    starts = np.where(samples > 0, background.ends[samples - 1], 0)
+    counts = background.ends[samples] - starts
+    number = np.arange(counts.max(initial=0))
+    there = number < counts[:, None]
+    pairs = np.zeros((*there.shape, 4))
+    pairs[there] = background.pairs[(starts[:, None] + number)[there]] * (longer_px / UNITS)
+    return pairs, there, number < background.inliers[samples, None]
 
 
 def rotations_of_rays(

@@ -6,6 +6,7 @@ it, by degrees. Nothing here knows a length: paths and distances are in a unit o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,8 +24,10 @@ STARTS, SLOPE = ((1, 1.0), (1, 0.0), (0, 1.0), (0, -1.0)), 0.7
 """Scenes to start from: along which axis of the picture corners are nearer, if at all, and by how much at the rim."""
 WELL = 0.65
 """Mean cost below which no other start is tried."""
-ALIKE = 1e-3
-"""Price of the squared difference of a corner's nearness from 1, in squared corners' errors: it holds the unit."""
+
+ALIKE, KNOWN = 1e-3, 100.0
+"""Price of the squared difference of a corner's nearness from 1, in squared corners' errors, which holds the unit; and
+from what the key frame before says of it. Far from there it grows as the logarithm."""
 NEAREST, FARTHEST = 20.0, 0.01
 """Bounds of the nearness, which is one over the depth."""
 ALL, AHEAD = slice(6), [0, 1, 2, 5]
@@ -55,6 +58,20 @@ class Sightings:
     seen: Bool[Array, "sample corner"]
     noise: float
     """By how much a corner is off in these units where it counts half."""
+    known: Float[Array, "corner"] | None = None
+    """Nearness as the key frame before has it, 1 on the mean; NaN of corners that it does not tell of."""
+    step: Float[Array, "3"] | None = None
+    """How the camera went on from frame to frame where the key frame before ends, in that unit, in this one's axes."""
+
+    @property
+    def nearness(self) -> Float[Array, "corner"]:
+        """Of the corners as they are thought to be."""
+        return np.ones(len(self.rays)) if self.known is None else np.where(np.isnan(self.known), 1.0, self.known)
+
+    @property
+    def price(self) -> Float[Array, "corner"] | float:
+        """Of the squared difference from that."""
+        return ALIKE if self.known is None else np.where(np.isnan(self.known), ALIKE, KNOWN)
 
     def of(self, samples: Array) -> Sightings:
         """Those of some frames."""
@@ -64,15 +81,14 @@ class Sightings:
 def find_path(sightings: Sightings, R_key_cam: Float[Array, "sample 3 3"]) -> Path:
     """The path of a camera from rotations that would hold if it stood; `mean_cost` says how well it explains it.
 
-    Started from scenes that are nearer below, all alike far away and nearer on one side; the best end is taken.
+    Started from the distances and the speed that the key frame before has, if any, and from scenes that are nearer
+    below, all alike far away and nearer on one side; the best end is taken.
     """
     count = len(R_key_cam)
     some = np.unique(np.linspace(0, count - 1, min(FRAMES, count)).round().astype(int))
     chosen, best, least = sightings.of(some), None, np.inf
-    for axis, sign in STARTS:
-        aside = sign * sightings.rays[:, axis]
-        nearness = (1 + SLOPE * aside / max(np.abs(aside).max(), 1e-6)).clip(FARTHEST, NEAREST)
-        end = _fitted(Path(R_key_cam[some], np.zeros((len(some), 3)), nearness), chosen)
+    for nearness, step in _starts(sightings):
+        end = _fitted(Path(R_key_cam[some], (some[:, None] + 1) * step, nearness), chosen)
         if (cost := mean_cost(end, chosen)) < least:
             best, least = end, cost
         if least < WELL:
@@ -82,6 +98,24 @@ def find_path(sightings: Sightings, R_key_cam: Float[Array, "sample 3 3"]) -> Pa
     centres = np.stack([np.interp(np.arange(count), some, each) for each in best.centres.T], -1)
     R_start = best.R_key_cam[nearest] @ (R_key_cam[some][nearest].mT @ R_key_cam)
     return _fitted(Path(R_start, centres, best.nearness), sightings, corners=False)
+
+
+def _starts(sightings: Sightings) -> Iterator[tuple[Float[Array, "corner"], Float[Array, "3"]]]:
+    """Scenes to start from: how near the corners may be, and how far the camera may go from frame to frame."""
+    if sightings.step is not None:
+        yield _filled(sightings), sightings.step
+    for axis, sign in STARTS:
+        aside = sign * sightings.rays[:, axis]
+        yield (1 + SLOPE * aside / max(np.abs(aside).max(), 1e-6)).clip(FARTHEST, NEAREST), np.zeros(3)
+
+
+def _filled(sightings: Sightings) -> Float[Array, "corner"]:
+    """What is known of the corners' nearness; of others it is that of those around."""
+    if sightings.known is None:
+        return sightings.nearness
+    told = ~np.isnan(sightings.known)
+    share = (np.linalg.norm(sightings.rays[:, None] - sightings.rays[None, told], axis=-1) + 1e-3) ** -2
+    return share @ sightings.known[told] / share.sum(1)
 
 
 def refined(path: Path, sightings: Sightings) -> Path:
@@ -116,12 +150,12 @@ def _errors(
 
 def _fitted(path: Path, sightings: Sightings, corners: bool = True, moves: slice | list[int] = ALL) -> Path:
     """The path after Levenberg's and Marquardt's steps; without `corners`, these stay where they are."""
-    damping, cost = DAMPING, _cost(path, sightings) + _prior(path)
+    damping, cost = DAMPING, _cost(path, sightings) + _prior(path, sightings)
     for _ in range(ROUNDS):
         equations = _Equations.of(path, sightings)
         while damping < 1e6:
             tried = equations.solved(path, damping, corners, moves)
-            if (new := _cost(tried, sightings) + _prior(tried)) < cost:
+            if (new := _cost(tried, sightings) + _prior(tried, sightings)) < cost:
                 break
             damping *= SLOWER
         else:
@@ -132,8 +166,8 @@ def _fitted(path: Path, sightings: Sightings, corners: bool = True, moves: slice
     return path
 
 
-def _prior(path: Path) -> float:
-    return ALIKE * float(((path.nearness - 1) ** 2).sum())
+def _prior(path: Path, sightings: Sightings) -> float:
+    return float(np.log1p(sightings.price * (path.nearness - sightings.nearness) ** 2).sum())
 
 
 @dataclass(frozen=True)
@@ -164,11 +198,13 @@ class _Equations:
         by_frame = np.concatenate([by_point @ turned, by_centre], -1)
         by_corner = -np.einsum("snij,sj->sni", by_point, np.einsum("sjk,sk->sj", R_cam_key, path.centres))
         weighted = by_frame * weight[..., None, None]
+        beside = path.nearness - sightings.nearness
+        price = sightings.price / (1 + sightings.price * beside**2)
         return _Equations(
             np.einsum("snia,snib->sab", weighted, by_frame),
             -np.einsum("snia,sni->sa", weighted, error),
-            np.einsum("sni,sni,sn->n", by_corner, by_corner, weight) + ALIKE,
-            -np.einsum("sni,sni,sn->n", by_corner, error, weight) - ALIKE * (path.nearness - 1),
+            np.einsum("sni,sni,sn->n", by_corner, by_corner, weight) + price,
+            -np.einsum("sni,sni,sn->n", by_corner, error, weight) - price * beside,
             np.einsum("snia,sni->sna", weighted, by_corner),
         )
 
