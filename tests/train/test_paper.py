@@ -53,10 +53,13 @@ class Follower(Tracker):
     def __init__(self, **_):
         self.count = 0
 
+    def may_pass(self, index, time, rgb):
+        return False
+
     def step(self, index, time, rgb):
         self.count += 1
 
-    def finish(self):
+    def finish(self, times=None):
         points = torch.from_numpy(np.random.default_rng(self.count).uniform(5, 45, (self.count, 17, 3)))
         box_px = torch.tensor([25.0, 25.0, 40.0, 40.0]).repeat(self.count, 1)
         return [

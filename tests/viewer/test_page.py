@@ -47,7 +47,7 @@ def test_the_page_holds_the_motion_and_the_film_and_names_no_place_to_fetch_from
 
 
 def test_more_videos_than_the_motion_has_cameras_are_refused(result, body, tmp_path):
-    with pytest.raises(ValueError, match="2 videos were given for a motion of 1: leave out"):
+    with pytest.raises(ValueError, match="2 videos were given for a motion of 1 camera: give one for each"):
         page.view(result, tmp_path / "page.html", ["one.mp4", "two.mp4"], body)
 
 
@@ -97,10 +97,10 @@ def test_view_writes_where_it_is_told_or_opens_the_browser(result, tmp_path, mon
 
 
 def test_nothing_is_left_of_a_page_that_cannot_be_written(result, tmp_path):
-    (tmp_path / "page.html").mkdir()
+    (tmp_path / "folder" / "page.html").mkdir(parents=True)
     with pytest.raises(OSError):
-        vibe.view(result, tmp_path / "page.html")
-    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+        vibe.view(result, tmp_path / "folder")
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder", "page.html"]
 
 
 def test_an_installation_without_the_page_says_what_to_do(result, tmp_path, monkeypatch):

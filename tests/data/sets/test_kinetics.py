@@ -47,10 +47,13 @@ class Told(Tracker):
     def __init__(self, **_):
         self.frames = 0
 
+    def may_pass(self, index, time, rgb):
+        return False
+
     def step(self, index, time, rgb):
         self.frames += 1
 
-    def finish(self):
+    def finish(self, times=None):
         READ.append(self.frames)
         if self.frames == Told.killed_after:
             raise KeyboardInterrupt
@@ -112,7 +115,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(told, raw, tmp_path) 
     write_video(raw / "val" / "nobody.mp4", 10)
     made = prepare("kinetics", KINETICS, raw, tmp_path / "out")
     assert len(made.kept) == 4
-    reasons = {"train/cut.mp4": "cut.mp4 is not a video", "train/half.mkv": "of 60 frames can be read"}
+    reasons = {"train/cut.mp4": "cut.mp4 is cut off", "train/half.mkv": "of 60 frames can be read"}
     reasons |= {"val/page.webm": "not a video", "val/nobody.mp4": "nobody was found"}
     for name, reason in reasons.items():
         assert reason in made.dropped[name]
