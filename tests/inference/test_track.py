@@ -21,7 +21,7 @@ from vibe.inference.predict import Timeline
 from vibe.inference.refine import landmarks_at
 from vibe.records import Track
 from vibe.tracking import active_track, rows
-from vibe.tracking.active_track import SPARING
+from vibe.tracking.active_track import SPARING, TrackerConfig
 from vibe.tracking.frames import CutDetector
 from vibe.tracking.tracker import Tracker
 from vibe.video.read import open_video
@@ -106,7 +106,7 @@ def test_of_a_quick_film_every_other_frame_is_read_where_time_is_saved_and_the_t
         assert same(follow(quick, folder, how=SPARING), other)
 
 
-def frames_read(film, how=SPARING):
+def frames_read(film, how: TrackerConfig | None = SPARING):
     read = []
 
     class Noted(Tracker):
@@ -136,6 +136,25 @@ def test_of_somebody_who_moves_slowly_every_other_frame_is_read_and_of_a_quick_o
     assert all(later - one <= 2 for one, later in zip(read["slow"], read["slow"][1:], strict=False))
     assert len(read["quick"]) == 90
     assert len(read["two who meet"]) == 90
+
+
+@pytest.mark.parametrize("cut", [46, 47])
+def test_at_a_cut_the_tracks_have_the_last_frame_before_it_and_the_first_after_it(cut, tmp_path):
+    random = np.random.default_rng(3)
+    coarse = random.integers(90, 150, (2, 9, 16), np.uint8)
+    places = [np.asarray(cv2.resize(each, (boards.WIDTH, boards.HEIGHT))) for each in coarse]
+
+    def paint(time):
+        grey = places[int(round(60 * time) >= cut)][..., None].repeat(3, 2)
+        x = 200 if round(60 * time) >= cut else 100
+        grey[60:120, x - 12 : x + 12] = boards.COLOURS[0]
+        return grey
+
+    film = boards.film(tmp_path / "film.mp4", 96, 60, paint)
+    for how in (None, SPARING):
+        found = following.track_video(film, boards.detect, boards.Pose(), how=how)
+        assert [track.frames.tolist() for track in found.tracks] == [[*range(cut)], [*range(cut, 96)]]
+        assert sum("cut" in note for note in found.notes) == 1
 
 
 @pytest.mark.parametrize("cut", [46, 47])

@@ -176,7 +176,7 @@ class FrameLog:
     def __init__(self) -> None:
         self._indices, self._times = array("q"), array("d")
         self._cuts = CutDetector()
-        self._looked, self._cut = -1, False
+        self._known: dict[int, bool] = {}
         self.count = 0
         """Frames read so far."""
 
@@ -194,10 +194,10 @@ class FrameLog:
         return time - self._times[-1] if follows else None
 
     def is_cut(self, index: int, time: float, rgb: UInt8[Array, "height width 3"]) -> bool:
-        """Whether a scene begins with a frame; each is looked at once, in order."""
-        if index != self._looked:
-            self._looked, self._cut = index, self._cuts.step(time, rgb)
-        return self._cut
+        """Whether a scene begins with a frame; each is looked at once, in order; two are remembered."""
+        if index not in self._known:
+            self._known = {index - 1: self._known.get(index - 1, False), index: self._cuts.step(time, rgb)}
+        return self._known[index]
 
     @property
     def times(self) -> Float[Array, "read"]:
